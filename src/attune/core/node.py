@@ -1,0 +1,25 @@
+"""The two roles of a node. Everything that differs between a worker and a sensor is a row of this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """How one role is named: to people, in the environment, in the settings and in the database."""
+
+    name: str
+    environment_variable: str
+    settings_section: str
+    database_role: str
+
+
+WORKER = Role("worker", "ATTUNE_WORKER_RUNTIMES", "worker", "action")
+SENSOR = Role("sensor", "ATTUNE_SENSOR_RUNTIMES", "sensor", "sensor")
+ROLES = {role.name: role for role in (WORKER, SENSOR)}
+
+
+def role_of_variable(name: str) -> Role | None:
+    """The role that environment variable *name* belongs to, or None."""
+    return next((role for role in ROLES.values() if role.environment_variable == name), None)

@@ -1,0 +1,78 @@
+"""What examining a runtime on a host came to: status, reason, instances and evidence, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What is known of a runtime on one host."""
+
+    AVAILABLE = "available"  # verified
+    DECLARED = "declared"  # named by the environment or the config file, not verified
+    ASSUMED = "assumed"  # the definition says that no check is needed
+    UNAVAILABLE = "unavailable"
+    UNKNOWN = "unknown"  # the check could not decide; never the same as "not there"
+    INVALID = "invalid"  # the definition is malformed
+
+    @property
+    def offered(self) -> bool:
+        """Whether a node offers a runtime in this status."""
+        return self in OFFERED
+
+
+OFFERED = frozenset({Status.AVAILABLE, Status.DECLARED, Status.ASSUMED})
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One interpreter of a runtime. `version` is None where the output showed none."""
+
+    version: str | None
+    path: str
+    real_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was run and what it said.
+
+    `duration_ms` is wall time; `at` is the host's clock in seconds since the epoch, for people only (the
+    database keeps its own times); `cached_age` is in seconds, None for a check that ran just now.
+    """
+
+    command: tuple[str, ...]
+    exit_code: int | None
+    output: str
+    duration_ms: float = 0.0
+    at: float | None = None
+    cached_age: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a runtime is there, and why. `reason` is one sentence, shown alike everywhere."""
+
+    ref: str
+    capability: str
+    status: Status
+    reason: str
+    name: str = ""
+    instances: tuple[Instance, ...] = ()
+    evidence: Evidence | None = None
+    duration_ms: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def primary(self) -> Instance | None:
+        """The instance that work uses when nothing else decides."""
+        return self.instances[0] if self.instances else None
+
+    @property
+    def version(self) -> str | None:
+        return self.instances[0].version if self.instances else None
+
+    @property
+    def path(self) -> str | None:
+        return self.instances[0].path if self.instances else None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
+from attune.core.node import Role
 from attune.core.runtime import Runtime
+from attune.core.verdict import Verdict
 
 
 class Ending(StrEnum):
@@ -98,4 +101,114 @@ class RuntimeCatalog(Protocol):
 
     async def list_runtimes(self) -> Sequence[Runtime]:
         """All definitions, ordered by ref."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeChange:
+    """One line of a definition's history: the row before and after, as JSON."""
+
+    ref: str
+    operation: str
+    old: Any
+    new: Any
+    changed_by: str
+    changed_at: datetime
+    note: str | None = None
+
+
+class RuntimeStore(RuntimeCatalog, Protocol):
+    """A catalog whose definitions can be changed; it keeps the history of every change."""
+
+    async def get_runtime(self, ref: str) -> Runtime | None: ...
+
+    async def save_runtime(self, runtime: Runtime, *, changed_by: str) -> bool:
+        """Insert or replace by ref; True if it is new."""
+        ...
+
+    async def remove_runtime(self, ref: str, *, changed_by: str) -> bool:
+        """Delete by ref; False if there is none. Raises `UsageError` naming the users of a runtime in use."""
+        ...
+
+    async def runtime_history(self, ref: str) -> Sequence[RuntimeChange]:
+        """Every recorded change of *ref*, newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a node says of itself when it joins."""
+
+    name: str
+    role: Role
+    host: str
+    pid: int
+    capabilities: Mapping[str, Any]
+    verdicts: Sequence[Verdict] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """A node as the registry knows it. Times are the database's; ages are in seconds by its clock."""
+
+    id: int
+    name: str
+    role: str
+    host: str | None
+    status: str
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+    last_heartbeat: datetime | None = None
+    heartbeat_age: float | None = None
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeRecord:
+    """What the registry knows of one runtime on one node."""
+
+    ref: str
+    name: str
+    status: str
+    version: str | None
+    path: str | None
+    reason: str
+    instances: Any = ()
+    evidence: Any = None
+    checked_at: datetime | None = None
+    since: datetime | None = None
+    failures: int = 0
+
+
+class NodeRegistry(Protocol):
+    """Where nodes register what they can run."""
+
+    async def claim(self, name: str, role: Role, *, host: str, pid: int) -> None:
+        """Hold *name* for *role* as long as this process lives or until `leave`.
+
+        Raises `NameTakenError` that says who holds it.
+        """
+        ...
+
+    async def holds_name(self) -> bool:
+        """Whether the name is held, as far as this process knows."""
+        ...
+
+    async def register(self, registration: Registration) -> int:
+        """Write the node, active, with its capabilities and verdicts; its id."""
+        ...
+
+    async def heartbeat(self, node_id: int) -> bool:
+        """Note that the node lives; False if its row is gone."""
+        ...
+
+    async def leave(self, node_id: int | None = None) -> None:
+        """Mark the node inactive and give its name back."""
+        ...
+
+    async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
+        """The nodes, by role and name."""
+        ...
+
+    async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
+        """What is known of every runtime on a node, by ref."""
         ...

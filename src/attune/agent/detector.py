@@ -1,0 +1,155 @@
+"""`RuntimeDetector`: what this host can run, decided in three tiers, for workers and sensors alike."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+
+from attune.agent.this_host import examiner_for
+from attune.config import Settings, load_settings, variable
+from attune.core.capabilities import build_capabilities
+from attune.core.node import ROLES, WORKER, Role, role_of_variable
+from attune.core.ports import RuntimeCatalog
+from attune.core.runtime import Runtime
+from attune.core.selection import other_role_note, select
+from attune.core.verdict import Status, Verdict
+from attune.operations.detect import Detection, DetectionOptions, detect
+from attune.operations.examine import ExaminationObserver, Examiner
+from attune.postgres.connection import Pool
+from attune.postgres.runtimes import PostgresRuntimes
+
+log = structlog.get_logger("attune")
+
+
+class RuntimeDetector:
+    """Detects what this host can run.
+
+    *source* is an open psycopg `AsyncConnectionPool`, or any `RuntimeCatalog`. Definitions are read each time
+    `detect` is called and never behind your back.
+    """
+
+    def __init__(self, source: Pool | RuntimeCatalog, *, examiner: Examiner | None = None) -> None:
+        self._catalog: RuntimeCatalog = source if hasattr(source, "list_runtimes") else PostgresRuntimes(source)
+        self._examiner = examiner
+
+    async def detect_capabilities(
+        self,
+        config: Settings | None,
+        env_var_name: str,
+        config_capabilities: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The capabilities to register, as stored in `worker.capabilities`.
+
+        Environment variable *env_var_name* decides first, then `config_capabilities["runtimes"]`, then the
+        definitions, verified on this host. Raises `ConfigError` for values that cannot be read.
+        """
+        settings = config or load_settings()
+        role = role_of_variable(env_var_name)
+        detection = await self.detect(settings, role or WORKER, env_var_name, config_capabilities)
+        return capabilities_of(detection, settings)
+
+    async def detect_from_database(self) -> list[str]:
+        """The names of all runtimes that are verified on this host, whatever the environment or a file say."""
+        runtimes = await self._catalog.list_runtimes()
+        selection = select("", None, WORKER.settings_section)
+        return (await self._run(runtimes, load_settings(), selection, None, None)).offered
+
+    @staticmethod
+    async def verify_runtime_available(runtime: Runtime) -> bool:
+        """Whether *runtime* is there on this host."""
+        return (await RuntimeDetector.verify(runtime)).status.offered
+
+    @staticmethod
+    async def verify(runtime: Runtime) -> Verdict:
+        """The verdict on *runtime* on this host, with its reason and evidence."""
+        settings = load_settings()
+        selection = select("", None, WORKER.settings_section)
+        examiner = examiner_for(settings)
+        detection = await asyncio.to_thread(detect, [runtime], selection, None, examiner, _options(settings))
+        return detection.verdicts[0]
+
+    async def detect(
+        self,
+        settings: Settings,
+        role: Role,
+        variable_name: str | None = None,
+        capabilities: Mapping[str, Any] | None = None,
+        observer: ExaminationObserver | None = None,
+    ) -> Detection:
+        """Everything that detection found, with the reason and the evidence of each verdict."""
+        name = variable_name or role.environment_variable
+        selection = select(name, variable(name), role.settings_section, capabilities)
+        note = other_role_note(role, {one.environment_variable: variable(one.environment_variable) for one in ROLES.values()})
+        if note and name == role.environment_variable and variable(name) is None:
+            log.info(note)
+        log.info(f"Detecting {role.name} capabilities...")
+        detection = await self._run(await self._catalog.list_runtimes(), settings, selection, role, observer)
+        log_detection(detection)
+        return detection
+
+    async def _run(
+        self,
+        runtimes: Sequence[Runtime],
+        settings: Settings,
+        selection: Any,
+        role: Role | None,
+        observer: ExaminationObserver | None,
+    ) -> Detection:
+        examiner = self._examiner = self._examiner or examiner_for(settings)
+        work = asyncio.create_task(
+            asyncio.to_thread(detect, runtimes, selection, role, examiner, _options(settings), observer)
+        )
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            examiner.stop()
+            await work
+            raise
+
+
+def _options(settings: Settings) -> DetectionOptions:
+    return DetectionOptions(
+        verify_overrides=settings.detection.verify_overrides, deadline_seconds=settings.detection.deadline
+    )
+
+
+def capabilities_of(detection: Detection, settings: Settings) -> dict[str, Any]:
+    """What a node registers after *detection*."""
+    section = settings.sensor if detection.role.settings_section == "sensor" else settings.worker
+    return build_capabilities(
+        detection.selection,
+        detection.verdicts,
+        version=version("attune"),
+        max_concurrent_executions=section.max_concurrent_executions,
+    )
+
+
+def log_detection(detection: Detection) -> None:
+    """Say what was found, a line each, then the list."""
+    for warning in detection.warnings:
+        log.warning(warning)
+    for verdict in detection.verdicts:
+        for warning in verdict.warnings:
+            log.warning(f"{verdict.ref}: {warning}")
+        _log_verdict(verdict)
+    log.info(f"Detected available runtimes: {json.dumps(detection.offered)}", source=detection.source)
+
+
+def _log_verdict(verdict: Verdict) -> None:
+    name = verdict.name or verdict.capability
+    if verdict.status.offered:
+        found = {key: value for key, value in (("version", verdict.version), ("path", verdict.path)) if value}
+        log.info(f"✓ Runtime available: {name} ({verdict.ref})", **found)
+    elif verdict.status is Status.INVALID:
+        log.warning(f"! Runtime definition invalid: {name} ({verdict.ref}): {verdict.reason}")
+    elif verdict.status is Status.UNKNOWN:
+        log.warning(f"? Runtime not decided: {name} ({verdict.ref}): {verdict.reason}")
+    else:
+        log.info(f"– Runtime unavailable: {name} ({verdict.ref}): {verdict.reason}")
+
+

@@ -1,0 +1,104 @@
+"""A node's registration: detect what the host can run, claim the name, write the row, keep it alive."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any, ClassVar
+
+from attune.agent.detector import RuntimeDetector, capabilities_of
+from attune.config import NodeSettings, Settings
+from attune.core.node import SENSOR, WORKER, Role
+from attune.core.ports import NodeRegistry, Registration
+from attune.operations.detect import Detection
+from attune.postgres.connection import Pool
+from attune.postgres.nodes import PostgresNodes
+
+
+class NodeRegistration:
+    """One node of `role`. *pool* is an open psycopg `AsyncConnectionPool`."""
+
+    role: ClassVar[Role]
+
+    def __init__(
+        self,
+        pool: Pool,
+        config: Settings,
+        *,
+        name: str | None = None,
+        registry: NodeRegistry | None = None,
+        detector: RuntimeDetector | None = None,
+    ) -> None:
+        self._config = config
+        self._registry = registry or PostgresNodes(pool)
+        self._detector = detector or RuntimeDetector(pool)
+        self.name = name or self._section(config).name or f"{self.role.name}-{socket.gethostname()}"
+        self.node_id: int | None = None
+        self.detection: Detection | None = None
+
+    async def claim(self) -> None:
+        """Hold the name from now on. Raises `NameTakenError` that says who has it."""
+        await self._registry.claim(self.name, self.role, host=socket.gethostname(), pid=os.getpid())
+
+    async def detect_capabilities(self, config: Settings | None = None) -> dict[str, Any]:
+        """Detect what this host can run; the capabilities that `register` will write."""
+        settings = config or self._config
+        self.detection = await self._detector.detect(
+            settings, self.role, capabilities=self._section(settings).capabilities
+        )
+        return capabilities_of(self.detection, settings)
+
+    async def register(self, config: Settings | None = None) -> int:
+        """Write this node and everything it verified; its id. Detects first if that was not done.
+
+        Raises `NameTakenError` where another live node of this role has the name, `DatabaseError`.
+        """
+        settings = config or self._config
+        if not await self._registry.holds_name():
+            await self.claim()
+        if self.detection is None:
+            await self.detect_capabilities(settings)
+        assert self.detection is not None
+        self.node_id = await self._registry.register(
+            Registration(
+                name=self.name,
+                role=self.role,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                capabilities=capabilities_of(self.detection, settings),
+                verdicts=self.detection.verdicts,
+            )
+        )
+        return self.node_id
+
+    async def heartbeat(self) -> None:
+        """Say that this node lives. Registers again if its row or its hold on the name is gone."""
+        alive = await self._registry.holds_name()
+        if not alive or self.node_id is None or not await self._registry.heartbeat(self.node_id):
+            await self.register()
+
+    async def deregister(self) -> None:
+        """Go inactive and give the name back."""
+        await self._registry.leave(self.node_id)
+
+    def _section(self, config: Settings) -> NodeSettings:
+        section: NodeSettings = getattr(config, self.role.settings_section)
+        return section
+
+
+class WorkerRegistration(NodeRegistration):
+    """A worker: it runs actions."""
+
+    role = WORKER
+
+
+class SensorWorkerRegistration(NodeRegistration):
+    """A sensor: it watches for events."""
+
+    role = SENSOR
+
+
+REGISTRATIONS: dict[str, type[NodeRegistration]] = {
+    WORKER.name: WorkerRegistration,
+    SENSOR.name: SensorWorkerRegistration,
+}

@@ -1,0 +1,138 @@
+"""The composition root: from settings to a database, and to everything that works on it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attune.config import Settings
+from attune.core.errors import DatabaseError
+from attune.core.runtime import Runtime
+
+if TYPE_CHECKING:
+    from attune.postgres.connection import Pool
+    from attune.postgres.embedded import EmbeddedServer
+
+
+@dataclass(frozen=True)
+class Database:
+    """The database in use. `server` is None where it is the operator's own."""
+
+    url: str
+    server: EmbeddedServer | None = None
+
+    async def heal(self) -> None:
+        """Start the embedded server again if it is gone."""
+        if self.server is not None:
+            await asyncio.to_thread(self.server.ensure_running)
+
+
+def embedded_server(settings: Settings) -> EmbeddedServer:
+    """The server of this machine's data folder, started or not."""
+    from attune.postgres.embedded import EmbeddedServer
+
+    return EmbeddedServer(data_dir(settings))
+
+
+def data_dir(settings: Settings) -> Path:
+    """Where Attune keeps its data on this machine."""
+    from attune.postgres.embedded import default_data_dir
+
+    return settings.data_dir or default_data_dir()
+
+
+@contextmanager
+def use_database(settings: Settings) -> Iterator[Database]:
+    """The configured database, else the embedded one, which runs as long as somebody uses it."""
+    if settings.database.url:
+        yield Database(settings.database.url)
+        return
+    server = embedded_server(settings)
+    url = server.acquire()
+    try:
+        yield Database(url, server)
+    finally:
+        server.release()
+
+
+def has_database(settings: Settings) -> bool:
+    """Whether a database is configured or embedded data exists."""
+    return bool(settings.database.url) or embedded_server(settings).exists
+
+
+def migrate(url: str) -> None:
+    """Bring the database to this version of Attune, and give a new one the core pack."""
+    from attune.postgres.migrations import upgrade
+
+    upgrade(url)
+    asyncio.run(seed(url))
+
+
+async def seed(url: str) -> list[str]:
+    """Give a database the core pack's definitions where it never had them; the refs written."""
+    from attune import catalogue
+    from attune.postgres.connection import open_pool
+    from attune.postgres.runtimes import PostgresRuntimes
+
+    async with open_pool(url, application_name="attune migrate", size=1) as pool:
+        return await PostgresRuntimes(pool).seed(catalogue.CORE_VERSION, "Core", core_runtimes())
+
+
+@asynccontextmanager
+async def opened(database: Database, application_name: str) -> AsyncIterator[Pool]:
+    """A pool on *database*, which must be migrated."""
+    from attune.postgres.connection import open_pool
+
+    async with open_pool(database.url, application_name=application_name) as pool:
+        yield pool
+
+
+def core_runtimes() -> list[Runtime]:
+    """The core pack's definitions."""
+    from attune import catalogue
+
+    return [as_runtime(entry) for entry in catalogue.core_pack()]
+
+
+def shipped_runtimes() -> list[Runtime]:
+    """Everything that is shipped, core and extras, by ref."""
+    from attune import catalogue
+
+    entries = [*catalogue.core_pack(), *catalogue.extras()]
+    return sorted((as_runtime(entry) for entry in entries), key=lambda runtime: runtime.ref)
+
+
+def as_runtime(entry: dict[str, object]) -> Runtime:
+    """A definition file's entry as a row."""
+    ref = str(entry["ref"])
+    pack = entry.get("pack_ref")
+    return Runtime(
+        ref=ref,
+        name=str(entry["name"]),
+        distributions=entry.get("distributions", {}),
+        pack_ref=str(pack) if pack else ref.split(".")[0],
+        description=str(entry["description"]) if entry.get("description") else None,
+        installation=entry.get("installation"),
+    )
+
+
+def require_migrated(url: str) -> None:
+    """Raises `DatabaseError` where migrations are pending."""
+    from attune.postgres.migrations import state
+
+    pending = state(url).pending
+    if pending:
+        raise DatabaseError(
+            f"the database lacks {len(pending)} migration{'s' if len(pending) > 1 else ''}: {', '.join(pending)}",
+            hint="attune db migrate",
+        )
+
+
+def python_version() -> str:
+    """The interpreter that runs Attune."""
+    return ".".join(map(str, sys.version_info[:3]))

@@ -1,0 +1,99 @@
+"""`attune db …`: migrations, state, a psql session."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group(epilog="Example: attune db migrate")
+def db() -> None:
+    """The database: migrate, status, check, url, shell."""
+
+
+@db.command(epilog="Example: attune db migrate --sql | less")
+@click.option("--sql", is_flag=True, help="Print the statements instead of running them.")
+def migrate(sql: bool) -> None:
+    """Bring the database to this version of Attune; an existing Attune database is adopted.
+
+    A new database gets the core pack's five runtimes.
+    """
+    import asyncio
+
+    from attune.bootstrap import seed, use_database
+    from attune.config import load_settings
+    from attune.postgres.migrations import upgrade, upgrade_sql
+
+    settings = load_settings()
+    with use_database(settings) as database:
+        if sql:
+            click.echo(upgrade_sql(database.url))
+            return
+        report = upgrade(database.url)
+        for line in report.lines():
+            click.echo(line)
+        written = asyncio.run(seed(database.url))
+        if written:
+            click.echo(f"core pack: {', '.join(written)}")
+
+
+@db.command(epilog="Example: attune db status --json")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(as_json: bool) -> None:
+    """Which revision the database has, and what is pending."""
+    import json
+    from dataclasses import asdict
+
+    from attune.bootstrap import use_database
+    from attune.config import load_settings
+    from attune.postgres.connection import without_password
+    from attune.postgres.migrations import state
+
+    with use_database(load_settings()) as database:
+        found = state(database.url)
+        if as_json:
+            click.echo(json.dumps(asdict(found), indent=2))
+            return
+        click.echo(f"{without_password(database.url)}{' (embedded)' if database.server else ''}")
+        click.echo(f"revision  {found.current or 'none'}")
+        click.echo(f"newest    {found.head}")
+        click.echo(f"pending   {', '.join(found.pending) or 'nothing'}")
+        if found.pending:
+            click.echo("try: attune db migrate", err=True)
+
+
+@db.command(epilog="Example: attune db check && attune worker start")
+def check() -> None:
+    """Succeed if the database can be reached and is migrated; else say why not (exit code 1)."""
+    from attune.bootstrap import require_migrated, use_database
+    from attune.config import load_settings
+
+    with use_database(load_settings()) as database:
+        require_migrated(database.url)
+    click.echo("the database is reachable and up to date")
+
+
+@db.command(epilog='Example: psql "$(attune db url)"')
+def url() -> None:
+    """Print the database's URL. The embedded server runs only while an attune process uses it."""
+    from attune.bootstrap import use_database
+    from attune.config import load_settings
+
+    with use_database(load_settings()) as database:
+        click.echo(database.url)
+
+
+@db.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog="Example: attune db shell -c 'SELECT ref, name FROM runtime ORDER BY ref'",
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def shell(arguments: tuple[str, ...]) -> int:
+    """Open psql on the database; ARGUMENTS are psql's."""
+    from attune.bootstrap import embedded_server, use_database
+    from attune.config import load_settings, process_environment
+    from attune.postgres.psql import run_psql
+
+    settings = load_settings()
+    with use_database(settings) as database:
+        bundled = (database.server or embedded_server(settings)).psql_path
+        return run_psql(database.url, arguments, process_environment(), bundled)

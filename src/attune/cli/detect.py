@@ -1,0 +1,176 @@
+"""`attune detect`: what this machine can run, with proof."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import click
+
+from attune.agent.this_host import examiner_for
+from attune.cli.symbols import ORDER, colour_of, with_symbol
+from attune.cli.table import table, terminal_width
+from attune.config import Settings, load_settings, variable
+from attune.core.node import ROLES
+from attune.core.requirement import Term
+from attune.core.runtime import Runtime
+from attune.core.selection import select
+from attune.core.verdict import Verdict
+from attune.operations.detect import Detection, DetectionOptions
+from attune.operations.detect import detect as detect_runtimes
+
+
+@click.command(epilog="Example: attune detect --local --require 'python >=3.9,<4' --only python")
+@click.option("--role", type=click.Choice(list(ROLES)), default="worker", show_default=True, help="As which node.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--require", "required", multiple=True, metavar="TERM", help="Exit with 3 unless this holds; repeatable.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this runtime (name or ref); repeatable.")
+@click.option("--local", is_flag=True, help="Use everything that is shipped instead of the database.")
+@click.option("--fresh", is_flag=True, help="Run every check again, whatever is cached.")
+def detect(
+    role: str, as_json: bool, required: Sequence[str], only: Sequence[str], local: bool, fresh: bool
+) -> int:
+    """Verify this host now and print what it can run: runtime, status, version, path and why.
+
+    Definitions come from the database if one is configured or embedded data exists, else (or with --local) from
+    everything shipped.
+    """
+    terms = [Term.parse(text) for text in required]
+    settings = load_settings()
+    detection = _detect(settings, role, frozenset(only), local, fresh, live=not as_json)
+    for warning in detection.warnings:
+        click.echo(f"attune: warning: {warning}", err=True)
+    click.echo(json.dumps(as_data(detection), indent=2, ensure_ascii=False) if as_json else as_text(detection))
+    unmet = [reason for term in terms if (reason := term.unmet(detection.verdicts))]
+    for reason in unmet:
+        click.echo(f"attune: requirement not met: {reason}", err=True)
+    return 3 if unmet else 0
+
+
+def _detect(
+    settings: Settings, role_name: str, only: frozenset[str], local: bool, fresh: bool, *, live: bool
+) -> Detection:
+    from attune.core.aliases import fold
+
+    role = ROLES[role_name]
+    section = settings.sensor if role.settings_section == "sensor" else settings.worker
+    selection = select(
+        role.environment_variable, variable(role.environment_variable), role.settings_section, section.capabilities
+    )
+    runtimes, origin = _definitions(settings, local)
+    options = DetectionOptions(
+        verify_overrides=settings.detection.verify_overrides,
+        deadline_seconds=settings.detection.deadline,
+        origin=origin,
+        only=only | frozenset(fold(name) for name in only),
+    )
+    with _progress(live) as observer:
+        return detect_runtimes(runtimes, selection, role, examiner_for(settings, fresh=fresh), options, observer)
+
+
+def _progress(live: bool) -> Any:
+    if live and sys.stderr.isatty() and sys.stdout.isatty():
+        from attune.cli.progress import Progress
+
+        return Progress()
+    return nullcontext(None)
+
+
+def _definitions(settings: Settings, local: bool) -> tuple[Sequence[Runtime], str]:
+    from attune.bootstrap import has_database, shipped_runtimes
+
+    if local or not has_database(settings):
+        return shipped_runtimes(), "catalogue"
+    from attune.cli.definitions import read_runtimes
+
+    return read_runtimes(settings), "database"
+
+
+def as_data(detection: Detection) -> dict[str, Any]:
+    """The object that `--json` prints."""
+    return {
+        "role": detection.role.name if detection.role else None,
+        "source": detection.source,
+        "runtimes": detection.offered,
+        "duration_ms": round(detection.duration_ms, 3),
+        "warnings": list(detection.warnings),
+        "results": [verdict_data(verdict) for verdict in detection.verdicts],
+    }
+
+
+def verdict_data(verdict: Verdict) -> dict[str, Any]:
+    """One verdict as JSON."""
+    evidence = verdict.evidence
+    return {
+        "ref": verdict.ref,
+        "name": verdict.capability,
+        "status": verdict.status.value,
+        "version": verdict.version,
+        "path": verdict.path,
+        "reason": verdict.reason,
+        "duration_ms": round(verdict.duration_ms, 3),
+        "instances": [
+            {"version": one.version, "path": one.path, "real_path": one.real_path} for one in verdict.instances
+        ],
+        "evidence": None
+        if evidence is None
+        else {
+            "command": list(evidence.command),
+            "exit_code": evidence.exit_code,
+            "output": evidence.output,
+            "duration_ms": round(evidence.duration_ms, 3),
+            "at": evidence.at,
+            "cached": evidence.cached_age is not None,
+            "cached_age_seconds": None if evidence.cached_age is None else round(evidence.cached_age, 1),
+        },
+        "warnings": list(verdict.warnings),
+    }
+
+
+def as_text(detection: Detection) -> str:
+    """The table, offered first, and the sentence under it."""
+    verdicts = sorted(detection.verdicts, key=lambda verdict: (ORDER[verdict.status.value], verdict.capability))
+    seconds = f"{detection.duration_ms / 1000:.2f} s"
+    origin = {
+        "catalogue": "from the shipped definitions",
+        "database": "from the database",
+        "environment": "from the environment, not verified",
+        "config": "from the config file, not verified",
+    }[detection.source]
+    if any(verdict.status.value == "available" for verdict in verdicts):
+        origin = origin.removesuffix(", not verified")
+    offered = sum(verdict.status.offered for verdict in verdicts)
+    sentence = f"{offered} of {len(verdicts)} runtimes available on {socket.gethostname()} ({origin}, {seconds})"
+    if not verdicts:
+        return f"{sentence}\nNothing to verify. Add a definition: attune runtime add --from-catalogue ruby"
+    rows = [_row(verdict) for verdict in verdicts]
+    colours = [colour_of(verdict.status.value) for verdict in verdicts]
+    heads = ["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"]
+    printed = table(heads, rows, width=terminal_width(), colours=colours, squeeze=3)
+    if not offered:
+        sentence += "\nNothing is offered. Install a runtime, or see what each definition expects: attune runtime show REF"
+    return f"{printed}\n{sentence}"
+
+
+def _row(verdict: Verdict) -> list[str]:
+    why = verdict.reason
+    if verdict.evidence and verdict.evidence.cached_age is not None:
+        from attune.cli.table import age
+
+        why += f" (cached {age(verdict.evidence.cached_age)} ago)"
+    return [
+        verdict.capability,
+        with_symbol(verdict.status.value),
+        verdict.version or "",
+        _short(verdict.path or ""),
+        "; ".join([why, *verdict.warnings]),
+    ]
+
+
+def _short(path: str) -> str:
+    home = variable("HOME")
+    return f"~{path[len(home) :]}" if home and path.startswith(f"{home}/") else path

@@ -1,0 +1,27 @@
+"""`attune doctor`: a self-check that names each problem and the command that fixes it."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(epilog="Example: attune doctor --json")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(as_json: bool) -> int:
+    """Check this installation. Exit code 1 if there is a problem; warnings alone are fine."""
+    import json
+    from dataclasses import asdict
+
+    from attune.cli.findings import PROBLEM, examine_installation
+
+    findings = list(examine_installation())
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+    else:
+        width = max(len(finding.subject) for finding in findings)
+        for finding in findings:
+            colour = {"ok": "green", "warning": "yellow"}.get(finding.level, "red")
+            click.echo(f"{click.style(finding.level.ljust(7), fg=colour)}  {finding.subject.ljust(width)}  {finding.text}")
+            if finding.remedy:
+                click.echo(f"{' ' * 9}try: {finding.remedy}")
+    return int(any(finding.level == PROBLEM for finding in findings))

@@ -1,0 +1,109 @@
+"""What `attune doctor` looks at."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from attune.config import Settings, load_settings, variable
+from attune.core.definition import parse_definition
+from attune.core.errors import AttuneError, DefinitionError
+from attune.core.node import ROLES
+from attune.core.selection import select
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `remedy` is the command or the change that helps."""
+
+    level: str
+    subject: str
+    text: str
+    remedy: str | None = None
+
+
+def examine_installation() -> Iterator[Finding]:
+    """Look at everything, in the order in which it must be right."""
+    yield Finding(OK, "python", f"{'.'.join(map(str, sys.version_info[:3]))} at {sys.executable}")
+    try:
+        settings = load_settings()
+    except AttuneError as error:
+        yield Finding(PROBLEM, "settings", str(error), error.hint)
+        return
+    yield Finding(OK, "settings", f"read from {settings.path}" if settings.path else "defaults (no attune.yaml here)")
+    yield from _selections(settings)
+    for look in (_database, _definitions, _host):
+        yield from _guarded(look, settings)
+
+
+def _guarded(look: Callable[[Settings], Iterator[Finding]], settings: Settings) -> Iterator[Finding]:
+    try:
+        yield from look(settings)
+    except AttuneError as error:
+        yield Finding(PROBLEM, look.__name__.strip("_"), str(error), error.hint)
+
+
+def _selections(settings: Settings) -> Iterator[Finding]:
+    for role in ROLES.values():
+        section = settings.sensor if role.settings_section == "sensor" else settings.worker
+        name = role.environment_variable
+        try:
+            chosen = select(name, variable(name), role.settings_section, section.capabilities)
+        except AttuneError as error:
+            yield Finding(PROBLEM, role.name, str(error), error.hint)
+            continue
+        what = "whatever is verified" if chosen.names is None else ", ".join(chosen.names) or "nothing"
+        yield Finding(OK, role.name, f"offers {what} (decided by: {chosen.source.value})")
+        for warning in chosen.warnings:
+            yield Finding(WARNING, role.name, warning, f"unset {name}")
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    from attune.bootstrap import has_database, use_database
+    from attune.postgres.connection import without_password
+    from attune.postgres.migrations import state
+
+    if not has_database(settings):
+        yield Finding(WARNING, "database", "none is configured and the embedded one has no data yet", "attune up")
+        return
+    with use_database(settings) as database:
+        found = state(database.url)
+        where = without_password(database.url)
+        if found.pending:
+            yield Finding(PROBLEM, "database", f"{where} lacks {', '.join(found.pending)}", "attune db migrate")
+        else:
+            yield Finding(OK, "database", f"{where}, revision {found.current}")
+
+
+def _definitions(settings: Settings) -> Iterator[Finding]:
+    from attune.bootstrap import has_database
+    from attune.cli.definitions import read_runtimes
+
+    if not has_database(settings):
+        return
+    runtimes = read_runtimes(settings)
+    faulty = 0
+    for runtime in runtimes:
+        try:
+            parse_definition(runtime)
+        except DefinitionError as error:
+            faulty += 1
+            yield Finding(PROBLEM, "definitions", f"{runtime.ref} is invalid: {error}", f"attune runtime check {runtime.ref}")
+    yield Finding(OK, "definitions", f"{len(runtimes) - faulty} of {len(runtimes)} definitions are valid")
+
+
+def _host(settings: Settings) -> Iterator[Finding]:
+    from attune.agent.this_host import examiner_for
+    from attune.bootstrap import core_runtimes
+    from attune.operations.detect import DetectionOptions, detect
+
+    selection = select("", None, "worker")
+    options = DetectionOptions(deadline_seconds=settings.detection.deadline, origin="catalogue")
+    found = detect(core_runtimes(), selection, None, examiner_for(settings), options)
+    yield Finding(OK, "host", f"can run {', '.join(found.offered)}")
+    for verdict in found.verdicts:
+        if not verdict.status.offered:
+            yield Finding(WARNING, "host", f"{verdict.capability}: {verdict.reason}", f"attune runtime show {verdict.ref}")

@@ -1,0 +1,116 @@
+"""The entry point: finds the command, imports only that, and turns errors into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.metadata import version
+
+import click
+
+from attune.core.errors import AttuneError
+
+_COMMANDS = {
+    "up": ("attune.cli.up:up", "Run everything on this machine: database, one worker, one sensor."),
+    "detect": ("attune.cli.detect:detect", "Verify this host now and print what it can run."),
+    "runtime": ("attune.cli.runtime:runtime", "Definitions: list, show, add, check, load, remove, history."),
+    "worker": ("attune.cli.node:worker", "Start a worker; list and show workers."),
+    "sensor": ("attune.cli.node:sensor", "Start a sensor; list and show sensors."),
+    "db": ("attune.cli.db:db", "The database: migrate, status, check, url, shell."),
+    "doctor": ("attune.cli.doctor:doctor", "Check this installation; name each problem and its remedy."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, so that `--help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from attune.core.aliases import nearest
+
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = nearest(args[0], _COMMANDS) if args else None
+            if near:
+                error.message += f" Did you mean {near!r}?"
+            raise
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(f"attune {version('attune')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    no_args_is_help=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: attune detect --require 'python >=3.9'",
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it.")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Attune knows what this machine can really run, and proves it.
+
+    Exit codes: 0 done, 1 failed, 2 usage or configuration error, 3 a requirement is not met, 130 interrupted.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def report(error: AttuneError) -> None:
+    """Print *error* as people see it: what is wrong, then what to try."""
+    click.echo(f"attune: {error}", err=True)
+    if error.hint:
+        click.echo(f"try: {error.hint}", err=True)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run with *arguments*; the exit code."""
+    try:
+        result = cli.main(arguments, prog_name="attune", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except AttuneError as error:
+        report(error)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("attune: interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        _silence_stdout()
+        return 1
+
+
+def _silence_stdout() -> None:
+    """Whoever read our output is gone; the interpreter must not complain about it while it exits."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

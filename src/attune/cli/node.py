@@ -1,0 +1,79 @@
+"""`attune worker …` and `attune sensor …`: the same commands for both roles."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import click
+
+from attune.core.node import ROLES, Role
+
+
+def _group(role: Role) -> click.Group:
+    other = "sensor" if role.name == "worker" else "worker"
+
+    @click.group(
+        name=role.name,
+        help=f"Start a {role.name}; list and show the {role.name}s of the fleet.",
+        epilog=f"Example: attune {role.name} start --name {role.name}-1    (see also: attune {other} --help)",
+    )
+    def group() -> None: ...
+
+    group.add_command(_start(role))
+    group.add_command(_list(role))
+    group.add_command(_show(role))
+    return group
+
+
+def _start(role: Role) -> click.Command:
+    @click.command(
+        name="start",
+        help=f"Detect what this host can run, register it, and stay up as a {role.name} until SIGTERM or Ctrl-C.",
+        epilog=f"Example: {role.environment_variable}=python,shell attune {role.name} start --name {role.name}-1",
+    )
+    @click.option("--name", help=f"The {role.name}'s name. Default: {role.name}-HOSTNAME.")
+    def start(name: str | None) -> None:
+        from attune.agent.service import run_service
+        from attune.bootstrap import require_migrated, use_database
+        from attune.config import load_settings
+
+        settings = load_settings()
+        with use_database(settings) as database:
+            require_migrated(database.url)
+            asyncio.run(run_service(settings, database.url, {role: name}, heal=database.heal))
+
+    return start
+
+
+def _list(role: Role) -> click.Command:
+    @click.command(name="list", help=f"The {role.name}s, with what they offer.", epilog=f"Example: attune {role.name} list --json")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    def list_nodes(as_json: bool) -> None:
+        from attune.cli.fleet import print_nodes, read_nodes
+
+        print_nodes(asyncio.run(read_nodes(role)), role, as_json)
+
+    return list_nodes
+
+
+def _show(role: Role) -> click.Command:
+    @click.command(
+        name="show",
+        help=f"One {role.name}: every runtime with its verdict and evidence.",
+        epilog=f"Example: attune {role.name} show {role.name}-1",
+    )
+    @click.argument("name")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    def show(name: str, as_json: bool) -> None:
+        from attune.cli.fleet import print_node, read_node
+
+        node, runtimes = asyncio.run(read_node(role, name))
+        print_node(node, runtimes, as_json)
+
+    return show
+
+
+_groups: dict[str, Any] = {name: _group(role) for name, role in ROLES.items()}
+worker: click.Group = _groups["worker"]
+sensor: click.Group = _groups["sensor"]

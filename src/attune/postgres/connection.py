@@ -1,0 +1,101 @@
+"""Connections to PostgreSQL, and its errors as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from attune.core.errors import AttuneError, DatabaseError
+
+Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
+
+# A dead peer is noticed in about 25 s, so that the name of a host that lost its power is free again soon.
+_KEEPALIVE = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+
+
+def without_password(url: str) -> str:
+    """*url* as it may be shown: host, port, database and user."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return "the configured database"
+    host = parts.get("host") or "the default socket"
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"database {parts.get('dbname') or 'of the same name as the user'} on {host}{port}"
+
+
+def node_conninfo(url: str, application_name: str) -> str:
+    """*url* with what every connection of a node has: its name, and keepalives."""
+    try:
+        return make_conninfo(url, application_name=application_name[:63], **_KEEPALIVE)
+    except psycopg.ProgrammingError as error:
+        raise DatabaseError(
+            "database.url: expected a URL such as postgresql://user@host/attune, "
+            f"got something that cannot be read: {_first_line(error)}"
+        ) from error
+
+
+@contextmanager
+def translated(url: str = "") -> Iterator[None]:
+    """Turn PostgreSQL's errors into `DatabaseError` with one sentence and what to do."""
+    try:
+        yield
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        raise DatabaseError(
+            f"the database is not migrated to this version of attune: {_first_line(error)}",
+            hint="attune db migrate",
+        ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseError(f"the database refused: {_first_line(error)}", hint="attune doctor") from error
+    except (psycopg.OperationalError, PoolTimeout) as error:
+        where = f" ({without_password(url)})" if url else ""
+        raise DatabaseError(
+            f"cannot reach the database{where}: {_first_line(error)}",
+            hint="check that it runs and that database.url is right; attune doctor",
+        ) from error
+    except psycopg.Error as error:
+        raise DatabaseError(f"the database refused: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text[:300] or type(error).__name__
+
+
+async def connect(url: str, *, application_name: str = "attune", timeout_seconds: float = 5.0) -> AsyncConnection[Any]:
+    """One connection of its own. Raises `DatabaseError`."""
+    with translated(url):
+        conninfo = node_conninfo(url, application_name)
+        return await AsyncConnection.connect(conninfo, connect_timeout=max(2, round(timeout_seconds)), autocommit=True)
+
+
+@asynccontextmanager
+async def open_pool(url: str, *, application_name: str = "attune", size: int = 4) -> AsyncIterator[Pool]:
+    """A pool of at most *size* connections, each in autocommit. Raises `DatabaseError` if the first one fails."""
+    probe = await connect(url, application_name=application_name)
+    await probe.close()
+    pool: Pool = AsyncConnectionPool(
+        node_conninfo(url, application_name),
+        min_size=1,
+        max_size=size,
+        open=False,
+        timeout=10.0,
+        kwargs={"autocommit": True},
+        check=AsyncConnectionPool.check_connection,
+    )
+    try:
+        await pool.open()
+        yield pool
+    finally:
+        await pool.close(timeout=2.0)
+
+
+def refused(error: AttuneError) -> bool:
+    """Whether *error* says that the database cannot be reached (rather than that it answered no)."""
+    return isinstance(error, DatabaseError) and str(error).startswith("cannot reach")

@@ -1,0 +1,94 @@
+"""Small machines for tests: a folder of commands for PATH, and the command line run as a process on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ATTUNE = (sys.executable, "-m", "attune")
+
+
+@dataclass
+class Machine:
+    """A host whose PATH has only what a test puts there."""
+
+    folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def bin(self) -> Path:
+        path = self.folder / "bin"
+        path.mkdir(exist_ok=True, parents=True)
+        return path
+
+    def command(self, name: str, prints: str = "", *, script: str | None = None, exit_code: int = 0) -> Path:
+        """Put a command on PATH that prints *prints*, or runs *script* (POSIX shell)."""
+        path = self.bin / name
+        quoted = prints.replace("'", "'\\''")
+        path.write_text(f"#!/bin/sh\n{script if script is not None else f'echo {chr(39)}{quoted}{chr(39)}; exit {exit_code}'}\n")
+        path.chmod(0o755)
+        return path
+
+    def real(self, *names: str) -> None:
+        """Link commands of the real machine."""
+        import shutil
+
+        for name in names:
+            found = shutil.which(name)
+            assert found is not None, f"this machine has no {name}"
+            (self.bin / name).symlink_to(found)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        passed = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+        return {
+            "PATH": str(self.bin),
+            "HOME": str(self.folder),
+            "LANG": "C.UTF-8",
+            "ATTUNE_DATA_DIR": str(self.folder / "data"),
+            **passed,
+            **self.variables,
+            **more,
+        }
+
+    def attune(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line to its end."""
+        return subprocess.run(
+            [*ATTUNE, *arguments],
+            env=self.environment(**variables),
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
+
+    def start(self, *arguments: str, log: Path | None = None, **variables: str) -> subprocess.Popen[str]:
+        """Start the command line and leave it running; its output goes to *log*."""
+        output = (log or self.folder / "attune.log").open("a")
+        return subprocess.Popen(
+            [*ATTUNE, *arguments],
+            env=self.environment(**variables),
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def detect(self, *arguments: str, **variables: str) -> dict[str, Any]:
+        """`attune detect --local --json` as data."""
+        done = self.attune("detect", "--local", "--json", *arguments, **variables)
+        assert done.returncode == 0, done.stderr
+        data: dict[str, Any] = json.loads(done.stdout)
+        return data
+
+
+def by_name(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The results of a detection by capability name."""
+    return {result["name"]: result for result in data["results"]}

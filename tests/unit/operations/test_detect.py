@@ -1,0 +1,144 @@
+"""Detection as a whole, on a fake host."""
+
+from __future__ import annotations
+
+from factories import command, make_runtime, verification
+
+from attune.core.node import SENSOR, WORKER
+from attune.core.ports import Ending, Outcome
+from attune.core.runtime import Runtime
+from attune.core.selection import Selection, Source, select
+from attune.core.verdict import Status
+from attune.operations.detect import Detection, DetectionOptions, detect
+from attune.operations.examine import Examiner
+from attune.testing import FakeHost, printed
+
+PYTHON = make_runtime()
+RUBY = make_runtime("acme.ruby", "Ruby", verification(command(binary="ruby", pattern=r"ruby \d")))
+BROKEN = make_runtime("acme.broken", "Broken", "nonsense")
+BUILTIN = make_runtime(
+    "core.sensor.builtin", "Built-in Sensors", {**verification(always_available=True), "aliases": ["builtin"], "roles": ["sensor"]}
+)
+
+
+def run(host: FakeHost, *runtimes: Runtime, names: tuple[str, ...] | None = None, **options: object) -> Detection:
+    selection = Selection(Source.DATABASE if names is None else Source.ENVIRONMENT, names)
+    role = options.pop("role", WORKER)
+    return detect(list(runtimes), selection, role, Examiner(host, host), DetectionOptions(**options))  # type: ignore[arg-type]
+
+
+def host() -> FakeHost:
+    return FakeHost({"python3": printed("Python 3.11.7", path="/usr/bin/python3")})
+
+
+def test_only_what_was_verified_is_offered() -> None:
+    found = run(host(), RUBY, PYTHON)
+
+    assert found.offered == ["python"]
+    assert {verdict.ref: verdict.status for verdict in found.verdicts} == {
+        "acme.ruby": Status.UNAVAILABLE,
+        "core.python": Status.AVAILABLE,
+    }
+
+
+def test_a_malformed_definition_is_invalid_and_everything_else_is_verified() -> None:
+    found = run(host(), BROKEN, PYTHON)
+
+    assert [verdict.status for verdict in found.verdicts] == [Status.INVALID, Status.AVAILABLE]
+    assert found.verdicts[0].reason == "distributions: expected an object, got 'nonsense'"
+
+
+def test_a_sensor_only_runtime_is_not_considered_for_a_worker() -> None:
+    assert run(host(), PYTHON, BUILTIN, role=WORKER).offered == ["python"]
+    assert run(host(), PYTHON, BUILTIN, role=SENSOR).offered == ["python", "builtin"]
+
+
+def test_the_same_definition_gives_a_worker_and_a_sensor_the_same_verdict() -> None:
+    assert run(host(), PYTHON, role=WORKER).verdicts == run(host(), PYTHON, role=SENSOR).verdicts
+
+
+def test_a_missing_binary_costs_no_process() -> None:
+    machine = host()
+    run(machine, RUBY, PYTHON)
+
+    assert machine.ran == [("python3", "--version")]
+
+
+def test_declared_names_run_nothing_and_are_marked() -> None:
+    machine = host()
+    found = run(machine, PYTHON, names=("python", "cobol"))
+
+    assert machine.ran == []
+    assert [(one.ref, one.status) for one in found.verdicts] == [
+        ("core.python", Status.DECLARED),
+        ("cobol", Status.DECLARED),
+    ]
+    assert found.warnings == ("no definition is called 'cobol'",)
+
+
+def test_with_verify_overrides_the_names_only_restrict() -> None:
+    found = run(host(), PYTHON, RUBY, names=("ruby", "cobol"), verify_overrides=True)
+
+    assert [(one.ref, one.status) for one in found.verdicts] == [
+        ("acme.ruby", Status.UNAVAILABLE),
+        ("cobol", Status.UNAVAILABLE),
+    ]
+    assert found.offered == []
+
+
+def test_none_offers_nothing() -> None:
+    found = run(host(), PYTHON, names=())
+
+    assert (found.offered, found.verdicts) == ([], ())
+
+
+def test_only_restricts_by_name_or_ref() -> None:
+    assert [one.ref for one in run(host(), PYTHON, RUBY, only=frozenset({"ruby"})).verdicts] == ["acme.ruby"]
+    assert [one.ref for one in run(host(), PYTHON, RUBY, only=frozenset({"core.python"})).verdicts] == ["core.python"]
+
+
+def test_the_source_says_which_tier_won() -> None:
+    assert run(host(), PYTHON).source == "database"
+    assert run(host(), PYTHON, origin="catalogue").source == "catalogue"
+    assert run(host(), PYTHON, names=("python",)).source == "environment"
+    by_file = detect([], select("V", None, "worker", {"runtimes": ["python"]}), WORKER, Examiner(host(), host()))
+    assert by_file.source == "config"
+
+
+def test_a_runtime_of_two_definitions_is_offered_once() -> None:
+    twin = make_runtime("acme.python", "Python")
+
+    assert run(host(), PYTHON, twin).offered == ["python"]
+
+
+def test_absent_runtimes_are_looked_up_again_only_after_path_changed() -> None:
+    machine = FakeHost({})
+    examiner = Examiner(machine, machine)
+    definitions = [make for make in _definitions(RUBY)]
+    first = examiner.examine(definitions)[0]
+
+    assert examiner.examine(definitions)[0] is first
+    machine.commands["ruby"] = printed("ruby 3.1.2p20")
+    assert examiner.examine(definitions)[0].status is Status.AVAILABLE
+
+
+def _definitions(*runtimes: Runtime) -> list[object]:
+    from attune.operations.examine import read_definitions
+
+    return list(read_definitions(runtimes))
+
+
+def test_a_definitions_time_out_is_capped_by_the_host() -> None:
+    seen: list[float] = []
+
+    class Recording(FakeHost):
+        def run(self, start, then, **options):  # type: ignore[no-untyped-def]
+            seen.extend(one.timeout_seconds for one in start.values())
+            super().run(start, then, **options)
+
+    machine = Recording({"python3": Outcome(Ending.TIMED_OUT, detail="timed out after 5 s")})
+    slow = make_runtime(distributions=verification(command(timeout_seconds=500)))
+    found = detect([slow], Selection(Source.DATABASE), WORKER, Examiner(machine, machine, max_timeout_seconds=5))
+
+    assert seen == [5]
+    assert found.verdicts[0].status is Status.UNKNOWN

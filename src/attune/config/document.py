@@ -2,8 +2,7 @@
 
 The parser's events are built up here, not by the YAML library's own constructors: depth, size and aliases are
 bounded before they cost anything, no tag can make an object, every value keeps its line, and a key that is
-written twice is a fault. Words are read as YAML 1.1 does (`yes` is true), numbers only in their plain decimal
-form: `010`, `1_000`, `1:30` and dates, which readers of YAML disagree on, stay text.
+written twice is a fault.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from attune.config.scalars import scalar
 from attune.config.tree import Fault, Node, Value
 from attune.core.errors import ConfigError
 
@@ -24,12 +24,6 @@ MAX_NODES = 10_000
 # libyaml is many times faster on large files; the pure Python parser gives the same events.
 LOADERS = (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
 
-_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-_NULLS = frozenset({"", "~", "null"})
-_WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,299})")
-_DECIMAL = re.compile(
-    r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", re.IGNORECASE
-)
 _PLAIN_TAGS = frozenset({None, "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _MERGE_KEY = "<<"
@@ -177,7 +171,7 @@ class _Builder:
         self._refuse_tag(event)
         if _UNSTORABLE.search(event.value):
             raise self._error("text", "a NUL character or half a surrogate pair in it", event)
-        value = _resolved(event.value) if event.implicit[0] else event.value
+        value = scalar(event.value) if event.implicit[0] and event.tag is None else event.value
         return Node(value, self._origin(event), event.value)
 
     def _refuse_tag(self, event: Any) -> None:
@@ -200,16 +194,3 @@ def _with_merges(frame: _Frame) -> dict[str, Node]:
             for key, node in source.value.items():
                 pairs.setdefault(key, node)
     return pairs
-
-
-def _resolved(text: str) -> str | int | float | bool | None:
-    lowered = text.lower()
-    if lowered in _NULLS:
-        return None
-    if lowered in _BOOLEANS:
-        return _BOOLEANS[lowered]
-    if _WHOLE.fullmatch(text):
-        return int(text)
-    if _DECIMAL.fullmatch(text):
-        return float(lowered.replace(".inf", "inf").replace(".nan", "nan"))
-    return text

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
-from attune.config.kinds import Duration, duration_text
+from attune.config.kinds import Kind
+from attune.config.quantities import Duration, duration_text
 from attune.config.sections import Section, variable_of
 from attune.config.settings import Settings
 
@@ -31,12 +32,15 @@ def _described(cls: type, prefix: str) -> Iterator[SettingDescription]:
         if isinstance(kind, Section):
             yield from _described(kind.cls, f"{prefix}{one.name}.")
         elif kind is not None:
-            default = "{}" if one.default is MISSING else one.default
-            text = duration_text(one.default) if isinstance(kind, Duration) else _written(default)
-            yield SettingDescription(f"{prefix}{one.name}", kind.expected, text, one.metadata["meaning"])
+            default = _written(one.default, kind)
+            yield SettingDescription(f"{prefix}{one.name}", kind.expected, default, one.metadata["meaning"])
 
 
-def _written(default: Any) -> str:
+def _written(default: Any, kind: Kind) -> str:
+    if default is MISSING:
+        return "{}"
+    if isinstance(kind, Duration):
+        return duration_text(default)
     if default is None:
         return "not set"
     if isinstance(default, bool):

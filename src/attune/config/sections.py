@@ -1,17 +1,15 @@
-"""The kinds of value with a structure of Attune's own: sections, capabilities, the database's URL."""
+"""Sections of settings: the dataclasses that hold settings, read as a kind, and the keys that they do not have."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from attune.config.kinds import Anything, Kind, ListOf, Text, example_of
+from attune.config.kinds import Kind
 from attune.config.tree import Fault, Node, misfit
 
 PREFIX = "ATTUNE__"
-RUNTIME_NAMES = ListOf(Text("a name", "python", r"[^\x00]*"), "a list of names")
 
 
 def setting(kind: Kind, default: Any, meaning: str, *, secret: bool = False) -> Any:
@@ -91,77 +89,3 @@ def paths_below(kind: Kind) -> Iterator[str]:
         if child is not None:
             yield name
             yield from (f"{name}.{path}" for path in paths_below(child))
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What a node says it can do: `runtimes` is a list of names, every other key is kept as it is."""
-
-    expected: str = "a section of capabilities, in which `runtimes` is a list of names"
-    example: str = "{runtimes: [python, shell]}"
-    verbatim = False
-    names = ("runtimes",)
-
-    def child(self, name: str) -> Kind | None:
-        return RUNTIME_NAMES if name == "runtimes" else Anything()
-
-    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
-        if not isinstance(node.value, dict):
-            faults.append(misfit(key, node, self.expected, hint=example_of(key, node, self)))
-            return {}
-        values = {}
-        for name, below in node.value.items():
-            if name != "runtimes":
-                values[name] = Anything().read(f"{key}.{name}", below, faults)
-            elif below.value is not None:
-                values[name] = list(RUNTIME_NAMES.read(f"{key}.{name}", below, faults))
-        return values
-
-
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<rest>[/?#].*)?")
-_PASSWORD = re.compile(r"(?<=[?&])password=[^&#]*")
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseUrl:
-    """A URL of a PostgreSQL server, as libpq reads it. Its errors never show it."""
-
-    expected: str = "a URL that begins with postgresql://"
-    example: str = "postgresql://user@host:5432/database"
-    verbatim = True
-    names = ()
-
-    def child(self, name: str) -> Kind | None:
-        return None
-
-    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
-        hint = example_of(key, node, self)
-        text = node.value
-        if not isinstance(text, str):
-            faults.append(misfit(key, node, self.expected, hint=hint))
-            return None
-        match = _URL.fullmatch(text)
-        if match is None or re.search(r"[\s\x00-\x1f\x7f]", text):
-            got = "text that is not a URL" if match is None else "one with a space or line break in it"
-            faults.append(misfit(key, node, self.expected, got=got, hint=hint))
-        elif match["scheme"].lower() not in ("postgresql", "postgres"):
-            faults.append(misfit(key, node, self.expected, got=f"the scheme {match['scheme']!r}", hint=hint))
-        else:
-            self._check_ports(key, node, match["authority"], faults)
-        return text
-
-    def _check_ports(self, key: str, node: Node, authority: str, faults: list[Fault]) -> None:
-        for host in authority.rpartition("@")[2].split(","):
-            port = re.fullmatch(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::([^:]*))?", host)
-            if port is None:
-                faults.append(misfit(key, node, "hosts as name, name:port or [address]:port", got=repr(host)))
-            elif port[1] and not (re.fullmatch(r"[0-9]{1,9}", port[1]) and 1 <= int(port[1]) <= 65535):
-                faults.append(misfit(key, node, "a port from 1 to 65535", got=port[1][:20]))
-
-
-def without_password(url: str) -> str:
-    """*url* for people and logs: its password, wherever it stands, is `***`."""
-    user, at, rest = _PASSWORD.sub("password=***", url).rpartition("@")
-    scheme, colon, account = user.partition("://")
-    name, had_password, _ = account.partition(":")
-    return f"{scheme}{colon}{name}{':***' if had_password else ''}{at}{rest}"

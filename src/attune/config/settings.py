@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from attune.config.kinds import Choice, Duration, Flag, Folder, ListOf, MapOf, Text, Whole
-from attune.config.sections import Capabilities, DatabaseUrl, section, setting, without_password
+from attune.config.containers import Capabilities, ListOf, MapOf
+from attune.config.database_url import DatabaseUrl, without_password
+from attune.config.kinds import Choice, Flag, Folder, Text
+from attune.config.quantities import Duration, Whole
+from attune.config.sections import section, setting
 
 _NODE_NAME = Text(
     "a name without spaces around it", "build-7", r"[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?"
@@ -77,7 +80,7 @@ class DetectionSettings:
         Duration(0.1, 600), 30.0, "The most that a definition's `timeout_seconds` can ask for."
     )
     deadline: float = setting(
-        Duration(1, 3600), 60.0, "The most that one detection takes; what is left then is `unknown`."
+        Duration(0.1, 3600), 60.0, "The most that one detection takes; what is left then is `unknown`."
     )
     concurrency: int | None = setting(
         Whole(1, 256), None, "How many checks run at the same time. Not set: as many as suit the machine."

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from attune.core.errors import ConfigError, Problem, shown
 
 _REPORTED = 20
-_CREDENTIALS = re.compile(r"(://)[^/\s'\"]*@")
+_CREDENTIALS = re.compile(r"(://)[^/\s'\"]*@|(password\s*=\s*)[^\s&'\"]*", re.IGNORECASE)
 
 Value: TypeAlias = "str | int | float | bool | tuple[Node, ...] | dict[str, Node] | None"
 
@@ -66,8 +66,8 @@ def found(node: Node) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """*text* with user and password of every URL in it replaced by `***`."""
-    return _CREDENTIALS.sub(r"\1***@", text)
+    """*text* with `***` for the user and password of every URL, and for what follows `password=`."""
+    return _CREDENTIALS.sub(lambda match: f"{match[1]}***@" if match[1] else f"{match[2]}***", text)
 
 
 def merged(base: Node, over: Node) -> Node:

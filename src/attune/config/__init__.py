@@ -1,0 +1,32 @@
+"""Settings: the only part of Attune that reads the environment and the settings file.
+
+`load_settings` gives frozen values or raises one `ConfigError` that names every fault and its place. What the values
+mean is left to those who use them: choosing runtimes from them is `attune.core.selection`.
+"""
+
+from attune.config.environment import environment_list, process_environment
+from attune.config.loading import load_settings
+from attune.config.reference import SettingDescription, describe_settings, settings_reference
+from attune.config.settings import (
+    DatabaseSettings,
+    DetectionSettings,
+    HeartbeatSettings,
+    LogSettings,
+    NodeSettings,
+    Settings,
+)
+
+__all__ = [
+    "DatabaseSettings",
+    "DetectionSettings",
+    "HeartbeatSettings",
+    "LogSettings",
+    "NodeSettings",
+    "SettingDescription",
+    "Settings",
+    "describe_settings",
+    "environment_list",
+    "load_settings",
+    "process_environment",
+    "settings_reference",
+]

@@ -1,0 +1,107 @@
+"""The kinds of setting that hold others: lists, mappings with the user's own keys, capabilities."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from attune.config.kinds import Kind, Leaf, Text, example_of
+from attune.config.tree import Fault, Node, misfit
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf(Leaf):
+    """A list; its faults name the item. A single text is never taken for a list."""
+
+    item: Kind
+    expected: str
+    longest: int = 1000
+
+    @property
+    def example(self) -> str:
+        return f"[{self.item.example}]"
+
+    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
+        items = node.value
+        if not isinstance(items, tuple):
+            faults.append(misfit(key, node, self.expected, hint=self._as_list(key, node)))
+            return ()
+        if len(items) > self.longest:
+            faults.append(misfit(key, node, f"at most {self.longest} items", got=str(len(items))))
+            return ()
+        return tuple(self.item.read(f"{key}[{index}]", item, faults) for index, item in enumerate(items))
+
+    def _as_list(self, key: str, node: Node) -> str:
+        """The hint that a single text, or several with commas between them, is meant as a list."""
+        kind: Kind = self
+        if isinstance(node.value, str) and re.fullmatch(r"[\w./+-]{1,60}(, ?[\w./+-]{1,60}){0,9}", node.value):
+            kind = replace(self, item=Text(example=node.value))
+        return example_of(key, node, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    """Keys of the user's own, all with values of one kind."""
+
+    item: Kind
+    expected: str
+    example: str
+    verbatim = False
+    names = ()
+
+    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
+        if not isinstance(node.value, dict):
+            faults.append(misfit(key, node, self.expected, hint=example_of(key, node, self)))
+            return {}
+        return {name: self.item.read(f"{key}.{name}", item, faults) for name, item in node.value.items()}
+
+    def child(self, name: str) -> Kind | None:
+        return self.item
+
+
+@dataclass(frozen=True, slots=True)
+class Anything(Leaf):
+    """Whatever JSON can hold."""
+
+    expected: str = "any value"
+    example: str = "a value"
+
+    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
+        value = node.value
+        if isinstance(value, dict):
+            return {name: self.read(f"{key}.{name}", item, faults) for name, item in value.items()}
+        if isinstance(value, tuple):
+            return [self.read(f"{key}[{index}]", item, faults) for index, item in enumerate(value)]
+        if isinstance(value, float) and not math.isfinite(value):
+            faults.append(misfit(key, node, "a finite number"))
+        return value
+
+
+RUNTIME_NAMES = ListOf(Text("a name", "python", r"[^\x00]*"), "a list of names")
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a node says it can do: `runtimes` is a list of names, every other key is kept as it is."""
+
+    expected: str = "a section of capabilities, in which `runtimes` is a list of names"
+    example: str = "{runtimes: [python, shell]}"
+    verbatim = False
+    names = ("runtimes",)
+
+    def child(self, name: str) -> Kind | None:
+        return RUNTIME_NAMES if name == "runtimes" else Anything()
+
+    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
+        if not isinstance(node.value, dict):
+            faults.append(misfit(key, node, self.expected, hint=example_of(key, node, self)))
+            return {}
+        values = {}
+        for name, below in node.value.items():
+            if name != "runtimes":
+                values[name] = Anything().read(f"{key}.{name}", below, faults)
+            elif below.value is not None:
+                values[name] = list(RUNTIME_NAMES.read(f"{key}.{name}", below, faults))
+        return values

@@ -1,0 +1,74 @@
+"""The only reader of the process's environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+from attune.config.kinds import Kind
+from attune.config.sections import PREFIX, unknown_key
+from attune.config.tree import Fault, Node, merged
+
+# Variables with a name of their own for a setting; one with the prefix wins over them.
+_NAMED = {"DATABASE_URL": ("database", "url"), "ATTUNE_DATA_DIR": ("data_dir",)}
+
+
+def process_environment() -> dict[str, str]:
+    """A copy of the process's environment."""
+    return dict(os.environ)
+
+
+def environment_list(name: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """The text of variable *name* as it is now, unread; None if it is not set.
+
+    `attune.core.selection` reads it.
+    """
+    return (os.environ if environ is None else environ).get(name)
+
+
+def overrides(environ: Mapping[str, str], root: Kind, faults: list[Fault]) -> Node:
+    """The settings that *environ* gives, as one tree. An empty variable counts as not set."""
+    tree = Node({}, "the environment")
+    for variable, path in sorted(_assignments(environ), key=_precedence):
+        kind = _kind_at(root, path, variable, faults)
+        if kind is not None:
+            node = _read(variable, environ[variable], kind, faults)
+            for key in reversed(path):
+                node = Node({key: node}, variable)
+            tree = merged(tree, node)
+    return tree
+
+
+def _assignments(environ: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for variable, text in environ.items():
+        if not text.strip():
+            continue
+        if variable in _NAMED:
+            yield variable, _NAMED[variable]
+        elif variable.startswith(PREFIX):
+            yield variable, tuple(variable.removeprefix(PREFIX).lower().split("__"))
+
+
+def _precedence(assignment: tuple[str, tuple[str, ...]]) -> tuple[bool, int, str]:
+    """Later wins: a variable with the prefix over one without, a single key over the section it is in."""
+    variable, path = assignment
+    return variable not in _NAMED, len(path), variable
+
+
+def _kind_at(root: Kind, path: tuple[str, ...], variable: str, faults: list[Fault]) -> Kind | None:
+    kind = root
+    for depth, key in enumerate(path):
+        child = kind.child(key)
+        if child is None:
+            faults.append(unknown_key(kind, ".".join(path[:depth]), key, Node(None, variable)))
+            return None
+        kind = child
+    return kind
+
+
+def _read(variable: str, text: str, kind: Kind, faults: list[Fault]) -> Node:
+    if kind.verbatim:
+        return Node(text, variable, text)
+    from attune.config.document import read_document  # YAML is imported only where something is written in it
+
+    return read_document(text, variable, faults, lines=False)

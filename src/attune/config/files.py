@@ -1,0 +1,104 @@
+"""Finds the settings file and reads its text, without ever waiting for it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from attune.core.errors import ConfigError, shown
+
+MAX_BYTES = 1 << 20
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """The file in use: where it is, what errors call it, and its text."""
+
+    path: Path
+    name: str
+    text: str
+
+
+def find_file(environ: Mapping[str, str], cwd: Path) -> SettingsFile | None:
+    """The file that `ATTUNE_CONFIG` names, else the first of the default places that exists, else None.
+
+    Raises `ConfigError` for a file that is named but missing, and for any that cannot be read.
+    """
+    named = environ.get("ATTUNE_CONFIG", "").strip()
+    if named:
+        text = _read(cwd / named, named)
+        if text is None:
+            raise ConfigError(
+                f"ATTUNE_CONFIG: expected an existing file, got {shown(named)}, which does not exist",
+                hint="correct the path, or unset ATTUNE_CONFIG to use attune.yaml or the defaults",
+            )
+        return SettingsFile(cwd / named, named, text)
+    for name in ("attune.yaml", f"config.{_stage(environ)}.yaml"):
+        text = _read(cwd / name, name)
+        if text is not None:
+            return SettingsFile(cwd / name, name, text)
+    return None
+
+
+def _stage(environ: Mapping[str, str]) -> str:
+    stage = environ.get("ATTUNE_ENVIRONMENT", "").strip() or "development"
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", stage):
+        raise ConfigError(
+            f"ATTUNE_ENVIRONMENT: expected letters, digits, '_', '.' and '-', got {shown(stage)}",
+            hint="set it to a word such as production",
+        )
+    return stage
+
+
+def _read(path: Path, name: str) -> str | None:
+    try:
+        # Without O_NONBLOCK, opening a named pipe would wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise ConfigError(f"{name}: expected a file, got a link to one that does not exist") from None
+        return None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(f"{name}: expected a readable file, got this: {reason}") from None
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise ConfigError(f"{name}: expected a regular file, got {_KINDS.get(stat.S_IFMT(mode), 'something else')}")
+        return _decoded(_content(descriptor, name), name)
+    finally:
+        os.close(descriptor)
+
+
+def _content(descriptor: int, name: str) -> bytes:
+    content = bytearray()
+    try:
+        while chunk := os.read(descriptor, MAX_BYTES + 1 - len(content)):
+            content += chunk
+            if len(content) > MAX_BYTES:
+                raise ConfigError(f"{name}: expected a file of at most {MAX_BYTES >> 20} MiB, got a larger one")
+    except OSError as error:
+        raise ConfigError(f"{name}: expected a readable file, got this: {error.strerror}") from None
+    return bytes(content)
+
+
+def _decoded(content: bytes, name: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{name}: expected UTF-8 text, got the byte 0x{content[error.start]:02x} ({name}:{line})",
+            hint="save the file as UTF-8",
+        ) from None

@@ -1,0 +1,141 @@
+"""Every setting: name, what it may be, default and meaning, in one table of frozen dataclasses."""
+# ruff: noqa: RUF009 - `setting` and `section` make dataclass fields, not shared defaults
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from attune.config.containers import Capabilities, ListOf, MapOf
+from attune.config.database_url import DatabaseUrl, without_password
+from attune.config.kinds import Choice, Flag, Folder, Text
+from attune.config.quantities import Duration, Whole
+from attune.config.sections import section, setting
+
+_NODE_NAME = Text(
+    "a name without spaces around it", "build-7", r"[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?"
+)
+_BINARY = Text("the name of a command or an absolute path", "python3", r"[^/\x00\n]+|/[^\x00\n]*", longest=4095)
+_ABSOLUTE = Text("an absolute path", "/usr/bin", r"/[^\x00\n]*", longest=4095)
+_VARIABLE = Text(
+    "the name of a variable other than ATTUNE_*, DATABASE_URL and PGPASSWORD",
+    "JAVA_HOME",
+    r"(?!ATTUNE_|(DATABASE_URL|PGPASSWORD)\Z)[A-Za-z_][A-Za-z0-9_]*",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """Where PostgreSQL is. `url` holds a password, perhaps: print `shown_url`."""
+
+    url: str | None = setting(
+        DatabaseUrl(),
+        None,
+        "The PostgreSQL server to use. Not set: an embedded server on this machine. "
+        "The variable `DATABASE_URL` sets it too, and `ATTUNE__DATABASE__URL` wins over that.",
+        secret=True,
+    )
+    connect_timeout: float = setting(Duration(1, 300), 10.0, "How long to try to reach the server.")
+
+    @property
+    def shown_url(self) -> str | None:
+        """`url` with `***` for its password."""
+        return None if self.url is None else without_password(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """One role of this machine, worker or sensor. The mappings are to be read only."""
+
+    name: str | None = setting(
+        _NODE_NAME, None, "Its name, unique among the live nodes of its role. Not set: the role and the host's name."
+    )
+    labels: Mapping[str, str] = setting(
+        MapOf(Text("text", "eu"), "keys with a text each", "{zone: eu}"),
+        {},
+        "Labels that requirements can ask for, such as `zone: eu`.",
+    )
+    taints: tuple[str, ...] = setting(
+        ListOf(Text("text", "gpu"), "a list of texts"), (), "Marks that keep work away unless it tolerates them."
+    )
+    capabilities: Mapping[str, Any] = setting(
+        Capabilities(),
+        {},
+        "What the node offers. `runtimes` names the runtimes and so replaces detection from the database "
+        "(an empty list counts as not set); every other key is registered as it is.",
+    )
+    max_concurrent_executions: int = setting(Whole(1, 10_000), 1, "How many executions run at the same time.")
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionSettings:
+    """How runtimes are verified, and what this host will ever execute for it."""
+
+    verify_overrides: bool = setting(
+        Flag(), False, "Verify the runtimes that the environment or this file names, instead of trusting them."
+    )
+    max_timeout: float = setting(
+        Duration(0.1, 600), 30.0, "The most that a definition's `timeout_seconds` can ask for."
+    )
+    deadline: float = setting(
+        Duration(0.1, 3600), 60.0, "The most that one detection takes; what is left then is `unknown`."
+    )
+    concurrency: int | None = setting(
+        Whole(1, 256), None, "How many checks run at the same time. Not set: as many as suit the machine."
+    )
+    allowed_binaries: tuple[str, ...] | None = setting(
+        ListOf(_BINARY, "a list of commands"),
+        None,
+        "The only commands that checks may run, whatever the database says. Not set: any; an empty list: none.",
+    )
+    trusted_paths: tuple[str, ...] | None = setting(
+        ListOf(_ABSOLUTE, "a list of absolute paths"),
+        None,
+        "The only folders that checks may run a command from. Not set: any; an empty list: none.",
+    )
+    environment: tuple[str, ...] = setting(
+        ListOf(_VARIABLE, "a list of names of variables"),
+        (),
+        "Variables that checks see beside the usual harmless ones.",
+    )
+    cache: bool = setting(Flag(), True, "Keep verdicts on disk, and reuse those whose command has not changed.")
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatSettings:
+    """How a node shows that it lives."""
+
+    interval: float = setting(Duration(0.1, 600), 10.0, "The time between two heartbeats.")
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What the log looks like."""
+
+    format: Literal["auto", "console", "json"] = setting(
+        Choice(("auto", "console", "json")), "auto", "`auto` is `console` on a terminal and `json` elsewhere."
+    )
+    level: Literal["debug", "info", "warning", "error"] = setting(
+        Choice(("debug", "info", "warning", "error")), "info", "The least important line that is written."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a process. `path` is the file they were read from, None if there was none."""
+
+    database: DatabaseSettings = section(DatabaseSettings)
+    data_dir: Path | None = setting(
+        Folder(),
+        None,
+        "The folder of the embedded server and of what Attune keeps on this machine. A relative path starts at the "
+        "working directory. Not set: the platform's folder for data. The variable `ATTUNE_DATA_DIR` sets it too.",
+    )
+    worker: NodeSettings = section(NodeSettings)
+    sensor: NodeSettings = section(NodeSettings)
+    detection: DetectionSettings = section(DetectionSettings)
+    heartbeat: HeartbeatSettings = section(HeartbeatSettings)
+    log: LogSettings = section(LogSettings)
+    path: Path | None = None

@@ -1,0 +1,69 @@
+"""The environment that a check gets: what interpreters need to find themselves, and no secret.
+
+Pure functions on the mapping that the caller read; this module never reads the process's own environment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+
+_ALLOWED_NAMES = """
+    PATH HOME USER LOGNAME SHELL TMPDIR TZ LD_LIBRARY_PATH
+    XDG_CONFIG_HOME XDG_DATA_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR
+    JAVA_HOME JDK_HOME JRE_HOME M2_HOME MAVEN_HOME GRADLE_HOME SDKMAN_DIR JENV_ROOT JENV_VERSION
+    GOROOT GOPATH GOTOOLCHAIN GOBIN GVM_ROOT GOENV_ROOT GOENV_VERSION
+    NVM_DIR NVM_BIN VOLTA_HOME FNM_DIR FNM_MULTISHELL_PATH NODENV_ROOT NODENV_VERSION N_PREFIX PROTO_HOME
+    RUSTUP_HOME RUSTUP_TOOLCHAIN CARGO_HOME DOTNET_ROOT DOTNET_ROOT_X64 DOTNET_ROOT_ARM64 DOTNET_ROLL_FORWARD
+    VIRTUAL_ENV CONDA_PREFIX CONDA_DEFAULT_ENV GEM_HOME GEM_PATH RVM_PATH
+    PERLBREW_ROOT PERLBREW_HOME PERLBREW_PERL PLENV_ROOT PLENV_VERSION PHPENV_ROOT
+    R_HOME JULIA_DEPOT_PATH DENO_DIR BUN_INSTALL ERL_ROOTDIR NIX_PROFILES NIX_LD NIX_LD_LIBRARY_PATH
+    CUDA_HOME ANDROID_HOME
+"""
+_ALLOWED = frozenset(_ALLOWED_NAMES.split())
+_ALLOWED_PREFIXES = ("PYENV_", "RBENV_", "ASDF_", "MISE_")
+_SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "DATABASE_URL")
+_SECRET_PREFIXES = ("ATTUNE_", "PG")
+_FORCED = {
+    "LC_ALL": "C.UTF-8",
+    "TERM": "dumb",
+    "NO_COLOR": "1",
+    "DOTNET_CLI_TELEMETRY_OPTOUT": "1",
+    "DOTNET_NOLOGO": "1",
+    "DOTNET_SKIP_FIRST_TIME_EXPERIENCE": "1",
+    "POWERSHELL_TELEMETRY_OPTOUT": "1",
+    "POWERSHELL_UPDATECHECK": "Off",
+    "CHECKPOINT_DISABLE": "1",
+    "NO_UPDATE_NOTIFIER": "1",
+    "HOMEBREW_NO_AUTO_UPDATE": "1",
+}
+
+
+def check_environment(source: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
+    """The environment for checks, taken from *source*.
+
+    *extra* names more variables to pass on; names that can hold a secret, and Attune's own, are never passed,
+    even then. PATH is always set.
+    """
+    wanted = _ALLOWED.union(extra)
+    kept = {
+        name: value
+        for name, value in source.items()
+        if (name in wanted or name.startswith(_ALLOWED_PREFIXES)) and not _may_be_secret(name)
+    }
+    kept.setdefault("PATH", os.defpath)
+    return kept | _FORCED
+
+
+def fingerprint(environment: Mapping[str, str]) -> str:
+    """A short text that differs whenever any variable of *environment* differs."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(environment):
+        digest.update(f"{name}={environment[name]}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _may_be_secret(name: str) -> bool:
+    upper = name.upper()
+    return upper.startswith(_SECRET_PREFIXES) or any(word in upper for word in _SECRET_WORDS)

@@ -1,0 +1,56 @@
+"""What the processes of one run share: a private empty folder, a closed stdin, and marks to know them by."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+
+from attune.host.process import Surroundings
+from attune.host.sweep import MARK_VARIABLE, Marks, sweep
+
+
+class Workplace:
+    """Made for one run; `close` ends what the run left behind and removes the folder."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._folder = _private_folder(environment.get("TMPDIR"))
+        mark = os.urandom(16).hex()
+        label = (1 << 40) + int.from_bytes(os.urandom(5))
+        self.surroundings = Surroundings(
+            environment={**environment, MARK_VARIABLE: mark},
+            folder=self._folder or "/",
+            null_fd=os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC),
+            label=label,
+        )
+        self.marks = Marks(mark, label, self._folder)
+
+    def close(self) -> None:
+        """Leave nothing: no process, no descriptor, no folder."""
+        try:
+            sweep(self.marks)
+        finally:
+            os.close(self.surroundings.null_fd)
+            if self._folder:
+                _remove(self._folder)
+
+
+def _private_folder(preferred: str | None) -> str:
+    """A new folder that only this user can enter; "" where none can be made."""
+    for parent in dict.fromkeys((preferred or "/tmp", "/tmp", "/var/tmp", "/dev/shm")):
+        if parent.startswith("/"):
+            with contextlib.suppress(OSError, ValueError):
+                folder = f"{parent.rstrip('/')}/check-{os.urandom(8).hex()}"
+                os.mkdir(folder, 0o700)  # noqa: PTH102
+                return folder
+    return ""
+
+
+def _remove(folder: str) -> None:
+    try:
+        os.rmdir(folder)  # noqa: PTH106
+    except OSError:
+        import shutil
+
+        with contextlib.suppress(RecursionError):
+            shutil.rmtree(folder, ignore_errors=True)

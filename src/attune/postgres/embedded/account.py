@@ -1,0 +1,149 @@
+"""The system user that the server runs as, and how to start a program as that user.
+
+PostgreSQL refuses to run as root. Root therefore runs it as `attune`, else `postgres`, else as a user that is
+created for it; everybody else runs it as themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from attune.core.errors import DatabaseError
+
+CANDIDATES = ("attune", "postgres")
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}  # nothing of ours: no PG*, no secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user of this system. `switch`: programs must be started as this user, for we are root."""
+
+    name: str
+    uid: int
+    gid: int
+    switch: bool
+
+    def start(
+        self, argv: Sequence[str | Path], *, cwd: Path, output: IO[bytes], keep: Iterable[int] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start *argv* in its own session as this user, with *output* for what it prints. Raises `OSError`."""
+        return subprocess.Popen(
+            argv,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=_ENVIRONMENT,
+            pass_fds=tuple(keep),
+            start_new_session=True,
+            user=self.uid if self.switch else None,
+            group=self.gid if self.switch else None,
+            extra_groups=[] if self.switch else None,
+        )
+
+    def run(
+        self, argv: Sequence[str | Path], *, cwd: Path, text: str = "", keep: Iterable[int] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run *argv* to its end as this user, with *text* as its input; its output is in `stdout`.
+
+        Raises `OSError` and, after two minutes, `subprocess.TimeoutExpired`.
+        """
+        return subprocess.run(
+            argv,
+            cwd=cwd,
+            input=text,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            env=_ENVIRONMENT,
+            pass_fds=tuple(keep),
+            timeout=120,
+            user=self.uid if self.switch else None,
+            group=self.gid if self.switch else None,
+            extra_groups=[] if self.switch else None,
+        )
+
+    def can(self, test: str, *paths: Path) -> bool:
+        """Whether the shell command *test*, which sees *paths* as $1, $2 …, succeeds as this user."""
+        return self.run(["/bin/sh", "-c", test, "sh", *paths], cwd=Path("/")).returncode == 0
+
+
+def account_for(cluster: Path, *, notice: Callable[[str], None]) -> Account:
+    """Who runs the server of *cluster*: its owner if it exists, otherwise the user that suits us.
+
+    *notice* is told when a system user is created. Raises `DatabaseError`.
+    """
+    uid = os.geteuid()
+    try:
+        owner = cluster.stat().st_uid
+    except FileNotFoundError:
+        return _system_account(notice) if uid == 0 else _account(uid, switch=False)
+    except OSError as error:
+        raise DatabaseError(f"{cluster} cannot be read: {error.strerror}") from error
+    if owner == 0:
+        raise DatabaseError(
+            f"expected {cluster} to belong to a user that PostgreSQL may run as, found root",
+            hint=f"give it back to its user, for example: chown -R {CANDIDATES[1]} {cluster}",
+        )
+    if uid not in (0, owner):
+        raise DatabaseError(
+            f"{cluster} belongs to the user {user_name(owner)}, not to {user_name(uid)}",
+            hint=f"run attune as {user_name(owner)}, or choose another folder with ATTUNE_DATA_DIR",
+        )
+    return _account(owner, switch=uid == 0)
+
+
+def user_name(uid: int) -> str:
+    """The name of the user *uid*, or its number when it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _account(uid: int, *, switch: bool) -> Account:
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        raise DatabaseError(
+            f"the user id {uid} has no name on this system, and PostgreSQL needs one",
+            hint="add the user to /etc/passwd, or set database.url to a PostgreSQL server of your own",
+        ) from None
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, switch)
+
+
+def _system_account(notice: Callable[[str], None]) -> Account:
+    for name in CANDIDATES:
+        try:
+            return _account(pwd.getpwnam(name).pw_uid, switch=True)
+        except KeyError:
+            continue
+    _create_user(CANDIDATES[0])
+    notice(f"created the system user {CANDIDATES[0]}, for PostgreSQL does not run as root")
+    return _account(pwd.getpwnam(CANDIDATES[0]).pw_uid, switch=True)
+
+
+def _create_user(name: str) -> None:
+    hint = f"create a system user named {name} yourself, or set database.url to a PostgreSQL server of your own"
+    if shutil.which("useradd", path=_SYSTEM_PATH):
+        options = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
+        argv = [*options, "--shell", "/usr/sbin/nologin", name]
+    elif shutil.which("adduser", path=_SYSTEM_PATH):
+        argv = ["adduser", "-S", "-D", "-H", "-s", "/sbin/nologin", name]
+    else:
+        raise DatabaseError("root cannot run PostgreSQL, and there is no useradd to make a user for it", hint=hint)
+    done = subprocess.run(argv, capture_output=True, text=True, env={"PATH": _SYSTEM_PATH})
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise DatabaseError(f"the system user {name} for PostgreSQL could not be created: {reason}", hint=hint)
+
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"

@@ -1,0 +1,136 @@
+"""Makes the database folder ("cluster"), whole or not at all, and reads what it says about itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from attune.core.errors import DatabaseError
+from attune.postgres.embedded.account import Account, user_name
+from attune.postgres.embedded.binaries import Binaries
+from attune.postgres.embedded.folders import Folders, read_small, seen_by
+
+DATABASE = "attune"
+ROLE = "attune"
+_SETTINGS = (
+    "shared_buffers=32MB",
+    "max_connections=200",
+    "min_wal_size=32MB",
+    "max_wal_size=512MB",
+    "log_min_error_statement=panic",  # statements may hold secrets
+    "log_checkpoints=off",
+    "log_line_prefix=%m [%p] ",
+    "lc_messages=C",
+    "timezone=UTC",
+    "log_timezone=UTC",
+    "max_logical_replication_workers=0",
+    "unix_socket_permissions=0700",
+)
+# The kernel says who connects, so no password exists that could leak: the server's own user and root, as any role.
+_HBA = "local all all peer map=attune\nhost all all 127.0.0.1/32 scram-sha-256\n"
+_WRITE = 'umask 077 && mkdir -p socket && printf %s "$1" > pg_hba.conf && printf %s "$2" > pg_ident.conf'
+
+
+def major_version(cluster: Path) -> int | None:
+    """The PostgreSQL version that made *cluster*, or None if there is no cluster.
+
+    Raises `DatabaseError` when something else is in its place.
+    """
+    if not os.path.lexists(cluster):
+        return None
+    text = (read_small(cluster / "PG_VERSION") or "").strip()
+    if not text.isdecimal():
+        raise DatabaseError(
+            f"expected a PostgreSQL database in {cluster}, found a folder without a valid PG_VERSION",
+            hint="restore it from a backup, or move it away to begin with an empty database",
+        )
+    return int(text)
+
+
+def create(folders: Folders, account: Account, binaries: Binaries) -> None:
+    """Make the cluster with its database. Killed in the middle, it leaves nothing but a folder that is swept later.
+
+    Raises `DatabaseError` and `OSError`.
+    """
+    for left_behind in folders.data.glob(".postgres-new-*"):
+        shutil.rmtree(left_behind, ignore_errors=True)
+    new = Path(tempfile.mkdtemp(prefix=".postgres-new-", dir=folders.data))
+    try:
+        if account.switch:
+            os.chown(new, account.uid, account.gid)
+        _fill(new, account, binaries)
+        new.rename(folders.cluster)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _fill(new: Path, account: Account, binaries: Binaries) -> None:
+    with seen_by(account, new) as (name, keep):
+        initdb: list[str | Path] = [
+            binaries.path("initdb"),
+            "-D",
+            name,
+            "--username",
+            ROLE,
+            "--encoding",
+            "UTF8",
+            "--no-instructions",
+        ]
+        initdb += ["--auth", "reject", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
+        for setting in _SETTINGS:
+            initdb += ["--set", setting]
+        _run(account, initdb, new, "", keep)
+        idents = "".join(f'attune "{user}" all\n' for user in sorted({account.name, user_name(0)}))
+        _run(account, ["/bin/sh", "-c", _WRITE, "sh", _HBA, idents], new, "", keep)
+        single: list[str | Path] = [
+            binaries.path("postgres"),
+            "--single",
+            "-D",
+            name,
+            "-c",
+            "exit_on_error=true",
+            "postgres",
+        ]
+        _run(account, single, new, f"CREATE DATABASE {DATABASE}\n", keep)
+
+
+def _run(account: Account, argv: list[str | Path], cwd: Path, text: str, keep: tuple[int, ...]) -> None:
+    program = Path(argv[0]).name
+    try:
+        done = account.run(argv, cwd=cwd, text=text, keep=keep)
+    except subprocess.TimeoutExpired as error:
+        raise DatabaseError(f"{program} did not finish within {error.timeout:.0f} seconds in {cwd.parent}") from error
+    if done.returncode != 0:
+        raise DatabaseError(
+            f"the database in {cwd.parent} could not be made: {program}: {complaint(done.stdout)}",
+            hint=remedy(done.stdout, cwd.parent),
+        )
+
+
+def complaint(output: str) -> str:
+    """The line of *output* that says why a program of PostgreSQL failed."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    for word in ("PANIC:", "FATAL:", "error:", "ERROR:", "could not"):
+        telling = [line for line in lines if word in line]
+        if telling:
+            return telling[-1].rpartition("] ")[2] if word.isupper() else telling[-1]
+    return lines[-1] if lines else "it printed nothing"
+
+
+def remedy(output: str, folder: Path) -> str:
+    """What to do about a failure whose program printed *output*."""
+    remedies = {
+        "No space left on device": f"free some space on the disk of {folder}",
+        "Disk quota exceeded": f"free some space for this user in {folder}",
+        "Address already in use": "choose another port, or none: Attune itself needs none",
+        "Permission denied": f"give the user that runs the server access to {folder}",
+        "Read-only file system": "choose a folder on a writable disk with ATTUNE_DATA_DIR",
+        "shared memory": "check the limits of shared memory on this machine (ipcs -lm)",
+    }
+    for sign, what in remedies.items():
+        if sign in output:
+            return what
+    return f"read {folder / 'postgres.log'}; a copy of the folder before any repair keeps the data safe"

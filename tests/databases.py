@@ -1,0 +1,117 @@
+"""Real databases for tests: one embedded server for the whole run, and a fresh database for each test that asks.
+
+`server_url` is the server; `blank_database` an empty database; `migrated_database` one with Attune's schema, made
+from a template, once per run. Import the fixtures in `conftest.py`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from attune.postgres.embedded import EmbeddedServer
+
+TEMPLATE = "attune_template"
+"""The database that `migrated_database` is copied from."""
+
+
+def with_database(url: str, name: str) -> str:
+    """*url* with its database replaced by *name*."""
+    head, _, query = url.partition("?")
+    return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+
+def create_database(server_url: str, *, template: str = "template0") -> str:
+    """The URL of a new database with a unique name, copied from *template* (31 ms)."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+    return with_database(server_url, name)
+
+
+def drop_database(server_url: str, url: str) -> None:
+    """Remove the database of *url*, whoever is still connected to it."""
+    name = url.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+
+
+def make_template(server_url: str, lock: Path, migrate: Callable[[str], object]) -> None:
+    """Make the template once for all workers of this run: a new database that `migrate(url)` fills."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
+                return
+            connection.execute("DROP DATABASE IF EXISTS half_made WITH (FORCE)")
+            connection.execute("CREATE DATABASE half_made TEMPLATE template0")
+        migrate(with_database(server_url, "half_made"))
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE half_made RENAME TO {TEMPLATE}".encode())
+
+
+@pytest.fixture(scope="session")
+def server_dir(request: pytest.FixtureRequest, testrun_uid: str) -> Iterator[Path]:
+    """The data folder of this run's server, the same for all xdist workers; removed by the last of them."""
+    folder = Path(tempfile.gettempdir(), f"attune-tests-{os.getuid()}-{testrun_uid[:12]}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        pytest.exit(f"{folder} belongs to somebody else")
+    with (folder / "workers").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        yield folder
+        fcntl.flock(users, fcntl.LOCK_UN)
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server_url(server_dir: Path) -> Iterator[str]:
+    """The URL of a running embedded server's own database; make databases with it, keep nothing in it."""
+    server = EmbeddedServer(server_dir)
+    url = server.acquire()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")  # the data of a test run need not outlive the machine
+        connection.execute("SELECT pg_reload_conf()")
+    yield url
+    server.release()
+
+
+@pytest.fixture
+def blank_database(server_url: str) -> Iterator[str]:
+    """The URL of an empty database that only this test uses."""
+    url = create_database(server_url)
+    yield url
+    drop_database(server_url, url)
+
+
+@pytest.fixture(scope="session")
+def migrate_hook() -> Callable[[str], object]:
+    """Fills an empty database with Attune's schema. Override this in `conftest.py`."""
+    return lambda url: None
+
+
+@pytest.fixture(scope="session")
+def template_database(server_url: str, server_dir: Path, migrate_hook: Callable[[str], object]) -> str:
+    """The name of the database that `migrated_database` copies."""
+    make_template(server_url, server_dir / "template.lock", migrate_hook)
+    return TEMPLATE
+
+
+@pytest.fixture
+def migrated_database(server_url: str, template_database: str) -> Iterator[str]:
+    """The URL of a database with Attune's schema that only this test uses."""
+    url = create_database(server_url, template=template_database)
+    yield url
+    drop_database(server_url, url)

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from databases import (  # noqa: F401
+    blank_database,
+    migrated_database,
+    server_dir,
+    server_url,
+    template_database,
+)
+
+
+@pytest.fixture(scope="session")
+def migrate_hook() -> Callable[[str], object]:
+    from attune.bootstrap import migrate
+
+    return migrate
+
 
 
 @pytest.fixture(autouse=True)

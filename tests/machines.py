@@ -31,7 +31,9 @@ class Machine:
         """Put a command on PATH that prints *prints*, or runs *script* (POSIX shell)."""
         path = self.bin / name
         quoted = prints.replace("'", "'\\''")
-        path.write_text(f"#!/bin/sh\n{script if script is not None else f'echo {chr(39)}{quoted}{chr(39)}; exit {exit_code}'}\n")
+        path.write_text(
+            f"#!/bin/sh\n{script if script is not None else f'echo {chr(39)}{quoted}{chr(39)}; exit {exit_code}'}\n"
+        )
         path.chmod(0o755)
         return path
 

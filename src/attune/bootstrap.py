@@ -115,7 +115,7 @@ def as_runtime(entry: dict[str, object]) -> Runtime:
         ref=ref,
         name=str(entry["name"]),
         distributions=entry.get("distributions", {}),
-        pack_ref=str(pack) if pack else ref.split(".")[0],
+        pack_ref=str(pack) if pack else ref.split(".", maxsplit=1)[0],
         description=str(entry["description"]) if entry.get("description") else None,
         installation=entry.get("installation"),
     )

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from machines import Machine, by_name
 
 
@@ -44,7 +45,9 @@ def test_the_table_has_offered_runtimes_first_and_ends_with_a_sentence(machine: 
     assert done.returncode == 0
     assert lines[0].split() == ["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"]
     statuses = [line.split()[2] for line in lines[1:-1]]
-    assert statuses == sorted(statuses, key=["available", "assumed", "declared", "unknown", "unavailable", "invalid"].index)
+    assert statuses == sorted(
+        statuses, key=["available", "assumed", "declared", "unknown", "unavailable", "invalid"].index
+    )
     assert "runtimes available on" in lines[-1] and "from the shipped definitions" in lines[-1]
     assert "\x1b" not in done.stdout
     assert "~/bin/python3" in done.stdout
@@ -69,7 +72,10 @@ def test_a_malformed_requirement_is_a_usage_error(machine: Machine) -> None:
 
 
 def test_only_restricts_the_table(machine: Machine) -> None:
-    assert [one["name"] for one in machine.detect("--only", "python3", "--only", "core.nodejs")["results"]] == ["node", "python"]
+    assert [one["name"] for one in machine.detect("--only", "python3", "--only", "core.nodejs")["results"]] == [
+        "node",
+        "python",
+    ]
 
 
 def test_the_environment_decides_first_and_marks_what_it_names_as_declared(machine: Machine) -> None:

@@ -47,7 +47,9 @@ def _start(role: Role) -> click.Command:
 
 
 def _list(role: Role) -> click.Command:
-    @click.command(name="list", help=f"The {role.name}s, with what they offer.", epilog=f"Example: attune {role.name} list --json")
+    @click.command(
+        name="list", help=f"The {role.name}s, with what they offer.", epilog=f"Example: attune {role.name} list --json"
+    )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     def list_nodes(as_json: bool) -> None:
         from attune.cli.fleet import print_nodes, read_nodes

@@ -27,7 +27,9 @@ def _fault(definition: Definition, example: Example) -> str | None:
         reason = "no command passes" if passed is None else passed.reason
         if passed is None and attempts:
             reason = attempts[0].reason
-        return f"expected available: {str(example.available).lower()}, got {str(not example.available).lower()} ({reason})"
+        return (
+            f"expected available: {str(example.available).lower()}, got {str(not example.available).lower()} ({reason})"
+        )
     if passed is not None and example.version is not None and passed.version != example.version:
         return f"expected version {shown(example.version)}, got {shown(passed.version)}"
     return None

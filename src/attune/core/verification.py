@@ -137,7 +137,9 @@ def _as_command(text: str) -> str:
 def _binary(command: Fields) -> str:
     value = command.raw("binary")
     if not isinstance(value, str) or not value.strip():
-        command.refuse("binary", "a command name or an absolute path", shown(value) if command.has("binary") else "nothing")
+        command.refuse(
+            "binary", "a command name or an absolute path", shown(value) if command.has("binary") else "nothing"
+        )
     elif "\0" in value:
         command.refuse("binary", "a name without NUL", shown(value))
     elif len(value) > MAX_BINARY:

@@ -24,13 +24,19 @@ class PostgresRuntimes:
 
     async def list_runtimes(self) -> Sequence[Runtime]:
         with translated():
-            async with self._pool.connection() as connection, connection.cursor(row_factory=class_row(Runtime)) as cursor:
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=class_row(Runtime)) as cursor,
+            ):
                 await cursor.execute(f"SELECT {_COLUMNS} FROM runtime ORDER BY ref")
                 return await cursor.fetchall()
 
     async def get_runtime(self, ref: str) -> Runtime | None:
         with translated():
-            async with self._pool.connection() as connection, connection.cursor(row_factory=class_row(Runtime)) as cursor:
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=class_row(Runtime)) as cursor,
+            ):
                 await cursor.execute(f"SELECT {_COLUMNS} FROM runtime WHERE ref = %s", (ref,))
                 return await cursor.fetchone()
 
@@ -128,7 +134,10 @@ class PostgresRuntimes:
                     return []
                 written = [runtime.ref for runtime in runtimes if await _seed_one(connection, runtime)]
                 await connection.execute(
-                    "UPDATE pack SET meta = meta || jsonb_build_object('attune_definitions', %s::int) WHERE ref = 'core'",
+                    """
+                    UPDATE pack SET meta = meta || jsonb_build_object('attune_definitions', %s::int)
+                    WHERE ref = 'core'
+                    """,
                     (version,),
                 )
                 return written

@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from holders import Holder, alive, postmaster, query
 
 from attune.postgres.embedded import EmbeddedServer
+from holders import Holder, alive, postmaster, query
 
 
 @pytest.fixture

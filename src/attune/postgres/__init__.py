@@ -1,0 +1,1 @@
+"""Everything that speaks SQL: connections, the embedded server, repositories and migrations."""

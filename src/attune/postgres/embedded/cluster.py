@@ -15,6 +15,8 @@ from attune.postgres.embedded.folders import Folders, read_small, seen_by
 
 DATABASE = "attune"
 ROLE = "attune"
+_INITDB = f"--username {ROLE} --auth reject --encoding UTF8 --no-instructions".split()
+_INITDB += ["--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
 _SETTINGS = (
     "shared_buffers=32MB",
     "max_connections=200",
@@ -69,32 +71,14 @@ def create(folders: Folders, account: Account, binaries: Binaries) -> None:
 
 def _fill(new: Path, account: Account, binaries: Binaries) -> None:
     with seen_by(account, new) as (name, keep):
-        initdb: list[str | Path] = [
-            binaries.path("initdb"),
-            "-D",
-            name,
-            "--username",
-            ROLE,
-            "--encoding",
-            "UTF8",
-            "--no-instructions",
-        ]
-        initdb += ["--auth", "reject", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
+        initdb: list[str | Path] = [binaries.path("initdb"), "-D", name, *_INITDB]
         for setting in _SETTINGS:
             initdb += ["--set", setting]
         _run(account, initdb, new, "", keep)
         idents = "".join(f'attune "{user}" all\n' for user in sorted({account.name, user_name(0)}))
         _run(account, ["/bin/sh", "-c", _WRITE, "sh", _HBA, idents], new, "", keep)
-        single: list[str | Path] = [
-            binaries.path("postgres"),
-            "--single",
-            "-D",
-            name,
-            "-c",
-            "exit_on_error=true",
-            "postgres",
-        ]
-        _run(account, single, new, f"CREATE DATABASE {DATABASE}\n", keep)
+        single: list[str | Path] = [binaries.path("postgres"), "--single", "-D", name]
+        _run(account, [*single, "-c", "exit_on_error=true", "postgres"], new, f"CREATE DATABASE {DATABASE}\n", keep)
 
 
 def _run(account: Account, argv: list[str | Path], cwd: Path, text: str, keep: tuple[int, ...]) -> None:

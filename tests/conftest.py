@@ -18,9 +18,15 @@ from databases import (  # noqa: F401
 
 @pytest.fixture(scope="session")
 def migrate_hook() -> Callable[[str], object]:
+    from concurrent.futures import ThreadPoolExecutor
+
     from attune.bootstrap import migrate
 
-    return migrate
+    def elsewhere(url: str) -> None:
+        with ThreadPoolExecutor() as other:  # async tests ask for it too, and it has an event loop of its own
+            other.submit(migrate, url).result()
+
+    return elsewhere
 
 
 

@@ -72,16 +72,16 @@ class Machine:
 
     def start(self, *arguments: str, log: Path | None = None, **variables: str) -> subprocess.Popen[str]:
         """Start the command line and leave it running; its output goes to *log*."""
-        output = (log or self.folder / "attune.log").open("a")
-        return subprocess.Popen(
-            [*ATTUNE, *arguments],
-            env=self.environment(**variables),
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        with (log or self.folder / "attune.log").open("a") as output:
+            return subprocess.Popen(
+                [*ATTUNE, *arguments],
+                env=self.environment(**variables),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
 
     def detect(self, *arguments: str, **variables: str) -> dict[str, Any]:
         """`attune detect --local --json` as data."""

@@ -163,13 +163,13 @@ def test_list_and_show_tell_people_and_programs(machine: Machine, started: Any, 
     listed = machine.attune("worker", "list")
     shown = machine.attune("worker", "show", "w1")
     data = json.loads(machine.attune("worker", "show", "w1", "--json").stdout)
-    unknown = machine.attune("worker", "show", "w2")
+    unknown = machine.attune("worker", "show", "ww1")
 
     assert "w1" in listed.stdout and "python 3.11.7" in listed.stdout
     assert "verified by `python3 --version`" in shown.stdout
     assert data["status"] == "active"
     assert {one["name"]: one["status"] for one in data["runtimes"]}["python"] == "available"
-    assert (unknown.returncode, unknown.stderr) == (2, "attune: no worker is called 'w2'\ntry: attune worker show w1\n")
+    assert (unknown.returncode, unknown.stderr) == (2, "attune: no worker is called 'ww1'\ntry: attune worker show w1\n")
 
 
 def test_an_unreachable_database_is_one_sentence(machine: Machine) -> None:

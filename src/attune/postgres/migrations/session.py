@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from attune.core.errors import DatabaseError
+from attune.postgres.connection import translated
 
 if TYPE_CHECKING:
     import psycopg
@@ -29,7 +30,7 @@ def looking(url: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection that only reads. Raises `DatabaseError` if the database refuses."""
     import psycopg
 
-    with _refusals_as_errors(), psycopg.connect(url, application_name="attune migrate") as connection:
+    with translated(url), psycopg.connect(url, application_name="attune migrate") as connection:
         connection.read_only = True
         yield connection
 

@@ -33,7 +33,9 @@ class Holder:
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
-        self.url = self.answer()["url"] if wait else ""
+        first = self.answer() if wait else {"url": ""}
+        assert "url" in first, first
+        self.url = first["url"]
 
     def answer(self) -> dict[str, str]:
         assert self.process.stdout is not None

@@ -17,7 +17,11 @@ import pytest
 
 from attune.core.errors import DatabaseError
 from attune.postgres.embedded import EmbeddedServer
+from databases import tidy_folder
 from holders import Holder, alive, postmaster, query
+
+__all__ = ["tidy_folder"]
+pytestmark = pytest.mark.usefixtures("tidy_folder")
 
 
 @pytest.fixture

@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 
 from attune.postgres.embedded import EmbeddedServer
+from databases import tidy_folder
 from holders import Holder, alive, postmaster, query
+
+__all__ = ["tidy_folder"]
+pytestmark = pytest.mark.usefixtures("tidy_folder")
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ LABEL_LIMIT = 10
 class Surroundings:
     """What all processes of one run share."""
 
-    environment: Mapping[str, str]
+    environment: Mapping[bytes, bytes]
     folder: str
     null_fd: int
     label: int

@@ -18,7 +18,7 @@ class Workplace:
         mark = os.urandom(16).hex()
         label = (1 << 40) + int.from_bytes(os.urandom(5))
         self.surroundings = Surroundings(
-            environment={**environment, MARK_VARIABLE: mark},
+            environment=_encoded({**environment, MARK_VARIABLE: mark}),
             folder=self._folder or "/",
             null_fd=os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC),
             label=label,
@@ -33,6 +33,11 @@ class Workplace:
             os.close(self.surroundings.null_fd)
             if self._folder:
                 _remove(self._folder)
+
+
+def _encoded(environment: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Once here rather than for every process."""
+    return {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
 
 
 def _private_folder(preferred: str | None) -> str:

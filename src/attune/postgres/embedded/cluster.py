@@ -95,26 +95,28 @@ def _run(account: Account, argv: list[str | Path], cwd: Path, text: str, keep: t
 
 
 def complaint(output: str) -> str:
-    """The line of *output* that says why a program of PostgreSQL failed."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    for word in ("PANIC:", "FATAL:", "error:", "ERROR:", "could not"):
-        telling = [line for line in lines if word in line]
+    """The line of *output* that says why a program of PostgreSQL failed, without its time stamp."""
+    lines = [line.strip().rpartition("] ")[2] for line in output.splitlines() if line.strip()]
+    for sign in (*_REMEDIES, "PANIC:", "FATAL:", "error:", "ERROR:"):
+        telling = [line for line in lines if sign in line]
         if telling:
-            return telling[-1].rpartition("] ")[2] if word.isupper() else telling[-1]
+            return telling[-1]
     return lines[-1] if lines else "it printed nothing"
 
 
 def remedy(output: str, folder: Path) -> str:
     """What to do about a failure whose program printed *output*."""
-    remedies = {
-        "No space left on device": f"free some space on the disk of {folder}",
-        "Disk quota exceeded": f"free some space for this user in {folder}",
-        "Address already in use": "choose another port, or none: Attune itself needs none",
-        "Permission denied": f"give the user that runs the server access to {folder}",
-        "Read-only file system": "choose a folder on a writable disk with ATTUNE_DATA_DIR",
-        "shared memory": "check the limits of shared memory on this machine (ipcs -lm)",
-    }
-    for sign, what in remedies.items():
+    for sign, what in _REMEDIES.items():
         if sign in output:
             return what
-    return f"read {folder / 'postgres.log'}; a copy of the folder before any repair keeps the data safe"
+    return f"read {folder / 'postgres.log'}; before any repair, keep a copy of {folder / 'postgres'}"
+
+
+_REMEDIES = {
+    "No space left on device": "free some space on the disk of this folder",
+    "Disk quota exceeded": "free some space for this user on the disk of this folder",
+    "Address already in use": "choose another port, or none: Attune itself needs none",
+    "Read-only file system": "choose a folder on a writable disk with ATTUNE_DATA_DIR",
+    "Permission denied": "give the user that runs the server access to this folder",
+    "could not create shared memory": "check the limits of shared memory on this machine: ipcs -lm",
+}

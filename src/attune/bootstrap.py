@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -29,6 +28,8 @@ class Database:
     async def heal(self) -> None:
         """Start the embedded server again if it is gone."""
         if self.server is not None:
+            import asyncio
+
             await asyncio.to_thread(self.server.ensure_running)
 
 
@@ -67,6 +68,8 @@ def has_database(settings: Settings) -> bool:
 
 def migrate(url: str) -> None:
     """Bring the database to this version of Attune, and give a new one the core pack."""
+    import asyncio
+
     from attune.postgres.migrations import upgrade
 
     upgrade(url)

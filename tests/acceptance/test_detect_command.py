@@ -149,12 +149,10 @@ def test_hostile_commands_get_their_own_verdict_and_the_rest_is_unaffected(machi
 def test_a_second_run_uses_the_cache_and_says_so_and_fresh_does_not(machine: Machine) -> None:
     machine.variables["PATH"] = f"{machine.bin}:/usr/bin:/bin"
     machine.variables["XDG_CACHE_HOME"] = str(machine.folder / "cache")
-    machine.detect("--only", "perl")
-    again = by_name(machine.detect("--only", "perl"))["perl"]
-    fresh = by_name(machine.detect("--only", "perl", "--fresh"))["perl"]
+    machine.detect("--only", "shell")
+    again = by_name(machine.detect("--only", "shell"))["shell"]
+    fresh = by_name(machine.detect("--only", "shell", "--fresh"))["shell"]
 
-    if again["status"] != "available":
-        pytest.skip("this machine has no perl")
     assert again["evidence"]["cached"] is True
     assert again["evidence"]["cached_age_seconds"] >= 0
     assert fresh["evidence"]["cached"] is False

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from attune.config import Settings, process_environment
-from attune.host.environment import check_environment
-from attune.host.path_index import PathIndex
+from attune.host.assemble import HostOptions, assemble
 from attune.host.policy import HostPolicy
-from attune.host.runner import HostRunner
 from attune.operations.examine import Examiner
 
 
@@ -14,9 +15,20 @@ def examiner_for(settings: Settings, *, fresh: bool = False) -> Examiner:
     """What examines this host within the limits that *settings* draw. *fresh* ignores what earlier runs found."""
     detection = settings.detection
     environment = process_environment()
-    policy = HostPolicy(
-        None if detection.allowed_binaries is None else frozenset(detection.allowed_binaries), detection.trusted_paths
+    allowed = detection.allowed_binaries
+    options = HostOptions(
+        policy=HostPolicy(None if allowed is None else frozenset(allowed), detection.trusted_paths),
+        extra_variables=detection.environment,
+        cache_folder=str(_cache_folder(settings, environment)) if detection.cache else None,
+        fresh=fresh,
     )
-    paths = PathIndex(environment.get("PATH", ""), policy)
-    runner = HostRunner(check_environment(environment, detection.environment), paths)
-    return Examiner(runner, paths, max_timeout_seconds=detection.max_timeout)
+    checks = assemble(environment, options)
+    return Examiner(checks.runner, checks.paths, max_timeout_seconds=detection.max_timeout)
+
+
+def _cache_folder(settings: Settings, environment: Mapping[str, str]) -> Path:
+    """In the data folder where one is configured, else where the XDG base directory specification puts caches."""
+    if settings.data_dir is not None:
+        return settings.data_dir / "cache"
+    base = environment.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "attune"

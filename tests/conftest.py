@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from databases import (  # noqa: F401
     blank_database,
     migrated_database,
@@ -27,7 +28,6 @@ def migrate_hook() -> Callable[[str], object]:
             other.submit(migrate, url).result()
 
     return elsewhere
-
 
 
 @pytest.fixture(autouse=True)

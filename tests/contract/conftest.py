@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from factories import make_runtime
 
 from attune.postgres.connection import open_pool
 from attune.postgres.nodes import PostgresNodes
 from attune.postgres.runtimes import PostgresRuntimes
 from attune.testing import MemoryFleet, MemoryNodes, MemoryRuntimes
+from factories import make_runtime
 
 
 @pytest.fixture

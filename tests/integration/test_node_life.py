@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from machines import Machine
 
 
@@ -78,7 +79,9 @@ def test_a_worker_registers_what_it_verified_and_goes_inactive_on_sigterm(
     assert status(migrated_database)["w1"] == "inactive"
 
 
-def test_the_log_has_the_documented_lines(machine: Machine, started: Any, migrated_database: str, tmp_path: Path) -> None:
+def test_the_log_has_the_documented_lines(
+    machine: Machine, started: Any, migrated_database: str, tmp_path: Path
+) -> None:
     log = tmp_path / "w1.log"
     started("worker", "start", "--name", "w1", log=log)
     wait_for(lambda: status(migrated_database).get("w1") == "active")
@@ -128,7 +131,9 @@ def test_a_second_worker_of_the_same_name_is_refused_until_the_first_dies(
 
 def test_a_heartbeat_moves_and_reads_no_definition(machine: Machine, started: Any, migrated_database: str) -> None:
     def scans() -> int:
-        query = "SELECT coalesce(seq_scan, 0) + coalesce(idx_scan, 0) FROM pg_stat_user_tables WHERE relname = 'runtime'"
+        query = (
+            "SELECT coalesce(seq_scan, 0) + coalesce(idx_scan, 0) FROM pg_stat_user_tables WHERE relname = 'runtime'"
+        )
         return int(rows(migrated_database, query)[0][0])
 
     def beats() -> int:
@@ -169,7 +174,10 @@ def test_list_and_show_tell_people_and_programs(machine: Machine, started: Any, 
     assert "verified by `python3 --version`" in shown.stdout
     assert data["status"] == "active"
     assert {one["name"]: one["status"] for one in data["runtimes"]}["python"] == "available"
-    assert (unknown.returncode, unknown.stderr) == (2, "attune: no worker is called 'ww1'\ntry: attune worker show w1\n")
+    assert (unknown.returncode, unknown.stderr) == (
+        2,
+        "attune: no worker is called 'ww1'\ntry: attune worker show w1\n",
+    )
 
 
 def test_an_unreachable_database_is_one_sentence(machine: Machine) -> None:

@@ -13,6 +13,7 @@ _PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
 _DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_RPATH, _DT_RUNPATH = 1, 5, 10, 15, 29
 _MOST_HEADERS = 256
 _MOST_BYTES = 1 << 20
+_LONGEST_NAME = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,9 @@ class _Segment:
     offset: int
     address: int
     size: int
+
+    def holds(self, address: int) -> bool:
+        return self.address <= address < self.address + self.size
 
 
 def read_elf(path: str) -> Elf | None:
@@ -54,17 +58,20 @@ def _read(fd: int) -> Elf | None:
     wide = head[4] == 2
     order = "<" if head[5] == 1 else ">"
     segments = _segments(fd, head, order, wide=wide)
-    loader = next((_text(_slice(fd, s.offset, s.size)) for s in segments if s.kind == _PT_INTERP), None)
+    loader = next((_slice(fd, s.offset, s.size) for s in segments if s.kind == _PT_INTERP), b"")
+    loader_path = os.fsdecode(loader.split(b"\0", 1)[0]) or None
     dynamic = next((s for s in segments if s.kind == _PT_DYNAMIC), None)
     if dynamic is None:
-        return Elf(loader)
+        return Elf(loader_path)
     word = struct.Struct(order + ("qQ" if wide else "iI"))
     table = _slice(fd, dynamic.offset, dynamic.size)
     entries = list(word.iter_unpack(table[: len(table) // word.size * word.size]))
-    facts = dict(reversed(entries))
-    strings = _strings(fd, segments, facts)
-    needed = tuple(_at(strings, value) for tag, value in entries if tag == _DT_NEEDED)
-    return Elf(loader, needed, _folders(strings, facts.get(_DT_RPATH)), _folders(strings, facts.get(_DT_RUNPATH)))
+    strings = _Strings(fd, segments, dict(entries))
+    found: dict[int, list[str]] = {_DT_NEEDED: [], _DT_RPATH: [], _DT_RUNPATH: []}
+    for tag, place in entries:
+        if tag in found:
+            found[tag].append(strings.at(place))
+    return Elf(loader_path, tuple(found[_DT_NEEDED]), _folders(found[_DT_RPATH]), _folders(found[_DT_RUNPATH]))
 
 
 def _segments(fd: int, head: bytes, order: str, *, wide: bool) -> list[_Segment]:
@@ -87,12 +94,24 @@ def _segments(fd: int, head: bytes, order: str, *, wide: bool) -> list[_Segment]
     return segments
 
 
-def _strings(fd: int, segments: list[_Segment], facts: dict[int, int]) -> bytes:
-    address, size = facts.get(_DT_STRTAB, 0), facts.get(_DT_STRSZ, 0)
-    for segment in segments:
-        if segment.kind == _PT_LOAD and segment.address <= address < segment.address + segment.size:
-            return _slice(fd, segment.offset + address - segment.address, size)
-    return b""
+class _Strings:
+    """The string table of the dynamic section; it may be megabytes long, so only what is asked for is read."""
+
+    def __init__(self, fd: int, segments: list[_Segment], facts: dict[int, int]) -> None:
+        address = facts.get(_DT_STRTAB, 0)
+        self._fd = fd
+        self._size = facts.get(_DT_STRSZ, 0)
+        self._offset = next(
+            (s.offset + address - s.address for s in segments if s.kind == _PT_LOAD and s.holds(address)), -1
+        )
+
+    def at(self, place: int) -> str:
+        if self._offset < 0 or not 0 <= place < self._size:
+            raise ValueError("a name outside of the string table")
+        name, end, _ = os.pread(self._fd, _LONGEST_NAME, self._offset + place).partition(b"\0")
+        if not end:
+            raise ValueError("a name without an end")
+        return os.fsdecode(name)
 
 
 def _slice(fd: int, offset: int, size: int) -> bytes:
@@ -101,15 +120,5 @@ def _slice(fd: int, offset: int, size: int) -> bytes:
     return os.pread(fd, size, offset)
 
 
-def _at(strings: bytes, place: int) -> str:
-    if not 0 <= place < len(strings):
-        raise ValueError("a name outside of the string table")
-    return _text(strings[place:])
-
-
-def _text(data: bytes) -> str:
-    return os.fsdecode(data.split(b"\0", 1)[0])
-
-
-def _folders(strings: bytes, place: int | None) -> tuple[str, ...]:
-    return () if place is None else tuple(folder for folder in _at(strings, place).split(":") if folder)
+def _folders(texts: list[str]) -> tuple[str, ...]:
+    return tuple(folder for text in texts for folder in text.split(":") if folder)

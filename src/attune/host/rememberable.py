@@ -22,6 +22,7 @@ _SELECTOR_NAMES = """
     dotnet go uv pixi conda micromamba mamba snap flatpak xcrun ghcup opam elan juliaup busybox toybox coreutils
 """
 _SELECTORS = frozenset(_SELECTOR_NAMES.split())
+_MOST_ALIASES = 3
 _COPIED_SELECTORS = ("rustup", "mise", "asdf", "proto-shim", "volta-shim", "juliaup", "elan", "ghcup")
 
 
@@ -50,7 +51,7 @@ def _has_twin(real_path: str) -> bool:
         own = os.stat(real_path)  # noqa: PTH116
     except OSError:
         return True
-    if own.st_nlink > 1:
+    if own.st_nlink > 1 and not _links_are_aliases(folder, os.path.basename(real_path), own):  # noqa: PTH119
         return True
     for other in _COPIED_SELECTORS:
         try:
@@ -59,3 +60,12 @@ def _has_twin(real_path: str) -> bool:
         except OSError:
             continue
     return False
+
+
+def _links_are_aliases(folder: str, name: str, own: os.stat_result) -> bool:
+    """Whether all names of the file are in *folder* and mean the same program, as `perl` and `perl5.36.0` do."""
+    if own.st_nlink > _MOST_ALIASES:
+        return False
+    with os.scandir(folder) as entries:
+        twins = [entry.name for entry in entries if entry.inode() == own.st_ino]
+    return len(twins) == own.st_nlink and len({_stem(twin) for twin in (*twins, name)}) == 1

@@ -157,3 +157,13 @@ def new_database(server: Server) -> Iterator[Any]:
 @pytest.fixture
 def database(new_database: Any) -> Database:
     return new_database()
+
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def legacy(database: Database) -> Database:
+    """An existing installation before its runtimes were unified, with rows of every kind."""
+    database.psql((HERE / "legacy_schema.sql").read_text() + (HERE / "legacy_rows.sql").read_text())
+    return database

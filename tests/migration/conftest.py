@@ -6,6 +6,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -97,7 +98,7 @@ def _running(binaries: Path) -> Iterator[Server]:
                 time.sleep(0.05)
         yield server
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # SIGTERM would wait for every client to leave
         process.wait(30)
         shutil.rmtree(folder)
 

@@ -18,7 +18,8 @@ FROM pg_constraint c, space WHERE connamespace = space.oid AND contype <> 'n'
 UNION ALL
 SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = current_schema()
 UNION ALL
-SELECT 'trigger ' || pg_get_triggerdef(t.oid) || t.tgenabled::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid, space
+SELECT 'trigger ' || pg_get_triggerdef(t.oid) || t.tgenabled::text
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid, space
 WHERE NOT tgisinternal AND c.relnamespace = space.oid
 UNION ALL
 SELECT format('function %s returns %s', p.oid::regprocedure, pg_get_function_result(p.oid)) FROM pg_proc p, space
@@ -27,8 +28,9 @@ UNION ALL
 SELECT format('enum %s: %s', t.typname, (SELECT string_agg(enumlabel, ', ' ORDER BY enumsortorder) FROM pg_enum
     WHERE enumtypid = t.oid)) FROM pg_type t, space WHERE typtype = 'e' AND typnamespace = space.oid
 UNION ALL
-SELECT format('%s %s options %s rights %s', relkind, relname, reloptions, (SELECT string_agg(x::text, ',' ORDER BY x::text)
-    FROM aclexplode(relacl) x WHERE x.grantee <> relowner)) FROM pg_class, space WHERE relnamespace = space.oid AND relkind IN ('r', 'S')
+SELECT format('%s %s options %s rights %s', relkind, relname, reloptions,
+    (SELECT string_agg(x::text, ',' ORDER BY x::text) FROM aclexplode(relacl) x WHERE x.grantee <> relowner))
+FROM pg_class, space WHERE relnamespace = space.oid AND relkind IN ('r', 'S')
 """
 
 

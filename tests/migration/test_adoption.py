@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from migration.conftest import HERE
-from migration.schema_dump import rows_of, schema_of
 
 from attune.core.errors import DatabaseError
 from attune.postgres.migrations import state, upgrade, upgrade_sql
+from migration.conftest import HERE
+from migration.schema_dump import rows_of, schema_of
 
 # What the earlier installation's own unify step leaves: five names of the core pack, and no more.
 THEIR_UNIFY = """
@@ -26,9 +26,11 @@ DROP TYPE runtime_type_enum;
 CREATE INDEX idx_runtime_name ON runtime (name);
 CREATE INDEX idx_runtime_verification ON runtime USING gin ((distributions->'verification'));
 ALTER TABLE runtime ADD COLUMN execution_config jsonb DEFAULT '{}' NOT NULL;
-CREATE TABLE runtime_version (id bigserial PRIMARY KEY, runtime bigint NOT NULL REFERENCES runtime (id) ON DELETE CASCADE,
+CREATE TABLE runtime_version (id bigserial PRIMARY KEY,
+    runtime bigint NOT NULL REFERENCES runtime (id) ON DELETE CASCADE,
     runtime_ref text NOT NULL, version text NOT NULL, UNIQUE (runtime, version));
-INSERT INTO runtime_version (runtime, runtime_ref, version) VALUES (13, 'acme.action.ruby', '3.2'), (2, 'core.sensor.python3', '3.11');
+INSERT INTO runtime_version (runtime, runtime_ref, version)
+VALUES (13, 'acme.action.ruby', '3.2'), (2, 'core.sensor.python3', '3.11');
 DROP TABLE enforcement CASCADE;
 INSERT INTO _sqlx_migrations VALUES (20260203000001, 'unify runtimes', now(), true, '\\x00', 1),
     (20260209000000, 'later', now(), true, '\\x00', 1);
@@ -142,7 +144,7 @@ def test_an_empty_schema_in_front_of_an_existing_installation_is_refused(legacy)
     legacy.query(f"CREATE SCHEMA attune; ALTER DATABASE {legacy.name} SET search_path = attune, public")
 
     with pytest.raises(
-        DatabaseError, match="expected the Attune tables in schema attune, .* got them in schema public"
+        DatabaseError, match=r"expected the Attune tables in schema attune, .* got them in schema public"
     ):
         upgrade(legacy.url)
 

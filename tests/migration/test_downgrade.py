@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from migration.schema_dump import rows_of
 
 from attune.core.errors import DatabaseError
 from attune.postgres.migrations import downgrade, upgrade
+from migration.schema_dump import rows_of
 
 BASELINE = "20250101000001_baseline"
 SENSOR = (
@@ -37,7 +37,8 @@ def used(database, table, name):
 
 def test_a_runtime_made_since_then_becomes_one_of_each_type(unified):
     unified.query(
-        "INSERT INTO runtime (ref, pack, pack_ref, name, distributions) VALUES ('acme.perl', 2, 'acme', 'Perl', '{\"a\": 1}')"
+        "INSERT INTO runtime (ref, pack, pack_ref, name, distributions)"
+        " VALUES ('acme.perl', 2, 'acme', 'Perl', '{\"a\": 1}')"
     )
     unified.query(ACTION, "a", "acme.perl")
     unified.query(SENSOR, "s", "acme.perl")
@@ -125,7 +126,8 @@ def test_a_ref_that_the_split_cannot_express_is_refused_and_nothing_changes(unif
 
 def test_new_states_of_a_worker_become_the_nearest_former_ones(unified):
     unified.query(
-        "UPDATE worker SET status = CASE id WHEN 3 THEN 'draining' ELSE 'lost' END::worker_status_enum WHERE id IN (3, 5)"
+        "UPDATE worker SET status = CASE id WHEN 3 THEN 'draining' ELSE 'lost' END::worker_status_enum"
+        " WHERE id IN (3, 5)"
     )
 
     downgrade(unified.url, BASELINE)

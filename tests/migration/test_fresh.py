@@ -6,10 +6,10 @@ import threading
 
 import psycopg
 import pytest
-from migration.schema_dump import schema_of
 
 from attune.core.errors import UsageError
 from attune.postgres.migrations import downgrade, state, upgrade, upgrade_sql
+from migration.schema_dump import schema_of
 
 RUBY = r"""
 INSERT INTO runtime (ref, pack, pack_ref, name, distributions)
@@ -212,7 +212,8 @@ def test_heartbeats_touch_no_index(fresh):
         for _ in range(3):
             connection.execute("UPDATE worker SET last_heartbeat = now(), meta = '{\"load\": 1}'")
         updated, heap_only = connection.execute(
-            "SELECT pg_stat_get_xact_tuples_updated('worker'::regclass), pg_stat_get_xact_tuples_hot_updated('worker'::regclass)"
+            "SELECT pg_stat_get_xact_tuples_updated('worker'::regclass),"
+            " pg_stat_get_xact_tuples_hot_updated('worker'::regclass)"
         ).fetchone()
 
     assert (updated, heap_only) == (15, 15)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from migration.schema_dump import rows_of, schema_of
 
 from attune.core.errors import DatabaseError
 from attune.postgres.migrations import downgrade, upgrade, upgrade_sql
+from migration.schema_dump import rows_of, schema_of
 
 ALL = ("pack", "runtime", "action", "sensor", "worker", "trigger", "event", "rule", "enforcement", "execution")
 BASELINE = "20250101000001_baseline"
@@ -225,8 +225,8 @@ def test_a_failure_midway_leaves_the_database_as_it_was(legacy):
 
 def test_tables_of_others_that_reference_a_runtime_follow_too(legacy):
     legacy.query(
-        "CREATE SCHEMA other; CREATE TABLE other.uses (id int PRIMARY KEY, lang bigint REFERENCES runtime (id) ON DELETE CASCADE,"
-        " lang_ref text); INSERT INTO other.uses SELECT id, id, ref FROM runtime;"
+        "CREATE SCHEMA other; CREATE TABLE other.uses (id int PRIMARY KEY,"
+        " lang bigint REFERENCES runtime (id) ON DELETE CASCADE, lang_ref text); INSERT INTO other.uses SELECT id, id, ref FROM runtime;"
         " CREATE TABLE keyless (runtime bigint REFERENCES runtime (id)); INSERT INTO keyless SELECT id FROM runtime"
     )
     before = rows_of(legacy, "other.uses")
@@ -252,8 +252,9 @@ def test_a_table_that_cannot_hold_both_halves_as_one_stops_the_step(legacy):
 
 def test_ref_texts_of_actions_and_workers_follow_where_an_installation_has_them(legacy):
     legacy.query(
-        "ALTER TABLE action ADD runtime_ref text; UPDATE action AS a SET runtime_ref = r.ref FROM runtime AS r WHERE r.id = a.runtime;"
-        " ALTER TABLE worker ADD runtime_ref text; UPDATE worker SET runtime_ref = 'core.sensor.python' WHERE runtime IS NULL"
+        "ALTER TABLE action ADD runtime_ref text; ALTER TABLE worker ADD runtime_ref text;"
+        " UPDATE action AS a SET runtime_ref = r.ref FROM runtime AS r WHERE r.id = a.runtime;"
+        " UPDATE worker SET runtime_ref = 'core.sensor.python' WHERE runtime IS NULL"
     )
     before = rows_of(legacy, "action", "worker")
 
@@ -272,7 +273,8 @@ def test_ref_texts_of_actions_and_workers_follow_where_an_installation_has_them(
 
 def test_a_row_that_has_the_unified_ref_already_takes_the_others_in(legacy):
     legacy.query(
-        "ALTER TABLE runtime DROP CONSTRAINT runtime_ref_format; INSERT INTO runtime (id, ref, runtime_type, name, distributions)"
+        "ALTER TABLE runtime DROP CONSTRAINT runtime_ref_format;"
+        " INSERT INTO runtime (id, ref, runtime_type, name, distributions)"
         """ VALUES (30, 'acme.ruby', 'action', 'The Ruby', '{"vendor": "us"}')"""
     )
 

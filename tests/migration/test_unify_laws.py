@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from migration.conftest import HERE
 
 from attune.postgres.migrations.statements import UNIFY, statement_text
+from migration.conftest import HERE
 
-NAMES = st.sampled_from(["python", "python3", "node", "nodejs", "shell", "ruby", "native", "builtin", "a-b"])
+NAMES = st.sampled_from(["python", "python3", "node", "nodejs", "native", "builtin", "a-b"])
 REFS = st.tuples(st.sampled_from(["core", "acme"]), st.sampled_from(["action", "sensor"]), NAMES).map(".".join)
 BINARIES = st.sampled_from(["python3", "python", "node", "sh", "x y", "ünï"])
 COMMANDS = st.fixed_dictionaries(
@@ -42,10 +42,18 @@ OBJECTS = st.fixed_dictionaries(
         "roles": st.sampled_from([["sensor"], ["action"], [], "action", None]),
     },
 )
+COMMANDED = st.lists(COMMANDS, min_size=1, max_size=3).map(lambda commands: {"verification": {"commands": commands}})
 DISTRIBUTIONS = st.one_of(
-    OBJECTS, st.lists(st.one_of(BINARIES, st.none(), st.just(1)), max_size=3), st.none(), st.just("py"), st.just(1)
+    COMMANDED,
+    OBJECTS,
+    st.lists(st.one_of(BINARIES, st.none(), st.just(1)), max_size=3),
+    st.none(),
+    st.just("py"),
+    st.just(1),
 )
-ROWS = st.dictionaries(REFS, st.tuples(DISTRIBUTIONS, st.one_of(st.none(), OBJECTS), st.integers(0, 3)), max_size=8)
+ROWS = st.dictionaries(
+    REFS, st.tuples(DISTRIBUTIONS, st.one_of(st.none(), OBJECTS), st.integers(0, 2)), min_size=1, max_size=10
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +82,8 @@ def called(distributions):
 def insert(connection, rows):
     for number, (ref, (distributions, installation, uses)) in enumerate(rows.items(), 1):
         connection.execute(
-            "INSERT INTO runtime (id, ref, pack_ref, runtime_type, name, distributions, installation)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            "INSERT INTO runtime (id, ref, pack_ref, runtime_type, name, distributions, installation, updated)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, now() - %s * interval '1 day')",
             (
                 number,
                 ref,
@@ -84,17 +92,19 @@ def insert(connection, rows):
                 ref,
                 json.dumps(distributions),
                 json.dumps(installation),
+                number,
             ),
         )
         for use in range(uses):
             key = f"acme.u{number}-{use}"
             connection.execute(
-                "INSERT INTO action (ref, pack, pack_ref, label, description, entrypoint, runtime) VALUES (%s, 1, 'acme', '', '', '', %s)",
+                "INSERT INTO action (ref, pack, pack_ref, label, description, entrypoint, runtime)"
+                " VALUES (%s, 1, 'acme', '', '', '', %s)",
                 (key, number),
             )
             connection.execute(
-                "INSERT INTO sensor (ref, label, description, entrypoint, runtime, runtime_ref, trigger, trigger_ref, enabled)"
-                " VALUES (%s, '', '', '', %s, %s, 1, 'acme.t', true)",
+                "INSERT INTO sensor (ref, label, description, entrypoint, runtime, runtime_ref, trigger, trigger_ref,"
+                " enabled) VALUES (%s, '', '', '', %s, %s, 1, 'acme.t', true)",
                 (key, number, ref),
             )
             connection.execute(

@@ -61,7 +61,9 @@ def test_sql_is_only_in_the_postgres_package() -> None:
 
 
 def test_no_path_of_a_machine_and_no_registry_is_in_the_project() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
     forbidden = re.compile("/work" + "/|py" + r"pi\.org|registry\.npmjs" + r"\.org|/root" + "/")
     found = []
     for name in listed:

@@ -6,6 +6,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -97,7 +98,7 @@ def _running(binaries: Path) -> Iterator[Server]:
                 time.sleep(0.05)
         yield server
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # SIGTERM would wait for every client to leave
         process.wait(30)
         shutil.rmtree(folder)
 
@@ -157,3 +158,13 @@ def new_database(server: Server) -> Iterator[Any]:
 @pytest.fixture
 def database(new_database: Any) -> Database:
     return new_database()
+
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def legacy(database: Database) -> Database:
+    """An existing installation before its runtimes were unified, with rows of every kind."""
+    database.psql((HERE / "legacy_schema.sql").read_text() + (HERE / "legacy_rows.sql").read_text())
+    return database

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from attune.core.errors import DatabaseError, UsageError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _FOLDER = Path(__file__).parent
+# Alembic's `context` and `op` are global to the process: one run at a time.
+_ALEMBIC = Lock()
 _FINISH = "20260301000002_finish_unify"
 _VERSION_TABLE = (
     "CREATE TABLE IF NOT EXISTS alembic_version"
@@ -139,7 +142,8 @@ def upgrade_sql(url: str | None) -> str:
     output = StringIO()
     config = _config(output)
     config.attributes["preamble"] = preamble
-    command.upgrade(config, f"{start}:head", sql=True)
+    with _ALEMBIC:
+        command.upgrade(config, f"{start}:head", sql=True)
     return output.getvalue()
 
 
@@ -176,7 +180,8 @@ def _alembic(connection: Connection, verb: str, revision: str, applied: list[str
 
     config = _config()
     config.attributes.update(connection=connection, on_version_apply=partial(_note, applied))
-    getattr(command, verb)(config, revision)
+    with _ALEMBIC:
+        getattr(command, verb)(config, revision)
 
 
 def _note(applied: list[str], *, step: Any, **_: Any) -> None:

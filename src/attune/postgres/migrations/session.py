@@ -63,8 +63,10 @@ def changing(url: str) -> Iterator[Connection]:
 
 def driver(connection: Connection) -> psycopg.Connection[Any]:
     """The psycopg connection inside SQLAlchemy's, in the same transaction."""
+    import psycopg
+
     inner = connection.connection.driver_connection
-    assert inner is not None
+    assert isinstance(inner, psycopg.Connection)
     return inner
 
 

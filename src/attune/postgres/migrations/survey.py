@@ -25,8 +25,8 @@ MINIMUM_SERVER = 140000
 _EXPECTED: dict[str, str] = {
     "pack": "id ref label description version conf_schema config meta tags runtime_deps is_standard created updated",
     "runtime": "id ref pack pack_ref description name distributions installation created updated",
-    "worker": "id name worker_type runtime host port status capabilities meta last_heartbeat created updated"
-    " worker_role",
+    "worker": "id name worker_type worker_role runtime host port status capabilities meta last_heartbeat"
+    " created updated",
     "trigger": "id ref pack pack_ref label description enabled param_schema out_schema created updated webhook_enabled"
     " webhook_key webhook_config is_adhoc",
     "sensor": "id ref pack pack_ref label description entrypoint runtime runtime_ref trigger trigger_ref enabled"

@@ -109,7 +109,6 @@ CREATE TABLE trigger (
     CONSTRAINT trigger_ref_format CHECK (ref ~ '^[^.]+\.[^.]+$'),
     CONSTRAINT trigger_ref_lowercase CHECK (ref = lower(ref))
 );
-CREATE INDEX idx_trigger_pack ON trigger (pack);
 
 CREATE TABLE sensor (
     id bigserial PRIMARY KEY,
@@ -131,9 +130,6 @@ CREATE TABLE sensor (
     CONSTRAINT sensor_ref_format CHECK (ref ~ '^[^.]+\.[^.]+$'),
     CONSTRAINT sensor_ref_lowercase CHECK (ref = lower(ref))
 );
-CREATE INDEX idx_sensor_pack ON sensor (pack);
-CREATE INDEX idx_sensor_runtime ON sensor (runtime);
-CREATE INDEX idx_sensor_trigger ON sensor (trigger);
 
 CREATE TABLE action (
     id bigserial PRIMARY KEY,
@@ -154,8 +150,6 @@ CREATE TABLE action (
     CONSTRAINT action_ref_format CHECK (ref ~ '^[^.]+\.[^.]+$'),
     CONSTRAINT action_ref_lowercase CHECK (ref = lower(ref))
 );
-CREATE INDEX idx_action_pack ON action (pack);
-CREATE INDEX idx_action_runtime ON action (runtime);
 
 CREATE TABLE rule (
     id bigserial PRIMARY KEY,
@@ -178,9 +172,6 @@ CREATE TABLE rule (
     CONSTRAINT rule_ref_format CHECK (ref ~ '^[^.]+\.[^.]+$'),
     CONSTRAINT rule_ref_lowercase CHECK (ref = lower(ref))
 );
-CREATE INDEX idx_rule_pack ON rule (pack);
-CREATE INDEX idx_rule_action ON rule (action);
-CREATE INDEX idx_rule_trigger ON rule (trigger);
 
 CREATE TABLE event (
     id bigserial PRIMARY KEY,
@@ -195,10 +186,6 @@ CREATE TABLE event (
     rule bigint REFERENCES rule (id) ON DELETE SET NULL,
     rule_ref text
 );
-CREATE INDEX idx_event_trigger ON event (trigger);
-CREATE INDEX idx_event_source ON event (source);
-CREATE INDEX idx_event_rule ON event (rule);
-CREATE INDEX idx_event_created ON event (created DESC);
 
 CREATE TABLE enforcement (
     id bigserial PRIMARY KEY,
@@ -215,9 +202,6 @@ CREATE TABLE enforcement (
     updated timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT enforcement_condition_check CHECK (condition IN ('any', 'all'))
 );
-CREATE INDEX idx_enforcement_rule ON enforcement (rule);
-CREATE INDEX idx_enforcement_event ON enforcement (event);
-CREATE INDEX idx_enforcement_status_created ON enforcement (status, created DESC);
 
 CREATE TABLE execution (
     id bigserial PRIMARY KEY,
@@ -233,11 +217,6 @@ CREATE TABLE execution (
     updated timestamptz NOT NULL DEFAULT now(),
     workflow_task jsonb
 );
-CREATE INDEX idx_execution_action ON execution (action);
-CREATE INDEX idx_execution_parent ON execution (parent);
-CREATE INDEX idx_execution_enforcement ON execution (enforcement);
-CREATE INDEX idx_execution_status_created ON execution (status, created DESC);
-CREATE INDEX idx_execution_created ON execution (created DESC);
 
 CREATE TRIGGER update_pack_updated BEFORE UPDATE ON pack
     FOR EACH ROW EXECUTE FUNCTION update_updated_column();

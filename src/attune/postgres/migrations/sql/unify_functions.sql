@@ -85,7 +85,8 @@ CREATE FUNCTION attune_unified_list(listed jsonb, runtime_name text) RETURNS jso
 $$;
 
 -- The commands of several definitions, the preferred definition first: lowest priority first, each once.
--- A command made from a listed name gives way to the same call in a definition that says more about it.
+-- A command made from a listed name gives way to the same call in a definition that says more about it, and what
+-- is no command at all gives way to any that is: one broken definition must not make the others invalid.
 CREATE FUNCTION attune_unified_commands(originals jsonb[], definitions jsonb[]) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     WITH command AS (
         SELECT c.value, d.rank, c.position, jsonb_typeof(originals[d.rank]) = 'array' AS listed,
@@ -98,7 +99,9 @@ CREATE FUNCTION attune_unified_commands(originals jsonb[], definitions jsonb[]) 
         SELECT DISTINCT ON (call) * FROM command ORDER BY call, priority, rank, position
     )
     SELECT jsonb_agg(value ORDER BY priority, rank, position) FROM distinct_command AS one
-    WHERE NOT (one.listed AND EXISTS (
+    WHERE (jsonb_typeof(one.value -> 'binary') = 'string'
+        OR NOT EXISTS (SELECT FROM command AS other WHERE jsonb_typeof(other.value -> 'binary') = 'string'))
+    AND NOT (one.listed AND EXISTS (
         SELECT FROM command AS other
         WHERE NOT other.listed AND other.value -> 'binary' = one.value -> 'binary' AND other.value -> 'args' = one.value -> 'args'
     ))

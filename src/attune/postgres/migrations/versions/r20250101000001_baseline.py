@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run("20250101000001_baseline")
+    run("20250101000001_baseline", "reference_indexes")
 
 
 def downgrade() -> None:

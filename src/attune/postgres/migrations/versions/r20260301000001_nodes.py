@@ -9,7 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run("records", "reference_functions", "20260301000001_nodes", "drop_functions")
+    run("records", "reference_functions", "20260301000001_nodes", "reference_indexes", "drop_functions")
 
 
 def downgrade() -> None:

@@ -3,9 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from databases import (  # noqa: F401
+    blank_database,
+    migrated_database,
+    server_dir,
+    server_url,
+    template_database,
+)
+
+
+@pytest.fixture(scope="session")
+def migrate_hook() -> Callable[[str], object]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from attune.bootstrap import migrate
+
+    def elsewhere(url: str) -> None:
+        with ThreadPoolExecutor() as other:  # async tests ask for it too, and it has an event loop of its own
+            other.submit(migrate, url).result()
+
+    return elsewhere
 
 
 @pytest.fixture(autouse=True)

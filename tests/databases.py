@@ -6,6 +6,7 @@ from a template, once per run. Import the fixtures in `conftest.py`.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -13,6 +14,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import psycopg
 import pytest
@@ -58,15 +60,32 @@ def make_template(server_url: str, lock: Path, migrate: Callable[[str], object])
             connection.execute(f"ALTER DATABASE half_made RENAME TO {TEMPLATE}".encode())
 
 
+def _user_of(folder: Path) -> IO[str]:
+    """A file that is locked as long as this worker uses *folder*."""
+    while True:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid != os.getuid():
+            pytest.exit(f"{folder} belongs to somebody else")
+        with contextlib.suppress(FileNotFoundError):
+            users = (folder / "workers").open("w")
+            fcntl.flock(users, fcntl.LOCK_SH)
+            if os.fstat(users.fileno()).st_nlink:
+                return users
+            users.close()  # the last worker before us has just removed the folder
+
+
+@pytest.fixture
+def tidy_folder(tmp_path: Path) -> Iterator[Path]:
+    """`tmp_path`, removed at once: a database takes 40 MB."""
+    yield tmp_path
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def server_dir(request: pytest.FixtureRequest, testrun_uid: str) -> Iterator[Path]:
     """The data folder of this run's server, the same for all xdist workers; removed by the last of them."""
     folder = Path(tempfile.gettempdir(), f"attune-tests-{os.getuid()}-{testrun_uid[:12]}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
-        pytest.exit(f"{folder} belongs to somebody else")
-    with (folder / "workers").open("w") as users:
-        fcntl.flock(users, fcntl.LOCK_SH)
+    with _user_of(folder) as users:
         yield folder
         fcntl.flock(users, fcntl.LOCK_UN)
         try:

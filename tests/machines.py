@@ -31,7 +31,9 @@ class Machine:
         """Put a command on PATH that prints *prints*, or runs *script* (POSIX shell)."""
         path = self.bin / name
         quoted = prints.replace("'", "'\\''")
-        path.write_text(f"#!/bin/sh\n{script if script is not None else f'echo {chr(39)}{quoted}{chr(39)}; exit {exit_code}'}\n")
+        path.write_text(
+            f"#!/bin/sh\n{script if script is not None else f'echo {chr(39)}{quoted}{chr(39)}; exit {exit_code}'}\n"
+        )
         path.chmod(0o755)
         return path
 
@@ -70,16 +72,16 @@ class Machine:
 
     def start(self, *arguments: str, log: Path | None = None, **variables: str) -> subprocess.Popen[str]:
         """Start the command line and leave it running; its output goes to *log*."""
-        output = (log or self.folder / "attune.log").open("a")
-        return subprocess.Popen(
-            [*ATTUNE, *arguments],
-            env=self.environment(**variables),
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        with (log or self.folder / "attune.log").open("a") as output:
+            return subprocess.Popen(
+                [*ATTUNE, *arguments],
+                env=self.environment(**variables),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
 
     def detect(self, *arguments: str, **variables: str) -> dict[str, Any]:
         """`attune detect --local --json` as data."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -29,6 +28,8 @@ class Database:
     async def heal(self) -> None:
         """Start the embedded server again if it is gone."""
         if self.server is not None:
+            import asyncio
+
             await asyncio.to_thread(self.server.ensure_running)
 
 
@@ -67,6 +68,8 @@ def has_database(settings: Settings) -> bool:
 
 def migrate(url: str) -> None:
     """Bring the database to this version of Attune, and give a new one the core pack."""
+    import asyncio
+
     from attune.postgres.migrations import upgrade
 
     upgrade(url)
@@ -115,7 +118,7 @@ def as_runtime(entry: dict[str, object]) -> Runtime:
         ref=ref,
         name=str(entry["name"]),
         distributions=entry.get("distributions", {}),
-        pack_ref=str(pack) if pack else ref.split(".")[0],
+        pack_ref=str(pack) if pack else ref.split(".", maxsplit=1)[0],
         description=str(entry["description"]) if entry.get("description") else None,
         installation=entry.get("installation"),
     )

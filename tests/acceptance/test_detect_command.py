@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from machines import Machine, by_name
 
 
@@ -44,7 +45,9 @@ def test_the_table_has_offered_runtimes_first_and_ends_with_a_sentence(machine: 
     assert done.returncode == 0
     assert lines[0].split() == ["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"]
     statuses = [line.split()[2] for line in lines[1:-1]]
-    assert statuses == sorted(statuses, key=["available", "assumed", "declared", "unknown", "unavailable", "invalid"].index)
+    assert statuses == sorted(
+        statuses, key=["available", "assumed", "declared", "unknown", "unavailable", "invalid"].index
+    )
     assert "runtimes available on" in lines[-1] and "from the shipped definitions" in lines[-1]
     assert "\x1b" not in done.stdout
     assert "~/bin/python3" in done.stdout
@@ -69,7 +72,10 @@ def test_a_malformed_requirement_is_a_usage_error(machine: Machine) -> None:
 
 
 def test_only_restricts_the_table(machine: Machine) -> None:
-    assert [one["name"] for one in machine.detect("--only", "python3", "--only", "core.nodejs")["results"]] == ["node", "python"]
+    assert [one["name"] for one in machine.detect("--only", "python3", "--only", "core.nodejs")["results"]] == [
+        "node",
+        "python",
+    ]
 
 
 def test_the_environment_decides_first_and_marks_what_it_names_as_declared(machine: Machine) -> None:
@@ -143,12 +149,10 @@ def test_hostile_commands_get_their_own_verdict_and_the_rest_is_unaffected(machi
 def test_a_second_run_uses_the_cache_and_says_so_and_fresh_does_not(machine: Machine) -> None:
     machine.variables["PATH"] = f"{machine.bin}:/usr/bin:/bin"
     machine.variables["XDG_CACHE_HOME"] = str(machine.folder / "cache")
-    machine.detect("--only", "perl")
-    again = by_name(machine.detect("--only", "perl"))["perl"]
-    fresh = by_name(machine.detect("--only", "perl", "--fresh"))["perl"]
+    machine.detect("--only", "shell")
+    again = by_name(machine.detect("--only", "shell"))["shell"]
+    fresh = by_name(machine.detect("--only", "shell", "--fresh"))["shell"]
 
-    if again["status"] != "available":
-        pytest.skip("this machine has no perl")
     assert again["evidence"]["cached"] is True
     assert again["evidence"]["cached_age_seconds"] >= 0
     assert fresh["evidence"]["cached"] is False

@@ -64,15 +64,15 @@ async def test_every_verdict_is_kept_by_ref(node_registry: Any) -> None:
         1,
     )
     assert (python.name, python.version, python.path, python.failures) == ("python", "3.11.7", "/usr/bin/python3", 0)
-    assert python.instances == [
-        {"version": "3.11.7", "path": "/usr/bin/python3", "real_path": "/usr/bin/python3.11"}
-    ]
+    assert python.instances == [{"version": "3.11.7", "path": "/usr/bin/python3", "real_path": "/usr/bin/python3.11"}]
 
 
 async def test_registering_again_keeps_the_id_and_since_where_the_status_is_the_same(node_registry: Any) -> None:
     first = await joined(node_registry)
     before = {one.ref: one for one in await node_registry.node_runtimes(first)}
-    again = await node_registry.register(registration(PYTHON, replace(RUBY, status=Status.AVAILABLE, reason="verified")))
+    again = await node_registry.register(
+        registration(PYTHON, replace(RUBY, status=Status.AVAILABLE, reason="verified"))
+    )
     after = {one.ref: one for one in await node_registry.node_runtimes(first)}
 
     assert again == first

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from factories import make_runtime
 
 from attune.core.errors import UsageError
+from factories import make_runtime
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,11 @@ async def test_every_change_is_in_the_history_newest_first_with_who(runtime_stor
     await runtime_store.remove_runtime("acme.a", changed_by="cid")
 
     changes = await runtime_store.runtime_history("acme.a")
-    assert [(one.operation, one.changed_by) for one in changes] == [("delete", "cid"), ("update", "bob"), ("insert", "ann")]
+    assert [(one.operation, one.changed_by) for one in changes] == [
+        ("delete", "cid"),
+        ("update", "bob"),
+        ("insert", "ann"),
+    ]
     assert (changes[1].old["name"], changes[1].new["name"]) == ("A", "B")
     assert (changes[0].new, changes[2].old) == (None, None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+
 from databases import blank_database, server_dir, server_url
 
 __all__ = ["blank_database", "server_dir", "server_url"]

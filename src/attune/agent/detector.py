@@ -84,7 +84,9 @@ class RuntimeDetector:
         """Everything that detection found, with the reason and the evidence of each verdict."""
         name = variable_name or role.environment_variable
         selection = select(name, variable(name), role.settings_section, capabilities)
-        note = other_role_note(role, {one.environment_variable: variable(one.environment_variable) for one in ROLES.values()})
+        note = other_role_note(
+            role, {one.environment_variable: variable(one.environment_variable) for one in ROLES.values()}
+        )
         if note and name == role.environment_variable and variable(name) is None:
             log.info(note)
         log.info(f"Detecting {role.name} capabilities...")
@@ -151,5 +153,3 @@ def _log_verdict(verdict: Verdict) -> None:
         log.warning(f"? Runtime not decided: {name} ({verdict.ref}): {verdict.reason}")
     else:
         log.info(f"– Runtime unavailable: {name} ({verdict.ref}): {verdict.reason}")
-
-

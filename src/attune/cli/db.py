@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from attune.postgres.migrations import MigrationReport
 
 
 @click.group(epilog="Example: attune db migrate")
@@ -29,11 +35,24 @@ def migrate(sql: bool) -> None:
             click.echo(upgrade_sql(database.url))
             return
         report = upgrade(database.url)
-        for line in report.lines():
+        for line in _lines(report):
             click.echo(line)
         written = asyncio.run(seed(database.url))
         if written:
             click.echo(f"core pack: {', '.join(written)}")
+
+
+def _lines(report: MigrationReport) -> Iterator[str]:
+    if report.adopted:
+        yield f"adopted an existing Attune database ({report.origin}) at {report.adopted}"
+    for revision in report.applied:
+        yield f"applied {revision}"
+    if report.unify and report.unify.runtimes_before:
+        yield (
+            f"runtimes: {report.unify.runtimes_before} rows became {report.unify.runtimes_after}, "
+            f"{report.unify.merged} of them merged; {report.unify.references} references moved"
+        )
+    yield f"the database is at {report.current}"
 
 
 @db.command(epilog="Example: attune db status --json")

@@ -7,17 +7,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from attune.bootstrap import as_runtime, opened, require_migrated, use_database
 from attune.config import Settings
+from attune.config.data import read_data
 from attune.core.errors import DefinitionError, Problem, UsageError, shown
 from attune.core.runtime import Runtime
 from attune.postgres.runtimes import PostgresRuntimes
 
 T = TypeVar("T")
 _KNOWN = ("ref", "name", "description", "pack_ref", "distributions", "installation")
-_MAX_BYTES = 1 << 20
 
 
 def with_runtimes(settings: Settings, work: Callable[[PostgresRuntimes], Awaitable[T]]) -> T:
@@ -38,31 +36,12 @@ def read_runtimes(settings: Settings) -> Sequence[Runtime]:
 
 
 def read_file(path: Path) -> list[Runtime]:
-    """The definitions in a YAML file: one object, or a list of them. Raises `UsageError`, `DefinitionError`."""
-    try:
-        if not path.is_file():
-            raise UsageError(f"{path}: expected a file, found {'a folder' if path.is_dir() else 'nothing'}")
-        if path.stat().st_size > _MAX_BYTES:
-            raise UsageError(f"{path}: expected at most {_MAX_BYTES} bytes, got {path.stat().st_size}")
-        document = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=yaml.CSafeLoader)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: expected UTF-8 text, got a byte that is not at offset {error.start}") from error
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except RecursionError as error:
-        raise UsageError(f"{path}: nested too deeply") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: {_where(error)}") from error
+    """The definitions in a YAML file: one object, or a list of them. Raises `ConfigError`, `DefinitionError`."""
+    document = read_data(path)
     entries = document if isinstance(document, list) else [document]
     if not entries:
         raise UsageError(f"{path}: expected a runtime definition, got an empty list")
     return [_entry(path, index, entry) for index, entry in enumerate(entries)]
-
-
-def _where(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "not valid YAML"
-    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else str(problem)
 
 
 def _entry(path: Path, index: int, entry: object) -> Runtime:

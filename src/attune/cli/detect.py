@@ -31,9 +31,7 @@ from attune.operations.detect import detect as detect_runtimes
 @click.option("--only", multiple=True, metavar="NAME", help="Only this runtime (name or ref); repeatable.")
 @click.option("--local", is_flag=True, help="Use everything that is shipped instead of the database.")
 @click.option("--fresh", is_flag=True, help="Run every check again, whatever is cached.")
-def detect(
-    role: str, as_json: bool, required: Sequence[str], only: Sequence[str], local: bool, fresh: bool
-) -> int:
+def detect(role: str, as_json: bool, required: Sequence[str], only: Sequence[str], local: bool, fresh: bool) -> int:
     """Verify this host now and print what it can run: runtime, status, version, path and why.
 
     Definitions come from the database if one is configured or embedded data exists, else (or with --local) from
@@ -152,7 +150,9 @@ def as_text(detection: Detection) -> str:
     heads = ["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"]
     printed = table(heads, rows, width=terminal_width(), colours=colours, squeeze=3)
     if not offered:
-        sentence += "\nNothing is offered. Install a runtime, or see what each definition expects: attune runtime show REF"
+        sentence += (
+            "\nNothing is offered. Install a runtime, or see what each definition expects: attune runtime show REF"
+        )
     return f"{printed}\n{sentence}"
 
 

@@ -21,7 +21,9 @@ def doctor(as_json: bool) -> int:
         width = max(len(finding.subject) for finding in findings)
         for finding in findings:
             colour = {"ok": "green", "warning": "yellow"}.get(finding.level, "red")
-            click.echo(f"{click.style(finding.level.ljust(7), fg=colour)}  {finding.subject.ljust(width)}  {finding.text}")
+            click.echo(
+                f"{click.style(finding.level.ljust(7), fg=colour)}  {finding.subject.ljust(width)}  {finding.text}"
+            )
             if finding.remedy:
                 click.echo(f"{' ' * 9}try: {finding.remedy}")
     return int(any(finding.level == PROBLEM for finding in findings))

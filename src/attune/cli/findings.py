@@ -91,7 +91,9 @@ def _definitions(settings: Settings) -> Iterator[Finding]:
             parse_definition(runtime)
         except DefinitionError as error:
             faulty += 1
-            yield Finding(PROBLEM, "definitions", f"{runtime.ref} is invalid: {error}", f"attune runtime check {runtime.ref}")
+            yield Finding(
+                PROBLEM, "definitions", f"{runtime.ref} is invalid: {error}", f"attune runtime check {runtime.ref}"
+            )
     yield Finding(OK, "definitions", f"{len(runtimes) - faulty} of {len(runtimes)} definitions are valid")
 
 
@@ -106,4 +108,6 @@ def _host(settings: Settings) -> Iterator[Finding]:
     yield Finding(OK, "host", f"can run {', '.join(found.offered)}")
     for verdict in found.verdicts:
         if not verdict.status.offered:
-            yield Finding(WARNING, "host", f"{verdict.capability}: {verdict.reason}", f"attune runtime show {verdict.ref}")
+            yield Finding(
+                WARNING, "host", f"{verdict.capability}: {verdict.reason}", f"attune runtime show {verdict.ref}"
+            )

@@ -34,11 +34,13 @@ def _start(role: Role) -> click.Command:
     )
     @click.option("--name", help=f"The {role.name}'s name. Default: {role.name}-HOSTNAME.")
     def start(name: str | None) -> None:
+        from attune.agent.logs import configure_logging
         from attune.agent.service import run_service
         from attune.bootstrap import require_migrated, use_database
         from attune.config import load_settings
 
         settings = load_settings()
+        configure_logging(form=settings.log.format, level=settings.log.level)
         with use_database(settings) as database:
             require_migrated(database.url)
             asyncio.run(run_service(settings, database.url, {role: name}, heal=database.heal))
@@ -47,7 +49,9 @@ def _start(role: Role) -> click.Command:
 
 
 def _list(role: Role) -> click.Command:
-    @click.command(name="list", help=f"The {role.name}s, with what they offer.", epilog=f"Example: attune {role.name} list --json")
+    @click.command(
+        name="list", help=f"The {role.name}s, with what they offer.", epilog=f"Example: attune {role.name} list --json"
+    )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     def list_nodes(as_json: bool) -> None:
         from attune.cli.fleet import print_nodes, read_nodes

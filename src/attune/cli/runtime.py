@@ -164,7 +164,9 @@ def refuse_faulty(one: Runtime) -> Definition:
     try:
         definition = parse_definition(one)
     except DefinitionError as error:
-        raise DefinitionError(one.ref, [Problem(f"{one.ref}: {p.field}", p.expected, p.got) for p in error.problems]) from error
+        raise DefinitionError(
+            one.ref, [Problem(f"{one.ref}: {p.field}", p.expected, p.got) for p in error.problems]
+        ) from error
     for fault in failed_examples(definition):
         raise UsageError(f"{one.ref}: {fault}", hint="correct the definition or its example")
     for warning in (*definition.warnings, *unknown_keys(one)):
@@ -203,7 +205,9 @@ def _unknown(ref: str, known: Sequence[str]) -> UsageError:
     from attune.core.aliases import nearest
 
     near = nearest(ref, known)
-    return UsageError(f"no definition is called {ref!r}" + (f"; did you mean {near}?" if near else ""), hint="attune runtime list")
+    return UsageError(
+        f"no definition is called {ref!r}" + (f"; did you mean {near}?" if near else ""), hint="attune runtime list"
+    )
 
 
 def _stored() -> Sequence[Runtime]:
@@ -221,7 +225,11 @@ def _shipped() -> Sequence[Runtime]:
 
 def _data(one: Runtime) -> dict[str, Any]:
     data = asdict(one)
-    return {key: data[key] for key in ("ref", "name", "pack_ref", "description", "distributions", "installation") if data[key]}
+    return {
+        key: data[key]
+        for key in ("ref", "name", "pack_ref", "description", "distributions", "installation")
+        if data[key]
+    }
 
 
 def _proof(one: Runtime) -> str:

@@ -35,8 +35,6 @@ def up() -> None:
     with use_database(settings) as database:
         migrate(database.url)
         asyncio.run(
-            run_service(
-                settings, database.url, {WORKER: None, SENSOR: None}, heal=database.heal, on_ready=announce
-            )
+            run_service(settings, database.url, {WORKER: None, SENSOR: None}, heal=database.heal, on_ready=announce)
         )
         click.echo("attune is down.")

@@ -4,7 +4,7 @@
 mean is left to those who use them: choosing runtimes from them is `attune.core.selection`.
 """
 
-from attune.config.environment import environment_list, process_environment
+from attune.config.environment import process_environment, variable
 from attune.config.loading import load_settings
 from attune.config.reference import SettingDescription, describe_settings, settings_reference
 from attune.config.settings import (
@@ -25,8 +25,8 @@ __all__ = [
     "SettingDescription",
     "Settings",
     "describe_settings",
-    "environment_list",
     "load_settings",
     "process_environment",
     "settings_reference",
+    "variable",
 ]

@@ -18,7 +18,7 @@ def process_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-def environment_list(name: str, environ: Mapping[str, str] | None = None) -> str | None:
+def variable(name: str, environ: Mapping[str, str] | None = None) -> str | None:
     """The text of variable *name* as it is now, unread; None if it is not set.
 
     `attune.core.selection` reads it.

@@ -37,7 +37,7 @@ def find_file(environ: Mapping[str, str], cwd: Path) -> SettingsFile | None:
     """
     named = environ.get("ATTUNE_CONFIG", "").strip()
     if named:
-        text = _read(cwd / named, named)
+        text = read_text(cwd / named, named)
         if text is None:
             raise ConfigError(
                 f"ATTUNE_CONFIG: expected an existing file, got {shown(named)}, which does not exist",
@@ -45,7 +45,7 @@ def find_file(environ: Mapping[str, str], cwd: Path) -> SettingsFile | None:
             )
         return SettingsFile(cwd / named, named, text)
     for name in ("attune.yaml", f"config.{_stage(environ)}.yaml"):
-        text = _read(cwd / name, name)
+        text = read_text(cwd / name, name)
         if text is not None:
             return SettingsFile(cwd / name, name, text)
     return None
@@ -61,7 +61,8 @@ def _stage(environ: Mapping[str, str]) -> str:
     return stage
 
 
-def _read(path: Path, name: str) -> str | None:
+def read_text(path: Path, name: str) -> str | None:
+    """The content of the regular file at *path*, None if there is none. *name* is how errors call it."""
     try:
         # Without O_NONBLOCK, opening a named pipe would wait for its writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)

@@ -62,7 +62,7 @@ class Duration(Leaf):
 def _seconds(node: Node) -> float | None:
     value = node.value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value) if math.isfinite(value) and abs(value) < 1e15 else None
+        return float(value) if math.isfinite(value) else None
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     return float(match[1]) * _UNITS[match[2]] if match else None
 

@@ -115,7 +115,7 @@ class LogSettings:
     """What the log looks like."""
 
     format: Literal["auto", "console", "json"] = setting(
-        Choice(("auto", "console", "json")), "auto", "`auto` is `console` on a terminal and `json` elsewhere."
+        Choice(("auto", "console", "json")), "auto", "`auto` is `console`, in colour on a terminal."
     )
     level: Literal["debug", "info", "warning", "error"] = setting(
         Choice(("debug", "info", "warning", "error")), "info", "The least important line that is written."

@@ -83,6 +83,10 @@ class CommandRunner(Protocol):
         observer: RunObserver | None = None,
     ) -> None: ...
 
+    def stop(self) -> None:
+        """End every run of this runner, now and later, from any thread; what is not done is `UNDECIDED`."""
+        ...
+
 
 class PathLookup(Protocol):
     """Finds a command the way the runner would, without running it."""

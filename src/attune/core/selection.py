@@ -92,9 +92,10 @@ def names_of_list(key: str, value: object) -> tuple[tuple[str, ...] | None, tupl
     if not isinstance(value, list | tuple):
         raise ConfigError(f"{key}: expected a list of names, got {shown(value)}", hint=f"{key}: [python, shell]")
     for index, item in enumerate(value):
-        if not isinstance(item, str) or not item.strip():
+        if not isinstance(item, str):
             raise ConfigError(f"{key}[{index}]: expected a name, got {shown(item)}")
-    return _folded(value), ()
+    names = [item for item in value if item.strip()]
+    return (_folded(names), ()) if names else (None, ())
 
 
 def _folded(items: Iterable[str]) -> tuple[str, ...]:

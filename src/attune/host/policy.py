@@ -16,11 +16,11 @@ class HostPolicy:
 
     `allowed_binaries` holds bare names (as a definition names them) and absolute paths; None allows all.
     `trusted_paths` holds folders; a file is executed only if both the place where it was found and the file
-    it really is lie below one of them; empty trusts all.
+    it really is lie below one of them; None trusts all.
     """
 
     allowed_binaries: frozenset[str] | None = None
-    trusted_paths: tuple[str, ...] = ()
+    trusted_paths: tuple[str, ...] | None = None
 
     def refuses_name(self, name: str) -> str | None:
         """Why a command called *name* is not looked for at all, or None."""
@@ -30,7 +30,7 @@ class HostPolicy:
 
     def refuses_file(self, path: str) -> str | None:
         """Why the file found at absolute *path* is not executed, or None. Resolves symbolic links."""
-        if not self.trusted_paths:
+        if self.trusted_paths is None:
             return None
         folders = tuple(os.path.realpath(folder) for folder in self.trusted_paths)
         folder, name = os.path.split(path)

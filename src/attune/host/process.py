@@ -15,22 +15,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from attune.core.ports import Ending
+from attune.host.processes import read_bytes
 from attune.host.refusal import NotStartedError, explain
 from attune.host.stream import Stream
 
-# RLIMIT_LOCKS has had no effect since Linux 2.4.25, yet it is inherited across fork, exec, setsid and `env -i`:
-# a label that a descendant cannot lose by accident.
+# Descendants inherit both of these across fork, exec, setsid and `env -i`, so they serve as labels.
+# RLIMIT_LOCKS has had no effect since Linux 2.4.25, but it can be set only a moment after the start.
 LABEL_LIMIT = 10
+# A choice of blocked real-time signals is there from the start, but some programs unblock everything.
+LABEL_SIGNALS = range(signal.SIGRTMIN + 2, signal.SIGRTMAX)
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What all processes of one run share."""
 
-    environment: Mapping[str, str]
+    environment: Mapping[bytes, bytes]
     folder: str
     null_fd: int
     label: int
+    blocked: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +124,8 @@ def start(argv: Sequence[str], path: str, around: Surroundings) -> Process:
     except BaseException:
         _close_all(fds)
         raise
+    _label(popen.pid, around.label)
     _close_all(fds[1::2])
-    with contextlib.suppress(OSError, ValueError):
-        resource.prlimit(popen.pid, LABEL_LIMIT, (around.label, resource.RLIM_INFINITY))
     try:
         pidfd = os.pidfd_open(popen.pid)
     except OSError as error:
@@ -134,31 +137,33 @@ def start(argv: Sequence[str], path: str, around: Surroundings) -> Process:
 
 
 def _spawn(argv: Sequence[str], path: str, around: Surroundings, outputs: tuple[int, int]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        argv,
-        bufsize=0,
-        executable=path,
-        stdin=around.null_fd,
-        stdout=outputs[0],
-        stderr=outputs[1],
-        cwd=around.folder,
-        env=around.environment,
-        start_new_session=True,
-    )
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, around.blocked)  # of this thread only
+    try:
+        return subprocess.Popen(
+            argv,
+            bufsize=0,
+            executable=path,
+            stdin=around.null_fd,
+            stdout=outputs[0],
+            stderr=outputs[1],
+            cwd=around.folder,
+            env=around.environment,
+            start_new_session=True,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _label(pid: int, label: int) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        resource.prlimit(pid, LABEL_LIMIT, (label, resource.RLIM_INFINITY))
+    for child in read_bytes(f"/proc/{pid}/task/{pid}/children").split():  # it was quicker than we were
+        _label(int(child), label)
 
 
 def _has_forked(pid: int) -> bool:
     """Whether the ended process *pid* had children of its own that it waited for."""
-    try:
-        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return True
-    try:
-        fields = os.read(fd, 1024).rpartition(b")")[2].split()
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
+    fields = read_bytes(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     return len(fields) < 9 or fields[8] != b"0"  # cminflt: page faults of children waited for
 
 

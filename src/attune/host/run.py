@@ -117,6 +117,7 @@ class Run:
             return
         job = Job(item, process, real_path, ticket, at=at, started=now, due=now + command.timeout_seconds)
         self._jobs.add(job)
+        self._place.marks.pipes.update((process.stdout.name, process.stderr.name))
         self._gate.entered(job)
         self._watch.add(job)
 

@@ -114,5 +114,7 @@ def _declare(name: str, runtimes: Sequence[Runtime], source: Source) -> Verdict:
 
 def _undefined(name: str) -> Verdict:
     return replace(
-        declared(name, ""), status=Status.UNAVAILABLE, reason=f"no definition is called {name!r}, so nothing can verify it"
+        declared(name, ""),
+        status=Status.UNAVAILABLE,
+        reason=f"no definition is called {name!r}, so nothing can verify it",
     )

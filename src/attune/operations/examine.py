@@ -78,6 +78,10 @@ class Examiner:
             self._runner.run(start, examination.then, deadline_seconds=deadline_seconds, observer=observer)
         return [verdicts[definition.ref] for definition in definitions]
 
+    def stop(self) -> None:
+        """End a running examination from another thread; what is not done by then is undecided."""
+        self._runner.stop()
+
     def _forget_if_path_changed(self) -> None:
         token = self._lookup.token()
         if token != self._token:

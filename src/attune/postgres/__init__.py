@@ -1,1 +1,1 @@
-"""PostgreSQL: the only package with SQL, and the embedded server that runs when no other is configured."""
+"""PostgreSQL: the only place with SQL."""

@@ -59,7 +59,8 @@ class PostgresNodes:
             async with self._pool.connection() as connection, connection.transaction():
                 cursor = await connection.execute(
                     """
-                    INSERT INTO worker (name, worker_type, worker_role, host, status, capabilities, meta, last_heartbeat)
+                    INSERT INTO worker
+                        (name, worker_type, worker_role, host, status, capabilities, meta, last_heartbeat)
                     VALUES (%(name)s, 'local', %(role)s, %(host)s, 'active', %(capabilities)s, %(meta)s, now())
                     ON CONFLICT (name, worker_role) DO UPDATE SET
                         host = excluded.host, status = 'active', capabilities = excluded.capabilities,
@@ -85,7 +86,9 @@ class PostgresNodes:
             raise DatabaseError("cannot reach the database: the name is not held")
         try:
             with translated():
-                cursor = await self._holding.execute("UPDATE worker SET last_heartbeat = now() WHERE id = %s", (node_id,))
+                cursor = await self._holding.execute(
+                    "UPDATE worker SET last_heartbeat = now() WHERE id = %s", (node_id,)
+                )
         except DatabaseError:
             await self._holding.close()
             self._holding = None

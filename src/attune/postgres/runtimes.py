@@ -24,13 +24,19 @@ class PostgresRuntimes:
 
     async def list_runtimes(self) -> Sequence[Runtime]:
         with translated():
-            async with self._pool.connection() as connection, connection.cursor(row_factory=class_row(Runtime)) as cursor:
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=class_row(Runtime)) as cursor,
+            ):
                 await cursor.execute(f"SELECT {_COLUMNS} FROM runtime ORDER BY ref")
                 return await cursor.fetchall()
 
     async def get_runtime(self, ref: str) -> Runtime | None:
         with translated():
-            async with self._pool.connection() as connection, connection.cursor(row_factory=class_row(Runtime)) as cursor:
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=class_row(Runtime)) as cursor,
+            ):
                 await cursor.execute(f"SELECT {_COLUMNS} FROM runtime WHERE ref = %s", (ref,))
                 return await cursor.fetchone()
 
@@ -105,7 +111,7 @@ class PostgresRuntimes:
                 )
                 return await cursor.fetchall()
 
-    async def seed(self, version: int, label: str, runtimes: Sequence[Runtime]) -> list[str]:
+    async def seed(self, version: str, label: str, runtimes: Sequence[Runtime]) -> list[str]:
         """Give a database the core pack's definitions once for each shipped *version*; the refs that were written.
 
         A row that is there stays as it is unless it has no verification at all; one that an operator removed after
@@ -119,16 +125,19 @@ class PostgresRuntimes:
                     INSERT INTO pack (ref, label, description, version, is_standard)
                     VALUES ('core', %s, 'The runtimes that every installation has', '1.0.0', true)
                     ON CONFLICT (ref) DO UPDATE SET ref = excluded.ref
-                    RETURNING coalesce((meta->>'attune_definitions')::int, 0)
+                    RETURNING meta->>'attune_definitions'
                     """,
                     (label,),
                 )
                 row = await cursor.fetchone()
-                if row is None or int(row[0]) >= version:
+                if row is None or row[0] == version:
                     return []
                 written = [runtime.ref for runtime in runtimes if await _seed_one(connection, runtime)]
                 await connection.execute(
-                    "UPDATE pack SET meta = meta || jsonb_build_object('attune_definitions', %s::int) WHERE ref = 'core'",
+                    """
+                    UPDATE pack SET meta = meta || jsonb_build_object('attune_definitions', %s::text)
+                    WHERE ref = 'core'
+                    """,
                     (version,),
                 )
                 return written

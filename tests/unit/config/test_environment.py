@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attune.config import Settings, environment_list, load_settings, process_environment
+from attune.config import Settings, load_settings, process_environment, variable
 
 
 def test_environment_wins_over_file_and_file_over_default(load) -> None:
@@ -136,12 +136,12 @@ def test_other_variables_are_none_of_our_business(tmp_path: Path) -> None:
 
 def test_the_list_of_runtimes_is_read_at_the_time_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ATTUNE_WORKER_RUNTIMES", raising=False)
-    before = environment_list("ATTUNE_WORKER_RUNTIMES")
+    before = variable("ATTUNE_WORKER_RUNTIMES")
     monkeypatch.setenv("ATTUNE_WORKER_RUNTIMES", " python,, ")
 
     assert before is None
-    assert environment_list("ATTUNE_WORKER_RUNTIMES") == " python,, "
-    assert environment_list("ATTUNE_WORKER_RUNTIMES", {}) is None
+    assert variable("ATTUNE_WORKER_RUNTIMES") == " python,, "
+    assert variable("ATTUNE_WORKER_RUNTIMES", {}) is None
 
 
 def test_the_copy_of_the_environment_is_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from factories import command, make_definition, make_runtime, verification
 
 from attune.core.definition import parse_definition, unknown_keys
 from attune.core.errors import DefinitionError
 from attune.core.runtime import Runtime
+from factories import command, make_definition, make_runtime, verification
 
 
 def problems_of(distributions: object) -> str:
@@ -173,9 +173,7 @@ def test_an_empty_object_is_legal() -> None:
 def test_unknown_keys_are_kept_and_reported_with_the_nearest_known_one() -> None:
     definition = make_definition(command(exitcode=0))
 
-    assert definition.warnings == (
-        "verification.commands[0].exitcode: unknown key, did you mean exit_code?",
-    )
+    assert definition.warnings == ("verification.commands[0].exitcode: unknown key, did you mean exit_code?",)
     assert unknown_keys(make_runtime(distributions={"min_versoin": "3"})) == (
         "distributions.min_versoin: unknown key, did you mean min_version?",
     )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from factories import command, make_definition, make_runtime
-
 from attune.core.definition import Definition, parse_definition
 from attune.core.judgement import conclude, judge, next_check
 from attune.core.ports import Ending, Outcome
 from attune.core.verdict import Status, Verdict
 from attune.testing import printed
+from factories import command, make_definition, make_runtime
 
 
 def examine(definition: Definition, *outcomes: Outcome) -> Verdict:
@@ -43,7 +42,9 @@ def test_the_first_check_that_passes_ends_the_search() -> None:
 
 
 def test_a_failing_check_is_followed_by_the_next() -> None:
-    verdict = examine(make_definition(command(), command(binary="python", priority=2)), NOT_FOUND, printed("Python 3.9.1"))
+    verdict = examine(
+        make_definition(command(), command(binary="python", priority=2)), NOT_FOUND, printed("Python 3.9.1")
+    )
 
     assert (verdict.status, verdict.version) == (Status.AVAILABLE, "3.9.1")
 

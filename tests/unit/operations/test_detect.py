@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from factories import command, make_runtime, verification
-
 from attune.core.node import SENSOR, WORKER
 from attune.core.ports import Ending, Outcome
 from attune.core.runtime import Runtime
@@ -12,12 +10,15 @@ from attune.core.verdict import Status
 from attune.operations.detect import Detection, DetectionOptions, detect
 from attune.operations.examine import Examiner
 from attune.testing import FakeHost, printed
+from factories import command, make_runtime, verification
 
 PYTHON = make_runtime()
 RUBY = make_runtime("acme.ruby", "Ruby", verification(command(binary="ruby", pattern=r"ruby \d")))
 BROKEN = make_runtime("acme.broken", "Broken", "nonsense")
 BUILTIN = make_runtime(
-    "core.sensor.builtin", "Built-in Sensors", {**verification(always_available=True), "aliases": ["builtin"], "roles": ["sensor"]}
+    "core.sensor.builtin",
+    "Built-in Sensors",
+    {**verification(always_available=True), "aliases": ["builtin"], "roles": ["sensor"]},
 )
 
 
@@ -114,7 +115,7 @@ def test_a_runtime_of_two_definitions_is_offered_once() -> None:
 def test_absent_runtimes_are_looked_up_again_only_after_path_changed() -> None:
     machine = FakeHost({})
     examiner = Examiner(machine, machine)
-    definitions = [make for make in _definitions(RUBY)]
+    definitions = list(_definitions(RUBY))
     first = examiner.examine(definitions)[0]
 
     assert examiner.examine(definitions)[0] is first

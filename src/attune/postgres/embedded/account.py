@@ -17,6 +17,7 @@ from typing import IO
 
 from attune.core.errors import DatabaseError
 
+CHOOSE = "choose a folder of your own with ATTUNE_DATA_DIR"
 CANDIDATES = ("attune", "postgres")
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}  # nothing of ours: no PG*, no secrets
 
@@ -84,10 +85,10 @@ def account_for(cluster: Path, *, notice: Callable[[str], None]) -> Account:
     uid = os.geteuid()
     try:
         owner = cluster.stat().st_uid
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return _system_account(notice) if uid == 0 else _account(uid, switch=False)
     except OSError as error:
-        raise DatabaseError(f"{cluster} cannot be read: {error.strerror}") from error
+        raise DatabaseError(f"{cluster} cannot be read: {error.strerror}", hint=CHOOSE) from error
     if owner == 0:
         raise DatabaseError(
             f"expected {cluster} to belong to a user that PostgreSQL may run as, found root",
@@ -96,7 +97,7 @@ def account_for(cluster: Path, *, notice: Callable[[str], None]) -> Account:
     if uid not in (0, owner):
         raise DatabaseError(
             f"{cluster} belongs to the user {user_name(owner)}, not to {user_name(uid)}",
-            hint=f"run attune as {user_name(owner)}, or choose another folder with ATTUNE_DATA_DIR",
+            hint=f"run attune as {user_name(owner)}, or {CHOOSE}",
         )
     return _account(owner, switch=uid == 0)
 

@@ -15,6 +15,8 @@ from attune.postgres.embedded.folders import Folders, read_small, seen_by
 
 DATABASE = "attune"
 ROLE = "attune"
+_INITDB = f"--username {ROLE} --auth reject --encoding UTF8 --no-instructions".split()
+_INITDB += ["--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
 _SETTINGS = (
     "shared_buffers=32MB",
     "max_connections=200",
@@ -69,32 +71,14 @@ def create(folders: Folders, account: Account, binaries: Binaries) -> None:
 
 def _fill(new: Path, account: Account, binaries: Binaries) -> None:
     with seen_by(account, new) as (name, keep):
-        initdb: list[str | Path] = [
-            binaries.path("initdb"),
-            "-D",
-            name,
-            "--username",
-            ROLE,
-            "--encoding",
-            "UTF8",
-            "--no-instructions",
-        ]
-        initdb += ["--auth", "reject", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
+        initdb: list[str | Path] = [binaries.path("initdb"), "-D", name, *_INITDB]
         for setting in _SETTINGS:
             initdb += ["--set", setting]
         _run(account, initdb, new, "", keep)
         idents = "".join(f'attune "{user}" all\n' for user in sorted({account.name, user_name(0)}))
         _run(account, ["/bin/sh", "-c", _WRITE, "sh", _HBA, idents], new, "", keep)
-        single: list[str | Path] = [
-            binaries.path("postgres"),
-            "--single",
-            "-D",
-            name,
-            "-c",
-            "exit_on_error=true",
-            "postgres",
-        ]
-        _run(account, single, new, f"CREATE DATABASE {DATABASE}\n", keep)
+        single: list[str | Path] = [binaries.path("postgres"), "--single", "-D", name]
+        _run(account, [*single, "-c", "exit_on_error=true", "postgres"], new, f"CREATE DATABASE {DATABASE}\n", keep)
 
 
 def _run(account: Account, argv: list[str | Path], cwd: Path, text: str, keep: tuple[int, ...]) -> None:
@@ -111,26 +95,28 @@ def _run(account: Account, argv: list[str | Path], cwd: Path, text: str, keep: t
 
 
 def complaint(output: str) -> str:
-    """The line of *output* that says why a program of PostgreSQL failed."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    for word in ("PANIC:", "FATAL:", "error:", "ERROR:", "could not"):
-        telling = [line for line in lines if word in line]
+    """The line of *output* that says why a program of PostgreSQL failed, without its time stamp."""
+    lines = [line.strip().rpartition("] ")[2] for line in output.splitlines() if line.strip()]
+    for sign in (*_REMEDIES, "PANIC:", "FATAL:", "error:", "ERROR:"):
+        telling = [line for line in lines if sign in line]
         if telling:
-            return telling[-1].rpartition("] ")[2] if word.isupper() else telling[-1]
+            return telling[-1]
     return lines[-1] if lines else "it printed nothing"
 
 
 def remedy(output: str, folder: Path) -> str:
     """What to do about a failure whose program printed *output*."""
-    remedies = {
-        "No space left on device": f"free some space on the disk of {folder}",
-        "Disk quota exceeded": f"free some space for this user in {folder}",
-        "Address already in use": "choose another port, or none: Attune itself needs none",
-        "Permission denied": f"give the user that runs the server access to {folder}",
-        "Read-only file system": "choose a folder on a writable disk with ATTUNE_DATA_DIR",
-        "shared memory": "check the limits of shared memory on this machine (ipcs -lm)",
-    }
-    for sign, what in remedies.items():
+    for sign, what in _REMEDIES.items():
         if sign in output:
             return what
-    return f"read {folder / 'postgres.log'}; a copy of the folder before any repair keeps the data safe"
+    return f"read {folder / 'postgres.log'}; before any repair, keep a copy of {folder / 'postgres'}"
+
+
+_REMEDIES = {
+    "No space left on device": "free some space on the disk of this folder",
+    "Disk quota exceeded": "free some space for this user on the disk of this folder",
+    "Address already in use": "choose another port, or none: Attune itself needs none",
+    "Read-only file system": "choose a folder on a writable disk with ATTUNE_DATA_DIR",
+    "Permission denied": "give the user that runs the server access to this folder",
+    "could not create shared memory": "check the limits of shared memory on this machine: ipcs -lm",
+}

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attune.core.errors import DatabaseError
-from attune.postgres.embedded.account import Account, user_name
+from attune.postgres.embedded.account import CHOOSE, Account, user_name
 
 _LONGEST_SOCKET_PATH = 107
 _SOCKET_NAME = ".s.PGSQL.65535"
@@ -135,16 +135,13 @@ def prepare(data: Path, account: Account) -> None:
 def _check(data: Path) -> None:
     status = data.stat()
     if not stat.S_ISDIR(status.st_mode):
-        raise DatabaseError(f"expected {data} to be a folder, found a file", hint=_CHOOSE)
+        raise DatabaseError(f"expected {data} to be a folder, found a file", hint=CHOOSE)
     if os.geteuid() not in (0, status.st_uid):
-        raise DatabaseError(f"{data} belongs to the user {user_name(status.st_uid)}", hint=_CHOOSE)
+        raise DatabaseError(f"{data} belongs to the user {user_name(status.st_uid)}", hint=CHOOSE)
     if stat.S_IMODE(status.st_mode) & 0o022:
         if any(data.iterdir()) or status.st_uid != os.geteuid():
-            raise DatabaseError(f"other users may write to {data}", hint=f"chmod go-w {data}, or {_CHOOSE}")
+            raise DatabaseError(f"other users may write to {data}", hint=f"chmod go-w {data}, or {CHOOSE}")
         data.chmod(0o700)
-
-
-_CHOOSE = "choose a folder of your own with ATTUNE_DATA_DIR"
 
 
 @contextlib.contextmanager

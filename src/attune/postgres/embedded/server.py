@@ -66,8 +66,9 @@ class EmbeddedServer:
 
     @property
     def exists(self) -> bool:
-        """Whether a database was made here. It need not be running."""
-        return (self._folders.cluster / "PG_VERSION").exists()
+        """Whether a database was made here. It need not be running. Raises `DatabaseError`."""
+        with self._explained():
+            return (self._folders.cluster / "PG_VERSION").exists()
 
     @property
     def held(self) -> bool:

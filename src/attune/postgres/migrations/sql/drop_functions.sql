@@ -1,0 +1,17 @@
+DROP FUNCTION IF EXISTS attune_unified_definition(jsonb[], text);
+DROP FUNCTION IF EXISTS attune_unified_roles(jsonb[]);
+DROP FUNCTION IF EXISTS attune_unified_installation(jsonb[]);
+DROP FUNCTION IF EXISTS attune_unified_limits(jsonb[]);
+DROP FUNCTION IF EXISTS attune_unified_commands(jsonb[], jsonb[]);
+DROP FUNCTION IF EXISTS attune_unified_list(jsonb, text);
+DROP FUNCTION IF EXISTS attune_version_key(jsonb);
+DROP FUNCTION IF EXISTS attune_jsonb_union(jsonb, jsonb);
+DROP FUNCTION IF EXISTS attune_jsonb_complete(jsonb, jsonb);
+DROP FUNCTION IF EXISTS attune_jsonb_array(jsonb);
+DROP FUNCTION IF EXISTS attune_unified_name(text);
+DROP FUNCTION IF EXISTS attune_unified_ref(text);
+DROP FUNCTION IF EXISTS attune_reference_counts();
+DROP FUNCTION IF EXISTS attune_set_triggers(text[], text);
+DROP FUNCTION IF EXISTS attune_own_triggers();
+DROP FUNCTION IF EXISTS attune_lock_runtimes();
+DROP FUNCTION IF EXISTS attune_runtime_references();

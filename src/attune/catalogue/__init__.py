@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 CORE_VERSION = "1.0.0"
-EXTRAS_VERSION = "1.0.0"
 
 Entry = dict[str, Any]
 

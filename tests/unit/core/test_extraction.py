@@ -23,7 +23,7 @@ SAMPLES = [
     ("ruby 3.1.2p20 (2022-04-12 revision 4491bb740a) [x86_64-linux-gnu]", "ruby \\d+\\.\\d+", "3.1.2"),
     ("GNU bash, version 5.2.15(1)-release (x86_64-pc-linux-gnu)\nCopyright (C) 2022", "GNU bash", "5.2.15"),
     (
-        "\nThis is perl 5, version 36, subversion 0 (v5.36.0) built for x86_64-linux-gnu\n(with 54 registered patches)\n",
+        "\nThis is perl 5, version 36, subversion 0 (v5.36.0) built for x86_64-linux-gnu\n(with 54 patches)\n",
         "perl 5",
         "5.36.0",
     ),

@@ -138,7 +138,7 @@ class Run:
             job.process.close()
         self._place.marks.leaders.add(job.process.pid)
         if self._host.journal is not None and ended is not None:
-            trace = Trace(ended.cpu_seconds * 1000, ended.forked, bool(job.replaced))
+            trace = Trace(ended.cpu_seconds * 1000, ended.forked, job.has_changed_program(ended))
             self._host.journal.ended(job.ticket, job.command, outcome, trace)
         return outcome
 

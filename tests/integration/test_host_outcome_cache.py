@@ -323,6 +323,30 @@ def test_oldest_outcomes_give_way(tmp_path: Path) -> None:
     assert "0" not in kept
 
 
+def test_costs_are_remembered_for_what_is_run_every_time(machine: Machine) -> None:
+    started: list[str] = []
+
+    class Diary:
+        def started(self, key: str, done: Command) -> None:
+            started.append(key)
+
+        def finished(self, key: str, done: Command, outcome: Outcome) -> None:
+            pass
+
+    work = "i=0; while [ $i -lt {} ]; do i=$((i+1)); done"
+    lines = {
+        "short": command("sh", "-c", work.format(1000)),
+        "long": command("sh", "-c", work.format(200_000)),
+        "waits": command("sleep", "0.3"),
+    }
+    for _ in range(2):
+        started.clear()
+        options = HostOptions(cache_folder=str(machine.folder / "cache"), fresh=True)
+        run_all(assemble(machine.environment, options).runner, lines, observer=Diary())
+
+    assert started == ["waits", "long", "short"]
+
+
 def entry(at: float) -> Entry:
     return Entry("/p", "/r", ("/r",), "d", 0, "out", "err", 1.0, at)
 

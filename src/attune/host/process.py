@@ -136,7 +136,8 @@ def start(argv: Sequence[str], path: str, around: Surroundings) -> Process:
         popen.kill()
         popen.wait()
         _close_all(fds[0::2])
-        raise explain(error, path) from error
+        detail = f"could not be watched: {os.strerror(error.errno or 0).lower()}"
+        raise NotStartedError(Ending.UNDECIDED, detail, passing=True) from error
     return Process(popen, pidfd, Stream(fds[0]), Stream(fds[2]))
 
 

@@ -6,10 +6,12 @@ Whatever is wrong with the file, it reads as empty; whatever hinders writing it,
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -19,6 +21,8 @@ _FORMAT = 1
 _MOST_BYTES = 8 << 20
 _MOST_OUTCOMES = 512
 _MOST_COSTS = 2048
+_LOCK_ATTEMPTS = 250
+_LOCK_PAUSE_SECONDS = 0.002
 _NAME = "outcomes.json"
 
 
@@ -66,17 +70,10 @@ class CacheFile:
 
     def write(self, outcomes: Mapping[str, Entry | None], costs: Mapping[str, Expectation]) -> None:
         """Add to what the file holds by now; None removes an outcome. Oldest ones give way beyond the bounds."""
-        now = self.read()
-        kept = {**now.outcomes, **outcomes}
-        entries = sorted(((k, e) for k, e in kept.items() if e is not None), key=lambda pair: pair[1].at)
-        latest = {key: cost for key, cost in now.costs.items() if key not in costs} | dict(costs)
-        document = {
-            "format": _FORMAT,
-            "outcomes": {key: asdict(entry) for key, entry in entries[-_MOST_OUTCOMES:]},
-            "costs": {k: (round(c.wall_ms, 2), round(c.cpu_ms, 2)) for k, c in list(latest.items())[-_MOST_COSTS:]},
-        }
         with contextlib.suppress(OSError):
-            self._replace(json.dumps(document, separators=(",", ":")).encode())
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+            with _alone_in(self._folder):
+                self._replace(_merged(self.read(), outcomes, costs))
 
     def _bytes(self) -> bytes:
         fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -88,7 +85,6 @@ class CacheFile:
             return file.read()
 
     def _replace(self, data: bytes) -> None:
-        os.makedirs(self._folder, mode=0o700, exist_ok=True)  # noqa: PTH103
         temporary = f"{self._path}.{os.getpid()}.{os.urandom(4).hex()}"
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -99,6 +95,35 @@ class CacheFile:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)  # noqa: PTH108
             raise
+
+
+def _merged(now: Contents, outcomes: Mapping[str, Entry | None], costs: Mapping[str, Expectation]) -> bytes:
+    kept = {**now.outcomes, **outcomes}
+    entries = sorted(((k, e) for k, e in kept.items() if e is not None), key=lambda pair: pair[1].at)
+    latest = {key: cost for key, cost in now.costs.items() if key not in costs} | dict(costs)
+    document = {
+        "format": _FORMAT,
+        "outcomes": {key: asdict(entry) for key, entry in entries[-_MOST_OUTCOMES:]},
+        "costs": {k: (round(c.wall_ms, 2), round(c.cpu_ms, 2)) for k, c in list(latest.items())[-_MOST_COSTS:]},
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+@contextlib.contextmanager
+def _alone_in(folder: str) -> Iterator[None]:
+    """Keep other writers out for a moment. Raises BlockingIOError if one stays in for long."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for _ in range(_LOCK_ATTEMPTS):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(_LOCK_PAUSE_SECONDS)
+        else:
+            raise BlockingIOError("the cache is being written by another process")
+        yield
+    finally:
+        os.close(fd)
 
 
 _TEXTS = ("path", "real_path", "digest", "stdout", "stderr")

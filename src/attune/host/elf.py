@@ -53,7 +53,7 @@ def read_elf(path: str) -> Elf | None:
 
 def _read(fd: int) -> Elf | None:
     head = os.pread(fd, 64, 0)
-    if head[:4] != b"\x7fELF" or head[4] not in (1, 2) or head[5] not in (1, 2):
+    if len(head) < 64 or head[:4] != b"\x7fELF" or head[4] not in (1, 2) or head[5] not in (1, 2):
         return None
     wide = head[4] == 2
     order = "<" if head[5] == 1 else ">"

@@ -15,6 +15,7 @@ from attune.host.text import clean
 
 GRACE_SECONDS = 0.025
 _LAST_WAIT_SECONDS = 0.5
+_NAME_LENGTH = 15
 
 
 class Phase(Enum):
@@ -40,7 +41,7 @@ class Job:
     phase: Phase = Phase.RUNNING
     verdict: tuple[Ending, str] | None = None
     snapshot: Snapshot | None = None
-    replaced: bool | None = None
+    seen_program: str | None = None
 
     @property
     def command(self) -> Command:
@@ -65,13 +66,19 @@ class Job:
         self.phase, self.due = Phase.KILLED, now + _LAST_WAIT_SECONDS
 
     def look_at_program(self) -> None:
-        """Note, while the process may still be alive, whether it has become another program than the one started."""
+        """Note which file the process executes, while it may still be alive; "" if it is too late."""
         try:
-            self.replaced = os.readlink(f"/proc/{self.process.pid}/exe") != self.real_path  # noqa: PTH115
+            self.seen_program = os.readlink(f"/proc/{self.process.pid}/exe")  # noqa: PTH115
         except FileNotFoundError:
-            self.replaced = False
+            self.seen_program = ""
         except OSError:
-            self.replaced = True
+            self.seen_program = "unknown"
+
+    def has_changed_program(self, ended: Ended) -> bool:
+        """Whether the process may have become another program than the one that was started."""
+        if self.seen_program:
+            return self.seen_program != self.real_path
+        return ended.name != os.path.basename(self.item.path)[:_NAME_LENGTH]  # noqa: PTH119
 
     def outcome(self, ended: Ended | None, now: float) -> Outcome:
         """What the check came to. *ended* is None if its exit status is not known."""

@@ -70,7 +70,7 @@ class OutcomeCache:
 
     def lookup(self, command: Command) -> Outcome | None:
         """The outcome that running *command* now would have, if that is certain."""
-        found = self._paths.find(command.argv[0])
+        found = self._paths.find(command.argv[0] if command.argv else "")
         if not isinstance(found, Found):
             return None
         key = self._key(command, found.path)

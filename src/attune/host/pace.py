@@ -43,7 +43,7 @@ class Pace:
 
     slots: int = 4
     most: int = 64
-    opening_seconds: float = 0.05
+    opening_seconds: float = 0.1
     step_seconds: float = 0.0015
     patience_seconds: float = 0.5
 

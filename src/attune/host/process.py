@@ -39,11 +39,15 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a process ended: exit code or signal, whether it had children that it waited for, its CPU seconds."""
+    """How a process ended: exit code or signal, and what is known of its life.
+
+    `forked`: it waited for children of its own; `name`: what the kernel called it in the end, 15 bytes at most.
+    """
 
     exit_code: int | None
     signal: int | None
     forked: bool
+    name: str
     cpu_seconds: float
 
 
@@ -86,7 +90,7 @@ class Process:
         return None
 
     def _reap(self) -> Ended | None:
-        forked = _has_forked(self.pid)
+        name, forked = _life(self.pid)
         try:
             pid, status, usage = os.wait4(self.pid, os.WNOHANG)
         except ChildProcessError:
@@ -97,7 +101,7 @@ class Process:
             return None
         code = os.waitstatus_to_exitcode(status)
         cpu = usage.ru_utime + usage.ru_stime
-        return Ended(code, None, forked, cpu) if code >= 0 else Ended(None, -code, forked, cpu)
+        return Ended(code if code >= 0 else None, -code if code < 0 else None, forked, name, cpu)
 
     def close(self) -> None:
         """Release the descriptors."""
@@ -132,7 +136,8 @@ def start(argv: Sequence[str], path: str, around: Surroundings) -> Process:
         popen.kill()
         popen.wait()
         _close_all(fds[0::2])
-        raise explain(error, path) from error
+        detail = f"could not be watched: {os.strerror(error.errno or 0).lower()}"
+        raise NotStartedError(Ending.UNDECIDED, detail, passing=True) from error
     return Process(popen, pidfd, Stream(fds[0]), Stream(fds[2]))
 
 
@@ -161,10 +166,12 @@ def _label(pid: int, label: int) -> None:
         _label(int(child), label)
 
 
-def _has_forked(pid: int) -> bool:
-    """Whether the ended process *pid* had children of its own that it waited for."""
-    fields = read_bytes(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    return len(fields) < 9 or fields[8] != b"0"  # cminflt: page faults of children waited for
+def _life(pid: int) -> tuple[str, bool]:
+    """The name of the ended process *pid*, and whether it had children that it waited for."""
+    head, _, tail = read_bytes(f"/proc/{pid}/stat").rpartition(b")")
+    fields = tail.split()
+    faults_of_children = fields[8] if len(fields) > 8 else b"unknown"
+    return os.fsdecode(head.partition(b"(")[2]), faults_of_children != b"0"
 
 
 def _close_all(fds: Sequence[int]) -> None:

@@ -19,6 +19,8 @@ from attune.host.refusal import NotStartedError
 from attune.host.watch import Watch
 from attune.host.workplace import Workplace
 
+_LONGEST_PAUSE_SECONDS = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -83,7 +85,7 @@ class Run:
             if self._closed:
                 command = self._tell(key, command, Outcome(Ending.UNDECIDED, detail=self._closed), started=False)
                 continue
-            found = self._host.paths.find(command.argv[0])
+            found = self._host.paths.find(command.argv[0] if command.argv else "")
             if not isinstance(found, Missing):
                 journal = self._host.journal
                 self._backlog.push(Item(key, command, found.path, journal.expected(command) if journal else None))
@@ -138,7 +140,7 @@ class Run:
             job.process.close()
         self._place.marks.leaders.add(job.process.pid)
         if self._host.journal is not None and ended is not None:
-            trace = Trace(ended.cpu_seconds * 1000, ended.forked, bool(job.replaced))
+            trace = Trace(ended.cpu_seconds * 1000, ended.forked, job.has_changed_program(ended))
             self._host.journal.ended(job.ticket, job.command, outcome, trace)
         return outcome
 
@@ -156,7 +158,7 @@ class Run:
         pause = min(due, self._deadline) - now
         if self._backlog:
             pause = min(pause, self._gate.pause(now, unknown=self._backlog.has_unknown))
-        return max(0.0, pause)
+        return max(0.0, min(_LONGEST_PAUSE_SECONDS, pause))
 
     def _tend(self, now: float) -> None:
         """Do what time demands: limits, the deadline, a request to stop, slots that only wait."""

@@ -70,7 +70,7 @@ class Watch:
         return ended
 
     def _read(self, job: Job, stream: Stream) -> None:
-        if self._look and job.replaced is None:
+        if self._look and job.seen_program is None:
             job.look_at_program()
         stream.read()
         if stream.open and not stream.flooding:

@@ -272,6 +272,15 @@ def test_a_file_in_place_of_the_folder_is_said(tmp_path: Path) -> None:
         EmbeddedServer(tmp_path / "data").acquire()
 
 
+def test_an_empty_folder_of_the_right_user_is_filled(tmp_path: Path) -> None:
+    account = account_for(tmp_path / "none", notice=pytest.fail)
+    (tmp_path / "data/postgres").mkdir(parents=True)
+    os.chown(tmp_path / "data/postgres", account.uid, account.gid)
+
+    with EmbeddedServer(tmp_path / "data") as server:
+        assert query(server.acquire(), "SELECT 1") == [(1,)]
+
+
 def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/somebodys").touch()

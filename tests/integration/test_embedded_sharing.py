@@ -178,10 +178,13 @@ if child == 0:
         time.sleep(100)
     os._exit(0 if not held else 1)
 if sys.argv[2] == "stay":
-    server.release()  # the child, still alive, must not keep it
+    last = EmbeddedServer(Path(sys.argv[1]))
+    last.acquire()
+    server.release()
+    last.release()  # the child, still alive, must not keep the server
+    running = last.url
     os.kill(child, 9)
     os.waitpid(child, 0)
-    running = server.url
     sys.exit(0 if running is None else "the child kept the server")
 status = os.waitpid(child, 0)[1]
 running = server.url

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -79,6 +80,24 @@ def tidy_folder(tmp_path: Path) -> Iterator[Path]:
     """`tmp_path`, removed at once: a database takes 40 MB."""
     yield tmp_path
     shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def made_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder with a database that was made and stopped; for copying."""
+    folder = tmp_path_factory.mktemp("made") / "data"
+    with EmbeddedServer(folder):
+        pass
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def data_dir(tidy_folder: Path, made_folder: Path) -> Path:
+    """A data folder of this test's own, with a database whose server is not running."""
+    folder = tidy_folder / "data"
+    subprocess.run(["cp", "-a", made_folder, folder], check=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

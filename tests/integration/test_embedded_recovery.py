@@ -17,16 +17,16 @@ import pytest
 
 from attune.core.errors import DatabaseError
 from attune.postgres.embedded import EmbeddedServer
-from databases import tidy_folder
+from databases import data_dir, made_folder, tidy_folder
 from holders import Holder, alive, postmaster, query
 
-__all__ = ["tidy_folder"]
+__all__ = ["data_dir", "made_folder", "tidy_folder"]
 pytestmark = pytest.mark.usefixtures("tidy_folder")
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedServer]:
-    server = EmbeddedServer(tmp_path / "data")
+def server(data_dir: Path) -> Iterator[EmbeddedServer]:
+    server = EmbeddedServer(data_dir)
     server.acquire()
     yield server
     server.release()
@@ -87,6 +87,7 @@ def test_backends_that_outlive_their_postmaster_are_ended_first(server: Embedded
 
 def test_all_holders_that_notice_a_death_at_once_get_one_server(server: EmbeddedServer) -> None:
     with Holder(server.data_dir) as one, Holder(server.data_dir) as two, Holder(server.data_dir) as three:
+        before = server.log_path.read_text().count("database system is ready")
         kill_server(server)
         for holder in (one, two, three):
             holder.send("ensure")
@@ -94,11 +95,10 @@ def test_all_holders_that_notice_a_death_at_once_get_one_server(server: Embedded
         starts = server.log_path.read_text().count("database system is ready")
 
         assert urls == [{"url": server.acquire()}] * 3
-        assert starts == 2
+        assert starts - before == 1
 
 
-def test_the_server_is_started_again_when_its_starter_is_dead_too(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
+def test_the_server_is_started_again_when_its_starter_is_dead_too(data_dir: Path) -> None:
     with Holder(data_dir) as starter, Holder(data_dir) as other:
         query(starter.url, "CREATE TABLE kept AS SELECT 7 AS n")
         starter.kill()
@@ -110,17 +110,17 @@ def test_the_server_is_started_again_when_its_starter_is_dead_too(tmp_path: Path
         assert query(url, "SELECT n FROM kept") == [(7,)]
 
 
-def test_a_stale_process_id_that_is_another_program_by_now_is_left_alone(tmp_path: Path) -> None:
-    with EmbeddedServer(tmp_path / "data") as server:
-        lines = (tmp_path / "data/postgres/postmaster.pid").read_text().splitlines(keepends=True)
-        owner = (tmp_path / "data/postgres").stat()
+def test_a_stale_process_id_that_is_another_program_by_now_is_left_alone(data_dir: Path) -> None:
+    with EmbeddedServer(data_dir) as server:
+        lines = (data_dir / "postgres/postmaster.pid").read_text().splitlines(keepends=True)
+        owner = (data_dir / "postgres").stat()
         name = Path(server.acquire().partition("host=")[2].partition("&")[0], ".s.PGSQL.5432.lock")
     with subprocess.Popen(["sleep", "100"], user=owner.st_uid if os.getuid() == 0 else None) as stranger:
-        for path in (tmp_path / "data/postgres/postmaster.pid", name):
+        for path in (data_dir / "postgres/postmaster.pid", name):
             path.write_text("".join([f"{stranger.pid}\n", *lines[1:]]))
             path.chmod(0o600)
             os.chown(path, owner.st_uid, owner.st_gid)
-        with EmbeddedServer(tmp_path / "data") as server:
+        with EmbeddedServer(data_dir) as server:
             rows = query(server.acquire(), "SELECT 1")
         unharmed = stranger.poll() is None
         stranger.kill()
@@ -155,8 +155,7 @@ def test_a_making_that_was_killed_leaves_nothing_half_made(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.005, 0.02])
-def test_a_start_that_was_killed_is_finished_by_the_next(tmp_path: Path, delay: float) -> None:
-    data_dir = tmp_path / "data"
+def test_a_start_that_was_killed_is_finished_by_the_next(data_dir: Path, delay: float) -> None:
     with EmbeddedServer(data_dir) as server:
         query(server.acquire(), "CREATE TABLE kept AS SELECT 7 AS n")
         size = server.log_path.stat().st_size
@@ -170,8 +169,8 @@ def test_a_start_that_was_killed_is_finished_by_the_next(tmp_path: Path, delay: 
     assert postmaster(data_dir) is None
 
 
-def test_a_removed_folder_ends_its_server(tmp_path: Path) -> None:
-    server = EmbeddedServer(tmp_path / "data")
+def test_a_removed_folder_ends_its_server(data_dir: Path) -> None:
+    server = EmbeddedServer(data_dir)
     server.acquire()
     pid = postmaster(server.data_dir)
     subprocess.run(["rm", "-rf", server.data_dir], check=True)
@@ -192,25 +191,25 @@ def damage(path: Path) -> None:
         ("postgresql.conf", "did not start: FATAL.*postgresql.conf"),
     ],
 )
-def test_a_damaged_cluster_is_named_and_left_as_it_is(tmp_path: Path, victim: str, says: str) -> None:
-    with EmbeddedServer(tmp_path / "data"):
+def test_a_damaged_cluster_is_named_and_left_as_it_is(data_dir: Path, victim: str, says: str) -> None:
+    with EmbeddedServer(data_dir):
         pass
-    damage(tmp_path / "data/postgres" / victim)
+    damage(data_dir / "postgres" / victim)
 
     with pytest.raises(DatabaseError, match=says) as caught:
-        EmbeddedServer(tmp_path / "data").acquire()
+        EmbeddedServer(data_dir).acquire()
     assert caught.value.hint
     assert "\n" not in str(caught.value)
-    assert (tmp_path / "data/postgres/base/1").is_dir()
+    assert (data_dir / "postgres/base/1").is_dir()
 
 
-def test_after_a_failed_start_nothing_is_held(tmp_path: Path) -> None:
-    with EmbeddedServer(tmp_path / "data"):
+def test_after_a_failed_start_nothing_is_held(data_dir: Path) -> None:
+    with EmbeddedServer(data_dir):
         pass
-    control = tmp_path / "data/postgres/global/pg_control"
+    control = data_dir / "postgres/global/pg_control"
     good = control.read_bytes()
     damage(control)
-    server = EmbeddedServer(tmp_path / "data")
+    server = EmbeddedServer(data_dir)
     with pytest.raises(DatabaseError):
         server.acquire()
     assert not server.held
@@ -220,13 +219,13 @@ def test_after_a_failed_start_nothing_is_held(tmp_path: Path) -> None:
         assert query(server.acquire(), "SELECT 1") == [(1,)]
 
 
-def test_a_cluster_of_another_postgresql_version_is_refused_untouched(tmp_path: Path) -> None:
-    with EmbeddedServer(tmp_path / "data"):
+def test_a_cluster_of_another_postgresql_version_is_refused_untouched(data_dir: Path) -> None:
+    with EmbeddedServer(data_dir):
         pass
-    (tmp_path / "data/postgres/PG_VERSION").write_text("13\n")
+    (data_dir / "postgres/PG_VERSION").write_text("13\n")
 
     with pytest.raises(DatabaseError, match=r"expected binaries of PostgreSQL 13, found .*18") as caught:
-        EmbeddedServer(tmp_path / "data").acquire()
+        EmbeddedServer(data_dir).acquire()
     assert caught.value.hint
 
 

@@ -19,12 +19,12 @@ import pytest
 from attune.core.errors import DatabaseError
 from attune.postgres.embedded import EmbeddedServer, default_data_dir
 from attune.postgres.embedded.account import account_for
-from databases import tidy_folder
+from databases import data_dir, made_folder, tidy_folder
 from holders import Holder, postmaster, query
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root, to act as other users")
 
-__all__ = ["tidy_folder"]
+__all__ = ["data_dir", "made_folder", "tidy_folder"]
 pytestmark = pytest.mark.usefixtures("tidy_folder")
 
 
@@ -99,18 +99,17 @@ def test_a_short_socket_folder_that_somebody_else_made_is_not_used(tmp_path: Pat
     Path(noted).unlink()
 
 
-def test_everything_is_private(tmp_path: Path) -> None:
-    with EmbeddedServer(tmp_path / "data"):
-        data = tmp_path / "data"
-        assert mode(data) & 0o007 == 0
-        assert mode(data) & 0o060 == 0
-        assert mode(data / "postgres") == mode(data / "postgres/socket") == 0o700
-        files = [path for path in data.iterdir() if path.is_file()]
+def test_everything_is_private(data_dir: Path) -> None:
+    with EmbeddedServer(data_dir):
+        assert mode(data_dir) & 0o007 == 0
+        assert mode(data_dir) & 0o060 == 0
+        assert mode(data_dir / "postgres") == mode(data_dir / "postgres/socket") == 0o700
+        files = [path for path in data_dir.iterdir() if path.is_file()]
         assert {mode(path) for path in files} == {0o600}
 
 
-def test_the_server_listens_on_no_network(tmp_path: Path) -> None:
-    with EmbeddedServer(tmp_path / "data") as server:
+def test_the_server_listens_on_no_network(data_dir: Path) -> None:
+    with EmbeddedServer(data_dir) as server:
         assert query(server.acquire(), "SHOW listen_addresses") == [("",)]
         assert server.tcp_url is None
 
@@ -148,13 +147,13 @@ def test_another_user_is_refused_by_the_server_even_where_the_folders_are_open(o
 
 
 @as_root
-def test_as_root_it_runs_as_a_system_user_with_nothing_of_ours(tmp_path: Path) -> None:
+def test_as_root_it_runs_as_a_system_user_with_nothing_of_ours(data_dir: Path) -> None:
     os.environ["ATTUNE_TEST_SECRET"] = "hush"
-    with EmbeddedServer(tmp_path / "data"):
-        pid = postmaster(tmp_path / "data")
+    with EmbeddedServer(data_dir):
+        pid = postmaster(data_dir)
         status = Path(f"/proc/{pid}/status").read_text()
         environment = Path(f"/proc/{pid}/environ").read_text()
-        owner = (tmp_path / "data/postgres").stat()
+        owner = (data_dir / "postgres").stat()
     del os.environ["ATTUNE_TEST_SECRET"]
 
     assert owner.st_uid != 0
@@ -231,32 +230,32 @@ def test_root_may_use_the_server_of_a_user_and_the_other_way_round_it_is_refused
     assert "ATTUNE_DATA_DIR" in answer["hint"]
 
 
-def test_a_tcp_port_is_opened_on_request_for_those_with_the_password(tmp_path: Path) -> None:
+def test_a_tcp_port_is_opened_on_request_for_those_with_the_password(data_dir: Path) -> None:
     port = free_port()
-    with EmbeddedServer(tmp_path / "data", port=port) as server:
+    with EmbeddedServer(data_dir, port=port) as server:
         url = server.tcp_url
         assert url is not None
         assert query(url, "SELECT inet_server_addr()::text") == [("127.0.0.1/32",)]
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(f"postgresql://attune:wrong@127.0.0.1:{port}/attune")
-        assert mode(tmp_path / "data/postgres.password") == 0o600
+        assert mode(data_dir / "postgres.password") == 0o600
         assert query(server.acquire(), "SHOW listen_addresses") == [("127.0.0.1",)]
-        with EmbeddedServer(tmp_path / "data") as other:
+        with EmbeddedServer(data_dir) as other:
             assert query(other.acquire(), "SELECT 1") == [(1,)]
-    with EmbeddedServer(tmp_path / "data", port=port) as server:
+    with EmbeddedServer(data_dir, port=port) as server:
         assert server.tcp_url == url
         assert query(url, "SELECT 1") == [(1,)]
 
 
-def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_said(data_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(DatabaseError, match="Address already in use"):
-        EmbeddedServer(tmp_path / "data", port=taken.getsockname()[1]).acquire()
+        EmbeddedServer(data_dir, port=taken.getsockname()[1]).acquire()
 
 
-def test_a_port_that_the_running_server_does_not_have_is_refused(tmp_path: Path) -> None:
-    with EmbeddedServer(tmp_path / "data") as server:
+def test_a_port_that_the_running_server_does_not_have_is_refused(data_dir: Path) -> None:
+    with EmbeddedServer(data_dir) as server:
         with pytest.raises(DatabaseError, match="already runs, and not with port"):
-            EmbeddedServer(tmp_path / "data", port=free_port()).acquire()
+            EmbeddedServer(data_dir, port=free_port()).acquire()
         assert query(server.acquire(), "SELECT 1") == [(1,)]
 
 
@@ -270,6 +269,15 @@ def test_a_file_in_place_of_the_folder_is_said(tmp_path: Path) -> None:
 
     with pytest.raises(DatabaseError, match=r"expected .* to be a folder, found a file"):
         EmbeddedServer(tmp_path / "data").acquire()
+
+
+def test_an_empty_folder_of_the_right_user_is_filled(tmp_path: Path) -> None:
+    account = account_for(tmp_path / "none", notice=pytest.fail)
+    (tmp_path / "data/postgres").mkdir(parents=True)
+    os.chown(tmp_path / "data/postgres", account.uid, account.gid)
+
+    with EmbeddedServer(tmp_path / "data") as server:
+        assert query(server.acquire(), "SELECT 1") == [(1,)]
 
 
 def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
@@ -299,13 +307,13 @@ def test_a_folder_that_the_user_may_not_write_to_is_said(open_dir: Path) -> None
 
 
 @as_root
-def test_a_cluster_that_was_copied_by_root_says_whom_it_should_belong_to(tmp_path: Path) -> None:
-    with EmbeddedServer(tmp_path / "data"):
+def test_a_cluster_that_was_copied_by_root_says_whom_it_should_belong_to(data_dir: Path) -> None:
+    with EmbeddedServer(data_dir):
         pass
-    os.chown(tmp_path / "data/postgres", 0, 0)
+    os.chown(data_dir / "postgres", 0, 0)
 
     with pytest.raises(DatabaseError, match="found root") as caught:
-        EmbeddedServer(tmp_path / "data").acquire()
+        EmbeddedServer(data_dir).acquire()
     assert "chown -R" in (caught.value.hint or "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,26 +15,26 @@ from pathlib import Path
 import pytest
 
 from attune.postgres.embedded import EmbeddedServer
-from databases import tidy_folder
+from databases import data_dir, made_folder, tidy_folder
 from holders import Holder, alive, postmaster, query
 
-__all__ = ["tidy_folder"]
-pytestmark = pytest.mark.usefixtures("tidy_folder")
+__all__ = ["data_dir", "made_folder", "tidy_folder"]
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "data"
-    yield folder
-    with EmbeddedServer(folder):  # whoever died in a test left the server running: the last to leave stops it
-        pid = postmaster(folder)
+def nothing_left(data_dir: Path) -> Iterator[None]:
+    yield
+    with EmbeddedServer(data_dir):  # whoever died in a test left the server running: the last to leave stops it
+        pid = postmaster(data_dir)
     assert pid is not None
     assert not alive(pid)
 
 
 def test_the_first_starts_it_and_the_last_stops_it(data_dir: Path) -> None:
     first, second = EmbeddedServer(data_dir), EmbeddedServer(data_dir)
-    assert not first.exists
+    assert first.exists
+    assert first.url is None
 
     url = first.acquire()
     pid = postmaster(data_dir)
@@ -42,7 +43,6 @@ def test_the_first_starts_it_and_the_last_stops_it(data_dir: Path) -> None:
     assert query(url, "SELECT 1") == [(1,)]
     second.release()
 
-    assert first.exists
     assert pid is not None and not alive(pid)
     assert first.url is None
 
@@ -126,6 +126,7 @@ def test_interrupting_the_terminal_does_not_reach_the_server(data_dir: Path) -> 
 
 
 def test_five_that_start_at_once_get_one_server(data_dir: Path) -> None:
+    shutil.rmtree(data_dir)  # so that they also make the database at once
     with ExitStack() as stack:
         holders = [stack.enter_context(Holder(data_dir, wait=False)) for _ in range(5)]
         urls = [holder.answer().get("url") for holder in holders]
@@ -178,10 +179,13 @@ if child == 0:
         time.sleep(100)
     os._exit(0 if not held else 1)
 if sys.argv[2] == "stay":
-    server.release()  # the child, still alive, must not keep it
+    last = EmbeddedServer(Path(sys.argv[1]))
+    last.acquire()
+    server.release()
+    last.release()  # the child, still alive, must not keep the server
+    running = last.url
     os.kill(child, 9)
     os.waitpid(child, 0)
-    running = server.url
     sys.exit(0 if running is None else "the child kept the server")
 status = os.waitpid(child, 0)[1]
 running = server.url

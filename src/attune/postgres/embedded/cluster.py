@@ -30,6 +30,7 @@ _SETTINGS = (
     "log_timezone=UTC",
     "max_logical_replication_workers=0",
     "unix_socket_permissions=0700",
+    "dynamic_shared_memory_type=mmap",  # /dev/shm is tiny in containers, and emptied when a user logs out of systemd
 )
 # The kernel says who connects, so no password exists that could leak: the server's own user and root, as any role.
 _HBA = "local all all peer map=attune\nhost all all 127.0.0.1/32 scram-sha-256\n"
@@ -37,11 +38,11 @@ _WRITE = 'umask 077 && mkdir -p socket && printf %s "$1" > pg_hba.conf && printf
 
 
 def major_version(cluster: Path) -> int | None:
-    """The PostgreSQL version that made *cluster*, or None if there is no cluster.
+    """The PostgreSQL version that made *cluster*, or None if there is no cluster or an empty folder.
 
     Raises `DatabaseError` when something else is in its place.
     """
-    if not os.path.lexists(cluster):
+    if not os.path.lexists(cluster) or (cluster.is_dir() and not any(cluster.iterdir())):
         return None
     text = (read_small(cluster / "PG_VERSION") or "").strip()
     if not text.isdecimal():

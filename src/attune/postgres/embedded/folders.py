@@ -154,7 +154,7 @@ def seen_by(account: Account, folder: Path) -> Iterator[tuple[str, tuple[int, ..
     if _PLAIN.fullmatch(str(folder)) and (not account.switch or account.can('cd -- "$1"', folder)):
         yield str(folder), ()
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{descriptor}", (descriptor,)
     finally:

@@ -21,6 +21,8 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from attune.postgres.migrations import upgrade
+
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 
 
@@ -163,8 +165,29 @@ def database(new_database: Any) -> Database:
 HERE = Path(__file__).parent
 
 
+@pytest.fixture(scope="session")
+def legacy_template(server: Server) -> str:
+    """The name of an existing installation's database before its runtimes were unified, with rows of every kind."""
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE legacy")
+    Database(server, "legacy").psql((HERE / "legacy_schema.sql").read_text() + (HERE / "legacy_rows.sql").read_text())
+    return "legacy"
+
+
+@pytest.fixture(scope="session")
+def unified_template(server: Server, legacy_template: str) -> str:
+    """The name of the same database after an upgrade."""
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE unified TEMPLATE {legacy_template}")
+    upgrade(server.url("unified"))
+    return "unified"
+
+
 @pytest.fixture
-def legacy(database: Database) -> Database:
-    """An existing installation before its runtimes were unified, with rows of every kind."""
-    database.psql((HERE / "legacy_schema.sql").read_text() + (HERE / "legacy_rows.sql").read_text())
-    return database
+def legacy(new_database: Any, legacy_template: str) -> Database:
+    return new_database(legacy_template)
+
+
+@pytest.fixture
+def unified(new_database: Any, unified_template: str) -> Database:
+    return new_database(unified_template)

@@ -149,6 +149,37 @@ def test_an_empty_schema_in_front_of_an_existing_installation_is_refused(legacy)
         upgrade(legacy.url)
 
 
+def test_the_schema_attune_is_found_even_if_the_search_path_leaves_it_out(legacy):
+    legacy.query(
+        "CREATE SCHEMA attune; ALTER TABLE runtime SET SCHEMA attune; DROP TABLE worker, sensor, action CASCADE"
+    )
+
+    with pytest.raises(DatabaseError, match="got them in schema attune") as caught:
+        upgrade(legacy.url)
+
+    assert "search_path = attune, public" in caught.value.hint
+
+
+def test_bookkeeping_may_lie_in_a_later_schema_than_the_tables(new_database):
+    database = new_database()
+    database.query(f"CREATE SCHEMA attune; ALTER DATABASE {database.name} SET search_path = attune, public")
+    database.psql((HERE / "legacy_schema.sql").read_text() + (HERE / "legacy_rows.sql").read_text())
+    database.query("ALTER TABLE _sqlx_migrations SET SCHEMA public")
+    assert state(database.url).origin == "upstream"
+
+    database.query("UPDATE _sqlx_migrations SET success = false")
+
+    with pytest.raises(DatabaseError, match="got a failed one: 20250101000001"):
+        upgrade(database.url)
+
+
+def test_the_bookkeeping_of_another_program_says_nothing(database):
+    database.query("CREATE TABLE _sqlx_migrations (version bigint, success boolean)")
+    database.query("INSERT INTO _sqlx_migrations VALUES (1, false)")
+
+    assert upgrade(database.url).origin == "empty"
+
+
 def test_a_search_path_without_a_schema_is_refused(database):
     database.query(f"ALTER DATABASE {database.name} SET search_path = missing")
 

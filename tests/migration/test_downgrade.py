@@ -19,12 +19,6 @@ ACTION = (
 )
 
 
-@pytest.fixture
-def unified(legacy):
-    upgrade(legacy.url)
-    return legacy
-
-
 def refs(database, like):
     return [ref for (ref,) in database.query("SELECT ref FROM runtime WHERE ref LIKE %s ORDER BY ref", like)]
 

@@ -26,12 +26,6 @@ FAMILIES = {
 }
 
 
-@pytest.fixture
-def unified(legacy):
-    upgrade(legacy.url)
-    return legacy
-
-
 def definition(database, ref):
     return database.value("SELECT distributions FROM runtime WHERE ref = %s", ref)
 
@@ -202,6 +196,17 @@ def test_a_downgrade_restores_every_row_and_an_upgrade_gives_the_same_again(lega
     assert schema_of(legacy) == unified_schema
 
 
+def test_a_downgrade_in_another_time_zone_restores_the_same(legacy):
+    original = rows_of(legacy, "runtime")
+    upgrade(legacy.url)
+    legacy.query(f"ALTER DATABASE {legacy.name} SET timezone = 'Asia/Tokyo'")
+
+    downgrade(legacy.url, BASELINE)
+
+    legacy.query(f"ALTER DATABASE {legacy.name} RESET timezone")
+    assert rows_of(legacy, "runtime") == original
+
+
 def test_printed_sql_does_what_the_upgrade_does(legacy, new_database):
     printed = new_database(legacy.name)
 
@@ -226,7 +231,8 @@ def test_a_failure_midway_leaves_the_database_as_it_was(legacy):
 def test_tables_of_others_that_reference_a_runtime_follow_too(legacy):
     legacy.query(
         "CREATE SCHEMA other; CREATE TABLE other.uses (id int PRIMARY KEY,"
-        " lang bigint REFERENCES runtime (id) ON DELETE CASCADE, lang_ref text); INSERT INTO other.uses SELECT id, id, ref FROM runtime;"
+        " lang bigint REFERENCES runtime (id) ON DELETE CASCADE, lang_ref text);"
+        " INSERT INTO other.uses SELECT id, id, ref FROM runtime;"
         " CREATE TABLE keyless (runtime bigint REFERENCES runtime (id)); INSERT INTO keyless SELECT id FROM runtime"
     )
     before = rows_of(legacy, "other.uses")

@@ -129,7 +129,7 @@ def run(connection, *names):
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(rows=ROWS)
 def test_no_reference_is_lost_and_no_command_is_forgotten(connection, rows):
@@ -158,7 +158,7 @@ def test_no_reference_is_lost_and_no_command_is_forgotten(connection, rows):
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(rows=ROWS)
 def test_the_split_brings_every_row_back_and_uniting_again_gives_the_same(connection, rows):

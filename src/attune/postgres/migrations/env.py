@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from attune.postgres.migrations.session import LOCK_SQL
+from attune.postgres.migrations.session import LOCK_SQL, SETTINGS
 
 
 def _migrate() -> None:
@@ -14,9 +14,8 @@ def _migrate() -> None:
         return
     context.configure(url="postgresql+psycopg://", output_buffer=context.config.output_buffer)
     with context.begin_transaction():
-        context.get_context().impl.static_output(f"{LOCK_SQL};\n")
-        for statement in attributes.get("preamble", ()):
-            context.get_context().impl.static_output(f"{statement};\n")
+        for statement in (*SETTINGS, LOCK_SQL, *attributes.get("preamble", ())):
+            context.get_context().impl.static_output(f"{statement};")
         context.run_migrations()
 
 

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 LOCK = 0x617474756E65
 LOCK_SQL = f"SELECT pg_advisory_xact_lock({LOCK})"
 _WAIT_SECONDS = 60
-_SETTINGS = (
+SETTINGS = (
     f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'",
     "SET LOCAL statement_timeout = 0",
     "SET LOCAL idle_in_transaction_session_timeout = 0",
     "SET LOCAL client_min_messages = warning",
+    # Rows are kept as JSON, where a time must read the same whoever migrates.
+    "SET LOCAL timezone = 'UTC'",
 )
 
 
@@ -55,7 +57,7 @@ def changing(url: str) -> Iterator[Connection]:
         isolation_level="READ COMMITTED",
     )
     with _refusals_as_errors(), engine.begin() as connection:
-        for setting in _SETTINGS:
+        for setting in SETTINGS:
             driver(connection).execute(setting)
         driver(connection).execute(LOCK_SQL)
         yield connection

@@ -53,7 +53,10 @@ _TELLING = frozenset({"id", "ref", "name", "distributions"})
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the current schema of a database holds, as far as migrations care."""
+    """What the current schema of a database holds, as far as migrations care.
+
+    `sql_migrations` are the earlier installation's, version -> success; another program's are left out.
+    """
 
     schema: str
     tables: Mapping[str, frozenset[str]]
@@ -67,9 +70,9 @@ class Survey:
         """Who made this database."""
         if self.revisions:
             return "attune" if all(revision in self.known for revision in self.revisions) else "foreign"
-        if not self.tables.keys() & _EXPECTED.keys() and FIRST_SQL_MIGRATION not in self.sql_migrations:
+        if not self.tables.keys() & _EXPECTED.keys() and not self.sql_migrations:
             return "empty"
-        if FIRST_SQL_MIGRATION in self.sql_migrations:
+        if self.sql_migrations:
             return "upstream-unified" if self._unified else "upstream"
         return "hand-built" if self.tables.get("runtime", frozenset()) >= _TELLING else "foreign"
 
@@ -97,14 +100,14 @@ class Survey:
 
     def refuse_unless_usable(self) -> None:
         """Raise `DatabaseError` if this database cannot be migrated, with what is wrong and what to do."""
-        if self.origin == "foreign":
-            raise self._foreign()
-        if self.origin == "empty" and self.elsewhere:
+        if self.elsewhere and not self.revisions and "runtime" not in self.tables:
             raise DatabaseError(
                 f"expected the Attune tables in schema {self.schema}, the first on the search path,"
                 f" got them in schema {self.elsewhere}",
-                hint=f"put {self.elsewhere} first: ALTER ROLE … SET search_path = {self.elsewhere}, …",
+                hint=f"put that schema first: ALTER ROLE … SET search_path = {self.elsewhere}, {self.schema}",
             )
+        if self.origin == "foreign":
+            raise self._foreign()
         if self.adopts is None:
             return
         failed = sorted(version for version, success in self.sql_migrations.items() if not success)
@@ -140,8 +143,10 @@ FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
 GROUP BY c.relname
 """
+# The schema `attune` counts even if the search path leaves it out: a role that was not told of it must not
+# begin an empty installation beside the full one.
 _ELSEWHERE = """
-SELECT n.nspname FROM unnest(current_schemas(false)) WITH ORDINALITY AS s (name, position)
+SELECT n.nspname FROM unnest(current_schemas(false) || 'attune'::name) WITH ORDINALITY AS s (name, position)
 JOIN pg_namespace AS n ON n.nspname = s.name
 WHERE s.name <> current_schema() AND EXISTS (
     SELECT FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND NOT a.attisdropped
@@ -149,6 +154,10 @@ WHERE s.name <> current_schema() AND EXISTS (
       AND a.attname IN ('id', 'ref', 'name', 'distributions')
     GROUP BY c.oid HAVING count(*) = 4)
 ORDER BY s.position LIMIT 1
+"""
+_BOOKKEEPING = """
+SELECT FROM pg_attribute WHERE attrelid = to_regclass('_sqlx_migrations') AND attname IN ('version', 'success')
+GROUP BY attrelid HAVING count(*) = 2
 """
 
 
@@ -172,7 +181,10 @@ def survey(connection: psycopg.Connection[Any], known: Collection[str]) -> Surve
     if "version_num" in tables.get("alembic_version", frozenset()):
         revisions = tuple(name for (name,) in connection.execute("SELECT version_num FROM alembic_version"))
     sql_migrations: dict[int, bool] = {}
-    if tables.get("_sqlx_migrations", frozenset()) >= {"version", "success"}:
+    # It was often made before the schema that it then filled: anywhere on the search path will do.
+    if connection.execute(_BOOKKEEPING).fetchone() is not None:
         sql_migrations = dict(connection.execute("SELECT version, success FROM _sqlx_migrations").fetchall())
+    if FIRST_SQL_MIGRATION not in sql_migrations:
+        sql_migrations = {}
     found = connection.execute(_ELSEWHERE).fetchone()
     return Survey(schema, tables, revisions, sql_migrations, found[0] if found else None, known)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attune.config import Settings
+from attune.config import Settings, variable
 from attune.core.errors import DatabaseError
 from attune.core.runtime import Runtime
 
@@ -44,7 +44,9 @@ def data_dir(settings: Settings) -> Path:
     """Where Attune keeps its data on this machine."""
     from attune.postgres.embedded import default_data_dir
 
-    return settings.data_dir or default_data_dir()
+    if settings.data_dir is not None:
+        return settings.data_dir
+    return default_data_dir(is_root=os.geteuid() == 0, home=Path.home(), xdg_data_home=variable("XDG_DATA_HOME"))
 
 
 @contextmanager
@@ -134,8 +136,3 @@ def require_migrated(url: str) -> None:
             f"the database lacks {len(pending)} migration{'s' if len(pending) > 1 else ''}: {', '.join(pending)}",
             hint="attune db migrate",
         )
-
-
-def python_version() -> str:
-    """The interpreter that runs Attune."""
-    return ".".join(map(str, sys.version_info[:3]))

@@ -13,7 +13,7 @@ import structlog
 from attune.agent.this_host import examiner_for
 from attune.config import Settings, load_settings, variable
 from attune.core.capabilities import build_capabilities
-from attune.core.node import ROLES, WORKER, Role, role_of_variable
+from attune.core.node import ROLES, SENSOR, WORKER, Role, role_of_variable
 from attune.core.ports import RuntimeCatalog
 from attune.core.runtime import Runtime
 from attune.core.selection import other_role_note, select
@@ -122,7 +122,7 @@ def _options(settings: Settings) -> DetectionOptions:
 
 def capabilities_of(detection: Detection, settings: Settings) -> dict[str, Any]:
     """What a node registers after *detection*."""
-    section = settings.sensor if detection.role.settings_section == "sensor" else settings.worker
+    section = settings.sensor if detection.role is SENSOR else settings.worker
     return build_capabilities(
         detection.selection,
         detection.verdicts,

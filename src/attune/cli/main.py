@@ -47,9 +47,9 @@ class LazyGroup(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             near = nearest(args[0], _COMMANDS) if args else None
-            if near:
-                error.message += f" Did you mean {near!r}?"
-            raise
+            if near is None:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near!r}?", ctx) from None
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from attune.core.errors import AttuneError, DatabaseError
@@ -73,6 +74,16 @@ async def connect(url: str, *, application_name: str = "attune", timeout_seconds
     with translated(url):
         conninfo = node_conninfo(url, application_name)
         return await AsyncConnection.connect(conninfo, connect_timeout=max(2, round(timeout_seconds)), autocommit=True)
+
+
+async def conninfo_of(pool: Pool) -> str:
+    """What *pool* connects with, so that a connection of its own can be made beside it."""
+    given = pool.conninfo() if callable(pool.conninfo) else pool.conninfo
+    arguments = pool.kwargs() if callable(pool.kwargs) else pool.kwargs
+    conninfo = given if isinstance(given, str) else await given
+    keywords = arguments if arguments is None or isinstance(arguments, dict) else await arguments
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    return make_conninfo(conninfo, **{key: value for key, value in (keywords or {}).items() if key in known})
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from attune.core.errors import DatabaseError, NameTakenError
 from attune.core.node import Role
 from attune.core.ports import NodeRecord, Registration, RuntimeRecord
 from attune.core.verdict import Verdict
-from attune.postgres.connection import Pool, connect, translated
+from attune.postgres.connection import Pool, connect, conninfo_of, translated
 
 _NODE = """
     SELECT id, name, CASE worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END AS role, host,
@@ -34,7 +34,9 @@ class PostgresNodes:
         self._holding: AsyncConnection[Any] | None = None
 
     async def claim(self, name: str, role: Role, *, host: str, pid: int) -> None:
-        connection = await connect(self._pool.conninfo, application_name=f"attune {role.name} of pid {pid} on {host}")
+        connection = await connect(
+            await conninfo_of(self._pool), application_name=f"attune {role.name} of pid {pid} on {host}"
+        )
         try:
             with translated():
                 taken = await _lock(connection, name, role)

@@ -102,7 +102,11 @@ SAMPLES = [
     ("Scala code runner version 3.3.1 -- Copyright 2002-2023, LAMP/EPFL", "Scala", "3.3.1"),
     ("Kotlin version 1.9.22-release-704 (JRE 17.0.9+9-Ubuntu)", "Kotlin", "1.9.22"),
     ("rsync  version 3.2.7  protocol version 31", "rsync", "3.2.7"),
-    ("pip 23.2.1 from /home/ops/.pyenv/versions/3.11.7/lib/python3.11/site-packages/pip (python 3.11)", "pip", "23.2.1"),
+    (
+        "pip 23.2.1 from /opt/pyenv/versions/3.11.7/lib/python3.11/site-packages/pip (python 3.11)",
+        "pip",
+        "23.2.1",
+    ),
     ("Debian clang version 14.0.6", "clang", "14.0.6"),
     ("Python 3.\x1b[1m11\x1b[0m.7", "Python", "3.11.7"),
 ]

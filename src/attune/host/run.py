@@ -70,6 +70,8 @@ class Run:
         """Run every line of *start* to its end."""
         if deadline_seconds is not None:
             self._deadline = self._began + deadline_seconds - min(0.03, 0.1 * deadline_seconds)
+        self._watch.wait(0)  # a runner that was stopped starts nothing
+        self._tend(self._began)
         self._host.paths.token()
         for key, command in start.items():
             self._admit(key, command)

@@ -19,8 +19,6 @@ from attune.host.refusal import NotStartedError
 from attune.host.watch import Watch
 from attune.host.workplace import Workplace
 
-_LONGEST_PAUSE_SECONDS = 60.0
-
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -160,7 +158,7 @@ class Run:
         pause = min(due, self._deadline) - now
         if self._backlog:
             pause = min(pause, self._gate.pause(now, unknown=self._backlog.has_unknown))
-        return max(0.0, min(_LONGEST_PAUSE_SECONDS, pause))
+        return max(0.0, pause)
 
     def _tend(self, now: float) -> None:
         """Do what time demands: limits, the deadline, a request to stop, slots that only wait."""

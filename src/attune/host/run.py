@@ -19,8 +19,6 @@ from attune.host.refusal import NotStartedError
 from attune.host.watch import Watch
 from attune.host.workplace import Workplace
 
-_LONGEST_PAUSE_SECONDS = 60.0
-
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -70,6 +68,8 @@ class Run:
         """Run every line of *start* to its end."""
         if deadline_seconds is not None:
             self._deadline = self._began + deadline_seconds - min(0.03, 0.1 * deadline_seconds)
+        self._watch.wait(0)  # a runner that was stopped starts nothing
+        self._tend(self._began)
         self._host.paths.token()
         for key, command in start.items():
             self._admit(key, command)
@@ -158,7 +158,7 @@ class Run:
         pause = min(due, self._deadline) - now
         if self._backlog:
             pause = min(pause, self._gate.pause(now, unknown=self._backlog.has_unknown))
-        return max(0.0, min(_LONGEST_PAUSE_SECONDS, pause))
+        return max(0.0, pause)
 
     def _tend(self, now: float) -> None:
         """Do what time demands: limits, the deadline, a request to stop, slots that only wait."""

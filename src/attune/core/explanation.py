@@ -16,7 +16,7 @@ from attune.core.explanation_causes import Cause, causes_of, first_names, names_
 from attune.core.explanation_nearest import NearMiss, near_misses
 from attune.core.fleet import Node
 from attune.core.labels import FACTS
-from attune.core.matching import Category, Profile, profiles_of
+from attune.core.matching_survey import Category, Profile, Survey, survey
 from attune.core.matching_terms import Reason
 from attune.core.repair import Repair, repairs_for
 from attune.core.requirement import Preference, Requirement
@@ -139,8 +139,8 @@ def explain(
     """Explain where *requirement* stands on *nodes*. `with_context` adds what only the caller knows."""
     fleet = list(nodes)
     requirement = Requirement(requirement.terms, tuple(sorted({*requirement.tolerations, *tolerations})))
-    profiles = profiles_of(requirement, fleet)
-    counts = tuple(_category_count(category, profiles) for category in Category)
+    surveyed = survey(requirement, fleet)
+    counts = tuple(_category_count(category, surveyed.profiles) for category in Category)
     able, busy = (one.count for one in counts[:2])
     terms = [*map(str, requirement.terms), *(f"tolerates {taint}" for taint in requirement.tolerations)]
     return Explanation(
@@ -149,10 +149,10 @@ def explain(
         tuple(str(preference) for preference in preferences),
         len(fleet),
         counts,
-        tuple(_term_row(index, requirement, profiles, fleet) for index in range(len(requirement.terms))),
-        tuple(_taint_rows(profiles, len(fleet))),
-        () if able else near_misses(profiles, NEAREST),
-        () if able or busy else repairs_for(requirement, profiles),
+        tuple(_term_row(index, surveyed) for index in range(len(requirement.terms))),
+        tuple(_taint_rows(surveyed.profiles, len(fleet))),
+        () if able else near_misses(surveyed, NEAREST),
+        () if able or busy else repairs_for(surveyed),
     )
 
 
@@ -169,17 +169,16 @@ def _category_count(category: Category, profiles: Sequence[Profile]) -> Category
     return CategoryCount(category, sum(len(profile.nodes) for profile in mine), names)
 
 
-def _term_row(index: int, requirement: Requirement, profiles: Sequence[Profile], fleet: Sequence[Node]) -> TermRow:
-    term = requirement.terms[index]
-    counts = dict.fromkeys(Truth, 0)
-    for profile in profiles:
-        counts[profile.findings[index].truth] += len(profile.nodes)
-    causes = causes_of(index, profiles)
+def _term_row(index: int, surveyed: Survey) -> TermRow:
+    term, total = surveyed.requirement.terms[index], len(surveyed.nodes)
+    causes = causes_of(surveyed.unmet(index))
+    failed = sum(cause.count for cause in causes if cause.truth is Truth.NO)
+    unknown = sum(cause.count for cause in causes if cause.truth is Truth.UNKNOWN)
     hint = None
-    if fleet and sum(cause.count for cause in causes if cause.reason in _NAME_UNKNOWN) == len(fleet):
-        known = names_in(fleet[:_SAMPLED]) | set(FACTS)
+    if total and sum(cause.count for cause in causes if cause.reason in _NAME_UNKNOWN) == total:
+        known = names_in(surveyed.nodes[:_SAMPLED]) | set(FACTS)
         hint = nearest_name(term.name, sorted(known - {term.name}))
-    return TermRow(str(term), counts[Truth.YES], counts[Truth.NO], counts[Truth.UNKNOWN], causes, hint)
+    return TermRow(str(term), total - failed - unknown, failed, unknown, causes, hint)
 
 
 _NAME_UNKNOWN = frozenset({Reason.RUNTIME_MISSING, Reason.LABEL_MISSING})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
 from attune.core.constraint import Constraint, Truth
 from attune.core.durations import coarse
 from attune.core.fleet import Capability, Node
-from attune.core.matching import Profile
 from attune.core.matching_terms import Finding, Reason
 from attune.core.requirement_terms import RuntimeTerm
 from attune.core.version import Version
@@ -43,15 +42,12 @@ def first_names(nodes: Iterable[Node], limit: int = MAX_NAMED) -> tuple[str, ...
     return tuple(nsmallest(limit, (node.name for node in nodes), key=lambda name: (len(name), name)))
 
 
-def causes_of(index: int, profiles: Sequence[Profile]) -> tuple[Cause, ...]:
-    """Why term number *index* is not met: failures before unknowns, the most frequent first."""
+def causes_of(unmet: Iterable[tuple[Finding, Sequence[Node]]]) -> tuple[Cause, ...]:
+    """Why a term is not met, from what was found where: failures before unknowns, the most frequent first."""
     groups: dict[tuple[Reason, Truth, str], list[tuple[str, Sequence[Node]]]] = {}
-    for profile in profiles:
-        finding = profile.findings[index]
-        if finding.truth is Truth.YES:
-            continue
-        for label, found, nodes in _parts(finding, profile.nodes):
-            groups.setdefault((finding.reason, finding.truth, label), []).append((found, nodes))
+    for finding, nodes in unmet:
+        for label, found, some in _parts(finding, nodes):
+            groups.setdefault((finding.reason, finding.truth, label), []).append((found, some))
     causes = [_cause(key, parts) for key, parts in groups.items()]
     return tuple(sorted(causes, key=lambda one: (one.truth is not Truth.NO, -one.count, one.nodes, one.found)))
 
@@ -116,8 +112,3 @@ def names_in(nodes: Iterable[Node]) -> set[str]:
         known.update(node.capabilities)
         known.update(node.labels)
     return known
-
-
-def counted(parts: Mapping[Truth, int]) -> tuple[int, int, int]:
-    """(pass, fail, unknown)."""
-    return parts.get(Truth.YES, 0), parts.get(Truth.NO, 0), parts.get(Truth.UNKNOWN, 0)

@@ -9,7 +9,7 @@ from heapq import nsmallest
 from attune.core.constraint import Constraint, Truth
 from attune.core.durations import coarse
 from attune.core.fleet import Instance, Node
-from attune.core.matching import Category, Profile
+from attune.core.matching_survey import Category, Profile, Survey, survey
 from attune.core.matching_terms import Finding, Reason, judge
 from attune.core.requirement_terms import RuntimeTerm
 from attune.core.version import Version
@@ -73,17 +73,15 @@ class NearMiss:
         return f"{self.node}: {only}{' and '.join(lacking)} {verb}, {'; '.join(details)}"
 
 
-def near_misses(profiles: Sequence[Profile], limit: int) -> tuple[NearMiss, ...]:
+def near_misses(coarse: Survey, limit: int) -> tuple[NearMiss, ...]:
     """The rejected nodes with the fewest faults; of equals those whose version is nearest, then by load and name."""
-    rejected = [profile for profile in profiles if profile.category is Category.REJECTED and faults(profile)]
-    best = nsmallest(limit, rejected, key=_nearness)
-    nodes = ((profile, node) for profile in best for node in nsmallest(limit, profile.nodes, key=_by_load))
-    return tuple(_near_miss(profile, node) for profile, node in list(nodes)[:limit])
-
-
-def faults(profile: Profile) -> int:
-    """How many terms fail or are unknown and how many taints are not tolerated."""
-    return len(profile.taints) + sum(not finding.holds for finding in profile.findings)
+    rejected = [one for one in coarse.profiles if one.category is Category.REJECTED and one.faults]
+    fewest = min((profile.faults for profile in rejected), default=0)
+    nodes = (node for profile in rejected if profile.faults == fewest for node in profile.nodes)
+    fine = survey(coarse.requirement, nodes, fine=True).profiles
+    best = nsmallest(limit, fine, key=nearness)
+    named = [(profile, node) for profile in best for node in nsmallest(limit, profile.nodes, key=_by_load)]
+    return tuple(_near_miss(profile, node) for profile, node in named[:limit])
 
 
 def distance(finding: Finding, instances: Sequence[Instance]) -> Distance:
@@ -107,10 +105,11 @@ def _padded(version: Version) -> tuple[int, ...]:
     return release + (0,) * (_COMPONENTS - len(release))
 
 
-def _nearness(profile: Profile) -> tuple[object, ...]:
+def nearness(profile: Profile) -> tuple[object, ...]:
+    """How little the nodes of *profile* lack, as a sort key: first by version, then by load and name."""
     node = profile.nodes[0]
     far = [distance(finding, _instances(finding, node)) for finding in profile.findings if not finding.holds]
-    return (faults(profile), max(far, default=_FAR), min(map(_by_load, profile.nodes)))
+    return (max(far, default=_FAR), min(map(_by_load, profile.nodes)))
 
 
 def _instances(finding: Finding, node: Node) -> tuple[Instance, ...]:

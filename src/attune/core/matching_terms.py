@@ -90,13 +90,6 @@ def signature_of(term: Term) -> Callable[[Node], Hashable]:
     return signature
 
 
-def chosen_instance(finding: Finding, capability: Capability, node: Node) -> Instance | None:
-    """The instance of *node* that stands where *finding*, made on a node alike, has its own in *capability*."""
-    if finding.instance is None:
-        return None
-    return node.capabilities[finding.term.name].instances[capability.instances.index(finding.instance)]
-
-
 def _judge_runtime(term: RuntimeTerm, node: Node) -> Finding:
     offer = _offer(term, node.capabilities.get(term.name))
     label = None if term.verified else _as_label(term, node.labels)

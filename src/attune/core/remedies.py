@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from attune.core.constraint import Truth
 from attune.core.errors import RequirementError
-from attune.core.explanation_nearest import Distance, distance, faults
+from attune.core.explanation_nearest import Distance, distance
 from attune.core.fleet import Capability, Instance, Node, NodeStatus
 from attune.core.labels import FACTS, number
-from attune.core.matching import Profile
+from attune.core.matching_survey import Profile
 from attune.core.matching_terms import Finding, Reason
 from attune.core.relaxation import relaxed, witness
 from attune.core.requirement import Requirement
@@ -19,7 +19,6 @@ from attune.core.requirement_terms import NumberTerm, RuntimeTerm, Term
 from attune.core.verdict import Status
 from attune.core.version import Version
 
-MAX_FAULTS = 2  # of a node that is worth a repair
 _NODES = 3  # of one profile, for changes of a node
 
 
@@ -95,8 +94,6 @@ class Remedy:
 def remedies_for(requirement: Requirement, profile: Profile) -> list[list[Remedy]]:
     """For each fault of *profile* the changes that could cure it; empty where a fault has no cure, or there is none."""
     first = profile.nodes[0]
-    if faults(profile) > MAX_FAULTS:
-        return []
     found: list[list[Remedy]] = []
     if first.status is not NodeStatus.ACTIVE:
         kind = _REVIVED.get(first.status)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from heapq import nsmallest
 from itertools import product
 
-from attune.core.explanation_nearest import Distance
-from attune.core.fleet import Node
-from attune.core.matching import Category, Profile, profiles_of
-from attune.core.remedies import MAX_FAULTS, Change, ChangeKind, Remedy, remedies_for
+from attune.core.explanation_nearest import Distance, nearness
+from attune.core.fleet import Node, NodeStatus
+from attune.core.matching_survey import Category, Profile, Survey, survey
+from attune.core.remedies import Change, ChangeKind, Remedy, remedies_for
 from attune.core.requirement import Requirement
 
 __all__ = ["Change", "ChangeKind", "Repair", "repairs_for"]
@@ -21,6 +22,8 @@ __all__ = ["Change", "ChangeKind", "Repair", "repairs_for"]
 _PER_KIND = {ChangeKind.RESUME: 3, ChangeKind.INSTALL: 2, ChangeKind.RECONNECT: 2}
 _PER_TERM = 2  # ways to relax one term
 _TRIED = 12  # pairs that are tried
+MAX_TOGETHER = 2  # changes that one repair may combine
+_SOURCES = 400  # groups of nodes whose faults are looked at, nearest first
 _ORDER = tuple(ChangeKind)
 
 
@@ -50,28 +53,35 @@ class Repair:
         return f"{text} -> {self.admits} {'worker' if self.admits == 1 else 'workers'}"
 
 
-def repairs_for(requirement: Requirement, profiles: Sequence[Profile]) -> tuple[Repair, ...]:
+def repairs_for(coarse: Survey) -> tuple[Repair, ...]:
     """What would help, best first. Empty where a node is able, or where more than two changes would be needed."""
-    if any(profile.category is Category.ABLE for profile in profiles):
+    requirement = coarse.requirement
+    if any(profile.category is Category.ABLE for profile in coarse.profiles):
         return ()
-    curable = [(profile, remedies) for profile in profiles if (remedies := remedies_for(requirement, profile))]
-    for together in range(1, MAX_FAULTS + 1):
-        near = [(profile, remedies) for profile, remedies in curable if len(remedies) == together]
-        if near:
-            within = [profile for profile, remedies in curable if len(remedies) <= together]
-            found = _tried(requirement, _combined(near, together), within)
-            if found:
-                return found
+    lacking = [(profile, _lacking(profile)) for profile in coarse.profiles if not profile.nodes[0].is_full]
+    for together in range(1, MAX_TOGETHER + 1):
+        nodes = [node for profile, count in lacking if count == together for node in profile.nodes]
+        fine = survey(requirement, nodes, fine=True).profiles
+        sources = nsmallest(_SOURCES, fine, key=nearness)
+        near = [remedies for profile in sources if (remedies := remedies_for(requirement, profile))]
+        found = _tried(requirement, _combined(near, together), fine)
+        if found:
+            return found
     return ()
+
+
+def _lacking(profile: Profile) -> int:
+    """How many changes its nodes need."""
+    return profile.faults + (profile.nodes[0].status is not NodeStatus.ACTIVE)
 
 
 Combination = tuple[Remedy, ...]
 
 
-def _combined(near: Sequence[tuple[Profile, list[list[Remedy]]]], together: int) -> list[Combination]:
+def _combined(near: Sequence[list[list[Remedy]]], together: int) -> list[Combination]:
     """The combinations that cure a node each, least first, few of a kind."""
     best: dict[tuple[Change, ...], Combination] = {}
-    for _, remedies in near:
+    for remedies in near:
         for combination in product(*remedies):
             key = tuple(remedy.change for remedy in combination)
             old = best.get(key)
@@ -133,5 +143,5 @@ def _admitted(requirement: Requirement, changes: Sequence[Change], profiles: Seq
     for change in changes:
         moved = change if change.node_id is None else replace(change, node_id=index_of[change.node_id])
         requirement, nodes = moved.apply(requirement, nodes)
-    able = (one for one in profiles_of(requirement, nodes) if one.category is Category.ABLE)
+    able = (one for one in survey(requirement, nodes).profiles if one.category is Category.ABLE)
     return sum(weights[node.id][1] for profile in able for node in profile.nodes)

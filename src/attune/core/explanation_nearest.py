@@ -1,0 +1,136 @@
+"""The nodes that lack least, and how far a version is from being admitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+
+from attune.core.constraint import Constraint, Truth
+from attune.core.durations import coarse
+from attune.core.fleet import Instance, Node
+from attune.core.matching_survey import Category, Profile, Survey, survey
+from attune.core.matching_terms import Finding, Reason, judge
+from attune.core.requirement_terms import RuntimeTerm
+from attune.core.version import Version
+
+Distance = tuple[int, tuple[int, ...]]
+_FAR: Distance = (9, ())
+_COMPONENTS = 3
+_NOT_THERE = frozenset({Reason.RUNTIME_UNAVAILABLE, Reason.RUNTIME_UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """One term that a near miss does not meet: what was found, where, how long ago (seconds) and by which command."""
+
+    term: str
+    name: str
+    reason: Reason
+    found: str
+    path: str | None = None
+    age: float | None = None
+    evidence: str = ""
+
+    def to_data(self) -> dict[str, object]:
+        return {
+            "term": self.term,
+            "reason": self.reason.value,
+            "found": self.found,
+            "path": self.path,
+            "age_seconds": self.age,
+            "evidence": self.evidence or None,
+        }
+
+    def __str__(self) -> str:
+        text = f"{self.found} at {self.path}" if self.path else self.found
+        if self.evidence:
+            ago = f" {coarse(self.age)} ago" if self.age is not None else ""
+            verb = "checked" if self.reason in _NOT_THERE else "verified"
+            text += f", {verb}{ago} by `{self.evidence}`"
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A rejected node that lacks little: the terms that fail there and the taints that are not tolerated."""
+
+    node: str
+    misses: tuple[Miss, ...]
+    taints: tuple[str, ...] = ()
+
+    def to_data(self) -> dict[str, object]:
+        return {"node": self.node, "misses": [miss.to_data() for miss in self.misses], "taints": list(self.taints)}
+
+    def __str__(self) -> str:
+        lacking = [miss.name for miss in self.misses]
+        details = [str(miss) if len(lacking) == 1 else f"{miss.name} {miss}" for miss in self.misses]
+        details += [f"taint {taint} is not tolerated" for taint in self.taints]
+        if not lacking:
+            return f"{self.node}: only {'; '.join(details)}"
+        verb = "fails" if len(lacking) == 1 else "fail"
+        only = "only " if not self.taints else ""
+        return f"{self.node}: {only}{' and '.join(lacking)} {verb}, {'; '.join(details)}"
+
+
+def near_misses(coarse: Survey, limit: int) -> tuple[NearMiss, ...]:
+    """The rejected nodes with the fewest faults; of equals those whose version is nearest, then by load and name."""
+    rejected = [one for one in coarse.profiles if one.category is Category.REJECTED and one.faults]
+    fewest = min((profile.faults for profile in rejected), default=0)
+    nodes = (node for profile in rejected if profile.faults == fewest for node in profile.nodes)
+    fine = survey(coarse.requirement, nodes, fine=True).profiles
+    best = nsmallest(limit, fine, key=nearness)
+    named = [(profile, node) for profile in best for node in nsmallest(limit, profile.nodes, key=_by_load)]
+    return tuple(_near_miss(profile, node) for profile, node in named[:limit])
+
+
+def distance(finding: Finding, instances: Sequence[Instance]) -> Distance:
+    """How far a fault is from being none, as a sort key: an old version is nearer than no runtime at all."""
+    term = finding.term
+    if not isinstance(term, RuntimeTerm) or term.negated or term.constraint is None:
+        return (1, ())
+    versions = [version for instance in instances if (version := instance.parsed) is not None]
+    return min((_gap(term.constraint, version) for version in versions), default=(2, ()))
+
+
+def _gap(constraint: Constraint, version: Version) -> Distance:
+    cuts = [cut for clause in constraint.clauses for cut in (clause.span.lower, clause.span.upper) if cut is not None]
+    mine = _padded(version)
+    gaps = [tuple(abs(a - b) for a, b in zip(mine, _padded(cut.version), strict=True)) for cut in cuts]
+    return (0, min(gaps, default=()))
+
+
+def _padded(version: Version) -> tuple[int, ...]:
+    release = version.release[:_COMPONENTS]
+    return release + (0,) * (_COMPONENTS - len(release))
+
+
+def nearness(profile: Profile) -> tuple[object, ...]:
+    """How little the nodes of *profile* lack, as a sort key: first by version, then by load and name."""
+    node = profile.nodes[0]
+    far = [distance(finding, _instances(finding, node)) for finding in profile.findings if not finding.holds]
+    return (max(far, default=_FAR), min(map(_by_load, profile.nodes)))
+
+
+def _instances(finding: Finding, node: Node) -> tuple[Instance, ...]:
+    capability = node.capabilities.get(finding.term.name)
+    return capability.instances if capability else ()
+
+
+def _by_load(node: Node) -> tuple[float, int, str]:
+    return (node.load, len(node.name), node.name)
+
+
+def _near_miss(profile: Profile, node: Node) -> NearMiss:
+    unmet = [judge(finding.term, node) for finding in profile.findings if finding.truth is not Truth.YES]
+    return NearMiss(node.name, tuple(_miss(finding, node) for finding in unmet), profile.taints)
+
+
+def _miss(finding: Finding, node: Node) -> Miss:
+    term = finding.term
+    capability = node.capabilities.get(term.name) if isinstance(term, RuntimeTerm) else None
+    if capability is None:
+        return Miss(str(term), term.name, finding.reason, finding.found)
+    path = next((instance.path for instance in capability.instances if instance.path), None)
+    found = finding.found if capability.status.offered else capability.reason or finding.found
+    return Miss(str(term), term.name, finding.reason, found, path, capability.age, capability.evidence)

@@ -1,0 +1,147 @@
+"""The smallest changes that would make work placeable, each tried before it is told.
+
+A `Change` is data with a pure `apply`; a `Repair` is one change, or two where no single one helps, with the number
+of nodes that could then take the work. Which changes could cure which fault is in `remedies.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from heapq import nsmallest
+from itertools import product
+
+from attune.core.explanation_nearest import Distance, nearness
+from attune.core.fleet import Node, NodeStatus
+from attune.core.matching_survey import Category, Profile, Survey, survey
+from attune.core.remedies import Change, ChangeKind, Remedy, remedies_for
+from attune.core.requirement import Requirement
+
+__all__ = ["Change", "ChangeKind", "Repair", "repairs_for"]
+
+_PER_KIND = {ChangeKind.RESUME: 3, ChangeKind.INSTALL: 2, ChangeKind.RECONNECT: 2}
+_PER_TERM = 2  # ways to relax one term
+_TRIED = 12  # pairs that are tried
+MAX_TOGETHER = 2  # changes that one repair may combine
+_SOURCES = 400  # groups of nodes whose faults are looked at, nearest first
+_ORDER = tuple(ChangeKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Changes that together make the work placeable; `admits` nodes can then take it at once."""
+
+    changes: tuple[Change, ...]
+    admits: int
+
+    def apply(self, requirement: Requirement, nodes: Iterable[Node]) -> tuple[Requirement, list[Node]]:
+        """The requirement and the fleet as they are after the repair; the arguments stay as they are."""
+        changed = list(nodes)
+        for change in self.changes:
+            requirement, changed = change.apply(requirement, changed)
+        return requirement, changed
+
+    def to_data(self) -> dict[str, object]:
+        return {"text": str(self), "admits": self.admits, "changes": [change.to_data() for change in self.changes]}
+
+    def __str__(self) -> str:
+        text = " and ".join(map(str, self.changes))
+        if all(change.kind is ChangeKind.RESUME for change in self.changes):
+            return f"{text} -> runs now"
+        if any(change.node_id is not None for change in self.changes):
+            return text
+        return f"{text} -> {self.admits} {'worker' if self.admits == 1 else 'workers'}"
+
+
+def repairs_for(coarse: Survey) -> tuple[Repair, ...]:
+    """What would help, best first. Empty where a node is able, or where more than two changes would be needed."""
+    requirement = coarse.requirement
+    if any(profile.category is Category.ABLE for profile in coarse.profiles):
+        return ()
+    lacking = [(profile, _lacking(profile)) for profile in coarse.profiles if not profile.nodes[0].is_full]
+    for together in range(1, MAX_TOGETHER + 1):
+        nodes = [node for profile, count in lacking if count == together for node in profile.nodes]
+        fine = survey(requirement, nodes, fine=True).profiles
+        sources = nsmallest(_SOURCES, fine, key=nearness)
+        near = [remedies for profile in sources if (remedies := remedies_for(requirement, profile))]
+        found = _tried(requirement, _combined(near, together), fine)
+        if found:
+            return found
+    return ()
+
+
+def _lacking(profile: Profile) -> int:
+    """How many changes its nodes need."""
+    return profile.faults + (profile.nodes[0].status is not NodeStatus.ACTIVE)
+
+
+Combination = tuple[Remedy, ...]
+
+
+def _combined(near: Sequence[list[list[Remedy]]], together: int) -> list[Combination]:
+    """The combinations that cure a node each, least first, few of a kind."""
+    best: dict[tuple[Change, ...], Combination] = {}
+    for remedies in near:
+        for combination in product(*remedies):
+            key = tuple(remedy.change for remedy in combination)
+            old = best.get(key)
+            if old is None or _far(combination) < _far(old):
+                best[key] = combination
+    ordered = sorted(best.values(), key=lambda one: (_far(one), [len(str(r.change)) for r in one], _texts(one)))
+    if together > 1:
+        return ordered[:_TRIED]
+    kept: list[Combination] = []
+    counts: dict[object, int] = {}
+    for combination in ordered:
+        change = combination[0].change
+        kind = (change.kind, change.term, combination[0].direction) if change.node_id is None else change.kind
+        counts[kind] = counts.get(kind, 0) + 1
+        if counts[kind] <= (_PER_KIND.get(change.kind, 1)):
+            kept.append(combination)
+    return kept
+
+
+def _far(combination: Combination) -> tuple[Distance, ...]:
+    return tuple(sorted((remedy.distance for remedy in combination), reverse=True))
+
+
+def _texts(combination: Combination) -> list[str]:
+    return [str(remedy.change) for remedy in combination]
+
+
+def _tried(
+    requirement: Requirement, combinations: Iterable[Combination], profiles: Sequence[Profile]
+) -> tuple[Repair, ...]:
+    repairs = []
+    for combination in combinations:
+        changes = tuple(remedy.change for remedy in combination)
+        admits = _admitted(requirement, changes, profiles)
+        if admits:
+            repairs.append(Repair(changes, admits))
+    return tuple(sorted(repairs, key=lambda one: (_rank(one), -one.admits)))
+
+
+def _rank(repair: Repair) -> tuple[int, ...]:
+    return tuple(sorted((_ORDER.index(change.kind) for change in repair.changes), reverse=True))
+
+
+def _admitted(requirement: Requirement, changes: Sequence[Change], profiles: Sequence[Profile]) -> int:
+    """How many nodes are able after *changes*: one of each profile is matched again and stands for the others.
+
+    A node that a change touches no longer stands for anyone, so it is matched by itself.
+    """
+    touched = {change.node_id for change in changes if change.node_id is not None}
+    weights: list[tuple[Node, int]] = []
+    for profile in profiles:
+        own = [node for node in profile.nodes if node.id in touched] if touched else []
+        weights.extend((node, 1) for node in own)
+        if len(own) < len(profile.nodes):
+            other = next(node for node in profile.nodes if node.id not in touched)
+            weights.append((other, len(profile.nodes) - len(own)))
+    nodes = [replace(node, id=index) for index, (node, _) in enumerate(weights)]
+    index_of = {node.id: index for index, (node, _) in enumerate(weights)}
+    for change in changes:
+        moved = change if change.node_id is None else replace(change, node_id=index_of[change.node_id])
+        requirement, nodes = moved.apply(requirement, nodes)
+    able = (one for one in survey(requirement, nodes).profiles if one.category is Category.ABLE)
+    return sum(weights[node.id][1] for profile in able for node in profile.nodes)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from heapq import nsmallest
 
 from attune.core.constraint import Constraint, Truth
 from attune.core.durations import coarse
-from attune.core.fleet import Capability, Node
+from attune.core.fleet import Capability, Node, first_by_name
 from attune.core.matching_terms import Finding, Reason
 from attune.core.requirement_terms import RuntimeTerm
 from attune.core.version import Version
@@ -39,7 +38,7 @@ class Cause:
 
 def first_names(nodes: Iterable[Node], limit: int = MAX_NAMED) -> tuple[str, ...]:
     """The first names, w2 before w12."""
-    return tuple(nsmallest(limit, (node.name for node in nodes), key=lambda name: (len(name), name)))
+    return tuple(node.name for node in first_by_name(nodes, limit))
 
 
 def causes_of(unmet: Iterable[tuple[Finding, Sequence[Node]]]) -> tuple[Cause, ...]:

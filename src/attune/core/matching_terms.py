@@ -84,7 +84,9 @@ def signature_of(term: Term) -> Callable[[Node], Hashable]:
         capability = node.capabilities.get(name)
         if capability is None:
             return node.labels.get(name)
-        versions = tuple([instance.version for instance in capability.instances])
+        instances = capability.instances
+        one = len(instances) == 1
+        versions = instances[0].version if one else tuple([instance.version for instance in instances])
         return capability.status, versions, node.labels.get(name)
 
     return signature

@@ -87,11 +87,10 @@ def test_categories_and_rows_sum_to_the_fleet(requirement: Requirement, fleet: l
     explanation = explain(requirement, fleet)
 
     assert sum(one.count for one in explanation.fleet) == len(fleet)
-    for row in explanation.terms:
+    for row in (*explanation.terms, *explanation.states):
         assert row.passed + row.failed + row.unknown == len(fleet)
         assert sum(cause.count for cause in row.causes if cause.truth is Truth.NO) == row.failed
         assert sum(cause.count for cause in row.causes if cause.truth is Truth.UNKNOWN) == row.unknown
-    assert all(row.passed + row.failed == len(fleet) for row in explanation.taints)
     assert explanation.count(Category.ABLE) == len(ids(requirement, fleet))
     json.dumps(explanation.to_data())
     assert str(explanation).startswith(explanation.outcome.value.upper())

@@ -12,6 +12,7 @@ from attune.core.fleet import Instance, Node, first_by_name
 from attune.core.matching_survey import Category, Profile, Survey
 from attune.core.matching_terms import Finding, Reason, judge
 from attune.core.requirement_terms import RuntimeTerm
+from attune.core.verdict import Status
 from attune.core.version import Version
 
 Distance = tuple[int, tuple[int, ...]]
@@ -96,9 +97,13 @@ def distance(finding: Finding, instances: Sequence[Instance]) -> Distance:
 
 def _gap(constraint: Constraint, version: Version) -> Distance:
     cuts = [cut for clause in constraint.clauses for cut in (clause.span.lower, clause.span.upper) if cut is not None]
-    mine = _padded(version)
-    gaps = [tuple(abs(a - b) for a, b in zip(mine, _padded(cut.version), strict=True)) for cut in cuts]
-    return (0, min(gaps, default=()))
+    return (0, min((_apart(version, cut.version) for cut in cuts), default=()))
+
+
+def _apart(one: Version, other: Version) -> tuple[int, ...]:
+    """By component, the first that differs first: 18.20 is nearer to 20 than 18.2 is."""
+    higher, lower = sorted((_padded(one), _padded(other)), reverse=True)
+    return tuple(a - b for a, b in zip(higher, lower, strict=True))
 
 
 def _padded(version: Version) -> tuple[int, ...]:
@@ -107,7 +112,7 @@ def _padded(version: Version) -> tuple[int, ...]:
 
 
 def nearness() -> Callable[[Profile], tuple[object, ...]]:
-    """A sort key: how little the nodes of a profile lack, first by version, then by what was found.
+    """A sort key: how little the nodes of a profile lack, first by version, then by room and name.
 
     It remembers what it has seen of the profiles of one survey, which share their findings.
     """
@@ -121,7 +126,8 @@ def nearness() -> Callable[[Profile], tuple[object, ...]]:
                 if far is None:
                     far = seen[id(finding)] = distance(finding, instances_of(finding, profile.nodes[0]))
                 farthest = max(farthest, far)
-        return (farthest, [finding.found for finding in profile.findings], profile.taints, profile.nodes[0].status)
+        name = min([(len(node.name), node.name) for node in profile.nodes])
+        return (farthest, profile.nodes[0].is_full, name)
 
     return key
 
@@ -147,4 +153,6 @@ def _miss(finding: Finding, node: Node) -> Miss:
     offered = capability.status.offered
     path = next((instance.path for instance in capability.instances if instance.path), None) if offered else None
     found = finding.found if offered else capability.reason or finding.found
-    return Miss(str(term), term.name, finding.reason, found, path, capability.age, capability.evidence)
+    proven = capability.status is Status.AVAILABLE or not offered
+    evidence, age = (capability.evidence, capability.age) if proven else ("", None)
+    return Miss(str(term), term.name, finding.reason, found, path, age, evidence)

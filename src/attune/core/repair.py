@@ -89,17 +89,25 @@ def _combined(near: Sequence[list[list[Remedy]]], together: int) -> list[Combina
             if old is None or _far(combination) < _far(old):
                 best[key] = combination
     ordered = sorted(best.values(), key=lambda one: (_far(one), [len(str(r.change)) for r in one], _texts(one)))
-    if together > 1:
-        return ordered[:_TRIED]
     kept: list[Combination] = []
     counts: dict[object, int] = {}
     for combination in ordered:
-        change = combination[0].change
-        kind = (change.kind, change.term, combination[0].direction) if change.node_id is None else change.kind
+        kind, limit = _kind(combination)
         counts[kind] = counts.get(kind, 0) + 1
-        if counts[kind] <= (_PER_KIND.get(change.kind, 1)):
+        if counts[kind] <= limit:
             kept.append(combination)
-    return kept
+    return kept[: _TRIED if together > 1 else None]
+
+
+def _kind(combination: Combination) -> tuple[object, int]:
+    """What it is one of, and how many of those are worth telling."""
+    if len(combination) > 1:
+        on_node = any(remedy.change.node_id is not None for remedy in combination)
+        return tuple((remedy.change.kind, remedy.change.term) for remedy in combination), 1 if on_node else 2
+    change = combination[0].change
+    if change.node_id is not None:
+        return change.kind, _PER_KIND[change.kind]
+    return (change.kind, change.term, change.taint, combination[0].direction), 1
 
 
 def _far(combination: Combination) -> tuple[Distance, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from attune.core.constraint import Truth
 from attune.core.errors import RequirementError
-from attune.core.explanation_nearest import Distance, distance
-from attune.core.fleet import Capability, Instance, Node, NodeStatus
+from attune.core.explanation_nearest import Distance, distance, instances_of
+from attune.core.fleet import Capability, Instance, Node, NodeStatus, first_by_name
 from attune.core.labels import FACTS, number
 from attune.core.matching_survey import Profile
 from attune.core.matching_terms import Finding, Reason
@@ -99,7 +99,12 @@ def remedies_for(requirement: Requirement, profile: Profile) -> list[list[Remedy
         kind = _REVIVED.get(first.status)
         if kind is None:
             return []
-        found.append([Remedy(Change(kind, node_id=node.id, node=node.name), (0, ())) for node in _some(profile)])
+        found.append(
+            [
+                Remedy(Change(kind, node_id=node.id, node=node.name), (0, ()))
+                for node in first_by_name(profile.nodes, _NODES)
+            ]
+        )
     if first.is_full:
         return []
     found.extend([[Remedy(Change(ChangeKind.TOLERATE, taint=taint), (1, ()))] for taint in profile.taints])
@@ -113,10 +118,6 @@ _REVIVED = {
     NodeStatus.STALE: ChangeKind.RECONNECT,
     NodeStatus.LOST: ChangeKind.RECONNECT,
 }
-
-
-def _some(profile: Profile) -> Sequence[Node]:
-    return sorted(profile.nodes, key=lambda node: (node.load, len(node.name), node.name))[:_NODES]
 
 
 def _fits(requirement: Requirement, change: Change) -> bool:
@@ -152,20 +153,12 @@ def _relaxations(term: RuntimeTerm, finding: Finding, node: Node) -> Iterator[Re
         yield Remedy(Change(ChangeKind.RELAX, term, replace(term, verified=False)), (0, ()), "verified")
     if term.constraint is None:
         return
-    for instance in _versioned(term, finding, node):
+    for instance in instances_of(finding, node):
         version = instance.parsed
         wider = relaxed(term.constraint, version) if version is not None else None
         if wider is not None:
             change = Change(ChangeKind.RELAX, term, replace(term, constraint=wider))
             yield Remedy(change, distance(finding, [instance]), _direction(term, version))
-
-
-def _versioned(term: RuntimeTerm, finding: Finding, node: Node) -> Sequence[Instance]:
-    """The versions that the term was compared with."""
-    if finding.reason is Reason.LABEL_DIFFERS:
-        return [Instance(finding.found)]
-    capability = node.capabilities.get(term.name)
-    return capability.instances if capability is not None and capability.status.offered else ()
 
 
 def _direction(term: RuntimeTerm, version: Version | None) -> str:
@@ -179,7 +172,6 @@ def _installations(term: RuntimeTerm, finding: Finding, profile: Profile) -> Ite
     if version is None:
         return
     installed = Capability(term.name, Status.AVAILABLE, (Instance(version),), "installed")
-    capability = profile.nodes[0].capabilities.get(term.name)
-    far = distance(finding, capability.instances if capability else ())
-    for node in _some(profile):
+    far = distance(finding, instances_of(finding, profile.nodes[0]))
+    for node in first_by_name(profile.nodes, _NODES):
         yield Remedy(Change(ChangeKind.INSTALL, term, node_id=node.id, node=node.name, installed=installed), far)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -67,10 +67,16 @@ def print_nodes(nodes: Sequence[NodeRecord], role: Role, as_json: bool) -> None:
     click.echo(table(["NAME", "STATUS", "HEARTBEAT", "RUNTIMES"], rows, width=terminal_width(), colours=colours))
 
 
-def _versions(capabilities: Any) -> str:
-    versions = capabilities.get("runtime_versions") or {}
-    names = capabilities.get("runtimes") or []
-    return ", ".join(f"{name} {versions[name][0]}" if versions.get(name) else str(name) for name in names) or "nothing"
+def _versions(capabilities: Mapping[str, Any]) -> str:
+    versions, names = capabilities.get("runtime_versions"), capabilities.get("runtimes")
+    if not isinstance(versions, dict):
+        versions = {}
+    if not isinstance(names, list):
+        names = [] if names is None else [names]
+    found = {str(name): versions.get(str(name)) for name in names}
+    return (
+        ", ".join(f"{name} {of[0]}" if of and isinstance(of, list) else name for name, of in found.items()) or "nothing"
+    )
 
 
 def print_node(node: NodeRecord, runtimes: Sequence[RuntimeRecord], as_json: bool) -> None:

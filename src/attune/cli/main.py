@@ -94,6 +94,8 @@ def report(error: AttuneError) -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _open_standard_streams()
+    _clean_up_when_terminated()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -115,6 +117,38 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return 1
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        click.echo(f"attune: the system refused: {error.strerror or error}{where}", err=True)
+        _silence_stdout()
+        return 1
+
+
+def _open_standard_streams() -> None:
+    """Give whoever closed one of our standard streams an empty one: the number must not go to another file."""
+    import os
+
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: PTH123, SIM115
+
+
+def _clean_up_when_terminated() -> None:
+    """End with the processes and folders of running checks, rather than before them. The second signal is final."""
+    import signal
+    from types import FrameType
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 def _silence_stdout() -> None:

@@ -20,8 +20,11 @@ from attune.postgres.connection import Pool, connect, conninfo_of, translated
 
 _NODE = """
     SELECT id, name, CASE worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END AS role, host,
-           coalesce(status::text, 'inactive') AS status, coalesce(capabilities, '{}') AS capabilities, last_heartbeat,
-           extract(epoch FROM now() - last_heartbeat)::float8 AS heartbeat_age, (meta->>'pid')::int AS pid
+           coalesce(status::text, 'inactive') AS status,
+           CASE jsonb_typeof(capabilities) WHEN 'object' THEN capabilities ELSE '{}' END AS capabilities,
+           last_heartbeat,
+           extract(epoch FROM now() - last_heartbeat)::float8 AS heartbeat_age,
+           CASE WHEN meta->>'pid' ~ '^[0-9]{1,9}$' THEN (meta->>'pid')::int END AS pid
     FROM worker
 """
 

@@ -14,7 +14,7 @@ from typing import Union
 from weakref import WeakValueDictionary
 
 from attune.core.fleet import Node, NodeStatus
-from attune.core.index_facets import EMPTY, Facet, Feature, Key, ManyValues, slots_of
+from attune.core.index_facets import EMPTY, Facet, Feature, Key, ManyValues, picked
 from attune.core.index_plans import EVERYONE, LABEL, RUNTIME, STANDING, TAINT, Plan, TermPlan, offers_of, patched
 from attune.core.matching import Category, profiles_of
 from attune.core.requirement import Requirement
@@ -37,6 +37,7 @@ class FleetIndex:
         self._free_numbers: list[int] = []
         self._rows: dict[int, Row] = {}  # by node: its slot, then the numbers of its features
         self._ids: list[int] = []  # by slot
+        self._ascending = True  # whether the ids are, in the order of slots
         self._free_slots: list[int] = []
         self._clock = 0
         self._epoch = 0  # grows when a slot gets another node
@@ -127,7 +128,8 @@ class FleetIndex:
         return self._facets.get(TAINT, EMPTY).where(lambda taint: taint not in plan.requirement.tolerations)
 
     def _ids_of(self, bits: int) -> tuple[int, ...]:
-        return tuple(sorted(map(self._ids.__getitem__, slots_of(bits))))
+        found = picked(self._ids, bits)
+        return tuple(found if self._ascending else sorted(found))
 
     def _keep(self, plan: Plan, ids: tuple[int, ...]) -> None:
         self._forget_ids(plan)
@@ -147,7 +149,9 @@ class FleetIndex:
             slot = self._free_slots.pop()
             self._ids[slot] = node_id
             self._epoch += 1
+            self._ascending = False
             return slot
+        self._ascending = self._ascending and node_id >= self._ids[-1] if self._ids else True
         self._ids.append(node_id)
         return len(self._ids) - 1
 

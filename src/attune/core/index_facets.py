@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import compress
 
 from attune.core.constraint import Truth
 
 _FEW = 32  # slots up to which a list is kept instead of a bit for every node
 Key = tuple[str, str]  # what kind of facet, and its name
+_NO_HASH = b"\xff" * 8  # -1, which no hash is
 _ONES = bytes(code == ord("1") for code in range(256))
 
 
@@ -97,13 +98,17 @@ class Facet:
 
 
 class ManyValues(Facet):
-    """A label of which nearly every node has a value of its own (`hostname`): one value for each slot."""
+    """A label of which nearly every node has a value of its own (`hostname`): one value for each slot.
 
-    __slots__ = ("_present", "_values")
+    The hashes stand side by side in bytes too, where a value is found without looking at each.
+    """
+
+    __slots__ = ("_hashes", "_present", "_values")
 
     def __init__(self, facet: Facet) -> None:
         super().__init__(facet.key, facet.changed)
         self._values: list[str | None] = []
+        self._hashes = bytearray()
         self._present = Feature(0, self, None)
         for value, feature in facet.features.items():
             for slot in feature.slots:
@@ -112,11 +117,14 @@ class ManyValues(Facet):
     def put(self, slot: int, value: str | None) -> bool:
         """Note the value of *slot*; whether that is a change."""
         if slot >= len(self._values):
-            self._values.extend([None] * (slot + 1 - len(self._values)))
+            added = slot + 1 - len(self._values)
+            self._values.extend([None] * added)
+            self._hashes.extend(_NO_HASH * added)
         old = self._values[slot]
         if old == value:
             return False
         self._values[slot] = value
+        self._hashes[slot * 8 : slot * 8 + 8] = _NO_HASH if value is None else _hash_of(value)
         if value is None:
             self._present.discard(slot)
         elif old is None:
@@ -124,11 +132,20 @@ class ManyValues(Facet):
         return True
 
     def where(self, holds: Callable[[Hashable], bool]) -> int:
-        return self.among({value for value in set(self._values) if value is not None and holds(value)})
+        wanted = {value for value in set(self._values) if value is not None and holds(value)}
+        return bits_of([slot for slot, value in enumerate(self._values) if value in wanted])
 
     def among(self, values: Iterable[str]) -> int:
-        wanted = frozenset(values)
-        return int.from_bytes(_bytes_of([n for n, value in enumerate(self._values) if value in wanted]), "little")
+        return bits_of([slot for value in values for slot in self._slots_with(value)])
+
+    def _slots_with(self, value: str) -> Iterator[int]:
+        hashed = _hash_of(value)
+        at = self._hashes.find(hashed)
+        while at >= 0:
+            slot, beside = divmod(at, 8)
+            if not beside and self._values[slot] == value:
+                yield slot
+            at = self._hashes.find(hashed, at + 1)
 
     @property
     def present(self) -> int:
@@ -152,31 +169,36 @@ def union(features: Iterable[Feature]) -> int:
             few.extend(feature.few)
         else:
             bits |= feature.bits
-    return bits | int.from_bytes(_bytes_of(few), "little") if few else bits
+    return bits | bits_of(few) if few else bits
 
 
 def slots_of(bits: int) -> list[int]:
     """The numbers of the bits that are set, ascending."""
-    length = bits.bit_length()
-    if bits.bit_count() * 20 > length:
-        return list(compress(range(length), selectors(bits)))
-    return list(_scattered(bits, length))
+    return picked(range(bits.bit_length()), bits)
 
 
-def selectors(bits: int) -> bytes:
-    """One byte for each bit, lowest first: 1 where it is set, else 0."""
-    return bin(bits)[:1:-1].encode().translate(_ONES)
-
-
-def _scattered(bits: int, length: int) -> Iterator[int]:
-    count = (length + 63) // 64
+def picked(items: Sequence[int], bits: int) -> list[int]:
+    """The items whose bit is set, in order; the quicker way depends on how many they are."""
+    if bits.bit_count() * 20 > bits.bit_length():
+        return list(compress(items, bin(bits)[:1:-1].encode().translate(_ONES)))
+    count = (bits.bit_length() + 63) // 64
     words = struct.unpack(f"<{count}Q", bits.to_bytes(count * 8, "little"))
+    found = []
     for place, word in compress(enumerate(words), words):
         base, left = place * 64 - 1, word
         while left:
             low = left & -left
-            yield base + low.bit_length()
+            found.append(items[base + low.bit_length()])
             left ^= low
+    return found
+
+
+def bits_of(slots: Iterable[int]) -> int:
+    return int.from_bytes(_bytes_of(slots), "little")
+
+
+def _hash_of(value: str) -> bytes:
+    return hash(value).to_bytes(8, "little", signed=True)
 
 
 def _bytes_of(slots: Iterable[int]) -> bytearray:

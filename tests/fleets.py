@@ -1,100 +1,86 @@
-"""Random fleets and requirements for the laws of matching, rich in what is hard: unknown and short versions, facts
-that are missing, names that are a runtime here and a label there, taints, nodes that take no work."""
+"""Nodes, fleets and requirements for tests: builders with keyword overrides, and strategies that draw them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from random import Random
+from typing import Any
+
+from hypothesis import strategies as st
 
 from attune.core.errors import RequirementError
 from attune.core.fleet import Capability, Instance, Node, NodeStatus
-from attune.core.requirement import Preference, Requirement
+from attune.core.requirement import Requirement
 from attune.core.verdict import Status
 
-RUNTIMES = ("python", "node", "java", "gpu", "kernel", "docker")
-VERSIONS = (
-    *("3.9.2", "3.11", "3.11.4", "3.12", "3.12.0", "3.12.4", "3.13.0rc1", "3.13.0", "4", "4.0.0a1", "v20.1.0", "20"),
-    *("17.0.15", "1.8.0_392", "21-ea", "garbage", "", "5.2.15(1)-release", "3.12.4+vendor", "20.1.0-rc.1"),
+AVAILABLE, UNKNOWN = Status.AVAILABLE, Status.UNKNOWN
+
+
+def capability(name: str, *versions: str | None, status: Status = AVAILABLE, **keys: Any) -> Capability:
+    """One instance for each version, in /opt; verified 38 seconds ago unless *keys* say otherwise."""
+    instances = tuple(Instance(version, f"/opt/{name}-{version}/bin/{name}") for version in versions)
+    defaults: dict[str, Any] = {"reason": f"{name}: verified", "evidence": f"{name} --version", "age": 38.0}
+    return Capability(name, status, instances, **{**defaults, **keys})
+
+
+def node(number: int, *capabilities: Capability, **keys: Any) -> Node:
+    """Node w<number>."""
+    return Node(number, f"w{number}", {one.name: one for one in capabilities}, **keys)
+
+
+def pythons(*versions: str) -> list[Node]:
+    """One node for each version of python."""
+    return [node(number, capability("python", version)) for number, version in enumerate(versions, 1)]
+
+
+RUNTIMES = ("python", "node", "java", "docker")
+VERSIONS = ("3", "3.9.1", "3.12", "3.12.4", "3.13.0rc1", "8.0.392", "17.0.2", "18.20.4", "20.11.1", "21", "nightly")
+CONSTRAINTS = (">=3.9,<4", ">=3.12.4", "^20.1", "~=3.11", "17 || >=21", "==3.12.*", "<18", "!=3.12.4", ">=20", "*")
+LABELS = {"zone": ("eu", "us", "12"), "gpu": ("", "a100"), "arch": ("x86_64", "aarch64"), "cpus": ("4", "8", "many")}
+TAINTS = ("gpu-only", "slow")
+
+_names = st.sampled_from(RUNTIMES)
+_versioned = st.builds("{} {}".format, st.sampled_from((*RUNTIMES, "zone", "kernel")), st.sampled_from(CONSTRAINTS))
+_plain = st.one_of(_names, st.sampled_from(("gpu", "ffmpeg", "zone")))
+_positive = st.one_of(_versioned, _plain, _versioned.map("{} verified".format))
+_negative = st.one_of(_versioned, _plain).map("!{}".format)
+_labels = st.sampled_from(
+    ("zone=eu", "zone!=eu", "zone in (eu, us)", "zone not in (us)", 'zone="12"', "zone=12", "arch=amd64", "arch!=arm64")
 )
-LABELS = {
-    "zone": ("eu", "us", "3.11", ""),
-    "gpu": ("true", "a100"),
-    "arch": ("x86_64", "aarch64"),
-    "kernel": ("5.15.0-91-generic", "6.1", "6.1.0", "unread"),
-    "cpus": ("2", "8", "16", "many"),
-    "memory_gb": ("3.8", "16", "64"),
-    "hostname": tuple(f"host-{n}" for n in range(40)),
-    "python": ("3.12.1", "yes"),
-}
-TAINTS = ("gpu-only", "spot", "canary")
-CONSTRAINTS = (
-    *(">=3.9,<4", ">=3.12.4", "^20.1", "~=3.11", "~>3.12.0", "17 || >=21", "==3.11.*", "3.12", "!=3.12", "<4", ">3.11"),
-    *(">=3.13.0rc1", "<=3.12", "==3.12", ">=4.0.0a1 || 8", ">=5.15", "=6.1.0", "21-ea"),
-)
-TERMS = (
-    *("zone=eu", "zone!=eu", "zone in (eu, us)", "zone not in (eu, us)", 'zone="3.11"', "zone", "!zone", "arch=x86_64"),
-    *("arch!=x86_64", "arch", "!arch", "cpus >=8", "cpus !=8", "cpus <16", "memory_gb >4", "hostname=host-3", "*"),
-    *("hostname!=host-4", "hostname in (host-1, host-2, host-30)", "hostname", "nothing", "!nothing", "nothing=1"),
-)
+_numbers = st.builds("cpus {}{}".format, st.sampled_from((">=", ">", "<=", "<", "=", "!=")), st.integers(1, 16))
+term_texts = st.one_of(_positive, _negative, _labels, _numbers)
 
 
-def random_capability(random: Random, name: str) -> Capability:
-    count = random.choice((0, 1, 1, 1, 2, 3))
-    instances = tuple(
-        Instance(random.choice((*VERSIONS, None)), f"/opt/{name}/{n}" if random.random() < 0.9 else None)
-        for n in range(count)
-    )
-    status = random.choice((Status.AVAILABLE,) * 8 + tuple(Status))
-    return Capability(name, status, instances, reason="because")
-
-
-def random_node(random: Random, node_id: int) -> Node:
-    names = random.sample(RUNTIMES, random.randrange(len(RUNTIMES)))
-    labels = random.sample(sorted(LABELS), random.randrange(len(LABELS)))
-    limit = random.choice((None, 1, 4))
-    return Node(
-        node_id,
-        f"w{random.randrange(1000)}-{node_id}",
-        {name: random_capability(random, name) for name in names},
-        {name: random.choice(LABELS[name]) for name in labels},
-        frozenset(random.sample(TAINTS, random.choice((0, 0, 0, 1, 2)))),
-        random.choice((NodeStatus.ACTIVE,) * 12 + tuple(NodeStatus)),
-        running=random.randrange(3),
-        max_concurrent=limit,
-    )
-
-
-def changed_node(random: Random, node: Node) -> Node:
-    """*node* after something of it changed, or another one of the same id."""
-    other = random_node(random, node.id)
-    kept = random.choice(("capabilities", "labels", "status", "taints", "running", "everything"))
-    return other if kept == "everything" else replace(node, **{kept: getattr(other, kept)})
-
-
-def random_term(random: Random) -> str:
-    if random.random() < 0.4:
-        return random.choice(TERMS)
-    text = random.choice(RUNTIMES)
-    if random.random() < 0.8:
-        text += f" {random.choice(CONSTRAINTS)}"
-    if random.random() < 0.25:
-        return f"!{text}"
-    return f"{text} verified" if random.random() < 0.2 else text
-
-
-def random_requirement(random: Random) -> Requirement:
-    terms = [random_term(random) for _ in range(random.choice((1, 1, 2, 2, 3)))]
-    terms += [f"tolerates {taint}" for taint in random.sample(TAINTS, random.choice((0, 0, 1, 2)))]
+@st.composite
+def requirements(draw: st.DrawFn, texts: st.SearchStrategy[str] = term_texts) -> Requirement:
+    terms = draw(st.lists(texts, min_size=1, max_size=4))
     try:
-        return Requirement.parse(terms)
-    except RequirementError:  # random terms may contradict each other
-        return random_requirement(random)
+        return Requirement.parse([*terms, *draw(st.sampled_from(([], ["tolerates slow"])))])
+    except RequirementError:  # two of the terms contradict each other
+        return Requirement.parse(terms[0])
 
 
-def random_preferences(random: Random) -> list[Preference]:
-    chosen = [term for term in (random_term(random) for _ in range(random.randrange(3))) if term != "*"]
-    weights = [random.choice((-5, 1, 1, 3)) for _ in chosen]
-    try:
-        return [replace(Preference.parse(term), weight=w) for term, w in zip(chosen, weights, strict=True)]
-    except RequirementError:
-        return random_preferences(random)
+@st.composite
+def capabilities(draw: st.DrawFn, name: str) -> Capability:
+    status = draw(st.sampled_from((AVAILABLE, AVAILABLE, AVAILABLE, *Status)))
+    versions = draw(st.lists(st.sampled_from((*VERSIONS, None)), max_size=2)) if status.offered else []
+    return capability(name, *versions, status=status, reason=draw(st.sampled_from(("verified", "timed out"))))
+
+
+@st.composite
+def nodes(draw: st.DrawFn, number: int = 1) -> Node:
+    held = [draw(capabilities(name)) for name in draw(st.sets(_names))]
+    labels = {name: draw(st.sampled_from(LABELS[name])) for name in draw(st.sets(st.sampled_from(sorted(LABELS))))}
+    return node(
+        number,
+        *held,
+        labels=labels,
+        taints=frozenset(draw(st.sets(st.sampled_from(TAINTS), max_size=1))),
+        status=draw(st.sampled_from((NodeStatus.ACTIVE, NodeStatus.ACTIVE, NodeStatus.ACTIVE, *NodeStatus))),
+        running=draw(st.integers(0, 2)),
+        max_concurrent=draw(st.sampled_from((None, 2, 4))),
+    )
+
+
+@st.composite
+def fleets(draw: st.DrawFn, max_size: int = 12) -> list[Node]:
+    size = draw(st.integers(0, max_size))
+    return [draw(nodes(number)) for number in range(1, size + 1)]

@@ -11,7 +11,7 @@ from attune.core.fleet import Node
 from attune.core.fleet_index import FleetIndex
 from attune.core.matching import Category, match
 from attune.core.requirement import Requirement
-from fleets import TAINTS, changed_node, random_node, random_requirement
+from random_fleets import TAINTS, changed_node, random_node, random_requirement
 
 SEEDS = st.integers(0, 2**32).map(Random)
 

@@ -14,14 +14,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from attune.core.aliases import fold
 from attune.core.constraint import Constraint
 from attune.core.errors import RequirementError, VersionError, shown
 from attune.core.labels import FACTS, Kind, value_of
-from attune.core.requirement import EXAMPLE, MAX_LENGTH, MAX_TERMS, MAX_WEIGHT, Preference, Requirement
+from attune.core.requirement import EXAMPLE, MAX_LENGTH, MAX_WEIGHT, Preference, Requirement
+from attune.core.requirement_pieces import pieces
 from attune.core.requirement_terms import WORD, LabelTerm, NumberTerm, RuntimeTerm, Term, compares_versions
 from attune.core.version import name_of
 
@@ -29,27 +29,11 @@ MAX_NAME = 128
 
 _OPERATORS = (">=", "<=", "==", "!=", "~=", "~>", ">", "<", "=", "~", "^")
 _MEANT = {"=>": ">=", "=<": "<=", "<>": "!=", "=~": "~=", "=!": "!=", ">>": ">=", "<<": "<=", "===": "==", "!": "!="}
-_LOOK_ALIKES = {
-    "≥": ">=",
-    "≤": "<=",
-    "≠": "!=",
-    "＝": "=",
-    "·": ";",
-    "；": ";",
-    "‚": ",",
-    "，": ",",
-    "–": "-",
-    "“": '"',
-}
-_LOOK_ALIKES.update({"”": '"', "„": '"', "（": "(", "）": ")", "¬": "!", "！": "!", "∗": "*", "×": "*"})
-_LOOK_ALIKES.update(zip("асеорхуіАВЕКМНОРСТХ", "aceopxyiABEKMHOPCTX", strict=True))  # Cyrillic
-_LOOK_ALIKES.update(zip("ονρΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ovpABEZHIKMNOPTX", strict=True))  # Greek
-
-_PIECE = re.compile(r'(?:"[^"\n]*"|[^;\n])*')
 _NAME = re.compile(r"\.?[A-Za-z](?:[A-Za-z0-9_.+#/-]*[A-Za-z0-9_+#])?")
 _RUN = re.compile(r"[<>=!~^]+")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _IN = re.compile(r"(not[ \t]+)?in[ \t]*(?=\(|$)|(not[ \t]+)?in\b")
+_TOLERATES = re.compile(r"tolerates[ \t]+(?=[\w\"])")
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,3})?(?![\w.])", re.ASCII)
 _VALUE = re.compile(r'"[^"\n]*"|[^\s,;()"|<>=!~^]+')
 _VERIFIED = re.compile(r"(?:^|(?<=[ \t]))verified[ \t]*$")
@@ -62,7 +46,7 @@ def read_requirement(source: str | Iterable[str]) -> Requirement:
     terms: list[Term] = []
     tolerations: list[str] = []
     anything = False
-    for text, start, end in _pieces(source):
+    for text, start, end in pieces(source):
         anything = True
         if text[start:end].strip() == "*":
             continue
@@ -80,7 +64,7 @@ def read_requirement(source: str | Iterable[str]) -> Requirement:
 
 def read_term(text: str) -> Term:
     """Read the only term of *text*; raises `RequirementError`."""
-    found = list(_pieces(text))
+    found = list(pieces(text))
     if len(found) != 1:
         got = "nothing" if not found else f"{len(found)} terms"
         raise RequirementError(text, found[1][1] if found else 0, "one term", got, suggestion=EXAMPLE)
@@ -99,55 +83,6 @@ def read_preference(text: str) -> Preference:
     return Preference(read_term(text[: found.start()]), weight)
 
 
-def _pieces(source: str | Iterable[str]) -> Iterator[tuple[str, int, int]]:
-    """Each term as (text, begin, end)."""
-    if not isinstance(source, Iterable):
-        raise RequirementError("", 0, "a text or a list of texts", shown(source))
-    length = count = 0
-    for text in [source] if isinstance(source, str) else source:
-        if not isinstance(text, str):
-            raise RequirementError("", 0, "a text for each term", shown(text))
-        length += len(text)
-        if length > MAX_LENGTH:
-            got = f"{length}" if isinstance(source, str) else "more"
-            raise RequirementError(text, 0, f"at most {MAX_LENGTH} characters in all", got)
-        if not isinstance(source, str) and not text.strip():
-            raise RequirementError(text, 0, "a term", "an empty text", suggestion=EXAMPLE)
-        for begin, end in _split(text):
-            count += 1
-            if count > MAX_TERMS:
-                raise RequirementError(text, begin, f"at most {MAX_TERMS} terms", "more")
-            yield text, begin, end
-
-
-def _split(text: str) -> Iterator[tuple[int, int]]:
-    _refuse_foreign(text)
-    at = 0
-    while at <= len(text):
-        found = _PIECE.match(text, at)
-        end = found.end() if found else at
-        if text[at:end].strip():
-            yield at, end
-        at = end + 1
-
-
-def _refuse_foreign(text: str) -> None:
-    """Only printable characters, and outside quotes only ASCII."""
-    inside = False
-    for index, sign in enumerate(text):
-        inside = (not inside if sign == '"' else inside) and sign != "\n"
-        if sign in "\t\r\n" and not inside:
-            continue
-        if not sign.isprintable():
-            raise RequirementError(text, index, "printable characters", name_of(sign))
-        if not sign.isascii() and not inside:
-            meant = _LOOK_ALIKES.get(sign) or unicodedata.normalize("NFKC", sign)
-            known = meant.isascii() and meant.isprintable()
-            expected = repr(meant) if known else "ASCII (or quotes around the value)"
-            suggestion = (text[:index] + meant + text[index + 1 :])[:MAX_NAME] if known else None
-            raise RequirementError(text, index, expected, name_of(sign), suggestion=suggestion)
-
-
 class _Reader:
     """One pass over one term, the part of *text* from *at* to *end*."""
 
@@ -160,7 +95,7 @@ class _Reader:
 
     def toleration(self) -> str | None:
         """The taint after `tolerates`, or None where this is another term."""
-        word = re.compile(r"tolerates[ \t]+(?=[\w\"])").match(self.text, self.at, self.end)
+        word = _TOLERATES.match(self.text, self.at, self.end)
         if word is None:
             return None
         self.at = word.end()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from attune.core.errors import DatabaseError
-from attune.postgres.migrations import state, upgrade, upgrade_sql
+from attune.postgres.migrations import downgrade, state, upgrade, upgrade_sql
 from migration.conftest import HERE
 from migration.schema_dump import rows_of, schema_of
 
@@ -104,6 +104,20 @@ def test_a_database_that_they_unified_is_adopted_there_and_finished(legacy):
         "SELECT old ->> 'ref' FROM runtime_history WHERE operation = 'merge' AND runtime_ref = 'core.python' ORDER BY 1"
     )
     assert merged == [("core.action.python3",), ("core.sensor.python3",)]
+
+
+def test_a_database_that_they_unified_can_be_split_and_united_again(legacy):
+    legacy.psql(THEIR_UNIFY)
+    upgrade(legacy.url)
+    tables = ("runtime", "action", "sensor", "worker", "runtime_version", "pack")
+    before = rows_of(legacy, *tables)
+
+    downgrade(legacy.url, "20250101000001_baseline")
+
+    split = [ref for (ref,) in legacy.query("SELECT ref FROM runtime WHERE ref LIKE 'core.%' ORDER BY ref")]
+    assert {"core.action.shell", "core.sensor.shell", "core.sensor.builtin"} <= set(split)
+    upgrade(legacy.url)
+    assert rows_of(legacy, *tables) == before
 
 
 def test_the_core_pack_is_not_needed(legacy):

@@ -30,6 +30,7 @@ async def run_node(
 
     Raises `NameTakenError` where the name is taken, now or after an outage.
     """
+    structlog.contextvars.bind_contextvars(node=registration.name)
     await registration.claim()
     registered = await _unless_stopped(_join(registration), stop)
     try:
@@ -38,7 +39,7 @@ async def run_node(
                 on_ready(registration)
             await _beat(registration, stop, interval_seconds, heal)
     finally:
-        log.info(f"{registration.role.name} stops", name=registration.name)
+        log.info(f"{registration.role.name} stops")
         with suppress(DatabaseError):
             await registration.deregister()
 
@@ -46,7 +47,7 @@ async def run_node(
 async def _join(registration: NodeRegistration) -> None:
     await registration.detect_capabilities()
     node_id = await registration.register()
-    log.info(f"{registration.role.name} registered", name=registration.name, id=node_id)
+    log.info(f"{registration.role.name} registered", id=node_id)
 
 
 async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> bool:

@@ -78,6 +78,13 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
+def program_name() -> str:
+    """How this program is called from here: `attune` where PATH has it, else the path that was typed."""
+    import shutil
+
+    return "attune" if shutil.which("attune") else sys.argv[0]
+
+
 def report(error: AttuneError) -> None:
     """Print *error* as people see it: what is wrong, then what to try."""
     click.echo(f"attune: {error}", err=True)

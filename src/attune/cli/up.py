@@ -17,6 +17,7 @@ def up() -> None:
     from attune.agent.registration import NodeRegistration
     from attune.agent.service import run_service
     from attune.bootstrap import migrate, use_database
+    from attune.cli.main import program_name
     from attune.config import load_settings
     from attune.core.node import SENSOR, WORKER
     from attune.postgres.connection import without_password
@@ -30,7 +31,8 @@ def up() -> None:
         if len(ready) == 2:
             names = " and ".join(sorted(one.name for one in ready))
             click.echo(f"attune is up: {names} are registered in {without_password(database.url)}.")
-            click.echo("Look at them with `attune worker list` and `attune sensor list`. Ctrl-C stops everything.")
+            attune = program_name()
+            click.echo(f"Look at them with `{attune} worker list` and `{attune} sensor list`. Ctrl-C stops everything.")
 
     with use_database(settings) as database:
         migrate(database.url)

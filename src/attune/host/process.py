@@ -19,11 +19,9 @@ from attune.host.processes import read_bytes
 from attune.host.refusal import NotStartedError, explain
 from attune.host.stream import Stream
 
-# Descendants inherit both of these across fork, exec, setsid and `env -i`, so they serve as labels.
-# RLIMIT_LOCKS has had no effect since Linux 2.4.25, but it can be set only a moment after the start.
+# RLIMIT_LOCKS has had no effect since Linux 2.4.25, yet it is inherited across fork, exec, setsid and `env -i`:
+# a label that a descendant cannot lose by accident.
 LABEL_LIMIT = 10
-# A choice of blocked real-time signals is there from the start, but some programs unblock everything.
-LABEL_SIGNALS = range(signal.SIGRTMIN + 2, signal.SIGRTMAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,6 @@ class Surroundings:
     folder: str
     null_fd: int
     label: int
-    blocked: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,21 +139,17 @@ def start(argv: Sequence[str], path: str, around: Surroundings) -> Process:
 
 
 def _spawn(argv: Sequence[str], path: str, around: Surroundings, outputs: tuple[int, int]) -> subprocess.Popen[bytes]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, around.blocked)  # of this thread only
-    try:
-        return subprocess.Popen(
-            argv,
-            bufsize=0,
-            executable=path,
-            stdin=around.null_fd,
-            stdout=outputs[0],
-            stderr=outputs[1],
-            cwd=around.folder,
-            env=around.environment,
-            start_new_session=True,
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return subprocess.Popen(
+        argv,
+        bufsize=0,
+        executable=path,
+        stdin=around.null_fd,
+        stdout=outputs[0],
+        stderr=outputs[1],
+        cwd=around.folder,
+        env=around.environment,
+        start_new_session=True,
+    )
 
 
 def _label(pid: int, label: int) -> None:

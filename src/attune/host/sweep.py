@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterable
 from types import TracebackType
 
-from attune.host.process import LABEL_SIGNALS
 from attune.host.processes import children, every_process, read_bytes, standing
 
 MARK_VARIABLE = "CHECK_RUN_MARK"
@@ -55,17 +54,16 @@ SUBREAPER = Subreaper()
 
 
 class Marks:
-    """How the processes of one run are known: by session or group, labels, environment, working folder or pipes.
+    """How the processes of one run are known: by session or group, label, environment, working folder or pipes.
 
     Each can be shaken off, but hardly all of them. `leaders` are the checks that are over, `pipes` all pipes.
     """
 
-    def __init__(self, mark: str, label: int, blocked: Iterable[int], folder: str) -> None:
+    def __init__(self, mark: str, label: int, folder: str) -> None:
         self.leaders: set[int] = set()
         self.pipes: set[str] = set()
         self._variable = f"{MARK_VARIABLE}={mark}".encode()
         self._label = str(label)
-        self._blocked = _bits(blocked)
         self._folder = folder
 
     def bears(self, pid: int) -> bool:
@@ -78,7 +76,6 @@ class Marks:
         return (
             belongs
             or self._has_label(pid)
-            or self._blocks_our_choice(pid)
             or self._variable in read_bytes(f"/proc/{pid}/environ").split(b"\0")
             or self._is_inside(pid)
             or self._writes_to_us(pid)
@@ -87,12 +84,6 @@ class Marks:
     def _has_label(self, pid: int) -> bool:
         limits = read_bytes(f"/proc/{pid}/limits").decode("ascii", "replace").splitlines()
         return any(line.startswith("Max file locks") and line.split()[3] == self._label for line in limits)
-
-    def _blocks_our_choice(self, pid: int) -> bool:
-        for line in read_bytes(f"/proc/{pid}/status").splitlines():
-            if line.startswith(b"SigBlk:"):
-                return int(line.split()[1], 16) & _bits(LABEL_SIGNALS) == self._blocked
-        return False
 
     def _is_inside(self, pid: int) -> bool:
         with contextlib.suppress(OSError):
@@ -137,10 +128,6 @@ def _end(pid: int, marks: Marks, until: float) -> None:
             os.waitpid(pid, os.WNOHANG)
     finally:
         os.close(pidfd)
-
-
-def _bits(signals: Iterable[int]) -> int:
-    return sum(1 << (number - 1) for number in signals)
 
 
 def _set_subreaper(value: int) -> bool:

@@ -17,6 +17,8 @@ def clean(data: bytes) -> str:
 
     Of a line that was redrawn with carriage returns, what remains is what a terminal would show last.
     """
+    if not data:
+        return ""
     text = data.decode("utf-8", "replace")
     if "\x1b" in text:
         text = _ESCAPES.sub("", text)

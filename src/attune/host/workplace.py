@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 from collections.abc import Mapping
 
-from attune.host.process import LABEL_SIGNALS, Surroundings
+from attune.host.process import Surroundings
 from attune.host.sweep import MARK_VARIABLE, Marks, sweep
 
 
@@ -18,15 +17,13 @@ class Workplace:
         self._folder = _private_folder(environment.get("TMPDIR"))
         mark = os.urandom(16).hex()
         label = (1 << 40) + int.from_bytes(os.urandom(5))
-        blocked = frozenset(random.SystemRandom().sample(LABEL_SIGNALS, len(LABEL_SIGNALS) // 2))
         self.surroundings = Surroundings(
             environment=_encoded({**environment, MARK_VARIABLE: mark}),
             folder=self._folder or "/",
             null_fd=os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC),
             label=label,
-            blocked=blocked,
         )
-        self.marks = Marks(mark, label, blocked, self._folder)
+        self.marks = Marks(mark, label, self._folder)
 
     def close(self) -> None:
         """Leave nothing: no process, no descriptor, no folder."""

@@ -4,31 +4,60 @@
 CREATE TYPE runtime_type_enum AS ENUM ('action', 'sensor');
 ALTER TABLE runtime ADD COLUMN runtime_type runtime_type_enum;
 
-CREATE TABLE attune_split_row AS
-WITH original AS (
-    SELECT r.id AS family, o.row_id AS id, o.old, o.new, to_jsonb(r) - 'runtime_type' AS now, r.updated
-    FROM migration_original AS o JOIN runtime AS r ON r.id = (o.new ->> 'id')::bigint
-    WHERE o.table_name = 'runtime' AND o.old ->> 'ref' ~ '^[^.]+\.(action|sensor)\.[^.]+$'
-)
-SELECT family, id, old ->> 'ref' AS ref,
-    CASE WHEN now -> 'pack' = new -> 'pack' THEN old ->> 'pack' ELSE now ->> 'pack' END::bigint AS pack,
-    CASE WHEN now -> 'pack_ref' = new -> 'pack_ref' THEN old ->> 'pack_ref' ELSE now ->> 'pack_ref' END AS pack_ref,
-    CASE WHEN now -> 'description' = new -> 'description' THEN old ->> 'description' ELSE now ->> 'description' END AS description,
-    split_part(old ->> 'ref', '.', 2)::runtime_type_enum AS runtime_type,
-    CASE WHEN now -> 'name' = new -> 'name' THEN old ->> 'name' ELSE now ->> 'name' END AS name,
-    CASE WHEN now -> 'distributions' = new -> 'distributions' THEN old -> 'distributions' ELSE now -> 'distributions' END
-        AS distributions,
-    CASE WHEN now -> 'installation' = new -> 'installation' THEN old -> 'installation' ELSE now -> 'installation' END
-        AS installation,
-    (old ->> 'created')::timestamptz AS created,
-    CASE WHEN (now ->> 'updated') = (new ->> 'updated') THEN (old ->> 'updated')::timestamptz ELSE updated END AS updated
-FROM original;
+-- The types that a united definition is meant for.
+CREATE FUNCTION attune_split_types(distributions jsonb) RETURNS SETOF runtime_type_enum LANGUAGE sql STABLE AS $$
+    SELECT t.type FROM unnest(enum_range(NULL::runtime_type_enum)) AS t (type)
+    WHERE jsonb_typeof(distributions -> 'roles') IS DISTINCT FROM 'array'
+        OR NOT distributions -> 'roles' ?| ARRAY['action', 'worker', 'sensor']
+        OR distributions -> 'roles' ?| CASE t.type WHEN 'action' THEN ARRAY['action', 'worker'] ELSE ARRAY['sensor'] END
+$$;
 
 -- The type that a row which points at a runtime asks for.
 CREATE FUNCTION attune_wanted_type(relation regclass, row_value jsonb) RETURNS runtime_type_enum LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN relation = 'sensor'::regclass OR row_value ->> 'worker_role' = 'sensor'
         THEN 'sensor' ELSE 'action' END::runtime_type_enum
 $$;
+
+CREATE FUNCTION attune_half_ref(whole text, type runtime_type_enum) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT split_part(whole, '.', 1) || '.' || type || '.' || split_part(whole, '.', 2)
+$$;
+
+-- The rows to be: of which united row each is a part (`family`), and which former row it was (`source`).
+-- A former row that was whole already is split as well; a half that has its place takes what the whole said.
+CREATE TABLE attune_split_row AS
+WITH recorded AS (
+    SELECT r.id AS family, o.row_id AS source, o.old, o.new, to_jsonb(r) - 'runtime_type' AS now, r.updated,
+        o.old ->> 'ref' ~ '^[^.]+\.(action|sensor)\.[^.]+$' AS is_half
+    FROM migration_original AS o JOIN runtime AS r ON r.id = (o.new ->> 'id')::bigint
+    WHERE o.table_name = 'runtime' AND o.old ->> 'ref' ~ '^[^.]+\.((action|sensor)\.)?[^.]+$'
+), part AS (
+    SELECT h.*, split_part(h.old ->> 'ref', '.', 2)::runtime_type_enum AS type, h.old ->> 'ref' AS ref, EXISTS (
+            SELECT FROM recorded AS whole WHERE whole.family = h.family AND NOT whole.is_half
+            AND attune_half_ref(whole.old ->> 'ref', split_part(h.old ->> 'ref', '.', 2)::runtime_type_enum) = h.old ->> 'ref'
+        ) AS changed
+    FROM recorded AS h WHERE h.is_half
+    UNION ALL
+    SELECT w.*, t.type, attune_half_ref(w.old ->> 'ref', t.type), false
+    FROM recorded AS w CROSS JOIN attune_split_types(w.old -> 'distributions') AS t (type)
+    WHERE NOT w.is_half AND NOT EXISTS (
+        SELECT FROM recorded AS h WHERE h.family = w.family AND h.old ->> 'ref' = attune_half_ref(w.old ->> 'ref', t.type))
+), numbered AS (
+    SELECT *, row_number() OVER (PARTITION BY source ORDER BY type) AS number FROM part
+)
+SELECT family, source, CASE WHEN number = 1 THEN source ELSE nextval(pg_get_serial_sequence('runtime', 'id')) END AS id, ref,
+    CASE WHEN changed OR now -> 'pack' <> new -> 'pack' THEN now ->> 'pack' ELSE old ->> 'pack' END::bigint AS pack,
+    CASE WHEN changed OR now -> 'pack_ref' <> new -> 'pack_ref' THEN now ->> 'pack_ref' ELSE old ->> 'pack_ref' END AS pack_ref,
+    CASE WHEN changed OR now -> 'description' <> new -> 'description'
+        THEN now ->> 'description' ELSE old ->> 'description' END AS description,
+    type AS runtime_type,
+    CASE WHEN changed OR now -> 'name' <> new -> 'name' THEN now ->> 'name' ELSE old ->> 'name' END AS name,
+    CASE WHEN changed OR now -> 'distributions' <> new -> 'distributions'
+        THEN now -> 'distributions' ELSE old -> 'distributions' END AS distributions,
+    nullif(CASE WHEN changed OR now -> 'installation' <> new -> 'installation'
+        THEN now -> 'installation' ELSE old -> 'installation' END, 'null'::jsonb) AS installation,
+    (old ->> 'created')::timestamptz AS created,
+    CASE WHEN changed OR now ->> 'updated' <> new ->> 'updated' THEN updated ELSE (old ->> 'updated')::timestamptz END AS updated
+FROM numbered;
 
 CREATE TABLE attune_split_use (family bigint, runtime_type runtime_type_enum);
 
@@ -50,7 +79,9 @@ BEGIN
     PERFORM attune_set_triggers(triggers, 'DISABLE');
     before_step := attune_reference_counts();
 
-    FOR reference IN SELECT * FROM attune_runtime_references() LOOP
+    FOR reference IN SELECT * FROM attune_runtime_references()
+        WHERE relation IN ('action'::regclass, 'sensor'::regclass, 'worker'::regclass)
+    LOOP
         EXECUTE format(
             'INSERT INTO attune_split_use SELECT DISTINCT t.%2$I, attune_wanted_type(%1$L, to_jsonb(t))'
             ' FROM %1$s AS t WHERE t.%2$I IS NOT NULL AND NOT EXISTS (SELECT FROM migration_original AS o'
@@ -61,29 +92,26 @@ BEGIN
 
     -- Rows that fit already keep everything; then what has no original, and what a later user of a family needs.
     INSERT INTO attune_split_row
-    SELECT r.id, r.id, r.ref, r.pack, r.pack_ref, r.description, split_part(r.ref, '.', 2)::runtime_type_enum, r.name,
+    SELECT r.id, r.id, r.id, r.ref, r.pack, r.pack_ref, r.description, split_part(r.ref, '.', 2)::runtime_type_enum, r.name,
         r.distributions, r.installation, r.created, r.updated
     FROM runtime AS r
     WHERE r.ref ~ '^[^.]+\.(action|sensor)\.[^.]+$' AND NOT EXISTS (SELECT FROM attune_split_row AS s WHERE s.family = r.id);
-    WITH wanted AS (
-        SELECT r.id AS family, t.runtime_type, EXISTS (SELECT FROM attune_split_row AS s WHERE s.family = r.id) AS has_original
-        FROM runtime AS r CROSS JOIN unnest(enum_range(NULL::runtime_type_enum)) AS t (runtime_type)
-        WHERE r.ref ~ '^[^.]+\.[^.]+$'
-          AND NOT EXISTS (SELECT FROM attune_split_row AS s WHERE s.family = r.id AND s.runtime_type = t.runtime_type)
-          AND (EXISTS (SELECT FROM attune_split_use AS u WHERE u.family = r.id AND u.runtime_type = t.runtime_type)
-            OR (NOT EXISTS (SELECT FROM attune_split_row AS s WHERE s.family = r.id)
-                AND (jsonb_typeof(r.distributions -> 'roles') IS DISTINCT FROM 'array'
-                    OR NOT r.distributions -> 'roles' ?| ARRAY['action', 'worker', 'sensor']
-                    OR r.distributions -> 'roles' ?| CASE t.runtime_type
-                        WHEN 'action' THEN ARRAY['action', 'worker'] ELSE ARRAY['sensor'] END)))
+    WITH family AS (
+        SELECT r.id, r.ref, r.distributions, EXISTS (SELECT FROM attune_split_row AS s WHERE s.family = r.id) AS known
+        FROM runtime AS r WHERE r.ref ~ '^[^.]+\.[^.]+$'
+    ), wanted AS (
+        SELECT f.id, f.known, t.type FROM family AS f CROSS JOIN unnest(enum_range(NULL::runtime_type_enum)) AS t (type)
+        WHERE NOT EXISTS (SELECT FROM attune_split_row AS s WHERE s.family = f.id AND s.runtime_type = t.type)
+          AND (EXISTS (SELECT FROM attune_split_use AS u WHERE u.family = f.id AND u.runtime_type = t.type)
+               OR (NOT f.known AND t.type IN (SELECT attune_split_types(f.distributions))))
     ), numbered AS (
-        SELECT *, NOT has_original AND row_number() OVER (PARTITION BY family ORDER BY runtime_type) = 1 AS keeps_id FROM wanted
+        SELECT *, row_number() OVER (PARTITION BY id ORDER BY type) AS number FROM wanted
     )
     INSERT INTO attune_split_row
-    SELECT r.id, CASE WHEN n.keeps_id THEN r.id ELSE nextval(pg_get_serial_sequence('runtime', 'id')) END,
-        split_part(r.ref, '.', 1) || '.' || n.runtime_type || '.' || split_part(r.ref, '.', 2), r.pack, r.pack_ref,
-        r.description, n.runtime_type, r.name, r.distributions, r.installation, r.created, r.updated
-    FROM numbered AS n JOIN runtime AS r ON r.id = n.family;
+    SELECT r.id, CASE WHEN NOT n.known THEN r.id END, CASE WHEN n.number = 1 AND NOT n.known THEN r.id ELSE nextval(pg_get_serial_sequence('runtime', 'id')) END,
+        attune_half_ref(r.ref, n.type), r.pack, r.pack_ref, r.description, n.type, r.name, r.distributions, r.installation,
+        r.created, r.updated
+    FROM numbered AS n JOIN runtime AS r ON r.id = n.id;
 
     SELECT string_agg(DISTINCT ref, ', ') INTO found FROM (SELECT ref FROM attune_split_row GROUP BY ref HAVING count(*) > 1) AS twice;
     IF found IS NOT NULL THEN
@@ -92,9 +120,9 @@ BEGIN
     END IF;
 
     INSERT INTO runtime_history (runtime_ref, operation, old, new, note)
-    SELECT r.ref, 'split', to_jsonb(r) - 'runtime_type', to_jsonb(s) - 'family', 'split by a downgrade'
+    SELECT r.ref, 'split', to_jsonb(r) - 'runtime_type', to_jsonb(s) - 'family' - 'source', 'split by a downgrade'
     FROM attune_split_row AS s JOIN runtime AS r ON r.id = s.family
-    WHERE to_jsonb(r) - 'runtime_type' <> to_jsonb(s) - 'family' - 'runtime_type'
+    WHERE to_jsonb(r) - 'runtime_type' <> to_jsonb(s) - 'family' - 'source' - 'runtime_type'
     ORDER BY r.ref, s.ref;
 
     UPDATE runtime AS r SET ref = s.ref, pack = s.pack, pack_ref = s.pack_ref, description = s.description,
@@ -110,13 +138,12 @@ BEGIN
         -- A reference that the unify step moved goes back; any other goes to the part of its own type.
         EXECUTE format(
             'UPDATE %1$s AS t SET %2$I = target.id FROM ('
-            '   SELECT u.ctid AS row, coalesce(o.id, s.id) AS id FROM %1$s AS u'
-            '   JOIN LATERAL (SELECT p.id FROM attune_split_row AS p WHERE p.family = u.%2$I'
-            '     ORDER BY p.runtime_type <> attune_wanted_type(%1$L, to_jsonb(u)), p.id LIMIT 1) AS s ON true'
-            '   LEFT JOIN LATERAL (SELECT (m.old ->> ''runtime'')::bigint AS id FROM migration_original AS m'
-            '     WHERE m.table_name = %1$L AND m.column_name = %2$L AND m.row_id = %3$s'
+            '   SELECT u.ctid AS row, s.id FROM %1$s AS u'
+            '   LEFT JOIN migration_original AS m ON m.table_name = %1$L AND m.column_name = %2$L AND m.row_id = %3$s'
             '     AND (m.new ->> ''runtime'')::bigint = u.%2$I'
-            '     AND EXISTS (SELECT FROM attune_split_row AS q WHERE q.id = (m.old ->> ''runtime'')::bigint)) AS o ON true'
+            '   JOIN LATERAL (SELECT p.id FROM attune_split_row AS p WHERE p.family = u.%2$I'
+            '     ORDER BY p.source IS DISTINCT FROM (m.old ->> ''runtime'')::bigint,'
+            '       p.runtime_type <> attune_wanted_type(%1$L, to_jsonb(u)), p.id LIMIT 1) AS s ON true'
             ' ) AS target WHERE target.row = t.ctid AND target.id <> t.%2$I',
             reference.relation, reference.link, CASE WHEN reference.has_id THEN 'u.id' ELSE 'NULL' END);
         IF reference.label IS NOT NULL THEN
@@ -147,7 +174,9 @@ $split$;
 
 DROP TABLE attune_split_use;
 DROP TABLE attune_split_row;
+DROP FUNCTION attune_half_ref(text, runtime_type_enum);
 DROP FUNCTION attune_wanted_type(regclass, jsonb);
+DROP FUNCTION attune_split_types(jsonb);
 DROP TABLE migration_original;
 DO $$
 BEGIN

@@ -44,6 +44,10 @@ SELECT f.survivor AS id, f.target AS ref,
     f.installation, f.created, f.updated
 FROM family AS f;
 
+-- Every ref that will be.
+CREATE TABLE attune_unify_ref AS
+SELECT target AS ref FROM attune_unify_member UNION SELECT attune_unified_ref(ref) FROM runtime;
+
 DO $unify$
 DECLARE
     triggers text[] := attune_own_triggers();
@@ -62,10 +66,10 @@ BEGIN
                 ' SELECT %1$L, %2$L, t.id,'
                 '   jsonb_build_object(''runtime'', t.%2$I, ''ref'', %3$s),'
                 '   jsonb_build_object(''runtime'', coalesce(m.survivor, t.%2$I), ''ref'', CASE WHEN %3$s IS NOT NULL'
-                '     THEN coalesce(m.target, r.ref, x.target, %3$s) END)'
+                '     THEN coalesce(m.target, r.ref, x.ref, %3$s) END)'
                 ' FROM %1$s AS t LEFT JOIN attune_unify_member AS m ON m.id = t.%2$I LEFT JOIN runtime AS r ON r.id = t.%2$I'
-                ' LEFT JOIN attune_unify_member AS x ON x.ref = %3$s AND t.%2$I IS NULL'
-                ' WHERE m.id IS NOT NULL OR x.id IS NOT NULL OR %3$s <> r.ref'
+                ' LEFT JOIN attune_unify_ref AS x ON t.%2$I IS NULL AND x.ref = attune_unified_ref(%3$s) AND x.ref <> %3$s'
+                ' WHERE m.id IS NOT NULL OR x.ref IS NOT NULL OR %3$s <> r.ref'
                 ' ON CONFLICT (table_name, column_name, row_id) DO UPDATE SET new = excluded.new, recorded_at = now(),'
                 '   old = CASE WHEN o.new = excluded.old THEN o.old ELSE excluded.old END',
                 reference.relation, reference.link, coalesce('t.' || quote_ident(reference.label), 'NULL::text'));
@@ -80,22 +84,6 @@ BEGIN
                 HINT = 'Remove one row of each such pair in that table, then migrate again.';
         END;
     END LOOP;
-
-    INSERT INTO migration_original AS o (table_name, column_name, row_id, old, new)
-    SELECT 'pack', 'runtime_deps', p.id, to_jsonb(p.runtime_deps), to_jsonb(d.deps)
-    FROM pack AS p CROSS JOIN LATERAL (
-        SELECT array_agg(dep ORDER BY position) AS deps FROM (
-            SELECT coalesce(m.target, e.dep) AS dep, min(e.position) AS position
-            FROM unnest(p.runtime_deps) WITH ORDINALITY AS e (dep, position)
-            LEFT JOIN attune_unify_member AS m ON m.ref = e.dep
-            GROUP BY 1) AS followed
-    ) AS d
-    WHERE EXISTS (SELECT FROM attune_unify_member AS m WHERE m.ref = ANY (p.runtime_deps) AND m.ref <> m.target)
-    ON CONFLICT (table_name, column_name, row_id) DO UPDATE SET new = excluded.new, recorded_at = now(),
-        old = CASE WHEN o.new = excluded.old THEN o.old ELSE excluded.old END;
-    UPDATE pack AS p SET runtime_deps = ARRAY(SELECT jsonb_array_elements_text(o.new))
-    FROM migration_original AS o
-    WHERE o.table_name = 'pack' AND o.column_name = 'runtime_deps' AND o.row_id = p.id AND o.old = to_jsonb(p.runtime_deps);
 
     DELETE FROM runtime AS r USING attune_unify_member AS m WHERE m.id = r.id AND m.id <> m.survivor;
     UPDATE runtime AS r SET ref = u.ref, pack = u.pack, pack_ref = u.pack_ref, description = u.description, name = u.name,
@@ -120,10 +108,26 @@ BEGIN
             'UPDATE %1$s AS t SET %2$I = r.ref FROM runtime AS r WHERE r.id = t.%3$I AND t.%2$I <> r.ref',
             reference.relation, reference.label, reference.link);
         EXECUTE format(
-            'UPDATE %1$s AS t SET %2$I = m.target FROM attune_unify_member AS m'
-            ' WHERE t.%3$I IS NULL AND m.ref = t.%2$I AND m.ref <> m.target',
+            'UPDATE %1$s AS t SET %2$I = r.ref FROM runtime AS r'
+            ' WHERE t.%3$I IS NULL AND r.ref = attune_unified_ref(t.%2$I) AND r.ref <> t.%2$I',
             reference.relation, reference.label, reference.link);
     END LOOP;
+
+    INSERT INTO migration_original AS o (table_name, column_name, row_id, old, new)
+    SELECT 'pack', 'runtime_deps', p.id, to_jsonb(p.runtime_deps), to_jsonb(d.deps)
+    FROM pack AS p CROSS JOIN LATERAL (
+        SELECT array_agg(dep ORDER BY position) AS deps FROM (
+            SELECT coalesce(r.ref, e.dep) AS dep, min(e.position) AS position
+            FROM unnest(p.runtime_deps) WITH ORDINALITY AS e (dep, position)
+            LEFT JOIN runtime AS r ON r.ref = attune_unified_ref(e.dep)
+            GROUP BY 1) AS followed
+    ) AS d
+    WHERE EXISTS (SELECT FROM runtime AS r, unnest(p.runtime_deps) AS dep WHERE r.ref = attune_unified_ref(dep) AND r.ref <> dep)
+    ON CONFLICT (table_name, column_name, row_id) DO UPDATE SET new = excluded.new, recorded_at = now(),
+        old = CASE WHEN o.new = excluded.old THEN o.old ELSE excluded.old END;
+    UPDATE pack AS p SET runtime_deps = ARRAY(SELECT jsonb_array_elements_text(o.new))
+    FROM migration_original AS o
+    WHERE o.table_name = 'pack' AND o.column_name = 'runtime_deps' AND o.row_id = p.id AND o.recorded_at = now();
 
     after_step := attune_reference_counts();
     IF after_step <> before_step THEN
@@ -143,5 +147,6 @@ BEGIN
 END;
 $unify$;
 
+DROP TABLE attune_unify_ref;
 DROP TABLE attune_unify_row;
 DROP TABLE attune_unify_member;

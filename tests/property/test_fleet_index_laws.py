@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from attune.core.fleet import Node
 from attune.core.fleet_index import FleetIndex
-from attune.core.matching import Category, match
+from attune.core.matching import match
+from attune.core.matching_survey import Category
 from attune.core.requirement import Requirement
 from random_fleets import TAINTS, changed_node, random_node, random_requirement
 

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from attune.core.fleet import Node, NodeStatus
 from attune.core.index_facets import EMPTY, Facet, Feature, Key, ManyValues, picked
 from attune.core.index_plans import EVERYONE, LABEL, RUNTIME, STANDING, TAINT, Plan, TermPlan, offers_of, patched
-from attune.core.matching import Category, profiles_of
+from attune.core.matching_survey import Category, survey
 from attune.core.requirement import Requirement
 from attune.core.requirement_terms import Term
 
@@ -160,7 +160,7 @@ class FleetIndex:
         state = (node.status, node.is_full)
         standing = self._standings.get(state)
         if standing is None:
-            (profile,) = profiles_of(Requirement(), [replace(node, taints=frozenset())])
+            (profile,) = survey(Requirement(), [replace(node, taints=frozenset())]).profiles
             standing = self._standings[state] = profile.category
         numbers = {self._number(EVERYONE, True), self._number(STANDING, standing)}
         numbers.update(self._number(TAINT, taint) for taint in node.taints)

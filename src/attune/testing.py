@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from attune.core.capabilities import registered_node, stored_capabilities
 from attune.core.errors import DatabaseError, NameTakenError, UsageError
+from attune.core.fleet import Node, NodeStatus
 from attune.core.node import Role
 from attune.core.ports import (
     Command,
@@ -120,6 +122,7 @@ class MemoryRuntimes:
 class _Node:
     record: NodeRecord
     runtimes: list[RuntimeRecord]
+    registration: Registration
 
 
 class MemoryFleet:
@@ -158,13 +161,14 @@ class MemoryNodes:
             role=registration.role.name,
             host=registration.host,
             status="active",
-            capabilities=dict(registration.capabilities),
+            capabilities=stored_capabilities(registration),
             last_heartbeat=now,
             heartbeat_age=0.0,
             pid=registration.pid,
         )
         known = {runtime.ref: runtime for runtime in old.runtimes} if old else {}
-        self._fleet.nodes[key] = _Node(record, [_runtime(verdict, known, now) for verdict in registration.verdicts])
+        runtimes = [_runtime(verdict, known, now) for verdict in registration.verdicts]
+        self._fleet.nodes[key] = _Node(record, runtimes, registration)
         return record.id
 
     async def heartbeat(self, node_id: int) -> bool:
@@ -187,6 +191,13 @@ class MemoryNodes:
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
         found = [node.record for node in self._fleet.nodes.values() if role is None or node.record.role == role.name]
         return sorted(found, key=lambda record: (record.role == "sensor", record.name))
+
+    async def fleet(self, role: Role) -> Sequence[Node]:
+        found = [node for node in self._fleet.nodes.values() if node.record.role == role.name]
+        return [
+            replace(registered_node(node.record.id, node.registration), status=NodeStatus(node.record.status))
+            for node in sorted(found, key=lambda node: node.record.id)
+        ]
 
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
         node = self._by_id(node_id)

@@ -1,4 +1,4 @@
-"""The tables `worker` and `worker_runtime`: nodes of both roles, what they verified and whether they live.
+"""The table `worker`: nodes of both roles and whether they live. What they offer is written with them.
 
 A node holds its name by an advisory lock on a connection of its own, so a name is free the moment its holder dies.
 """
@@ -12,11 +12,15 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from attune.core.capabilities import registered_node, stored_capabilities
 from attune.core.errors import DatabaseError, NameTakenError
+from attune.core.fleet import Node
 from attune.core.node import Role
 from attune.core.ports import NodeRecord, Registration, RuntimeRecord
-from attune.core.verdict import Verdict
+from attune.postgres.capabilities import write_capabilities
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
+from attune.postgres.fleet import read_fleet
+from attune.postgres.worker_runtimes import write_runtimes
 
 _NODE = """
     SELECT id, name, CASE worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END AS role, host,
@@ -76,14 +80,16 @@ class PostgresNodes:
                         "name": registration.name,
                         "role": registration.role.database_role,
                         "host": registration.host,
-                        "capabilities": Jsonb(dict(registration.capabilities)),
+                        "capabilities": Jsonb(stored_capabilities(registration)),
                         "meta": Jsonb({"pid": registration.pid}),
                     },
                 )
                 row = await cursor.fetchone()
                 assert row is not None
-                await _write_runtimes(connection, row[0], registration.verdicts)
-                return int(row[0])
+                node_id = int(row[0])
+                await write_runtimes(connection, node_id, registration.verdicts)
+                await write_capabilities(connection, node_id, registered_node(node_id, registration))
+                return node_id
 
     async def heartbeat(self, node_id: int) -> bool:
         """Beats on the connection that holds the name, so that losing one is noticed with the other."""
@@ -122,6 +128,11 @@ class PostgresNodes:
                     {"role": role.database_role if role else None},
                 )
                 return await cursor.fetchall()
+
+    async def fleet(self, role: Role) -> Sequence[Node]:
+        with translated():
+            async with self._pool.connection() as connection:
+                return [node async for node in read_fleet(connection, role)]
 
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
         with translated():
@@ -167,63 +178,3 @@ async def _holder(connection: AsyncConnection[Any], name: str, role: Role) -> st
         return "another process"
     who = str(row[0]).removeprefix(f"attune {role.name} of ") or "another process"
     return f"{who}, connected since {row[1]}"
-
-
-async def _write_runtimes(connection: AsyncConnection[Any], node_id: int, verdicts: Sequence[Verdict]) -> None:
-    rows = [_row(verdict) for verdict in verdicts]
-    await connection.execute(
-        "DELETE FROM worker_runtime WHERE worker = %s AND NOT runtime_ref = ANY(%s)",
-        (node_id, [row["runtime_ref"] for row in rows]),
-    )
-    await connection.execute(
-        """
-        INSERT INTO worker_runtime AS old (worker, runtime_ref, name, status, version, path, instances, reason,
-                                           evidence, checked_at, failures)
-        SELECT %s, new.runtime_ref, new.name, new.status, new.version, new.path, new.instances, new.reason,
-               new.evidence, now() - new.age * interval '1 second',
-               CASE WHEN new.offered THEN 0 ELSE 1 END
-        FROM jsonb_to_recordset(%s) AS new(runtime_ref text, name text, status text, version text, path text,
-                                           instances jsonb, reason text, evidence jsonb, age float8, offered boolean)
-        ON CONFLICT (worker, runtime_ref) DO UPDATE SET
-            name = excluded.name, status = excluded.status, version = excluded.version, path = excluded.path,
-            instances = excluded.instances, reason = excluded.reason, evidence = excluded.evidence,
-            checked_at = excluded.checked_at,
-            since = CASE WHEN old.status = excluded.status THEN old.since ELSE excluded.since END,
-            failures = CASE WHEN excluded.failures = 0 THEN 0 ELSE old.failures + 1 END
-        """,
-        (node_id, Jsonb(rows)),
-    )
-
-
-def _row(verdict: Verdict) -> dict[str, Any]:
-    evidence = verdict.evidence
-    return {
-        "runtime_ref": verdict.ref,
-        "name": verdict.capability,
-        "status": verdict.status.value,
-        "version": _storable(verdict.version),
-        "path": _storable(verdict.path),
-        "instances": [
-            {"version": _storable(one.version), "path": _storable(one.path), "real_path": _storable(one.real_path)}
-            for one in verdict.instances
-        ],
-        "reason": _storable(verdict.reason),
-        "evidence": None
-        if evidence is None
-        else {
-            "command": [_storable(word) for word in evidence.command],
-            "exit_code": evidence.exit_code,
-            "output": _storable(evidence.output),
-            "duration_ms": round(evidence.duration_ms, 3),
-            "cached": evidence.cached_age is not None,
-        },
-        "age": (evidence.cached_age if evidence else None) or 0.0,
-        "offered": verdict.status.offered,
-    }
-
-
-def _storable(text: str | None) -> str | None:
-    """*text* without what PostgreSQL cannot hold: NUL, and the surrogates of undecodable file names."""
-    if text is None:
-        return None
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

@@ -1,0 +1,18 @@
+"""What an action needs of the node that runs it."""
+
+from attune.postgres.migrations.statements import run
+
+revision = "20260316000001_action_requires"
+down_revision = "20260315000001_matching"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run("20260316000001_action_requires")
+
+
+def downgrade() -> None:
+    from alembic import op
+
+    op.execute("ALTER TABLE action DROP CONSTRAINT action_requires_list, DROP COLUMN requires")

@@ -135,13 +135,14 @@ def test_printed_sql_holds_only_what_is_pending(database):
 
 def test_concurrent_upgrades_migrate_once(database):
     reports = []
+    revisions = state(database.url).pending
     threads = [threading.Thread(target=lambda: reports.append(upgrade(database.url))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert sorted(len(report.applied) for report in reports) == [0, 0, 5]
+    assert sorted(len(report.applied) for report in reports) == [0, 0, len(revisions)]
     assert state(database.url).pending == ()
 
 

@@ -13,6 +13,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    from alembic import op
-
-    op.execute("ALTER TABLE action DROP CONSTRAINT action_requires_list, DROP COLUMN requires")
+    run("20260316000001_action_requires_down")

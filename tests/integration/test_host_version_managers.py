@@ -184,12 +184,11 @@ def test_shim_in_another_folder_is_run_every_time(pyenv: PyenvMachine) -> None:
 
 
 def test_choice_that_changes_while_pyenv_works_is_not_remembered(pyenv: PyenvMachine) -> None:
-    part = pyenv.root / "libexec/pyenv"
-    text = part.read_text().replace("set -e\n", f'set -e\ntouch "{pyenv.folder}/.python-version"\n', 1)
-    part.write_text(text)
-    pyenv.ask(*PYTHON)
-    (pyenv.folder / ".python-version").unlink()
-    part.write_text(text)
+    local = pyenv.folder / ".python-version"
+    launcher = pyenv.root / "libexec/pyenv"
+    launcher.write_text(launcher.read_text().replace("set -e\n", f'set -e\necho 3.12.1 > "{local}"\n', 1))
+    assert pyenv.ask(*PYTHON).exit_code == 0
+    local.unlink()
 
     assert pyenv.ask(*PYTHON).cached_age is None
 

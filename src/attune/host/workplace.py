@@ -40,14 +40,19 @@ def _encoded(environment: Mapping[str, str]) -> dict[bytes, bytes]:
     return {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
 
 
+def parent_folders(preferred: str | None) -> tuple[str, ...]:
+    """Where the private folder may be made: the first of these that allows it. *preferred* is the value of TMPDIR."""
+    folders = dict.fromkeys((preferred or "/tmp", "/tmp", "/var/tmp", "/dev/shm"))
+    return tuple(folder for folder in folders if folder.startswith("/"))
+
+
 def _private_folder(preferred: str | None) -> str:
     """A new folder that only this user can enter; "" where none can be made."""
-    for parent in dict.fromkeys((preferred or "/tmp", "/tmp", "/var/tmp", "/dev/shm")):
-        if parent.startswith("/"):
-            with contextlib.suppress(OSError, ValueError):
-                folder = f"{parent.rstrip('/')}/check-{os.urandom(8).hex()}"
-                os.mkdir(folder, 0o700)  # noqa: PTH102
-                return folder
+    for parent in parent_folders(preferred):
+        with contextlib.suppress(OSError, ValueError):
+            folder = f"{parent.rstrip('/')}/check-{os.urandom(8).hex()}"
+            os.mkdir(folder, 0o700)  # noqa: PTH102
+            return folder
     return ""
 
 

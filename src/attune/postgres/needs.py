@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -21,6 +22,7 @@ from attune.postgres.capabilities import HAS_LABEL, LABEL, RUNTIME, TAINT, Key, 
 
 _NOBODY = Node(0, "")
 _NEUTRAL = "runtime"  # a name that is no fact, so that only the capability is judged
+_REMEMBERED = 2048  # capabilities of one term
 
 
 @dataclass(slots=True)
@@ -97,11 +99,10 @@ def _add(need: Need, term: Term, known: Mapping[Key, int]) -> None:
     if isinstance(term, LabelTerm):
         values = set(map(indexed, term.values))
         found = [number for key, number in mine.items() if key.kind == LABEL and key.value in values]
-        least = Truth.YES
     else:
         bare = isinstance(term, RuntimeTerm) and _is_bare(term) and not term.verified
-        least = Truth.UNKNOWN if isinstance(term, RuntimeTerm) and term.negated else Truth.YES
-        found = [number for key, number in mine.items() if _truth(term, key).value >= least.value]
+        enough = (Truth.YES, Truth.UNKNOWN) if isinstance(term, RuntimeTerm) and term.negated else (Truth.YES,)
+        found = [number for key, number in mine.items() if _truth(term, key) in enough]
         found += present if bare else []
     if not _is_negated(term):
         need.some.append(found)
@@ -116,7 +117,22 @@ def _is_negated(term: Term) -> bool:
 
 
 def _truth(term: Term, key: Key) -> Truth:
-    """What the matcher says of a node that has only this, negation aside."""
+    """What the matcher says of a node that has only this, negation aside; remembered."""
+    judged = _judged(term)
+    truth = judged.get(key)
+    if truth is None:
+        if len(judged) >= _REMEMBERED:
+            judged.clear()
+        truth = judged[key] = _judge(term, key)
+    return truth
+
+
+@lru_cache(maxsize=256)
+def _judged(term: Term) -> dict[Key, Truth]:
+    return {}
+
+
+def _judge(term: Term, key: Key) -> Truth:
     positive = replace(term, negated=False) if isinstance(term, RuntimeTerm) else term
     if key.kind == LABEL:
         return judge(positive, Node(0, "", labels={term.name: key.value})).truth

@@ -179,3 +179,11 @@ def test_the_json_is_valid_whatever_a_command_prints(machine: Machine) -> None:
 
     done = machine.attune("detect", "--local", "--json", "--only", "python")
     assert json.loads(done.stdout)["results"][0]["version"] == "3.11.7"
+
+
+def test_only_of_a_name_that_nothing_has_is_a_usage_error(machine: Machine) -> None:
+    done = machine.attune("detect", "--local", "--only", "pyton")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == "attune: --only: no definition is called 'pyton'; did you mean python?"
+    assert machine.detect("--only", "pyton", ATTUNE_WORKER_RUNTIMES="pyton")["runtimes"] == ["pyton"]

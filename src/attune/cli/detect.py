@@ -72,6 +72,7 @@ def _detect(
         role.environment_variable, variable(role.environment_variable), role.settings_section, section.capabilities
     )
     runtimes, origin = _definitions(settings, local)
+    _refuse_unknown(only, runtimes, selection.names or ())
     options = DetectionOptions(
         verify_overrides=settings.detection.verify_overrides,
         deadline_seconds=settings.detection.deadline,
@@ -80,6 +81,19 @@ def _detect(
     )
     with _progress(live) as observer:
         return detect_runtimes(runtimes, selection, role, examiner_for(settings, fresh=fresh), options, observer)
+
+
+def _refuse_unknown(only: frozenset[str], runtimes: Sequence[Runtime], selected: Sequence[str]) -> None:
+    from attune.core.aliases import fold, nearest
+    from attune.core.definition import capability_name
+    from attune.core.errors import UsageError
+
+    known = [*map(capability_name, runtimes), *(one.ref for one in runtimes), *selected]
+    for name in sorted(only):
+        if name not in known and fold(name) not in known:
+            near = nearest(name, known)
+            hint = f"; did you mean {near}?" if near else ""
+            raise UsageError(f"--only: no definition is called {name!r}{hint}", hint="attune runtime list")
 
 
 def _progress(live: bool) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -83,7 +84,9 @@ def program_name() -> str:
     """How this program is called from here: `attune` where PATH has it, else the path that was typed."""
     import shutil
 
-    return "attune" if shutil.which("attune") else sys.argv[0]
+    if shutil.which("attune"):
+        return "attune"
+    return f"{sys.executable} -m attune" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
 
 
 def report(error: AttuneError) -> None:
@@ -128,7 +131,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _open_standard_streams() -> None:
-    """Give whoever closed one of our standard streams an empty one: the number must not go to another file."""
+    """Give whoever closed one of our standard streams an empty one: the number must not go to another file.
+
+    What the locale's encoding lacks is escaped.
+    """
     import os
 
     for fd in (0, 1, 2):
@@ -136,6 +142,8 @@ def _open_standard_streams() -> None:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 

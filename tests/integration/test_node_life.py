@@ -193,3 +193,14 @@ def test_a_database_without_schema_asks_for_the_migration(machine: Machine, blan
 
     assert done.returncode == 1
     assert "try: attune db migrate" in done.stderr
+
+
+def test_a_worker_registers_the_facts_of_its_host_its_labels_and_taints(
+    machine: Machine, started: Any, migrated_database: str
+) -> None:
+    (machine.folder / "attune.yaml").write_text("worker:\n  labels: {zone: eu}\n  taints: [gpu-only]\n")
+    started("worker", "start", "--name", "w1")
+    wait_for(lambda: status(migrated_database).get("w1") == "active")
+
+    assert machine.attune("match", "os=linux", "zone=eu", "python >=3.9").returncode == 3
+    assert machine.attune("match", "os=linux", "zone=eu", "python >=3.9", "--tolerate", "gpu-only").returncode == 0

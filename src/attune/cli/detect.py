@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from attune.agent.this_host import examiner_for
+from attune.agent.this_host import examiner_for, host_labels
 from attune.cli.symbols import ORDER, colour_of, with_symbol
 from attune.cli.table import table, terminal_width
 from attune.config import Settings, load_settings, variable
@@ -46,7 +46,9 @@ def detect(role: str, as_json: bool, required: Sequence[str], only: Sequence[str
     for warning in detection.warnings:
         click.echo(f"attune: warning: {warning}", err=True)
     click.echo(json.dumps(as_data(detection), indent=2, ensure_ascii=False) if as_json else as_text(detection))
-    host = Node(0, "this host", capabilities_of(detection.verdicts))
+    section = settings.sensor if role == "sensor" else settings.worker
+    labels = host_labels(section) if requirement.terms else {}
+    host = Node(0, "this host", capabilities_of(detection.verdicts), labels)
     unmet = [finding for finding in (judge(term, host) for term in requirement.terms) if not finding.holds]
     for finding in unmet:
         click.echo(f"attune: requirement not met: {finding.term}: {finding.on(host)}", err=True)

@@ -26,6 +26,7 @@ from attune.core.ports import (
     RuntimeRecord,
 )
 from attune.core.runtime import Runtime
+from attune.core.verdict import Status
 
 
 def printed(output: str, exit_code: int = 0, path: str = "/usr/bin/fake") -> Outcome:
@@ -210,14 +211,15 @@ class MemoryNodes:
 def _runtime(verdict: Any, known: Mapping[str, RuntimeRecord], now: datetime) -> RuntimeRecord:
     old = known.get(verdict.ref)
     failures = 0 if verdict.status.offered else (old.failures if old else 0) + 1
+    keeps = old if verdict.status is Status.UNKNOWN else None
     return RuntimeRecord(
         ref=verdict.ref,
         name=verdict.capability,
         status=verdict.status.value,
-        version=verdict.version,
-        path=verdict.path,
+        version=keeps.version if keeps else verdict.version,
+        path=keeps.path if keeps else verdict.path,
         reason=verdict.reason,
-        instances=[asdict(instance) for instance in verdict.instances],
+        instances=keeps.instances if keeps else [asdict(instance) for instance in verdict.instances],
         evidence=None,
         checked_at=now,
         since=old.since if old and old.status == verdict.status.value else now,

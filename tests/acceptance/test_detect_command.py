@@ -193,7 +193,9 @@ def test_facts_of_the_host_and_labels_of_the_settings_are_terms(machine: Machine
     (machine.folder / "attune.yaml").write_text("worker:\n  labels: {zone: eu}\n")
     only = ("detect", "--local", "--only", "python")
 
-    assert machine.attune(*only, "--require", "cpus >=1", "--require", "os=linux", "--require", "zone=eu").returncode == 0
+    assert (
+        machine.attune(*only, "--require", "cpus >=1", "--require", "os=linux", "--require", "zone=eu").returncode == 0
+    )
     failed = machine.attune(*only, "--require", "cpus >=4096")
     assert failed.returncode == 3
     assert "requirement not met: cpus >=4096" in failed.stderr

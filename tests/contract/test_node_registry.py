@@ -182,3 +182,15 @@ async def test_definitions_of_one_runtime_are_one_capability_of_the_fleet(node_r
 
     (node,) = await node_registry.fleet(WORKER)
     assert {one.version for one in node.capabilities["python"].instances} == {"3.11.7", "3.12.4"}
+
+
+async def test_a_check_that_could_not_decide_keeps_what_was_found_before(node_registry: Any) -> None:
+    node_id = await joined(node_registry)
+    undecided = replace(PYTHON, status=Status.UNKNOWN, reason="timed out after 10 s", instances=())
+    await node_registry.register(registration(undecided))
+
+    (python,) = await node_registry.node_runtimes(node_id)
+    assert (python.status, python.version, python.path) == ("unknown", "3.11.7", "/usr/bin/python3")
+    await node_registry.register(registration(replace(undecided, status=Status.UNAVAILABLE)))
+    (python,) = await node_registry.node_runtimes(node_id)
+    assert (python.status, python.version) == ("unavailable", None)

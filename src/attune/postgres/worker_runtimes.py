@@ -13,6 +13,7 @@ from attune.postgres.capabilities import storable
 
 
 async def write_runtimes(connection: AsyncConnection[Any], node_id: int, verdicts: Sequence[Verdict]) -> None:
+    """Write *verdicts* in place of what is known. One that is `unknown` keeps what was found the last time."""
     rows = [_row(verdict) for verdict in verdicts]
     await connection.execute(
         "DELETE FROM worker_runtime WHERE worker = %s AND NOT runtime_ref = ANY(%s)",
@@ -28,8 +29,10 @@ async def write_runtimes(connection: AsyncConnection[Any], node_id: int, verdict
         FROM jsonb_to_recordset(%s) AS new(runtime_ref text, name text, status text, version text, path text,
                                            instances jsonb, reason text, evidence jsonb, age float8, offered boolean)
         ON CONFLICT (worker, runtime_ref) DO UPDATE SET
-            name = excluded.name, status = excluded.status, version = excluded.version, path = excluded.path,
-            instances = excluded.instances, reason = excluded.reason, evidence = excluded.evidence,
+            name = excluded.name, status = excluded.status, reason = excluded.reason, evidence = excluded.evidence,
+            version = CASE excluded.status WHEN 'unknown' THEN old.version ELSE excluded.version END,
+            path = CASE excluded.status WHEN 'unknown' THEN old.path ELSE excluded.path END,
+            instances = CASE excluded.status WHEN 'unknown' THEN old.instances ELSE excluded.instances END,
             checked_at = excluded.checked_at,
             since = CASE WHEN old.status = excluded.status THEN old.since ELSE excluded.since END,
             failures = CASE WHEN excluded.failures = 0 THEN 0 ELSE old.failures + 1 END

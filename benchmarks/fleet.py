@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 
 from attune.core.fleet import Capability, Instance, Node
@@ -84,3 +85,9 @@ def _labels(random: Random, number: int) -> dict[str, str]:
     if random.random() < 0.03:
         labels["gpu"] = random.choice(("a100", "h100", "l4"))
     return labels
+
+
+def changed(random: Random, node: Node) -> Node:
+    """*node* after its pythons, and its node if it has one, were replaced."""
+    found = {name: _capability(random, name) for name in ("python", "node") if name in node.capabilities}
+    return replace(node, capabilities={**node.capabilities, **found})

@@ -46,6 +46,7 @@ class FleetIndex:
         self._plans: dict[Requirement, Plan] = {}
         self._terms: WeakValueDictionary[Term, TermPlan] = WeakValueDictionary()
         self._kept_ids = 0
+        self._asked = 0  # how often
         for node in nodes:
             self.put(node)
 
@@ -112,12 +113,14 @@ class FleetIndex:
         added = set(tolerations).difference(requirement.tolerations)
         if added:
             requirement = replace(requirement, tolerations=tuple(sorted(added.union(requirement.tolerations))))
-        plan = self._plans.pop(requirement, None)
+        plan = self._plans.get(requirement)
         if plan is None:
             if len(self._plans) >= _KEPT_PLANS:
-                self._forget_ids(self._plans.pop(next(iter(self._plans))))
+                oldest = min(self._plans.values(), key=lambda one: one.used)
+                self._forget_ids(self._plans.pop(oldest.requirement))
             plan = Plan(requirement, [self._terms.setdefault(term, TermPlan(term)) for term in requirement.terms])
-        self._plans[requirement] = plan  # the one used last comes last
+            self._plans[requirement] = plan
+        self._asked = plan.used = self._asked + 1
         if plan.stamp != self._clock:
             able = self._facets.get(STANDING, EMPTY).among([Category.ABLE])
             plan.bits = plan.sets(self._facets).yes & able & ~self._repelled(plan)
@@ -135,10 +138,10 @@ class FleetIndex:
         self._forget_ids(plan)
         plan.ids, plan.bits_of_ids, plan.epoch = ids, plan.bits, self._epoch
         self._kept_ids += len(ids)
-        for other in self._plans.values():
-            if self._kept_ids <= _KEPT_IDS or other is plan:
-                break
-            self._forget_ids(other)
+        if self._kept_ids > _KEPT_IDS:
+            for other in sorted(self._plans.values(), key=lambda one: one.used):
+                if other is not plan and self._kept_ids > _KEPT_IDS:
+                    self._forget_ids(other)
 
     def _forget_ids(self, plan: Plan) -> None:
         self._kept_ids -= len(plan.ids or ())

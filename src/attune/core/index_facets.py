@@ -177,6 +177,15 @@ def slots_of(bits: int) -> list[int]:
     return picked(range(bits.bit_length()), bits)
 
 
+def few_slots_of(bits: int) -> list[int]:
+    """`slots_of`, quicker where only a few are set."""
+    found = []
+    while bits:
+        found.append((bits & -bits).bit_length() - 1)
+        bits &= bits - 1
+    return found
+
+
 def picked(items: Sequence[int], bits: int) -> list[int]:
     """The items whose bit is set, in order; the quicker way depends on how many they are."""
     if bits.bit_count() * 20 > bits.bit_length():

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from attune.core.constraint import Truth
 from attune.core.fleet import Capability, Instance, Node
-from attune.core.index_facets import EMPTY, Facet, Key, slots_of, truth_sets
+from attune.core.index_facets import EMPTY, Facet, Key, few_slots_of, truth_sets
 from attune.core.matching_terms import judge
 from attune.core.requirement import Requirement
 from attune.core.requirement_terms import LabelTerm, RuntimeTerm, Term
@@ -115,12 +115,12 @@ class TermPlan:
 class Plan:
     """One requirement over the whole fleet: the bits of the eligible nodes as of `stamp`, and the ids last given."""
 
-    __slots__ = ("bits", "bits_of_ids", "epoch", "ids", "requirement", "stamp", "terms")
+    __slots__ = ("bits", "bits_of_ids", "epoch", "ids", "requirement", "stamp", "terms", "used")
 
     def __init__(self, requirement: Requirement, terms: Iterable[TermPlan]) -> None:
         self.requirement = requirement
         self.terms = tuple(terms)
-        self.stamp = -1
+        self.stamp = self.used = -1
         self.epoch = -1
         self.bits = self.bits_of_ids = 0
         self.ids: tuple[int, ...] | None = None
@@ -140,7 +140,7 @@ def patched(ids: tuple[int, ...], changes: int, bits: int, id_of: Callable[[int]
     if changes.bit_count() > _CHANGES_TO_PATCH:
         return None
     found = list(ids)
-    for slot in slots_of(changes):
+    for slot in few_slots_of(changes):
         if bits >> slot & 1:
             insort(found, id_of(slot))
         else:

@@ -81,6 +81,22 @@ def nodes(draw: st.DrawFn, number: int = 1) -> Node:
 
 
 @st.composite
+def versioned_fleets(draw: st.DrawFn, max_size: int = 12) -> list[Node]:
+    """Nodes that all have python and node, in various versions: fleets that lack little."""
+    version = st.sampled_from([one for one in VERSIONS if one != "nightly"])
+    status = st.sampled_from((NodeStatus.ACTIVE,) * 6 + (NodeStatus.DRAINING, NodeStatus.STALE))
+    held = st.tuples(st.lists(version, min_size=1, max_size=2), version, status)
+    drawn = draw(st.lists(held, min_size=1, max_size=max_size))
+    return [
+        node(number, capability("python", *pythons), capability("node", other), status=state)
+        for number, (pythons, other, state) in enumerate(drawn, 1)
+    ]
+
+
+versioned = st.builds("{} {}".format, st.sampled_from(("python", "node")), st.sampled_from(CONSTRAINTS))
+
+
+@st.composite
 def fleets(draw: st.DrawFn, max_size: int = 12) -> list[Node]:
     size = draw(st.integers(0, max_size))
     return [draw(nodes(number)) for number in range(1, size + 1)]

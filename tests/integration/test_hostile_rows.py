@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import psycopg
@@ -60,3 +61,24 @@ def test_workers_with_any_capabilities_are_listed(machine: Machine) -> None:
     assert len(listed.stdout.splitlines()) == 1 + len(documents)
     for number in range(len(documents)):
         assert machine.attune("worker", "show", f"w{number}").returncode == 0
+
+
+def test_a_name_cannot_forge_a_line_of_the_log_and_is_printed_in_any_encoding(machine: Machine) -> None:
+    name = "X\n2026-01-01T00:00:00Z [info     ] ✓ Runtime available: Cobol (core.cobol)\x1b[2J"
+    with psycopg.connect(machine.variables["DATABASE_URL"]) as connection:
+        connection.execute(
+            "INSERT INTO runtime (ref, name, distributions) VALUES ('acme.x', %s, %s)",
+            (name, '{"verification": {"always_available": true}}'),
+        )
+
+    started = machine.start("worker", "start", "--name", "w")
+    log = machine.folder / "attune.log"
+    until = time.monotonic() + 30
+    while "registered" not in log.read_text() and time.monotonic() < until:
+        time.sleep(0.05)
+    started.terminate()
+    assert started.wait(30) == 0
+    assert "Cobol" in log.read_text() and "\x1b" not in log.read_text()
+    assert not [line for line in log.read_text().splitlines() if line.startswith("2026-01-01")]
+    listed = machine.attune("runtime", "list", PYTHONIOENCODING="ascii")
+    assert (listed.returncode, listed.stderr) == (0, "")

@@ -15,7 +15,7 @@ from attune.core.matching import Category, match
 from attune.core.matching_survey import survey
 from attune.core.matching_terms import judge
 from attune.core.requirement import Preference, Requirement, RuntimeTerm
-from fleets import RUNTIMES, capabilities, fleets, nodes, requirements, term_texts
+from fleets import RUNTIMES, capabilities, fleets, nodes, requirements, term_texts, versioned, versioned_fleets
 
 PREFERENCES = (Preference.parse("zone=eu *5"), Preference.parse("docker *-2"))
 
@@ -96,10 +96,11 @@ def test_categories_and_rows_sum_to_the_fleet(requirement: Requirement, fleet: l
     assert str(explanation).startswith(explanation.outcome.value.upper())
 
 
-@given(requirements(), fleets())
+@given(st.one_of(st.tuples(requirements(), fleets()), st.tuples(requirements(versioned), versioned_fleets())))
 def test_each_repair_makes_the_work_placeable_on_as_many_nodes_as_it_says(
-    requirement: Requirement, fleet: list[Node]
+    case: tuple[Requirement, list[Node]],
 ) -> None:
+    requirement, fleet = case
     explanation = explain(requirement, fleet)
 
     assert not (explanation.repairs and explanation.outcome is not Outcome.BLOCKED)

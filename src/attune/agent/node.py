@@ -28,15 +28,15 @@ async def _nothing() -> None: ...
 class Conduct:
     """How a node behaves. Times are in seconds.
 
-    `heal` is called while the database cannot be reached; `running` says how much work the node has, which it may
-    finish within `drain_timeout` when it is told to stop.
+    `heal` is called while the database cannot be reached; `finish` returns when no work runs any more, for which it
+    has `drain_timeout` when the node is told to stop.
     """
 
     interval: float = 10.0
     drain_timeout: float = 60.0
     overdue: Overdue = field(default_factory=Overdue)
     heal: Callable[[], Awaitable[None]] = _nothing
-    running: Callable[[], int] = lambda: 0
+    finish: Callable[[], Awaitable[None]] = _nothing
     on_ready: Callable[[NodeRegistration], None] = lambda registration: None
 
 
@@ -80,16 +80,13 @@ async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> bool:
 
 async def _drain(registration: NodeRegistration, life: NodeLife, conduct: Conduct) -> None:
     """Take nothing new and wait for what runs, as long as it may."""
-    if not conduct.running():
-        return
-    log.info("draining", running=conduct.running(), timeout=conduct.drain_timeout)
     with suppress(DatabaseError):
         await life.drain(registration.node_id or 0)
-    end = asyncio.get_running_loop().time() + conduct.drain_timeout
-    while conduct.running() and asyncio.get_running_loop().time() < end:
-        await asyncio.sleep(0.05)
-    if conduct.running():
-        log.warning("stopping although work still runs", running=conduct.running())
+    try:
+        async with asyncio.timeout(conduct.drain_timeout):
+            await conduct.finish()
+    except TimeoutError:
+        log.warning(f"stopping although work still runs after {conduct.drain_timeout:g} s")
 
 
 class _Heart:

@@ -7,6 +7,7 @@ import socket
 from typing import Any, ClassVar
 
 from attune.agent.detector import RuntimeDetector, capabilities_of
+from attune.agent.this_host import host_labels
 from attune.config import NodeSettings, Settings
 from attune.core.node import SENSOR, WORKER, Role
 from attune.core.ports import Heartbeat, NodeRegistry, Registration
@@ -67,6 +68,8 @@ class NodeRegistration:
                 pid=os.getpid(),
                 capabilities=capabilities_of(self.detection, settings),
                 verdicts=self.detection.verdicts,
+                labels=host_labels(self._section(settings)),
+                taints=self._section(settings).taints,
             )
         )
         return self.node_id

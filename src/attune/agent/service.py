@@ -46,7 +46,9 @@ async def run_service(
         watchdog = asyncio.create_task(feed_watchdog())
         tasks = [
             asyncio.create_task(
-                run_node(REGISTRATIONS[role.name](pool, settings, name=name), PostgresLife(pool), controls[role], conduct)
+                run_node(
+                    REGISTRATIONS[role.name](pool, settings, name=name), PostgresLife(pool), controls[role], conduct
+                )
             )
             for role, name in nodes.items()
         ]

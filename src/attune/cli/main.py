@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
-from attune.core.errors import AttuneError
+from attune.core.errors import AttuneError, RequirementError
 
 _COMMANDS = {
     "up": ("attune.cli.up:up", "Run everything on this machine: database, one worker, one sensor."),
@@ -15,6 +16,7 @@ _COMMANDS = {
     "runtime": ("attune.cli.runtime:runtime", "Definitions: list, show, add, check, load, remove, history."),
     "worker": ("attune.cli.node:worker", "Start a worker; list and show workers."),
     "sensor": ("attune.cli.node:sensor", "Start a sensor; list and show sensors."),
+    "match": ("attune.cli.match:match", "Which nodes can run this, why the others cannot, what would help."),
     "db": ("attune.cli.db:db", "The database: migrate, status, check, url, shell."),
     "doctor": ("attune.cli.doctor:doctor", "Check this installation; name each problem and its remedy."),
 }
@@ -82,12 +84,16 @@ def program_name() -> str:
     """How this program is called from here: `attune` where PATH has it, else the path that was typed."""
     import shutil
 
-    return "attune" if shutil.which("attune") else sys.argv[0]
+    if shutil.which("attune"):
+        return "attune"
+    return f"{sys.executable} -m attune" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
 
 
 def report(error: AttuneError) -> None:
     """Print *error* as people see it: what is wrong, then what to try."""
     click.echo(f"attune: {error}", err=True)
+    if isinstance(error, RequirementError):
+        click.echo("".join(f"  {line}\n" for line in error.caret.splitlines()), err=True, nl=False)
     if error.hint:
         click.echo(f"try: {error.hint}", err=True)
 
@@ -125,7 +131,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _open_standard_streams() -> None:
-    """Give whoever closed one of our standard streams an empty one: the number must not go to another file."""
+    """Give whoever closed one of our standard streams an empty one: the number must not go to another file.
+
+    What the locale's encoding lacks is escaped.
+    """
     import os
 
     for fd in (0, 1, 2):
@@ -133,8 +142,10 @@ def _open_standard_streams() -> None:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: PTH123, SIM115
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: PTH123, SIM115
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _clean_up_when_terminated() -> None:

@@ -145,8 +145,11 @@ def _save(runtimes: Sequence[Runtime], *, replace: bool) -> None:
     from attune.config import load_settings
     from attune.postgres.runtimes import PostgresRuntimes
 
+    refs = [one.ref for one in runtimes]
     for one in runtimes:
         refuse_faulty(one)
+        if refs.count(one.ref) > 1:
+            raise UsageError(f"{one.ref}: expected one definition of this ref, got {refs.count(one.ref)}")
 
     async def save(store: PostgresRuntimes) -> list[tuple[str, bool]]:
         there = {one.ref for one in await store.list_runtimes()}

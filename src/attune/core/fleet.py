@@ -67,6 +67,7 @@ class Capability:
             verdict.reason,
             " ".join(evidence.command) if evidence else "",
             evidence.cached_age if evidence else None,
+            verdict.version if verdict.status is Status.UNKNOWN else None,
         )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from attune.core.fleet import Node
 from attune.core.node import Role
 from attune.core.runtime import Runtime
 from attune.core.verdict import Verdict
@@ -141,7 +142,7 @@ class RuntimeStore(RuntimeCatalog, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a node says of itself when it joins."""
+    """What a node says of itself when it joins. `labels` are facts and what the operator set, as written."""
 
     name: str
     role: Role
@@ -149,6 +150,8 @@ class Registration:
     pid: int
     capabilities: Mapping[str, Any]
     verdicts: Sequence[Verdict] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +254,10 @@ class NodeRegistry(Protocol):
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
         """The nodes, by role and name."""
+        ...
+
+    async def fleet(self, role: Role) -> Sequence[Node]:
+        """Every node of *role* as the matcher sees it, by id."""
         ...
 
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:

@@ -19,8 +19,6 @@ from attune.core.requirement_terms import NumberTerm, RuntimeTerm, Term
 from attune.core.verdict import Status
 from attune.core.version import Version
 
-_NODES = 3  # of one profile, for changes of a node
-
 
 class ChangeKind(StrEnum):
     """What is changed; repairs are told in this order."""
@@ -91,8 +89,11 @@ class Remedy:
     direction: str = ""
 
 
-def remedies_for(requirement: Requirement, profile: Profile) -> list[list[Remedy]]:
-    """For each fault of *profile* the changes that could cure it; empty where a fault has no cure, or there is none."""
+def remedies_for(requirement: Requirement, profile: Profile, limit: int) -> list[list[Remedy]]:
+    """For each fault of *profile* the changes that could cure it; empty where a fault has no cure, or there is none.
+
+    Of changes of a node, those for the first *limit* nodes.
+    """
     first = profile.nodes[0]
     found: list[list[Remedy]] = []
     if first.status is not NodeStatus.ACTIVE:
@@ -102,13 +103,13 @@ def remedies_for(requirement: Requirement, profile: Profile) -> list[list[Remedy
         found.append(
             [
                 Remedy(Change(kind, node_id=node.id, node=node.name), (0, ()))
-                for node in first_by_name(profile.nodes, _NODES)
+                for node in first_by_name(profile.nodes, limit)
             ]
         )
     if first.is_full:
         return []
     found.extend([[Remedy(Change(ChangeKind.TOLERATE, taint=taint), (1, ()))] for taint in profile.taints])
-    found.extend([list(_for_term(finding, profile)) for finding in profile.findings if not finding.holds])
+    found.extend([list(_for_term(finding, profile, limit)) for finding in profile.findings if not finding.holds])
     possible = [[one for one in remedies if _fits(requirement, one.change)] for remedies in found]
     return possible if all(possible) else []
 
@@ -129,7 +130,7 @@ def _fits(requirement: Requirement, change: Change) -> bool:
     return True
 
 
-def _for_term(finding: Finding, profile: Profile) -> Iterator[Remedy]:
+def _for_term(finding: Finding, profile: Profile, limit: int) -> Iterator[Remedy]:
     term = finding.term
     if isinstance(term, NumberTerm) and finding.truth is Truth.NO:
         value = number(finding.found)
@@ -142,7 +143,7 @@ def _for_term(finding: Finding, profile: Profile) -> Iterator[Remedy]:
         return
     yield from _relaxations(term, finding, profile.nodes[0])
     if finding.reason is not Reason.LABEL_DIFFERS and term.name not in FACTS:
-        yield from _installations(term, finding, profile)
+        yield from _installations(term, finding, profile, limit)
 
 
 _TOWARDS = {">=": ">=", ">": ">=", "<=": "<=", "<": "<="}
@@ -167,11 +168,11 @@ def _direction(term: RuntimeTerm, version: Version | None) -> str:
     return "below" if below else "above"
 
 
-def _installations(term: RuntimeTerm, finding: Finding, profile: Profile) -> Iterator[Remedy]:
+def _installations(term: RuntimeTerm, finding: Finding, profile: Profile, limit: int) -> Iterator[Remedy]:
     version = witness(term.constraint)
     if version is None:
         return
     installed = Capability(term.name, Status.AVAILABLE, (Instance(version),), "installed")
     far = distance(finding, instances_of(finding, profile.nodes[0]))
-    for node in first_by_name(profile.nodes, _NODES):
+    for node in first_by_name(profile.nodes, limit):
         yield Remedy(Change(ChangeKind.INSTALL, term, node_id=node.id, node=node.name, installed=installed), far)

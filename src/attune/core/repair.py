@@ -23,9 +23,10 @@ _PER_KIND = {ChangeKind.RESUME: 3, ChangeKind.INSTALL: 2, ChangeKind.RECONNECT: 
 _PER_TERM = 2  # ways to relax one term
 _TRIED = 12  # pairs that are tried
 MAX_TOGETHER = 2  # changes that one repair may combine
-_SOURCES = 400  # groups of nodes whose faults are looked at, nearest first
-_MATCHES = 100_000  # of single nodes, for all the trials of one explanation
+_SOURCES = 60  # groups of nodes whose faults are looked at, nearest first
+_MATCHES = 20_000  # of single nodes, for all the trials of one explanation
 _TOLD = 8
+_NODES = 3  # of one group, for changes of a node
 _ORDER = tuple(ChangeKind)
 
 
@@ -63,8 +64,9 @@ def repairs_for(surveyed: Survey) -> tuple[Repair, ...]:
     lacking = [(profile, _lacking(profile)) for profile in surveyed.profiles if not profile.nodes[0].is_full]
     for together in range(1, MAX_TOGETHER + 1):
         fine = surveyed.refined(profile for profile, count in lacking if count == together)
+        limit = _NODES if together == 1 else 1
         sources = nsmallest(_SOURCES, fine, key=nearness())
-        near = [remedies for profile in sources if (remedies := remedies_for(requirement, profile))]
+        near = [remedies for profile in sources if (remedies := remedies_for(requirement, profile, limit))]
         found = _tried(requirement, _combined(near, together), fine)
         if found:
             return found
@@ -81,14 +83,17 @@ Combination = tuple[Remedy, ...]
 
 def _combined(near: Sequence[list[list[Remedy]]], together: int) -> list[Combination]:
     """The combinations that cure a node each, least first, few of a kind."""
-    best: dict[tuple[Change, ...], Combination] = {}
+    best: dict[tuple[str, ...], tuple[list[Distance], Combination]] = {}
     for remedies in near:
-        for combination in product(*remedies):
-            key = tuple(remedy.change for remedy in combination)
-            old = best.get(key)
-            if old is None or _far(combination) < _far(old):
-                best[key] = combination
-    ordered = sorted(best.values(), key=lambda one: (_far(one), [len(str(r.change)) for r in one], _texts(one)))
+        told = [[(str(remedy.change), remedy) for remedy in some] for some in remedies]
+        for pairs in product(*told):
+            texts = tuple([text for text, _ in pairs])
+            combination = tuple([remedy for _, remedy in pairs])
+            far = sorted([remedy.distance for remedy in combination], reverse=True)
+            if texts not in best or far < best[texts][0]:
+                best[texts] = (far, combination)
+    order = sorted(best, key=lambda texts: (best[texts][0], [len(text) for text in texts], texts))
+    ordered = [best[texts][1] for texts in order]
     kept: list[Combination] = []
     counts: dict[object, int] = {}
     for combination in ordered:
@@ -102,20 +107,14 @@ def _combined(near: Sequence[list[list[Remedy]]], together: int) -> list[Combina
 def _kind(combination: Combination) -> tuple[object, int]:
     """What it is one of, and how many of those are worth telling."""
     if len(combination) > 1:
-        on_node = any(remedy.change.node_id is not None for remedy in combination)
-        return tuple((remedy.change.kind, remedy.change.term) for remedy in combination), 1 if on_node else 2
+        changes = [remedy.change for remedy in combination]
+        on_node = any(change.node_id is not None for change in changes)
+        kinds = tuple((change.kind, change.taint, change.term and str(change.term)) for change in changes)
+        return kinds, 1 if on_node else 2
     change = combination[0].change
     if change.node_id is not None:
         return change.kind, _PER_KIND[change.kind]
     return (change.kind, change.term, change.taint, combination[0].direction), 1
-
-
-def _far(combination: Combination) -> tuple[Distance, ...]:
-    return tuple(sorted((remedy.distance for remedy in combination), reverse=True))
-
-
-def _texts(combination: Combination) -> list[str]:
-    return [str(remedy.change) for remedy in combination]
 
 
 def _tried(

@@ -145,7 +145,7 @@ class Run:
             ended = job.process.end(lost=job.phase is Phase.LOST)
             outcome = job.outcome(ended, time.monotonic())
         finally:
-            job.process.close()
+            self._place.retain(job.process.close())
         self._place.marks.leaders.add(job.process.pid)
         if self._host.journal is not None and ended is not None:
             trace = Trace(ended.cpu_seconds * 1000, ended.forked, job.has_changed_program(ended))

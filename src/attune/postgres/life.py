@@ -67,7 +67,8 @@ class PostgresLife:
     async def reload(self, node_id: int) -> bool:
         """Ask a node to read the definitions again and to verify them; False if it does not run."""
         change = (
-            "meta = coalesce(meta, '{}') || jsonb_build_object('reloads', coalesce((meta->>'reloads')::int, 0) + 1)"
+            "meta = coalesce(meta, '{}') || jsonb_build_object('reloads', 1 +"
+            " CASE WHEN meta->>'reloads' ~ '^[0-9]{1,8}$' THEN (meta->>'reloads')::int ELSE 0 END)"
             f" WHERE status IN {_LIVE}"
         )
         return await self._ask(change, node_id)
@@ -76,7 +77,9 @@ class PostgresLife:
         """Forget a node. Raises `UsageError` for one that is not gone, unless *force*."""
         gone = "" if force else "AND (status IS NULL OR status IN ('inactive', 'lost', 'error'))"
         if not await self._changed(f"DELETE FROM worker WHERE id = %(id)s {gone}", {"id": node_id}):
-            raise UsageError("expected a node that is inactive or lost, got one that runs", hint="stop it, or use --force")
+            raise UsageError(
+                "expected a node that is inactive or lost, got one that runs", hint="stop it, or use --force"
+            )
 
     async def _ask(self, change: str, node_id: int) -> bool:
         query = f"UPDATE worker SET {change} AND id = %(id)s RETURNING pg_notify('{CHANNEL}', id::text)"

@@ -99,6 +99,10 @@ def test_terms_taints_and_labels_that_are_in_the_way_can_go() -> None:
     ]
 
 
+def test_an_exclusion_that_is_in_the_way_can_go() -> None:
+    assert repairs("python !=3.12.4", pythons("3.12.4")) == ["python -> 1 worker", "python !=3.12.4 on w1"]
+
+
 def test_a_declared_runtime_may_be_enough() -> None:
     fleet = [node(1, capability("python", "3.12.1", status=Status.DECLARED))]
 

@@ -3,7 +3,7 @@
 from attune.postgres.migrations.statements import run
 
 revision = "20260401000002_life"
-down_revision = "20260301000002_finish_unify"
+down_revision = "20260316000001_action_requires"
 branch_labels = None
 depends_on = None
 

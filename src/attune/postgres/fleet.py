@@ -1,0 +1,86 @@
+"""The whole fleet out of the tables `worker` and `worker_runtime`, as the matcher sees nodes: for explanations.
+
+Rows are streamed and equal texts are read once, so that a large fleet costs seconds, not minutes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from attune.core.capabilities import execution_limit
+from attune.core.fleet import Node, NodeStatus, capabilities_of
+from attune.core.labels import labels_of
+from attune.core.node import Role
+from attune.core.verdict import Evidence, Instance, Status, Verdict
+
+_ROWS = 10_000  # fetched at a time
+_FLEET = """
+    SELECT w.id, w.name, coalesce(w.status::text, 'inactive'), w.capabilities -> 'max_concurrent_executions',
+           w.capabilities -> 'labels', w.capabilities -> 'taints', coalesce(place.running, 0),
+           r.runtime_ref, r.name, r.status, r.instances::text, r.reason, (r.evidence -> 'command')::text,
+           extract(epoch FROM now() - r.checked_at)::float8
+    FROM worker AS w
+    LEFT JOIN worker_runtime AS r ON r.worker = w.id
+    LEFT JOIN worker_load AS place ON place.worker = w.id
+    WHERE CASE w.worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END = %(role)s
+    ORDER BY w.id, r.runtime_ref
+"""
+
+
+async def read_fleet(connection: AsyncConnection[Any], role: Role) -> AsyncIterator[Node]:
+    """Every node of *role*, by id."""
+    node: tuple[Any, ...] | None = None
+    verdicts: list[Verdict] = []
+    async with connection.transaction(), connection.cursor("fleet") as cursor:
+        cursor.itersize = _ROWS
+        await cursor.execute(_FLEET, {"role": role.name})
+        async for row in cursor:
+            if node is not None and row[0] != node[0]:
+                yield _node(role, node, verdicts)
+                verdicts = []
+            node = row
+            if row[7] is not None:
+                verdicts.append(_verdict(*row[7:]))
+    if node is not None:
+        yield _node(role, node, verdicts)
+
+
+def _node(role: Role, row: tuple[Any, ...], verdicts: list[Verdict]) -> Node:
+    number, name, status, limit, labels, taints, running = row[:7]
+    return Node(
+        number,
+        name,
+        capabilities_of(verdicts),
+        # An operator's own key of that name may hold anything.
+        labels_of(labels) if isinstance(labels, Mapping) else {},
+        frozenset(taint for taint in taints if isinstance(taint, str)) if isinstance(taints, list) else frozenset(),
+        NodeStatus(status),
+        role.name,
+        running,
+        execution_limit(limit),
+    )
+
+
+def _verdict(
+    ref: str, name: str, status: str, instances: str, reason: str, command: str | None, age: float | None
+) -> Verdict:
+    evidence = Evidence(_command(command or "[]"), None, "", cached_age=age)
+    return Verdict(ref, name, _STATUSES[status], reason, "", _instances(instances), evidence)
+
+
+_STATUSES = {status.value: status for status in Status}
+
+
+@lru_cache(maxsize=65_536)
+def _instances(text: str) -> tuple[Instance, ...]:
+    return tuple(Instance(one["version"], one["path"], one["real_path"]) for one in json.loads(text))
+
+
+@lru_cache(maxsize=4096)
+def _command(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))

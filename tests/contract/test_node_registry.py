@@ -10,7 +10,7 @@ import pytest
 
 from attune.core.errors import NameTakenError
 from attune.core.node import SENSOR, WORKER
-from attune.core.ports import Registration
+from attune.core.ports import Heartbeat, Registration
 from attune.core.verdict import Evidence, Instance, Status, Verdict
 
 pytestmark = pytest.mark.anyio
@@ -122,8 +122,8 @@ async def test_after_leaving_the_name_is_free_and_the_node_inactive(
 async def test_a_heartbeat_says_whether_the_node_still_has_its_row(node_registry: Any) -> None:
     node_id = await joined(node_registry)
 
-    assert await node_registry.heartbeat(node_id) is True
-    assert await node_registry.heartbeat(node_id + 999) is False
+    assert await node_registry.heartbeat(node_id) == Heartbeat("active", 0)
+    assert await node_registry.heartbeat(node_id + 999) is None
 
 
 async def test_labels_and_taints_are_kept_among_the_capabilities(node_registry: Any) -> None:

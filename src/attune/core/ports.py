@@ -186,6 +186,42 @@ class RuntimeRecord:
     failures: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What a node learns from its own heartbeat: its status, and how often it has been asked to reload."""
+
+    status: str
+    reloads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """When a node without a heartbeat counts as what, in seconds."""
+
+    stale_after: float = 30.0
+    lost_after: float = 60.0
+    amnesty: float = 60.0
+    look_every: float = 5.0
+
+
+class NodeLife(Protocol):
+    """What operators ask of nodes, and what becomes of nodes that are not heard of."""
+
+    async def mark_overdue(self, rules: Overdue) -> int:
+        """Mark nodes `stale` and `lost`; how many changed."""
+        ...
+
+    async def drain(self, node_id: int) -> bool: ...
+
+    async def resume(self, node_id: int) -> bool: ...
+
+    async def reload(self, node_id: int) -> bool: ...
+
+    async def remove(self, node_id: int, *, force: bool = False) -> None:
+        """Forget a node. Raises `UsageError` for one that runs, unless *force*."""
+        ...
+
+
 class NodeRegistry(Protocol):
     """Where nodes register what they can run."""
 
@@ -204,8 +240,12 @@ class NodeRegistry(Protocol):
         """Write the node, active, with its capabilities and verdicts; its id."""
         ...
 
-    async def heartbeat(self, node_id: int) -> bool:
-        """Note that the node lives; False if its row is gone."""
+    async def heartbeat(self, node_id: int) -> Heartbeat | None:
+        """Note that the node lives; what the registry has to say to it, or None if its row is gone."""
+        ...
+
+    async def news(self, node_id: int, timeout_seconds: float) -> None:
+        """Wait until somebody asks something of this node, at most *timeout_seconds*."""
         ...
 
     async def leave(self, node_id: int | None = None) -> None:

@@ -5,6 +5,7 @@ A node holds its name by an advisory lock on a connection of its own, so a name 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,12 +17,31 @@ from attune.core.capabilities import registered_node, stored_capabilities
 from attune.core.errors import DatabaseError, NameTakenError
 from attune.core.fleet import Node
 from attune.core.node import Role
-from attune.core.ports import NodeRecord, Registration, RuntimeRecord
+from attune.core.ports import Heartbeat, NodeRecord, Registration, RuntimeRecord
 from attune.postgres.capabilities import write_capabilities
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
 from attune.postgres.fleet import read_fleet
 from attune.postgres.worker_runtimes import write_runtimes
 
+# Only a column that no index and no trigger looks at, so that it costs next to nothing.
+_BEAT = """
+    UPDATE worker SET last_heartbeat = now() WHERE id = %s
+    RETURNING status::text, CASE WHEN meta->>'reloads' ~ '^[0-9]{1,9}$' THEN (meta->>'reloads')::int ELSE 0 END
+"""
+# A node that was thought stale or lost is what it was before.
+_BACK = """
+    UPDATE worker SET status = CASE meta->>'was' WHEN 'draining' THEN 'draining' ELSE 'active' END::worker_status_enum
+    WHERE id = %s AND status IN ('stale', 'lost') RETURNING status::text
+"""
+_STARTING = """
+    INSERT INTO worker (name, worker_type, worker_role, host, status, meta, last_heartbeat)
+    VALUES (%s, 'local', %s, %s, 'starting', %s, now())
+    ON CONFLICT (name, worker_role) DO UPDATE SET
+        host = excluded.host, last_heartbeat = now(),
+        status = CASE WHEN worker.status = 'draining' AND worker.meta->'pid' = excluded.meta->'pid'
+            THEN worker.status ELSE 'starting' END,
+        meta = coalesce(worker.meta, '{}') || excluded.meta
+"""
 _NODE = """
     SELECT id, name, CASE worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END AS role, host,
            coalesce(status::text, 'inactive') AS status,
@@ -53,6 +73,8 @@ class PostgresNodes:
                         f"the {role.name} name {name!r} is held by {holder}",
                         hint=f"stop it, or start this one with another name: attune {role.name} start --name NAME",
                     )
+                await connection.execute(_STARTING, (name, role.database_role, host, Jsonb({"pid": pid})))
+                await connection.execute("LISTEN attune_node")
         except BaseException:
             await connection.close()
             raise
@@ -72,7 +94,8 @@ class PostgresNodes:
                         (name, worker_type, worker_role, host, status, capabilities, meta, last_heartbeat)
                     VALUES (%(name)s, 'local', %(role)s, %(host)s, 'active', %(capabilities)s, %(meta)s, now())
                     ON CONFLICT (name, worker_role) DO UPDATE SET
-                        host = excluded.host, status = 'active', capabilities = excluded.capabilities,
+                        host = excluded.host, capabilities = excluded.capabilities,
+                        status = CASE WHEN worker.status = 'draining' THEN worker.status ELSE 'active' END,
                         meta = coalesce(worker.meta, '{}') || excluded.meta, last_heartbeat = now()
                     RETURNING id
                     """,
@@ -91,20 +114,35 @@ class PostgresNodes:
                 await write_capabilities(connection, node_id, registered_node(node_id, registration))
                 return node_id
 
-    async def heartbeat(self, node_id: int) -> bool:
+    async def heartbeat(self, node_id: int) -> Heartbeat | None:
         """Beats on the connection that holds the name, so that losing one is noticed with the other."""
         if self._holding is None:
             raise DatabaseError("cannot reach the database: the name is not held")
         try:
             with translated():
-                cursor = await self._holding.execute(
-                    "UPDATE worker SET last_heartbeat = now() WHERE id = %s", (node_id,)
-                )
+                cursor = await self._holding.execute(_BEAT, (node_id,))
+                row = await cursor.fetchone()
+                if row is not None and row[0] in ("stale", "lost"):
+                    cursor = await self._holding.execute(_BACK, (node_id,))
+                    back = await cursor.fetchone()
+                    row = (back[0] if back else row[0], row[1])
         except DatabaseError:
-            await self._holding.close()
-            self._holding = None
+            await self._let_go()
             raise
-        return cursor.rowcount == 1
+        return Heartbeat(*row) if row else None
+
+    async def news(self, node_id: int, timeout_seconds: float) -> None:
+        """Listens on the connection that holds the name; losing it ends the wait."""
+        if self._holding is None:
+            await asyncio.sleep(timeout_seconds)
+            return
+        try:
+            with translated():
+                async for notice in self._holding.notifies(timeout=timeout_seconds):
+                    if notice.payload == str(node_id):
+                        return
+        except DatabaseError:
+            await self._let_go()
 
     async def leave(self, node_id: int | None = None) -> None:
         try:
@@ -113,9 +151,12 @@ class PostgresNodes:
                     async with self._pool.connection() as connection:
                         await connection.execute("UPDATE worker SET status = 'inactive' WHERE id = %s", (node_id,))
         finally:
-            if self._holding is not None:
-                await self._holding.close()
-                self._holding = None
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        holding, self._holding = self._holding, None
+        if holding is not None:
+            await holding.close()
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
         with translated():

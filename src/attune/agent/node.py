@@ -124,8 +124,9 @@ class _Heart:
         if last is not None and beat.reloads != last.reloads:
             log.info("reloading, as asked")
             await self._registration.reload()
-        if last is not None and beat.status != last.status:
-            log.info(f"now {beat.status}", before=last.status)
+        before = last.status if last is not None else "active"
+        if beat.status != before:
+            log.info(f"now {beat.status}", before=before)
         await self._life.mark_overdue(self._conduct.overdue)
 
     async def _failed(self, error: DatabaseError) -> None:

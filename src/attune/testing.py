@@ -5,25 +5,32 @@ The contract suite (tests/contract) runs on these and on the real ones alike.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from attune.core.capabilities import registered_node, stored_capabilities
 from attune.core.errors import DatabaseError, NameTakenError, UsageError
+from attune.core.fleet import Node, NodeStatus
 from attune.core.node import Role
 from attune.core.ports import (
     Command,
     Ending,
+    Heartbeat,
     Next,
     NodeRecord,
     Outcome,
+    Overdue,
     Registration,
     RunObserver,
     RuntimeChange,
     RuntimeRecord,
 )
 from attune.core.runtime import Runtime
+from attune.core.verdict import Status
 
 
 def printed(output: str, exit_code: int = 0, path: str = "/usr/bin/fake") -> Outcome:
@@ -120,6 +127,10 @@ class MemoryRuntimes:
 class _Node:
     record: NodeRecord
     runtimes: list[RuntimeRecord]
+    registration: Registration
+    was: str = "active"
+    reloads: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class MemoryFleet:
@@ -128,6 +139,13 @@ class MemoryFleet:
     def __init__(self) -> None:
         self.nodes: dict[tuple[str, str], _Node] = {}
         self.holders: dict[tuple[str, str], str] = {}
+        self.ahead = timedelta()  # how far the fleet's clock has been moved
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def by_id(self, node_id: int | None) -> _Node | None:
+        return next((node for node in self.nodes.values() if node.record.id == node_id), None)
 
 
 class MemoryNodes:
@@ -151,33 +169,43 @@ class MemoryNodes:
     async def register(self, registration: Registration) -> int:
         key = (registration.role.name, registration.name)
         old = self._fleet.nodes.get(key)
-        now = datetime.now(UTC)
+        now = self._fleet.now()
+        draining = old is not None and old.record.status == "draining"
         record = NodeRecord(
             id=old.record.id if old else len(self._fleet.nodes) + 1,
             name=registration.name,
             role=registration.role.name,
             host=registration.host,
-            status="active",
-            capabilities=dict(registration.capabilities),
+            status="draining" if draining else "active",
+            capabilities=stored_capabilities(registration),
             last_heartbeat=now,
             heartbeat_age=0.0,
             pid=registration.pid,
         )
         known = {runtime.ref: runtime for runtime in old.runtimes} if old else {}
-        self._fleet.nodes[key] = _Node(record, [_runtime(verdict, known, now) for verdict in registration.verdicts])
+        runtimes = [_runtime(verdict, known, now) for verdict in registration.verdicts]
+        self._fleet.nodes[key] = _Node(record, runtimes, registration)
         return record.id
 
-    async def heartbeat(self, node_id: int) -> bool:
+    async def heartbeat(self, node_id: int) -> Heartbeat | None:
         if self._held is None:
             raise DatabaseError("cannot reach the database: the name is not held")
-        node = self._by_id(node_id)
+        node = self._fleet.by_id(node_id)
         if node is None:
-            return False
-        node.record = replace(node.record, last_heartbeat=datetime.now(UTC))
-        return True
+            return None
+        status = node.was if node.record.status in ("stale", "lost") else node.record.status
+        node.record = replace(node.record, last_heartbeat=self._fleet.now(), status=status)
+        return Heartbeat(status, node.reloads)
+
+    async def news(self, node_id: int, timeout_seconds: float) -> None:
+        node = self._fleet.by_id(node_id)
+        if node is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(node.asked.wait(), timeout_seconds)
+            node.asked.clear()
 
     async def leave(self, node_id: int | None = None) -> None:
-        node = self._by_id(node_id)
+        node = self._fleet.by_id(node_id)
         if node is not None:
             node.record = replace(node.record, status="inactive")
         if self._held is not None:
@@ -188,25 +216,82 @@ class MemoryNodes:
         found = [node.record for node in self._fleet.nodes.values() if role is None or node.record.role == role.name]
         return sorted(found, key=lambda record: (record.role == "sensor", record.name))
 
+    async def fleet(self, role: Role) -> Sequence[Node]:
+        found = [node for node in self._fleet.nodes.values() if node.record.role == role.name]
+        return [
+            replace(registered_node(node.record.id, node.registration), status=NodeStatus(node.record.status))
+            for node in sorted(found, key=lambda node: node.record.id)
+        ]
+
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
-        node = self._by_id(node_id)
+        node = self._fleet.by_id(node_id)
         return sorted(node.runtimes, key=lambda runtime: runtime.ref) if node else []
 
-    def _by_id(self, node_id: int | None) -> _Node | None:
-        return next((node for node in self._fleet.nodes.values() if node.record.id == node_id), None)
+
+class MemoryLife:
+    """`NodeLife` in memory. Move `fleet.ahead` to let time pass."""
+
+    def __init__(self, fleet: MemoryFleet) -> None:
+        self._fleet = fleet
+
+    async def mark_overdue(self, rules: Overdue) -> int:
+        changed = 0
+        for node in self._fleet.nodes.values():
+            status, heard = node.record.status, node.record.last_heartbeat
+            if heard is None or status not in _RUNNING:
+                continue
+            age = (self._fleet.now() - heard).total_seconds()
+            found = "lost" if age > rules.lost_after else "stale" if age > rules.stale_after else status
+            if found != status:
+                node.was = status if status != "stale" else node.was
+                node.record = replace(node.record, status=found)
+                changed += 1
+        return changed
+
+    async def drain(self, node_id: int) -> bool:
+        return self._ask(node_id, _RUNNING, "draining")
+
+    async def resume(self, node_id: int) -> bool:
+        return self._ask(node_id, ("draining",), "active")
+
+    async def reload(self, node_id: int) -> bool:
+        node = self._fleet.by_id(node_id)
+        if node is None or not self._ask(node_id, _RUNNING, node.record.status):
+            return False
+        node.reloads += 1
+        return True
+
+    async def remove(self, node_id: int, *, force: bool = False) -> None:
+        for key, node in list(self._fleet.nodes.items()):
+            if node.record.id == node_id and (force or node.record.status in ("inactive", "lost", "error")):
+                del self._fleet.nodes[key]
+                return
+        raise UsageError("expected a node that is inactive or lost, got one that runs", hint="stop it, or use --force")
+
+    def _ask(self, node_id: int, statuses: Sequence[str], status: str) -> bool:
+        node = self._fleet.by_id(node_id)
+        if node is None or node.record.status not in statuses:
+            return False
+        node.record = replace(node.record, status=status)
+        node.asked.set()
+        return True
+
+
+_RUNNING = ("active", "busy", "starting", "draining", "stale")
 
 
 def _runtime(verdict: Any, known: Mapping[str, RuntimeRecord], now: datetime) -> RuntimeRecord:
     old = known.get(verdict.ref)
     failures = 0 if verdict.status.offered else (old.failures if old else 0) + 1
+    keeps = old if verdict.status is Status.UNKNOWN else None
     return RuntimeRecord(
         ref=verdict.ref,
         name=verdict.capability,
         status=verdict.status.value,
-        version=verdict.version,
-        path=verdict.path,
+        version=keeps.version if keeps else verdict.version,
+        path=keeps.path if keeps else verdict.path,
         reason=verdict.reason,
-        instances=[asdict(instance) for instance in verdict.instances],
+        instances=keeps.instances if keeps else [asdict(instance) for instance in verdict.instances],
         evidence=None,
         checked_at=now,
         since=old.since if old and old.status == verdict.status.value else now,

@@ -171,6 +171,7 @@ def test_twins_get_names_of_their_own(unified):
 
 def test_the_step_run_again_changes_nothing(unified):
     before = rows_of(unified, *ALL, "runtime_history", "migration_original")
+    downgrade(unified.url, "20260301000002_finish_unify")
     unified.query("UPDATE alembic_version SET version_num = '20260301000001_nodes'")
 
     upgrade(unified.url)

@@ -7,9 +7,10 @@ import socket
 from typing import Any, ClassVar
 
 from attune.agent.detector import RuntimeDetector, capabilities_of
+from attune.agent.this_host import host_labels
 from attune.config import NodeSettings, Settings
 from attune.core.node import SENSOR, WORKER, Role
-from attune.core.ports import NodeRegistry, Registration
+from attune.core.ports import Heartbeat, NodeRegistry, Registration
 from attune.operations.detect import Detection
 from attune.postgres.connection import Pool
 from attune.postgres.nodes import PostgresNodes
@@ -67,15 +68,32 @@ class NodeRegistration:
                 pid=os.getpid(),
                 capabilities=capabilities_of(self.detection, settings),
                 verdicts=self.detection.verdicts,
+                labels=host_labels(self._section(settings)),
+                taints=self._section(settings).taints,
             )
         )
         return self.node_id
 
-    async def heartbeat(self) -> None:
-        """Say that this node lives. Registers again if its row or its hold on the name is gone."""
-        alive = await self._registry.holds_name()
-        if not alive or self.node_id is None or not await self._registry.heartbeat(self.node_id):
-            await self.register()
+    async def heartbeat(self) -> Heartbeat:
+        """Say that this node lives; what the registry has to say to it.
+
+        Registers again if its row or its hold on the name is gone.
+        """
+        if await self._registry.holds_name() and self.node_id is not None:
+            beat = await self._registry.heartbeat(self.node_id)
+            if beat is not None:
+                return beat
+        await self.register()
+        return await self.heartbeat()
+
+    async def news(self, timeout_seconds: float) -> None:
+        """Wait until somebody asks something of this node, at most *timeout_seconds*."""
+        await self._registry.news(self.node_id or 0, timeout_seconds)
+
+    async def reload(self) -> None:
+        """Read the definitions again, verify them on this host and register what was found."""
+        await self.detect_capabilities()
+        await self.register()
 
     async def deregister(self) -> None:
         """Go inactive and give the name back."""

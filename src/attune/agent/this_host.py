@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from attune.config import Settings, process_environment
+from attune.config import NodeSettings, Settings, process_environment
+from attune.core.labels import labels_of
 from attune.host.assemble import HostOptions, assemble
 from attune.host.policy import HostPolicy
 from attune.operations.examine import Examiner
@@ -24,6 +25,13 @@ def examiner_for(settings: Settings, *, fresh: bool = False) -> Examiner:
     )
     checks = assemble(environment, options)
     return Examiner(checks.runner, checks.paths, max_timeout_seconds=detection.max_timeout)
+
+
+def host_labels(section: NodeSettings) -> dict[str, str]:
+    """The labels of a node here: the facts of this host, and what its settings say, which wins."""
+    from attune.host.facts import host_facts
+
+    return labels_of({**host_facts(), **section.labels})
 
 
 def _cache_folder(settings: Settings, environment: Mapping[str, str]) -> Path:

@@ -11,12 +11,15 @@ from typing import Any
 
 import click
 
-from attune.agent.this_host import examiner_for
+from attune.agent.this_host import examiner_for, host_labels
 from attune.cli.symbols import ORDER, colour_of, with_symbol
 from attune.cli.table import table, terminal_width
 from attune.config import Settings, load_settings, variable
+from attune.core.errors import RequirementError
+from attune.core.fleet import Node, capabilities_of
+from attune.core.matching_terms import judge
 from attune.core.node import ROLES
-from attune.core.requirement import Term
+from attune.core.requirement import EXAMPLE, Requirement
 from attune.core.runtime import Runtime
 from attune.core.selection import select
 from attune.core.verdict import Verdict
@@ -37,16 +40,27 @@ def detect(role: str, as_json: bool, required: Sequence[str], only: Sequence[str
     Definitions come from the database if one is configured or embedded data exists, else (or with --local) from
     everything shipped.
     """
-    terms = [Term.parse(text) for text in required]
+    requirement = _requirement(required)
     settings = load_settings()
     detection = _detect(settings, role, frozenset(only), local, fresh, live=not as_json)
     for warning in detection.warnings:
         click.echo(f"attune: warning: {warning}", err=True)
     click.echo(json.dumps(as_data(detection), indent=2, ensure_ascii=False) if as_json else as_text(detection))
-    unmet = [reason for term in terms if (reason := term.unmet(detection.verdicts))]
-    for reason in unmet:
-        click.echo(f"attune: requirement not met: {reason}", err=True)
+    section = settings.sensor if role == "sensor" else settings.worker
+    labels = host_labels(section) if requirement.terms else {}
+    host = Node(0, "this host", capabilities_of(detection.verdicts), labels)
+    unmet = [finding for finding in (judge(term, host) for term in requirement.terms) if not finding.holds]
+    for finding in unmet:
+        click.echo(f"attune: requirement not met: {finding.term}: {finding.on(host)}", err=True)
     return 3 if unmet else 0
+
+
+def _requirement(required: Sequence[str]) -> Requirement:
+    try:
+        return Requirement.parse(required) if required else Requirement()
+    except RequirementError as error:
+        error.hint = f"--require {error.suggestion or EXAMPLE!r}"
+        raise
 
 
 def _detect(

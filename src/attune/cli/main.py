@@ -8,7 +8,7 @@ from io import TextIOWrapper
 
 import click
 
-from attune.core.errors import AttuneError
+from attune.core.errors import AttuneError, RequirementError
 
 _COMMANDS = {
     "up": ("attune.cli.up:up", "Run everything on this machine: database, one worker, one sensor."),
@@ -16,6 +16,7 @@ _COMMANDS = {
     "runtime": ("attune.cli.runtime:runtime", "Definitions: list, show, add, check, load, remove, history."),
     "worker": ("attune.cli.node:worker", "Start a worker; list and show workers."),
     "sensor": ("attune.cli.node:sensor", "Start a sensor; list and show sensors."),
+    "match": ("attune.cli.match:match", "Which nodes can run this, why the others cannot, what would help."),
     "db": ("attune.cli.db:db", "The database: migrate, status, check, url, shell."),
     "doctor": ("attune.cli.doctor:doctor", "Check this installation; name each problem and its remedy."),
 }
@@ -91,6 +92,8 @@ def program_name() -> str:
 def report(error: AttuneError) -> None:
     """Print *error* as people see it: what is wrong, then what to try."""
     click.echo(f"attune: {error}", err=True)
+    if isinstance(error, RequirementError):
+        click.echo("".join(f"  {line}\n" for line in error.caret.splitlines()), err=True, nl=False)
     if error.hint:
         click.echo(f"try: {error.hint}", err=True)
 

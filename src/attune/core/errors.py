@@ -90,6 +90,37 @@ class VersionError(AttuneError):
         self.position = position
 
 
+class RequirementError(AttuneError):
+    """A requirement or preference cannot be read.
+
+    `position` is the 0-based offset of the fault in `text`, `suggestion` what was probably meant (None if nothing is
+    near). `caret` is the two-line form for people.
+    """
+
+    exit_code = 2
+
+    def __init__(self, text: str, position: int, expected: str, got: str, *, suggestion: str | None = None) -> None:
+        self.text = text
+        self.position = position
+        self.expected = expected
+        self.got = got
+        self.suggestion = suggestion if suggestion and suggestion.isprintable() else None
+        brief = text if len(text) <= 60 else f"{text[:60]}…"
+        message = f"requirement {brief!r}: expected {expected} at offset {position}, got {got}"
+        super().__init__(message, hint=self.suggestion)
+
+    @property
+    def caret(self) -> str:
+        """The text (a window of it if it is long) and, under the fault, a caret with what was expected."""
+        begin = max(0, self.position - 40)
+        end = max(self.position + 20, begin + 72)
+        lead = "…" if begin else ""
+        window = "".join(sign if sign.isprintable() else " " for sign in self.text[begin:end])
+        tail = "…" if end < len(self.text) else ""
+        indent = " " * (len(lead) + self.position - begin)
+        return f"{lead}{window}{tail}\n{indent}^ expected {self.expected}, got {self.got}"
+
+
 class DatabaseError(AttuneError):
     """The database cannot be reached, is not migrated, or refused what was asked."""
 

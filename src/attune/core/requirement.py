@@ -1,76 +1,125 @@
-"""What work needs of a node, one term each: `python >=3.9,<4`, `ffmpeg` (any version), `!docker` (must not have it)."""
+"""What work needs of a node: terms that must all hold, preferences that only rank.
+
+`Requirement.parse` reads `python >=3.9,<4; node ^20.1; !docker; zone=eu; arch in (x86_64, aarch64)`: terms are
+separated by `;` or a new line. `str()` is canonical and parses back to an equal requirement. The grammar is in
+`requirement_text.py`, what a term is in `requirement_terms.py`, whether it holds in `matching.py`.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 
-from attune.core.aliases import fold
-from attune.core.constraint import Constraint, Truth
-from attune.core.errors import UsageError, VersionError, shown
-from attune.core.verdict import Verdict
-from attune.core.version import Version
+from attune.core.errors import RequirementError
+from attune.core.requirement_terms import LabelTerm, NumberTerm, RuntimeTerm, Term
 
-_TERM = re.compile(r"(?P<not>!)?\s*(?P<name>[A-Za-z][A-Za-z0-9_.+#-]*)\s*(?P<constraint>.*)", re.DOTALL)
+__all__ = [
+    "EXAMPLE",
+    "MAX_LENGTH",
+    "MAX_TERMS",
+    "LabelTerm",
+    "NumberTerm",
+    "Preference",
+    "Requirement",
+    "RuntimeTerm",
+    "Term",
+]
+
+EXAMPLE = "python >=3.9,<4"
+MAX_TERMS = 64
+MAX_LENGTH = 4096  # characters of all terms together
+MAX_WEIGHT = 100
+_MAX_ALTERNATIVES = 64
+_MAX_CONSTRAINT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
-    """One thing that must hold: a runtime, in a version where there is a constraint, present or (negated) absent."""
+class Requirement:
+    """Terms that must all hold on one node, and the taints it tolerates. Without terms any node will do (`*`).
 
-    name: str
-    constraint: Constraint | None = None
-    negated: bool = False
+    Build one with `parse` or `of`: they sort, drop duplicates and join the terms on one runtime, so that equal
+    needs are equal values.
+    """
+
+    terms: tuple[Term, ...] = ()
+    tolerations: tuple[str, ...] = ()
+
+    @staticmethod
+    def parse(source: str | Iterable[str]) -> Requirement:
+        """Read one text, or several of them. Raises `RequirementError`, whatever *source* is."""
+        from attune.core.requirement_text import read_requirement
+
+        return read_requirement(source)
 
     @classmethod
-    def parse(cls, text: str) -> Term:
-        """Read *text*. Raises `UsageError` that shows where the fault is."""
-        found = _TERM.fullmatch(text.strip())
-        if found is None:
-            raise UsageError(
-                f"requirement: expected a runtime name and a version constraint, got {shown(text)}",
-                hint="--require 'python >=3.9,<4'",
-            )
-        written = found["constraint"].strip()
-        try:
-            constraint = Constraint.parse(written) if written else None
-        except VersionError as error:
-            raise UsageError(f"requirement {shown(text)}: {error}", hint="--require 'python >=3.9,<4'") from error
-        return cls(fold(found["name"]), constraint, found["not"] is not None)
+    def of(cls, terms: Iterable[Term], tolerations: Iterable[str] = ()) -> Requirement:
+        """The canonical requirement of *terms*. Raises `RequirementError` where they contradict or grow too long."""
+        joined = sorted(_joined(terms), key=lambda term: term.sort_key)
+        made = cls(tuple(joined), tuple(sorted(set(tolerations))))
+        text = str(made)
+        if len(text) > MAX_LENGTH:
+            got = f"{len(text)} in canonical form"
+            raise RequirementError(text, MAX_LENGTH, f"at most {MAX_LENGTH} characters", got)
+        return made
+
+    @property
+    def digest(self) -> str:
+        """32 hex digits that name the requirement class: equal for equal needs, however they were written."""
+        return sha256(str(self).encode()).hexdigest()[:32]
+
+    @property
+    def queue(self) -> str:
+        """The queue that only nodes able to satisfy this read."""
+        return f"cap-{self.digest}"
 
     def __str__(self) -> str:
-        return f"{'!' if self.negated else ''}{self.name}{f' {self.constraint}' if self.constraint else ''}"
-
-    def unmet(self, verdicts: Iterable[Verdict]) -> str | None:
-        """Why the term does not hold for a host with *verdicts*, or None if it holds."""
-        mine = [verdict for verdict in verdicts if verdict.capability == self.name]
-        truths = [self._truth(verdict) for verdict in mine]
-        if self.negated:
-            held = [verdict for verdict, truth in zip(mine, truths, strict=True) if truth is not Truth.NO]
-            return f"{self}: has {_found(held[0])}" if held else None
-        if Truth.YES in truths:
-            return None
-        if not mine:
-            return f"{self}: no definition is called {self.name!r}"
-        return f"{self}: {'; '.join(_found(verdict) for verdict in mine)}"
-
-    def _truth(self, verdict: Verdict) -> Truth:
-        if not verdict.status.offered:
-            return Truth.NO
-        if self.constraint is None:
-            return Truth.YES
-        truths = []
-        for instance in verdict.instances:
-            version = Version.read(instance.version) if instance.version else None
-            truths.append(self.constraint.check(version) if version else Truth.UNKNOWN)
-        if Truth.YES in truths:
-            return Truth.YES
-        return Truth.NO if truths and set(truths) == {Truth.NO} else Truth.UNKNOWN
+        parts = [*map(str, self.terms), *(f"tolerates {taint}" for taint in self.tolerations)]
+        return "; ".join(parts) or "*"
 
 
-def _found(verdict: Verdict) -> str:
-    if not verdict.status.offered:
-        return f"{verdict.status.value}, {verdict.reason}"
-    versions = [instance.version or "unknown version" for instance in verdict.instances]
-    return f"found {', '.join(versions) or 'no version'}" + (f" at {verdict.path}" if verdict.path else "")
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A term that ranks nodes: those where it holds get `weight`, which is negative to avoid them."""
+
+    term: Term
+    weight: int = 1
+
+    @staticmethod
+    def parse(text: str) -> Preference:
+        """Read `zone=eu` or `zone=eu *5` (a weight from -100 to 100, not 0). Raises `RequirementError`."""
+        from attune.core.requirement_text import read_preference
+
+        return read_preference(text)
+
+    def __str__(self) -> str:
+        return str(self.term) if self.weight == 1 else f"{self.term} *{self.weight}"
+
+
+def _joined(terms: Iterable[Term]) -> set[Term]:
+    """*terms* with all that one runtime must satisfy in one term, for one interpreter has to satisfy it all."""
+    wanted: dict[str, RuntimeTerm] = {}
+    others: set[Term] = set()
+    for term in terms:
+        if not isinstance(term, RuntimeTerm) or term.negated:
+            others.add(term)
+        elif term.name in wanted:
+            wanted[term.name] = _both(wanted[term.name], term)
+        else:
+            wanted[term.name] = term
+    return others | set(wanted.values())
+
+
+def _both(one: RuntimeTerm, other: RuntimeTerm) -> RuntimeTerm:
+    constraint = one.constraint or other.constraint
+    text = f"{one}; {other}"
+    if one.constraint is not None and other.constraint is not None and one.constraint != other.constraint:
+        if len(one.constraint.clauses) * len(other.constraint.clauses) > _MAX_ALTERNATIVES:
+            raise RequirementError(text, len(str(one)) + 2, "fewer alternatives of one runtime", "too many to combine")
+        constraint = one.constraint & other.constraint
+    if constraint is not None and constraint.is_impossible:
+        got = f"bounds for {one.name} that contradict each other"
+        raise RequirementError(text, len(str(one)) + 2, "versions that can exist", got)
+    if len(str(constraint)) > _MAX_CONSTRAINT:
+        raise RequirementError(text, 0, f"at most {_MAX_CONSTRAINT} characters of versions for {one.name}", "more")
+    return RuntimeTerm(one.name, constraint, verified=one.verified or other.verified)

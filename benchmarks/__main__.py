@@ -1,0 +1,9 @@
+"""`make bench`: every figure that the documentation claims, beside its target."""
+
+from __future__ import annotations
+
+from benchmarks import detection, matching, probing
+
+for part in (probing, detection, matching):
+    print(f"# {(part.__doc__ or '').strip().splitlines()[0]}")
+    part.main()

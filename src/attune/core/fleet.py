@@ -1,0 +1,135 @@
+"""Nodes as the matcher sees them: what they can run, their labels and taints, and whether they can take work.
+
+Where they come from (registry, cache, test) is left to others; the matcher reads nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from attune.core.verdict import Status, Verdict
+from attune.core.version import Version
+
+
+class NodeStatus(StrEnum):
+    """Whether a node takes work."""
+
+    ACTIVE = "active"
+    BUSY = "busy"
+    DRAINING = "draining"  # finishes what it has, takes nothing new
+    STALE = "stale"  # its heartbeat is late
+    LOST = "lost"  # not heard of for so long that its work was given to others
+    STARTING = "starting"  # has not said yet what it can run
+    INACTIVE = "inactive"  # left
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One interpreter: its version as printed (None where the output showed none) and where it lies."""
+
+    version: str | None = None
+    path: str | None = None
+
+    @property
+    def parsed(self) -> Version | None:
+        """The version, read; None where there is none or it cannot be read. Cached by text."""
+        return Version.read(self.version) if self.version else None
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What a node knows of one runtime. Ages are in seconds.
+
+    `evidence` is the command that decided, as a person would type it. `last_good_version` and `last_good_age`
+    tell of the last time it was available, where it is not now.
+    """
+
+    name: str
+    status: Status = Status.AVAILABLE
+    instances: tuple[Instance, ...] = ()
+    reason: str = ""
+    evidence: str = ""
+    age: float | None = None
+    last_good_version: str | None = None
+    last_good_age: float | None = None
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Capability:
+        """What *verdict* says, without an age: it was reached just now."""
+        evidence = verdict.evidence
+        return cls(
+            verdict.capability,
+            verdict.status,
+            tuple(Instance(one.version, one.path) for one in verdict.instances),
+            verdict.reason,
+            " ".join(evidence.command) if evidence else "",
+            evidence.cached_age if evidence else None,
+            verdict.version if verdict.status is Status.UNKNOWN else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node of the fleet.
+
+    `capabilities` is keyed by folded name (`aliases.fold`), `labels` (facts among them) as `labels.labels_of` gives
+    them. `max_concurrent` is how many executions it may run at once, None for no limit.
+    """
+
+    id: int
+    name: str
+    capabilities: Mapping[str, Capability] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: frozenset[str] = frozenset()
+    status: NodeStatus = NodeStatus.ACTIVE
+    role: str = "worker"
+    running: int = 0
+    max_concurrent: int | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes work in principle, but not now."""
+        limit = self.max_concurrent
+        return (limit is not None and self.running >= limit) or self.status is NodeStatus.BUSY
+
+    @property
+    def load(self) -> float:
+        """How much of its capacity is in use; without a limit, a node is as loaded as one with a limit of 100."""
+        return self.running / (self.max_concurrent or 100)
+
+
+def first_by_name(nodes: Iterable[Node], limit: int) -> list[Node]:
+    """The first *limit* nodes by name, w2 before w12. Sorts no more than it must, for there may be 100,000."""
+    lengths: dict[int, list[Node]] = {}
+    for node in nodes:
+        lengths.setdefault(len(node.name), []).append(node)
+    found: list[Node] = []
+    for length in sorted(lengths):
+        found.extend(sorted(lengths[length], key=lambda node: (node.name, node.id))[: limit - len(found)])
+        if len(found) == limit:
+            break
+    return found
+
+
+def capabilities_of(verdicts: Iterable[Verdict]) -> dict[str, Capability]:
+    """Verdicts by name. Where several definitions verify one runtime, the best status wins, instances add up."""
+    found: dict[str, Capability] = {}
+    for verdict in verdicts:
+        new = Capability.of(verdict)
+        old = found.get(new.name)
+        found[new.name] = new if old is None else _joined(old, new)
+    return found
+
+
+_RANK = (Status.AVAILABLE, Status.DECLARED, Status.ASSUMED, Status.UNKNOWN, Status.INVALID, Status.UNAVAILABLE)
+
+
+def _joined(old: Capability, new: Capability) -> Capability:
+    best, other = sorted((old, new), key=lambda one: _RANK.index(one.status))
+    if best.status is not other.status or not best.status.offered:
+        return best
+    instances = tuple(dict.fromkeys((*best.instances, *other.instances)))
+    return Capability(best.name, best.status, instances, best.reason, best.evidence, best.age)

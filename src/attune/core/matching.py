@@ -1,0 +1,90 @@
+"""Which nodes can do work, best first, and what is in the way on every other node. The specification of matching.
+
+A term on its own is judged in `matching_terms.py`, all of them on all nodes in `matching_survey.py`; the answer in
+words is made in `explanation.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from attune.core.fleet import Instance, Node
+from attune.core.matching_survey import Category, Profile, survey
+from attune.core.matching_terms import Finding, judge
+from attune.core.requirement import Preference, Requirement
+
+__all__ = ["Candidate", "Category", "Placement", "Profile", "Refusal", "match"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A node that can take the work now, with the weight of the preferences that hold there."""
+
+    node: Node
+    score: int
+    requirement: Requirement
+
+    @property
+    def instances(self) -> Mapping[str, Instance]:
+        """The interpreter to use for each runtime asked for: of those that satisfy, the highest version."""
+        findings = (judge(term, self.node) for term in self.requirement.terms)
+        return {found.term.name: found.instance for found in findings if found.instance is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A node that cannot take the work now; `unmet` is empty where only its own state is in the way."""
+
+    node: Node
+    profile: Profile
+
+    @property
+    def category(self) -> Category:
+        return self.profile.category
+
+    @property
+    def taints(self) -> tuple[str, ...]:
+        """The taints that are not tolerated."""
+        return self.profile.taints
+
+    @property
+    def unmet(self) -> tuple[Finding, ...]:
+        """What was found on this node for each term that fails or is unknown."""
+        return tuple(judge(found.term, self.node) for found in self.profile.findings if not found.holds)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The nodes that can take the work, best first, and the others by name."""
+
+    requirement: Requirement
+    eligible: tuple[Candidate, ...]
+    others: tuple[Refusal, ...]
+
+    @property
+    def best(self) -> Candidate | None:
+        return self.eligible[0] if self.eligible else None
+
+
+def match(
+    requirement: Requirement,
+    nodes: Iterable[Node],
+    *,
+    preferences: Sequence[Preference] = (),
+    tolerations: Iterable[str] = (),
+) -> Placement:
+    """Place *requirement* on *nodes*: by weight of the preferences that hold, then load, then name.
+
+    A preference that is unknown counts as one that does not hold. *tolerations* add to those of the requirement.
+    """
+    eligible: list[Candidate] = []
+    others: list[Refusal] = []
+    for profile in survey(requirement, nodes, preferences=preferences, tolerations=tolerations).profiles:
+        if profile.category is Category.ABLE:
+            eligible.extend(Candidate(node, profile.score, requirement) for node in profile.nodes)
+        else:
+            others.extend(Refusal(node, profile) for node in profile.nodes)
+    eligible.sort(key=lambda one: (-one.score, one.node.load, one.node.name, one.node.id))
+    others.sort(key=lambda one: (one.node.name, one.node.id))
+    return Placement(requirement, tuple(eligible), tuple(others))

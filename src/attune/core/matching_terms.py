@@ -1,0 +1,203 @@
+"""Whether one term holds on one node: yes, no or unknown, with a stable code and what was found.
+
+The rules of a term stand here and nowhere else; whatever matches faster (an index, a query) must agree with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from attune.core.constraint import Truth
+from attune.core.fleet import Capability, Instance, Node
+from attune.core.labels import UNIVERSAL, number
+from attune.core.requirement_terms import LabelTerm, NumberTerm, RuntimeTerm, Term
+from attune.core.verdict import Status
+from attune.core.version import Version
+
+AND = " and "  # between the versions of one node
+
+
+class Reason(StrEnum):
+    """Why a term or a node is not (or is) what is asked for. Stable: programs may rely on the values."""
+
+    SATISFIED = "satisfied"
+    RUNTIME_MISSING = "runtime_missing"  # neither a runtime nor a label of that name
+    RUNTIME_UNAVAILABLE = "runtime_unavailable"  # verified not to be there
+    RUNTIME_UNKNOWN = "runtime_unknown"  # its check could not decide
+    RUNTIME_INVALID = "runtime_invalid"  # its definition is malformed, so nothing was checked
+    RUNTIME_PRESENT = "runtime_present"  # and must not be
+    NOT_VERIFIED = "not_verified"  # declared or assumed only
+    VERSION_MISMATCH = "version_mismatch"
+    VERSION_UNKNOWN = "version_unknown"  # present, but it shows no version that can be read
+    VERSION_IMPRECISE = "version_imprecise"  # 3.12 may be 3.12.4 or not
+    LABEL_MISSING = "label_missing"
+    LABEL_DIFFERS = "label_differs"
+    LABEL_PRESENT = "label_present"  # and must not be
+    FACT_UNKNOWN = "fact_unknown"  # the node does not report what every host has
+    NUMBER_MISMATCH = "number_mismatch"
+    NODE_TAINTED = "node_tainted"  # with a taint that is not tolerated
+    NODE_OUT_OF_SERVICE = "node_out_of_service"  # it left, or failed
+    NODE_STARTING = "node_starting"  # and has not said yet what it can run
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one term came to on one node.
+
+    `found` is short ("3.10.14", "none", "us"); `instance` is the interpreter chosen where a runtime satisfies.
+    """
+
+    term: Term
+    truth: Truth
+    reason: Reason
+    found: str
+    instance: Instance | None = None
+
+    @property
+    def holds(self) -> bool:
+        return self.truth is Truth.YES
+
+    def on(self, node: Node) -> str:
+        """What was found on *node*, where the term was judged, in full: with the path or the reason of its check."""
+        capability = node.capabilities.get(self.term.name) if isinstance(self.term, RuntimeTerm) else None
+        if self.reason is Reason.RUNTIME_MISSING:
+            return "neither a runtime nor a label of that name"
+        if capability is None or self.reason in (Reason.LABEL_DIFFERS, Reason.LABEL_PRESENT):
+            return f"found {self.found}"
+        if not capability.status.offered:
+            return f"{capability.status.value}, {capability.reason}"
+        paths = [instance.path for instance in capability.instances if instance.path]
+        return f"found {self.found}" + (f" at {paths[0]}" if paths else "")
+
+
+def judge(term: Term, node: Node) -> Finding:
+    """Whether *term* holds on *node*."""
+    if isinstance(term, RuntimeTerm):
+        return _judge_runtime(term, node)
+    return _judge_label(term, node) if isinstance(term, LabelTerm) else _judge_number(term, node)
+
+
+def signature_of(term: Term) -> Callable[[Node], Hashable]:
+    """A function of a node: where it gives equal values, `judge` gives equal findings but for the paths."""
+    name = term.name
+    if not isinstance(term, RuntimeTerm):
+        return lambda node: node.labels.get(name)
+
+    def signature(node: Node) -> Hashable:
+        capability = node.capabilities.get(name)
+        if capability is None:
+            return node.labels.get(name)
+        instances = capability.instances
+        one = len(instances) == 1
+        versions = instances[0].version if one else tuple([instance.version for instance in instances])
+        return capability.status, versions, node.labels.get(name)
+
+    return signature
+
+
+def _judge_runtime(term: RuntimeTerm, node: Node) -> Finding:
+    offer = _offer(term, node.capabilities.get(term.name))
+    label = None if term.verified else _as_label(term, node.labels)
+    best = offer
+    if label is not None and (label.truth.value > offer.truth.value or offer.reason is Reason.RUNTIME_MISSING):
+        best = label
+    if not term.negated:
+        return best
+    if best.truth is Truth.UNKNOWN:
+        return best
+    if best.truth is Truth.NO:
+        return Finding(term, Truth.YES, Reason.SATISFIED, best.found)
+    reason = Reason.LABEL_PRESENT if best is label else Reason.RUNTIME_PRESENT
+    return Finding(term, Truth.NO, reason, best.found)
+
+
+_NOT_OFFERED = {
+    Status.UNAVAILABLE: (Truth.NO, Reason.RUNTIME_UNAVAILABLE, "none"),
+    Status.UNKNOWN: (Truth.UNKNOWN, Reason.RUNTIME_UNKNOWN, "unknown"),
+    Status.INVALID: (Truth.UNKNOWN, Reason.RUNTIME_INVALID, "invalid definition"),
+}
+
+
+def _offer(term: RuntimeTerm, capability: Capability | None) -> Finding:
+    """What the runtime alone says, negation aside."""
+    if capability is None:
+        return Finding(term, Truth.NO, Reason.RUNTIME_MISSING, "none")
+    if not capability.status.offered:
+        return Finding(term, *_NOT_OFFERED[capability.status])
+    found = _versions(capability)
+    if term.verified and capability.status is not Status.AVAILABLE:
+        return Finding(term, Truth.NO, Reason.NOT_VERIFIED, f"{found} ({capability.status.value})")
+    if term.constraint is None:
+        return Finding(term, Truth.YES, Reason.SATISFIED, found, _highest(capability.instances))
+    read = [(instance, instance.parsed) for instance in capability.instances]
+    truths = [term.constraint.check(version) if version else Truth.UNKNOWN for _, version in read]
+    if Truth.YES in truths:
+        able = tuple(one for (one, _), truth in zip(read, truths, strict=True) if truth is Truth.YES)
+        return Finding(term, Truth.YES, Reason.SATISFIED, found, _highest(able))
+    if truths and Truth.UNKNOWN not in truths:
+        return Finding(term, Truth.NO, Reason.VERSION_MISMATCH, found)
+    imprecise = any(version and truth is Truth.UNKNOWN for (_, version), truth in zip(read, truths, strict=True))
+    reason = Reason.VERSION_IMPRECISE if imprecise else Reason.VERSION_UNKNOWN
+    return Finding(term, Truth.UNKNOWN, reason, found)
+
+
+def _as_label(term: RuntimeTerm, labels: Mapping[str, str]) -> Finding | None:
+    """What the label of that name says, negation aside; None where it has nothing to say."""
+    value = labels.get(term.name)
+    if value is None:
+        if term.name in UNIVERSAL:
+            return Finding(term, Truth.UNKNOWN, Reason.FACT_UNKNOWN, "not reported")
+        return None
+    if term.constraint is None:
+        return Finding(term, Truth.YES, Reason.SATISFIED, value)
+    version = Version.read(value)
+    truth = term.constraint.check(version) if version else Truth.NO
+    reasons = {Truth.YES: Reason.SATISFIED, Truth.NO: Reason.LABEL_DIFFERS, Truth.UNKNOWN: Reason.VERSION_IMPRECISE}
+    return Finding(term, truth, reasons[truth], value)
+
+
+def _judge_label(term: LabelTerm, node: Node) -> Finding:
+    value = node.labels.get(term.name)
+    if value is None:
+        if term.name in UNIVERSAL:
+            return Finding(term, Truth.UNKNOWN, Reason.FACT_UNKNOWN, "not reported")
+        truth = Truth.YES if term.negated else Truth.NO
+        return Finding(term, truth, Reason.SATISFIED if term.negated else Reason.LABEL_MISSING, "none")
+    if (value in term.values) != term.negated:
+        return Finding(term, Truth.YES, Reason.SATISFIED, value)
+    return Finding(term, Truth.NO, Reason.LABEL_PRESENT if term.negated else Reason.LABEL_DIFFERS, value)
+
+
+_COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": lambda one, other: one >= other,
+    ">": lambda one, other: one > other,
+    "<=": lambda one, other: one <= other,
+    "<": lambda one, other: one < other,
+    "=": lambda one, other: one == other,
+    "!=": lambda one, other: one != other,
+}
+
+
+def _judge_number(term: NumberTerm, node: Node) -> Finding:
+    written = node.labels.get(term.name)
+    value = number(written) if written is not None else None
+    if written is None or value is None:
+        return Finding(term, Truth.UNKNOWN, Reason.FACT_UNKNOWN, written or "not reported")
+    if _COMPARISONS[term.operator](value, term.value):
+        return Finding(term, Truth.YES, Reason.SATISFIED, written)
+    return Finding(term, Truth.NO, Reason.NUMBER_MISMATCH, written)
+
+
+def _versions(capability: Capability) -> str:
+    texts = dict.fromkeys(instance.version or "unknown version" for instance in capability.instances)
+    return AND.join(texts) or "unknown version"
+
+
+def _highest(instances: tuple[Instance, ...]) -> Instance | None:
+    """The one with the highest version; the first of equals; one without version only where none has any."""
+    known = [(version, instance) for instance in instances if (version := instance.parsed) is not None]
+    if known:
+        return max(known, key=lambda pair: pair[0])[1]
+    return instances[0] if instances else None

@@ -1,0 +1,178 @@
+"""What could cure one fault of a node: a change of the node, or of what the work asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from attune.core.constraint import Truth
+from attune.core.errors import RequirementError
+from attune.core.explanation_nearest import Distance, distance, instances_of
+from attune.core.fleet import Capability, Instance, Node, NodeStatus, first_by_name
+from attune.core.labels import FACTS, number
+from attune.core.matching_survey import Profile
+from attune.core.matching_terms import Finding, Reason
+from attune.core.relaxation import relaxed, witness
+from attune.core.requirement import Requirement
+from attune.core.requirement_terms import NumberTerm, RuntimeTerm, Term
+from attune.core.verdict import Status
+from attune.core.version import Version
+
+
+class ChangeKind(StrEnum):
+    """What is changed; repairs are told in this order."""
+
+    RESUME = "resume"  # let a draining node take work again
+    RELAX = "relax"  # ask for less in one term
+    TOLERATE = "tolerate"  # a taint
+    DROP = "drop"  # a term
+    INSTALL = "install"  # a runtime on a node, or another version of it
+    RECONNECT = "reconnect"  # bring a node back that is not heard of
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change: of the node `node_id`, or (None) of the requirement.
+
+    `term` is the term it is about, `replacement` what that becomes (None: nothing, it goes). `installed` is what
+    `install` adds; its version stands for any that satisfies.
+    """
+
+    kind: ChangeKind
+    term: Term | None = None
+    replacement: Term | None = None
+    taint: str | None = None
+    node_id: int | None = None
+    node: str | None = None
+    installed: Capability | None = None
+
+    def apply(self, requirement: Requirement, nodes: Iterable[Node]) -> tuple[Requirement, list[Node]]:
+        """The requirement and the fleet after the change; the arguments stay as they are."""
+        if self.node_id is not None:
+            return requirement, [self._changed(node) if node.id == self.node_id else node for node in nodes]
+        terms: list[Term] = [term for term in requirement.terms if term != self.term]
+        if self.replacement is not None:
+            terms.append(self.replacement)
+        taints = [self.taint] if self.taint is not None else []
+        return Requirement.of(terms, (*requirement.tolerations, *taints)), list(nodes)
+
+    def _changed(self, node: Node) -> Node:
+        if self.installed is None:
+            return replace(node, status=NodeStatus.ACTIVE)
+        old = node.capabilities.get(self.installed.name)
+        kept = old.instances if old is not None and old.status.offered else ()
+        new = replace(self.installed, instances=(*kept, *self.installed.instances))
+        return replace(node, capabilities={**node.capabilities, new.name: new})
+
+    def to_data(self) -> dict[str, object]:
+        data: dict[str, object] = {"kind": self.kind.value, "text": str(self), "node": self.node, "taint": self.taint}
+        terms = {"term": self.term, "replacement": self.replacement}
+        return data | {key: None if term is None else str(term) for key, term in terms.items()}
+
+    def __str__(self) -> str:
+        if self.kind is ChangeKind.RELAX:
+            return str(self.replacement)
+        if self.kind is ChangeKind.DROP:
+            return f"without {self.term}"
+        if self.kind is ChangeKind.TOLERATE:
+            return f"tolerate {self.taint}"
+        return f"{self.term} on {self.node}" if self.kind is ChangeKind.INSTALL else f"{self.kind.value} {self.node}"
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A change that could cure a fault, and how far it reaches; `direction` tells apart the ways to relax a term."""
+
+    change: Change
+    distance: Distance
+    direction: str = ""
+
+
+def remedies_for(requirement: Requirement, profile: Profile, limit: int) -> list[list[Remedy]]:
+    """For each fault of *profile* the changes that could cure it; empty where a fault has no cure, or there is none.
+
+    Of changes of a node, those for the first *limit* nodes.
+    """
+    first = profile.nodes[0]
+    found: list[list[Remedy]] = []
+    if first.status is not NodeStatus.ACTIVE:
+        kind = _REVIVED.get(first.status)
+        if kind is None:
+            return []
+        found.append(
+            [
+                Remedy(Change(kind, node_id=node.id, node=node.name), (0, ()))
+                for node in first_by_name(profile.nodes, limit)
+            ]
+        )
+    if first.is_full:
+        return []
+    found.extend([[Remedy(Change(ChangeKind.TOLERATE, taint=taint), (1, ()))] for taint in profile.taints])
+    found.extend([list(_for_term(finding, profile, limit)) for finding in profile.findings if not finding.holds])
+    possible = [[one for one in remedies if _fits(requirement, one.change)] for remedies in found]
+    return possible if all(possible) else []
+
+
+_REVIVED = {
+    NodeStatus.DRAINING: ChangeKind.RESUME,
+    NodeStatus.STALE: ChangeKind.RECONNECT,
+    NodeStatus.LOST: ChangeKind.RECONNECT,
+}
+
+
+def _fits(requirement: Requirement, change: Change) -> bool:
+    """Whether what is asked for can still be written down."""
+    try:
+        change.apply(requirement, ())
+    except RequirementError:
+        return False
+    return True
+
+
+def _for_term(finding: Finding, profile: Profile, limit: int) -> Iterator[Remedy]:
+    term = finding.term
+    if isinstance(term, NumberTerm) and finding.truth is Truth.NO:
+        value = number(finding.found)
+        if value is not None and value >= 0 and round(value, 3) == value and term.operator in _TOWARDS:
+            change = Change(ChangeKind.RELAX, term, NumberTerm(term.name, _TOWARDS[term.operator], value))
+            yield Remedy(change, (0, (int(abs(term.value - value) * 1000),)), "number")
+            return
+    if not isinstance(term, RuntimeTerm) or term.negated or finding.reason is Reason.FACT_UNKNOWN:
+        yield Remedy(Change(ChangeKind.DROP, term), (1, ()))
+        return
+    yield from _relaxations(term, finding, profile.nodes[0])
+    if finding.reason is not Reason.LABEL_DIFFERS and term.name not in FACTS:
+        yield from _installations(term, finding, profile, limit)
+
+
+_TOWARDS = {">=": ">=", ">": ">=", "<=": "<=", "<": "<="}
+
+
+def _relaxations(term: RuntimeTerm, finding: Finding, node: Node) -> Iterator[Remedy]:
+    if finding.reason is Reason.NOT_VERIFIED:
+        yield Remedy(Change(ChangeKind.RELAX, term, replace(term, verified=False)), (0, ()), "verified")
+    if term.constraint is None:
+        return
+    for instance in instances_of(finding, node):
+        version = instance.parsed
+        wider = relaxed(term.constraint, version) if version is not None else None
+        if wider is not None:
+            change = Change(ChangeKind.RELAX, term, replace(term, constraint=wider))
+            yield Remedy(change, distance(finding, [instance]), _direction(term, version))
+
+
+def _direction(term: RuntimeTerm, version: Version | None) -> str:
+    lower = term.constraint.clauses[0].span.lower if term.constraint else None
+    below = lower is not None and version is not None and lower.is_under(version) is Truth.NO
+    return "below" if below else "above"
+
+
+def _installations(term: RuntimeTerm, finding: Finding, profile: Profile, limit: int) -> Iterator[Remedy]:
+    version = witness(term.constraint)
+    if version is None:
+        return
+    installed = Capability(term.name, Status.AVAILABLE, (Instance(version),), "installed")
+    far = distance(finding, instances_of(finding, profile.nodes[0]))
+    for node in first_by_name(profile.nodes, limit):
+        yield Remedy(Change(ChangeKind.INSTALL, term, node_id=node.id, node=node.name, installed=installed), far)

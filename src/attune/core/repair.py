@@ -1,0 +1,179 @@
+"""The smallest changes that would make work placeable, each tried before it is told.
+
+A `Change` is data with a pure `apply`; a `Repair` is one change, or two where no single one helps, with the number
+of nodes that could then take the work. Which changes could cure which fault is in `remedies.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import product
+
+from attune.core.explanation_nearest import Distance, nearness
+from attune.core.fleet import Node, NodeStatus
+from attune.core.matching_survey import Category, Profile, Survey, survey
+from attune.core.remedies import Change, ChangeKind, Remedy, remedies_for
+from attune.core.requirement import Requirement
+
+__all__ = ["Change", "ChangeKind", "Repair", "repairs_for"]
+
+_PER_KIND = {ChangeKind.RESUME: 3, ChangeKind.INSTALL: 2, ChangeKind.RECONNECT: 2}
+_PER_TERM = 2  # ways to relax one term
+_TRIED = 12  # pairs that are tried
+MAX_TOGETHER = 2  # changes that one repair may combine
+_SOURCES = 60  # groups of nodes whose faults are looked at, nearest first
+_MATCHES = 20_000  # of single nodes, for all the trials of one explanation
+_TOLD = 8
+_NODES = 3  # of one group, for changes of a node
+_ORDER = tuple(ChangeKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Changes that together make the work placeable; `admits` nodes can then take it at once."""
+
+    changes: tuple[Change, ...]
+    admits: int
+
+    def apply(self, requirement: Requirement, nodes: Iterable[Node]) -> tuple[Requirement, list[Node]]:
+        """The requirement and the fleet as they are after the repair; the arguments stay as they are."""
+        changed = list(nodes)
+        for change in self.changes:
+            requirement, changed = change.apply(requirement, changed)
+        return requirement, changed
+
+    def to_data(self) -> dict[str, object]:
+        return {"text": str(self), "admits": self.admits, "changes": [change.to_data() for change in self.changes]}
+
+    def __str__(self) -> str:
+        text = " and ".join(map(str, self.changes))
+        if all(change.kind is ChangeKind.RESUME for change in self.changes):
+            return f"{text} -> runs now"
+        if any(change.node_id is not None for change in self.changes):
+            return text
+        return f"{text} -> {self.admits} {'worker' if self.admits == 1 else 'workers'}"
+
+
+def repairs_for(surveyed: Survey) -> tuple[Repair, ...]:
+    """What would help, best first. Empty where a node is able, or where more than two changes would be needed."""
+    requirement = surveyed.requirement
+    if any(profile.category is Category.ABLE for profile in surveyed.profiles):
+        return ()
+    lacking = [(profile, _lacking(profile)) for profile in surveyed.profiles if not profile.nodes[0].is_full]
+    for together in range(1, MAX_TOGETHER + 1):
+        fine = surveyed.refined(profile for profile, count in lacking if count == together)
+        limit = _NODES if together == 1 else 1
+        sources = nsmallest(_SOURCES, fine, key=nearness())
+        near = [remedies for profile in sources if (remedies := remedies_for(requirement, profile, limit))]
+        found = _tried(requirement, _combined(near, together), fine)
+        if found:
+            return found
+    return ()
+
+
+def _lacking(profile: Profile) -> int:
+    """How many changes its nodes need."""
+    return profile.faults + (profile.nodes[0].status is not NodeStatus.ACTIVE)
+
+
+Combination = tuple[Remedy, ...]
+
+
+def _combined(near: Sequence[list[list[Remedy]]], together: int) -> list[Combination]:
+    """The combinations that cure a node each, least first, few of a kind."""
+    best: dict[tuple[str, ...], tuple[list[Distance], Combination]] = {}
+    for remedies in near:
+        told = [[(str(remedy.change), remedy) for remedy in some] for some in remedies]
+        for pairs in product(*told):
+            texts = tuple([text for text, _ in pairs])
+            combination = tuple([remedy for _, remedy in pairs])
+            far = sorted([remedy.distance for remedy in combination], reverse=True)
+            if texts not in best or far < best[texts][0]:
+                best[texts] = (far, combination)
+    order = sorted(best, key=lambda texts: (best[texts][0], [len(text) for text in texts], texts))
+    ordered = [best[texts][1] for texts in order]
+    kept: list[Combination] = []
+    counts: dict[object, int] = {}
+    for combination in ordered:
+        kind, limit = _kind(combination)
+        counts[kind] = counts.get(kind, 0) + 1
+        if counts[kind] <= limit:
+            kept.append(combination)
+    return kept[: _TRIED if together > 1 else None]
+
+
+def _kind(combination: Combination) -> tuple[object, int]:
+    """What it is one of, and how many of those are worth telling."""
+    if len(combination) > 1:
+        changes = [remedy.change for remedy in combination]
+        on_node = any(change.node_id is not None for change in changes)
+        kinds = tuple((change.kind, change.taint, change.term and str(change.term)) for change in changes)
+        return kinds, 1 if on_node else 2
+    change = combination[0].change
+    if change.node_id is not None:
+        return change.kind, _PER_KIND[change.kind]
+    return (change.kind, change.term, change.taint, combination[0].direction), 1
+
+
+def _tried(
+    requirement: Requirement, combinations: Iterable[Combination], fine: Sequence[Profile]
+) -> tuple[Repair, ...]:
+    trial = _Trial(requirement, fine)
+    repairs = []
+    for combination in combinations:
+        changes = tuple(remedy.change for remedy in combination)
+        admits = trial.admitted(changes)
+        if admits:
+            repairs.append(Repair(changes, admits))
+    return tuple(sorted(repairs, key=lambda one: (_rank(one), -one.admits))[:_TOLD])
+
+
+def _rank(repair: Repair) -> tuple[int, ...]:
+    return tuple(sorted((_ORDER.index(change.kind) for change in repair.changes), reverse=True))
+
+
+class _Trial:
+    """Applies changes and matches again. One node of each profile stands for the others, which no term tells apart."""
+
+    def __init__(self, requirement: Requirement, profiles: Sequence[Profile]) -> None:
+        self._requirement = requirement
+        self._profile_of = {profile.nodes[0].id: profile for profile in profiles}
+        self._affordable = max(2, _MATCHES // max(1, len(profiles)))
+        self._able: dict[tuple[Change, ...], dict[int, Profile]] = {}
+
+    def admitted(self, changes: Sequence[Change]) -> int:
+        """How many nodes are able after *changes*."""
+        asked = tuple(change for change in changes if change.node_id is None)
+        able = self._able_when(asked)
+        count = sum(len(profile.nodes) for profile in able.values())
+        for node_id in {change.node_id for change in changes if change.node_id is not None}:
+            profile, node = self._find(node_id)
+            requirement, changed = self._requirement, [node]
+            for change in changes:
+                requirement, changed = change.apply(requirement, changed)
+            count += _is_able(requirement, changed) - (profile.nodes[0].id in able)
+        return count
+
+    def _able_when(self, asked: tuple[Change, ...]) -> dict[int, Profile]:
+        """The profiles that are able when only what is asked for changes, by the id of their first node."""
+        found = self._able.get(asked)
+        if found is None and len(self._able) >= self._affordable:
+            return {}  # not tried, so not told
+        if found is None:
+            requirement, nodes = self._requirement, [profile.nodes[0] for profile in self._profile_of.values()]
+            for change in asked:
+                requirement, nodes = change.apply(requirement, nodes)
+            able = [one for one in survey(requirement, nodes).profiles if one.category is Category.ABLE]
+            found = {node.id: self._profile_of[node.id] for one in able for node in one.nodes}
+            self._able[asked] = found
+        return found
+
+    def _find(self, node_id: int) -> tuple[Profile, Node]:
+        pairs = ((profile, node) for profile in self._profile_of.values() for node in profile.nodes)
+        return next((profile, node) for profile, node in pairs if node.id == node_id)
+
+
+def _is_able(requirement: Requirement, nodes: Sequence[Node]) -> bool:
+    return any(profile.category is Category.ABLE for profile in survey(requirement, nodes).profiles)

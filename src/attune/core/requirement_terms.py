@@ -1,0 +1,114 @@
+"""The terms of a requirement, as values. `str()` of each is canonical. Reading them belongs to `requirement_text.py`.
+
+What they mean, term by term, is decided in `matching_terms.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from attune.core.constraint import Constraint
+from attune.core.errors import VersionError
+from attune.core.labels import FACTS, Kind
+
+WORD = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.:/+@-]*[A-Za-z0-9_+])?")
+_VERSION_BEGIN = re.compile(r"[vV]?\d")
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeTerm:
+    """A name that must be there, in a version if there is a constraint, or (negated) must not.
+
+    A name means the runtime of that name or, as well, the label of that name: `gpu` holds on a node that offers a
+    runtime gpu or has a label gpu, `kernel >=5.15` compares the label's value as a version. With `verified` only a
+    runtime that was verified on the node counts, no declaration and no label.
+    """
+
+    name: str
+    constraint: Constraint | None = None
+    negated: bool = False
+    verified: bool = False
+
+    def __post_init__(self) -> None:
+        if self.constraint is not None and str(self.constraint) == "*":  # any version, also one that is not known
+            object.__setattr__(self, "constraint", None)
+
+    @property
+    def sort_key(self) -> tuple[int, str, str]:
+        return (1 if self.negated else 0, self.name, str(self))
+
+    def __str__(self) -> str:
+        parts = [f"{'!' if self.negated else ''}{self.name}"]
+        if self.constraint is not None:
+            parts.append(str(self.constraint))
+        return " ".join([*parts, "verified"] if self.verified else parts)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTerm:
+    """A label whose value must be one of `values` (sorted) or, negated, none of them.
+
+    Negated it holds on a node without that label too, as people know from other schedulers.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    negated: bool = False
+
+    @property
+    def sort_key(self) -> tuple[int, str, str]:
+        return (3, self.name, str(self))
+
+    def __str__(self) -> str:
+        if len(self.values) == 1:
+            return f"{self.name}{'!=' if self.negated else '='}{_single(self.name, self.values[0])}"
+        return f"{self.name} {'not in' if self.negated else 'in'} ({', '.join(map(_quoted, self.values))})"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberTerm:
+    """A fact that is a number (`cpus`, `memory_gb`), compared with one of >= > <= < = !=."""
+
+    name: str
+    operator: str
+    value: float
+
+    @property
+    def sort_key(self) -> tuple[int, str, str]:
+        return (2, self.name, str(self))
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.operator}{plain_number(self.value)}"
+
+
+Term = RuntimeTerm | LabelTerm | NumberTerm
+
+
+def plain_number(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)
+
+
+def is_version_like(value: str) -> bool:
+    """Whether `name=value` asks for a version rather than for a text."""
+    if not _VERSION_BEGIN.match(value):
+        return False
+    try:
+        Constraint.parse(f"={value}")
+    except VersionError:
+        return False
+    return True
+
+
+def compares_versions(name: str, value: str) -> bool:
+    """Whether `name=value`, unquoted, is a runtime term: the value is a version and *name* no fact that is a text."""
+    return FACTS.get(name) in (None, Kind.VERSION) and is_version_like(value)
+
+
+def _single(name: str, value: str) -> str:
+    asks_for_version = compares_versions(name, value) or FACTS.get(name) is Kind.NUMBER
+    return f'"{value}"' if asks_for_version else _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    return value if WORD.fullmatch(value) else f'"{value}"'

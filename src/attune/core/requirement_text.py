@@ -1,0 +1,241 @@
+"""The grammar of requirements: text in, terms or one exact error out.
+
+    requirement  term { (";" | new line) term }          "*" alone is the requirement that any node satisfies
+    term         ["!"] name [versions] ["verified"]      python >=3.9,<4 · java 17 || >=21 · ffmpeg · !docker
+               | name ("=" | "!=") value                 zone=eu · rack="12"
+               | name ["not"] "in" "(" values ")"        arch in (x86_64, aarch64)
+               | number (">=" | ">" | "<=" | "<" | "=" | "!=") digits      cpus >=8
+               | "tolerates" taint                       tolerates gpu-only
+    preference   term ["*" weight]                       zone=eu *5
+
+`name=value` with a version as its value asks for that version (`python=3.11`); in quotes a value is always a text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from attune.core.aliases import fold
+from attune.core.constraint import Constraint
+from attune.core.errors import RequirementError, VersionError, shown
+from attune.core.labels import FACTS, Kind, value_of
+from attune.core.requirement import EXAMPLE, MAX_LENGTH, MAX_WEIGHT, Preference, Requirement
+from attune.core.requirement_pieces import pieces
+from attune.core.requirement_terms import WORD, LabelTerm, NumberTerm, RuntimeTerm, Term, compares_versions
+from attune.core.version import name_of
+
+MAX_NAME = 128
+
+_OPERATORS = (">=", "<=", "==", "!=", "~=", "~>", ">", "<", "=", "~", "^")
+_MEANT = {"=>": ">=", "=<": "<=", "<>": "!=", "=~": "~=", "=!": "!=", ">>": ">=", "<<": "<=", "===": "==", "!": "!="}
+_NAME = re.compile(r"\.?[A-Za-z](?:[A-Za-z0-9_.+#/-]*[A-Za-z0-9_+#])?")
+_RUN = re.compile(r"[<>=!~^]+")
+_SPACE = re.compile(r"[ \t\r\n]*")
+_IN = re.compile(r"(not[ \t]+)?in[ \t]*(?=\(|$)|(not[ \t]+)?in\b")
+_TOLERATES = re.compile(r"tolerates[ \t]+(?=[\w\"])")
+_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,3})?(?![\w.])", re.ASCII)
+_VALUE = re.compile(r'"[^"\n]*"|[^\s,;()"|<>=!~^]+')
+_VERIFIED = re.compile(r"(?:^|(?<=[ \t]))verified[ \t]*$")
+_WEIGHT = re.compile(r"[ \t]\*[ \t]*(?P<weight>[+-]?\d{1,6})[ \t]*$", re.ASCII)
+_OPPOSITE = {">=": "<", "<": ">=", ">": "<=", "<=": ">", "=": "!=", "!=": "="}
+
+
+def read_requirement(source: str | Iterable[str]) -> Requirement:
+    """Read *source*; raises `RequirementError`."""
+    terms: list[Term] = []
+    tolerations: list[str] = []
+    anything = False
+    for text, start, end in pieces(source):
+        anything = True
+        if text[start:end].strip() == "*":
+            continue
+        reader = _Reader(text, start, end)
+        taint = reader.toleration()
+        if taint is None:
+            terms.append(reader.term())
+        else:
+            tolerations.append(taint)
+    if not anything:
+        text = source if isinstance(source, str) else ""
+        raise RequirementError(text, 0, "a term", "nothing", suggestion=f"{EXAMPLE} (or * for any node)")
+    return Requirement.of(terms, tolerations)
+
+
+def read_term(text: str) -> Term:
+    """Read the only term of *text*; raises `RequirementError`."""
+    found = list(pieces(text))
+    if len(found) != 1:
+        got = "nothing" if not found else f"{len(found)} terms"
+        raise RequirementError(text, found[1][1] if found else 0, "one term", got, suggestion=EXAMPLE)
+    return _Reader(*found[0]).term()
+
+
+def read_preference(text: str) -> Preference:
+    """Read *text*; raises `RequirementError`."""
+    found = _WEIGHT.search(text) if isinstance(text, str) and len(text) <= MAX_LENGTH else None
+    if found is None:
+        return Preference(read_term(text))
+    weight = int(found["weight"])
+    if weight == 0 or abs(weight) > MAX_WEIGHT:
+        expected = f"a weight from 1 to {MAX_WEIGHT} (negative to avoid)"
+        raise RequirementError(text, found.start("weight"), expected, str(weight))
+    return Preference(read_term(text[: found.start()]), weight)
+
+
+class _Reader:
+    """One pass over one term, the part of *text* from *at* to *end*."""
+
+    def __init__(self, text: str, at: int, end: int) -> None:
+        self.text = text
+        self.end = len(text[:end].rstrip())
+        self.at = at
+        self._skip()
+        self.begin = self.at
+
+    def toleration(self) -> str | None:
+        """The taint after `tolerates`, or None where this is another term."""
+        word = _TOLERATES.match(self.text, self.at, self.end)
+        if word is None:
+            return None
+        self.at = word.end()
+        taint = self._value("a taint")
+        self._finish("the term to end after the taint")
+        return taint
+
+    def term(self) -> Term:
+        negated = self._take("!")
+        name = self._name()
+        if self.at == self.end:
+            return RuntimeTerm(name, negated=negated)
+        listed = _IN.match(self.text, self.at, self.end)
+        if listed is not None:
+            self.at = listed.end()
+            return self._listed(name, negated != bool(listed[1] or listed[2]))
+        run = self._operator(name)
+        if FACTS.get(name) is Kind.NUMBER and not self.text.startswith('"', self.at + len(run)):
+            return self._number(name, run, negated)
+        label = self._label(name, run, negated) if run in ("=", "==", "!=") else None
+        return label or self._runtime(name, negated)
+
+    def _name(self) -> str:
+        found = _NAME.match(self.text, self.at, self.end)
+        if found is None:
+            raise self._fault("a runtime or label name", suggestion=EXAMPLE)
+        if len(found[0]) > MAX_NAME:
+            raise self._fault(f"a name of at most {MAX_NAME} characters", got=f"{len(found[0])}")
+        after = found.end()
+        if found[0].lower() == "not" and _NAME.match(self.text, self._after_space(after), self.end):
+            rest = self.text[after : self.end].strip()
+            raise self._fault("'!' before a name that must not be there", got="'not'", suggestion=f"!{rest}")
+        self.at = after
+        self._skip()
+        return fold(found[0])
+
+    def _operator(self, name: str) -> str:
+        """The run of operator characters that stands here, checked but not taken; may be empty."""
+        found = _RUN.match(self.text, self.at, self.end)
+        run = found[0] if found else ""
+        if run and run not in _OPERATORS:
+            meant = _MEANT.get(run) or next((one for one in _OPERATORS if run.startswith(one)), ">=")
+            rest = self.text[self.at + len(run) : self.end].strip()
+            expected = f"an operator ({', '.join(_OPERATORS)})"
+            raise self._fault(expected, got=repr(run), suggestion=f"{name} {meant}{rest}"[:MAX_NAME])
+        return run
+
+    def _listed(self, name: str, negated: bool) -> LabelTerm:
+        if not self._take("("):
+            raise self._fault("'(' before the values", suggestion=f"{name} in (…, …)")
+        values = [value_of(name, self._value())]
+        while self._take(","):
+            values.append(value_of(name, self._value()))
+        if not self._take(")"):
+            raise self._fault("',' or ')'")
+        self._finish("the term to end after ')'")
+        return LabelTerm(name, tuple(sorted(set(values))), negated)
+
+    def _number(self, name: str, run: str, negated: bool) -> NumberTerm:
+        operator = "=" if run == "==" else run
+        if operator not in _OPPOSITE:
+            raise self._fault(f"one of {', '.join(_OPPOSITE)} after {name}", suggestion=f"{name} >=8")
+        self.at = self._after_space(self.at + len(run))
+        found = _NUMBER.match(self.text, self.at, self.end)
+        if found is None:
+            raise self._fault("a number (at most 12 digits, 3 after the point)")
+        self.at = found.end()
+        self._finish(f"the term to end (a second bound is a term of its own: {name} <…)")
+        return NumberTerm(name, _OPPOSITE[operator] if negated else operator, float(found[0]))
+
+    def _label(self, name: str, run: str, negated: bool) -> LabelTerm | None:
+        """`name=value`, or None (and nothing taken) where it asks for versions."""
+        start = self.at
+        self.at = self._after_space(self.at + len(run))
+        quoted = self.text.startswith('"', self.at)
+        rest = self.text[self.at : self.end]
+        written = re.split(r"[\s,|]", rest, maxsplit=1)[0]
+        if not quoted and compares_versions(name, written):
+            self.at = start
+            return None
+        value = value_of(name, self._value())
+        self._finish("the term to end after the value", suggestion=f"{name} in ({value}, …)")
+        return LabelTerm(name, (value,), negated != (run == "!="))
+
+    def _runtime(self, name: str, negated: bool) -> RuntimeTerm:
+        verified = _VERIFIED.search(self.text[self.at : self.end])
+        end = self.at + verified.start() if verified else self.end
+        if verified and negated:
+            self.at = end
+            raise self._fault("no 'verified' after '!'", got="'verified'")
+        written = self.text[self.at : end].rstrip()
+        if not written:
+            return RuntimeTerm(name, verified=True)
+        try:
+            constraint = Constraint.parse(written)
+        except VersionError as error:
+            raise self._version_fault(name, error) from error
+        if constraint.is_impossible:
+            raise self._fault("versions that can exist", got="bounds that contradict each other")
+        return RuntimeTerm(name, constraint, negated, verified is not None)
+
+    def _version_fault(self, name: str, error: VersionError) -> RequirementError:
+        sentence = str(error).rpartition(": expected ")[2]
+        expected = re.sub(r" at offset \d+$", "", sentence.rpartition(", got ")[0])
+        got = sentence.rpartition(", got ")[2]
+        self.at += error.position
+        return self._fault(expected, got=got, suggestion=f"{name} >=3.9,<4")
+
+    def _value(self, what: str = "a value") -> str:
+        self._skip()
+        found = _VALUE.match(self.text, self.at, self.end)
+        if found is None:
+            unclosed = self.text.startswith('"', self.at)
+            raise self._fault("a closing '\"'" if unclosed else what, got="none" if unclosed else None)
+        if not found[0].startswith('"') and not WORD.fullmatch(found[0]):
+            raise self._fault(f"{what} of letters, digits and ._:/+@- (or in quotes)", got=shown(found[0]))
+        self.at = found.end()
+        self._skip()
+        return found[0].strip('"')
+
+    def _finish(self, expected: str, *, suggestion: str | None = None) -> None:
+        self._skip()
+        if self.at < self.end:
+            raise self._fault(expected, suggestion=suggestion)
+
+    def _take(self, sign: str) -> bool:
+        self._skip()
+        if not self.text.startswith(sign, self.at, self.end):
+            return False
+        self.at += len(sign)
+        self._skip()
+        return True
+
+    def _skip(self) -> None:
+        self.at = self._after_space(self.at)
+
+    def _after_space(self, at: int) -> int:
+        found = _SPACE.match(self.text, at, self.end)
+        return found.end() if found else at
+
+    def _fault(self, expected: str, *, got: str | None = None, suggestion: str | None = None) -> RequirementError:
+        found = got or (name_of(self.text[self.at]) if self.at < self.end else "the end of the term")
+        return RequirementError(self.text, self.at, expected, found, suggestion=suggestion)

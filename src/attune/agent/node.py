@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 import structlog
 
 from attune.agent.control import Control, first_of
+from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.core.errors import AttuneError, DatabaseError
 from attune.core.ports import Heartbeat, NodeLife, Overdue
-
-log = structlog.get_logger("attune")
 
 _JITTER = 0.2
 _SLOWEST_RETRY_SECONDS = 30.0

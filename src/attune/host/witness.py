@@ -1,0 +1,40 @@
+"""The cheap check: are the files that proved a runtime still the very same? It starts no process.
+
+A version manager's shim, or any script, stays the same file when it selects another version: only running it tells.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+
+from attune.core.health import Sight
+from attune.host.path_index import Found, PathIndex
+
+
+class Witness:
+    """Looks at the commands of this host where *paths* finds them."""
+
+    def __init__(self, paths: PathIndex) -> None:
+        self._paths = paths
+
+    def look(self, binaries: Sequence[Sequence[str]]) -> list[Sight]:
+        """One sight for each group of *binaries* (bare names or absolute paths), all at the same moment."""
+        self._paths.token()  # reads the folders of PATH again if one has changed
+        return [Sight(tuple([self._file(binary) for binary in group])) for group in binaries]
+
+    def _file(self, binary: str) -> object:
+        found = self._paths.find(binary)
+        if not isinstance(found, Found):
+            return found.detail
+        try:
+            own = os.lstat(found.path)
+            real = os.stat(found.path) if stat.S_ISLNK(own.st_mode) else own  # noqa: PTH116
+        except OSError as error:
+            return f"{found.path}: {error.strerror}"
+        return (found.path, _state(own), _state(real))
+
+
+def _state(status: os.stat_result) -> tuple[int, int, int, int, int]:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -6,15 +6,17 @@ The contract suite (tests/contract) runs on these and on the real ones alike.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from attune.core.errors import DatabaseError, NameTakenError, UsageError
+from attune.core.health import Transition
 from attune.core.node import Role
 from attune.core.ports import (
     Command,
     Ending,
+    HealthReport,
     Next,
     NodeRecord,
     Outcome,
@@ -22,6 +24,7 @@ from attune.core.ports import (
     RunObserver,
     RuntimeChange,
     RuntimeRecord,
+    TransitionRecord,
 )
 from attune.core.runtime import Runtime
 
@@ -120,6 +123,7 @@ class MemoryRuntimes:
 class _Node:
     record: NodeRecord
     runtimes: list[RuntimeRecord]
+    transitions: list[TransitionRecord] = field(default_factory=list)
 
 
 class MemoryFleet:
@@ -162,9 +166,11 @@ class MemoryNodes:
             last_heartbeat=now,
             heartbeat_age=0.0,
             pid=registration.pid,
+            generation=_generation(old.record, registration.capabilities) if old else 0,
         )
         known = {runtime.ref: runtime for runtime in old.runtimes} if old else {}
-        self._fleet.nodes[key] = _Node(record, [_runtime(verdict, known, now) for verdict in registration.verdicts])
+        runtimes = [_runtime(verdict, known, now) for verdict in registration.verdicts]
+        self._fleet.nodes[key] = _Node(record, runtimes, old.transitions if old else [])
         return record.id
 
     async def heartbeat(self, node_id: int) -> bool:
@@ -175,6 +181,35 @@ class MemoryNodes:
             return False
         node.record = replace(node.record, last_heartbeat=datetime.now(UTC))
         return True
+
+    async def record_health(self, node_id: int, report: HealthReport) -> bool:
+        node = self._by_id(node_id)
+        if node is None:
+            return False
+        received = datetime.now(UTC)
+        if report.capabilities is not None:
+            generation = _generation(node.record, report.capabilities)
+            node.record = replace(node.record, capabilities=dict(report.capabilities), generation=generation)
+        known = {runtime.ref: runtime for runtime in node.runtimes}
+        changed = {one.runtime_ref: one.at for one in report.transitions}
+        for one in report.checked:
+            at, since = (
+                received - timedelta(seconds=report.now - t) for t in (one.at, changed.get(one.verdict.ref, one.at))
+            )
+            old = known.get(one.verdict.ref)
+            kept = old.since if old and old.status == one.verdict.status.value else since
+            row = _runtime(one.verdict, {}, at)
+            known[row.ref] = replace(row, since=kept, failures=one.failures)
+        node.runtimes = list(known.values())
+        for change in report.transitions:
+            at = received - timedelta(seconds=report.now - change.at)
+            node.transitions.append(_transition(len(node.transitions) + 1, change, at))
+        return True
+
+    async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
+        node = self._by_id(node_id)
+        newest_first = sorted(node.transitions, key=lambda one: (one.at, one.id), reverse=True) if node else []
+        return newest_first[:limit]
 
     async def leave(self, node_id: int | None = None) -> None:
         node = self._by_id(node_id)
@@ -194,6 +229,23 @@ class MemoryNodes:
 
     def _by_id(self, node_id: int | None) -> _Node | None:
         return next((node for node in self._fleet.nodes.values() if node.record.id == node_id), None)
+
+
+def _generation(before: NodeRecord, capabilities: Mapping[str, Any]) -> int:
+    return before.generation + (dict(before.capabilities) != dict(capabilities))
+
+
+def _transition(number: int, change: Transition, at: datetime) -> TransitionRecord:
+    return TransitionRecord(
+        id=number,
+        runtime_ref=change.runtime_ref,
+        name=change.name,
+        from_status=change.from_status.value,
+        to_status=change.to_status.value,
+        reason=change.reason,
+        evidence=None if change.evidence is None else {"command": list(change.evidence.command)},
+        at=at,
+    )
 
 
 def _runtime(verdict: Any, known: Mapping[str, RuntimeRecord], now: datetime) -> RuntimeRecord:

@@ -79,7 +79,7 @@ def test_a_database_that_they_unified_is_adopted_there_and_finished(legacy):
     found = state(legacy.url)
     assert (found.origin, found.pending) == (
         "upstream-unified",
-        ("20260301000001_nodes", "20260301000002_finish_unify"),
+        ("20260301000001_nodes", "20260301000002_finish_unify", "20260401000001_health"),
     )
 
     report = upgrade(legacy.url)

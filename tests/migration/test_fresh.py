@@ -141,7 +141,8 @@ def test_concurrent_upgrades_migrate_once(database):
     for thread in threads:
         thread.join()
 
-    assert sorted(len(report.applied) for report in reports) == [0, 0, 4]
+    assert sorted(len(report.applied) for report in reports)[:2] == [0, 0]
+    assert max(report.applied for report in reports)[-1] == state(database.url).head
     assert state(database.url).pending == ()
 
 

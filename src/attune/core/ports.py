@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from attune.core.health import Transition
 from attune.core.node import Role
 from attune.core.runtime import Runtime
 from attune.core.verdict import Verdict
@@ -153,7 +154,10 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
-    """A node as the registry knows it. Times are the database's; ages are in seconds by its clock."""
+    """A node as the registry knows it. Times are the database's; ages are in seconds by its clock.
+
+    `generation` grows each time the capabilities change.
+    """
 
     id: int
     name: str
@@ -164,6 +168,7 @@ class NodeRecord:
     last_heartbeat: datetime | None = None
     heartbeat_age: float | None = None
     pid: int | None = None
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +186,42 @@ class RuntimeRecord:
     checked_at: datetime | None = None
     since: datetime | None = None
     failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is registered of a runtime after it was looked at again. `at`: when, by the clock of the report."""
+
+    verdict: Verdict
+    at: float
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """What health checks found. `now` is the time at which it is sent, by the clock that the other times are of.
+
+    `capabilities` are None where they have not changed.
+    """
+
+    now: float
+    checked: Sequence[Checked] = ()
+    transitions: Sequence[Transition] = ()
+    capabilities: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionRecord:
+    """A change of what a node offers, as the registry knows it."""
+
+    id: int
+    runtime_ref: str
+    name: str
+    from_status: str
+    to_status: str
+    reason: str
+    evidence: Any
+    at: datetime
 
 
 class NodeRegistry(Protocol):
@@ -203,6 +244,14 @@ class NodeRegistry(Protocol):
 
     async def heartbeat(self, node_id: int) -> bool:
         """Note that the node lives; False if its row is gone."""
+        ...
+
+    async def record_health(self, node_id: int, report: HealthReport) -> bool:
+        """Write what health checks found, all or nothing, and announce the transitions; False if the row is gone."""
+        ...
+
+    async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
+        """The last changes of what a node offers, newest first."""
         ...
 
     async def leave(self, node_id: int | None = None) -> None:

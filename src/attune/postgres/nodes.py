@@ -14,14 +14,17 @@ from psycopg.types.json import Jsonb
 
 from attune.core.errors import DatabaseError, NameTakenError
 from attune.core.node import Role
-from attune.core.ports import NodeRecord, Registration, RuntimeRecord
+from attune.core.ports import HealthReport, NodeRecord, Registration, RuntimeRecord, TransitionRecord
 from attune.core.verdict import Verdict
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
+from attune.postgres.health import read_transitions, write_health
+from attune.postgres.verdict_rows import row_of
 
 _NODE = """
     SELECT id, name, CASE worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END AS role, host,
            coalesce(status::text, 'inactive') AS status, coalesce(capabilities, '{}') AS capabilities, last_heartbeat,
-           extract(epoch FROM now() - last_heartbeat)::float8 AS heartbeat_age, (meta->>'pid')::int AS pid
+           extract(epoch FROM now() - last_heartbeat)::float8 AS heartbeat_age, (meta->>'pid')::int AS pid,
+           generation
     FROM worker
 """
 
@@ -108,6 +111,16 @@ class PostgresNodes:
                 await self._holding.close()
                 self._holding = None
 
+    async def record_health(self, node_id: int, report: HealthReport) -> bool:
+        with translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                return await write_health(connection, node_id, report)
+
+    async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
+        with translated():
+            async with self._pool.connection() as connection:
+                return await read_transitions(connection, node_id, limit)
+
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
         with translated():
             async with (
@@ -167,7 +180,7 @@ async def _holder(connection: AsyncConnection[Any], name: str, role: Role) -> st
 
 
 async def _write_runtimes(connection: AsyncConnection[Any], node_id: int, verdicts: Sequence[Verdict]) -> None:
-    rows = [_row(verdict) for verdict in verdicts]
+    rows = [row_of(verdict) for verdict in verdicts]
     await connection.execute(
         "DELETE FROM worker_runtime WHERE worker = %s AND NOT runtime_ref = ANY(%s)",
         (node_id, [row["runtime_ref"] for row in rows]),
@@ -190,37 +203,3 @@ async def _write_runtimes(connection: AsyncConnection[Any], node_id: int, verdic
         """,
         (node_id, Jsonb(rows)),
     )
-
-
-def _row(verdict: Verdict) -> dict[str, Any]:
-    evidence = verdict.evidence
-    return {
-        "runtime_ref": verdict.ref,
-        "name": verdict.capability,
-        "status": verdict.status.value,
-        "version": _storable(verdict.version),
-        "path": _storable(verdict.path),
-        "instances": [
-            {"version": _storable(one.version), "path": _storable(one.path), "real_path": _storable(one.real_path)}
-            for one in verdict.instances
-        ],
-        "reason": _storable(verdict.reason),
-        "evidence": None
-        if evidence is None
-        else {
-            "command": [_storable(word) for word in evidence.command],
-            "exit_code": evidence.exit_code,
-            "output": _storable(evidence.output),
-            "duration_ms": round(evidence.duration_ms, 3),
-            "cached": evidence.cached_age is not None,
-        },
-        "age": (evidence.cached_age if evidence else None) or 0.0,
-        "offered": verdict.status.offered,
-    }
-
-
-def _storable(text: str | None) -> str | None:
-    """*text* without what PostgreSQL cannot hold: NUL, and the surrogates of undecodable file names."""
-    if text is None:
-        return None
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

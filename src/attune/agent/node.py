@@ -1,14 +1,16 @@
-"""The life of one node: claim the name, detect, register, beat until told to stop, leave."""
+"""The life of one node: claim the name, detect, register, beat and keep it true until told to stop, leave."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 import structlog
 
+from attune.agent.health import vigil_for
 from attune.agent.registration import NodeRegistration
 from attune.core.errors import AttuneError, DatabaseError
 
@@ -37,7 +39,8 @@ async def run_node(
         if registered:
             if on_ready is not None:
                 on_ready(registration)
-            await _beat(registration, stop, interval_seconds, heal)
+            beating = _beat(registration, stop, interval_seconds, heal)
+            await _together(beating, vigil_for(registration, registration.settings).keep(stop))
     finally:
         log.info(f"{registration.role.name} stops")
         with suppress(DatabaseError):
@@ -64,6 +67,19 @@ async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> bool:
         for one in (task, stopping):
             one.cancel()
         await asyncio.gather(task, stopping, return_exceptions=True)
+
+
+async def _together(*work: Coroutine[Any, Any, None]) -> None:
+    """Run all of *work*; the first error ends the others and is raised."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _beat(

@@ -6,11 +6,13 @@ and `operations/reverify.py`; when to look is `health_schedule.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from attune.core.durations import precise
 from attune.core.verdict import Evidence, Status, Verdict
+
+_CLOCK_TICK = 0.02  # file systems note times as coarsely as this
 
 
 class Sighting(StrEnum):
@@ -23,9 +25,13 @@ class Sighting(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The files that would prove a runtime, as they are now: the state of each, or a text that says why it is none."""
+    """The files that would prove a runtime, as they are now: the state of each, or a text that says why it is none.
+
+    `newest` is the latest change of them, in seconds since the epoch.
+    """
 
     files: tuple[object, ...] = ()
+    newest: float = field(default=0.0, compare=False)
 
     @property
     def gone(self) -> bool:
@@ -37,6 +43,16 @@ def compare(before: Sight, now: Sight) -> Sighting:
     if now == before:
         return Sighting.UNCHANGED
     return Sighting.GONE if now.gone and not before.gone else Sighting.CHANGED
+
+
+def outdated(verdict: Verdict, sight: Sight) -> bool:
+    """Whether the files became what *sight* saw after the check of *verdict* had begun."""
+    evidence = verdict.evidence
+    if evidence is None:
+        return False
+    if evidence.at is None:
+        return evidence.exit_code is None and not sight.gone  # nothing could be run then
+    return sight.gone or sight.newest >= evidence.at - _CLOCK_TICK
 
 
 @dataclass(frozen=True, slots=True)

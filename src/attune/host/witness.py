@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from attune.core.health import Sight
 from attune.host.path_index import Found, PathIndex
 
+State = tuple[int, int, int, int, int]
+
 
 class Witness:
     """Looks at the commands of this host where *paths* finds them."""
@@ -22,9 +24,19 @@ class Witness:
     def look(self, binaries: Sequence[Sequence[str]]) -> list[Sight]:
         """One sight for each group of *binaries* (bare names or absolute paths), all at the same moment."""
         self._paths.token()  # reads the folders of PATH again if one has changed
-        return [Sight(tuple([self._file(binary) for binary in group])) for group in binaries]
+        return [self._sight(group) for group in binaries]
 
-    def _file(self, binary: str) -> object:
+    def _sight(self, group: Sequence[str]) -> Sight:
+        files: list[object] = []
+        newest = 0
+        for binary in group:
+            file = self._file(binary)
+            files.append(file)
+            if not isinstance(file, str):
+                newest = max(newest, file[1][4], file[2][4])
+        return Sight(tuple(files), newest / 1e9)
+
+    def _file(self, binary: str) -> str | tuple[str, State, State]:
         found = self._paths.find(binary)
         if not isinstance(found, Found):
             return found.detail
@@ -36,5 +48,5 @@ class Witness:
         return (found.path, _state(own), _state(real))
 
 
-def _state(status: os.stat_result) -> tuple[int, int, int, int, int]:
+def _state(status: os.stat_result) -> State:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

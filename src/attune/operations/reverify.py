@@ -9,7 +9,7 @@ from random import Random
 from typing import Protocol
 
 from attune.core.definition import Definition
-from attune.core.health import Health, Patience, Sight, Sighting, Transition, begin, compare, observe
+from attune.core.health import Health, Patience, Sight, Sighting, Transition, begin, compare, observe, outdated
 from attune.core.health_schedule import Rhythm, Slot, after_cheap, after_full, spread
 from attune.core.verdict import Verdict
 from attune.operations.examine import Examiner
@@ -59,11 +59,18 @@ class Reverifier:
     deadline_seconds: float = 60.0
 
     def begin(self, definitions: Iterable[Definition], verdicts: Iterable[Verdict]) -> dict[str, Kept]:
-        """The state after detection. Definitions that nothing has to be run for are left out."""
+        """The state after detection. Definitions that nothing has to be run for are left out.
+
+        What has changed since detection looked at it is due at once.
+        """
         found = {verdict.ref: verdict for verdict in verdicts}
         wanted = [one for one in definitions if one.ref in found and one.verification.needs_running]
         slots = spread([one.ref for one in wanted], self.clock(), self.rhythm, self.random)
         sights = self.witness.look([_binaries(one) for one in wanted])
+        now = self.clock()
+        for one, sight in zip(wanted, sights, strict=True):
+            if outdated(found[one.ref], sight):
+                slots[one.ref] = replace(slots[one.ref], full=now)
         return {
             one.ref: Kept(one, begin(found[one.ref]), sight, slots[one.ref])
             for one, sight in zip(wanted, sights, strict=True)

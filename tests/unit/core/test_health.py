@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from attune.core.health import Health, Patience, Sight, Sighting, Transition, begin, compare, observe
+from attune.core.health import Health, Patience, Sight, Sighting, Transition, begin, compare, observe, outdated
 from attune.core.verdict import Evidence, Instance, Status, Verdict
 
 PATIENCE = Patience()
@@ -191,3 +193,19 @@ THERE, OTHER, NOWHERE = Sight((("/bin/x", 1),)), Sight((("/bin/x", 2),)), Sight(
 )
 def test_two_looks_compare(before: Sight, now: Sight, sighting: Sighting) -> None:
     assert compare(before, now) is sighting
+
+
+@pytest.mark.parametrize(
+    ("at", "sight", "expected"),
+    [
+        (100.0, Sight((("x",),), newest=90.0), False),
+        (100.0, Sight((("x",),), newest=101.0), True),
+        (100.0, NOWHERE, True),
+        (None, NOWHERE, False),
+        (None, THERE, True),
+    ],
+)
+def test_a_verdict_is_outdated_if_the_files_changed_since_its_check_began(at, sight, expected) -> None:  # type: ignore[no-untyped-def]
+    evidence = Evidence(("x",), 0 if at else None, "", at=at)
+
+    assert outdated(replace(GOOD, evidence=evidence), sight) is expected

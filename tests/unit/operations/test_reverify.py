@@ -177,3 +177,18 @@ def test_rounds_over_thirty_runtimes_never_check_all_of_them_together() -> None:
 
     assert len(world.host.ran) >= 30 * 3
     assert most <= 10
+
+
+def test_what_changed_since_detection_is_verified_at_once() -> None:
+    world = World("python3", "ruby", "perl")
+    kept = world.reverifier.begin(
+        [one.definition for one in world.kept.values()],
+        [
+            replace(verdict, evidence=replace(evidence, at=at))
+            for verdict, at in zip((one.health.shown for one in world.kept.values()), (None, 1000.0, -1.0), strict=True)
+            if (evidence := verdict.evidence)
+        ],
+    )
+    due_at_once = [ref for ref, one in kept.items() if one.slot.full == world.now]
+
+    assert due_at_once == ["acme.perl"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks import detection, probing
+from benchmarks import detection, health, probing
 
-for part in (probing, detection):
+for part in (probing, detection, health):
     print(f"# {(part.__doc__ or '').strip().splitlines()[0]}")
     part.main()

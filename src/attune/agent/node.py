@@ -70,10 +70,10 @@ async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> bool:
 
 
 async def _together(*work: Coroutine[Any, Any, None]) -> None:
-    """Run all of *work*; the first error ends the others and is raised."""
+    """Run all of *work* until one of it ends, in an error perhaps, which is raised; the rest is cancelled."""
     tasks = [asyncio.create_task(one) for one in work]
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:

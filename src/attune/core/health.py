@@ -50,9 +50,9 @@ def outdated(verdict: Verdict, sight: Sight) -> bool:
     evidence = verdict.evidence
     if evidence is None:
         return False
-    if evidence.at is None:
-        return evidence.exit_code is None and not sight.gone  # nothing could be run then
-    return sight.gone or sight.newest >= evidence.at - _CLOCK_TICK
+    if evidence.at is None and evidence.exit_code is None:
+        return not sight.gone  # nothing could be run then
+    return sight.gone or (evidence.at is not None and sight.newest >= evidence.at - _CLOCK_TICK)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ def machine(tmp_path: Path, migrated_database: str) -> Machine:
         "DATABASE_URL": migrated_database,
         "ATTUNE__HEARTBEAT__INTERVAL": "0.5s",
         "ATTUNE__HEALTH__INTERVAL": "0.2s",
+        "ATTUNE__HEALTH__FULL_INTERVAL": "24h",  # what happens here, the cheap check has seen
         "ATTUNE__DETECTION__MAX_TIMEOUT": "1.5s",
     }
     return made

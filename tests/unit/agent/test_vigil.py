@@ -73,7 +73,7 @@ class World:
         detector = RuntimeDetector(MemoryRuntimes(runtimes), examiner=examiner)
         pool: Any = None
         self.node = WorkerRegistration(pool, Settings(), name="w1", registry=self.registry, detector=detector)
-        rhythm = Rhythm(interval, 1000.0)
+        rhythm = Rhythm(interval, 1e6)
         self.vigil = Vigil(self.node, Reverifier(examiner, self.host, time.monotonic, rhythm=rhythm))
         self.stop = asyncio.Event()
 

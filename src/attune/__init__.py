@@ -9,11 +9,20 @@ if TYPE_CHECKING:
     from attune.agent.registration import SensorWorkerRegistration, WorkerRegistration
     from attune.config import Settings, load_settings
     from attune.core.errors import AttuneError
+    from attune.core.explanation import Explanation, explain
+    from attune.core.fleet import Node
+    from attune.core.matching import Placement, match
+    from attune.core.requirement import Preference, Requirement
     from attune.core.runtime import Runtime
     from attune.core.verdict import Status, Verdict
 
 _HOMES = {
     "AttuneError": "attune.core.errors",
+    "Explanation": "attune.core.explanation",
+    "Node": "attune.core.fleet",
+    "Placement": "attune.core.matching",
+    "Preference": "attune.core.requirement",
+    "Requirement": "attune.core.requirement",
     "Runtime": "attune.core.runtime",
     "RuntimeDetector": "attune.agent.detector",
     "SensorWorkerRegistration": "attune.agent.registration",
@@ -21,10 +30,17 @@ _HOMES = {
     "Status": "attune.core.verdict",
     "Verdict": "attune.core.verdict",
     "WorkerRegistration": "attune.agent.registration",
+    "explain": "attune.core.explanation",
     "load_settings": "attune.config",
+    "match": "attune.core.matching",
 }
 __all__ = [
     "AttuneError",
+    "Explanation",
+    "Node",
+    "Placement",
+    "Preference",
+    "Requirement",
     "Runtime",
     "RuntimeDetector",
     "SensorWorkerRegistration",
@@ -32,7 +48,9 @@ __all__ = [
     "Status",
     "Verdict",
     "WorkerRegistration",
+    "explain",
     "load_settings",
+    "match",
 ]
 
 

@@ -179,3 +179,23 @@ def test_the_json_is_valid_whatever_a_command_prints(machine: Machine) -> None:
 
     done = machine.attune("detect", "--local", "--json", "--only", "python")
     assert json.loads(done.stdout)["results"][0]["version"] == "3.11.7"
+
+
+def test_only_of_a_name_that_nothing_has_is_a_usage_error(machine: Machine) -> None:
+    done = machine.attune("detect", "--local", "--only", "pyton")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == "attune: --only: no definition is called 'pyton'; did you mean python?"
+    assert machine.detect("--only", "pyton", ATTUNE_WORKER_RUNTIMES="pyton")["runtimes"] == ["pyton"]
+
+
+def test_facts_of_the_host_and_labels_of_the_settings_are_terms(machine: Machine) -> None:
+    (machine.folder / "attune.yaml").write_text("worker:\n  labels: {zone: eu}\n")
+    only = ("detect", "--local", "--only", "python")
+
+    assert (
+        machine.attune(*only, "--require", "cpus >=1", "--require", "os=linux", "--require", "zone=eu").returncode == 0
+    )
+    failed = machine.attune(*only, "--require", "cpus >=4096")
+    assert failed.returncode == 3
+    assert "requirement not met: cpus >=4096" in failed.stderr

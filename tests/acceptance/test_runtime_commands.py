@@ -155,3 +155,14 @@ def test_a_definition_in_use_is_not_removed(machine: Machine, migrated_database:
 
     assert done.returncode == 2
     assert "core.python is in use by action core.echo" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["add", "load"])
+def test_two_definitions_of_one_ref_are_refused_and_none_is_written(machine: Machine, verb: str) -> None:
+    twin = "{ref: acme.twin, name: Twin, distributions: {}}"
+    (machine.folder / "twins.yaml").write_text(f"[{twin}, {twin}]")
+
+    done = machine.attune("runtime", verb, "twins.yaml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == "attune: acme.twin: expected one definition of this ref, got 2"
+    assert "acme.twin" not in machine.attune("runtime", "list").stdout

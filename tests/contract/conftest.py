@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from attune.postgres.connection import open_pool
+from attune.postgres.life import PostgresLife
 from attune.postgres.nodes import PostgresNodes
 from attune.postgres.runtimes import PostgresRuntimes
-from attune.testing import MemoryFleet, MemoryNodes, MemoryRuntimes
+from attune.testing import MemoryFleet, MemoryLife, MemoryNodes, MemoryRuntimes
 from factories import make_runtime
 
 
@@ -71,3 +74,36 @@ async def node_registry(registry_source: Callable[[], Any]) -> AsyncIterator[Any
 @pytest.fixture
 def another_registry(registry_source: Callable[[], Any]) -> Callable[[], Any]:
     return registry_source
+
+
+@dataclass
+class Living:
+    """A registry and the life of its nodes; `later` lets seconds pass for a node that says nothing."""
+
+    registry: Any
+    life: Any
+    later: Callable[[int, float], Awaitable[None]]
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def living(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Living]:
+    if request.param == "memory":
+        fleet = MemoryFleet()
+
+        async def pass_time(node_id: int, seconds: float) -> None:
+            fleet.ahead += timedelta(seconds=seconds)
+
+        yield Living(MemoryNodes(fleet), MemoryLife(fleet), pass_time)
+        return
+    async with open_pool(request.getfixturevalue("migrated_database")) as pool:
+
+        async def age(node_id: int, seconds: float) -> None:
+            async with pool.connection() as connection:
+                await connection.execute(
+                    "UPDATE worker SET last_heartbeat = last_heartbeat - %s * interval '1 second' WHERE id = %s",
+                    (seconds, node_id),
+                )
+
+        registry = PostgresNodes(pool)
+        yield Living(registry, PostgresLife(pool), age)
+        await registry.leave()

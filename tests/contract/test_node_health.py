@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from attune.core.health import Transition
+from attune.core.health import Checked, Transition
+from attune.core.matching import match
 from attune.core.node import WORKER
-from attune.core.ports import Checked, HealthReport, Registration
+from attune.core.ports import HealthReport, Registration
+from attune.core.requirement import Requirement
 from attune.core.verdict import Evidence, Instance, Status, Verdict
 
 pytestmark = pytest.mark.anyio
@@ -30,10 +32,14 @@ def change(at: float, back: bool = False) -> Transition:
     return Transition("core.python", "python", before, after, "because", EVIDENCE, at)
 
 
+def offer(capabilities: dict[str, Any], *verdicts: Verdict) -> Registration:
+    return Registration("w1", WORKER, "host-1", 7, capabilities, verdicts, {"zone": "eu"})
+
+
 @pytest.fixture
 async def node(node_registry: Any) -> int:
     await node_registry.claim("w1", WORKER, host="host-1", pid=7)
-    return int(await node_registry.register(Registration("w1", WORKER, "host-1", 7, CAPABILITIES, (PYTHON, RUBY))))
+    return int(await node_registry.register(offer(CAPABILITIES, PYTHON, RUBY)))
 
 
 async def runtimes(registry: Any, node_id: int) -> dict[str, Any]:
@@ -48,18 +54,19 @@ async def generation(registry: Any) -> int:
 async def test_the_generation_grows_only_when_the_capabilities_change(node_registry: Any, node: int) -> None:
     seen = [await generation(node_registry)]
     for capabilities in (dict(CAPABILITIES), {"runtimes": []}, {"runtimes": []}, None, CAPABILITIES):
-        assert await node_registry.record_health(node, HealthReport(0.0, capabilities=capabilities))
+        now = None if capabilities is None else offer(capabilities)
+        assert await node_registry.record_health(node, HealthReport(0.0, offer=now))
         seen.append(await generation(node_registry))
     await node_registry.heartbeat(node)
-    await node_registry.register(Registration("w1", WORKER, "host-1", 7, {"runtimes": ["node"]}))
+    await node_registry.register(offer({"runtimes": ["node"]}))
     seen.append(await generation(node_registry))
 
-    assert seen == [0, 0, 1, 1, 1, 2, 3]
+    assert [one - seen[0] for one in seen] == [0, 0, 1, 1, 1, 2, 3]
 
 
 async def test_a_withdrawn_runtime_is_written_with_its_reason(node_registry: Any, node: int) -> None:
     before = await runtimes(node_registry, node)
-    report = HealthReport(50.0, [Checked(LOST, 50.0, 2)], [change(50.0)], {"runtimes": []})
+    report = HealthReport(50.0, [Checked(LOST, 50.0, 2)], [change(50.0)], offer({"runtimes": []}, LOST, RUBY))
     assert await node_registry.record_health(node, report)
     after = await runtimes(node_registry, node)
 
@@ -69,7 +76,19 @@ async def test_a_withdrawn_runtime_is_written_with_its_reason(node_registry: Any
     assert python.since > before["core.python"].since
     assert after["acme.ruby"] == before["acme.ruby"]
     (record,) = await node_registry.list_nodes(WORKER)
-    assert record.capabilities == {"runtimes": []}
+    assert record.capabilities == {"runtimes": [], "labels": {"zone": "eu"}}
+
+
+async def test_the_matcher_sees_what_health_checks_found(node_registry: Any, node: int) -> None:
+    wanted = Requirement.parse("python >=3")
+    assert match(wanted, await node_registry.fleet(WORKER)).best is not None
+    report = HealthReport(50.0, [Checked(LOST, 50.0, 2)], [change(50.0)], offer({"runtimes": []}, LOST, RUBY))
+    await node_registry.record_health(node, report)
+
+    (seen,) = await node_registry.fleet(WORKER)
+    assert (seen.capabilities["python"].status, seen.capabilities["python"].reason) == (LOST.status, LOST.reason)
+    assert seen.labels == {"zone": "eu"}
+    assert match(wanted, [seen]).best is None
 
 
 async def test_since_stays_while_the_status_does(node_registry: Any, node: int) -> None:
@@ -109,15 +128,15 @@ async def test_transitions_are_listed_newest_first(node_registry: Any, node: int
 
 
 async def test_a_node_without_a_row_is_told_and_nothing_is_written(node_registry: Any, node: int) -> None:
-    report = HealthReport(1.0, [Checked(LOST, 1.0)], [change(1.0)], {"runtimes": []})
+    report = HealthReport(1.0, [Checked(LOST, 1.0)], [change(1.0)], offer({"runtimes": []}))
 
     assert await node_registry.record_health(node + 999, report) is False
     assert await node_registry.node_transitions(node + 999) == []
-    assert await generation(node_registry) == 0
+    assert (await runtimes(node_registry, node))["core.python"].status == "available"
 
 
 async def test_registering_again_keeps_the_transitions(node_registry: Any, node: int) -> None:
     await node_registry.record_health(node, HealthReport(1.0, transitions=[change(1.0)]))
-    await node_registry.register(Registration("w1", WORKER, "host-1", 7, CAPABILITIES, (PYTHON,)))
+    await node_registry.register(offer(CAPABILITIES, PYTHON))
 
     assert len(await node_registry.node_transitions(node)) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from attune.core.errors import NameTakenError
 from attune.core.node import SENSOR, WORKER
-from attune.core.ports import Registration
+from attune.core.ports import Heartbeat, Registration
 from attune.core.verdict import Evidence, Instance, Status, Verdict
 
 pytestmark = pytest.mark.anyio
@@ -27,8 +27,8 @@ PYTHON = Verdict(
 RUBY = Verdict("acme.ruby", "ruby", Status.UNAVAILABLE, "ruby: not found on PATH")
 
 
-def registration(*verdicts: Verdict, name: str = "w1") -> Registration:
-    return Registration(name, WORKER, "host-1", 7, {"runtimes": ["python"]}, verdicts or (PYTHON, RUBY))
+def registration(*verdicts: Verdict, name: str = "w1", **keys: Any) -> Registration:
+    return Registration(name, WORKER, "host-1", 7, {"runtimes": ["python"]}, verdicts or (PYTHON, RUBY), **keys)
 
 
 async def joined(registry: Any, **keys: Any) -> int:
@@ -122,5 +122,75 @@ async def test_after_leaving_the_name_is_free_and_the_node_inactive(
 async def test_a_heartbeat_says_whether_the_node_still_has_its_row(node_registry: Any) -> None:
     node_id = await joined(node_registry)
 
-    assert await node_registry.heartbeat(node_id) is True
-    assert await node_registry.heartbeat(node_id + 999) is False
+    assert await node_registry.heartbeat(node_id) == Heartbeat("active", 0)
+    assert await node_registry.heartbeat(node_id + 999) is None
+
+
+async def test_labels_and_taints_are_kept_among_the_capabilities(node_registry: Any) -> None:
+    await joined(node_registry, labels={"Zone": " eu ", "arch": "amd64"}, taints=["spot", "gpu-only", "spot"])
+
+    (node,) = await node_registry.list_nodes(WORKER)
+    assert node.capabilities == {
+        "runtimes": ["python"],
+        "labels": {"zone": "eu", "arch": "x86_64"},
+        "taints": ["gpu-only", "spot"],
+    }
+
+
+async def test_the_fleet_is_what_its_nodes_registered_as_the_matcher_sees_it(
+    node_registry: Any, another_registry: Callable[[], Any]
+) -> None:
+    first = await joined(node_registry, labels={"zone": "eu"}, taints=["spot"])
+    other = another_registry()
+    limited = replace(registration(RUBY, name="w2"), capabilities={"max_concurrent_executions": 4})
+    await other.claim("w2", WORKER, host="host-2", pid=8)
+    second = await other.register(limited)
+    await other.leave(second)
+    sensor = another_registry()
+    await sensor.claim("s1", SENSOR, host="host-2", pid=9)
+    await sensor.register(replace(registration(name="s1"), role=SENSOR))
+    fleet = await node_registry.fleet(WORKER)
+    (sensor_node,) = await node_registry.fleet(SENSOR)
+    await sensor.leave()
+
+    w1, w2 = fleet
+    assert (w1.id, w1.name, w1.role, w1.status, w1.running, w1.max_concurrent) == (
+        first,
+        "w1",
+        "worker",
+        "active",
+        0,
+        None,
+    )
+    assert (w1.labels, w1.taints) == ({"zone": "eu"}, frozenset({"spot"}))
+    assert (w2.id, w2.status, w2.max_concurrent, w2.labels, w2.taints) == (second, "inactive", 4, {}, frozenset())
+    python, ruby = w1.capabilities["python"], w1.capabilities["ruby"]
+    assert [(one.version, one.path) for one in python.instances] == [("3.11.7", "/usr/bin/python3")]
+    assert (python.status, python.reason, python.evidence) == (
+        Status.AVAILABLE,
+        "verified by `python3 --version`",
+        "python3 --version",
+    )
+    assert (ruby.status, ruby.reason, ruby.instances) == (Status.UNAVAILABLE, "ruby: not found on PATH", ())
+    assert (sensor_node.name, sensor_node.role) == ("s1", "sensor")
+
+
+async def test_definitions_of_one_runtime_are_one_capability_of_the_fleet(node_registry: Any) -> None:
+    second = replace(PYTHON, ref="acme.python", instances=(Instance("3.12.4", "/opt/p", "/opt/p"),))
+    await joined(node_registry)
+    await node_registry.register(registration(second, PYTHON))
+
+    (node,) = await node_registry.fleet(WORKER)
+    assert {one.version for one in node.capabilities["python"].instances} == {"3.11.7", "3.12.4"}
+
+
+async def test_a_check_that_could_not_decide_keeps_what_was_found_before(node_registry: Any) -> None:
+    node_id = await joined(node_registry)
+    undecided = replace(PYTHON, status=Status.UNKNOWN, reason="timed out after 10 s", instances=())
+    await node_registry.register(registration(undecided))
+
+    (python,) = await node_registry.node_runtimes(node_id)
+    assert (python.status, python.version, python.path) == ("unknown", "3.11.7", "/usr/bin/python3")
+    await node_registry.register(registration(replace(undecided, status=Status.UNAVAILABLE)))
+    (python,) = await node_registry.node_runtimes(node_id)
+    assert (python.status, python.version) == ("unavailable", None)

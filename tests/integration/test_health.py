@@ -40,6 +40,7 @@ class Worker:
 
     def __init__(self, url: str, process: subprocess.Popen[str]) -> None:
         self.url, self.process = url, process
+        self.registered_generation = 0
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.url, autocommit=True) as connection:
@@ -52,7 +53,8 @@ class Worker:
 
     @property
     def generation(self) -> int:
-        return int(self.rows("SELECT generation FROM worker")[0][0])
+        """How often the capabilities have changed since the worker registered."""
+        return int(self.rows("SELECT generation FROM worker")[0][0]) - self.registered_generation
 
     @property
     def transitions(self) -> list[tuple[str, str]]:
@@ -84,6 +86,7 @@ def worker(machine: Machine, migrated_database: str) -> Iterator[Worker]:
         assert process.poll() is None and time.monotonic() - began < 60
         time.sleep(0.05)
     assert started.offers == {"python": ["3.11.7"], "node": ["20.11.0"]}
+    started.registered_generation = started.generation
     yield started
     process.kill()
     process.wait()

@@ -148,7 +148,7 @@ def test_death_by_signal_is_told_by_name(sandbox: Sandbox) -> None:
 
 
 def test_suspended_check_is_timed_out(sandbox: Sandbox) -> None:
-    assert examine(sandbox, "sh", "-c", "kill -STOP $$").ending is Ending.TIMED_OUT
+    assert examine(sandbox, "sh", "-c", "sleep 0.1; kill -STOP $$").ending is Ending.TIMED_OUT
 
 
 def test_check_that_kills_its_own_group_harms_nobody_else(sandbox: Sandbox) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import psycopg
 import pytest
 
 from machines import Machine
+from waiting import rows, status, wait_for
 
 
 @pytest.fixture
@@ -38,25 +38,6 @@ def started(machine: Machine) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in running:
         process.kill()
         process.wait()
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"did not happen within {seconds} s: {condition}")
-
-
-def rows(url: str, query: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url, autocommit=True) as connection:
-        return connection.execute(query).fetchall()
-
-
-def status(url: str, role: str = "action") -> dict[str, str]:
-    return dict(rows(url, f"SELECT name, status::text FROM worker WHERE worker_role = '{role}'"))
 
 
 def test_a_worker_registers_what_it_verified_and_goes_inactive_on_sigterm(
@@ -193,3 +174,14 @@ def test_a_database_without_schema_asks_for_the_migration(machine: Machine, blan
 
     assert done.returncode == 1
     assert "try: attune db migrate" in done.stderr
+
+
+def test_a_worker_registers_the_facts_of_its_host_its_labels_and_taints(
+    machine: Machine, started: Any, migrated_database: str
+) -> None:
+    (machine.folder / "attune.yaml").write_text("worker:\n  labels: {zone: eu}\n  taints: [gpu-only]\n")
+    started("worker", "start", "--name", "w1")
+    wait_for(lambda: status(migrated_database).get("w1") == "active")
+
+    assert machine.attune("match", "os=linux", "zone=eu", "python >=3.9").returncode == 3
+    assert machine.attune("match", "os=linux", "zone=eu", "python >=3.9", "--tolerate", "gpu-only").returncode == 0

@@ -135,14 +135,14 @@ def test_printed_sql_holds_only_what_is_pending(database):
 
 def test_concurrent_upgrades_migrate_once(database):
     reports = []
+    revisions = state(database.url).pending
     threads = [threading.Thread(target=lambda: reports.append(upgrade(database.url))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert sorted(len(report.applied) for report in reports)[:2] == [0, 0]
-    assert max(report.applied for report in reports)[-1] == state(database.url).head
+    assert sorted(len(report.applied) for report in reports) == [0, 0, len(revisions)]
     assert state(database.url).pending == ()
 
 
@@ -247,7 +247,10 @@ def test_group_roles_separate_definitions_from_nodes(fresh):
     assert not may("attune_admin", "DELETE FROM runtime_history")
     assert not may("attune_node", define)
     assert may("attune_node", register)
-    assert may("attune_node", "SELECT FROM runtime, pack, worker_runtime, alembic_version")
+    assert may("attune_node", "SELECT FROM runtime, pack, worker_runtime, worker_offer, alembic_version")
+    assert may("attune_node", "INSERT INTO capability (kind, name) VALUES ('taint', 'x')")
+    assert not may("attune_node", "DELETE FROM capability")
+    assert may("attune_admin", "UPDATE worker SET status = 'draining'")
     assert not may("attune_node", "UPDATE action SET entrypoint = 'x'")
 
 
@@ -262,3 +265,22 @@ def test_a_role_that_may_not_create_roles_can_migrate(fresh, new_database):
         database.value("SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = 'runtime_history'")
         == "plain"
     )
+
+
+def test_the_place_in_the_ranking_follows_the_status_and_name_of_a_node(fresh):
+    fresh.query("INSERT INTO worker (id, name, worker_type, status) VALUES (1, 'w', 'local', 'active')")
+    fresh.query(
+        "INSERT INTO worker_load (worker, role, name, active, max_concurrent) VALUES (1, 'worker', 'w', true, 2)"
+    )
+    place = "SELECT name, able, load FROM worker_load"
+    assert fresh.query(place) == [("w", True, 0.0)]
+
+    fresh.query("UPDATE worker_load SET running = 2")
+    assert fresh.query(place) == [("w", False, 1.0)]
+    fresh.query("UPDATE worker_load SET running = 1")
+    fresh.query("UPDATE worker SET status = 'draining', name = 'x'")
+    assert fresh.query(place) == [("x", False, 0.5)]
+    fresh.query("UPDATE worker SET status = 'active'")
+    assert fresh.query(place) == [("x", True, 0.5)]
+    fresh.query("DELETE FROM worker")
+    assert fresh.query(place) == []

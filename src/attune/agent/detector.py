@@ -35,7 +35,8 @@ class RuntimeDetector:
 
     def __init__(self, source: Pool | RuntimeCatalog, *, examiner: Examiner | None = None) -> None:
         self._catalog: RuntimeCatalog = source if hasattr(source, "list_runtimes") else PostgresRuntimes(source)
-        self._examiner = examiner
+        self._given = examiner
+        self._made: tuple[Settings, Examiner] | None = None
 
     async def detect_capabilities(
         self,
@@ -102,7 +103,7 @@ class RuntimeDetector:
         role: Role | None,
         observer: ExaminationObserver | None,
     ) -> Detection:
-        examiner = self._examiner = self._examiner or examiner_for(settings)
+        examiner = self._examiner(settings)
         work = asyncio.create_task(
             asyncio.to_thread(detect, runtimes, selection, role, examiner, _options(settings), observer)
         )
@@ -110,8 +111,17 @@ class RuntimeDetector:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             examiner.stop()
+            self._made = None  # one that was stopped examines nothing more
             await work
             raise
+
+    def _examiner(self, settings: Settings) -> Examiner:
+        """The examiner for *settings*, kept while they stay the same because it remembers what is absent."""
+        if self._given is not None:
+            return self._given
+        if self._made is None or self._made[0] != settings:
+            self._made = settings, examiner_for(settings)
+        return self._made[1]
 
 
 def _options(settings: Settings) -> DetectionOptions:

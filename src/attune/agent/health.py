@@ -16,8 +16,7 @@ from attune.agent.this_host import reverifier_for
 from attune.config import Settings
 from attune.core.definition import Definition
 from attune.core.errors import DatabaseError
-from attune.core.health import Transition
-from attune.core.ports import Checked
+from attune.core.health import Checked, Transition
 from attune.operations.reverify import Kept, Reverifier, Round
 
 log = structlog.get_logger("attune")
@@ -69,6 +68,8 @@ class Vigil:
             if await self._wait(stop):
                 return
             definitions = self._definitions
+            if self._known() is not definitions:
+                continue
             done = await self._round(stop)
             # A round that was interrupted, or is about what has been replaced meanwhile, says nothing.
             if not stop.is_set() and self._known() is definitions:

@@ -1,4 +1,6 @@
-"""The life of one node: claim the name, detect, register, beat and keep it true until told to stop, leave."""
+"""The life of one node: claim the name, detect, register, beat and keep it true until told to stop,
+drain, leave.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,16 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
+from attune.agent.control import Control, first_of
 from attune.agent.health import vigil_for
 from attune.agent.registration import NodeRegistration
 from attune.core.errors import AttuneError, DatabaseError
+from attune.core.ports import Heartbeat, NodeLife, Overdue
 
 log = structlog.get_logger("attune")
 
@@ -20,27 +25,36 @@ _JITTER = 0.2
 _SLOWEST_RETRY_SECONDS = 30.0
 
 
-async def run_node(
-    registration: NodeRegistration,
-    stop: asyncio.Event,
-    *,
-    interval_seconds: float = 10.0,
-    heal: Callable[[], Awaitable[None]] | None = None,
-    on_ready: Callable[[NodeRegistration], None] | None = None,
-) -> None:
-    """Run until *stop* is set. *heal* is called while the database cannot be reached, *on_ready* after registering.
+async def _nothing() -> None: ...
 
-    Raises `NameTakenError` where the name is taken, now or after an outage.
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How a node behaves. Times are in seconds.
+
+    `heal` is called while the database cannot be reached; `finish` returns when no work runs any more, for which it
+    has `drain_timeout` when the node is told to stop.
     """
+
+    interval: float = 10.0
+    drain_timeout: float = 60.0
+    overdue: Overdue = field(default_factory=Overdue)
+    heal: Callable[[], Awaitable[None]] = _nothing
+    finish: Callable[[], Awaitable[None]] = _nothing
+    on_ready: Callable[[NodeRegistration], None] = lambda registration: None
+
+
+async def run_node(registration: NodeRegistration, life: NodeLife, control: Control, conduct: Conduct) -> None:
+    """Run until `control.stop` is set. Raises `NameTakenError` where the name is taken, now or after an outage."""
     structlog.contextvars.bind_contextvars(node=registration.name)
     await registration.claim()
-    registered = await _unless_stopped(_join(registration), stop)
+    joined = await _unless_stopped(_join(registration), control.stop)
     try:
-        if registered:
-            if on_ready is not None:
-                on_ready(registration)
-            beating = _beat(registration, stop, interval_seconds, heal)
-            await _together(beating, vigil_for(registration, registration.settings).keep(stop))
+        if joined:
+            conduct.on_ready(registration)
+            vigil = vigil_for(registration, registration.settings)
+            await _together(_Heart(registration, life, control, conduct).beat(), vigil.keep(control.stop))
+            await _drain(registration, life, conduct)
     finally:
         log.info(f"{registration.role.name} stops")
         with suppress(DatabaseError):
@@ -82,38 +96,79 @@ async def _together(*work: Coroutine[Any, Any, None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _beat(
-    registration: NodeRegistration,
-    stop: asyncio.Event,
-    interval: float,
-    heal: Callable[[], Awaitable[None]] | None,
-) -> None:
-    failures = 0
-    while not await _sleep(stop, _pause(interval, failures)):
-        try:
-            await registration.heartbeat()
-        except DatabaseError as error:
-            if not failures:
-                log.warning(f"heartbeat failed, trying again until it works: {error}")
-            failures += 1
-            if heal is not None:
-                with suppress(AttuneError):
-                    await heal()
-            continue
-        if failures:
-            log.info("heartbeats work again", failed=failures)
-        failures = 0
-
-
-def _pause(interval: float, failures: int) -> float:
-    base = interval if not failures else min(_SLOWEST_RETRY_SECONDS, 0.5 * 2 ** min(failures - 1, 10))
-    return base * random.uniform(1 - _JITTER, 1 + _JITTER)
-
-
-async def _sleep(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait; whether *stop* was set meanwhile."""
+async def _drain(registration: NodeRegistration, life: NodeLife, conduct: Conduct) -> None:
+    """Take nothing new and wait for what runs, as long as it may."""
+    with suppress(DatabaseError):
+        await life.drain(registration.node_id or 0)
     try:
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(conduct.drain_timeout):
+            await conduct.finish()
     except TimeoutError:
-        return False
-    return True
+        log.warning(f"stopping although work still runs after {conduct.drain_timeout:g} s")
+
+
+class _Heart:
+    """The heartbeats of one node, and what it does when they bring news or fail."""
+
+    def __init__(self, registration: NodeRegistration, life: NodeLife, control: Control, conduct: Conduct) -> None:
+        self._registration = registration
+        self._life = life
+        self._control = control
+        self._conduct = conduct
+        self._last: Heartbeat | None = None
+        self._failures = 0
+
+    async def beat(self) -> None:
+        """Beat until the node is told to stop."""
+        while True:
+            await self._pause()
+            if self._control.stop.is_set():
+                return
+            try:
+                await self._once()
+            except DatabaseError as error:
+                await self._failed(error)
+                continue
+            if self._failures:
+                log.info("heartbeats work again", failed=self._failures)
+            self._failures = 0
+
+    async def _once(self) -> None:
+        if self._control.reload.is_set():
+            self._control.reload.clear()
+            await self._registration.reload()
+        beat = await self._registration.heartbeat()
+        last, self._last = self._last, beat
+        if last is not None and beat.reloads != last.reloads:
+            log.info("reloading, as asked")
+            await self._registration.reload()
+        if last is not None and beat.status != last.status:
+            log.info(f"now {beat.status}", before=last.status)
+        await self._life.mark_overdue(self._conduct.overdue)
+
+    async def _failed(self, error: DatabaseError) -> None:
+        if not self._failures:
+            log.warning(f"heartbeat failed, trying again until it works: {error}")
+        self._failures += 1
+        with suppress(AttuneError):
+            await self._conduct.heal()
+
+    async def _pause(self) -> None:
+        """Wait for the next heartbeat, for news, or to be told something."""
+        seconds = _spread(self._conduct.interval)
+        if self._failures:
+            seconds = _spread(min(_SLOWEST_RETRY_SECONDS, 0.5 * 2 ** min(self._failures - 1, 10)))
+            await first_of(self._control.stop, self._control.reload, seconds=seconds)
+            return
+        news = asyncio.ensure_future(self._registration.news(seconds))
+        told = asyncio.ensure_future(first_of(self._control.stop, self._control.reload, seconds=seconds + 1))
+        try:
+            await asyncio.wait({news, told}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in (news, told):
+                one.cancel()
+            await asyncio.gather(news, told, return_exceptions=True)
+
+
+def _spread(seconds: float) -> float:
+    return seconds * random.uniform(1 - _JITTER, 1 + _JITTER)

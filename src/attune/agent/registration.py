@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from attune.agent.detector import RuntimeDetector, capabilities_of
+from attune.agent.this_host import host_labels
 from attune.config import NodeSettings, Settings
-from attune.core.health import Transition
+from attune.core.health import Checked, Transition
 from attune.core.node import SENSOR, WORKER, Role
-from attune.core.ports import Checked, HealthReport, NodeRegistry, Registration
+from attune.core.ports import HealthReport, Heartbeat, NodeRegistry, Registration
 from attune.operations.detect import Detection
 from attune.postgres.connection import Pool
 from attune.postgres.nodes import PostgresNodes
@@ -68,24 +69,29 @@ class NodeRegistration:
         async with self._writing:
             if self.detection is None:
                 await self.detect_capabilities(settings)
-            assert self.detection is not None
-            self.node_id = await self._registry.register(
-                Registration(
-                    name=self.name,
-                    role=self.role,
-                    host=socket.gethostname(),
-                    pid=os.getpid(),
-                    capabilities=capabilities_of(self.detection, settings),
-                    verdicts=self.detection.verdicts,
-                )
-            )
+            self.node_id = await self._registry.register(self._offer(settings))
             return self.node_id
 
-    async def heartbeat(self) -> None:
-        """Say that this node lives. Registers again if its row or its hold on the name is gone."""
-        alive = await self._registry.holds_name()
-        if not alive or self.node_id is None or not await self._registry.heartbeat(self.node_id):
-            await self.register()
+    async def heartbeat(self) -> Heartbeat:
+        """Say that this node lives; what the registry has to say to it.
+
+        Registers again if its row or its hold on the name is gone.
+        """
+        if await self._registry.holds_name() and self.node_id is not None:
+            beat = await self._registry.heartbeat(self.node_id)
+            if beat is not None:
+                return beat
+        await self.register()
+        return await self.heartbeat()
+
+    async def news(self, timeout_seconds: float) -> None:
+        """Wait until somebody asks something of this node, at most *timeout_seconds*."""
+        await self._registry.news(self.node_id or 0, timeout_seconds)
+
+    async def reload(self) -> None:
+        """Read the definitions again, verify them on this host and register what was found."""
+        await self.detect_capabilities()
+        await self.register()
 
     async def record_health(
         self, now: float, checked: Sequence[Checked], transitions: Sequence[Transition], offer_changed: bool
@@ -101,13 +107,27 @@ class NodeRegistration:
         async with self._writing:
             if self.node_id is None or not await self._registry.holds_name():
                 return False
-            capabilities = capabilities_of(self.detection, self._config) if offer_changed else None
-            report = HealthReport(now, checked, transitions, capabilities)
+            offer = self._offer(self._config) if offer_changed else None
+            report = HealthReport(now, checked, transitions, offer)
             return await self._registry.record_health(self.node_id, report)
 
     async def deregister(self) -> None:
         """Go inactive and give the name back."""
         await self._registry.leave(self.node_id)
+
+    def _offer(self, settings: Settings) -> Registration:
+        assert self.detection is not None
+        section = self._section(settings)
+        return Registration(
+            name=self.name,
+            role=self.role,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            capabilities=capabilities_of(self.detection, settings),
+            verdicts=self.detection.verdicts,
+            labels=host_labels(section),
+            taints=section.taints,
+        )
 
     def _section(self, config: Settings) -> NodeSettings:
         section: NodeSettings = getattr(config, self.role.settings_section)

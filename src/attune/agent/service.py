@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Awaitable, Callable, Mapping
 
-import structlog
-
-from attune.agent.node import run_node
+from attune.agent.control import Control, obey_signals
+from attune.agent.node import Conduct, run_node
 from attune.agent.registration import REGISTRATIONS, NodeRegistration
+from attune.agent.systemd import feed_watchdog, notify
 from attune.config import Settings
 from attune.core.node import Role
+from attune.core.ports import Overdue
 from attune.postgres.connection import open_pool
+from attune.postgres.life import PostgresLife
 
-log = structlog.get_logger("attune")
 
-Heal = Callable[[], Awaitable[None]]
+async def _nothing() -> None: ...
 
 
 async def run_service(
@@ -25,45 +24,58 @@ async def run_service(
     url: str,
     nodes: Mapping[Role, str | None],
     *,
-    heal: Heal | None = None,
-    on_ready: Callable[[NodeRegistration], None] | None = None,
+    heal: Callable[[], Awaitable[None]] = _nothing,
+    on_ready: Callable[[NodeRegistration], None] = lambda registration: None,
 ) -> None:
     """Run one node for each role of *nodes* (its name, or None for the default) until SIGTERM or SIGINT.
 
-    A second signal ends the process at once. Raises the first error that ends a node.
+    A second signal ends the process at once, SIGHUP reloads. Raises the first error that ends a node.
     """
-    stop = asyncio.Event()
-    _stop_on_signals(stop)
+    controls = {role: Control() for role in nodes}
+    obey_signals(list(controls.values()))
+    waiting = set(nodes)
+
+    def ready(registration: NodeRegistration) -> None:
+        waiting.discard(registration.role)
+        if not waiting:
+            notify("READY=1")
+        on_ready(registration)
+
+    conduct = conduct_of(settings, heal, ready)
     async with open_pool(url, application_name="attune node") as pool:
-        tasks = []
-        for role, name in nodes.items():
-            registration = REGISTRATIONS[role.name](pool, settings, name=name)
-            tasks.append(
-                asyncio.create_task(
-                    run_node(
-                        registration,
-                        stop,
-                        interval_seconds=settings.heartbeat.interval,
-                        heal=heal,
-                        on_ready=on_ready,
-                    )
+        watchdog = asyncio.create_task(feed_watchdog())
+        tasks = [
+            asyncio.create_task(
+                run_node(
+                    REGISTRATIONS[role.name](pool, settings, name=name), PostgresLife(pool), controls[role], conduct
                 )
             )
+            for role, name in nodes.items()
+        ]
         try:
             await asyncio.gather(*tasks)
         finally:
-            stop.set()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            notify("STOPPING=1")
+            for control in controls.values():
+                control.stop.set()
+            watchdog.cancel()
+            await asyncio.gather(*tasks, watchdog, return_exceptions=True)
 
 
-def _stop_on_signals(stop: asyncio.Event) -> None:
-    def received(number: int) -> None:
-        if stop.is_set():
-            log.warning("stopping now, on the second signal")
-            os._exit(128 + number)
-        log.info("stopping", signal=signal.Signals(number).name)
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, received, number)
+def conduct_of(
+    settings: Settings, heal: Callable[[], Awaitable[None]], on_ready: Callable[[NodeRegistration], None]
+) -> Conduct:
+    """How *settings* want nodes to behave."""
+    heartbeat = settings.heartbeat
+    return Conduct(
+        interval=heartbeat.interval,
+        drain_timeout=settings.worker.drain_timeout,
+        overdue=Overdue(
+            stale_after=heartbeat.stale_after,
+            lost_after=heartbeat.lost_after,
+            amnesty=heartbeat.amnesty,
+            look_every=heartbeat.interval / 2,
+        ),
+        heal=heal,
+        on_ready=on_ready,
+    )

@@ -6,9 +6,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from attune.config import Settings, process_environment
+from attune.config import NodeSettings, Settings, process_environment
 from attune.core.health import Patience
 from attune.core.health_schedule import Rhythm
+from attune.core.labels import labels_of
 from attune.host.assemble import HostChecks, HostOptions, assemble
 from attune.host.policy import HostPolicy
 from attune.host.witness import Witness
@@ -46,6 +47,13 @@ def _checks(settings: Settings, fresh: bool) -> HostChecks:
         fresh=fresh,
     )
     return assemble(environment, options)
+
+
+def host_labels(section: NodeSettings) -> dict[str, str]:
+    """The labels of a node here: the facts of this host, and what its settings say, which wins."""
+    from attune.host.facts import host_facts
+
+    return labels_of({**host_facts(), **section.labels})
 
 
 def _cache_folder(settings: Settings, environment: Mapping[str, str]) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from attune.agent.this_host import examiner_for
+from attune.agent.this_host import examiner_for, host_labels
 from attune.cli.symbols import ORDER, colour_of, with_symbol
 from attune.cli.table import table, terminal_width
 from attune.config import Settings, load_settings, variable
@@ -46,7 +46,9 @@ def detect(role: str, as_json: bool, required: Sequence[str], only: Sequence[str
     for warning in detection.warnings:
         click.echo(f"attune: warning: {warning}", err=True)
     click.echo(json.dumps(as_data(detection), indent=2, ensure_ascii=False) if as_json else as_text(detection))
-    host = Node(0, "this host", capabilities_of(detection.verdicts))
+    section = settings.sensor if role == "sensor" else settings.worker
+    labels = host_labels(section) if requirement.terms else {}
+    host = Node(0, "this host", capabilities_of(detection.verdicts), labels)
     unmet = [finding for finding in (judge(term, host) for term in requirement.terms) if not finding.holds]
     for finding in unmet:
         click.echo(f"attune: requirement not met: {finding.term}: {finding.on(host)}", err=True)
@@ -72,6 +74,7 @@ def _detect(
         role.environment_variable, variable(role.environment_variable), role.settings_section, section.capabilities
     )
     runtimes, origin = _definitions(settings, local)
+    _refuse_unknown(only, runtimes, selection.names or ())
     options = DetectionOptions(
         verify_overrides=settings.detection.verify_overrides,
         deadline_seconds=settings.detection.deadline,
@@ -80,6 +83,19 @@ def _detect(
     )
     with _progress(live) as observer:
         return detect_runtimes(runtimes, selection, role, examiner_for(settings, fresh=fresh), options, observer)
+
+
+def _refuse_unknown(only: frozenset[str], runtimes: Sequence[Runtime], selected: Sequence[str]) -> None:
+    from attune.core.aliases import fold, nearest
+    from attune.core.definition import capability_name
+    from attune.core.errors import UsageError
+
+    known = [*map(capability_name, runtimes), *(one.ref for one in runtimes), *selected]
+    for name in sorted(only):
+        if name not in known and fold(name) not in known:
+            near = nearest(name, known)
+            hint = f"; did you mean {near}?" if near else ""
+            raise UsageError(f"--only: no definition is called {name!r}{hint}", hint="attune runtime list")
 
 
 def _progress(live: bool) -> Any:

@@ -17,5 +17,5 @@ def changed_paths(old: Any, new: Any, path: str = "") -> list[str]:
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = [(a, b, f"{path}[{index}]") for index, (a, b) in enumerate(zip(old, new, strict=True))]
     else:
-        return [] if old == new else [path]
+        return [] if old == new else [path or "everything"]
     return [found for a, b, place in pairs for found in changed_paths(a, b, place)]

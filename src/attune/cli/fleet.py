@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from attune.core.aliases import nearest
 from attune.core.errors import UsageError
 from attune.core.node import Role
 from attune.core.ports import NodeRecord, RuntimeRecord
+
+if TYPE_CHECKING:
+    from attune.postgres.connection import Pool
 
 
 async def read_nodes(role: Role) -> Sequence[NodeRecord]:
@@ -37,13 +40,56 @@ async def read_node(role: Role, name: str) -> tuple[NodeRecord, Sequence[Runtime
     with use_database(load_settings()) as database:
         await asyncio.to_thread(require_migrated, database.url)
         async with opened(database, "attune") as pool:
-            registry = PostgresNodes(pool)
-            nodes = {node.name: node for node in await registry.list_nodes(role)}
-            if name not in nodes:
-                near = nearest(name, nodes)
-                hint = f"attune {role.name} show {near}" if near else f"attune {role.name} list"
-                raise UsageError(f"no {role.name} is called {name!r}", hint=hint)
-            return nodes[name], await registry.node_runtimes(nodes[name].id)
+            node = await _find(pool, role, name)
+            return node, await PostgresNodes(pool).node_runtimes(node.id)
+
+
+async def _find(pool: Pool, role: Role, name: str) -> NodeRecord:
+    from attune.postgres.nodes import PostgresNodes
+
+    nodes = {node.name: node for node in await PostgresNodes(pool).list_nodes(role)}
+    if name not in nodes:
+        near = nearest(name, nodes)
+        hint = f"attune {role.name} show {near}" if near else f"attune {role.name} list"
+        raise UsageError(f"no {role.name} is called {name!r}", hint=hint)
+    return nodes[name]
+
+
+async def ask_node(role: Role, name: str, verb: str) -> None:
+    """Ask a node to `drain`, `resume` or `reload`. Raises `UsageError` where it is in no state to."""
+    from attune.postgres.life import PostgresLife
+
+    with use_database(load_settings()) as database:
+        async with opened(database, "attune") as pool:
+            node = await _find(pool, role, name)
+            if not await getattr(PostgresLife(pool), verb)(node.id):
+                raise UsageError(f"expected a {role.name} that can {verb}, got {name}, which is {node.status}")
+
+
+async def remove_node(role: Role, name: str, force: bool) -> None:
+    """Forget a node. Raises `UsageError` for one that runs, unless *force*."""
+    from attune.postgres.life import PostgresLife
+
+    with use_database(load_settings()) as database:
+        async with opened(database, "attune") as pool:
+            await PostgresLife(pool).remove((await _find(pool, role, name)).id, force=force)
+
+
+async def watch_nodes(role: Role) -> None:
+    """Draw the list again and again, until interrupted."""
+    from rich.live import Live
+    from rich.text import Text
+
+    from attune.postgres.nodes import PostgresNodes
+
+    with use_database(load_settings()) as database:
+        await asyncio.to_thread(require_migrated, database.url)
+        async with opened(database, "attune") as pool:
+            with Live(auto_refresh=False, screen=False) as live:
+                while True:
+                    nodes = await PostgresNodes(pool).list_nodes(role)
+                    live.update(Text.from_ansi(nodes_table(nodes, role)), refresh=True)
+                    await asyncio.sleep(1)
 
 
 def print_nodes(nodes: Sequence[NodeRecord], role: Role, as_json: bool) -> None:
@@ -51,9 +97,13 @@ def print_nodes(nodes: Sequence[NodeRecord], role: Role, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(node) for node in nodes], default=str, indent=2, ensure_ascii=False))
         return
+    click.echo(nodes_table(nodes, role))
+
+
+def nodes_table(nodes: Sequence[NodeRecord], role: Role) -> str:
+    """The list as people see it; where it is empty, the command that starts a node."""
     if not nodes:
-        click.echo(f"No {role.name} has registered yet. Start one with: attune {role.name} start")
-        return
+        return f"No {role.name} has registered yet. Start one with: attune {role.name} start"
     rows = [
         [
             node.name,
@@ -64,13 +114,19 @@ def print_nodes(nodes: Sequence[NodeRecord], role: Role, as_json: bool) -> None:
         for node in nodes
     ]
     colours = [colour_of(node.status) for node in nodes]
-    click.echo(table(["NAME", "STATUS", "HEARTBEAT", "RUNTIMES"], rows, width=terminal_width(), colours=colours))
+    return table(["NAME", "STATUS", "HEARTBEAT", "RUNTIMES"], rows, width=terminal_width(), colours=colours)
 
 
-def _versions(capabilities: Any) -> str:
-    versions = capabilities.get("runtime_versions") or {}
-    names = capabilities.get("runtimes") or []
-    return ", ".join(f"{name} {versions[name][0]}" if versions.get(name) else str(name) for name in names) or "nothing"
+def _versions(capabilities: Mapping[str, Any]) -> str:
+    versions, names = capabilities.get("runtime_versions"), capabilities.get("runtimes")
+    if not isinstance(versions, dict):
+        versions = {}
+    if not isinstance(names, list):
+        names = [] if names is None else [names]
+    found = {str(name): versions.get(str(name)) for name in names}
+    return (
+        ", ".join(f"{name} {of[0]}" if of and isinstance(of, list) else name for name, of in found.items()) or "nothing"
+    )
 
 
 def print_node(node: NodeRecord, runtimes: Sequence[RuntimeRecord], as_json: bool) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
-from attune.core.errors import AttuneError
+from attune.core.errors import AttuneError, RequirementError
 
 _COMMANDS = {
     "up": ("attune.cli.up:up", "Run everything on this machine: database, one worker, one sensor."),
@@ -15,6 +16,7 @@ _COMMANDS = {
     "runtime": ("attune.cli.runtime:runtime", "Definitions: list, show, add, check, load, remove, history."),
     "worker": ("attune.cli.node:worker", "Start a worker; list and show workers."),
     "sensor": ("attune.cli.node:sensor", "Start a sensor; list and show sensors."),
+    "match": ("attune.cli.match:match", "Which nodes can run this, why the others cannot, what would help."),
     "db": ("attune.cli.db:db", "The database: migrate, status, check, url, shell."),
     "doctor": ("attune.cli.doctor:doctor", "Check this installation; name each problem and its remedy."),
 }
@@ -82,18 +84,24 @@ def program_name() -> str:
     """How this program is called from here: `attune` where PATH has it, else the path that was typed."""
     import shutil
 
-    return "attune" if shutil.which("attune") else sys.argv[0]
+    if shutil.which("attune"):
+        return "attune"
+    return f"{sys.executable} -m attune" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
 
 
 def report(error: AttuneError) -> None:
     """Print *error* as people see it: what is wrong, then what to try."""
     click.echo(f"attune: {error}", err=True)
+    if isinstance(error, RequirementError):
+        click.echo("".join(f"  {line}\n" for line in error.caret.splitlines()), err=True, nl=False)
     if error.hint:
         click.echo(f"try: {error.hint}", err=True)
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _open_standard_streams()
+    _clean_up_when_terminated()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -115,6 +123,43 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return 1
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        click.echo(f"attune: the system refused: {error.strerror or error}{where}", err=True)
+        _silence_stdout()
+        return 1
+
+
+def _open_standard_streams() -> None:
+    """Give whoever closed one of our standard streams an empty one: the number must not go to another file.
+
+    What the locale's encoding lacks is escaped.
+    """
+    import os
+
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _clean_up_when_terminated() -> None:
+    """End with the processes and folders of running checks, rather than before them. The second signal is final."""
+    import signal
+    from types import FrameType
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 def _silence_stdout() -> None:

@@ -23,7 +23,50 @@ def _group(role: Role) -> click.Group:
     group.add_command(_start(role))
     group.add_command(_list(role))
     group.add_command(_show(role))
+    for verb, done, text in _VERBS:
+        group.add_command(_verb(role, verb, done, text))
+    group.add_command(_remove(role))
     return group
+
+
+_VERBS = (
+    ("drain", "drains", "Let it finish what it has and take nothing new."),
+    ("resume", "takes work again", "Let it take work again after a drain."),
+    (
+        "reload",
+        "reads the definitions again",
+        "Let it read the definitions again and verify them (SIGHUP does the same).",
+    ),
+)
+
+
+def _verb(role: Role, verb: str, done: str, text: str) -> click.Command:
+    @click.command(name=verb, help=text, epilog=f"Example: attune {role.name} {verb} {role.name}-1")
+    @click.argument("name")
+    def ask(name: str) -> None:
+        from attune.cli.fleet import ask_node
+
+        asyncio.run(ask_node(role, name, verb))
+        click.echo(f"{name} {done}")
+
+    return ask
+
+
+def _remove(role: Role) -> click.Command:
+    @click.command(
+        name="remove",
+        help=f"Forget a {role.name} that is inactive or lost.",
+        epilog=f"Example: attune {role.name} remove {role.name}-1",
+    )
+    @click.argument("name")
+    @click.option("--force", is_flag=True, help="Also one that runs; it registers again with its next heartbeat.")
+    def remove(name: str, force: bool) -> None:
+        from attune.cli.fleet import remove_node
+
+        asyncio.run(remove_node(role, name, force))
+        click.echo(f"{name} is forgotten")
+
+    return remove
 
 
 def _start(role: Role) -> click.Command:
@@ -53,9 +96,13 @@ def _list(role: Role) -> click.Command:
         name="list", help=f"The {role.name}s, with what they offer.", epilog=f"Example: attune {role.name} list --json"
     )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    def list_nodes(as_json: bool) -> None:
-        from attune.cli.fleet import print_nodes, read_nodes
+    @click.option("--watch", is_flag=True, help="Keep the list on the screen and up to date, until Ctrl-C.")
+    def list_nodes(as_json: bool, watch: bool) -> None:
+        from attune.cli.fleet import print_nodes, read_nodes, watch_nodes
 
+        if watch:
+            asyncio.run(watch_nodes(role))
+            return
         print_nodes(asyncio.run(read_nodes(role)), role, as_json)
 
     return list_nodes

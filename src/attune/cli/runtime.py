@@ -50,7 +50,8 @@ def show(ref: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_data(found), indent=2, ensure_ascii=False))
         return
-    click.echo(yaml.safe_dump(_data(found), sort_keys=False, allow_unicode=True, width=100).rstrip())
+    plain = json.loads(json.dumps(_data(found)))  # YAML refuses the kinds of text that JSON takes for text
+    click.echo(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100).rstrip())
 
 
 @runtime.command(epilog="Example: attune runtime add --from-catalogue ruby    or    attune runtime add my-runtime.yaml")
@@ -144,8 +145,11 @@ def _save(runtimes: Sequence[Runtime], *, replace: bool) -> None:
     from attune.config import load_settings
     from attune.postgres.runtimes import PostgresRuntimes
 
+    refs = [one.ref for one in runtimes]
     for one in runtimes:
         refuse_faulty(one)
+        if refs.count(one.ref) > 1:
+            raise UsageError(f"{one.ref}: expected one definition of this ref, got {refs.count(one.ref)}")
 
     async def save(store: PostgresRuntimes) -> list[tuple[str, bool]]:
         there = {one.ref for one in await store.list_runtimes()}

@@ -6,11 +6,15 @@ import shutil
 import sys
 from collections.abc import Sequence
 from textwrap import wrap
+from unicodedata import combining, east_asian_width
 
 import click
 
+from attune.core.errors import legible
+
 _GAP = "  "
 _NARROWEST_LAST = 26
+_WIDEST_CELL = 80
 
 
 def terminal_width() -> int | None:
@@ -27,7 +31,10 @@ def table(
     squeeze: int | None = None,
 ) -> str:
     """Lines of a table. *colours* has one for each row's second cell; column *squeeze* gives way when it is tight."""
-    widths = [max(len(row[index]) for row in (heads, *rows)) for index in range(len(heads) - 1)]
+    rows = [[legible(cell, len(cell)) for cell in row] for row in rows]
+    widths = [max(_cells(row[index]) for row in (heads, *rows)) for index in range(len(heads) - 1)]
+    widest = max(10, width // 2) if width is not None else _WIDEST_CELL
+    widths = [each if index == squeeze else min(each, widest) for index, each in enumerate(widths)]
     if width is not None and squeeze is not None:
         left = width - sum(widths) - len(_GAP) * len(widths) - _NARROWEST_LAST
         widths[squeeze] = max(10, widths[squeeze] + min(0, left))
@@ -43,17 +50,34 @@ def table(
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], colour: str | None) -> str:
-    padded = [_fit(cell, width).ljust(width) for cell, width in zip(cells, widths, strict=False)]
+    padded = [_fit(cell, width) for cell, width in zip(cells, widths, strict=False)]
     if colour:
         padded[1] = click.style(padded[1], fg=colour)
     return _GAP.join([*padded, cells[-1]])
 
 
+def _cells(text: str) -> int:
+    """How many columns of a terminal *text* takes."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(one) else 2 if east_asian_width(one) in "WF" else 1 for one in text)
+
+
 def _fit(text: str, width: int) -> str:
-    if len(text) <= width:
-        return text
-    keep = max(1, width - 1)
-    return text[: keep // 3] + "…" + text[len(text) - (keep - keep // 3) :]
+    """*text* in exactly *width* columns: its end matters most, then its beginning."""
+    if _cells(text) > width:
+        keep = max(1, width - 1)
+        text = f"{_head(text, keep // 3)}…{_head(text[::-1], keep - keep // 3)[::-1]}"
+    return text + " " * (width - _cells(text))
+
+
+def _head(text: str, width: int) -> str:
+    taken = 0
+    for index, one in enumerate(text):
+        taken += _cells(one)
+        if taken > width:
+            return text[:index]
+    return text
 
 
 def age(seconds: float | None) -> str:

@@ -66,6 +66,9 @@ class NodeSettings:
         "What the node offers. `runtimes` names the runtimes and so replaces detection from the database "
         "(an empty list counts as not set); every other key is registered as it is.",
     )
+    drain_timeout: float = setting(
+        Duration(0, 86_400), 60.0, "How long running work may take to finish when the node is told to stop."
+    )
     max_concurrent_executions: int = setting(Whole(1, 10_000), 1, "How many executions run at the same time.")
 
 
@@ -108,6 +111,11 @@ class HeartbeatSettings:
     """How a node shows that it lives."""
 
     interval: float = setting(Duration(0.1, 600), 10.0, "The time between two heartbeats.")
+    stale_after: float = setting(Duration(0.2, 3600), 30.0, "A node not heard of for so long is shown as `stale`.")
+    lost_after: float = setting(Duration(0.2, 86_400), 60.0, "A node not heard of for so long is shown as `lost`.")
+    amnesty: float = setting(
+        Duration(0, 3600), 60.0, "For so long after the database server has started, no node is marked."
+    )
 
 
 @dataclass(frozen=True, slots=True)

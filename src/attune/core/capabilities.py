@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from attune.core.fleet import Node, capabilities_of
+from attune.core.labels import labels_of
+from attune.core.ports import Registration
 from attune.core.selection import Selection
 from attune.core.verdict import Status, Verdict
 
@@ -46,3 +49,33 @@ def build_capabilities(
         "runtime_versions": versions_by_name(verdicts),
         "worker_version": version,
     }
+
+
+def stored_capabilities(registration: Registration) -> dict[str, Any]:
+    """What a registry stores as the capabilities of a node: with its labels and taints, where it has any."""
+    stored = dict(registration.capabilities)
+    if registration.labels:
+        stored["labels"] = labels_of(registration.labels)
+    if registration.taints:
+        stored["taints"] = sorted(set(registration.taints))
+    return stored
+
+
+def registered_node(node_id: int, registration: Registration) -> Node:
+    """A node that has just registered, as the matcher sees it."""
+    return Node(
+        node_id,
+        registration.name,
+        capabilities_of(registration.verdicts),
+        labels_of(registration.labels),
+        frozenset(registration.taints),
+        role=registration.role.name,
+        max_concurrent=execution_limit(registration.capabilities.get("max_concurrent_executions")),
+    )
+
+
+def execution_limit(value: object) -> int | None:
+    """How many executions *value*, a stored `max_concurrent_executions`, allows at once; None for no limit."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        return None
+    return min(value, 2**31 - 1)

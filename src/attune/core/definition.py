@@ -57,6 +57,8 @@ def parse_definition(runtime: Runtime) -> Definition:
     warnings: list[str] = []
     if not isinstance(runtime.distributions, dict):
         raise DefinitionError(runtime.ref, [Problem("distributions", "an object", shown(runtime.distributions))])
+    if not runtime.name.strip():
+        problems.append(Problem("name", "a text", shown(runtime.name)))
     fields = Fields(runtime.distributions, "", problems, warnings)
     verification = parse_verification(fields.raw("verification"), fields)
     bounds = tuple(bound for key in _BOUNDS if (bound := _bound(fields, key, _BOUNDS[key])))

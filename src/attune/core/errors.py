@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _SHOWN = 80
+_LEGIBLE = 200
 
 
 def shown(value: object) -> str:
@@ -23,6 +24,14 @@ def shown(value: object) -> str:
     except RecursionError:
         return "a value nested too deeply"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
+
+
+def legible(text: str, limit: int = _LEGIBLE) -> str:
+    """*text* as it can stand in a sentence: on one line, control and invisible characters escaped, shortened."""
+    head = text if len(text) <= limit else f"{text[:limit]}…"
+    if head.isprintable():
+        return head
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in head)
 
 
 @dataclass(frozen=True, slots=True)

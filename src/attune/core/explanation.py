@@ -14,7 +14,7 @@ from attune.core.aliases import nearest as nearest_name
 from attune.core.constraint import Truth
 from attune.core.explanation_causes import Cause, causes_of, first_names, names_in
 from attune.core.explanation_nearest import NearMiss, near_misses
-from attune.core.fleet import Node
+from attune.core.fleet import Node, NodeStatus
 from attune.core.labels import FACTS
 from attune.core.matching_survey import Category, Profile, Survey, survey
 from attune.core.matching_terms import Reason
@@ -53,7 +53,10 @@ class CategoryCount:
 
 @dataclass(frozen=True, slots=True)
 class TermRow:
-    """One term on the whole fleet: the three counts sum to it. `hint` names what a misspelt name may have meant."""
+    """One term on the whole fleet: the three counts sum to it. `hint` names what a misspelt name may have meant.
+
+    What no term asks for, but every node must fulfil, has such a row too: `taint gpu-only` and `in service`.
+    """
 
     term: str
     passed: int
@@ -74,19 +77,6 @@ class TermRow:
 
 
 @dataclass(frozen=True, slots=True)
-class TaintRow:
-    """One taint that the work does not tolerate: on how many nodes it is, and on how many it is not."""
-
-    taint: str
-    passed: int
-    failed: int
-    nodes: tuple[str, ...]
-
-    def to_data(self) -> dict[str, object]:
-        return {"taint": self.taint, "pass": self.passed, "fail": self.failed, "nodes": list(self.nodes)}
-
-
-@dataclass(frozen=True, slots=True)
 class Explanation:
     """Everything there is to say. The categories sum to `total`, and so does every row. `str()` says it in words."""
 
@@ -96,7 +86,7 @@ class Explanation:
     total: int
     fleet: tuple[CategoryCount, ...]
     terms: tuple[TermRow, ...]
-    taints: tuple[TaintRow, ...]
+    states: tuple[TermRow, ...]
     nearest: tuple[NearMiss, ...]
     repairs: tuple[Repair, ...]
     waiting: Waiting | None = None
@@ -117,7 +107,7 @@ class Explanation:
             "total": self.total,
             "fleet": {one.category.value: {"count": one.count, "nodes": list(one.nodes)} for one in self.fleet},
             "terms": [row.to_data() for row in self.terms],
-            "taints": [row.to_data() for row in self.taints],
+            "states": [row.to_data() for row in self.states],
             "nearest": [miss.to_data() for miss in self.nearest],
             "repairs": [repair.to_data() for repair in self.repairs],
             "history": self.history,
@@ -150,7 +140,7 @@ def explain(
         len(fleet),
         counts,
         tuple(_term_row(index, surveyed) for index in range(len(requirement.terms))),
-        tuple(_taint_rows(surveyed.profiles, len(fleet))),
+        tuple(_state_rows(surveyed)),
         () if able else near_misses(surveyed, NEAREST),
         () if able or busy else repairs_for(surveyed),
     )
@@ -184,7 +174,30 @@ def _term_row(index: int, surveyed: Survey) -> TermRow:
 _NAME_UNKNOWN = frozenset({Reason.RUNTIME_MISSING, Reason.LABEL_MISSING})
 
 
-def _taint_rows(profiles: Sequence[Profile], total: int) -> Iterable[TaintRow]:
+def _state_rows(surveyed: Survey) -> Iterable[TermRow]:
+    """Rows of the taints that are in the way and of the nodes that are not in service, where there are any."""
+    profiles = surveyed.profiles
     for taint in sorted({taint for profile in profiles for taint in profile.taints}):
         nodes = [node for profile in profiles if taint in profile.taints for node in profile.nodes]
-        yield TaintRow(taint, total - len(nodes), len(nodes), first_names(nodes))
+        cause = Cause(Reason.NODE_TAINTED, Truth.NO, "", len(nodes), first_names(nodes))
+        yield TermRow(f"taint {taint}", len(surveyed.nodes) - len(nodes), len(nodes), 0, (cause,))
+    causes = tuple(_out_of_service(profiles))
+    failed = sum(cause.count for cause in causes if cause.truth is Truth.NO)
+    unknown = sum(cause.count for cause in causes) - failed
+    if causes:
+        yield TermRow("in service", len(surveyed.nodes) - failed - unknown, failed, unknown, causes)
+
+
+def _out_of_service(profiles: Sequence[Profile]) -> Iterable[Cause]:
+    for status, reason in _NOT_IN_SERVICE.items():
+        nodes = [node for profile in profiles if profile.nodes[0].status is status for node in profile.nodes]
+        if nodes:
+            truth = Truth.UNKNOWN if reason is Reason.NODE_STARTING else Truth.NO
+            yield Cause(reason, truth, status.value, len(nodes), first_names(nodes))
+
+
+_NOT_IN_SERVICE = {
+    NodeStatus.INACTIVE: Reason.NODE_OUT_OF_SERVICE,
+    NodeStatus.ERROR: Reason.NODE_OUT_OF_SERVICE,
+    NodeStatus.STARTING: Reason.NODE_STARTING,
+}

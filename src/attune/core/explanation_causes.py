@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from heapq import nsmallest
 
 from attune.core.constraint import Constraint, Truth
 from attune.core.durations import coarse
-from attune.core.fleet import Capability, Node
-from attune.core.matching_terms import Finding, Reason
+from attune.core.fleet import Capability, Node, first_by_name
+from attune.core.matching_terms import AND, Finding, Reason
 from attune.core.requirement_terms import RuntimeTerm
 from attune.core.version import Version
 
@@ -39,7 +38,7 @@ class Cause:
 
 def first_names(nodes: Iterable[Node], limit: int = MAX_NAMED) -> tuple[str, ...]:
     """The first names, w2 before w12."""
-    return tuple(nsmallest(limit, (node.name for node in nodes), key=lambda name: (len(name), name)))
+    return tuple(node.name for node in first_by_name(nodes, limit))
 
 
 def causes_of(unmet: Iterable[tuple[Finding, Sequence[Node]]]) -> tuple[Cause, ...]:
@@ -49,7 +48,12 @@ def causes_of(unmet: Iterable[tuple[Finding, Sequence[Node]]]) -> tuple[Cause, .
         for label, found, some in _parts(finding, nodes):
             groups.setdefault((finding.reason, finding.truth, label), []).append((found, some))
     causes = [_cause(key, parts) for key, parts in groups.items()]
-    return tuple(sorted(causes, key=lambda one: (one.truth is not Truth.NO, -one.count, one.nodes, one.found)))
+    return tuple(sorted(causes, key=_order))
+
+
+def _order(cause: Cause) -> tuple[object, ...]:
+    first = cause.nodes[0]
+    return (cause.truth is not Truth.NO, -cause.count, len(first), first, cause.found)
 
 
 def _cause(key: tuple[Reason, Truth, str], parts: list[tuple[str, Sequence[Node]]]) -> Cause:
@@ -92,7 +96,7 @@ def _series(finding: Finding) -> str:
     """`18.x` for 18.20.4 where the constraint speaks of whole majors."""
     term = finding.term
     constraint = term.constraint if isinstance(term, RuntimeTerm) else None
-    versions = [version for text in finding.found.split(", ") if (version := Version.read(text)) is not None]
+    versions = [version for text in finding.found.split(AND) if (version := Version.read(text)) is not None]
     if constraint is None or not versions:
         return finding.found
     depth = min(_DEPTH, precision(constraint))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
 from attune.core.constraint import Constraint, Truth
 from attune.core.durations import coarse
-from attune.core.fleet import Instance, Node
-from attune.core.matching_survey import Category, Profile, Survey, survey
+from attune.core.fleet import Instance, Node, first_by_name
+from attune.core.matching_survey import Category, Profile, Survey
 from attune.core.matching_terms import Finding, Reason, judge
 from attune.core.requirement_terms import RuntimeTerm
+from attune.core.verdict import Status
 from attune.core.version import Version
 
 Distance = tuple[int, tuple[int, ...]]
-_FAR: Distance = (9, ())
+_NEAREST: Distance = (0, ())
 _COMPONENTS = 3
 _NOT_THERE = frozenset({Reason.RUNTIME_UNAVAILABLE, Reason.RUNTIME_UNKNOWN})
 
@@ -73,14 +74,13 @@ class NearMiss:
         return f"{self.node}: {only}{' and '.join(lacking)} {verb}, {'; '.join(details)}"
 
 
-def near_misses(coarse: Survey, limit: int) -> tuple[NearMiss, ...]:
-    """The rejected nodes with the fewest faults; of equals those whose version is nearest, then by load and name."""
-    rejected = [one for one in coarse.profiles if one.category is Category.REJECTED and one.faults]
+def near_misses(surveyed: Survey, limit: int) -> tuple[NearMiss, ...]:
+    """The rejected nodes with the fewest faults; of equals those whose version is nearest, then by name."""
+    rejected = [one for one in surveyed.profiles if one.category is Category.REJECTED and one.faults]
     fewest = min((profile.faults for profile in rejected), default=0)
-    nodes = (node for profile in rejected if profile.faults == fewest for node in profile.nodes)
-    fine = survey(coarse.requirement, nodes, fine=True).profiles
-    best = nsmallest(limit, fine, key=nearness)
-    named = [(profile, node) for profile in best for node in nsmallest(limit, profile.nodes, key=_by_load)]
+    fine = surveyed.refined(profile for profile in rejected if profile.faults == fewest)
+    best = nsmallest(limit, fine, key=nearness())
+    named = [(profile, node) for profile in best for node in first_by_name(profile.nodes, limit)]
     return tuple(_near_miss(profile, node) for profile, node in named[:limit])
 
 
@@ -89,15 +89,21 @@ def distance(finding: Finding, instances: Sequence[Instance]) -> Distance:
     term = finding.term
     if not isinstance(term, RuntimeTerm) or term.negated or term.constraint is None:
         return (1, ())
+    if finding.truth is Truth.UNKNOWN:
+        return (3, ())
     versions = [version for instance in instances if (version := instance.parsed) is not None]
     return min((_gap(term.constraint, version) for version in versions), default=(2, ()))
 
 
 def _gap(constraint: Constraint, version: Version) -> Distance:
     cuts = [cut for clause in constraint.clauses for cut in (clause.span.lower, clause.span.upper) if cut is not None]
-    mine = _padded(version)
-    gaps = [tuple(abs(a - b) for a, b in zip(mine, _padded(cut.version), strict=True)) for cut in cuts]
-    return (0, min(gaps, default=()))
+    return (0, min((_apart(version, cut.version) for cut in cuts), default=()))
+
+
+def _apart(one: Version, other: Version) -> tuple[int, ...]:
+    """By component, the first that differs first: 18.20 is nearer to 20 than 18.2 is."""
+    higher, lower = sorted((_padded(one), _padded(other)), reverse=True)
+    return tuple(a - b for a, b in zip(higher, lower, strict=True))
 
 
 def _padded(version: Version) -> tuple[int, ...]:
@@ -105,20 +111,33 @@ def _padded(version: Version) -> tuple[int, ...]:
     return release + (0,) * (_COMPONENTS - len(release))
 
 
-def nearness(profile: Profile) -> tuple[object, ...]:
-    """How little the nodes of *profile* lack, as a sort key: first by version, then by load and name."""
-    node = profile.nodes[0]
-    far = [distance(finding, _instances(finding, node)) for finding in profile.findings if not finding.holds]
-    return (max(far, default=_FAR), min(map(_by_load, profile.nodes)))
+def nearness() -> Callable[[Profile], tuple[object, ...]]:
+    """A sort key: how little the nodes of a profile lack, first by version, then by room and name.
+
+    It remembers what it has seen of the profiles of one survey, which share their findings.
+    """
+    seen: dict[int, Distance] = {}
+
+    def key(profile: Profile) -> tuple[object, ...]:
+        farthest = _NEAREST
+        for finding in profile.findings:
+            if not finding.holds:
+                far = seen.get(id(finding))
+                if far is None:
+                    far = seen[id(finding)] = distance(finding, instances_of(finding, profile.nodes[0]))
+                farthest = max(farthest, far)
+        name = min([(len(node.name), node.name) for node in profile.nodes])
+        return (farthest, profile.nodes[0].is_full, name)
+
+    return key
 
 
-def _instances(finding: Finding, node: Node) -> tuple[Instance, ...]:
+def instances_of(finding: Finding, node: Node) -> tuple[Instance, ...]:
+    """What the term of *finding* was compared with on *node*."""
+    if finding.reason is Reason.LABEL_DIFFERS:
+        return (Instance(finding.found),)
     capability = node.capabilities.get(finding.term.name)
-    return capability.instances if capability else ()
-
-
-def _by_load(node: Node) -> tuple[float, int, str]:
-    return (node.load, len(node.name), node.name)
+    return capability.instances if capability is not None and capability.status.offered else ()
 
 
 def _near_miss(profile: Profile, node: Node) -> NearMiss:
@@ -131,6 +150,9 @@ def _miss(finding: Finding, node: Node) -> Miss:
     capability = node.capabilities.get(term.name) if isinstance(term, RuntimeTerm) else None
     if capability is None:
         return Miss(str(term), term.name, finding.reason, finding.found)
-    path = next((instance.path for instance in capability.instances if instance.path), None)
-    found = finding.found if capability.status.offered else capability.reason or finding.found
-    return Miss(str(term), term.name, finding.reason, found, path, capability.age, capability.evidence)
+    offered = capability.status.offered
+    path = next((instance.path for instance in capability.instances if instance.path), None) if offered else None
+    found = finding.found if offered else capability.reason or finding.found
+    proven = capability.status is Status.AVAILABLE or not offered
+    evidence, age = (capability.evidence, capability.age) if proven else ("", None)
+    return Miss(str(term), term.name, finding.reason, found, path, age, evidence)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from attune.core.constraint import Truth
 from attune.core.durations import precise
-from attune.core.explanation import CategoryCount, Explanation, TaintRow, TermRow
+from attune.core.explanation import CategoryCount, Explanation, TermRow
 from attune.core.explanation_causes import Cause
 from attune.core.matching import Category
 from attune.core.matching_terms import Reason
@@ -17,13 +17,14 @@ _GROUPS = 4
 _REPAIRS = 4
 _WIDEST = 48
 _SILENT = frozenset({"", "true", "unknown version"})  # findings that say nothing beside the name of the node
-_SENTENCES = frozenset({Reason.RUNTIME_UNKNOWN, Reason.RUNTIME_INVALID, Reason.FACT_UNKNOWN})
+_OF_NODES = (Reason.NODE_OUT_OF_SERVICE, Reason.NODE_STARTING)
+_SENTENCES = frozenset({Reason.RUNTIME_UNKNOWN, Reason.RUNTIME_INVALID, Reason.FACT_UNKNOWN, *_OF_NODES})
 
 
 def as_text(explanation: Explanation) -> str:
     """The lines that people read."""
     lines = [_headline(explanation), *_needs(explanation), _line("fleet", _fleet(explanation))]
-    if explanation.terms or explanation.taints:
+    if explanation.terms or explanation.states:
         lines += _table(explanation)
     lines += _labelled("nearest", map(str, explanation.nearest))
     if explanation.repairs:
@@ -66,8 +67,10 @@ def _category(one: CategoryCount) -> str:
 
 
 def _table(explanation: Explanation) -> list[str]:
-    rows = [(row.term, row.passed, row.failed, row.unknown, _because(row)) for row in explanation.terms]
-    rows += [(f"taint {row.taint}", row.passed, row.failed, 0, _tainted(row)) for row in explanation.taints]
+    rows = [
+        (row.term, row.passed, row.failed, row.unknown, _because(row))
+        for row in (*explanation.terms, *explanation.states)
+    ]
     width = min(_WIDEST, max(len(row[0]) for row in rows))
     lines = [f"{'term':<{width}}  pass  fail  unknown   because"]
     for term, passed, failed, unknown, because in rows:
@@ -101,7 +104,3 @@ def _group(found: str, causes: Sequence[Cause]) -> str:
     if causes[0].reason in _SENTENCES:
         return f"{who}: {found}"
     return f"{who} {'has' if count == 1 else 'have'} {found if found not in _SILENT else 'it'}"
-
-
-def _tainted(row: TaintRow) -> str:
-    return ", ".join(row.nodes) if row.failed <= _FEW else f"{row.failed} have it"

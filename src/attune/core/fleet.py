@@ -67,6 +67,7 @@ class Capability:
             verdict.reason,
             " ".join(evidence.command) if evidence else "",
             evidence.cached_age if evidence else None,
+            verdict.version if verdict.status is Status.UNKNOWN else None,
         )
 
 
@@ -91,13 +92,26 @@ class Node:
     @property
     def is_full(self) -> bool:
         """Whether it takes work in principle, but not now."""
-        full = self.max_concurrent is not None and self.running >= self.max_concurrent
-        return self.status is NodeStatus.BUSY or full
+        limit = self.max_concurrent
+        return (limit is not None and self.running >= limit) or self.status is NodeStatus.BUSY
 
     @property
     def load(self) -> float:
         """How much of its capacity is in use; without a limit, a node is as loaded as one with a limit of 100."""
         return self.running / (self.max_concurrent or 100)
+
+
+def first_by_name(nodes: Iterable[Node], limit: int) -> list[Node]:
+    """The first *limit* nodes by name, w2 before w12. Sorts no more than it must, for there may be 100,000."""
+    lengths: dict[int, list[Node]] = {}
+    for node in nodes:
+        lengths.setdefault(len(node.name), []).append(node)
+    found: list[Node] = []
+    for length in sorted(lengths):
+        found.extend(sorted(lengths[length], key=lambda node: (node.name, node.id))[: limit - len(found)])
+        if len(found) == limit:
+            break
+    return found
 
 
 def capabilities_of(verdicts: Iterable[Verdict]) -> dict[str, Capability]:

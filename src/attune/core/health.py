@@ -7,7 +7,9 @@ and `operations/reverify.py`; when to look is `health_schedule.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from attune.core.durations import precise
 from attune.core.verdict import Evidence, Status, Verdict
@@ -86,6 +88,29 @@ class Transition:
     reason: str
     evidence: Evidence | None = None
     at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionRecord:
+    """A change of what a node offers, as the registry knows it."""
+
+    id: int
+    runtime_ref: str
+    name: str
+    from_status: str
+    to_status: str
+    reason: str
+    evidence: Any
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is registered of a runtime after it was looked at again. `at`: when, by the clock of the report."""
+
+    verdict: Verdict
+    at: float
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)

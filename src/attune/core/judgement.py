@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from attune.core.constraint import Truth
 from attune.core.definition import Definition
-from attune.core.errors import shown
+from attune.core.errors import legible, shown
 from attune.core.extraction import displayed_version, extract_version
 from attune.core.pattern import search
 from attune.core.ports import Ending, Outcome
@@ -38,17 +38,17 @@ def judge(definition: Definition, check: Check, outcome: Outcome) -> Attempt:
     """Decide what *outcome* says about the runtime that *check* looks for."""
     if outcome.ending is not Ending.EXITED:
         passed = None if outcome.ending in _UNDECIDED else False
-        subject = check.binary if outcome.ending in (Ending.NOT_FOUND, Ending.REFUSED) else str(check)
+        subject = legible(check.binary) if outcome.ending in (Ending.NOT_FOUND, Ending.REFUSED) else str(check)
         return Attempt(check, outcome, passed, f"{subject}: {outcome.detail}")
-    output = outcome.stdout + outcome.stderr
-    match = search(check.pattern, output) if check.pattern else None
+    output = _both_streams(outcome)
+    match = search(check.pattern, output) if check.pattern is not None else None
     matched = match is not None or check.pattern is None
     if outcome.exit_code != check.exit_code:
         said = f"expected exit code {check.exit_code}, got {outcome.exit_code}"
-        although = ", although the output matches" if matched and check.pattern else ""
+        although = ", although the output matches" if match is not None else ""
         return Attempt(check, outcome, False, f"{check}: {said}{although}: {_said(output)}")
     if not matched:
-        reason = f"{check}: expected output that matches {check.pattern!r}, got {_said(output)}"
+        reason = f"{check}: expected output that matches {shown(check.pattern)}, got {_said(output)}"
         return Attempt(check, outcome, False, reason)
     if match is not None and match.version is not None:
         version: str | None = displayed_version(match.version)
@@ -108,7 +108,7 @@ def _status(definition: Definition, attempts: Sequence[Attempt], decisive: Attem
     if decisive.passed is None:
         return Status.UNKNOWN, decisive.reason
     if all(attempt.outcome.detail == decisive.outcome.detail for attempt in attempts):
-        names = dict.fromkeys(attempt.check.binary for attempt in attempts)
+        names = dict.fromkeys(legible(attempt.check.binary) for attempt in attempts)
         if decisive.outcome.ending is Ending.NOT_FOUND and len(names) > 1:
             return Status.UNAVAILABLE, f"{', '.join(names)}: {decisive.outcome.detail}"
     return Status.UNAVAILABLE, decisive.reason
@@ -163,7 +163,7 @@ def _instances(attempts: Sequence[Attempt]) -> tuple[Instance, ...]:
 
 def _evidence(attempt: Attempt) -> Evidence:
     outcome = attempt.outcome
-    output = (outcome.stdout + outcome.stderr).strip()
+    output = _both_streams(outcome).strip()
     return Evidence(
         command=attempt.check.argv,
         exit_code=outcome.exit_code,
@@ -172,6 +172,12 @@ def _evidence(attempt: Attempt) -> Evidence:
         at=outcome.at,
         cached_age=outcome.cached_age,
     )
+
+
+def _both_streams(outcome: Outcome) -> str:
+    """stdout followed by stderr; what ends the one and what begins the other are not one word."""
+    joint = "\n" if outcome.stdout and outcome.stderr and not outcome.stdout.endswith("\n") else ""
+    return f"{outcome.stdout}{joint}{outcome.stderr}"
 
 
 def _said(output: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import repeat
 
 from attune.core.constraint import Truth
 from attune.core.fleet import Node, NodeStatus
@@ -32,13 +33,14 @@ class Category(StrEnum):
 class Profile:
     """Nodes that stand alike. `findings` has one for each term, of the first node.
 
-    In a coarse survey the others share truths and reasons, in a fine one all but paths and reasons of checks.
+    The others share truths and reasons with it; once refined, everything but paths and the reasons of checks.
     """
 
     findings: tuple[Finding, ...]
     taints: tuple[str, ...]  # those that are not tolerated
     category: Category
     nodes: tuple[Node, ...]
+    positions: tuple[int, ...]  # of the nodes in the survey
     score: int = 0
 
     @property
@@ -72,6 +74,20 @@ class Survey:
             groups[which].append(node)
         return ((found, some) for found, some in zip(column.findings, groups, strict=True) if not found.holds)
 
+    def refined(self, profiles: Iterable[Profile]) -> list[Profile]:
+        """*profiles* split until the nodes of each show the same to every term: also the same versions."""
+        fine: list[Profile] = []
+        for profile in profiles:
+            rows = zip(*([column.which[at] for at in profile.positions] for column in self.columns), strict=True)
+            groups = _grouped(zip(profile.positions, rows if self.columns else repeat(()), strict=False))
+            fine.extend(self._part(profile, group) for group in groups)
+        return fine
+
+    def _part(self, profile: Profile, positions: Sequence[int]) -> Profile:
+        findings = tuple([column.findings[column.which[positions[0]]] for column in self.columns])
+        nodes = tuple([self.nodes[at] for at in positions])
+        return Profile(findings, profile.taints, profile.category, nodes, tuple(positions), profile.score)
+
 
 def survey(
     requirement: Requirement,
@@ -79,32 +95,37 @@ def survey(
     *,
     preferences: Sequence[Preference] = (),
     tolerations: Iterable[str] = (),
-    fine: bool = False,
 ) -> Survey:
-    """Judge *requirement* on *nodes*. *fine* also keeps nodes apart that fail alike in different versions."""
+    """Judge *requirement* on *nodes*, whose ids differ. Profiles are in the order of their first nodes."""
     fleet = list(nodes)
     columns = tuple(_column(term, fleet) for term in requirement.terms)
     ranking = [_column(preference.term, fleet) for preference in preferences]
-    keys = [column.which if fine else _coarse(column) for column in (*columns, *ranking)]
-    groups: dict[object, list[int]] = {}
     states = [(node.status, node.is_full, node.taints) for node in fleet]
-    for position, key in enumerate(zip(states, *keys, strict=True)):
-        group = groups.get(key)
-        if group is None:
-            groups[key] = [position]
-        else:
-            group.append(position)
+    keys = zip(states, *(_coarse(column) for column in (*columns, *ranking)), strict=True)
     tolerated = frozenset((*requirement.tolerations, *tolerations))
     profiles = []
-    for group in groups.values():
+    for group in _grouped(enumerate(keys)):
         first = fleet[group[0]]
         findings = tuple(column.findings[column.which[group[0]]] for column in columns)
         holding = (column.findings[column.which[group[0]]].holds for column in ranking)
         score = sum(one.weight for one, holds in zip(preferences, holding, strict=True) if holds)
         taints = tuple(sorted(first.taints - tolerated))
         members = tuple([fleet[position] for position in group])
-        profiles.append(Profile(findings, taints, _category(findings, taints, first), members, score))
+        category = _category(findings, taints, first)
+        profiles.append(Profile(findings, taints, category, members, tuple(group), score))
     return Survey(requirement, fleet, columns, tuple(profiles))
+
+
+def _grouped(keyed: Iterable[tuple[int, object]]) -> Iterable[list[int]]:
+    """The positions that share a key."""
+    groups: dict[object, list[int]] = {}
+    for position, key in keyed:
+        group = groups.get(key)
+        if group is None:
+            groups[key] = [position]
+        else:
+            group.append(position)
+    return groups.values()
 
 
 def _column(term: Term, nodes: Sequence[Node]) -> Column:

@@ -16,9 +16,11 @@ from attune.core.requirement_terms import LabelTerm, NumberTerm, RuntimeTerm, Te
 from attune.core.verdict import Status
 from attune.core.version import Version
 
+AND = " and "  # between the versions of one node
+
 
 class Reason(StrEnum):
-    """Why a term holds, does not hold, or cannot be told. Stable: programs may rely on the values."""
+    """Why a term or a node is not (or is) what is asked for. Stable: programs may rely on the values."""
 
     SATISFIED = "satisfied"
     RUNTIME_MISSING = "runtime_missing"  # neither a runtime nor a label of that name
@@ -35,6 +37,9 @@ class Reason(StrEnum):
     LABEL_PRESENT = "label_present"  # and must not be
     FACT_UNKNOWN = "fact_unknown"  # the node does not report what every host has
     NUMBER_MISMATCH = "number_mismatch"
+    NODE_TAINTED = "node_tainted"  # with a taint that is not tolerated
+    NODE_OUT_OF_SERVICE = "node_out_of_service"  # it left, or failed
+    NODE_STARTING = "node_starting"  # and has not said yet what it can run
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,9 @@ def signature_of(term: Term) -> Callable[[Node], Hashable]:
         capability = node.capabilities.get(name)
         if capability is None:
             return node.labels.get(name)
-        versions = tuple([instance.version for instance in capability.instances])
+        instances = capability.instances
+        one = len(instances) == 1
+        versions = instances[0].version if one else tuple([instance.version for instance in instances])
         return capability.status, versions, node.labels.get(name)
 
     return signature
@@ -185,7 +192,7 @@ def _judge_number(term: NumberTerm, node: Node) -> Finding:
 
 def _versions(capability: Capability) -> str:
     texts = dict.fromkeys(instance.version or "unknown version" for instance in capability.instances)
-    return ", ".join(texts) or "unknown version"
+    return AND.join(texts) or "unknown version"
 
 
 def _highest(instances: tuple[Instance, ...]) -> Instance | None:

@@ -8,7 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from attune.core.health import Transition
+from attune.core.fleet import Node
+from attune.core.health import Checked, Transition, TransitionRecord
 from attune.core.node import Role
 from attune.core.runtime import Runtime
 from attune.core.verdict import Verdict
@@ -142,7 +143,7 @@ class RuntimeStore(RuntimeCatalog, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a node says of itself when it joins."""
+    """What a node says of itself when it joins. `labels` are facts and what the operator set, as written."""
 
     name: str
     role: Role
@@ -150,6 +151,8 @@ class Registration:
     pid: int
     capabilities: Mapping[str, Any]
     verdicts: Sequence[Verdict] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,39 +192,52 @@ class RuntimeRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What is registered of a runtime after it was looked at again. `at`: when, by the clock of the report."""
-
-    verdict: Verdict
-    at: float
-    failures: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class HealthReport:
     """What health checks found. `now` is the time at which it is sent, by the clock that the other times are of.
 
-    `capabilities` are None where they have not changed.
+    `offer` is what the node would register now, None where that has not changed.
     """
 
     now: float
     checked: Sequence[Checked] = ()
     transitions: Sequence[Transition] = ()
-    capabilities: Mapping[str, Any] | None = None
+    offer: Registration | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TransitionRecord:
-    """A change of what a node offers, as the registry knows it."""
+class Heartbeat:
+    """What a node learns from its own heartbeat: its status, and how often it has been asked to reload."""
 
-    id: int
-    runtime_ref: str
-    name: str
-    from_status: str
-    to_status: str
-    reason: str
-    evidence: Any
-    at: datetime
+    status: str
+    reloads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """When a node without a heartbeat counts as what, in seconds."""
+
+    stale_after: float = 30.0
+    lost_after: float = 60.0
+    amnesty: float = 60.0
+    look_every: float = 5.0
+
+
+class NodeLife(Protocol):
+    """What operators ask of nodes, and what becomes of nodes that are not heard of."""
+
+    async def mark_overdue(self, rules: Overdue) -> int:
+        """Mark nodes `stale` and `lost`; how many changed."""
+        ...
+
+    async def drain(self, node_id: int) -> bool: ...
+
+    async def resume(self, node_id: int) -> bool: ...
+
+    async def reload(self, node_id: int) -> bool: ...
+
+    async def remove(self, node_id: int, *, force: bool = False) -> None:
+        """Forget a node. Raises `UsageError` for one that runs, unless *force*."""
+        ...
 
 
 class NodeRegistry(Protocol):
@@ -242,8 +258,12 @@ class NodeRegistry(Protocol):
         """Write the node, active, with its capabilities and verdicts; its id."""
         ...
 
-    async def heartbeat(self, node_id: int) -> bool:
-        """Note that the node lives; False if its row is gone."""
+    async def heartbeat(self, node_id: int) -> Heartbeat | None:
+        """Note that the node lives; what the registry has to say to it, or None if its row is gone."""
+        ...
+
+    async def news(self, node_id: int, timeout_seconds: float) -> None:
+        """Wait until somebody asks something of this node, at most *timeout_seconds*."""
         ...
 
     async def record_health(self, node_id: int, report: HealthReport) -> bool:
@@ -260,6 +280,10 @@ class NodeRegistry(Protocol):
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
         """The nodes, by role and name."""
+        ...
+
+    async def fleet(self, role: Role) -> Sequence[Node]:
+        """Every node of *role* as the matcher sees it, by id."""
         ...
 
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:

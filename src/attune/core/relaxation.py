@@ -20,7 +20,7 @@ def relaxed(constraint: Constraint, version: Version) -> Constraint | None:
     """
     if len(constraint.clauses) == 1 and not version.is_prerelease:
         moved = _moved(constraint.clauses[0], version)
-        if moved is not None and moved.check(version) is Truth.YES:
+        if moved.check(version) is Truth.YES:
             return moved
     try:
         joined = constraint | Constraint.parse(str(version))
@@ -29,15 +29,14 @@ def relaxed(constraint: Constraint, version: Version) -> Constraint | None:
     return joined if joined.check(version) is Truth.YES and len(str(joined)) <= _MAX_TEXT else None
 
 
-def _moved(clause: Clause, version: Version) -> Constraint | None:
+def _moved(clause: Clause, version: Version) -> Constraint:
     lower, upper = clause.span.lower, clause.span.upper
     if lower is not None and lower.is_under(version) is Truth.NO:
-        begin = Cut.at(plain(version.release[: len(lower.version.release)]), Side.BEFORE)
-        return Constraint.of([Clause.of([Span(begin, upper)], clause.excluded)])
-    if upper is not None and upper.is_under(version) is Truth.YES:
-        end = Cut.at(plain(after(version.release[: len(upper.version.release)])), Side.BELOW)
-        return Constraint.of([Clause.of([Span(lower, end)], clause.excluded)])
-    return None
+        lower = Cut.at(plain(version.release[: len(lower.version.release)]), Side.BEFORE)
+    elif upper is not None and upper.is_under(version) is Truth.YES:
+        upper = Cut.at(plain(after(version.release[: len(upper.version.release)])), Side.BELOW)
+    excluded = [span for span in clause.excluded if span.check(version) is not Truth.YES]
+    return Constraint.of([Clause.of([Span(lower, upper)], excluded)])
 
 
 def witness(constraint: Constraint | None) -> str | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from attune.core.constraint import Truth
 from attune.core.errors import RequirementError
-from attune.core.explanation_nearest import Distance, distance
-from attune.core.fleet import Capability, Instance, Node, NodeStatus
+from attune.core.explanation_nearest import Distance, distance, instances_of
+from attune.core.fleet import Capability, Instance, Node, NodeStatus, first_by_name
 from attune.core.labels import FACTS, number
 from attune.core.matching_survey import Profile
 from attune.core.matching_terms import Finding, Reason
@@ -18,8 +18,6 @@ from attune.core.requirement import Requirement
 from attune.core.requirement_terms import NumberTerm, RuntimeTerm, Term
 from attune.core.verdict import Status
 from attune.core.version import Version
-
-_NODES = 3  # of one profile, for changes of a node
 
 
 class ChangeKind(StrEnum):
@@ -91,19 +89,27 @@ class Remedy:
     direction: str = ""
 
 
-def remedies_for(requirement: Requirement, profile: Profile) -> list[list[Remedy]]:
-    """For each fault of *profile* the changes that could cure it; empty where a fault has no cure, or there is none."""
+def remedies_for(requirement: Requirement, profile: Profile, limit: int) -> list[list[Remedy]]:
+    """For each fault of *profile* the changes that could cure it; empty where a fault has no cure, or there is none.
+
+    Of changes of a node, those for the first *limit* nodes.
+    """
     first = profile.nodes[0]
     found: list[list[Remedy]] = []
     if first.status is not NodeStatus.ACTIVE:
         kind = _REVIVED.get(first.status)
         if kind is None:
             return []
-        found.append([Remedy(Change(kind, node_id=node.id, node=node.name), (0, ())) for node in _some(profile)])
+        found.append(
+            [
+                Remedy(Change(kind, node_id=node.id, node=node.name), (0, ()))
+                for node in first_by_name(profile.nodes, limit)
+            ]
+        )
     if first.is_full:
         return []
     found.extend([[Remedy(Change(ChangeKind.TOLERATE, taint=taint), (1, ()))] for taint in profile.taints])
-    found.extend([list(_for_term(finding, profile)) for finding in profile.findings if not finding.holds])
+    found.extend([list(_for_term(finding, profile, limit)) for finding in profile.findings if not finding.holds])
     possible = [[one for one in remedies if _fits(requirement, one.change)] for remedies in found]
     return possible if all(possible) else []
 
@@ -115,10 +121,6 @@ _REVIVED = {
 }
 
 
-def _some(profile: Profile) -> Sequence[Node]:
-    return sorted(profile.nodes, key=lambda node: (node.load, len(node.name), node.name))[:_NODES]
-
-
 def _fits(requirement: Requirement, change: Change) -> bool:
     """Whether what is asked for can still be written down."""
     try:
@@ -128,7 +130,7 @@ def _fits(requirement: Requirement, change: Change) -> bool:
     return True
 
 
-def _for_term(finding: Finding, profile: Profile) -> Iterator[Remedy]:
+def _for_term(finding: Finding, profile: Profile, limit: int) -> Iterator[Remedy]:
     term = finding.term
     if isinstance(term, NumberTerm) and finding.truth is Truth.NO:
         value = number(finding.found)
@@ -141,7 +143,7 @@ def _for_term(finding: Finding, profile: Profile) -> Iterator[Remedy]:
         return
     yield from _relaxations(term, finding, profile.nodes[0])
     if finding.reason is not Reason.LABEL_DIFFERS and term.name not in FACTS:
-        yield from _installations(term, finding, profile)
+        yield from _installations(term, finding, profile, limit)
 
 
 _TOWARDS = {">=": ">=", ">": ">=", "<=": "<=", "<": "<="}
@@ -152,20 +154,12 @@ def _relaxations(term: RuntimeTerm, finding: Finding, node: Node) -> Iterator[Re
         yield Remedy(Change(ChangeKind.RELAX, term, replace(term, verified=False)), (0, ()), "verified")
     if term.constraint is None:
         return
-    for instance in _versioned(term, finding, node):
+    for instance in instances_of(finding, node):
         version = instance.parsed
         wider = relaxed(term.constraint, version) if version is not None else None
         if wider is not None:
             change = Change(ChangeKind.RELAX, term, replace(term, constraint=wider))
             yield Remedy(change, distance(finding, [instance]), _direction(term, version))
-
-
-def _versioned(term: RuntimeTerm, finding: Finding, node: Node) -> Sequence[Instance]:
-    """The versions that the term was compared with."""
-    if finding.reason is Reason.LABEL_DIFFERS:
-        return [Instance(finding.found)]
-    capability = node.capabilities.get(term.name)
-    return capability.instances if capability is not None and capability.status.offered else ()
 
 
 def _direction(term: RuntimeTerm, version: Version | None) -> str:
@@ -174,12 +168,11 @@ def _direction(term: RuntimeTerm, version: Version | None) -> str:
     return "below" if below else "above"
 
 
-def _installations(term: RuntimeTerm, finding: Finding, profile: Profile) -> Iterator[Remedy]:
+def _installations(term: RuntimeTerm, finding: Finding, profile: Profile, limit: int) -> Iterator[Remedy]:
     version = witness(term.constraint)
     if version is None:
         return
     installed = Capability(term.name, Status.AVAILABLE, (Instance(version),), "installed")
-    capability = profile.nodes[0].capabilities.get(term.name)
-    far = distance(finding, capability.instances if capability else ())
-    for node in _some(profile):
+    far = distance(finding, instances_of(finding, profile.nodes[0]))
+    for node in first_by_name(profile.nodes, limit):
         yield Remedy(Change(ChangeKind.INSTALL, term, node_id=node.id, node=node.name, installed=installed), far)

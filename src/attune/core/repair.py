@@ -7,7 +7,7 @@ of nodes that could then take the work. Which changes could cure which fault is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import product
 
@@ -23,7 +23,10 @@ _PER_KIND = {ChangeKind.RESUME: 3, ChangeKind.INSTALL: 2, ChangeKind.RECONNECT: 
 _PER_TERM = 2  # ways to relax one term
 _TRIED = 12  # pairs that are tried
 MAX_TOGETHER = 2  # changes that one repair may combine
-_SOURCES = 400  # groups of nodes whose faults are looked at, nearest first
+_SOURCES = 60  # groups of nodes whose faults are looked at, nearest first
+_MATCHES = 20_000  # of single nodes, for all the trials of one explanation
+_TOLD = 8
+_NODES = 3  # of one group, for changes of a node
 _ORDER = tuple(ChangeKind)
 
 
@@ -53,17 +56,17 @@ class Repair:
         return f"{text} -> {self.admits} {'worker' if self.admits == 1 else 'workers'}"
 
 
-def repairs_for(coarse: Survey) -> tuple[Repair, ...]:
+def repairs_for(surveyed: Survey) -> tuple[Repair, ...]:
     """What would help, best first. Empty where a node is able, or where more than two changes would be needed."""
-    requirement = coarse.requirement
-    if any(profile.category is Category.ABLE for profile in coarse.profiles):
+    requirement = surveyed.requirement
+    if any(profile.category is Category.ABLE for profile in surveyed.profiles):
         return ()
-    lacking = [(profile, _lacking(profile)) for profile in coarse.profiles if not profile.nodes[0].is_full]
+    lacking = [(profile, _lacking(profile)) for profile in surveyed.profiles if not profile.nodes[0].is_full]
     for together in range(1, MAX_TOGETHER + 1):
-        nodes = [node for profile, count in lacking if count == together for node in profile.nodes]
-        fine = survey(requirement, nodes, fine=True).profiles
-        sources = nsmallest(_SOURCES, fine, key=nearness)
-        near = [remedies for profile in sources if (remedies := remedies_for(requirement, profile))]
+        fine = surveyed.refined(profile for profile, count in lacking if count == together)
+        limit = _NODES if together == 1 else 1
+        sources = nsmallest(_SOURCES, fine, key=nearness())
+        near = [remedies for profile in sources if (remedies := remedies_for(requirement, profile, limit))]
         found = _tried(requirement, _combined(near, together), fine)
         if found:
             return found
@@ -80,68 +83,97 @@ Combination = tuple[Remedy, ...]
 
 def _combined(near: Sequence[list[list[Remedy]]], together: int) -> list[Combination]:
     """The combinations that cure a node each, least first, few of a kind."""
-    best: dict[tuple[Change, ...], Combination] = {}
+    best: dict[tuple[str, ...], tuple[list[Distance], Combination]] = {}
     for remedies in near:
-        for combination in product(*remedies):
-            key = tuple(remedy.change for remedy in combination)
-            old = best.get(key)
-            if old is None or _far(combination) < _far(old):
-                best[key] = combination
-    ordered = sorted(best.values(), key=lambda one: (_far(one), [len(str(r.change)) for r in one], _texts(one)))
-    if together > 1:
-        return ordered[:_TRIED]
+        told = [[(str(remedy.change), remedy) for remedy in some] for some in remedies]
+        for pairs in product(*told):
+            texts = tuple([text for text, _ in pairs])
+            combination = tuple([remedy for _, remedy in pairs])
+            far = sorted([remedy.distance for remedy in combination], reverse=True)
+            if texts not in best or far < best[texts][0]:
+                best[texts] = (far, combination)
+    order = sorted(best, key=lambda texts: (best[texts][0], [len(text) for text in texts], texts))
+    ordered = [best[texts][1] for texts in order]
     kept: list[Combination] = []
     counts: dict[object, int] = {}
     for combination in ordered:
-        change = combination[0].change
-        kind = (change.kind, change.term, combination[0].direction) if change.node_id is None else change.kind
+        kind, limit = _kind(combination)
         counts[kind] = counts.get(kind, 0) + 1
-        if counts[kind] <= (_PER_KIND.get(change.kind, 1)):
+        if counts[kind] <= limit:
             kept.append(combination)
-    return kept
+    return kept[: _TRIED if together > 1 else None]
 
 
-def _far(combination: Combination) -> tuple[Distance, ...]:
-    return tuple(sorted((remedy.distance for remedy in combination), reverse=True))
-
-
-def _texts(combination: Combination) -> list[str]:
-    return [str(remedy.change) for remedy in combination]
+def _kind(combination: Combination) -> tuple[object, int]:
+    """What it is one of, and how many of those are worth telling."""
+    if len(combination) > 1:
+        changes = [remedy.change for remedy in combination]
+        on_node = any(change.node_id is not None for change in changes)
+        kinds = tuple((change.kind, change.taint, change.term and str(change.term)) for change in changes)
+        return kinds, 1 if on_node else 2
+    change = combination[0].change
+    if change.node_id is not None:
+        return change.kind, _PER_KIND[change.kind]
+    return (change.kind, change.term, change.taint, combination[0].direction), 1
 
 
 def _tried(
-    requirement: Requirement, combinations: Iterable[Combination], profiles: Sequence[Profile]
+    requirement: Requirement, combinations: Iterable[Combination], fine: Sequence[Profile]
 ) -> tuple[Repair, ...]:
+    trial = _Trial(requirement, fine)
     repairs = []
     for combination in combinations:
         changes = tuple(remedy.change for remedy in combination)
-        admits = _admitted(requirement, changes, profiles)
+        admits = trial.admitted(changes)
         if admits:
             repairs.append(Repair(changes, admits))
-    return tuple(sorted(repairs, key=lambda one: (_rank(one), -one.admits)))
+    return tuple(sorted(repairs, key=lambda one: (_rank(one), -one.admits))[:_TOLD])
 
 
 def _rank(repair: Repair) -> tuple[int, ...]:
     return tuple(sorted((_ORDER.index(change.kind) for change in repair.changes), reverse=True))
 
 
-def _admitted(requirement: Requirement, changes: Sequence[Change], profiles: Sequence[Profile]) -> int:
-    """How many nodes are able after *changes*: one of each profile is matched again and stands for the others.
+class _Trial:
+    """Applies changes and matches again. One node of each profile stands for the others, which no term tells apart."""
 
-    A node that a change touches no longer stands for anyone, so it is matched by itself.
-    """
-    touched = {change.node_id for change in changes if change.node_id is not None}
-    weights: list[tuple[Node, int]] = []
-    for profile in profiles:
-        own = [node for node in profile.nodes if node.id in touched] if touched else []
-        weights.extend((node, 1) for node in own)
-        if len(own) < len(profile.nodes):
-            other = next(node for node in profile.nodes if node.id not in touched)
-            weights.append((other, len(profile.nodes) - len(own)))
-    nodes = [replace(node, id=index) for index, (node, _) in enumerate(weights)]
-    index_of = {node.id: index for index, (node, _) in enumerate(weights)}
-    for change in changes:
-        moved = change if change.node_id is None else replace(change, node_id=index_of[change.node_id])
-        requirement, nodes = moved.apply(requirement, nodes)
-    able = (one for one in survey(requirement, nodes).profiles if one.category is Category.ABLE)
-    return sum(weights[node.id][1] for profile in able for node in profile.nodes)
+    def __init__(self, requirement: Requirement, profiles: Sequence[Profile]) -> None:
+        self._requirement = requirement
+        self._profile_of = {profile.nodes[0].id: profile for profile in profiles}
+        self._affordable = max(2, _MATCHES // max(1, len(profiles)))
+        self._able: dict[tuple[Change, ...], dict[int, Profile]] = {}
+
+    def admitted(self, changes: Sequence[Change]) -> int:
+        """How many nodes are able after *changes*."""
+        asked = tuple(change for change in changes if change.node_id is None)
+        able = self._able_when(asked)
+        count = sum(len(profile.nodes) for profile in able.values())
+        for node_id in {change.node_id for change in changes if change.node_id is not None}:
+            profile, node = self._find(node_id)
+            requirement, changed = self._requirement, [node]
+            for change in changes:
+                requirement, changed = change.apply(requirement, changed)
+            count += _is_able(requirement, changed) - (profile.nodes[0].id in able)
+        return count
+
+    def _able_when(self, asked: tuple[Change, ...]) -> dict[int, Profile]:
+        """The profiles that are able when only what is asked for changes, by the id of their first node."""
+        found = self._able.get(asked)
+        if found is None and len(self._able) >= self._affordable:
+            return {}  # not tried, so not told
+        if found is None:
+            requirement, nodes = self._requirement, [profile.nodes[0] for profile in self._profile_of.values()]
+            for change in asked:
+                requirement, nodes = change.apply(requirement, nodes)
+            able = [one for one in survey(requirement, nodes).profiles if one.category is Category.ABLE]
+            found = {node.id: self._profile_of[node.id] for one in able for node in one.nodes}
+            self._able[asked] = found
+        return found
+
+    def _find(self, node_id: int) -> tuple[Profile, Node]:
+        pairs = ((profile, node) for profile in self._profile_of.values() for node in profile.nodes)
+        return next((profile, node) for profile, node in pairs if node.id == node_id)
+
+
+def _is_able(requirement: Requirement, nodes: Sequence[Node]) -> bool:
+    return any(profile.category is Category.ABLE for profile in survey(requirement, nodes).profiles)

@@ -30,6 +30,10 @@ class RuntimeTerm:
     negated: bool = False
     verified: bool = False
 
+    def __post_init__(self) -> None:
+        if self.constraint is not None and str(self.constraint) == "*":  # any version, also one that is not known
+            object.__setattr__(self, "constraint", None)
+
     @property
     def sort_key(self) -> tuple[int, str, str]:
         return (1 if self.negated else 0, self.name, str(self))

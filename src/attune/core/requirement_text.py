@@ -195,8 +195,6 @@ class _Reader:
             raise self._version_fault(name, error) from error
         if constraint.is_impossible:
             raise self._fault("versions that can exist", got="bounds that contradict each other")
-        if str(constraint) == "*":
-            return RuntimeTerm(name, None, negated, verified is not None)
         return RuntimeTerm(name, constraint, negated, verified is not None)
 
     def _version_fault(self, name: str, error: VersionError) -> RequirementError:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from attune.core.errors import Problem, shown
+from attune.core.errors import Problem, legible, shown
 from attune.core.fields import Fields
 from attune.core.pattern import PatternError, compile_pattern
 
@@ -42,7 +42,7 @@ class Check:
         return (self.binary, *self.args)
 
     def __str__(self) -> str:
-        return " ".join(self.argv)
+        return legible(" ".join(self.argv))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,9 @@ class Backlog:
         return len(self._waiting) + len(self._computing) + len(self._unknown) + len(self._postponed)
 
     @property
-    def has_unknown(self) -> bool:
-        """Whether there is one whose length nobody knows."""
-        return bool(self._unknown)
+    def unknown(self) -> int:
+        """How many there are whose length nobody knows."""
+        return len(self._unknown)
 
     def push(self, item: Item) -> None:
         """Add a command."""
@@ -62,11 +62,11 @@ class Backlog:
         while self._postponed:
             self.push(self._postponed.pop())
 
-    def pop(self, *, slot: bool, opening: bool) -> Item | None:
-        """The next command that may start now: *slot* tells that one is free, *opening* lets an unknown one go."""
+    def pop(self, *, slot: bool) -> Item | None:
+        """The next command that may start now; *slot* tells whether one that computes may."""
         if self._waiting:
             return heapq.heappop(self._waiting)[2]
-        if self._unknown and (slot or opening):
+        if self._unknown and slot:
             return self._unknown.popleft()
         if self._computing and slot:
             return heapq.heappop(self._computing)[2]
@@ -76,6 +76,6 @@ class Backlog:
         """Empty the backlog, in order."""
         self.resume()
         items = []
-        while (item := self.pop(slot=True, opening=True)) is not None:
+        while (item := self.pop(slot=True)) is not None:
             items.append(item)
         return items

@@ -17,7 +17,7 @@ from typing import Any
 
 from attune.host.pace import Expectation
 
-_FORMAT = 1
+_FORMAT = 2
 _MOST_BYTES = 8 << 20
 _MOST_OUTCOMES = 512
 _MOST_COSTS = 2048
@@ -39,6 +39,7 @@ class Entry:
     stderr: str
     duration_ms: float
     at: float
+    routes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -133,4 +134,8 @@ def _entry(value: Any) -> Entry:
     if set(value) != {f.name for f in fields(Entry)} or not all(isinstance(value[name], str) for name in _TEXTS):
         raise ValueError("not an entry")
     numbers = {"duration_ms": float(value["duration_ms"]), "at": float(value["at"])}
-    return Entry(**(value | numbers | {"files": tuple(map(str, value["files"])), "exit_code": int(value["exit_code"])}))
+    lists = {
+        "files": tuple(map(str, value["files"])),
+        "routes": tuple((str(place), str(real_path)) for place, real_path in value["routes"]),
+    }
+    return Entry(**(value | numbers | lists | {"exit_code": int(value["exit_code"])}))

@@ -13,13 +13,11 @@ _LONGEST_LOOK_SECONDS = 0.04
 class Gate:
     """Counts the checks that run and those among them that need a processor."""
 
-    def __init__(self, pace: Pace, began: float) -> None:
+    def __init__(self, pace: Pace) -> None:
         self._pace = pace
-        self._began = began
         self._most = pace.most
         self._running = 0
         self._holders: set[Job] = set()
-        self._extra = 0
         self._pause = _LOOK_SECONDS
         self._next_look = 0.0
 
@@ -33,16 +31,10 @@ class Gate:
         """Whether one more check that computes may start."""
         return len(self._holders) < self._pace.slots
 
-    def is_opening(self, now: float) -> bool:
-        """Whether an unknown check may start although no slot is free."""
-        since = now - self._began
-        return since <= self._pace.opening_seconds and self._extra * self._pace.step_seconds <= since
-
     def entered(self, job: Job) -> None:
         """A job was started."""
         self._running += 1
         if job.item.holds_slot:
-            self._extra += not self.has_slot
             self._holders.add(job)
 
     def left(self, job: Job) -> None:
@@ -54,14 +46,9 @@ class Gate:
         """The system can take no more at once than what runs now."""
         self._most = max(1, self._running)
 
-    def pause(self, now: float, *, unknown: bool) -> float:
-        """In how many seconds to ask again, when checks wait for their turn and none may start now."""
-        if self.full:
-            return float("inf")
-        step = self._pace.step_seconds
-        if unknown and now - self._began <= self._pace.opening_seconds:
-            return max(0.0, self._began + self._extra * step - now)
-        return max(0.0, self._next_look - now)
+    def pause(self, now: float) -> float:
+        """In how many seconds to look again, when checks wait for their turn and none may start now."""
+        return float("inf") if self.full else max(0.0, self._next_look - now)
 
     def look(self, now: float) -> None:
         """Take the slot from checks that only wait, or that have had it for long. Looks every few milliseconds."""

@@ -1,16 +1,19 @@
 """What the answer of a native binary depends on, as a list of files and one digest of their state.
 
 The list also names files that are absent: a library that appears earlier in the search changes the answer too.
+Which binary a version manager selects is worked out in `selectors`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from attune.host.elf import Elf, read_elf
+from attune.host.selectors_trail import Selection
 
 _MOST_FILES = 2048
 _SYSTEM_WIDE = ("/etc/ld.so.cache", "/etc/ld.so.preload")
@@ -21,15 +24,20 @@ _OPENED_LATER = {"java": _JAVA, "javac": _JAVA}
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The state of everything that one answer depends on. `newest` is the latest change of it, since the epoch."""
+    """The state of everything that one answer depends on. `newest` is the latest change of it, since the epoch.
+
+    `routes` are paths on the way to a selected binary, each with its real path.
+    """
 
     real_path: str
     files: tuple[str, ...]
     digest: str
     newest: float = 0.0
+    routes: tuple[tuple[str, str], ...] = ()
 
 
-State = tuple[int, int, int, int, int] | None
+State = tuple[int, ...] | None
+_FACTS = 5
 
 
 class Identifier:
@@ -37,12 +45,45 @@ class Identifier:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._states: dict[str, State] = {}
+        self._real_paths: dict[str, str] = {}
         self._elves: dict[str, Elf | None] = {}
         self._library_path = tuple(f for f in environment.get("LD_LIBRARY_PATH", "").split(":") if f)
         self._standard = _standard_folders()
 
     def identify(self, real_path: str) -> Identity | None:
         """The identity of the native binary at *real_path*; None if it is none or its needs cannot be followed."""
+        files = self._files_of(real_path, self._library_path)
+        return self._identity(real_path, files) if files else None
+
+    def identify_selection(self, real_path: str, selection: Selection) -> Identity | None:
+        """The identity of what the file at *real_path* runs according to *selection*; None as for `identify`."""
+        routes = tuple((place, self._real_path(place)) for place in selection.places)
+        files = dict.fromkeys((real_path, *selection.files))
+        wanted = [(selection.target, (*selection.libraries, *self._library_path))]
+        wanted += [(binary, self._library_path) for binary in selection.binaries]
+        for binary, library_path in wanted:
+            needed = self._files_of(self._real_path(binary), library_path)
+            if needed is None:
+                return None
+            files.update(dict.fromkeys(needed))
+        return self._identity(real_path, files, routes) if len(files) <= _MOST_FILES else None
+
+    def leads(self, routes: Iterable[tuple[str, str]]) -> bool:
+        """Whether each path of *routes* still has the real path that it had."""
+        return all(self._real_path(place) == real_path for place, real_path in routes)
+
+    def digest(self, files: tuple[str, ...]) -> str:
+        """A text that differs whenever one of *files* was replaced, changed, added or removed."""
+        text = repr([self._state(file) for file in files])
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def _identity(self, real_path: str, files: Iterable[str], routes: tuple[tuple[str, str], ...] = ()) -> Identity:
+        names = tuple(files)
+        changes = [change for state in map(self._state, names) if state for change in state[_FACTS - 1 :: _FACTS]]
+        return Identity(real_path, names, self.digest(names), max(changes, default=0) / 1e9, routes)
+
+    def _files_of(self, real_path: str, library_path: tuple[str, ...]) -> dict[str, None] | None:
+        """What the native binary at *real_path* depends on; None if it is none or its needs cannot be followed."""
         self._states.pop(real_path, None)
         elf = read_elf(real_path)
         if elf is None:
@@ -50,20 +91,12 @@ class Identifier:
         files = dict.fromkeys((real_path, *_SYSTEM_WIDE, *((elf.loader,) if elf.loader else ())))
         folder, name = os.path.split(real_path)
         files.update(dict.fromkeys(os.path.normpath(f"{folder}/{later}") for later in _OPENED_LATER.get(name, ())))
-        if not self._follow(real_path, elf, files) or len(files) > _MOST_FILES:
-            return None
-        names = tuple(files)
-        changes = [state[4] for state in map(self._state, names) if state is not None]
-        return Identity(real_path, names, self.digest(names), max(changes, default=0) / 1e9)
+        followed = self._follow((real_path, elf), library_path, files)
+        return files if followed and len(files) <= _MOST_FILES else None
 
-    def digest(self, files: tuple[str, ...]) -> str:
-        """A text that differs whenever one of *files* was replaced, changed, added or removed."""
-        text = repr([self._state(file) for file in files])
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-    def _follow(self, path: str, elf: Elf, files: dict[str, None]) -> bool:
-        """Add every library that *path* needs, directly or not. False if one is not found."""
-        pending: list[tuple[str, Elf, tuple[str, ...]]] = [(path, elf, ())]
+    def _follow(self, start: tuple[str, Elf], library_path: tuple[str, ...], files: dict[str, None]) -> bool:
+        """Add every library that *start* needs, directly or not. False if one is not found."""
+        pending: list[tuple[str, Elf, tuple[str, ...]]] = [(*start, ())]
         seen: set[str] = set()
         while pending:
             place, facts, inherited = pending.pop()
@@ -74,7 +107,7 @@ class Identifier:
                 if name in seen:
                     continue
                 seen.add(name)
-                found = self._library(name, (*early, *self._library_path, *late), files)
+                found = self._library(name, (*early, *library_path, *late), files)
                 needs = self._elf(found) if found else None
                 if found is None or needs is None or len(files) > _MOST_FILES:
                     return False
@@ -109,12 +142,24 @@ class Identifier:
             self._states[path] = _state_of(path)
         return self._states[path]
 
+    def _real_path(self, path: str) -> str:
+        if path not in self._real_paths:
+            self._real_paths[path] = os.path.realpath(path)
+        return self._real_paths[path]
+
 
 def _state_of(path: str) -> State:
+    """What tells a file from another one; of a link, both the link's own and that of what it leads to."""
     try:
-        status = os.stat(path)  # noqa: PTH116
+        status = os.lstat(path)
+        if not stat.S_ISLNK(status.st_mode):
+            return _facts(status)
+        return _facts(status) + _facts(os.stat(path))  # noqa: PTH116
     except (OSError, ValueError):
         return None
+
+
+def _facts(status: os.stat_result) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 

@@ -59,6 +59,15 @@ class Job:
         else:
             self.phase = Phase.LOST
 
+    def hold(self) -> None:
+        """Keep the process from going on for a moment."""
+        self.process.signal_group(signal.SIGSTOP)
+
+    def release(self, now: float) -> None:
+        """Let a held process go on; its time counts from *now*."""
+        self.process.signal_group(signal.SIGCONT)
+        self.started, self.due = now, now + self.command.timeout_seconds
+
     def kill(self, now: float, ending: Ending, detail: str) -> None:
         """End the check at once, with this verdict unless it has one already."""
         self.verdict = self.verdict or (ending, detail)

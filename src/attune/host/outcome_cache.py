@@ -1,7 +1,8 @@
 """Outcomes of earlier runs, so that a restart need not run again what cannot have changed.
 
-An outcome is kept only if it depends on nothing but a native binary and its libraries (see `rememberable`), and
-only as long as all of them are the very same files. What a command cost is remembered for every command.
+An outcome is kept only if it depends on nothing but a native binary and its libraries (see `rememberable`), or also
+on what makes a version manager select this binary (see `selectors`), and only as long as all of them are the very
+same files. What a command cost is remembered for every command.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from attune.host.identity import Identifier, Identity
 from attune.host.journal import Trace
 from attune.host.pace import Expectation
 from attune.host.path_index import Found, PathIndex
-from attune.host.rememberable import rememberable
+from attune.host.rememberable import asks_only_version, rememberable
+from attune.host.selectors import select
 
 # A file that changed this recently could change again without a trace: clocks of file systems are coarse.
 _SETTLED_SECONDS = 2.0
@@ -77,7 +79,7 @@ class OutcomeCache:
         entry = self._contents.outcomes.get(key)
         if entry is None or entry.path != found.path or os.path.realpath(found.path) != entry.real_path:
             return None
-        if self._identifier.digest(entry.files) != entry.digest:
+        if not self._identifier.leads(entry.routes) or self._identifier.digest(entry.files) != entry.digest:
             return None
         return Outcome(
             Ending.EXITED,
@@ -98,16 +100,24 @@ class OutcomeCache:
     def starting(self, command: Command, path: str, real_path: str) -> _Ticket:
         """Note what the answer will depend on: before the file is executed, so that no later change is missed."""
         key = self._key(command, path)
-        if not rememberable(command, path, real_path):
-            return _Ticket(key, None)
-        identity = self._identifier.identify(real_path)
+        identity = self._identify(command, path, real_path)
         settled = identity is not None and identity.newest < self._clock() - _SETTLED_SECONDS
         return _Ticket(key, identity if settled else None)
+
+    def _identify(self, command: Command, path: str, real_path: str) -> Identity | None:
+        if rememberable(command, path, real_path):
+            return self._identifier.identify(real_path)
+        selection = select(path, self._environment) if asks_only_version(command) else None
+        if selection is None or not rememberable(command, selection.target, os.path.realpath(selection.target)):
+            return None
+        return self._identifier.identify_selection(real_path, selection)
 
     def ended(self, ticket: object, command: Command, outcome: Outcome, trace: Trace) -> None:
         """Remember what a process came to and what it cost."""
         assert isinstance(ticket, _Ticket)
         entry = _entry(ticket.identity, outcome, trace)
+        if entry is not None and entry.routes and not self._still_true(entry):
+            entry = None
         cost = Expectation(outcome.duration_ms, trace.cpu_ms)
         name = _digest(*command.argv)
         with self._lock:
@@ -117,12 +127,19 @@ class OutcomeCache:
             if known is None or abs(known.weight - cost.weight) > _NOTABLE_CHANGE * known.weight:
                 self._new_costs[name] = cost
 
+    def _still_true(self, entry: Entry) -> bool:
+        """Whether nothing has changed while a version manager was at work, which takes its time."""
+        now = Identifier(self._environment)
+        return now.leads(entry.routes) and now.digest(entry.files) == entry.digest
+
     def _key(self, command: Command, path: str) -> str:
         return _digest(path, self._surroundings, *command.argv)
 
 
 def _entry(identity: Identity | None, outcome: Outcome, trace: Trace) -> Entry | None:
-    if identity is None or outcome.ending is not Ending.EXITED or outcome.truncated or trace.forked or trace.replaced:
+    if identity is None or outcome.ending is not Ending.EXITED or outcome.truncated:
+        return None
+    if outcome.exit_code != 0 if identity.routes else trace.forked or trace.replaced:
         return None
     if outcome.path is None or outcome.exit_code is None or outcome.at is None:
         return None
@@ -138,6 +155,7 @@ def _entry(identity: Identity | None, outcome: Outcome, trace: Trace) -> Entry |
         stderr=outcome.stderr,
         duration_ms=outcome.duration_ms,
         at=outcome.at,
+        routes=identity.routes,
     )
 
 

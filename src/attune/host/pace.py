@@ -2,16 +2,13 @@
 
 Measured on two cores: four CPU-bound checks at a time are as fast as more, and the longest should come first. A
 check that only waits costs no processor, so it holds no slot. One whose length nobody knows may be one that
-waits, so for a moment at the beginning such checks start at a steady pace whatever the slots say.
+hangs, and then every moment before its start is lost: so a moderate number of unknown ones start all at once.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
-
-from attune.core.ports import Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +33,31 @@ class Expectation:
 class Pace:
     """The bounds of one runner.
 
-    `slots` are for checks that compute, `most` bounds everything that runs at once. `opening_seconds` is how
-    long unknown checks start unconditionally, one every `step_seconds`; after `patience_seconds` a check gives
-    its slot up, so that a few endless ones do not hold up the rest.
+    `slots` are for checks that compute, `most` bounds everything that runs at once. Up to `burst` unknown checks
+    start together, whatever the slots say. After `patience_seconds` a check gives its slot up, so that a few
+    endless ones do not hold up the rest.
     """
 
     slots: int = 4
     most: int = 64
-    opening_seconds: float = 0.1
-    step_seconds: float = 0.0015
+    burst: int = 40
     patience_seconds: float = 0.5
 
 
 def pace_of_this_machine() -> Pace:
-    """Two slots for every processor that this process may use, at least four."""
-    return Pace(slots=max(4, 2 * len(os.sched_getaffinity(0))))
+    """Two slots for every processor that this process may use, at least four.
+
+    Where less than two processors may be used there is no burst: many at once would run into their time limits.
+    """
+    processors = min(float(len(os.sched_getaffinity(0))), _quota())
+    return Pace(slots=max(4, int(2 * processors)), burst=40 if processors >= 2 else 0)
 
 
-Expect = Callable[[Command], Expectation | None]
+def _quota() -> float:
+    """How many processors the control group of a container grants; infinity if it sets no limit."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:  # noqa: PTH123
+            quota, period = file.read().split()
+        return float(quota) / float(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return float("inf")

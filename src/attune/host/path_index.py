@@ -35,10 +35,14 @@ class Missing:
     detail: str
 
 
+_ABSENT = Missing(Ending.NOT_FOUND, "not found on PATH")
+
+
 @dataclass(frozen=True, slots=True)
 class _Listing:
     token: tuple[object, ...]
     names: tuple[frozenset[str] | None, ...]  # per directory; None: ask the disk for each name
+    absent: set[str]  # names asked for that no directory holds, as far as the listing decides
 
 
 class PathIndex:
@@ -66,6 +70,9 @@ class PathIndex:
 
     def missing(self, name: str) -> str | None:
         """Why *name* cannot be run ("not found on PATH", "/x/y is a directory"), or None if it can be tried."""
+        listing = self._listing
+        if listing is not None and name in listing.absent:
+            return _ABSENT.detail
         found = self.find(name)
         return found.detail if isinstance(found, Missing) else None
 
@@ -90,15 +97,19 @@ class PathIndex:
             return Missing(Ending.NOT_FOUND, "neither a bare name nor an absolute path")
         listing = self._listing or self._list()
         reason = ""
+        certain = True
         for directory, names in zip(self._directories, listing.names, strict=True):
             if names is not None and name not in names:
                 continue
+            certain = False
             path = f"{directory}/{name}" if directory != "/" else f"/{name}"
             obstacle = _obstacle(path)
             if obstacle is None:
                 return Found(path)
             reason = reason or obstacle
-        return Missing(Ending.NOT_FOUND, reason or "not found on PATH")
+        if certain:
+            listing.absent.add(name)
+        return Missing(Ending.NOT_FOUND, reason) if reason else _ABSENT
 
     def _list(self) -> _Listing:
         token = self._stamp()
@@ -106,7 +117,7 @@ class PathIndex:
             None if isinstance(mark, tuple) and mark[0] == "young" else _names(directory)
             for directory, mark in zip(self._directories, token, strict=True)
         )
-        self._listing = listing = _Listing(token, names)
+        self._listing = listing = _Listing(token, names, set())
         return listing
 
     def _stamp(self) -> tuple[object, ...]:

@@ -100,11 +100,14 @@ class Process:
         cpu = usage.ru_utime + usage.ru_stime
         return Ended(code if code >= 0 else None, -code if code < 0 else None, forked, name, cpu)
 
-    def close(self) -> None:
-        """Release the descriptors."""
-        self.stdout.close()
-        self.stderr.close()
+    def close(self) -> list[Stream]:
+        """Release the descriptors, but for the streams that somebody else still writes to: those are returned."""
         os.close(self.pidfd)
+        held = [stream for stream in (self.stdout, self.stderr) if stream.open]
+        for stream in (self.stdout, self.stderr):
+            if not stream.open:
+                stream.close()
+        return held
 
 
 def start(argv: Sequence[str], path: str, around: Surroundings) -> Process:

@@ -26,6 +26,11 @@ _MOST_ALIASES = 3
 _COPIED_SELECTORS = ("rustup", "mise", "asdf", "proto-shim", "volta-shim", "juliaup", "elan", "ghcup")
 
 
+def asks_only_version(command: Command) -> bool:
+    """Whether *command* asks a version manager's choice for its version, in words that mean just this to all."""
+    return command.argv[1:] in (("--version",), ("-V",))
+
+
 def rememberable(command: Command, path: str, real_path: str) -> bool:
     """Whether the answer of *command*, found at *path*, could be remembered if the file is a native binary."""
     name = os.path.basename(command.argv[0])  # noqa: PTH119

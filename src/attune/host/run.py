@@ -42,7 +42,7 @@ class Run:
         self._backlog = Backlog()
         self._jobs: set[Job] = set()
         self._began = time.monotonic()
-        self._gate = Gate(host.pace, self._began)
+        self._gate = Gate(host.pace)
         self._deadline = float("inf")
         self._closed = ""
 
@@ -73,6 +73,8 @@ class Run:
         self._host.paths.token()
         for key, command in start.items():
             self._admit(key, command)
+        if self._host.pace.slots < self._backlog.unknown <= self._host.pace.burst:
+            self._burst()
         while self._jobs or self._backlog:
             self._fill()
             for job in self._watch.wait(self._pause()):
@@ -94,13 +96,18 @@ class Run:
 
     def _fill(self) -> None:
         """Start what may start now."""
-        while self._backlog and not self._gate.full:
-            item = self._backlog.pop(slot=self._gate.has_slot, opening=self._gate.is_opening(time.monotonic()))
-            if item is None:
-                return
+        while not self._gate.full and (item := self._backlog.pop(slot=self._gate.has_slot)) is not None:
             self._start(item)
 
-    def _start(self, item: Item) -> None:
+    def _burst(self) -> None:
+        """Start all there is. Each is held until the last has started: else every start would wait for a processor."""
+        while not self._gate.full and (item := self._backlog.pop(slot=True)) is not None:
+            if (job := self._start(item)) is not None:
+                job.hold()
+        for job in sorted(self._jobs, key=lambda job: job.started):
+            job.release(time.monotonic())
+
+    def _start(self, item: Item) -> Job | None:
         journal, command = self._host.journal, item.command
         if self._observer is not None and not item.retried:
             self._observer.started(item.key, command)
@@ -113,15 +120,16 @@ class Run:
             if refusal.passing and not item.retried and self._jobs:
                 self._gate.narrow()
                 self._backlog.postpone(item)
-                return
+                return None
             outcome = Outcome(refusal.ending, detail=refusal.detail, path=item.path, real_path=real_path, at=at)
             self._admit(item.key, self._tell(item.key, command, outcome, started=True))
-            return
+            return None
         job = Job(item, process, real_path, ticket, at=at, started=now, due=now + command.timeout_seconds)
         self._jobs.add(job)
         self._place.marks.pipes.update((process.stdout.name, process.stderr.name))
         self._gate.entered(job)
         self._watch.add(job)
+        return job
 
     def _finish(self, job: Job) -> None:
         """Collect an ended process, tell its outcome, and go on with its line."""
@@ -137,7 +145,7 @@ class Run:
             ended = job.process.end(lost=job.phase is Phase.LOST)
             outcome = job.outcome(ended, time.monotonic())
         finally:
-            job.process.close()
+            self._place.retain(job.process.close())
         self._place.marks.leaders.add(job.process.pid)
         if self._host.journal is not None and ended is not None:
             trace = Trace(ended.cpu_seconds * 1000, ended.forked, job.has_changed_program(ended))
@@ -157,7 +165,7 @@ class Run:
         due = min((job.due for job in self._jobs), default=now)
         pause = min(due, self._deadline) - now
         if self._backlog:
-            pause = min(pause, self._gate.pause(now, unknown=self._backlog.has_unknown))
+            pause = min(pause, self._gate.pause(now))
         return max(0.0, pause)
 
     def _tend(self, now: float) -> None:

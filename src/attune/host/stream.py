@@ -21,7 +21,7 @@ class Stream:
         os.set_blocking(fd, False)
         self.fd = fd
         self.name = f"pipe:[{os.fstat(fd).st_ino}]"  # as it appears in /proc
-        self.open = True
+        self.open = True  # nobody has been seen to have closed the other end
         self.flooding = False
         self._kept = bytearray()
         self._dropped = 0
@@ -67,4 +67,3 @@ class Stream:
 
     def close(self) -> None:
         os.close(self.fd)
-        self.open = False

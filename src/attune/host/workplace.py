@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 
 from attune.host.process import Surroundings
+from attune.host.stream import Stream
 from attune.host.sweep import MARK_VARIABLE, Marks, sweep
+
+_MOST_RETAINED = 64
 
 
 class Workplace:
@@ -23,13 +27,22 @@ class Workplace:
             null_fd=os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC),
             label=label,
         )
+        self._retained: deque[Stream] = deque()
         self.marks = Marks(mark, label, self._folder)
+
+    def retain(self, streams: Iterable[Stream]) -> None:
+        """Keep pipes that a process left behind still writes to: closing them could end it before it is known."""
+        self._retained.extend(streams)
+        while len(self._retained) > _MOST_RETAINED:
+            self._retained.popleft().close()
 
     def close(self) -> None:
         """Leave nothing: no process, no descriptor, no folder."""
         try:
             sweep(self.marks)
         finally:
+            for stream in self._retained:
+                stream.close()
             os.close(self.surroundings.null_fd)
             if self._folder:
                 _remove(self._folder)
@@ -40,14 +53,19 @@ def _encoded(environment: Mapping[str, str]) -> dict[bytes, bytes]:
     return {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
 
 
+def parent_folders(preferred: str | None) -> tuple[str, ...]:
+    """Where the private folder may be made: the first of these that allows it. *preferred* is the value of TMPDIR."""
+    folders = dict.fromkeys((preferred or "/tmp", "/tmp", "/var/tmp", "/dev/shm"))
+    return tuple(folder for folder in folders if folder.startswith("/"))
+
+
 def _private_folder(preferred: str | None) -> str:
     """A new folder that only this user can enter; "" where none can be made."""
-    for parent in dict.fromkeys((preferred or "/tmp", "/tmp", "/var/tmp", "/dev/shm")):
-        if parent.startswith("/"):
-            with contextlib.suppress(OSError, ValueError):
-                folder = f"{parent.rstrip('/')}/check-{os.urandom(8).hex()}"
-                os.mkdir(folder, 0o700)  # noqa: PTH102
-                return folder
+    for parent in parent_folders(preferred):
+        with contextlib.suppress(OSError, ValueError):
+            folder = f"{parent.rstrip('/')}/check-{os.urandom(8).hex()}"
+            os.mkdir(folder, 0o700)  # noqa: PTH102
+            return folder
     return ""
 
 

@@ -42,7 +42,7 @@ def read_definitions(runtimes: Iterable[Runtime], role: Role | None = None) -> l
 
 
 class Examiner:
-    """Examines this host, again and again. What was absent stays known until a directory of PATH changes."""
+    """Examines this host, again and again. What was absent last time is known until PATH changes."""
 
     def __init__(self, runner: CommandRunner, lookup: PathLookup, *, max_timeout_seconds: float = 30.0) -> None:
         self._runner = runner
@@ -61,12 +61,13 @@ class Examiner:
         """One verdict for each of *definitions*, in their order. Blocks while commands run."""
         self._forget_if_path_changed()
         examination = _Examination(self._lookup, self._max_timeout, observer)
-        absent = self._absent
+        absent: dict[int, tuple[Definition, Verdict]] = {}
         start: dict[str, Command] = {}
         verdicts: dict[str, Verdict] = examination.verdicts
         for definition in definitions:
-            known = absent.get(id(definition))
+            known = self._absent.get(id(definition))
             if known is not None:
+                absent[id(definition)] = known
                 verdicts[definition.ref] = known[1]
                 continue
             command = examination.begin(definition)
@@ -74,6 +75,7 @@ class Examiner:
                 start[definition.ref] = command
             elif examination.only_looked_up_on_path(definition):
                 absent[id(definition)] = (definition, verdicts[definition.ref])
+        self._absent = absent
         if start:
             self._runner.run(start, examination.then, deadline_seconds=deadline_seconds, observer=observer)
         return [verdicts[definition.ref] for definition in definitions]

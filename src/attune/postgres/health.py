@@ -12,8 +12,11 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from attune.core.ports import HealthReport, TransitionRecord
-from attune.postgres.verdict_rows import evidence_object, row_of, storable
+from attune.core.capabilities import registered_node, stored_capabilities
+from attune.core.health import TransitionRecord
+from attune.core.ports import HealthReport
+from attune.postgres.capabilities import storable, write_capabilities
+from attune.postgres.worker_runtimes import evidence_object, row_of
 
 CHANNEL = "attune_transition"
 """Where transitions are announced, as JSON: `id`, `worker`, `worker_name`, `runtime`, `name`, `from`, `to`."""
@@ -24,11 +27,12 @@ async def write_health(connection: AsyncConnection[Any], node_id: int, report: H
     cursor = await connection.execute("SELECT FROM worker WHERE id = %s FOR NO KEY UPDATE", (node_id,))
     if cursor.rowcount != 1:
         return False
-    if report.capabilities is not None:
+    if report.offer is not None:
         await connection.execute(
             "UPDATE worker SET capabilities = %(new)s WHERE id = %(id)s AND capabilities IS DISTINCT FROM %(new)s",
-            {"new": Jsonb(dict(report.capabilities)), "id": node_id},
+            {"new": Jsonb(stored_capabilities(report.offer)), "id": node_id},
         )
+        await write_capabilities(connection, node_id, registered_node(node_id, report.offer))
     if report.checked:
         await _write_checked(connection, node_id, report)
     if report.transitions:
@@ -71,8 +75,10 @@ async def _write_checked(connection: AsyncConnection[Any], node_id: int, report:
                                            instances jsonb, reason text, evidence jsonb, age float8,
                                            checked_age float8, since_age float8, failures int)
         ON CONFLICT (worker, runtime_ref) DO UPDATE SET
-            name = excluded.name, status = excluded.status, version = excluded.version, path = excluded.path,
-            instances = excluded.instances, reason = excluded.reason, evidence = excluded.evidence,
+            name = excluded.name, status = excluded.status, reason = excluded.reason, evidence = excluded.evidence,
+            version = CASE excluded.status WHEN 'unknown' THEN old.version ELSE excluded.version END,
+            path = CASE excluded.status WHEN 'unknown' THEN old.path ELSE excluded.path END,
+            instances = CASE excluded.status WHEN 'unknown' THEN old.instances ELSE excluded.instances END,
             checked_at = excluded.checked_at, failures = excluded.failures,
             since = CASE WHEN old.status = excluded.status THEN old.since ELSE excluded.since END
         """,

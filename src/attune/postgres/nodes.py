@@ -1,10 +1,11 @@
-"""The tables `worker` and `worker_runtime`: nodes of both roles, what they verified and whether they live.
+"""The table `worker`: nodes of both roles and whether they live. What they offer is written with them.
 
 A node holds its name by an advisory lock on a connection of its own, so a name is free the moment its holder dies.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,18 +13,44 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from attune.core.capabilities import registered_node, stored_capabilities
 from attune.core.errors import DatabaseError, NameTakenError
+from attune.core.fleet import Node
+from attune.core.health import TransitionRecord
 from attune.core.node import Role
-from attune.core.ports import HealthReport, NodeRecord, Registration, RuntimeRecord, TransitionRecord
-from attune.core.verdict import Verdict
+from attune.core.ports import HealthReport, Heartbeat, NodeRecord, Registration, RuntimeRecord
+from attune.postgres.capabilities import write_capabilities
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
+from attune.postgres.fleet import read_fleet
 from attune.postgres.health import read_transitions, write_health
-from attune.postgres.verdict_rows import row_of
+from attune.postgres.worker_runtimes import write_runtimes
 
+# Only a column that no index and no trigger looks at, so that it costs next to nothing.
+_BEAT = """
+    UPDATE worker SET last_heartbeat = now() WHERE id = %s
+    RETURNING status::text, CASE WHEN meta->>'reloads' ~ '^[0-9]{1,9}$' THEN (meta->>'reloads')::int ELSE 0 END
+"""
+# A node that was thought stale or lost is what it was before.
+_BACK = """
+    UPDATE worker SET status = CASE meta->>'was' WHEN 'draining' THEN 'draining' ELSE 'active' END::worker_status_enum
+    WHERE id = %s AND status IN ('stale', 'lost') RETURNING status::text
+"""
+_STARTING = """
+    INSERT INTO worker (name, worker_type, worker_role, host, status, meta, last_heartbeat)
+    VALUES (%s, 'local', %s, %s, 'starting', %s, now())
+    ON CONFLICT (name, worker_role) DO UPDATE SET
+        host = excluded.host, last_heartbeat = now(),
+        status = CASE WHEN worker.status = 'draining' AND worker.meta->'pid' = excluded.meta->'pid'
+            THEN worker.status ELSE 'starting' END,
+        meta = coalesce(worker.meta, '{}') || excluded.meta
+"""
 _NODE = """
     SELECT id, name, CASE worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END AS role, host,
-           coalesce(status::text, 'inactive') AS status, coalesce(capabilities, '{}') AS capabilities, last_heartbeat,
-           extract(epoch FROM now() - last_heartbeat)::float8 AS heartbeat_age, (meta->>'pid')::int AS pid,
+           coalesce(status::text, 'inactive') AS status,
+           CASE jsonb_typeof(capabilities) WHEN 'object' THEN capabilities ELSE '{}' END AS capabilities,
+           last_heartbeat,
+           extract(epoch FROM now() - last_heartbeat)::float8 AS heartbeat_age,
+           CASE WHEN meta->>'pid' ~ '^[0-9]{1,9}$' THEN (meta->>'pid')::int END AS pid,
            generation
     FROM worker
 """
@@ -49,6 +76,8 @@ class PostgresNodes:
                         f"the {role.name} name {name!r} is held by {holder}",
                         hint=f"stop it, or start this one with another name: attune {role.name} start --name NAME",
                     )
+                await connection.execute(_STARTING, (name, role.database_role, host, Jsonb({"pid": pid})))
+                await connection.execute("LISTEN attune_node")
         except BaseException:
             await connection.close()
             raise
@@ -68,7 +97,8 @@ class PostgresNodes:
                         (name, worker_type, worker_role, host, status, capabilities, meta, last_heartbeat)
                     VALUES (%(name)s, 'local', %(role)s, %(host)s, 'active', %(capabilities)s, %(meta)s, now())
                     ON CONFLICT (name, worker_role) DO UPDATE SET
-                        host = excluded.host, status = 'active', capabilities = excluded.capabilities,
+                        host = excluded.host, capabilities = excluded.capabilities,
+                        status = CASE WHEN worker.status = 'draining' THEN worker.status ELSE 'active' END,
                         meta = coalesce(worker.meta, '{}') || excluded.meta, last_heartbeat = now()
                     RETURNING id
                     """,
@@ -76,29 +106,46 @@ class PostgresNodes:
                         "name": registration.name,
                         "role": registration.role.database_role,
                         "host": registration.host,
-                        "capabilities": Jsonb(dict(registration.capabilities)),
+                        "capabilities": Jsonb(stored_capabilities(registration)),
                         "meta": Jsonb({"pid": registration.pid}),
                     },
                 )
                 row = await cursor.fetchone()
                 assert row is not None
-                await _write_runtimes(connection, row[0], registration.verdicts)
-                return int(row[0])
+                node_id = int(row[0])
+                await write_runtimes(connection, node_id, registration.verdicts)
+                await write_capabilities(connection, node_id, registered_node(node_id, registration))
+                return node_id
 
-    async def heartbeat(self, node_id: int) -> bool:
+    async def heartbeat(self, node_id: int) -> Heartbeat | None:
         """Beats on the connection that holds the name, so that losing one is noticed with the other."""
         if self._holding is None:
             raise DatabaseError("cannot reach the database: the name is not held")
         try:
             with translated():
-                cursor = await self._holding.execute(
-                    "UPDATE worker SET last_heartbeat = now() WHERE id = %s", (node_id,)
-                )
+                cursor = await self._holding.execute(_BEAT, (node_id,))
+                row = await cursor.fetchone()
+                if row is not None and row[0] in ("stale", "lost"):
+                    cursor = await self._holding.execute(_BACK, (node_id,))
+                    back = await cursor.fetchone()
+                    row = (back[0] if back else row[0], row[1])
         except DatabaseError:
-            await self._holding.close()
-            self._holding = None
+            await self._let_go()
             raise
-        return cursor.rowcount == 1
+        return Heartbeat(*row) if row else None
+
+    async def news(self, node_id: int, timeout_seconds: float) -> None:
+        """Listens on the connection that holds the name; losing it ends the wait."""
+        if self._holding is None:
+            await asyncio.sleep(timeout_seconds)
+            return
+        try:
+            with translated():
+                async for notice in self._holding.notifies(timeout=timeout_seconds):
+                    if notice.payload == str(node_id):
+                        return
+        except DatabaseError:
+            await self._let_go()
 
     async def leave(self, node_id: int | None = None) -> None:
         try:
@@ -107,9 +154,12 @@ class PostgresNodes:
                     async with self._pool.connection() as connection:
                         await connection.execute("UPDATE worker SET status = 'inactive' WHERE id = %s", (node_id,))
         finally:
-            if self._holding is not None:
-                await self._holding.close()
-                self._holding = None
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        holding, self._holding = self._holding, None
+        if holding is not None:
+            await holding.close()
 
     async def record_health(self, node_id: int, report: HealthReport) -> bool:
         with translated():
@@ -132,6 +182,11 @@ class PostgresNodes:
                     {"role": role.database_role if role else None},
                 )
                 return await cursor.fetchall()
+
+    async def fleet(self, role: Role) -> Sequence[Node]:
+        with translated():
+            async with self._pool.connection() as connection:
+                return [node async for node in read_fleet(connection, role)]
 
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
         with translated():
@@ -177,29 +232,3 @@ async def _holder(connection: AsyncConnection[Any], name: str, role: Role) -> st
         return "another process"
     who = str(row[0]).removeprefix(f"attune {role.name} of ") or "another process"
     return f"{who}, connected since {row[1]}"
-
-
-async def _write_runtimes(connection: AsyncConnection[Any], node_id: int, verdicts: Sequence[Verdict]) -> None:
-    rows = [row_of(verdict) for verdict in verdicts]
-    await connection.execute(
-        "DELETE FROM worker_runtime WHERE worker = %s AND NOT runtime_ref = ANY(%s)",
-        (node_id, [row["runtime_ref"] for row in rows]),
-    )
-    await connection.execute(
-        """
-        INSERT INTO worker_runtime AS old (worker, runtime_ref, name, status, version, path, instances, reason,
-                                           evidence, checked_at, failures)
-        SELECT %s, new.runtime_ref, new.name, new.status, new.version, new.path, new.instances, new.reason,
-               new.evidence, now() - new.age * interval '1 second',
-               CASE WHEN new.offered THEN 0 ELSE 1 END
-        FROM jsonb_to_recordset(%s) AS new(runtime_ref text, name text, status text, version text, path text,
-                                           instances jsonb, reason text, evidence jsonb, age float8, offered boolean)
-        ON CONFLICT (worker, runtime_ref) DO UPDATE SET
-            name = excluded.name, status = excluded.status, version = excluded.version, path = excluded.path,
-            instances = excluded.instances, reason = excluded.reason, evidence = excluded.evidence,
-            checked_at = excluded.checked_at,
-            since = CASE WHEN old.status = excluded.status THEN old.since ELSE excluded.since END,
-            failures = CASE WHEN excluded.failures = 0 THEN 0 ELSE old.failures + 1 END
-        """,
-        (node_id, Jsonb(rows)),
-    )

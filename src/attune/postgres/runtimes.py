@@ -12,6 +12,7 @@ from attune.core.errors import UsageError
 from attune.core.ports import RuntimeChange
 from attune.core.runtime import Runtime
 from attune.postgres.connection import Pool, translated
+from attune.postgres.json_values import tolerate
 
 _COLUMNS = "id, ref, name, pack, pack_ref, description, distributions, installation"
 
@@ -28,6 +29,7 @@ class PostgresRuntimes:
                 self._pool.connection() as connection,
                 connection.cursor(row_factory=class_row(Runtime)) as cursor,
             ):
+                tolerate(cursor)
                 await cursor.execute(f"SELECT {_COLUMNS} FROM runtime ORDER BY ref")
                 return await cursor.fetchall()
 
@@ -37,6 +39,7 @@ class PostgresRuntimes:
                 self._pool.connection() as connection,
                 connection.cursor(row_factory=class_row(Runtime)) as cursor,
             ):
+                tolerate(cursor)
                 await cursor.execute(f"SELECT {_COLUMNS} FROM runtime WHERE ref = %s", (ref,))
                 return await cursor.fetchone()
 
@@ -102,6 +105,7 @@ class PostgresRuntimes:
                 self._pool.connection() as connection,
                 connection.cursor(row_factory=class_row(RuntimeChange)) as cursor,
             ):
+                tolerate(cursor)
                 await cursor.execute(
                     """
                     SELECT runtime_ref AS ref, operation, old, new, changed_by, changed_at, note

@@ -214,3 +214,9 @@ def test_the_capability_name_is_the_first_alias_or_the_name_folded(
     name: str, distributions: dict[str, object], expected: str
 ) -> None:
     assert parse_definition(make_runtime("core.x", name, distributions)).capability == expected
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_a_blank_name_is_refused(name: str) -> None:
+    with pytest.raises(DefinitionError, match=f"name: expected a text, got '{name}'"):
+        parse_definition(make_runtime("acme.x", name))

@@ -192,3 +192,23 @@ def test_the_pattern_is_searched_in_stdout_followed_by_stderr() -> None:
 
 def test_a_dollar_means_the_end_of_the_output_whatever_newline_follows() -> None:
     assert examine(make_definition(command(pattern=r"^v\d+\.\d+\.\d+$")), printed("v20.20.2\n")).version == "20.20.2"
+
+
+def test_an_empty_pattern_matches_whatever_is_printed() -> None:
+    assert examine(make_definition(command(pattern="")), printed("Python 3.11.7")).status is Status.AVAILABLE
+    assert examine(make_definition(command(pattern="")), printed("")).status is Status.AVAILABLE
+
+
+def test_the_end_of_stdout_and_the_beginning_of_stderr_are_not_one_number() -> None:
+    outcome = Outcome(Ending.EXITED, exit_code=0, stdout="tool 1.2", stderr="3 warnings", path="/t", real_path="/t")
+
+    assert examine(make_definition(command(pattern=None)), outcome).version == "1.2"
+
+
+def test_a_reason_is_one_short_line_whatever_the_command_is() -> None:
+    definition = make_definition(command(args=["-c", "print(1)\nprint(2)\x1b[31m\u202e", "x" * 4096], pattern=None))
+
+    for outcome in (printed("1"), Outcome(Ending.EXITED, exit_code=3), Outcome(Ending.TIMED_OUT, detail="slow")):
+        reason = examine(definition, outcome).reason
+        assert reason.isprintable() and len(reason) < 300
+        assert r"print(1)\nprint(2)\x1b[31m\u202e" in reason

@@ -107,3 +107,8 @@ def test_the_other_roles_variable_is_only_noted() -> None:
 
     assert note == "ATTUNE_WORKER_RUNTIMES is set but this is a sensor, which reads ATTUNE_SENSOR_RUNTIMES"
     assert other_role_note(WORKER, {WORKER.environment_variable: "python"}) is None
+
+
+def test_a_variable_that_is_not_utf8_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"ATTUNE_WORKER_RUNTIMES: expected text in UTF-8, got 'py\\udcff,shell'"):
+        select("ATTUNE_WORKER_RUNTIMES", "py\udcff,shell", "worker")

@@ -34,27 +34,19 @@ def test_waiting_ones_come_first_then_unknown_ones_then_the_longest() -> None:
 def test_without_a_slot_only_waiting_ones_start() -> None:
     line = backlog(item("long", COMPUTES), item("unknown"), item("waits", WAITS))
 
-    assert (first := line.pop(slot=False, opening=False)) is not None
+    assert (first := line.pop(slot=False)) is not None
     assert first.key == "waits"
-    assert line.pop(slot=False, opening=False) is None
-
-
-def test_opening_lets_unknown_ones_start_without_a_slot() -> None:
-    line = backlog(item("long", COMPUTES), item("unknown"))
-
-    assert (first := line.pop(slot=False, opening=True)) is not None
-    assert first.key == "unknown"
-    assert line.pop(slot=False, opening=True) is None
+    assert line.pop(slot=False) is None
 
 
 def test_postponed_ones_come_back_once_marked() -> None:
     line = backlog()
     line.postpone(item("a"))
 
-    assert line.pop(slot=True, opening=True) is None
+    assert line.pop(slot=True) is None
     assert len(line) == 1
     line.resume()
-    assert (again := line.pop(slot=True, opening=True)) is not None
+    assert (again := line.pop(slot=True)) is not None
     assert again.retried
 
 

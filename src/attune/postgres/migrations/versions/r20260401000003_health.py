@@ -2,15 +2,15 @@
 
 from attune.postgres.migrations.statements import run
 
-revision = "20260401000001_health"
-down_revision = "20260301000002_finish_unify"
+revision = "20260401000003_health"
+down_revision = "20260401000002_life"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    run("20260401000001_health")
+    run("20260401000003_health")
 
 
 def downgrade() -> None:
-    run("20260401000001_health_down")
+    run("20260401000003_health_down")

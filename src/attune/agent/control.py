@@ -1,0 +1,54 @@
+"""What people and signals ask of a running node."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+log = structlog.get_logger("attune")
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """`stop` ends the node; `reload` asks it to read the definitions again, and is cleared when it does."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    reload: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def obey_signals(controls: Sequence[Control]) -> None:
+    """SIGTERM and SIGINT stop (a second one at once, whatever runs), SIGHUP reloads."""
+
+    def stop(number: int) -> None:
+        if any(control.stop.is_set() for control in controls):
+            log.warning("stopping now, on the second signal")
+            os._exit(128 + number)
+        log.info("stopping", signal=signal.Signals(number).name)
+        for control in controls:
+            control.stop.set()
+
+    def reload() -> None:
+        log.info("reloading", signal="SIGHUP")
+        for control in controls:
+            control.reload.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+
+
+async def first_of(*conditions: asyncio.Event, seconds: float) -> None:
+    """Wait until one of *conditions* is set, at most *seconds*."""
+    waiting = [asyncio.ensure_future(condition.wait()) for condition in conditions]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)

@@ -1,0 +1,100 @@
+"""The tables `capability`, `worker_capability` and `worker_load`: what nodes offer, as matching looks for it.
+
+Writing them belongs here, asking them to `matching.py`. A long text is kept by its beginning and its digest, which
+still tells it from every other: an index entry has a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from psycopg import AsyncConnection
+
+from attune.core.fleet import Node
+
+RUNTIME, LABEL, HAS_LABEL, TAINT = "runtime", "label", "has_label", "taint"
+_LONGEST = 500  # characters
+
+
+class Key(NamedTuple):
+    """What makes one row of table `capability`."""
+
+    kind: str
+    name: str
+    value: str = ""
+    status: str = ""
+
+
+def keys_of(node: Node) -> set[Key]:
+    """Everything that a requirement can ask about *node*, but for its status and its load."""
+    keys = {Key(TAINT, indexed(taint)) for taint in node.taints}
+    for name, value in node.labels.items():
+        keys |= {Key(LABEL, indexed(name), indexed(value)), Key(HAS_LABEL, indexed(name))}
+    for name, capability in node.capabilities.items():
+        # A version that is not known decides as little as an interpreter that is missing.
+        versions: Iterable[str | None] = [""]
+        if capability.status.offered and capability.instances:
+            versions = [instance.version for instance in capability.instances]
+        keys.update(Key(RUNTIME, indexed(name), indexed(one or ""), capability.status.value) for one in versions)
+    return keys
+
+
+def indexed(text: str) -> str:
+    """*text* as it stands in the tables: storable and short."""
+    text = storable(text)
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST]}…{sha256(text.encode()).hexdigest()}"
+
+
+def storable(text: str) -> str:
+    """*text* without what PostgreSQL cannot hold: NUL, and the surrogates of undecodable file names."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+async def write_capabilities(connection: AsyncConnection[Any], worker_id: int, node: Node) -> None:
+    """Write what *node* offers, in the transaction that wrote its row in `worker`."""
+    columns = [list(column) for column in zip(*sorted(keys_of(node)), strict=True)] or [[], [], [], []]
+    parameters: dict[str, Any] = dict(zip(("kinds", "names", "values", "statuses"), columns, strict=True))
+    # In one order everywhere, so that nodes that start together do not wait for each other in a circle; and in a
+    # statement of its own, so that the next one sees what another node has just committed.
+    await connection.execute(
+        f"""
+        INSERT INTO capability (kind, name, value, status)
+        SELECT wanted.* FROM {_WANTED}
+        WHERE NOT EXISTS (SELECT FROM capability AS known WHERE {_SAME})
+        ORDER BY wanted.kind, wanted.name, wanted.value, wanted.status
+        ON CONFLICT DO NOTHING
+        """,
+        parameters,
+    )
+    await connection.execute(
+        f"""
+        INSERT INTO worker_capability AS old (worker, capabilities)
+        SELECT %(worker)s, coalesce(array_agg(known.id ORDER BY known.id), ARRAY[]::integer[])
+        FROM {_WANTED} JOIN capability AS known ON {_SAME}
+        ON CONFLICT (worker) DO UPDATE SET capabilities = excluded.capabilities
+        WHERE old.capabilities <> excluded.capabilities
+        """,
+        {**parameters, "worker": worker_id},
+    )
+    await connection.execute(
+        """
+        INSERT INTO worker_load (worker, role, name, active, max_concurrent)
+        SELECT id, CASE worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END, name,
+               coalesce(status = 'active', false), %(limit)s
+        FROM worker WHERE id = %(worker)s
+        ON CONFLICT (worker) DO UPDATE SET role = excluded.role, name = excluded.name, active = excluded.active,
+            max_concurrent = excluded.max_concurrent
+        """,
+        {"worker": worker_id, "limit": node.max_concurrent},
+    )
+
+
+_WANTED = """
+    unnest(%(kinds)s::text[], %(names)s::text[], %(values)s::text[], %(statuses)s::text[])
+        AS wanted (kind, name, value, status)
+"""
+_SAME = "(known.kind, known.name, known.value, known.status) = (wanted.kind, wanted.name, wanted.value, wanted.status)"

@@ -1,0 +1,92 @@
+"""The life of nodes as the database sees it: overdue heartbeats, and what operators ask of a node.
+
+All times are the database's, so hosts whose clocks are wrong change nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attune.core.errors import UsageError
+from attune.core.ports import Overdue
+from attune.postgres.connection import Pool, translated
+
+CHANNEL = "attune_node"
+_LIVE = "('active', 'busy', 'starting', 'draining', 'stale')"
+
+
+class PostgresLife:
+    """`NodeLife` on PostgreSQL."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def mark_overdue(self, rules: Overdue) -> int:
+        """Mark nodes `stale` and then `lost` by the age of their heartbeat; how many changed.
+
+        Of all who call, one looks each `rules.look_every` seconds. For `rules.amnesty` seconds after the server itself
+        has started nobody is marked: no node could have reached it.
+        """
+        return await self._changed(
+            """
+            WITH turn AS (
+                UPDATE fleet_watch SET looked_at = now() WHERE only_row = (
+                    SELECT only_row FROM fleet_watch
+                    WHERE looked_at < now() - %(look_every)s * interval '1 second' FOR UPDATE SKIP LOCKED)
+                RETURNING only_row
+            ), overdue AS (
+                SELECT id, CASE WHEN last_heartbeat < now() - %(lost)s * interval '1 second'
+                           THEN 'lost' ELSE 'stale' END::worker_status_enum AS found
+                FROM worker
+                WHERE EXISTS (SELECT FROM turn)
+                  AND pg_postmaster_start_time() < now() - %(amnesty)s * interval '1 second'
+                  AND status IN ('active', 'busy', 'starting', 'draining', 'stale')
+                  AND last_heartbeat < now() - %(stale)s * interval '1 second'
+            )
+            UPDATE worker SET status = overdue.found,
+                meta = coalesce(meta, '{}') || jsonb_build_object('was', CASE WHEN worker.status = 'stale'
+                    THEN coalesce(worker.meta->>'was', 'active') ELSE worker.status::text END)
+            FROM overdue WHERE worker.id = overdue.id AND worker.status <> overdue.found
+            """,
+            {
+                "look_every": rules.look_every,
+                "stale": rules.stale_after,
+                "lost": rules.lost_after,
+                "amnesty": rules.amnesty,
+            },
+        )
+
+    async def drain(self, node_id: int) -> bool:
+        """Ask a node to finish what it has and take nothing new; False if it does not run."""
+        return await self._ask(f"status = 'draining' WHERE status IN {_LIVE}", node_id)
+
+    async def resume(self, node_id: int) -> bool:
+        """Let a draining node take work again; False if it is not draining."""
+        return await self._ask("status = 'active' WHERE status = 'draining'", node_id)
+
+    async def reload(self, node_id: int) -> bool:
+        """Ask a node to read the definitions again and to verify them; False if it does not run."""
+        change = (
+            "meta = coalesce(meta, '{}') || jsonb_build_object('reloads', 1 +"
+            " CASE WHEN meta->>'reloads' ~ '^[0-9]{1,8}$' THEN (meta->>'reloads')::int ELSE 0 END)"
+            f" WHERE status IN {_LIVE}"
+        )
+        return await self._ask(change, node_id)
+
+    async def remove(self, node_id: int, *, force: bool = False) -> None:
+        """Forget a node. Raises `UsageError` for one that is not gone, unless *force*."""
+        gone = "" if force else "AND (status IS NULL OR status IN ('inactive', 'lost', 'error'))"
+        if not await self._changed(f"DELETE FROM worker WHERE id = %(id)s {gone}", {"id": node_id}):
+            raise UsageError(
+                "expected a node that is inactive or lost, got one that runs", hint="stop it, or use --force"
+            )
+
+    async def _ask(self, change: str, node_id: int) -> bool:
+        query = f"UPDATE worker SET {change} AND id = %(id)s RETURNING pg_notify('{CHANNEL}', id::text)"
+        return bool(await self._changed(query, {"id": node_id}))
+
+    async def _changed(self, query: str, parameters: dict[str, Any]) -> int:
+        with translated():
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(query.encode(), parameters)
+                return cursor.rowcount

@@ -1,0 +1,78 @@
+"""The table `worker_runtime`: what a node found out about each definition, with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from attune.core.verdict import Evidence, Verdict
+from attune.postgres.capabilities import storable
+
+
+async def write_runtimes(connection: AsyncConnection[Any], node_id: int, verdicts: Sequence[Verdict]) -> None:
+    """Write *verdicts* in place of what is known. One that is `unknown` keeps what was found the last time."""
+    rows = [row_of(verdict) for verdict in verdicts]
+    await connection.execute(
+        "DELETE FROM worker_runtime WHERE worker = %s AND NOT runtime_ref = ANY(%s)",
+        (node_id, [row["runtime_ref"] for row in rows]),
+    )
+    await connection.execute(
+        """
+        INSERT INTO worker_runtime AS old (worker, runtime_ref, name, status, version, path, instances, reason,
+                                           evidence, checked_at, failures)
+        SELECT %s, new.runtime_ref, new.name, new.status, new.version, new.path, new.instances, new.reason,
+               new.evidence, now() - new.age * interval '1 second',
+               CASE WHEN new.offered THEN 0 ELSE 1 END
+        FROM jsonb_to_recordset(%s) AS new(runtime_ref text, name text, status text, version text, path text,
+                                           instances jsonb, reason text, evidence jsonb, age float8, offered boolean)
+        ON CONFLICT (worker, runtime_ref) DO UPDATE SET
+            name = excluded.name, status = excluded.status, reason = excluded.reason, evidence = excluded.evidence,
+            version = CASE excluded.status WHEN 'unknown' THEN old.version ELSE excluded.version END,
+            path = CASE excluded.status WHEN 'unknown' THEN old.path ELSE excluded.path END,
+            instances = CASE excluded.status WHEN 'unknown' THEN old.instances ELSE excluded.instances END,
+            checked_at = excluded.checked_at,
+            since = CASE WHEN old.status = excluded.status THEN old.since ELSE excluded.since END,
+            failures = CASE WHEN excluded.failures = 0 THEN 0 ELSE old.failures + 1 END
+        """,
+        (node_id, Jsonb(rows)),
+    )
+
+
+def row_of(verdict: Verdict) -> dict[str, Any]:
+    """The row of a verdict as an object. `age` is that of what was remembered, in seconds."""
+    evidence = verdict.evidence
+    return {
+        "runtime_ref": verdict.ref,
+        "name": verdict.capability,
+        "status": verdict.status.value,
+        "version": _text(verdict.version),
+        "path": _text(verdict.path),
+        "instances": [
+            {"version": _text(one.version), "path": _text(one.path), "real_path": _text(one.real_path)}
+            for one in verdict.instances
+        ],
+        "reason": storable(verdict.reason),
+        "evidence": evidence_object(evidence),
+        "age": (evidence.cached_age if evidence else None) or 0.0,
+        "offered": verdict.status.offered,
+    }
+
+
+def evidence_object(evidence: Evidence | None) -> dict[str, Any] | None:
+    """Column `evidence` as an object."""
+    if evidence is None:
+        return None
+    return {
+        "command": [storable(word) for word in evidence.command],
+        "exit_code": evidence.exit_code,
+        "output": storable(evidence.output),
+        "duration_ms": round(evidence.duration_ms, 3),
+        "cached": evidence.cached_age is not None,
+    }
+
+
+def _text(text: str | None) -> str | None:
+    return None if text is None else storable(text)

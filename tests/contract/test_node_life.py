@@ -1,0 +1,108 @@
+"""One suite for the life of nodes: in memory and PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from attune.core.errors import UsageError
+from attune.core.node import WORKER
+from attune.core.ports import Heartbeat, Overdue, Registration
+
+pytestmark = pytest.mark.anyio
+
+RULES = Overdue(stale_after=30, lost_after=60, amnesty=0, look_every=0)
+
+
+async def joined(living: Any) -> int:
+    await living.registry.claim("w1", WORKER, host="host-1", pid=7)
+    return int(await living.registry.register(Registration("w1", WORKER, "host-1", 7, {})))
+
+
+async def status(living: Any) -> str:
+    (node,) = await living.registry.list_nodes(WORKER)
+    return str(node.status)
+
+
+async def test_a_node_that_is_not_heard_of_is_stale_then_lost_and_back_with_its_next_heartbeat(living: Any) -> None:
+    node_id = await joined(living)
+    await living.later(node_id, 29)
+    assert (await living.life.mark_overdue(RULES), await status(living)) == (0, "active")
+    await living.later(node_id, 2)
+    assert (await living.life.mark_overdue(RULES), await status(living)) == (1, "stale")
+    assert await living.life.mark_overdue(RULES) == 0
+    await living.later(node_id, 30)
+    assert (await living.life.mark_overdue(RULES), await status(living)) == (1, "lost")
+
+    assert await living.registry.heartbeat(node_id) == Heartbeat("active")
+    assert await status(living) == "active"
+
+
+async def test_a_draining_node_that_was_lost_comes_back_draining(living: Any) -> None:
+    node_id = await joined(living)
+    assert await living.life.drain(node_id) is True
+    await living.later(node_id, 40)
+    await living.life.mark_overdue(RULES)
+    await living.later(node_id, 40)
+    await living.life.mark_overdue(RULES)
+    assert await status(living) == "lost"
+
+    assert await living.registry.heartbeat(node_id) == Heartbeat("draining")
+
+
+async def test_drain_and_resume(living: Any) -> None:
+    node_id = await joined(living)
+    assert await living.life.resume(node_id) is False
+    assert await living.life.drain(node_id) is True
+    assert await living.registry.heartbeat(node_id) == Heartbeat("draining")
+    assert await living.life.resume(node_id) is True
+    assert await living.registry.heartbeat(node_id) == Heartbeat("active")
+
+
+async def test_registering_again_does_not_end_a_drain(living: Any) -> None:
+    node_id = await joined(living)
+    await living.life.drain(node_id)
+    await living.registry.register(Registration("w1", WORKER, "host-1", 7, {}))
+
+    assert await status(living) == "draining"
+
+
+async def test_each_request_to_reload_is_counted(living: Any) -> None:
+    node_id = await joined(living)
+    assert await living.life.reload(node_id) is True
+    assert await living.life.reload(node_id) is True
+
+    assert await living.registry.heartbeat(node_id) == Heartbeat("active", 2)
+
+
+async def test_a_request_wakes_the_node_that_it_is_for(living: Any) -> None:
+    node_id = await joined(living)
+    waiting = asyncio.ensure_future(living.registry.news(node_id, 30))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    await living.life.drain(node_id)
+
+    await asyncio.wait_for(waiting, 10)
+
+
+async def test_only_a_node_that_is_gone_is_removed_unless_forced(living: Any) -> None:
+    node_id = await joined(living)
+    with pytest.raises(UsageError, match="expected a node that is inactive or lost"):
+        await living.life.remove(node_id)
+    await living.registry.leave(node_id)
+    await living.life.remove(node_id)
+
+    assert await living.registry.list_nodes(WORKER) == []
+    assert await living.life.drain(node_id) is False
+
+
+async def test_an_inactive_node_is_neither_drained_nor_marked(living: Any) -> None:
+    node_id = await joined(living)
+    await living.registry.leave(node_id)
+    await living.later(node_id, 1000)
+
+    assert await living.life.drain(node_id) is False
+    assert await living.life.mark_overdue(RULES) == 0
+    assert await status(living) == "inactive"

@@ -1,0 +1,60 @@
+"""The body and the answer of `POST /api/match`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from attune import Node, Requirement
+from attune.core.errors import RequirementError
+from attune.core.fleet import Capability, Instance
+from attune.operations.place import place
+from attune.web.api.match import MatchAnswer, MatchRequest
+
+NODE = Node(7, "w1", {"python": Capability("python", instances=(Instance("3.11.7", "/usr/bin/python3"),))})
+
+
+def test_a_body_becomes_a_requirement_and_its_answer_is_json() -> None:
+    body = MatchRequest.model_validate_json('{"terms": ["python >=3.9"], "prefer": ["zone=eu *5"]}')
+    placed = place(body.requirement(), [NODE], preferences=body.preferences())
+    answer = json.loads(MatchAnswer.of(placed, body.limit).model_dump_json())
+
+    assert answer["requirement"] == "python >=3.9"
+    assert answer["queue"] == Requirement.parse("python >=3.9").queue
+    assert answer["eligible"] == [
+        {
+            "id": 7,
+            "name": "w1",
+            "score": 0,
+            "running": 0,
+            "runtimes": {"python": {"version": "3.11.7", "path": "/usr/bin/python3"}},
+        }
+    ]
+    assert answer["explanation"]["outcome"] == "ready"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{}",
+        '{"terms": []}',
+        '{"terms": "python"}',
+        '{"terms": [3]}',
+        '{"terms": ["python"], "limit": 0}',
+        '{"terms": ["python"], "limit": "10"}',
+        '{"terms": ["python"], "extra": 1}',
+        '{"terms": ["python"], "role": "boss"}',
+    ],
+)
+def test_a_wrong_body_is_refused(body: str) -> None:
+    with pytest.raises(ValidationError):
+        MatchRequest.model_validate_json(body)
+
+
+def test_a_term_that_cannot_be_read_has_its_position() -> None:
+    with pytest.raises(RequirementError) as caught:
+        MatchRequest(terms=["python >>3"]).requirement()
+
+    assert caught.value.position == 7

@@ -21,8 +21,8 @@ async def main():
         sensor = await detector.detect_capabilities(config, "ATTUNE_SENSOR_RUNTIMES", config.sensor.capabilities)
         print(worker["runtimes"], sensor["runtimes"], worker["runtime_versions"]["python"])
         print(await detector.detect_from_database())
-        here = Runtime(ref="acme.python", name="Python",
-                       distributions={{"verification": {{"commands": [{{"binary": "python3", "args": ["--version"]}}]}}}})
+        proof = {{"commands": [{{"binary": "python3", "args": ["--version"]}}]}}
+        here = Runtime(ref="acme.python", name="Python", distributions={{"verification": proof}})
         print(await RuntimeDetector.verify_runtime_available(here), (await RuntimeDetector.verify(here)).version)
         registration = WorkerRegistration(pool, config)
         await registration.detect_capabilities(config)

@@ -1,16 +1,18 @@
-"""The life of one node: claim the name, detect, register, beat until told to stop, drain, leave."""
+"""The life of one node: claim the name, detect, register, beat and keep it true until told to stop, drain, leave."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
 from attune.agent.control import Control, first_of
+from attune.agent.health import vigil_for
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.core.errors import AttuneError, DatabaseError
@@ -47,7 +49,8 @@ async def run_node(registration: NodeRegistration, life: NodeLife, control: Cont
     try:
         if joined:
             conduct.on_ready(registration)
-            await _Heart(registration, life, control, conduct).beat()
+            vigil = vigil_for(registration, registration.settings)
+            await _together(_Heart(registration, life, control, conduct).beat(), vigil.keep(control.stop))
             await _drain(registration, life, conduct)
     finally:
         log.info(f"{registration.role.name} stops")
@@ -75,6 +78,19 @@ async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> bool:
         for one in (task, stopping):
             one.cancel()
         await asyncio.gather(task, stopping, return_exceptions=True)
+
+
+async def _together(*work: Coroutine[Any, Any, None]) -> None:
+    """Run all of *work* until one of it ends, in an error perhaps, which is raised; the rest is cancelled."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _drain(registration: NodeRegistration, life: NodeLife, conduct: Conduct) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from attune.agent.detector import RuntimeDetector, capabilities_of
 from attune.agent.this_host import host_labels
 from attune.config import NodeSettings, Settings
+from attune.core.health import Checked, Transition
 from attune.core.node import SENSOR, WORKER, Role
-from attune.core.ports import Heartbeat, NodeRegistry, Registration
+from attune.core.ports import HealthReport, Heartbeat, NodeRegistry, Registration
 from attune.operations.detect import Detection
 from attune.postgres.connection import Pool
 from attune.postgres.nodes import PostgresNodes
@@ -36,6 +40,11 @@ class NodeRegistration:
         self.name = name or self._section(config).name or f"{self.role.name}-{socket.gethostname()}"
         self.node_id: int | None = None
         self.detection: Detection | None = None
+        self._writing = asyncio.Lock()  # what is written last is what was found last
+
+    @property
+    def settings(self) -> Settings:
+        return self._config
 
     async def claim(self) -> None:
         """Hold the name from now on. Raises `NameTakenError` that says who has it."""
@@ -57,22 +66,11 @@ class NodeRegistration:
         settings = config or self._config
         if not await self._registry.holds_name():
             await self.claim()
-        if self.detection is None:
-            await self.detect_capabilities(settings)
-        assert self.detection is not None
-        self.node_id = await self._registry.register(
-            Registration(
-                name=self.name,
-                role=self.role,
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                capabilities=capabilities_of(self.detection, settings),
-                verdicts=self.detection.verdicts,
-                labels=host_labels(self._section(settings)),
-                taints=self._section(settings).taints,
-            )
-        )
-        return self.node_id
+        async with self._writing:
+            if self.detection is None:
+                await self.detect_capabilities(settings)
+            self.node_id = await self._registry.register(self._offer(settings))
+            return self.node_id
 
     async def heartbeat(self) -> Heartbeat:
         """Say that this node lives; what the registry has to say to it.
@@ -95,9 +93,41 @@ class NodeRegistration:
         await self.detect_capabilities()
         await self.register()
 
+    async def record_health(
+        self, now: float, checked: Sequence[Checked], transitions: Sequence[Transition], offer_changed: bool
+    ) -> bool:
+        """Write what health checks found at the times of *now*'s clock; False if that must wait for a heartbeat.
+
+        Registering again writes it too. Raises `DatabaseError`.
+        """
+        assert self.detection is not None
+        found = {one.verdict.ref: one.verdict for one in checked}
+        verdicts = tuple(found.get(verdict.ref, verdict) for verdict in self.detection.verdicts)
+        self.detection = replace(self.detection, verdicts=verdicts)
+        async with self._writing:
+            if self.node_id is None or not await self._registry.holds_name():
+                return False
+            offer = self._offer(self._config) if offer_changed else None
+            report = HealthReport(now, checked, transitions, offer)
+            return await self._registry.record_health(self.node_id, report)
+
     async def deregister(self) -> None:
         """Go inactive and give the name back."""
         await self._registry.leave(self.node_id)
+
+    def _offer(self, settings: Settings) -> Registration:
+        assert self.detection is not None
+        section = self._section(settings)
+        return Registration(
+            name=self.name,
+            role=self.role,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            capabilities=capabilities_of(self.detection, settings),
+            verdicts=self.detection.verdicts,
+            labels=host_labels(section),
+            taints=section.taints,
+        )
 
     def _section(self, config: Settings) -> NodeSettings:
         section: NodeSettings = getattr(config, self.role.settings_section)

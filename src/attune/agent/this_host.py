@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from attune.config import NodeSettings, Settings, process_environment
+from attune.core.health import Patience
+from attune.core.health_schedule import Rhythm
 from attune.core.labels import labels_of
-from attune.host.assemble import HostOptions, assemble
+from attune.host.assemble import HostChecks, HostOptions, assemble
 from attune.host.policy import HostPolicy
+from attune.host.witness import Witness
 from attune.operations.examine import Examiner
+from attune.operations.reverify import Reverifier
 
 
 def examiner_for(settings: Settings, *, fresh: bool = False) -> Examiner:
     """What examines this host within the limits that *settings* draw. *fresh* ignores what earlier runs found."""
+    checks = _checks(settings, fresh)
+    return Examiner(checks.runner, checks.paths, max_timeout_seconds=settings.detection.max_timeout)
+
+
+def reverifier_for(settings: Settings) -> Reverifier:
+    """What keeps true on this host what was found there. It remembers outcomes, but always looks for itself."""
+    checks, health = _checks(settings, fresh=True), settings.health
+    return Reverifier(
+        Examiner(checks.runner, checks.paths, max_timeout_seconds=settings.detection.max_timeout),
+        Witness(checks.paths),
+        time.monotonic,
+        Patience(health.failures_to_withdraw, health.successes_to_restore),
+        Rhythm(health.interval, health.full_interval),
+        deadline_seconds=settings.detection.deadline,
+    )
+
+
+def _checks(settings: Settings, fresh: bool) -> HostChecks:
     detection = settings.detection
     environment = process_environment()
     allowed = detection.allowed_binaries
@@ -23,8 +46,7 @@ def examiner_for(settings: Settings, *, fresh: bool = False) -> Examiner:
         cache_folder=str(_cache_folder(settings, environment)) if detection.cache else None,
         fresh=fresh,
     )
-    checks = assemble(environment, options)
-    return Examiner(checks.runner, checks.paths, max_timeout_seconds=detection.max_timeout)
+    return assemble(environment, options)
 
 
 def host_labels(section: NodeSettings) -> dict[str, str]:

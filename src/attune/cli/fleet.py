@@ -16,6 +16,7 @@ from attune.cli.table import age, table, terminal_width
 from attune.config import load_settings
 from attune.core.aliases import nearest
 from attune.core.errors import UsageError
+from attune.core.health import TransitionRecord
 from attune.core.node import Role
 from attune.core.ports import NodeRecord, RuntimeRecord
 
@@ -33,15 +34,16 @@ async def read_nodes(role: Role) -> Sequence[NodeRecord]:
             return await PostgresNodes(pool).list_nodes(role)
 
 
-async def read_node(role: Role, name: str) -> tuple[NodeRecord, Sequence[RuntimeRecord]]:
-    """The node *name* and its runtimes. Raises `UsageError` with the nearest name."""
+async def read_node(role: Role, name: str) -> tuple[NodeRecord, Sequence[RuntimeRecord], Sequence[TransitionRecord]]:
+    """The node *name*, its runtimes and the last changes of its offer. Raises `UsageError` with the nearest name."""
     from attune.postgres.nodes import PostgresNodes
 
     with use_database(load_settings()) as database:
         await asyncio.to_thread(require_migrated, database.url)
         async with opened(database, "attune") as pool:
             node = await _find(pool, role, name)
-            return node, await PostgresNodes(pool).node_runtimes(node.id)
+            registry = PostgresNodes(pool)
+            return node, await registry.node_runtimes(node.id), await registry.node_transitions(node.id, 20)
 
 
 async def _find(pool: Pool, role: Role, name: str) -> NodeRecord:
@@ -129,10 +131,16 @@ def _versions(capabilities: Mapping[str, Any]) -> str:
     )
 
 
-def print_node(node: NodeRecord, runtimes: Sequence[RuntimeRecord], as_json: bool) -> None:
-    """One node with every verdict."""
+def print_node(
+    node: NodeRecord, runtimes: Sequence[RuntimeRecord], transitions: Sequence[TransitionRecord], as_json: bool
+) -> None:
+    """One node with every verdict, and the timeline of what it offered."""
     if as_json:
-        data = {**asdict(node), "runtimes": [asdict(runtime) for runtime in runtimes]}
+        data = {
+            **asdict(node),
+            "runtimes": [asdict(runtime) for runtime in runtimes],
+            "transitions": [asdict(one) for one in transitions],
+        }
         click.echo(json.dumps(data, default=str, indent=2, ensure_ascii=False))
         return
     source = node.capabilities.get("runtime_source", "unknown")
@@ -146,3 +154,9 @@ def print_node(node: NodeRecord, runtimes: Sequence[RuntimeRecord], as_json: boo
     colours = [colour_of(runtime.status) for runtime in runtimes]
     heads = ["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"]
     click.echo(table(heads, rows, width=terminal_width(), colours=colours, squeeze=3))
+    if transitions:
+        changes = [
+            [one.at.strftime("%Y-%m-%d %H:%M:%S"), one.name, one.from_status, one.to_status, one.reason]
+            for one in transitions
+        ]
+        click.echo(f"\n{table(['WHEN', 'RUNTIME', 'FROM', 'TO', 'WHY'], changes, width=terminal_width())}")

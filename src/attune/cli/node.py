@@ -119,8 +119,7 @@ def _show(role: Role) -> click.Command:
     def show(name: str, as_json: bool) -> None:
         from attune.cli.fleet import print_node, read_node
 
-        node, runtimes = asyncio.run(read_node(role, name))
-        print_node(node, runtimes, as_json)
+        print_node(*asyncio.run(read_node(role, name)), as_json)
 
     return show
 

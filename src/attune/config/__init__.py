@@ -10,6 +10,7 @@ from attune.config.reference import SettingDescription, describe_settings, setti
 from attune.config.settings import (
     DatabaseSettings,
     DetectionSettings,
+    HealthSettings,
     HeartbeatSettings,
     LogSettings,
     NodeSettings,
@@ -19,6 +20,7 @@ from attune.config.settings import (
 __all__ = [
     "DatabaseSettings",
     "DetectionSettings",
+    "HealthSettings",
     "HeartbeatSettings",
     "LogSettings",
     "NodeSettings",

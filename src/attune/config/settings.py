@@ -119,6 +119,26 @@ class HeartbeatSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthSettings:
+    """How a node keeps true what it offers."""
+
+    interval: float = setting(
+        Duration(0.1, 86_400), 60.0, "The time between two looks at the files that prove a runtime."
+    )
+    full_interval: float = setting(
+        Duration(0.1, 86_400), 900.0, "The time between two runs of its check. A file that changed has it run at once."
+    )
+    failures_to_withdraw: int = setting(
+        Whole(1, 100),
+        2,
+        "How many failed checks in a row withdraw a runtime; a command that is gone withdraws it at once.",
+    )
+    successes_to_restore: int = setting(
+        Whole(1, 100), 1, "How many passed checks in a row bring a withdrawn runtime back."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What the log looks like."""
 
@@ -145,5 +165,6 @@ class Settings:
     sensor: NodeSettings = section(NodeSettings)
     detection: DetectionSettings = section(DetectionSettings)
     heartbeat: HeartbeatSettings = section(HeartbeatSettings)
+    health: HealthSettings = section(HealthSettings)
     log: LogSettings = section(LogSettings)
     path: Path | None = None

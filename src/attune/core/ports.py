@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from attune.core.fleet import Node
+from attune.core.health import Checked, Transition, TransitionRecord
 from attune.core.node import Role
 from attune.core.runtime import Runtime
 from attune.core.verdict import Verdict
@@ -156,7 +157,10 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
-    """A node as the registry knows it. Times are the database's; ages are in seconds by its clock."""
+    """A node as the registry knows it. Times are the database's; ages are in seconds by its clock.
+
+    `generation` grows each time the capabilities change.
+    """
 
     id: int
     name: str
@@ -167,6 +171,7 @@ class NodeRecord:
     last_heartbeat: datetime | None = None
     heartbeat_age: float | None = None
     pid: int | None = None
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,19 @@ class RuntimeRecord:
     checked_at: datetime | None = None
     since: datetime | None = None
     failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """What health checks found. `now` is the time at which it is sent, by the clock that the other times are of.
+
+    `offer` is what the node would register now, None where that has not changed.
+    """
+
+    now: float
+    checked: Sequence[Checked] = ()
+    transitions: Sequence[Transition] = ()
+    offer: Registration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +264,14 @@ class NodeRegistry(Protocol):
 
     async def news(self, node_id: int, timeout_seconds: float) -> None:
         """Wait until somebody asks something of this node, at most *timeout_seconds*."""
+        ...
+
+    async def record_health(self, node_id: int, report: HealthReport) -> bool:
+        """Write what health checks found, all or nothing, and announce the transitions; False if the row is gone."""
+        ...
+
+    async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
+        """The last changes of what a node offers, newest first."""
         ...
 
     async def leave(self, node_id: int | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -17,7 +17,10 @@ from attune.operations.examine import ExaminationObserver, Examiner, read_defini
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What one node offers and why. `origin` is "database" or "catalogue": where the definitions came from."""
+    """What one node offers and why. `origin` is "database" or "catalogue": where the definitions came from.
+
+    `definitions` are those that were verified, as they were read: health checks go on with them.
+    """
 
     role: Role | None
     selection: Selection
@@ -25,6 +28,7 @@ class Detection:
     verdicts: tuple[Verdict, ...]
     warnings: tuple[str, ...]
     duration_ms: float
+    definitions: tuple[Definition, ...] = ()
 
     @property
     def source(self) -> str:
@@ -56,7 +60,11 @@ def detect(
 ) -> Detection:
     """Blocks while checks run; each runtime gets its own verdict, whatever happens to the others."""
     started = perf_counter()
-    verdicts = _verdicts(runtimes, selection, role, examiner, options, observer)
+    read = _to_verify(runtimes, selection, role, options)
+    definitions = tuple(item for item in read if isinstance(item, Definition))
+    examined = iter(examiner.examine(definitions, deadline_seconds=options.deadline_seconds, observer=observer))
+    verified = [next(examined) if isinstance(item, Definition) else item for item in read]
+    verdicts = [*verified, *_unverified(runtimes, selection, options)]
     known = [capability_name(runtime) for runtime in runtimes]
     return Detection(
         role=role,
@@ -65,38 +73,29 @@ def detect(
         verdicts=tuple(verdict for verdict in verdicts if _wanted(verdict, options)),
         warnings=(*selection.warnings, *unknown_name_warnings(selection.names or (), known)),
         duration_ms=(perf_counter() - started) * 1000,
+        definitions=definitions,
     )
 
 
-def _verdicts(
-    runtimes: Sequence[Runtime],
-    selection: Selection,
-    role: Role | None,
-    examiner: Examiner,
-    options: DetectionOptions,
-    observer: ExaminationObserver | None,
-) -> Iterable[Verdict]:
+def _to_verify(
+    runtimes: Sequence[Runtime], selection: Selection, role: Role | None, options: DetectionOptions
+) -> list[Definition | Verdict]:
+    """What is verified here, in order; an `invalid` verdict where a definition cannot be read."""
+    if selection.names is not None:
+        if not options.verify_overrides:
+            return []
+        runtimes = [runtime for runtime in runtimes if capability_name(runtime) in selection.names]
+    return [item for item in read_definitions(runtimes, role) if _wanted(item, options)]
+
+
+def _unverified(runtimes: Sequence[Runtime], selection: Selection, options: DetectionOptions) -> list[Verdict]:
+    """Verdicts on the names that somebody gave and that nothing here verifies."""
     if selection.names is None:
-        return _verify(runtimes, role, examiner, options, observer)
+        return []
     if not options.verify_overrides:
         return [_declare(name, runtimes, selection.source) for name in selection.names]
-    chosen = [runtime for runtime in runtimes if capability_name(runtime) in selection.names]
-    defined = {capability_name(runtime) for runtime in chosen}
-    verified = _verify(chosen, role, examiner, options, observer)
-    return [*verified, *(_undefined(name) for name in selection.names if name not in defined)]
-
-
-def _verify(
-    runtimes: Sequence[Runtime],
-    role: Role | None,
-    examiner: Examiner,
-    options: DetectionOptions,
-    observer: ExaminationObserver | None,
-) -> list[Verdict]:
-    read = [item for item in read_definitions(runtimes, role) if _wanted(item, options)]
-    definitions = [item for item in read if isinstance(item, Definition)]
-    examined = iter(examiner.examine(definitions, deadline_seconds=options.deadline_seconds, observer=observer))
-    return [next(examined) if isinstance(item, Definition) else item for item in read]
+    defined = {capability_name(runtime) for runtime in runtimes}
+    return [_undefined(name) for name in selection.names if name not in defined]
 
 
 def _wanted(item: Definition | Verdict, options: DetectionOptions) -> bool:

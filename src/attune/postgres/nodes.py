@@ -16,11 +16,13 @@ from psycopg.types.json import Jsonb
 from attune.core.capabilities import registered_node, stored_capabilities
 from attune.core.errors import DatabaseError, NameTakenError
 from attune.core.fleet import Node
+from attune.core.health import TransitionRecord
 from attune.core.node import Role
-from attune.core.ports import Heartbeat, NodeRecord, Registration, RuntimeRecord
+from attune.core.ports import HealthReport, Heartbeat, NodeRecord, Registration, RuntimeRecord
 from attune.postgres.capabilities import write_capabilities
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
 from attune.postgres.fleet import read_fleet
+from attune.postgres.health import read_transitions, write_health
 from attune.postgres.worker_runtimes import write_runtimes
 
 # Only a column that no index and no trigger looks at, so that it costs next to nothing.
@@ -49,7 +51,8 @@ _NODE = """
            CASE jsonb_typeof(capabilities) WHEN 'object' THEN capabilities ELSE '{}' END AS capabilities,
            last_heartbeat,
            extract(epoch FROM now() - last_heartbeat)::float8 AS heartbeat_age,
-           CASE WHEN meta->>'pid' ~ '^[0-9]{1,9}$' THEN (meta->>'pid')::int END AS pid
+           CASE WHEN meta->>'pid' ~ '^[0-9]{1,9}$' THEN (meta->>'pid')::int END AS pid,
+           generation
     FROM worker
 """
 
@@ -158,6 +161,16 @@ class PostgresNodes:
         holding, self._holding = self._holding, None
         if holding is not None:
             await holding.close()
+
+    async def record_health(self, node_id: int, report: HealthReport) -> bool:
+        with translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                return await write_health(connection, node_id, report)
+
+    async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
+        with translated():
+            async with self._pool.connection() as connection:
+                return await read_transitions(connection, node_id, limit)
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
         with translated():

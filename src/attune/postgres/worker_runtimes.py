@@ -8,13 +8,13 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from attune.core.verdict import Verdict
+from attune.core.verdict import Evidence, Verdict
 from attune.postgres.capabilities import storable
 
 
 async def write_runtimes(connection: AsyncConnection[Any], node_id: int, verdicts: Sequence[Verdict]) -> None:
     """Write *verdicts* in place of what is known. One that is `unknown` keeps what was found the last time."""
-    rows = [_row(verdict) for verdict in verdicts]
+    rows = [row_of(verdict) for verdict in verdicts]
     await connection.execute(
         "DELETE FROM worker_runtime WHERE worker = %s AND NOT runtime_ref = ANY(%s)",
         (node_id, [row["runtime_ref"] for row in rows]),
@@ -41,7 +41,8 @@ async def write_runtimes(connection: AsyncConnection[Any], node_id: int, verdict
     )
 
 
-def _row(verdict: Verdict) -> dict[str, Any]:
+def row_of(verdict: Verdict) -> dict[str, Any]:
+    """The row of a verdict as an object. `age` is that of what was remembered, in seconds."""
     evidence = verdict.evidence
     return {
         "runtime_ref": verdict.ref,
@@ -54,17 +55,22 @@ def _row(verdict: Verdict) -> dict[str, Any]:
             for one in verdict.instances
         ],
         "reason": storable(verdict.reason),
-        "evidence": None
-        if evidence is None
-        else {
-            "command": [storable(word) for word in evidence.command],
-            "exit_code": evidence.exit_code,
-            "output": storable(evidence.output),
-            "duration_ms": round(evidence.duration_ms, 3),
-            "cached": evidence.cached_age is not None,
-        },
+        "evidence": evidence_object(evidence),
         "age": (evidence.cached_age if evidence else None) or 0.0,
         "offered": verdict.status.offered,
+    }
+
+
+def evidence_object(evidence: Evidence | None) -> dict[str, Any] | None:
+    """Column `evidence` as an object."""
+    if evidence is None:
+        return None
+    return {
+        "command": [storable(word) for word in evidence.command],
+        "exit_code": evidence.exit_code,
+        "output": storable(evidence.output),
+        "duration_ms": round(evidence.duration_ms, 3),
+        "cached": evidence.cached_age is not None,
     }
 
 

@@ -1,0 +1,154 @@
+"""Keeps true what a node has registered: round after round of health checks, and the registry told of each change.
+
+What a round does is `operations/reverify.py`; what it means, `core/health.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from attune.agent.logs import log
+from attune.agent.registration import NodeRegistration
+from attune.agent.this_host import reverifier_for
+from attune.config import Settings
+from attune.core.definition import Definition
+from attune.core.errors import DatabaseError
+from attune.core.health import Checked, Transition
+from attune.operations.reverify import Kept, Reverifier, Round
+
+_SLOWEST_RETRY_SECONDS = 30.0
+
+
+@dataclass
+class _Unsent:
+    """What the registry has not been told yet."""
+
+    checked: dict[str, Checked] = field(default_factory=dict)
+    transitions: list[Transition] = field(default_factory=list)
+    offer_changed: bool = False
+    attempts: int = 0
+
+    def add(self, done: Round, at: float) -> None:
+        for ref in done.checked:
+            health = done.kept[ref].health
+            self.checked[ref] = Checked(health.shown, at, health.failures)
+        self.transitions += done.transitions
+        self.offer_changed = self.offer_changed or done.offer_changed
+
+    def __bool__(self) -> bool:
+        return bool(self.checked or self.transitions)
+
+
+class Vigil:
+    """The health checks of one node. Use it from the event loop that runs `keep`."""
+
+    def __init__(self, registration: NodeRegistration, reverifier: Reverifier) -> None:
+        self._registration = registration
+        self._reverifier = reverifier
+        self._definitions: Sequence[Definition] = ()
+        self._kept: Mapping[str, Kept] = {}
+        self._suspects: set[str] = set()
+        self._wake = asyncio.Event()
+        self._unsent = _Unsent()
+
+    def suspect(self, runtime_ref: str) -> None:
+        """Have *runtime_ref* verified in full at once: work has found it broken."""
+        self._suspects.add(runtime_ref)
+        self._wake.set()
+
+    async def keep(self, stop: asyncio.Event) -> None:
+        """Run rounds until *stop* is set. Begins anew when the registration has detected again."""
+        while not stop.is_set():
+            await self._begin_if_detected_anew()
+            if await self._wait(stop):
+                return
+            definitions = self._definitions
+            if self._known() is not definitions:
+                continue
+            done = await self._round(stop)
+            # A round that was interrupted, or is about what has been replaced meanwhile, says nothing.
+            if not stop.is_set() and self._known() is definitions:
+                self._kept = done.kept
+                self._unsent.add(done, self._reverifier.clock())
+                _log_transitions(done)
+                await self._send()
+
+    def _known(self) -> Sequence[Definition]:
+        detection = self._registration.detection
+        return detection.definitions if detection is not None else ()
+
+    async def _begin_if_detected_anew(self) -> None:
+        detection = self._registration.detection
+        if detection is not None and detection.definitions is not self._definitions:
+            self._definitions = detection.definitions
+            begin = self._reverifier.begin
+            self._kept = await asyncio.to_thread(begin, detection.definitions, detection.verdicts)
+            self._unsent = _Unsent(transitions=self._unsent.transitions)
+
+    async def _wait(self, stop: asyncio.Event) -> bool:
+        """Sleep until a round is due, something is suspected or *stop* is set; whether it is set."""
+        tasks = [asyncio.create_task(stop.wait()), asyncio.create_task(self._wake.wait())]
+        try:
+            await asyncio.wait(tasks, timeout=self._pause(), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        self._wake.clear()
+        return stop.is_set()
+
+    def _pause(self) -> float:
+        rhythm = self._reverifier.rhythm
+        due = self._reverifier.next_round(self._kept)
+        pause = rhythm.interval if due is None else max(0.0, due - self._reverifier.clock())
+        if self._unsent:
+            pause = min(pause, _SLOWEST_RETRY_SECONDS, 0.5 * 2.0 ** min(self._unsent.attempts, 10))
+        return pause
+
+    async def _round(self, stop: asyncio.Event) -> Round:
+        """One round, in a thread; its commands are ended when *stop* is set or this task is cancelled."""
+        suspects, self._suspects = frozenset(self._suspects), set()
+        work = asyncio.create_task(asyncio.to_thread(self._reverifier.round, self._kept, suspects))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not work.done():
+                self._reverifier.examiner.stop()
+                await asyncio.wait({work})
+        return work.result()
+
+    async def _send(self) -> None:
+        """Tell the registry; what cannot be told now is told with the next round."""
+        unsent = self._unsent
+        if not unsent:
+            return
+        now = self._reverifier.clock()
+        checked, transitions = list(unsent.checked.values()), list(unsent.transitions)
+        try:
+            told = await self._registration.record_health(now, checked, transitions, unsent.offer_changed)
+        except DatabaseError as error:
+            if not unsent.attempts:
+                log.warning(f"cannot tell the registry of health checks, trying again until it works: {error}")
+            told = False
+        if told:
+            self._unsent = _Unsent()
+        else:
+            unsent.attempts += 1
+
+
+def vigil_for(registration: NodeRegistration, settings: Settings) -> Vigil:
+    """The health checks of *registration* on this host."""
+    return Vigil(registration, reverifier_for(settings))
+
+
+def _log_transitions(done: Round) -> None:
+    for one in done.transitions:
+        name = done.kept[one.runtime_ref].definition.name
+        if one.to_status.offered:
+            log.info(f"✓ Runtime available again: {name} ({one.runtime_ref}): {one.reason}")
+        else:
+            log.warning(f"✗ Runtime withdrawn: {name} ({one.runtime_ref}): {one.reason}")

@@ -1,0 +1,240 @@
+"""Whether a runtime that was found stays offered: what each new look at it changes, with patience and damping.
+
+Pure: it is told what was seen and when, in seconds of any clock that only goes forward. Looking is `host/witness.py`
+and `operations/reverify.py`; when to look is `health_schedule.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from attune.core.durations import precise
+from attune.core.verdict import Evidence, Status, Verdict
+
+_CLOCK_TICK = 0.02  # file systems note times as coarsely as this
+
+
+class Sighting(StrEnum):
+    """What the cheap check came to."""
+
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"  # only the full check knows what it means
+    GONE = "gone"  # nothing is left that could be run
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The files that would prove a runtime, as they are now: the state of each, or a text that says why it is none.
+
+    `newest` is the latest change of them, in seconds since the epoch.
+    """
+
+    files: tuple[object, ...] = ()
+    newest: float = field(default=0.0, compare=False)
+
+    @property
+    def gone(self) -> bool:
+        return all(isinstance(file, str) for file in self.files)
+
+
+def compare(before: Sight, now: Sight) -> Sighting:
+    """What happened between two looks."""
+    if now == before:
+        return Sighting.UNCHANGED
+    return Sighting.GONE if now.gone and not before.gone else Sighting.CHANGED
+
+
+def outdated(verdict: Verdict, sight: Sight) -> bool:
+    """Whether the files became what *sight* saw after the check of *verdict* had begun."""
+    evidence = verdict.evidence
+    if evidence is None:
+        return False
+    if evidence.at is None and evidence.exit_code is None:
+        return not sight.gone  # nothing could be run then
+    return sight.gone or (evidence.at is not None and sight.newest >= evidence.at - _CLOCK_TICK)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How much it takes to withdraw and to restore a runtime.
+
+    More than `most_changes` within `window` seconds is flapping: then the runtime must have been good for `hold`
+    seconds before it is offered again, twice as long each time that it fails again soon, up to `longest_hold`.
+    """
+
+    failures_to_withdraw: int = 2
+    successes_to_restore: int = 1
+    most_changes: int = 4
+    window: float = 600.0
+    hold: float = 60.0
+    longest_hold: float = 3600.0
+
+    def hold_seconds(self, holds: int) -> float:
+        """How long a runtime must be good after it was damped for the *holds*-th time."""
+        return min(self.longest_hold, self.hold * 2.0 ** (min(holds, 32) - 1)) if holds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of what a node offers. `at` is when, by the clock that the caller gave."""
+
+    runtime_ref: str
+    name: str
+    from_status: Status
+    to_status: Status
+    reason: str
+    evidence: Evidence | None = None
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionRecord:
+    """A change of what a node offers, as the registry knows it."""
+
+    id: int
+    runtime_ref: str
+    name: str
+    from_status: str
+    to_status: str
+    reason: str
+    evidence: Any
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is registered of a runtime after it was looked at again. `at`: when, by the clock of the report."""
+
+    verdict: Verdict
+    at: float
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One runtime on one node.
+
+    `shown` is what the node registers: its status is the offered one, its reason and evidence are of the last look.
+    `failures`, `successes` and `undecided` count looks in a row; `changes` are the times of recent transitions;
+    `holds` says how often it was damped without recovering in between.
+    """
+
+    shown: Verdict
+    failures: int = 0
+    successes: int = 0
+    undecided: int = 0
+    good_since: float | None = None
+    changes: tuple[float, ...] = ()
+    holds: int = 0
+
+    @property
+    def offered(self) -> bool:
+        return self.shown.status.offered
+
+    @property
+    def wavering(self) -> bool:
+        """Whether the last look contradicts what is offered, and the next one decides."""
+        return self.failures > 0 if self.offered else self.successes > 0
+
+
+def begin(verdict: Verdict) -> Health:
+    """The state after the first verdict."""
+    status = verdict.status
+    return Health(
+        verdict,
+        failures=int(not status.offered and status is not Status.UNKNOWN),
+        successes=int(status.offered),
+        undecided=int(status is Status.UNKNOWN),
+    )
+
+
+def observe(
+    health: Health, verdict: Verdict, now: float, patience: Patience, *, gone: bool = False
+) -> tuple[Health, Transition | None]:
+    """The state after *verdict*, and the transition if what is offered has changed.
+
+    *gone* says that there is nothing left to run, which needs no second look. A verdict that could not decide
+    changes no status and counts neither way.
+    """
+    if verdict.status is Status.UNKNOWN:
+        return _after_doubt(health, verdict), None
+    if verdict.status.offered:
+        return _after_success(health, verdict, now, patience)
+    return _after_failure(health, verdict, now, patience, gone)
+
+
+def _after_doubt(health: Health, verdict: Verdict) -> Health:
+    shown = verdict
+    if health.shown.status is not Status.UNKNOWN:
+        shown = _with_reason(health.shown, f"the last check could not decide: {verdict.reason}", verdict)
+    return replace(health, shown=shown, undecided=health.undecided + 1)
+
+
+def _after_success(
+    health: Health, verdict: Verdict, now: float, patience: Patience
+) -> tuple[Health, Transition | None]:
+    since = now if health.good_since is None else health.good_since
+    health = replace(health, failures=0, undecided=0, successes=health.successes + 1, good_since=since)
+    if health.offered:
+        return replace(health, shown=verdict), None
+    needed = patience.successes_to_restore
+    if health.successes < needed:
+        reason = f"{health.successes} of {needed} successes: {verdict.reason}"
+        return replace(health, shown=_with_reason(health.shown, reason, verdict)), None
+    if now - since < patience.hold_seconds(health.holds):
+        reason = f"{_flapping(health, patience)}: {verdict.reason}"
+        return replace(health, shown=_with_reason(health.shown, reason, verdict)), None
+    changes = (*_recent(health, now, patience), now)
+    return replace(health, shown=verdict, changes=changes), _transition(health, verdict, now)
+
+
+def _after_failure(
+    health: Health, verdict: Verdict, now: float, patience: Patience, gone: bool
+) -> tuple[Health, Transition | None]:
+    health = replace(health, failures=health.failures + 1, undecided=0, successes=0, good_since=None)
+    needed = patience.failures_to_withdraw
+    if health.offered:
+        if not gone and health.failures < needed:
+            reason = f"{health.failures} of {needed} failures: {verdict.reason}"
+            return replace(health, shown=_with_reason(health.shown, reason, verdict)), None
+        health = _withdrawn(health, now, patience)
+    if health.holds:
+        verdict = replace(verdict, reason=f"{verdict.reason}; {_flapping(health, patience)}")
+    changed = verdict.status is not health.shown.status
+    return replace(health, shown=verdict), _transition(health, verdict, now) if changed else None
+
+
+def _withdrawn(health: Health, now: float, patience: Patience) -> Health:
+    """*health* with this change noted, and damped if there were too many."""
+    changes = (*_recent(health, now, patience), now)
+    soon = bool(health.changes) and now - health.changes[-1] < _memory(health, patience)
+    holds = health.holds + 1 if health.holds and soon else int(len(changes) > patience.most_changes)
+    return replace(health, changes=changes, holds=holds)
+
+
+def _recent(health: Health, now: float, patience: Patience) -> tuple[float, ...]:
+    return tuple(at for at in health.changes if now - at < _memory(health, patience))
+
+
+def _memory(health: Health, patience: Patience) -> float:
+    """How long changes count: longer for what was held back, or a long hold would outlast its own cause."""
+    return patience.window + patience.hold_seconds(health.holds)
+
+
+def _flapping(health: Health, patience: Patience) -> str:
+    changes = health.changes
+    span, hold = precise(changes[-1] - changes[0]), precise(patience.hold_seconds(health.holds))
+    return f"flapping: {len(changes)} changes in {span}, held back until it has been good for {hold}"
+
+
+def _with_reason(shown: Verdict, reason: str, seen: Verdict) -> Verdict:
+    return replace(shown, reason=reason, evidence=seen.evidence, duration_ms=seen.duration_ms)
+
+
+def _transition(health: Health, verdict: Verdict, now: float) -> Transition:
+    """From what *health* shows to *verdict*."""
+    before = health.shown.status
+    return Transition(verdict.ref, verdict.capability, before, verdict.status, verdict.reason, verdict.evidence, now)

@@ -1,0 +1,121 @@
+"""What health checks write: verdicts that were looked at again, transitions, and the capabilities if they changed.
+
+Ages come from the node and times from the database, so a host whose clock is wrong tells the right ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from attune.core.capabilities import registered_node, stored_capabilities
+from attune.core.health import TransitionRecord
+from attune.core.ports import HealthReport
+from attune.postgres.capabilities import storable, write_capabilities
+from attune.postgres.worker_runtimes import evidence_object, row_of
+
+CHANNEL = "attune_transition"
+"""Where transitions are announced, as JSON: `id`, `worker`, `worker_name`, `runtime`, `name`, `from`, `to`."""
+
+
+async def write_health(connection: AsyncConnection[Any], node_id: int, report: HealthReport) -> bool:
+    """Write *report* in the transaction of *connection*; False, and nothing is written, if the node has no row."""
+    cursor = await connection.execute("SELECT FROM worker WHERE id = %s FOR NO KEY UPDATE", (node_id,))
+    if cursor.rowcount != 1:
+        return False
+    if report.offer is not None:
+        await connection.execute(
+            "UPDATE worker SET capabilities = %(new)s WHERE id = %(id)s AND capabilities IS DISTINCT FROM %(new)s",
+            {"new": Jsonb(stored_capabilities(report.offer)), "id": node_id},
+        )
+        await write_capabilities(connection, node_id, registered_node(node_id, report.offer))
+    if report.checked:
+        await _write_checked(connection, node_id, report)
+    if report.transitions:
+        await _write_transitions(connection, node_id, report)
+    return True
+
+
+async def read_transitions(connection: AsyncConnection[Any], node_id: int, limit: int) -> Sequence[TransitionRecord]:
+    """The last *limit* transitions of a node, newest first."""
+    async with connection.cursor(row_factory=class_row(TransitionRecord)) as cursor:
+        await cursor.execute(
+            """
+            SELECT id, runtime_ref, name, from_status, to_status, reason, evidence, at
+            FROM runtime_transition WHERE worker = %s ORDER BY at DESC, id DESC LIMIT %s
+            """,
+            (node_id, limit),
+        )
+        return await cursor.fetchall()
+
+
+async def _write_checked(connection: AsyncConnection[Any], node_id: int, report: HealthReport) -> None:
+    changed = {one.runtime_ref: one.at for one in report.transitions}
+    rows = [
+        {
+            **row_of(one.verdict),
+            "failures": one.failures,
+            "checked_age": report.now - one.at,
+            "since_age": report.now - changed.get(one.verdict.ref, one.at),
+        }
+        for one in report.checked
+    ]
+    await connection.execute(
+        """
+        INSERT INTO worker_runtime AS old (worker, runtime_ref, name, status, version, path, instances, reason,
+                                           evidence, checked_at, since, failures)
+        SELECT %s, new.runtime_ref, new.name, new.status, new.version, new.path, new.instances, new.reason,
+               new.evidence, now() - (new.checked_age + new.age) * interval '1 second',
+               now() - new.since_age * interval '1 second', new.failures
+        FROM jsonb_to_recordset(%s) AS new(runtime_ref text, name text, status text, version text, path text,
+                                           instances jsonb, reason text, evidence jsonb, age float8,
+                                           checked_age float8, since_age float8, failures int)
+        ON CONFLICT (worker, runtime_ref) DO UPDATE SET
+            name = excluded.name, status = excluded.status, reason = excluded.reason, evidence = excluded.evidence,
+            version = CASE excluded.status WHEN 'unknown' THEN old.version ELSE excluded.version END,
+            path = CASE excluded.status WHEN 'unknown' THEN old.path ELSE excluded.path END,
+            instances = CASE excluded.status WHEN 'unknown' THEN old.instances ELSE excluded.instances END,
+            checked_at = excluded.checked_at, failures = excluded.failures,
+            since = CASE WHEN old.status = excluded.status THEN old.since ELSE excluded.since END
+        """,
+        (node_id, Jsonb(rows)),
+    )
+
+
+async def _write_transitions(connection: AsyncConnection[Any], node_id: int, report: HealthReport) -> None:
+    rows = [
+        {
+            "runtime_ref": one.runtime_ref,
+            "name": one.name,
+            "from_status": one.from_status.value,
+            "to_status": one.to_status.value,
+            "reason": storable(one.reason),
+            "evidence": evidence_object(one.evidence),
+            "age": report.now - one.at,
+        }
+        for one in report.transitions
+    ]
+    # A notification holds less than 8,000 bytes, so names are cut; of two equal ones PostgreSQL sends one, so each
+    # has its id.
+    await connection.execute(
+        """
+        WITH told AS (
+            INSERT INTO runtime_transition (worker, runtime_ref, name, from_status, to_status, reason, evidence, at)
+            SELECT %(id)s, new.runtime_ref, new.name, new.from_status, new.to_status, new.reason, new.evidence,
+                   now() - new.age * interval '1 second'
+            FROM jsonb_to_recordset(%(rows)s) AS new(runtime_ref text, name text, from_status text, to_status text,
+                                                     reason text, evidence jsonb, age float8)
+            RETURNING id, runtime_ref, name, from_status, to_status
+        )
+        SELECT pg_notify(%(channel)s, jsonb_build_object(
+            'id', told.id, 'worker', worker.id, 'worker_name', left(worker.name, 300),
+            'runtime', left(told.runtime_ref, 300), 'name', left(told.name, 300),
+            'from', told.from_status, 'to', told.to_status)::text)
+        FROM told, worker WHERE worker.id = %(id)s
+        """,
+        {"id": node_id, "rows": Jsonb(rows), "channel": CHANNEL},
+    )

@@ -1,0 +1,11 @@
+"""Fakes of every port, in memory: for Attune's own tests and for those of programs that embed it.
+
+The contract suite (tests/contract) runs on these and on the real ones alike.
+"""
+
+from attune.testing.host import FakeHost, printed
+from attune.testing.life import MemoryLife
+from attune.testing.nodes import MemoryFleet, MemoryNodes
+from attune.testing.runtimes import MemoryRuntimes
+
+__all__ = ["FakeHost", "MemoryFleet", "MemoryLife", "MemoryNodes", "MemoryRuntimes", "printed"]

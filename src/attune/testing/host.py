@@ -1,0 +1,57 @@
+"""A host that runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attune.core.ports import Command, Ending, Next, Outcome, RunObserver
+
+
+def printed(output: str, exit_code: int = 0, path: str = "/usr/bin/fake") -> Outcome:
+    """The outcome of a command that printed *output*."""
+    return Outcome(Ending.EXITED, exit_code=exit_code, stdout=output, path=path, real_path=path, duration_ms=1.0)
+
+
+class FakeHost:
+    """A host with these commands: `CommandRunner` and `PathLookup` in one, which runs nothing.
+
+    *commands* maps a binary to its outcome, or to a function of the argument vector. `ran` lists what was run.
+    """
+
+    def __init__(self, commands: Mapping[str, Outcome | Callable[[tuple[str, ...]], Outcome]]) -> None:
+        self.commands = dict(commands)
+        self.ran: list[tuple[str, ...]] = []
+
+    def token(self) -> object:
+        return tuple(sorted(self.commands))
+
+    def missing(self, name: str) -> str | None:
+        return None if name in self.commands else "not found on PATH"
+
+    def run(
+        self,
+        start: Mapping[str, Command],
+        then: Next,
+        *,
+        deadline_seconds: float | None = None,
+        observer: RunObserver | None = None,
+    ) -> None:
+        for key, first in start.items():
+            command: Command | None = first
+            while command is not None:
+                if observer:
+                    observer.started(key, command)
+                outcome = self._outcome(command)
+                if observer:
+                    observer.finished(key, command, outcome)
+                command = then(key, command, outcome)
+
+    def stop(self) -> None:
+        """Nothing ever runs for long here."""
+
+    def _outcome(self, command: Command) -> Outcome:
+        self.ran.append(command.argv)
+        answer = self.commands.get(command.argv[0])
+        if answer is None:
+            return Outcome(Ending.NOT_FOUND, detail="not found on PATH")
+        return answer(command.argv) if callable(answer) else answer

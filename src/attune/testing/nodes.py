@@ -1,0 +1,193 @@
+"""Nodes in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from attune.core.capabilities import registered_node, stored_capabilities
+from attune.core.errors import DatabaseError, NameTakenError
+from attune.core.fleet import Node, NodeStatus
+from attune.core.health import Transition, TransitionRecord
+from attune.core.node import Role
+from attune.core.ports import HealthReport, Heartbeat, NodeRecord, Registration, RuntimeRecord
+from attune.core.verdict import Status
+
+
+@dataclass
+class _Node:
+    record: NodeRecord
+    runtimes: list[RuntimeRecord]
+    registration: Registration
+    was: str = "active"
+    reloads: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    transitions: list[TransitionRecord] = field(default_factory=list)
+
+
+class MemoryFleet:
+    """The rows that several `MemoryNodes` share, as several processes share a database."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[tuple[str, str], _Node] = {}
+        self.holders: dict[tuple[str, str], str] = {}
+        self.ahead = timedelta()  # how far the fleet's clock has been moved
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def by_id(self, node_id: int | None) -> _Node | None:
+        return next((node for node in self.nodes.values() if node.record.id == node_id), None)
+
+
+class MemoryNodes:
+    """`NodeRegistry` in memory; one object is one process."""
+
+    def __init__(self, fleet: MemoryFleet | None = None) -> None:
+        self._fleet = fleet or MemoryFleet()
+        self._held: tuple[str, str] | None = None
+
+    async def claim(self, name: str, role: Role, *, host: str, pid: int) -> None:
+        key = (role.name, name)
+        if key in self._fleet.holders:
+            raise NameTakenError(f"the {role.name} name {name!r} is held by {self._fleet.holders[key]}")
+        await self.leave()
+        self._fleet.holders[key] = f"pid {pid} on {host}"
+        self._held = key
+
+    async def holds_name(self) -> bool:
+        return self._held is not None
+
+    async def register(self, registration: Registration) -> int:
+        key = (registration.role.name, registration.name)
+        old = self._fleet.nodes.get(key)
+        now = self._fleet.now()
+        draining = old is not None and old.record.status == "draining"
+        record = NodeRecord(
+            id=old.record.id if old else len(self._fleet.nodes) + 1,
+            name=registration.name,
+            role=registration.role.name,
+            host=registration.host,
+            status="draining" if draining else "active",
+            capabilities=stored_capabilities(registration),
+            last_heartbeat=now,
+            heartbeat_age=0.0,
+            pid=registration.pid,
+            generation=_generation(old.record, registration) if old else 0,
+        )
+        known = {runtime.ref: runtime for runtime in old.runtimes} if old else {}
+        runtimes = [_runtime(verdict, known, now) for verdict in registration.verdicts]
+        transitions = old.transitions if old else []
+        self._fleet.nodes[key] = _Node(record, runtimes, registration, transitions=transitions)
+        return record.id
+
+    async def heartbeat(self, node_id: int) -> Heartbeat | None:
+        if self._held is None:
+            raise DatabaseError("cannot reach the database: the name is not held")
+        node = self._fleet.by_id(node_id)
+        if node is None:
+            return None
+        status = node.was if node.record.status in ("stale", "lost") else node.record.status
+        node.record = replace(node.record, last_heartbeat=self._fleet.now(), status=status)
+        return Heartbeat(status, node.reloads)
+
+    async def news(self, node_id: int, timeout_seconds: float) -> None:
+        node = self._fleet.by_id(node_id)
+        if node is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(node.asked.wait(), timeout_seconds)
+            node.asked.clear()
+
+    async def record_health(self, node_id: int, report: HealthReport) -> bool:
+        node = self._fleet.by_id(node_id)
+        if node is None:
+            return False
+        received = self._fleet.now()
+        if report.offer is not None:
+            generation = _generation(node.record, report.offer)
+            capabilities = stored_capabilities(report.offer)
+            node.record = replace(node.record, capabilities=capabilities, generation=generation)
+            node.registration = report.offer
+        known = {runtime.ref: runtime for runtime in node.runtimes}
+        changed = {one.runtime_ref: one.at for one in report.transitions}
+        for one in report.checked:
+            at, since = (
+                received - timedelta(seconds=report.now - t) for t in (one.at, changed.get(one.verdict.ref, one.at))
+            )
+            old = known.get(one.verdict.ref)
+            kept = old.since if old and old.status == one.verdict.status.value else since
+            row = _runtime(one.verdict, {}, at)
+            known[row.ref] = replace(row, since=kept, failures=one.failures)
+        node.runtimes = list(known.values())
+        for change in report.transitions:
+            at = received - timedelta(seconds=report.now - change.at)
+            node.transitions.append(_transition(len(node.transitions) + 1, change, at))
+        return True
+
+    async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
+        node = self._fleet.by_id(node_id)
+        newest_first = sorted(node.transitions, key=lambda one: (one.at, one.id), reverse=True) if node else []
+        return newest_first[:limit]
+
+    async def leave(self, node_id: int | None = None) -> None:
+        node = self._fleet.by_id(node_id)
+        if node is not None:
+            node.record = replace(node.record, status="inactive")
+        if self._held is not None:
+            self._fleet.holders.pop(self._held, None)
+            self._held = None
+
+    async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
+        found = [node.record for node in self._fleet.nodes.values() if role is None or node.record.role == role.name]
+        return sorted(found, key=lambda record: (record.role == "sensor", record.name))
+
+    async def fleet(self, role: Role) -> Sequence[Node]:
+        found = [node for node in self._fleet.nodes.values() if node.record.role == role.name]
+        return [
+            replace(registered_node(node.record.id, node.registration), status=NodeStatus(node.record.status))
+            for node in sorted(found, key=lambda node: node.record.id)
+        ]
+
+    async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
+        node = self._fleet.by_id(node_id)
+        return sorted(node.runtimes, key=lambda runtime: runtime.ref) if node else []
+
+
+def _generation(before: NodeRecord, offer: Registration) -> int:
+    return before.generation + (dict(before.capabilities) != stored_capabilities(offer))
+
+
+def _transition(number: int, change: Transition, at: datetime) -> TransitionRecord:
+    return TransitionRecord(
+        id=number,
+        runtime_ref=change.runtime_ref,
+        name=change.name,
+        from_status=change.from_status.value,
+        to_status=change.to_status.value,
+        reason=change.reason,
+        evidence=None if change.evidence is None else {"command": list(change.evidence.command)},
+        at=at,
+    )
+
+
+def _runtime(verdict: Any, known: Mapping[str, RuntimeRecord], now: datetime) -> RuntimeRecord:
+    old = known.get(verdict.ref)
+    failures = 0 if verdict.status.offered else (old.failures if old else 0) + 1
+    keeps = old if verdict.status is Status.UNKNOWN else None
+    return RuntimeRecord(
+        ref=verdict.ref,
+        name=verdict.capability,
+        status=verdict.status.value,
+        version=keeps.version if keeps else verdict.version,
+        path=keeps.path if keeps else verdict.path,
+        reason=verdict.reason,
+        instances=keeps.instances if keeps else [asdict(instance) for instance in verdict.instances],
+        evidence=None,
+        checked_at=now,
+        since=old.since if old and old.status == verdict.status.value else now,
+        failures=failures,
+    )

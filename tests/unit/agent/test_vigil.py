@@ -1,0 +1,163 @@
+"""The loop of health checks, on a fake host and a registry in memory that can be out of reach."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from attune.agent.detector import RuntimeDetector
+from attune.agent.health import Vigil
+from attune.agent.registration import WorkerRegistration
+from attune.config import Settings
+from attune.core.errors import DatabaseError
+from attune.core.health import Sight
+from attune.core.health_schedule import Rhythm
+from attune.core.ports import HealthReport, Outcome
+from attune.operations.examine import Examiner
+from attune.operations.reverify import Reverifier
+from attune.testing import FakeHost, MemoryNodes, MemoryRuntimes, printed
+from factories import command, make_runtime, verification
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Host(FakeHost):
+    """A `FakeHost` whose outcomes stand for the files that gave them."""
+
+    def look(self, binaries: Sequence[Sequence[str]]) -> list[Sight]:
+        return [
+            Sight(tuple(id(self.commands[name]) if name in self.commands else "absent" for name in group))
+            for group in binaries
+        ]
+
+
+@dataclass
+class Registry(MemoryNodes):
+    """A registry that refuses health reports while `reachable` is False."""
+
+    reachable: bool = True
+    reports: list[HealthReport] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    async def record_health(self, node_id: int, report: HealthReport) -> bool:
+        if not self.reachable:
+            raise DatabaseError("cannot reach the database: it is away")
+        self.reports.append(report)
+        return await super().record_health(node_id, report)
+
+
+class World:
+    """A node whose health checks run."""
+
+    def __init__(self, interval: float) -> None:
+        self.host = Host({"python3": printed("Python 3.11.7"), "ruby": printed("ruby 3.2.1")})
+        runtimes = [
+            make_runtime(),
+            make_runtime("acme.ruby", "Ruby", verification(command(binary="ruby", pattern=None))),
+        ]
+        self.registry = Registry()
+        examiner = Examiner(self.host, self.host)
+        detector = RuntimeDetector(MemoryRuntimes(runtimes), examiner=examiner)
+        pool: Any = None
+        self.node = WorkerRegistration(pool, Settings(), name="w1", registry=self.registry, detector=detector)
+        rhythm = Rhythm(interval, 1e6)
+        self.vigil = Vigil(self.node, Reverifier(examiner, self.host, time.monotonic, rhythm=rhythm))
+        self.stop = asyncio.Event()
+
+    async def capabilities(self) -> Any:
+        (record,) = await self.registry.list_nodes()
+        return record.capabilities["runtimes"]
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        end = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < end, condition
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture(params=[0.05])
+async def world(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[World]:
+    made = World(request.param)
+    await made.node.register()
+    made.host.ran.clear()
+    keeping = asyncio.create_task(made.vigil.keep(made.stop))
+    yield made
+    made.stop.set()
+    await keeping
+
+
+async def test_nothing_is_written_while_nothing_changes(world: World) -> None:
+    await asyncio.sleep(0.5)
+
+    assert (world.registry.reports, world.host.ran) == ([], [])
+
+
+async def test_what_is_gone_is_withdrawn_from_the_registry_and_from_the_registration(world: World) -> None:
+    del world.host.commands["ruby"]
+    await world.until(lambda: world.registry.reports)
+
+    assert await world.capabilities() == ["python"]
+    assert world.node.detection is not None and world.node.detection.offered == ["python"]
+    await world.node.register()
+    assert await world.capabilities() == ["python"]
+
+
+@pytest.mark.parametrize("world", [1000.0], indirect=True)
+async def test_a_suspect_is_run_at_once_and_only_it(world: World) -> None:
+    broken: Callable[[tuple[str, ...]], Outcome] = lambda argv: printed("", exit_code=1)  # noqa: E731
+    await asyncio.sleep(0.1)
+    world.host.commands["ruby"] = broken
+    world.vigil.suspect("acme.ruby")
+    await world.until(lambda: len(world.registry.reports) == 1)
+    assert await world.capabilities() == ["ruby", "python"]
+
+    world.vigil.suspect("acme.ruby")
+    await world.until(lambda: len(world.registry.reports) == 2)
+    assert await world.capabilities() == ["python"]
+    assert {argv[0] for argv in world.host.ran} == {"ruby"}
+
+
+async def test_what_happened_during_an_outage_is_told_afterwards_with_its_times(world: World) -> None:
+    world.registry.reachable = False
+    assert world.node.node_id is not None
+    ruby = world.host.commands.pop("ruby")
+    await world.until(lambda: world.node.detection and world.node.detection.offered == ["python"])
+    world.host.commands["ruby"] = ruby
+    await world.until(lambda: world.node.detection and "ruby" in world.node.detection.offered)
+    returned = datetime.now(UTC)
+    await asyncio.sleep(0.3)
+    assert await world.registry.node_transitions(world.node.node_id) == []
+
+    world.registry.reachable = True
+    await world.until(lambda: world.registry.reports)
+    up, down = await world.registry.node_transitions(world.node.node_id)
+    assert (down.to_status, up.to_status) == ("unavailable", "available")
+    assert down.at < up.at < returned
+    await asyncio.sleep(0.2)
+    assert len(world.registry.reports) == 1
+
+
+async def test_a_node_that_detects_again_keeps_true_what_it_found_then(world: World) -> None:
+    before = world.node.detection
+    world.host.commands["ruby"] = printed("ruby 3.3.0")
+    await world.node.detect_capabilities()
+    await world.node.register()
+    assert world.node.detection is not before
+    del world.host.commands["python3"]
+    await world.until(lambda: world.registry.reports)
+
+    (record,) = await world.registry.list_nodes()
+    assert record.capabilities["runtime_versions"] == {"ruby": ["3.3.0"]}

@@ -1,0 +1,194 @@
+"""Rounds of health checks on a fake host, with a clock that only the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from random import Random
+
+import pytest
+
+from attune.core.health import Sight
+from attune.core.health_schedule import Rhythm, Slot
+from attune.core.ports import Ending, Outcome
+from attune.core.verdict import Status
+from attune.operations.examine import Examiner
+from attune.operations.reverify import Kept, Reverifier, Round
+from attune.testing import FakeHost, printed
+from factories import command, make_definition
+
+RHYTHM = Rhythm(60, 900)
+FAILING = Outcome(Ending.EXITED, exit_code=1, path="/usr/bin/fake", real_path="/usr/bin/fake")
+HANGING = Outcome(Ending.TIMED_OUT, detail="timed out after 1 s")
+
+
+class Host(FakeHost):
+    """A `FakeHost` whose outcomes stand for the files that gave them."""
+
+    def look(self, binaries: Sequence[Sequence[str]]) -> list[Sight]:
+        return [
+            Sight(tuple(id(self.commands[name]) if name in self.commands else "absent" for name in group))
+            for group in binaries
+        ]
+
+
+class World:
+    """A host with definitions that are kept true."""
+
+    def __init__(self, *names: str) -> None:
+        self.host = Host({name: printed(f"{name} 1.0") for name in names})
+        self.now = 0.0
+        examiner = Examiner(self.host, self.host)
+        self.reverifier = Reverifier(examiner, self.host, lambda: self.now, rhythm=RHYTHM, random=Random(7))
+        definitions = [
+            make_definition(command(binary=name, pattern=None), name=name, ref=f"acme.{name}") for name in names
+        ]
+        self.kept: dict[str, Kept] = self.reverifier.begin(definitions, examiner.examine(definitions))
+        self.host.ran.clear()
+
+    def at(self, seconds: float, *suspects: str, glance: bool = False) -> Round:
+        self.now = seconds
+        done = self.reverifier.round(self.kept, frozenset(suspects), glance)
+        self.kept = dict(done.kept)
+        return done
+
+    def status(self, name: str) -> Status:
+        return self.kept[f"acme.{name}"].health.shown.status
+
+
+def test_an_unchanged_runtime_costs_no_process_until_its_full_check_is_due() -> None:
+    world = World("python3")
+    full = world.kept["acme.python3"].slot.full
+    for second in range(0, int(full) - 7, 5):
+        world.at(second)
+    assert world.host.ran == []
+
+    done = world.at(full)
+    assert world.host.ran == [("python3", "--version")]
+    assert (done.checked, done.transitions, done.offer_changed) == (("acme.python3",), (), False)
+
+
+def test_what_is_not_due_is_not_looked_at() -> None:
+    world = World("python3")
+    world.host.commands.clear()
+    world.kept["acme.python3"] = replace(world.kept["acme.python3"], slot=Slot(60, 900))
+
+    assert world.at(50).checked == ()
+    assert world.at(60).checked == ("acme.python3",)
+
+
+def test_a_file_that_changed_has_its_command_run_at_once() -> None:
+    world = World("python3", "ruby")
+    world.host.commands["python3"] = printed("python3 2.0")
+    done = world.at(0.001, glance=True)
+
+    assert world.host.ran == [("python3", "--version")]
+    assert (done.transitions, done.offer_changed) == ((), True)
+    assert world.kept["acme.python3"].health.shown.version == "2.0"
+
+
+def test_a_command_that_is_gone_withdraws_at_once_and_costs_no_process() -> None:
+    world = World("python3")
+    del world.host.commands["python3"]
+    done = world.at(70)
+
+    (transition,) = done.transitions
+    assert (transition.to_status, transition.reason) == (Status.UNAVAILABLE, "python3: not found on PATH")
+    assert (world.host.ran, done.offer_changed) == ([], True)
+
+
+def test_a_command_that_is_back_is_offered_again() -> None:
+    world = World("python3")
+    found = world.host.commands.pop("python3")
+    world.at(70)
+    world.host.commands["python3"] = found
+    done = world.at(150)
+
+    assert [one.to_status for one in done.transitions] == [Status.AVAILABLE]
+    assert world.status("python3") is Status.AVAILABLE
+
+
+def test_a_failure_is_looked_at_again_within_an_interval_before_it_counts() -> None:
+    world = World("python3")
+    world.host.commands["python3"] = FAILING
+    first = world.at(70)
+    assert (first.checked, first.transitions, first.offer_changed) == (("acme.python3",), (), False)
+    assert world.kept["acme.python3"].slot.full < 70 + 60 / 2
+
+    second = world.at(world.kept["acme.python3"].slot.full)
+    assert [one.to_status for one in second.transitions] == [Status.UNAVAILABLE]
+
+
+def test_what_hangs_stays_and_is_asked_less_and_less() -> None:
+    world = World("python3")
+    world.host.commands["python3"] = HANGING
+    moments = [70.0]
+    for _ in range(8):
+        assert world.at(moments[-1]).transitions == ()
+        moments.append(world.kept["acme.python3"].slot.full)
+
+    assert world.status("python3") is Status.AVAILABLE
+    pauses = [after - before for before, after in pairwise(moments)]
+    assert [pause / 60 for pause in pauses] == [pytest.approx(n, rel=0.21) for n in (1, 2, 4, 8, 15, 15, 15, 15)]
+
+
+def test_a_suspect_is_verified_in_full_at_once() -> None:
+    world = World("python3", "ruby")
+    done = world.at(0.001, "acme.python3", "acme.unknown")
+
+    assert done.checked == ("acme.python3",)
+
+
+def test_a_glance_looks_at_everything_now() -> None:
+    world = World("python3", "ruby")
+    world.host.commands["ruby"] = printed("ruby 2.0")
+
+    assert world.at(0.001).checked == ()
+    assert world.at(0.002, glance=True).checked == ("acme.ruby",)
+
+
+def test_definitions_that_nothing_is_run_for_are_not_kept() -> None:
+    world = World("python3")
+    shipped = [
+        make_definition(ref="acme.a", always_available=True),
+        make_definition(ref="acme.b", check_required=False),
+        make_definition(ref="acme.c"),
+    ]
+    verdicts = world.reverifier.examiner.examine(shipped)
+
+    assert list(world.reverifier.begin(shipped, verdicts)) == ["acme.c"]
+    assert list(world.reverifier.begin(shipped, verdicts[:1])) == []
+
+
+def test_the_next_round_is_when_the_first_check_is_due() -> None:
+    world = World("python3", "ruby")
+
+    assert world.reverifier.next_round(world.kept) == min(one.slot.next for one in world.kept.values())
+    assert world.reverifier.next_round({}) is None
+
+
+def test_rounds_over_thirty_runtimes_never_check_all_of_them_together() -> None:
+    world = World(*(f"tool{number}" for number in range(30)))
+    most, now = 0, 0.0
+    while now < 3600:
+        most = max(most, len(world.at(now).checked))
+        now = max(now + 0.001, world.reverifier.next_round(world.kept) or 0)
+
+    assert len(world.host.ran) >= 30 * 3
+    assert most <= 10
+
+
+def test_what_changed_since_detection_is_verified_at_once() -> None:
+    world = World("python3", "ruby", "perl")
+    kept = world.reverifier.begin(
+        [one.definition for one in world.kept.values()],
+        [
+            replace(verdict, evidence=replace(evidence, at=at))
+            for verdict, at in zip((one.health.shown for one in world.kept.values()), (None, 1000.0, -1.0), strict=True)
+            if (evidence := verdict.evidence)
+        ],
+    )
+    due_at_once = [ref for ref, one in kept.items() if one.slot.full == world.now]
+
+    assert due_at_once == ["acme.perl"]

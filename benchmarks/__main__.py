@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks import detection, health, matching, probing
+from benchmarks import detection, health, heartbeats, matching, probing
 
-for part in (probing, detection, health, matching):
+for part in (probing, detection, health, heartbeats, matching):
     print(f"# {(part.__doc__ or '').strip().splitlines()[0]}")
     part.main()

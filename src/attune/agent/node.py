@@ -1,6 +1,4 @@
-"""The life of one node: claim the name, detect, register, beat and keep it true until told to stop,
-drain, leave.
-"""
+"""The life of one node: claim the name, detect, register, beat and keep it true until told to stop, drain, leave."""
 
 from __future__ import annotations
 

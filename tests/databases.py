@@ -93,11 +93,12 @@ def made_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def data_dir(tidy_folder: Path, made_folder: Path) -> Path:
-    """A data folder of this test's own, with a database whose server is not running."""
-    folder = tidy_folder / "data"
-    subprocess.run(["cp", "-a", made_folder, folder], check=True)
-    return folder
+def data_dir(made_folder: Path) -> Iterator[Path]:
+    """A data folder of this test's own, with a database whose server is not running; short enough for its socket."""
+    place = Path(tempfile.mkdtemp(prefix="attune-data-"))
+    subprocess.run(["cp", "-a", made_folder, place / "data"], check=True)
+    yield place / "data"
+    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

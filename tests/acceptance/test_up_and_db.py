@@ -116,9 +116,10 @@ def test_up_survives_the_death_of_its_server(machine: Machine, tmp_path: Path) -
         wait_for_text(log, "attune is up")
         pid = int((machine.folder / "data" / "postgres" / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGKILL)
-        wait_for_text(log, "heartbeats work again")
-        workers = json.loads(machine.attune("worker", "list", "--json").stdout)
-        assert workers[0]["status"] == "active"
+        for node in ("worker", "sensor"):
+            wait_for_text(log, f"heartbeats work again failed=1 node={node}")
+            listed = json.loads(machine.attune(node, "list", "--json").stdout)
+            assert [one["status"] for one in listed] == ["active"]
     finally:
         process.terminate()
         assert process.wait(30) == 0

@@ -8,9 +8,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
-log = structlog.get_logger("attune")
+from attune.agent.logs import log
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-import structlog
-
+from attune.agent.logs import log
 from attune.agent.this_host import examiner_for
 from attune.config import Settings, load_settings, variable
 from attune.core.capabilities import build_capabilities
@@ -22,8 +21,6 @@ from attune.operations.detect import Detection, DetectionOptions, detect
 from attune.operations.examine import ExaminationObserver, Examiner
 from attune.postgres.connection import Pool
 from attune.postgres.runtimes import PostgresRuntimes
-
-log = structlog.get_logger("attune")
 
 
 class RuntimeDetector:

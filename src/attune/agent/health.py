@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
+from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.agent.this_host import reverifier_for
 from attune.config import Settings
@@ -18,8 +17,6 @@ from attune.core.definition import Definition
 from attune.core.errors import DatabaseError
 from attune.core.health import Checked, Transition
 from attune.operations.reverify import Kept, Reverifier, Round
-
-log = structlog.get_logger("attune")
 
 _SLOWEST_RETRY_SECONDS = 30.0
 

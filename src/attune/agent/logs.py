@@ -11,6 +11,11 @@ import structlog
 
 from attune.core.errors import legible
 
+# In a program that embeds Attune and has configured nothing, stdout is the program's own.
+if not structlog.is_configured():
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+log: Any = structlog.get_logger("attune")
+
 
 def configure_logging(*, form: str = "auto", level: str = "info") -> None:
     """Send the log to stderr. *form* is "console", "json", or "auto": console on a terminal, plain lines elsewhere."""

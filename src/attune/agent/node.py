@@ -13,11 +13,10 @@ import structlog
 
 from attune.agent.control import Control, first_of
 from attune.agent.health import vigil_for
+from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.core.errors import AttuneError, DatabaseError
 from attune.core.ports import Heartbeat, NodeLife, Overdue
-
-log = structlog.get_logger("attune")
 
 _JITTER = 0.2
 _SLOWEST_RETRY_SECONDS = 30.0
@@ -140,8 +139,9 @@ class _Heart:
         if last is not None and beat.reloads != last.reloads:
             log.info("reloading, as asked")
             await self._registration.reload()
-        if last is not None and beat.status != last.status:
-            log.info(f"now {beat.status}", before=last.status)
+        before = last.status if last is not None else "active"
+        if beat.status != before:
+            log.info(f"now {beat.status}", before=before)
         await self._life.mark_overdue(self._conduct.overdue)
 
     async def _failed(self, error: DatabaseError) -> None:

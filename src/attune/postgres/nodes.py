@@ -35,13 +35,14 @@ _BACK = """
     UPDATE worker SET status = CASE meta->>'was' WHEN 'draining' THEN 'draining' ELSE 'active' END::worker_status_enum
     WHERE id = %s AND status IN ('stale', 'lost') RETURNING status::text
 """
+# A process that claims its own name again, after an outage, is what it was.
 _STARTING = """
     INSERT INTO worker (name, worker_type, worker_role, host, status, meta, last_heartbeat)
     VALUES (%s, 'local', %s, %s, 'starting', %s, now())
     ON CONFLICT (name, worker_role) DO UPDATE SET
         host = excluded.host, last_heartbeat = now(),
-        status = CASE WHEN worker.status = 'draining' AND worker.meta->'pid' = excluded.meta->'pid'
-            THEN worker.status ELSE 'starting' END,
+        status = CASE WHEN worker.meta->'pid' IS DISTINCT FROM excluded.meta->'pid' OR worker.status = 'inactive'
+            THEN 'starting' WHEN worker.status = 'draining' THEN 'draining' ELSE 'active' END::worker_status_enum,
         meta = coalesce(worker.meta, '{}') || excluded.meta
 """
 _NODE = """

@@ -84,7 +84,7 @@ from attune.config import DatabaseSettings
         (
             "worker: 5",
             "worker",
-            "a section with the keys name, labels, taints, capabilities, max_concurrent_executions",
+            "a section with the keys name, labels, taints, capabilities, drain_timeout, max_concurrent_executions",
             "5",
             1,
         ),

@@ -24,6 +24,7 @@ lint: $(STAMP)
 check: lint test
 
 bench: $(STAMP)
+	-PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
 	$(BIN)/python -m benchmarks
 
 clean:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attune.config import NodeSettings, Settings, process_environment
-from attune.core.health import Patience
-from attune.core.health_schedule import Rhythm
-from attune.core.labels import labels_of
 from attune.host.assemble import HostChecks, HostOptions, assemble
 from attune.host.policy import HostPolicy
-from attune.host.witness import Witness
 from attune.operations.examine import Examiner
-from attune.operations.reverify import Reverifier
+
+if TYPE_CHECKING:
+    from attune.operations.reverify import Reverifier
 
 
 def examiner_for(settings: Settings, *, fresh: bool = False) -> Examiner:
@@ -25,6 +24,11 @@ def examiner_for(settings: Settings, *, fresh: bool = False) -> Examiner:
 
 def reverifier_for(settings: Settings) -> Reverifier:
     """What keeps true on this host what was found there. It remembers outcomes, but always looks for itself."""
+    from attune.core.health import Patience
+    from attune.core.health_schedule import Rhythm
+    from attune.host.witness import Witness
+    from attune.operations.reverify import Reverifier
+
     checks, health = _checks(settings, fresh=True), settings.health
     return Reverifier(
         Examiner(checks.runner, checks.paths, max_timeout_seconds=settings.detection.max_timeout),
@@ -51,6 +55,7 @@ def _checks(settings: Settings, fresh: bool) -> HostChecks:
 
 def host_labels(section: NodeSettings) -> dict[str, str]:
     """The labels of a node here: the facts of this host, and what its settings say, which wins."""
+    from attune.core.labels import labels_of
     from attune.host.facts import host_facts
 
     return labels_of({**host_facts(), **section.labels})

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import socket
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,16 +15,15 @@ from attune.agent.this_host import examiner_for, host_labels
 from attune.cli.symbols import ORDER, colour_of, with_symbol
 from attune.cli.table import table, terminal_width
 from attune.config import Settings, load_settings, variable
-from attune.core.errors import RequirementError
-from attune.core.fleet import Node, capabilities_of
-from attune.core.matching_terms import judge
-from attune.core.node import ROLES
-from attune.core.requirement import EXAMPLE, Requirement
+from attune.core.node import ROLES, SENSOR
 from attune.core.runtime import Runtime
 from attune.core.selection import select
 from attune.core.verdict import Verdict
 from attune.operations.detect import Detection, DetectionOptions
 from attune.operations.detect import detect as detect_runtimes
+
+if TYPE_CHECKING:
+    from attune.core.requirement import Requirement
 
 
 @click.command(epilog="Example: attune detect --local --require 'python >=3.9,<4' --only python")
@@ -46,21 +45,33 @@ def detect(role: str, as_json: bool, required: Sequence[str], only: Sequence[str
     for warning in detection.warnings:
         click.echo(f"attune: warning: {warning}", err=True)
     click.echo(json.dumps(as_data(detection), indent=2, ensure_ascii=False) if as_json else as_text(detection))
-    section = settings.sensor if role == "sensor" else settings.worker
-    labels = host_labels(section) if requirement.terms else {}
-    host = Node(0, "this host", capabilities_of(detection.verdicts), labels)
-    unmet = [finding for finding in (judge(term, host) for term in requirement.terms) if not finding.holds]
-    for finding in unmet:
-        click.echo(f"attune: requirement not met: {finding.term}: {finding.on(host)}", err=True)
-    return 3 if unmet else 0
+    return 3 if requirement is not None and not _holds(requirement, detection, settings) else 0
 
 
-def _requirement(required: Sequence[str]) -> Requirement:
+def _requirement(required: Sequence[str]) -> Requirement | None:
+    if not required:
+        return None
+    from attune.core.errors import RequirementError
+    from attune.core.requirement import EXAMPLE, Requirement
+
     try:
-        return Requirement.parse(required) if required else Requirement()
+        return Requirement.parse(required)
     except RequirementError as error:
         error.hint = f"--require {error.suggestion or EXAMPLE!r}"
         raise
+
+
+def _holds(requirement: Requirement, detection: Detection, settings: Settings) -> bool:
+    """Whether this host meets *requirement*; what it does not meet is said."""
+    from attune.core.fleet import Node, capabilities_of
+    from attune.core.matching_terms import judge
+
+    section = settings.sensor if detection.role is SENSOR else settings.worker
+    host = Node(0, "this host", capabilities_of(detection.verdicts), host_labels(section))
+    unmet = [finding for finding in (judge(term, host) for term in requirement.terms) if not finding.holds]
+    for finding in unmet:
+        click.echo(f"attune: requirement not met: {finding.term}: {finding.on(host)}", err=True)
+    return not unmet
 
 
 def _detect(
@@ -170,7 +181,7 @@ def as_text(detection: Detection) -> str:
     if any(verdict.status.value == "available" for verdict in verdicts):
         origin = origin.removesuffix(", not verified")
     offered = sum(verdict.status.offered for verdict in verdicts)
-    sentence = f"{offered} of {len(verdicts)} runtimes available on {socket.gethostname()} ({origin}, {seconds})"
+    sentence = f"{offered} of {len(verdicts)} runtimes available on {os.uname().nodename} ({origin}, {seconds})"
     if not verdicts:
         return f"{sentence}\nNothing to verify. Add a definition: attune runtime add --from-catalogue ruby"
     rows = [_row(verdict) for verdict in verdicts]

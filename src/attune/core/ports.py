@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from attune.core.fleet import Node
-from attune.core.health import Checked, Transition, TransitionRecord
 from attune.core.node import Role
 from attune.core.runtime import Runtime
 from attune.core.verdict import Verdict
+
+if TYPE_CHECKING:  # `attune detect` needs neither, and starts often
+    from attune.core.fleet import Node
+    from attune.core.health import Checked, Transition, TransitionRecord
 
 
 class Ending(StrEnum):

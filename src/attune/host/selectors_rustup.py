@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 
 from attune.host.selectors_trail import DoubtError, Selection, Trail
@@ -58,6 +57,8 @@ def _folder(environment: Mapping[str, str], variable: str, default: str) -> str:
 
 def _default_toolchain(text: str) -> str:
     """The toolchain that the settings in *text* name."""
+    import tomllib
+
     try:
         settings = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

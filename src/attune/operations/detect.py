@@ -85,7 +85,9 @@ def _to_verify(
         if not options.verify_overrides:
             return []
         runtimes = [runtime for runtime in runtimes if capability_name(runtime) in selection.names]
-    return [item for item in read_definitions(runtimes, role) if _wanted(item, options)]
+    if options.only:
+        runtimes = [one for one in runtimes if capability_name(one) in options.only or one.ref in options.only]
+    return read_definitions(runtimes, role)
 
 
 def _unverified(runtimes: Sequence[Runtime], selection: Selection, options: DetectionOptions) -> list[Verdict]:

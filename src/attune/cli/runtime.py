@@ -160,7 +160,7 @@ def _save(runtimes: Sequence[Runtime], *, replace: bool) -> None:
 
     for ref, new in with_runtimes(load_settings(), save):
         click.echo(f"{'added' if new else 'replaced'} {ref}")
-    click.echo("Nodes read definitions when they start; restart them to offer it.", err=True)
+    click.echo("Nodes read definitions when they start or are told to: attune worker reload NAME", err=True)
 
 
 def refuse_faulty(one: Runtime) -> Definition:

@@ -18,7 +18,7 @@ from attune.core.errors import DatabaseError
 from attune.core.health import Checked, Transition
 from attune.operations.reverify import Kept, Reverifier, Round
 
-_SLOWEST_RETRY_SECONDS = 30.0
+_SLOWEST_RETRY_SECONDS = 10.0
 
 
 @dataclass

@@ -19,7 +19,7 @@ from attune.core.errors import AttuneError, DatabaseError
 from attune.core.ports import Heartbeat, NodeLife, Overdue
 
 _JITTER = 0.2
-_SLOWEST_RETRY_SECONDS = 30.0
+_SLOWEST_RETRY_SECONDS = 10.0
 
 
 async def _nothing() -> None: ...

@@ -53,7 +53,9 @@ def data_dir(settings: Settings) -> Path:
 def use_database(settings: Settings) -> Iterator[Database]:
     """The configured database, else the embedded one, which runs as long as somebody uses it."""
     if settings.database.url:
-        yield Database(settings.database.url)
+        from attune.postgres.connection import with_connect_timeout
+
+        yield Database(with_connect_timeout(settings.database.url, settings.database.connect_timeout))
         return
     server = embedded_server(settings)
     url = server.acquire()

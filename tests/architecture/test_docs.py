@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from attune.cli.reference import commands_reference
+from attune.config import describe_settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -44,3 +45,10 @@ def test_every_column_of_a_nodes_tables_is_documented(migrated_database: str) ->
 
     assert columns
     assert [f"{table}.{column}" for table, column in columns if f"`{column}`" not in page] == []
+
+
+def test_every_setting_is_read_by_somebody() -> None:
+    sources = [path.read_text() for path in (ROOT / "src" / "attune").rglob("*.py") if "config" not in path.parts]
+    names = {setting.key.rpartition(".")[2] for setting in describe_settings()}
+
+    assert [name for name in sorted(names) if not any(re.search(rf"\.{name}\b", text) for text in sources)] == []

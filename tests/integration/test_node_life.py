@@ -184,3 +184,14 @@ def test_a_worker_registers_the_facts_of_its_host_its_labels_and_taints(
 
     assert machine.attune("match", "os=linux", "zone=eu", "python >=3.9").returncode == 3
     assert machine.attune("match", "os=linux", "zone=eu", "python >=3.9", "--tolerate", "gpu-only").returncode == 0
+
+
+def test_a_server_that_accepts_and_says_nothing_is_given_up(machine: Machine) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none"
+        done = machine.attune("db", "check", DATABASE_URL=url, ATTUNE__DATABASE__CONNECT_TIMEOUT="2s")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("attune: cannot reach the database")

@@ -9,7 +9,7 @@ from attune.agent.control import Control, obey_signals
 from attune.agent.node import Conduct, run_node
 from attune.agent.registration import REGISTRATIONS, NodeRegistration
 from attune.agent.systemd import feed_watchdog, notify
-from attune.config import Settings
+from attune.config import NodeSettings, Settings
 from attune.core.node import Role
 from attune.core.ports import Overdue
 from attune.postgres.connection import open_pool
@@ -41,13 +41,16 @@ async def run_service(
             notify("READY=1")
         on_ready(registration)
 
-    conduct = conduct_of(settings, heal, ready)
+    conducts = {role: conduct_of(settings, role, heal, ready) for role in nodes}
     async with open_pool(url, application_name="attune node") as pool:
         watchdog = asyncio.create_task(feed_watchdog())
         tasks = [
             asyncio.create_task(
                 run_node(
-                    REGISTRATIONS[role.name](pool, settings, name=name), PostgresLife(pool), controls[role], conduct
+                    REGISTRATIONS[role.name](pool, settings, name=name),
+                    PostgresLife(pool),
+                    controls[role],
+                    conducts[role],
                 )
             )
             for role, name in nodes.items()
@@ -63,13 +66,14 @@ async def run_service(
 
 
 def conduct_of(
-    settings: Settings, heal: Callable[[], Awaitable[None]], on_ready: Callable[[NodeRegistration], None]
+    settings: Settings, role: Role, heal: Callable[[], Awaitable[None]], on_ready: Callable[[NodeRegistration], None]
 ) -> Conduct:
-    """How *settings* want nodes to behave."""
+    """How *settings* want nodes of *role* to behave."""
     heartbeat = settings.heartbeat
+    section: NodeSettings = getattr(settings, role.settings_section)
     return Conduct(
         interval=heartbeat.interval,
-        drain_timeout=settings.worker.drain_timeout,
+        drain_timeout=section.drain_timeout,
         overdue=Overdue(
             stale_after=heartbeat.stale_after,
             lost_after=heartbeat.lost_after,

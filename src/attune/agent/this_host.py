@@ -49,6 +49,7 @@ def _checks(settings: Settings, fresh: bool) -> HostChecks:
         extra_variables=detection.environment,
         cache_folder=str(_cache_folder(settings, environment)) if detection.cache else None,
         fresh=fresh,
+        concurrency=detection.concurrency,
     )
     return assemble(environment, options)
 

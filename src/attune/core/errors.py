@@ -127,9 +127,3 @@ class DatabaseError(AttuneError):
 
 class NameTakenError(AttuneError):
     """Another live node of the same role holds the name."""
-
-
-class RequirementNotMetError(AttuneError):
-    """A requirement does not hold."""
-
-    exit_code = 3

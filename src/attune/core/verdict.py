@@ -65,11 +65,6 @@ class Verdict:
     warnings: tuple[str, ...] = ()
 
     @property
-    def primary(self) -> Instance | None:
-        """The instance that work uses when nothing else decides."""
-        return self.instances[0] if self.instances else None
-
-    @property
     def version(self) -> str | None:
         return self.instances[0].version if self.instances else None
 

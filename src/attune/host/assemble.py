@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from attune.host.caching_runner import CachingRunner
 from attune.host.environment import check_environment
 from attune.host.outcome_cache import OutcomeCache
+from attune.host.pace import bounded_pace
 from attune.host.path_index import PathIndex
 from attune.host.policy import HostPolicy
 from attune.host.runner import HostRunner
@@ -19,13 +20,15 @@ class HostOptions:
     """How checks run on this host.
 
     `extra_variables` are passed on to checks besides the usual ones; secrets never are. `cache_folder` None
-    remembers nothing; `fresh` runs everything again, and remembers it.
+    remembers nothing; `fresh` runs everything again, and remembers it. `concurrency` is how many checks run at the
+    same time at most, None for as many as suit the machine.
     """
 
     policy: HostPolicy = field(default_factory=HostPolicy)
     extra_variables: tuple[str, ...] = ()
     cache_folder: str | None = None
     fresh: bool = False
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,9 @@ def assemble(
     options = options or HostOptions()
     passed = check_environment(environment, options.extra_variables)
     paths = PathIndex(passed["PATH"], options.policy)
+    pace = None if options.concurrency is None else bounded_pace(options.concurrency)
     if options.cache_folder is None:
-        return HostChecks(HostRunner(passed, paths, clock=clock), paths)
+        return HostChecks(HostRunner(passed, paths, pace=pace, clock=clock), paths)
     cache = OutcomeCache(passed, paths, options.cache_folder, clock)
-    runner = HostRunner(passed, paths, journal=cache, clock=clock)
+    runner = HostRunner(passed, paths, pace=pace, journal=cache, clock=clock)
     return HostChecks(CachingRunner(runner, cache, fresh=options.fresh), paths)

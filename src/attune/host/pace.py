@@ -53,6 +53,11 @@ def pace_of_this_machine() -> Pace:
     return Pace(slots=max(4, int(2 * processors)), burst=40 if processors >= 2 else 0)
 
 
+def bounded_pace(most: int) -> Pace:
+    """Never more than *most* at the same time, whether they compute or wait."""
+    return Pace(slots=most, most=most, burst=0)
+
+
 def _quota() -> float:
     """How many processors the control group of a container grants; infinity if it sets no limit."""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from math import ceil
 from typing import Any
 
 import psycopg
@@ -12,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from attune.core.errors import AttuneError, DatabaseError
+from attune.core.errors import DatabaseError
 
 Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
 
@@ -69,11 +70,17 @@ def _first_line(error: BaseException) -> str:
     return text[:300] or type(error).__name__
 
 
-async def connect(url: str, *, application_name: str = "attune", timeout_seconds: float = 5.0) -> AsyncConnection[Any]:
+def with_connect_timeout(url: str, seconds: float) -> str:
+    """*url* with its own `connect_timeout`, or else with *seconds*, rounded up as libpq wants it. Others are kept."""
+    if "connect_timeout=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}connect_timeout={ceil(seconds)}"
+
+
+async def connect(url: str, *, application_name: str = "attune") -> AsyncConnection[Any]:
     """One connection of its own. Raises `DatabaseError`."""
     with translated(url):
-        conninfo = node_conninfo(url, application_name)
-        return await AsyncConnection.connect(conninfo, connect_timeout=max(2, round(timeout_seconds)), autocommit=True)
+        return await AsyncConnection.connect(node_conninfo(url, application_name), autocommit=True)
 
 
 async def conninfo_of(pool: Pool) -> str:
@@ -105,8 +112,3 @@ async def open_pool(url: str, *, application_name: str = "attune", size: int = 4
         yield pool
     finally:
         await pool.close(timeout=2.0)
-
-
-def refused(error: AttuneError) -> bool:
-    """Whether *error* says that the database cannot be reached (rather than that it answered no)."""
-    return isinstance(error, DatabaseError) and str(error).startswith("cannot reach")

@@ -198,11 +198,13 @@ def _find(ref: str) -> Runtime:
 
 
 def _from_catalogue(name: str) -> Runtime:
-    shipped = _shipped()
-    for one in shipped:
-        if name in (one.ref, one.ref.partition(".")[2]) or name.lower() == one.name.lower():
-            return one
-    raise _unknown(name, [one.ref.partition(".")[2] for one in shipped])
+    from attune import catalogue
+    from attune.bootstrap import as_runtime
+
+    entry = catalogue.find(name)
+    if entry is None:
+        raise _unknown(name, catalogue.names())
+    return as_runtime(entry)
 
 
 def _unknown(ref: str, known: Sequence[str]) -> UsageError:

@@ -128,7 +128,7 @@ def test_printed_sql_holds_only_what_is_pending(database):
 
     text = upgrade_sql(database.url)
 
-    assert "CREATE TABLE pack" not in text
+    assert "CREATE TABLE pack (" not in text
     database.psql(text)
     assert state(database.url).pending == ()
 

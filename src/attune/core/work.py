@@ -1,0 +1,85 @@
+"""One run of an action or a sensor as a process: what to start, and what came of it. Starting it is `host/`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import PurePath
+from typing import Any, Protocol
+
+from attune.core.action import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What to run. `interpreter` is the verified path, None where the entry point is executed itself.
+
+    `entrypoint` is an absolute path. `environment` is added to the harmless variables that every run gets.
+    `output_limit` is how many bytes of each stream are kept; the rest is read and dropped.
+    """
+
+    entrypoint: PurePath
+    interpreter: str | None = None
+    interpreter_args: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
+    delivery: Delivery = Delivery.STDIN
+    environment: Mapping[str, str] = field(default_factory=dict)
+    timeout_seconds: float | None = None
+    result_file: str | None = None
+    output_limit: int = 1024 * 1024
+
+
+class WorkEnding(StrEnum):
+    """How a run ended."""
+
+    EXITED = "exited"
+    SIGNALED = "signaled"  # died by a signal that we did not send
+    TIMED_OUT = "timed out"
+    CANCELLED = "cancelled"  # we were asked to end it
+    NOT_STARTED = "not started"  # the interpreter or the entry point could not be executed: the host's fault
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOutcome:
+    """What became of a run. `reason` is a sentence, empty after exit code 0.
+
+    `result` is the declared file's or the last line of output that is a JSON value, None where there was none;
+    `result_problem` says why there is none although one was declared or looked like one.
+    """
+
+    ending: WorkEnding
+    exit_code: int | None = None
+    signal: int | None = None
+    result: Any = None
+    result_problem: str | None = None
+    reason: str = ""
+    duration_seconds: float = 0.0
+    dropped_bytes: int = 0
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it exited with 0."""
+        return self.ending is WorkEnding.EXITED and self.exit_code == 0
+
+
+Output = Callable[[str, str], Awaitable[None]]
+"""Told of output as it comes: the stream (`stdout`, `stderr`) and text, decoded, free of NUL."""
+
+
+class WorkRunner(Protocol):
+    """Runs one piece of work on this host. Cancelling the call ends the whole process group before it returns."""
+
+    async def run(self, work: Work, output: Output) -> WorkOutcome: ...
+
+
+class PackFolders(Protocol):
+    """Where a pack's files lie on this host."""
+
+    async def folder(self, digest: str) -> PurePath:
+        """The folder with the files of the pack version *digest*, fetched if need be.
+
+        Raises `DatabaseError`, or `UsageError` if nobody has that version any more.
+        """
+        ...

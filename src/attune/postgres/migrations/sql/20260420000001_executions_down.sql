@@ -1,0 +1,2 @@
+-- Executions on a queue: attempts, classes, output.
+SELECT 1;

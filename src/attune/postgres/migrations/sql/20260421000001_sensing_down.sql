@@ -1,0 +1,2 @@
+-- Which node runs which sensor, and what its timers remember.
+SELECT 1;

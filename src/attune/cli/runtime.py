@@ -104,10 +104,10 @@ def check(subjects: Sequence[str], as_json: bool) -> int:
 @click.argument("ref")
 def remove(ref: str) -> None:
     """Remove a definition. One that actions, sensors or workers use is refused."""
-    from attune.cli.definitions import with_runtimes
+    from attune.cli.definitions import who, with_runtimes
     from attune.config import load_settings
 
-    if not with_runtimes(load_settings(), lambda store: store.remove_runtime(ref, changed_by=_who())):
+    if not with_runtimes(load_settings(), lambda store: store.remove_runtime(ref, changed_by=who())):
         raise _unknown(ref, [one.ref for one in _stored()])
     click.echo(f"removed {ref}")
 
@@ -141,7 +141,7 @@ def history(ref: str, as_json: bool) -> None:
 
 
 def _save(runtimes: Sequence[Runtime], *, replace: bool) -> None:
-    from attune.cli.definitions import with_runtimes
+    from attune.cli.definitions import who, with_runtimes
     from attune.config import load_settings
     from attune.postgres.runtimes import PostgresRuntimes
 
@@ -156,7 +156,7 @@ def _save(runtimes: Sequence[Runtime], *, replace: bool) -> None:
         for one in runtimes:
             if one.ref in there and not replace:
                 raise UsageError(f"{one.ref} exists already", hint="attune runtime load FILE replaces a definition")
-        return [(one.ref, await store.save_runtime(one, changed_by=_who())) for one in runtimes]
+        return [(one.ref, await store.save_runtime(one, changed_by=who())) for one in runtimes]
 
     for ref, new in with_runtimes(load_settings(), save):
         click.echo(f"{'added' if new else 'replaced'} {ref}")
@@ -246,10 +246,3 @@ def _proof(one: Runtime) -> str:
     if not verification.needs_running:
         return "always available" if verification.always_available else "nothing: assumed"
     return ", ".join(str(check) for check in verification.checks) or "nothing: no verification command"
-
-
-def _who() -> str:
-    import getpass
-    import socket
-
-    return f"{getpass.getuser()}@{socket.gethostname()}"

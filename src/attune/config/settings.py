@@ -139,6 +139,23 @@ class HealthSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Where the API and the page are served."""
+
+    host: str = setting(
+        Text("a host name or an address", "127.0.0.1", r"[^\s/]+"),
+        "127.0.0.1",
+        "The address to listen on. Beyond this machine, put a proxy that speaks TLS before it.",
+    )
+    port: int = setting(Whole(1, 65_535), 8420, "The port to listen on.")
+    public_url: str | None = setting(
+        Text("a URL that starts with http:// or https://", "https://attune.example", r"https?://[^\s/]+(/[^\s]*)?"),
+        None,
+        "How the page is reached from elsewhere, for the links that are printed. Not set: host and port.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What the log looks like."""
 
@@ -166,5 +183,6 @@ class Settings:
     detection: DetectionSettings = section(DetectionSettings)
     heartbeat: HeartbeatSettings = section(HeartbeatSettings)
     health: HealthSettings = section(HealthSettings)
+    api: ApiSettings = section(ApiSettings)
     log: LogSettings = section(LogSettings)
     path: Path | None = None

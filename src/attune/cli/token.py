@@ -1,0 +1,125 @@
+"""`attune token`: who may use the API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from attune.cli.definitions import who
+from attune.cli.table import table, terminal_width
+from attune.core.access import Scope, TokenRecord
+from attune.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from attune.postgres.tokens import PostgresTokens
+
+
+@click.group()
+def token() -> None:
+    """Tokens open the API and the page. They need access to the database, so they are made on a machine that has it."""
+
+
+@token.command(epilog="Example: attune token create ci --scope operate --expires 720h")
+@click.argument("name")
+@click.option(
+    "--scope",
+    type=click.Choice([scope.value for scope in Scope]),
+    default="read",
+    show_default=True,
+    help="What it opens.",
+)
+@click.option("--expires", metavar="DURATION", help="After how long it ends, such as 12h. Not given: never.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def create(name: str, scope: str, expires: str | None, as_json: bool) -> None:
+    """Make a token called NAME and print it, this once."""
+    from attune.core.durations import seconds_of
+
+    lasts = seconds_of(expires, "--expires") if expires else None
+    made, text = _on_tokens(lambda tokens: tokens.create(name, Scope(scope), created_by=who(), expires_in=lasts))
+    if as_json:
+        click.echo(json.dumps({**_data(made), "token": text}, indent=2))
+        return
+    click.echo(text)
+    click.echo("Keep it now: it cannot be shown again.", err=True)
+
+
+@token.command("list", epilog="Example: attune token list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def list_(as_json: bool) -> None:
+    """List the tokens, and when each was last used."""
+    found = _on_tokens(lambda tokens: tokens.list_tokens())
+    if as_json:
+        click.echo(json.dumps([_data(one) for one in found], indent=2))
+        return
+    rows = [
+        [
+            str(one.id),
+            one.name,
+            one.scope,
+            one.state,
+            _moment(one.expires, "never"),
+            _moment(one.last_used, "never"),
+            one.created_by,
+        ]
+        for one in found
+    ]
+    click.echo(table(["ID", "NAME", "SCOPE", "STATE", "EXPIRES", "LAST USED", "MADE BY"], rows, width=terminal_width()))
+
+
+@token.command(epilog="Example: attune token revoke 3")
+@click.argument("token_id", type=click.IntRange(1, 2**63 - 1), metavar="ID")
+def revoke(token_id: int) -> None:
+    """End a token, and every session that was opened with it, at once."""
+    if not _on_tokens(lambda tokens: tokens.revoke(token_id)):
+        raise UsageError(f"expected the id of a live token, got {token_id}", hint="attune token list")
+    click.echo(f"Token {token_id} is revoked.")
+
+
+@token.command(epilog="Example: attune token link 1")
+@click.argument("token_id", type=click.IntRange(1, 2**63 - 1), metavar="ID")
+def link(token_id: int) -> None:
+    """Print a link that opens the page in the name of a token, for a day."""
+    from attune.config import load_settings
+
+    async def made(tokens: PostgresTokens) -> str:
+        if not any(one.id == token_id and one.state == "active" for one in await tokens.list_tokens()):
+            raise UsageError(f"expected the id of a live token, got {token_id}", hint="attune token list")
+        return await tokens.login_link(token_id)
+
+    api = load_settings().api
+    address = api.public_url or f"http://{api.host}:{api.port}"
+    click.echo(f"{address}/login?code={_on_tokens(made)}")
+
+
+def _on_tokens(ask: Callable[[PostgresTokens], Awaitable[Any]]) -> Any:
+    from attune.bootstrap import opened, require_migrated, use_database
+    from attune.config import load_settings
+    from attune.postgres.tokens import PostgresTokens
+
+    async def asked(database: Any) -> Any:
+        async with opened(database, "attune token") as pool:
+            return await ask(PostgresTokens(pool))
+
+    with use_database(load_settings()) as database:
+        require_migrated(database.url)
+        return asyncio.run(asked(database))
+
+
+def _data(one: TokenRecord) -> dict[str, Any]:
+    times = {name: getattr(one, name) for name in ("created", "expires", "last_used", "revoked")}
+    return {
+        "id": one.id,
+        "name": one.name,
+        "scope": one.scope.value,
+        "state": one.state,
+        "created_by": one.created_by,
+        **{name: time.isoformat() if time else None for name, time in times.items()},
+    }
+
+
+def _moment(time: Any, never: str) -> str:
+    return time.strftime("%Y-%m-%d %H:%M") if time else never

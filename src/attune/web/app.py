@@ -1,0 +1,83 @@
+"""The application: routes behind a gate and an audit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import RedirectResponse
+
+from attune.web.api import system
+from attune.web.audit import Audit
+from attune.web.gate import Gate
+from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems
+from attune.web.services import Services
+from attune.web.ui import login
+from attune.web.ui.pages import LoginNeeded, to_login
+
+# The order is the one of the documentation.
+API_ROUTERS: tuple[APIRouter, ...] = ()
+PAGE_ROUTERS: tuple[APIRouter, ...] = (login.router,)
+
+
+def create_app(services: Services) -> FastAPI:
+    """The API and the pages on *services*."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    app = FastAPI(
+        title="Attune",
+        version=version("attune"),
+        summary="What every machine of a fleet can really run, and where a job can go.",
+        openapi_url="/api/openapi.json",
+        docs_url="/api/docs",
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    answer_with_problems(app)
+    app.include_router(system.router)
+    for router in API_ROUTERS:
+        app.include_router(router, prefix="/api")
+    for router in PAGE_ROUTERS:
+        app.include_router(router)
+
+    @app.exception_handler(LoginNeeded)
+    async def log_in_first(request: Request, _error: Exception) -> RedirectResponse:
+        return to_login(request)
+
+    app.add_middleware(Audit)
+    app.add_middleware(Gate)
+    _describe_problems(app)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Have the OpenAPI document say what an error looks like, wherever it says 422."""
+    made = app.openapi
+
+    def described() -> dict[str, object]:
+        document = made()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.pop("HTTPValidationError", None)
+        schemas.pop("ValidationError", None)
+        for model in (FieldProblem, ProblemDetails):
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schema.pop("$defs", None)
+            schemas[model.__name__] = schema
+        reference = {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
+        for path in document.get("paths", {}).values():
+            for operation in path.values():
+                answers = operation.get("responses", {})
+                if "422" in answers:
+                    answers["422"] = {
+                        "description": "What was sent is wrong",
+                        "content": {"application/problem+json": reference},
+                    }
+        return document
+
+    app.openapi = described  # type: ignore[method-assign]

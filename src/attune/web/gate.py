@@ -1,0 +1,127 @@
+"""What every request passes first and every answer last: bounds on what is sent, and headers that protect the page.
+
+Plain ASGI, since this runs for each request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from attune.web.problems import Problem, json_fault
+
+MAX_BODY = 1024 * 1024
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_TOKEN_NAMES = frozenset({"token", "access_token", "api_key", "apikey", "authorization"})
+_PROTECTION = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), payment=()"),
+]
+_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_UNSTORABLE = re.compile(rb"[\x00]")
+
+
+class Gate:
+    """Wraps the app. A request that cannot be taken is answered here with a problem and never reaches a route."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        guarded = _with_headers(send)
+        try:
+            _look_at_address(scope)
+            if scope["method"] in _WRITES:
+                body = await _whole_body(scope, receive)
+                receive = _again(body, receive)
+        except Problem as problem:
+            await problem.response()(scope, receive, guarded)
+            return
+        await self._app(scope, receive, guarded)
+
+
+def _look_at_address(scope: Scope) -> None:
+    query = scope["query_string"]
+    if b"%" in query + scope.get("raw_path", b""):
+        decoded = unquote_to_bytes(query) + b"\n" + unquote_to_bytes(scope.get("raw_path", b""))
+        if _UNSTORABLE.search(decoded):
+            raise Problem(400, "address: expected text without the character U+0000, got one")
+        try:
+            decoded.decode()
+        except UnicodeDecodeError:
+            raise Problem(400, "address: expected UTF-8, got bytes that are none") from None
+    if scope["path"].startswith("/api") and query:
+        names = {name.lower() for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)}
+        if names & _TOKEN_NAMES:
+            raise Problem(
+                400,
+                "expected the token in the header `Authorization: Bearer …`, got it in the address, where logs keep it",
+            )
+
+
+async def _whole_body(scope: Scope, receive: Receive) -> bytes:
+    headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+    declared = next((value for name, value in headers if name == b"content-length"), b"")
+    too_large = Problem(413, f"body: expected at most {MAX_BODY} bytes, got more", headers={"Connection": "close"})
+    if declared.isdigit() and int(declared) > MAX_BODY:
+        raise too_large
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Problem(400, "body: expected all of it, got an end of the connection")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MAX_BODY:
+            raise too_large
+        parts.append(part)
+        if not message.get("more_body", False):
+            break
+    body = b"".join(parts)
+    fault = json_fault(body)
+    if fault:
+        raise Problem(400, f"body: {fault}")
+    return body
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def once_more() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return once_more
+
+
+def _with_headers(send: Send) -> Send:
+    async def guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message["headers"])
+            names = {name.lower() for name, _ in headers}
+            headers += _PROTECTION
+            if b"content-security-policy" not in names:
+                headers.append((b"content-security-policy", _POLICY))
+            if b"cache-control" not in names:
+                headers.append((b"cache-control", b"no-store"))
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return guarded

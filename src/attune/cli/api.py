@@ -35,6 +35,6 @@ def start() -> None:
         async def until_stopped() -> None:
             control = Control()
             obey_signals([control])
-            await serve(settings, database.url, bound, control.stop, ready)
+            await serve(settings, database.url, bound, control.stop, on_ready=ready, heal=database.heal)
 
         asyncio.run(until_stopped())

@@ -12,7 +12,8 @@ import click
 from attune.cli.definitions import who
 from attune.cli.table import table, terminal_width
 from attune.core.access import Scope, TokenRecord
-from attune.core.errors import UsageError
+from attune.core.aliases import nearest
+from attune.core.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from attune.postgres.tokens import PostgresTokens
@@ -70,29 +71,45 @@ def list_(as_json: bool) -> None:
     click.echo(table(["ID", "NAME", "SCOPE", "STATE", "EXPIRES", "LAST USED", "MADE BY"], rows, width=terminal_width()))
 
 
-@token.command(epilog="Example: attune token revoke 3")
-@click.argument("token_id", type=click.IntRange(1, 2**63 - 1), metavar="ID")
-def revoke(token_id: int) -> None:
+@token.command(epilog="Example: attune token revoke ci")
+@click.argument("token_name", metavar="ID|NAME")
+def revoke(token_name: str) -> None:
     """End a token, and every session that was opened with it, at once."""
-    if not _on_tokens(lambda tokens: tokens.revoke(token_id)):
-        raise UsageError(f"expected the id of a live token, got {token_id}", hint="attune token list")
-    click.echo(f"Token {token_id} is revoked.")
+
+    async def end(tokens: PostgresTokens) -> TokenRecord:
+        found = await _live(tokens, token_name)
+        await tokens.revoke(found.id)
+        return found
+
+    ended = _on_tokens(end)
+    click.echo(f"Token {ended.id} ({ended.name}) is revoked.")
 
 
-@token.command(epilog="Example: attune token link 1")
-@click.argument("token_id", type=click.IntRange(1, 2**63 - 1), metavar="ID")
-def link(token_id: int) -> None:
+@token.command(epilog="Example: attune token link ci")
+@click.argument("token_name", metavar="ID|NAME")
+def link(token_name: str) -> None:
     """Print a link that opens the page in the name of a token, for a day."""
     from attune.config import load_settings
 
     async def made(tokens: PostgresTokens) -> str:
-        if not any(one.id == token_id and one.state == "active" for one in await tokens.list_tokens()):
-            raise UsageError(f"expected the id of a live token, got {token_id}", hint="attune token list")
-        return await tokens.login_link(token_id)
+        return await tokens.login_link((await _live(tokens, token_name)).id)
 
     api = load_settings().api
     address = api.public_url or f"http://{api.host}:{api.port}"
     click.echo(f"{address}/login?code={_on_tokens(made)}")
+
+
+async def _live(tokens: PostgresTokens, wanted: str) -> TokenRecord:
+    """The live token of that id or name. Raises `UsageError`."""
+    live = [one for one in await tokens.list_tokens() if one.state == "active"]
+    found = next((one for one in live if wanted in (str(one.id), one.name)), None)
+    if found is None:
+        near = nearest(wanted, [one.name for one in live])
+        meant = f"; did you mean {near}?" if near else ""
+        raise UsageError(
+            f"expected the id or the name of a live token, got {shown(wanted)}{meant}", hint="attune token list"
+        )
+    return found
 
 
 def _on_tokens(ask: Callable[[PostgresTokens], Awaitable[Any]]) -> Any:

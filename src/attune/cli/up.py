@@ -46,7 +46,9 @@ async def _everything(settings: Settings, database: Database, bound: socket) -> 
 
     announcement = _Announcement(settings, database, bound)
     stop = asyncio.Event()
-    api = asyncio.create_task(serve(settings, database.url, bound, stop, announcement.api_is_ready))
+    api = asyncio.create_task(
+        serve(settings, database.url, bound, stop, on_ready=announcement.api_is_ready, heal=database.heal)
+    )
     nodes = asyncio.create_task(
         run_service(
             settings,

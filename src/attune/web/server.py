@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import uvicorn
 
 from attune.config import Settings
-from attune.core.errors import UsageError
+from attune.core.errors import AttuneError, UsageError
 from attune.postgres.connection import open_pool
 from attune.web.app import create_app
 from attune.web.services import Services, services_on
 
 _GRACE_SECONDS = 3
+_LOOK_EVERY_SECONDS = 2.0
 
 
 class _Server(uvicorn.Server):
@@ -49,9 +50,18 @@ def listen(host: str, port: int, *, tries: int = 1) -> socket.socket:
 
 
 async def serve(
-    settings: Settings, url: str, bound: socket.socket, stop: asyncio.Event, on_ready: Callable[[Services], None]
+    settings: Settings,
+    url: str,
+    bound: socket.socket,
+    stop: asyncio.Event,
+    *,
+    on_ready: Callable[[Services], None],
+    heal: Callable[[], Awaitable[None]],
 ) -> None:
-    """Serve on *bound* until *stop* is set; open streams get a moment to end."""
+    """Serve on *bound* until *stop* is set; open streams get a moment to end.
+
+    *heal* is called whenever the database does not answer.
+    """
     async with open_pool(url, application_name="attune api", size=8) as pool:
         services = services_on(pool, url, settings)
         config = uvicorn.Config(
@@ -71,12 +81,22 @@ async def serve(
                 await asyncio.sleep(0.01)
             if not task.done():
                 on_ready(services)
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
+            watching = [asyncio.create_task(stop.wait()), asyncio.create_task(_keep_healthy(services, heal))]
+            await asyncio.wait({task, *watching}, return_when=asyncio.FIRST_COMPLETED)
+            for one in watching:
+                one.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
         finally:
             server.should_exit = True
             await task
+
+
+async def _keep_healthy(services: Services, heal: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        if not await services.tokens.answers():
+            with suppress(AttuneError):
+                await heal()
 
 
 def address_of(bound: socket.socket) -> str:

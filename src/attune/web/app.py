@@ -9,7 +9,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse
 
-from attune.web.api import system
+from attune.web.api import nodes, system
 from attune.web.audit import Audit
 from attune.web.gate import Gate
 from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems
@@ -18,7 +18,7 @@ from attune.web.ui import login
 from attune.web.ui.pages import LoginNeeded, to_login
 
 # The order is the one of the documentation.
-API_ROUTERS: tuple[APIRouter, ...] = ()
+API_ROUTERS: tuple[APIRouter, ...] = (nodes.workers, nodes.sensors, nodes.transitions)
 PAGE_ROUTERS: tuple[APIRouter, ...] = (login.router,)
 
 

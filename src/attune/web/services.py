@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from attune.config import Settings
 from attune.postgres.connection import Pool
 from attune.postgres.life import PostgresLife
+from attune.postgres.node_pages import PostgresNodePages
 from attune.postgres.nodes import PostgresNodes
 from attune.postgres.runtimes import PostgresRuntimes
 from attune.postgres.tokens import PostgresTokens
@@ -27,6 +28,7 @@ class Services:
     nodes: PostgresNodes
     life: PostgresLife
     tokens: PostgresTokens
+    node_pages: PostgresNodePages
     logins: Throttle = field(default_factory=lambda: Throttle(burst=10, per_second=0.2))
     refusals: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))
 
@@ -41,6 +43,7 @@ def services_on(pool: Pool, url: str, settings: Settings) -> Services:
         PostgresNodes(pool),
         PostgresLife(pool),
         PostgresTokens(pool),
+        PostgresNodePages(pool),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -9,7 +10,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse
 
-from attune.web.api import nodes, system
+from attune.web.api import match, nodes, runtimes, stream, system, tokens
 from attune.web.audit import Audit
 from attune.web.gate import Gate
 from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems
@@ -18,7 +19,15 @@ from attune.web.ui import login
 from attune.web.ui.pages import LoginNeeded, to_login
 
 # The order is the one of the documentation.
-API_ROUTERS: tuple[APIRouter, ...] = (nodes.workers, nodes.sensors, nodes.transitions)
+API_ROUTERS: tuple[APIRouter, ...] = (
+    runtimes.router,
+    nodes.workers,
+    nodes.sensors,
+    nodes.transitions,
+    match.router,
+    tokens.router,
+    stream.router,
+)
 PAGE_ROUTERS: tuple[APIRouter, ...] = (login.router,)
 
 
@@ -27,7 +36,12 @@ def create_app(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        listening = asyncio.create_task(services.hub.run())
+        try:
+            yield
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
 
     app = FastAPI(
         title="Attune",

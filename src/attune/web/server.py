@@ -87,6 +87,7 @@ async def serve(
                 one.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
         finally:
+            services.hub.close()
             server.should_exit = True
             await task
 

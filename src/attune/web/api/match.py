@@ -1,13 +1,21 @@
-"""The body and the answer of `POST /api/match`."""
+"""Where can this run? The nodes that can, why the others cannot, and what would help."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Literal
 
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from attune.core.node import ROLES
 from attune.core.requirement import MAX_TERMS, Preference, Requirement
-from attune.operations.place import Placed
+from attune.operations.place import Placed, place
+from attune.web.access import Reader
+from attune.web.problems import documented
+from attune.web.services import Given
+
+router = APIRouter(tags=["match"])
 
 
 class MatchRequest(BaseModel):
@@ -60,3 +68,12 @@ class MatchAnswer(BaseModel):
     def of(cls, placed: Placed, limit: int) -> MatchAnswer:
         """The answer that *placed* gives."""
         return cls.model_validate(placed.to_data(limit))
+
+
+@router.post("/match", summary="Where can this run?", responses=documented(401, 403, 422))
+async def matched(_who: Reader, services: Given, body: MatchRequest) -> MatchAnswer:
+    """Nothing is started: the fleet is asked as it is now."""
+    requirement, preferences = body.requirement(), body.preferences()
+    fleet = await services.fleets.of(ROLES[body.role])
+    placed = await asyncio.to_thread(place, requirement, fleet, preferences=preferences, tolerations=body.tolerate)
+    return MatchAnswer.of(placed, body.limit)

@@ -44,17 +44,19 @@ class EligibleNode(BaseModel):
     name: str
     score: int
     running: int
+    max_concurrent: int | None
     runtimes: dict[str, ChosenRuntime]
 
 
 class MatchAnswer(BaseModel):
-    """The ranked nodes and the explanation. `queue` names the requirement class."""
+    """The ranked nodes and the explanation, as data and in words. `queue` names the requirement class."""
 
     requirement: str
     queue: str
     eligible_count: int
     eligible: list[EligibleNode]
     explanation: dict[str, Any]
+    text: str
 
     @classmethod
     def of(cls, placed: Placed, limit: int) -> MatchAnswer:

@@ -42,9 +42,9 @@ def _line(text: object) -> str:
 
 def stranger(status: int, kind: str, body: bytes, url: str) -> ApiError:
     """The error for an answer that is not Attune's: a proxy's, or another program's."""
-    what = kind.partition(";")[0].strip() or "no content type"
+    what = legible(kind.partition(";")[0].strip(), 60) or "no content type"
     begins = legible(body[:120].decode("utf-8", "replace").strip(), 80)
-    shown = f", which begins {begins!r}" if begins else ""
+    shown = f", which begins '{begins}'" if begins else ""
     name = next((one.phrase for one in HTTPStatus if one == status), "")
     answered = f"{status} {name}".strip()
     if status in (502, 503, 504):

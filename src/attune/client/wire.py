@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import httpx
 
+from attune.client.outages import unreachable
 from attune.client.refusals import refusal_of, stranger
 from attune.core.errors import ApiError, legible
 
@@ -139,7 +140,7 @@ class Wire:
         except TimeoutError:
             raise ApiError(f"the API at {self.url} did not answer within {_WHOLE:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
-            raise _unreachable(self.url, error) from error
+            raise unreachable(self.url, error) from error
 
 
 async def _bounded(response: httpx.Response, url: str) -> httpx.Response:
@@ -167,29 +168,6 @@ def _redirected(url: str, raw: httpx.Response) -> ApiError:
         f"expected Attune's API at {url}, got a redirect to {target}, which the token is not taken to",
         hint="set ATTUNE_URL to the address that answers itself",
     )
-
-
-def _unreachable(url: str, error: Exception) -> ApiError:
-    said = legible(str(error)) or type(error).__name__
-    if "CERTIFICATE_VERIFY_FAILED" in said or "certificate verify failed" in said:
-        reason = said.partition("certificate verify failed:")[2].partition("(_ssl")[0].strip() or said
-        return ApiError(
-            f"the certificate of {url} is not trusted: {reason}",
-            hint="for a CA of your own: SSL_CERT_FILE=/path/ca.pem",
-        )
-    if "SSL" in said or isinstance(error, ssl.SSLError):
-        hint = "ATTUNE_URL=http://…" if "WRONG_VERSION_NUMBER" in said else None
-        return ApiError(f"{url} does not speak TLS as expected: {said}", hint=hint)
-    if isinstance(error, httpx.ConnectTimeout):
-        return ApiError(f"cannot reach the API at {url}: no answer within {_TIMEOUTS.connect:.0f} s", hint=_SEE)
-    if isinstance(error, httpx.TimeoutException):
-        return ApiError(f"the API at {url} did not answer within {_TIMEOUTS.read:.0f} s")
-    if isinstance(error, httpx.RemoteProtocolError):
-        return ApiError(f"{url} broke off the conversation: {said}", hint="https:// where it speaks TLS")
-    return ApiError(f"cannot reach the API at {url}: {said}", hint=_SEE)
-
-
-_SEE = "see whether ATTUNE_URL is right, and whether the API is up: attune api start, or attune up"
 
 
 def segment(text: str) -> str:

@@ -79,7 +79,7 @@ def chunked(*parts: bytes) -> bytes:
         (FORM + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (FORM + b"Transfer-Encoding: gzip\r\n\r\nhello", 400),
         (FORM + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n", 400),
-        (FORM + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(b"token=" + b"x" * 60_000, *[b"y" * 60_000] * 20, b""), 413),
+        (FORM + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(*[b"y" * 60_000] * 20, b""), 413),
         (FORM + b"Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n", 413),
         (FORM + b"Content-Length: 2000000\r\n\r\n" + b"x" * 2_000_000, 413),
     ],

@@ -14,8 +14,8 @@ from attune.config import Settings
 from attune.core.errors import AttuneError, UsageError
 from attune.postgres.connection import open_pool
 from attune.web.app import create_app
-from attune.web.services import Services, services_on
 from attune.web.protocol import BoundedProtocol
+from attune.web.services import Services, services_on
 
 _GRACE_SECONDS = 3
 _LOOK_EVERY_SECONDS = 2.0

@@ -1,0 +1,34 @@
+"""Every answer is as the OpenAPI document says, whatever is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from attune.core.access import Scope
+from databases import create_database, drop_database
+from inhabited import inhabit, known_values
+from live_api import live_api
+from schema_walk import WALKED, walk
+
+EXAMPLES = 20
+
+
+@pytest.fixture(scope="module")
+def inhabited_database(server_url: str, template_database: str) -> Iterator[str]:
+    url = create_database(server_url, template=template_database)
+    inhabit(url)
+    yield url
+    drop_database(server_url, url)
+
+
+@pytest.mark.parametrize("label", WALKED)
+def test_the_answer_is_as_documented(server_url: str, inhabited_database: str, label: str) -> None:
+    own = create_database(server_url, template=str(conninfo_to_dict(inhabited_database)["dbname"]))
+    try:
+        with live_api(own) as live:
+            walk(label, live.address, live.tokens[Scope.ADMIN], known_values(own), EXAMPLES)
+    finally:
+        drop_database(server_url, own)

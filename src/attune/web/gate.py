@@ -130,10 +130,25 @@ async def _whole_body(scope: Scope, receive: Receive) -> bytes:
         if not message.get("more_body", False):
             break
     body = b"".join(parts)
-    fault = json_fault(body)
+    kind = next((value for name, value in headers if name == b"content-type"), b"").lower()
+    fault = json_fault(body) or _encoding_fault(kind, body)
     if fault:
         raise Problem(400, f"body: {fault}")
     return body
+
+
+def _encoding_fault(kind: bytes, body: bytes) -> str | None:
+    """Why *body* cannot be taken as text: Python would read JSON in UTF-16 too, past the look at what is in it."""
+    if b"urlencoded" in kind and b"%00" in body:
+        return "expected text without the character U+0000, got one"
+    if b"json" not in kind:
+        return None
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return f"expected UTF-8, got a byte that is none at offset {error.start}"
+    nul = body.find(b"\0")
+    return None if nul < 0 else f"expected UTF-8, got a zero byte at offset {nul}"
 
 
 async def _drain(receive: Receive) -> None:

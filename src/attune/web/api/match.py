@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Literal
 
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from attune.core.node import ROLES
 from attune.core.requirement import MAX_TERMS, Preference, Requirement
-from attune.operations.place import Placed
+from attune.operations.place import Placed, place
+from attune.web.access import Reader
+from attune.web.problems import documented
+from attune.web.services import Given
 
 
 class MatchRequest(BaseModel):
@@ -33,32 +39,45 @@ class MatchRequest(BaseModel):
 class ChosenRuntime(BaseModel):
     """The interpreter to use: of those that satisfy, the highest version."""
 
-    version: str | None
-    path: str | None
+    version: str | None = Field(examples=["3.11.7"])
+    path: str | None = Field(examples=["/usr/bin/python3"])
 
 
 class EligibleNode(BaseModel):
     """A node that can take the work now, best first."""
 
     id: int
-    name: str
+    name: str = Field(examples=["worker-build-7"])
     score: int
     running: int
     max_concurrent: int | None
-    runtimes: dict[str, ChosenRuntime]
+    runtimes: dict[str, ChosenRuntime] = Field(examples=[{"python": {"version": "3.11.7", "path": "/usr/bin/python3"}}])
 
 
 class MatchAnswer(BaseModel):
     """The ranked nodes and the explanation, as data and in words. `queue` names the requirement class."""
 
-    requirement: str
-    queue: str
+    requirement: str = Field(examples=["python >=3.9,<4"])
+    queue: str = Field(examples=["cap-0c1f…"])
     eligible_count: int
     eligible: list[EligibleNode]
-    explanation: dict[str, Any]
-    text: str
+    explanation: dict[str, Any] = Field(examples=[{"outcome": "ready", "total": 1}])
+    text: str = Field(examples=["READY\nneeds     python >=3.9,<4"])
 
     @classmethod
     def of(cls, placed: Placed, limit: int) -> MatchAnswer:
         """The answer that *placed* gives."""
         return cls.model_validate(placed.to_data(limit))
+
+
+router = APIRouter(tags=["match"])
+
+
+@router.post("/match", summary="Where can this run?", operation_id="match", responses=documented(422))
+async def where(_caller: Reader, services: Given, body: MatchRequest) -> MatchAnswer:
+    """The nodes that can, best first; why the others cannot; and the smallest changes that would help."""
+    role = ROLES[body.role]
+    requirement, preferences = body.requirement(), body.preferences()
+    nodes = await services.nodes.fleet(role)
+    placed = await asyncio.to_thread(place, requirement, nodes, preferences=preferences, tolerations=body.tolerate)
+    return MatchAnswer.of(placed, body.limit)

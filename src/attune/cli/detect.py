@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 def detect(role: str, as_json: bool, required: Sequence[str], only: Sequence[str], local: bool, fresh: bool) -> int:
     """Verify this host now and print what it can run: runtime, status, version, path and why.
 
-    Definitions come from the database if one is configured or embedded data exists, else (or with --local) from
-    everything shipped.
+    Definitions come from the database (or the API) if one is configured or embedded data exists, else (or with
+    --local) from everything shipped.
     """
     requirement = _requirement(required)
     settings = load_settings()
@@ -118,9 +118,9 @@ def _progress(live: bool) -> Any:
 
 
 def _definitions(settings: Settings, local: bool) -> tuple[Sequence[Runtime], str]:
-    from attune.bootstrap import has_database, shipped_runtimes
+    from attune.bootstrap import is_there, shipped_runtimes
 
-    if local or not has_database(settings):
+    if local or not is_there(settings):
         return shipped_runtimes(), "catalogue"
     from attune.cli.definitions import read_runtimes
 

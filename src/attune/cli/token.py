@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import click
 
+from attune.cli.asking import ask
 from attune.cli.definitions import who
 from attune.cli.table import table, terminal_width
 from attune.core.access import Scope, TokenRecord
 from attune.core.aliases import nearest
 from attune.core.errors import UsageError, shown
+from attune.core.reach import TokenStore
 
-if TYPE_CHECKING:
-    from attune.postgres.tokens import PostgresTokens
+T = TypeVar("T")
 
 
 @click.group()
 def token() -> None:
-    """Tokens open the API and the page. They need access to the database, so they are made on a machine that has it."""
+    """Tokens open the API and the page. Where the database is far, a token with scope admin makes others."""
 
 
 @token.command(epilog="Example: attune token create ci --scope operate --expires 720h")
@@ -76,7 +76,7 @@ def list_(as_json: bool) -> None:
 def revoke(token_name: str) -> None:
     """End a token, and every session that was opened with it, at once."""
 
-    async def end(tokens: PostgresTokens) -> TokenRecord:
+    async def end(tokens: TokenStore) -> TokenRecord:
         found = await _live(tokens, token_name)
         await tokens.revoke(found.id)
         return found
@@ -89,17 +89,19 @@ def revoke(token_name: str) -> None:
 @click.argument("token_name", metavar="ID|NAME")
 def link(token_name: str) -> None:
     """Print a link that opens the page in the name of a token, for a day."""
+    from attune.bootstrap import is_remote
     from attune.config import load_settings
 
-    async def made(tokens: PostgresTokens) -> str:
+    async def made(tokens: TokenStore) -> str:
         return await tokens.login_link((await _live(tokens, token_name)).id)
 
-    api = load_settings().api
-    address = api.public_url or f"http://{api.host}:{api.port}"
+    settings = load_settings()
+    api = settings.api
+    address = api.url if is_remote(settings) else api.public_url or f"http://{api.host}:{api.port}"
     click.echo(f"{address}/login?code={_on_tokens(made)}")
 
 
-async def _live(tokens: PostgresTokens, wanted: str) -> TokenRecord:
+async def _live(tokens: TokenStore, wanted: str) -> TokenRecord:
     """The live token of that id or name. Raises `UsageError`."""
     live = [one for one in await tokens.list_tokens() if one.state == "active"]
     found = next((one for one in live if wanted in (str(one.id), one.name)), None)
@@ -112,18 +114,8 @@ async def _live(tokens: PostgresTokens, wanted: str) -> TokenRecord:
     return found
 
 
-def _on_tokens(ask: Callable[[PostgresTokens], Awaitable[Any]]) -> Any:
-    from attune.bootstrap import opened, require_migrated, use_database
-    from attune.config import load_settings
-    from attune.postgres.tokens import PostgresTokens
-
-    async def asked(database: Any) -> Any:
-        async with opened(database, "attune token") as pool:
-            return await ask(PostgresTokens(pool))
-
-    with use_database(load_settings()) as database:
-        require_migrated(database.url)
-        return asyncio.run(asked(database))
+def _on_tokens(work: Callable[[TokenStore], Awaitable[T]]) -> T:
+    return ask(lambda installation: work(installation.tokens))
 
 
 def _data(one: TokenRecord) -> dict[str, Any]:

@@ -131,3 +131,7 @@ class DatabaseError(AttuneError):
 
 class NameTakenError(AttuneError):
     """Another live node of the same role holds the name."""
+
+
+class ApiError(AttuneError):
+    """The API cannot be reached, does not let the caller in, or answered what no Attune would."""

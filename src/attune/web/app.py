@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse
@@ -13,7 +14,7 @@ from fastapi.responses import RedirectResponse
 from attune.web.api import match, nodes, runtimes, stream, system, tokens
 from attune.web.audit import Audit
 from attune.web.gate import Gate
-from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems
+from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
 from attune.web.services import Services
 from attune.web.ui import login
 from attune.web.ui.pages import LoginNeeded, to_login
@@ -83,15 +84,30 @@ def _describe_problems(app: FastAPI) -> None:
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schema.pop("$defs", None)
             schemas[model.__name__] = schema
-        reference = {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
         for path in document.get("paths", {}).values():
             for operation in path.values():
-                answers = operation.get("responses", {})
-                if "422" in answers:
-                    answers["422"] = {
-                        "description": "What was sent is wrong",
-                        "content": {"application/problem+json": reference},
-                    }
+                _add_problems(operation)
         return document
 
     app.openapi = described  # type: ignore[method-assign]
+
+
+_ANY = (400,)  # what the gate says of addresses
+_GUARDED = (401, 403, 503)  # what the guard of a route can answer
+_WITH_BODY = (408, 413)  # what the gate says of bodies
+
+
+def _add_problems(operation: dict[str, Any]) -> None:
+    """Add to *operation* the problems that do not come from its route."""
+    answers = operation.setdefault("responses", {})
+    statuses = [
+        *_ANY,
+        *(_GUARDED if operation.get("security") else ()),
+        *(_WITH_BODY if "requestBody" in operation else ()),
+    ]
+    if "422" in answers:
+        answers.pop("422")
+        statuses.append(422)
+    for status, answer in documented(*statuses).items():
+        answers.setdefault(str(status), answer)
+    operation["responses"] = dict(sorted(answers.items()))

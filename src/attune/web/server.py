@@ -14,6 +14,7 @@ from attune.config import Settings
 from attune.core.errors import AttuneError, UsageError
 from attune.postgres.connection import open_pool
 from attune.web.app import create_app
+from attune.web.protocol import BoundedProtocol
 from attune.web.services import Services, services_on
 
 _GRACE_SECONDS = 3
@@ -73,6 +74,8 @@ async def serve(
             server_header=False,
             date_header=True,
             proxy_headers=False,
+            http=BoundedProtocol,
+            ws="none",
         )
         server = _Server(config)
         task = asyncio.create_task(server.serve(sockets=[bound]))

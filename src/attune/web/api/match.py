@@ -41,28 +41,30 @@ class MatchRequest(BaseModel):
 class ChosenRuntime(BaseModel):
     """The interpreter to use: of those that satisfy, the highest version."""
 
-    version: str | None
-    path: str | None
+    version: str | None = Field(examples=["3.11.7"])
+    path: str | None = Field(examples=["/usr/bin/python3"])
 
 
 class EligibleNode(BaseModel):
     """A node that can take the work now, best first."""
 
     id: int
-    name: str
+    name: str = Field(examples=["worker-build-7"])
     score: int
     running: int
-    runtimes: dict[str, ChosenRuntime]
+    max_concurrent: int | None
+    runtimes: dict[str, ChosenRuntime] = Field(examples=[{"python": {"version": "3.11.7", "path": "/usr/bin/python3"}}])
 
 
 class MatchAnswer(BaseModel):
-    """The ranked nodes and the explanation. `queue` names the requirement class."""
+    """The ranked nodes and the explanation, as data and in words. `queue` names the requirement class."""
 
-    requirement: str
-    queue: str
+    requirement: str = Field(examples=["python >=3.9,<4"])
+    queue: str = Field(examples=["cap-0c1f…"])
     eligible_count: int
     eligible: list[EligibleNode]
-    explanation: dict[str, Any]
+    explanation: dict[str, Any] = Field(examples=[{"outcome": "ready", "total": 1}])
+    text: str = Field(examples=["READY\nneeds     python >=3.9,<4"])
 
     @classmethod
     def of(cls, placed: Placed, limit: int) -> MatchAnswer:

@@ -28,6 +28,7 @@ from attune.web.problems import Problem, documented
 from attune.web.services import Given
 
 NodeId = Annotated[int, Path(ge=1, le=MAX_ID, description="The node's id.", examples=[1])]
+Force = Annotated[bool, Query(description="Also one that runs.")]
 _Text = Annotated[str, Field(max_length=300)]
 
 
@@ -135,7 +136,7 @@ def _asking(router: APIRouter, role: Role) -> None:
     @router.delete(
         "/{node_id}", status_code=204, summary=f"Forget a {role.name}", responses=documented(401, 403, 404, 409)
     )
-    async def removed(_who: Operator, services: Given, node_id: NodeId, force: bool = False) -> None:
+    async def removed(_who: Operator, services: Given, node_id: NodeId, force: Force = False) -> None:
         """One that runs is refused, unless forced; it registers again if it lives."""
         if not await services.node_pages.exists(role, node_id):
             raise _unknown(role, node_id)

@@ -7,6 +7,7 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Response
+from pydantic import ValidationError
 
 from attune.core.access import Caller
 from attune.core.errors import InUseError
@@ -27,7 +28,7 @@ from attune.web.api.runtime_models import (
     RuntimePatch,
     SavedRuntime,
 )
-from attune.web.problems import Problem, documented
+from attune.web.problems import Problem, documented, invalid
 from attune.web.services import Given
 
 router = APIRouter(prefix="/runtimes", tags=["runtimes"])
@@ -103,7 +104,10 @@ async def patched(
         if old is None:
             raise _unknown(ref)
         whole = _merge({name: getattr(old, name) for name in RuntimeBody.model_fields}, changes)
-        made.append(RuntimeBody.model_validate(whole).runtime(ref))
+        try:
+            made.append(RuntimeBody.model_validate(whole).runtime(ref))
+        except ValidationError as error:
+            raise invalid([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from None
         vet(made[0])
         return made[0]
 

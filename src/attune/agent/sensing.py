@@ -6,9 +6,9 @@ What to take is `core/sensing.py`; running one sensor `sensor_instance.py`; stor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -37,7 +37,7 @@ class LeaseRules:
     """How leases are held. `seconds` is how long one lasts without being renewed."""
 
     seconds: float = 10.0
-    spread: Spread = Spread()
+    spread: Spread = field(default_factory=Spread)
 
 
 Begin = Callable[[Sensor, Taken, Callable[[], None]], Instance]
@@ -83,6 +83,7 @@ class Sensing:
         self._changed = asyncio.Event()
         self._finishing = False
         self._background: set[asyncio.Task[None]] = set()
+        self._broken: BaseException | None = None
         self.begin: Begin
         self.shipper: Shipper
 
@@ -138,6 +139,8 @@ class Sensing:
         self._folder.release()
 
     async def _round(self, news: bool) -> None:
+        if self._broken is not None:
+            raise self._broken
         known = self._node()
         if known is None:
             return
@@ -151,9 +154,9 @@ class Sensing:
         held = {sensor: instance.taken.epoch for sensor, instance in self._held.items()}
         renewal = await self._store.renew(node_id, held, self._rules.seconds)
         self._clock.set(renewal.now, began)
-        for sensor in held:
+        for sensor, epoch in held.items():
             instance = self._held.get(sensor)
-            if instance is None or instance.taken.epoch != held[sensor]:
+            if instance is None or instance.taken.epoch != epoch:
                 continue
             if sensor in renewal.kept:
                 instance.extend(began + _FENCE * self._rules.seconds)
@@ -182,7 +185,9 @@ class Sensing:
         if wanted:
             await self._take(node_id, wanted, dead, known)
 
-    async def _take(self, node_id: int, wanted: tuple[int, ...], dead: Mapping[int, int], known: Mapping[int, Sensor]) -> None:
+    async def _take(
+        self, node_id: int, wanted: Sequence[int], dead: Mapping[int, int], known: Mapping[int, Sensor]
+    ) -> None:
         began = boottime()
         for taken in await self._store.take(node_id, wanted, self._rules.seconds, dead=dead):
             sensor = known[taken.sensor]
@@ -229,9 +234,19 @@ class Sensing:
             with suppress(DatabaseError):  # it expires then
                 await self._store.release(known[1], {sensor: instance.taken.epoch}, {sensor: reason})
 
-    def instance_of(self, journal: UUID) -> Instance | None:
-        """What prints into *journal*, if it runs here."""
-        return next((one for one in self._held.values() if one.taken.journal == journal), None)
+    def bad_lines(self, journal: UUID, count: int) -> None:
+        """Note that *count* lines of a journal are no events."""
+        for instance in self._printing(journal):
+            instance.report = replace(instance.report, bad_lines=count)
+            self._changed.set()
+
+    def press(self, journal: UUID, on: bool) -> None:
+        """Hold back whatever prints into a journal, as long as *on*."""
+        for instance in self._printing(journal):
+            instance.press(on)
+
+    def _printing(self, journal: UUID) -> list[Instance]:
+        return [one for one in self._held.values() if one.taken.journal == journal]
 
     async def _report(self) -> None:
         """Tell the database how sensors are, whenever that changes."""
@@ -259,4 +274,9 @@ class Sensing:
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._broken = error

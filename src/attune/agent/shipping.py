@@ -147,7 +147,9 @@ class Shipper:
             pass
         size = reading.file.size
         if reading.offset < size:  # a line without an end was never an event
-            log.warning(f"sensor {record.sensor_ref} printed {size - reading.offset} bytes without a newline at its end")
+            log.warning(
+                f"sensor {record.sensor_ref} printed {size - reading.offset} bytes without a newline at its end"
+            )
             await self._events.ship(reading.file.id, reading.offset, size, [])
         if await self._events.finish(reading.file.id, size):
             await asyncio.to_thread(reading.file.remove)
@@ -194,7 +196,7 @@ class Shipper:
             self._told_bad(reading.file.id, reading.bad)
 
     async def _refused(self, reading: _Reading, batch: _Batch, error: DatabaseError) -> bool:
-        """The database is there and does not take the events: try fewer at once, and give up on one that it never takes."""
+        """The database is there, yet does not take them: try fewer at once, and drop a line that it never takes."""
         reading.refusals += 1
         if reading.most > 1:
             reading.most = max(1, reading.most // 4)

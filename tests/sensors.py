@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
@@ -37,10 +38,14 @@ while True:
 """
 
 
-def add_sensor(url: str, ref: str, entrypoint: str, config: Any, *, runtime: str = "core.python", **columns: Any) -> int:
+def add_sensor(
+    url: str, ref: str, entrypoint: str, config: Any, *, runtime: str = "core.python", **columns: Any
+) -> int:
     """A sensor of the pack `acme`, with the trigger `acme.happened`; its id."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("INSERT INTO pack (ref, label, version) VALUES ('acme', 'Acme', '1.0.0') ON CONFLICT DO NOTHING")
+        connection.execute(
+            "INSERT INTO pack (ref, label, version) VALUES ('acme', 'Acme', '1.0.0') ON CONFLICT DO NOTHING"
+        )
         connection.execute("INSERT INTO trigger (ref, label) VALUES ('acme.happened', '') ON CONFLICT DO NOTHING")
         row = connection.execute(
             """
@@ -127,7 +132,7 @@ class SensorFleet:
         found = []
         for name, lives in spans.items():
             ordered = sorted(lives.items(), key=lambda one: one[1])
-            for (pid, (_, end)), (other, (begin, _)) in zip(ordered, ordered[1:], strict=False):
+            for (pid, (_, end)), (other, (begin, _)) in itertools.pairwise(ordered):
                 if begin <= end:
                     found.append(f"{name}: {pid} lived {(end - begin) / 1e6:.1f} ms into {other}")
         return found
@@ -160,4 +165,3 @@ class SensorFleet:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-

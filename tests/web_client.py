@@ -14,6 +14,7 @@ from attune.config import Settings
 from attune.core.access import Scope
 from attune.postgres.connection import open_pool
 from attune.web.app import create_app
+from attune.web.server import address_of, listen, serve
 from attune.web.services import Services, services_on
 
 
@@ -60,3 +61,28 @@ def with_api(url: str, work: Callable[[Api], Awaitable[None]]) -> None:
             await work(api)
 
     asyncio.run(run())
+
+
+def with_server(url: str, work: Callable[[Api], Awaitable[None]]) -> None:
+    """Run *work* against the app on a real socket."""
+
+    async def run() -> None:
+        bound = listen("127.0.0.1", 0)
+        stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(serve(Settings(), url, bound, stop, on_ready=ready.set_result, heal=_nothing))
+        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        services: Services = ready.result()
+        tokens = {}
+        for scope in Scope:
+            _, tokens[scope] = await services.tokens.create(f"test {scope}", scope, created_by="tests")
+        try:
+            async with httpx.AsyncClient(base_url=address_of(bound), timeout=10) as http:
+                await work(Api(http, services, tokens))
+        finally:
+            stop.set()
+            await task
+
+    asyncio.run(run())
+
+
+async def _nothing() -> None: ...

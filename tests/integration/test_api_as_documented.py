@@ -14,6 +14,8 @@ from live_api import Live, live_api
 from schema_walk import WALKED, walk
 
 EXAMPLES = 20
+# The generator of cases uses the module `random` inside its own strategies.
+pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
 
 
 @pytest.fixture(scope="module")

@@ -27,12 +27,16 @@ _ORDER = tuple(Scope)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: the token, and whether it came with a cookie, which a browser sends unasked."""
+    """Who calls: the token, and whether it came with a cookie, which a browser sends unasked.
+
+    `expires_in` is in seconds from when this was asked, None for a token that does not end.
+    """
 
     token_id: int
     name: str
     scope: Scope
     by_cookie: bool = False
+    expires_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

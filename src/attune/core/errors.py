@@ -62,6 +62,10 @@ class UsageError(AttuneError):
     exit_code = 2
 
 
+class InUseError(UsageError):
+    """Something cannot go because others need it; the message names them."""
+
+
 class ConfigError(AttuneError):
     """A setting (file or environment) is wrong; the message names the key or the variable."""
 

@@ -18,6 +18,7 @@ from attune.postgres.connection import Pool, translated
 
 CHANNEL = "attune_token"
 _COLUMNS = "id, name, scope, created, created_by, expires, last_used, revoked, expires <= now() AS expired"
+_LEFT = "extract(epoch FROM {} - now())::float8"
 _LIVE = "t.revoked IS NULL AND (t.expires IS NULL OR t.expires > now())"
 
 
@@ -64,7 +65,8 @@ class PostgresTokens:
             WITH used AS (
                 UPDATE api_token AS t SET last_used = now() WHERE digest = %(digest)s AND {_LIVE}
                 AND (last_used IS NULL OR last_used < now() - interval '30 seconds'))
-            SELECT t.id, t.name, t.scope FROM api_token AS t WHERE t.digest = %(digest)s AND {_LIVE}
+            SELECT t.id, t.name, t.scope, {_LEFT.format("t.expires")}
+            FROM api_token AS t WHERE t.digest = %(digest)s AND {_LIVE}
             """,
             text,
             by_cookie=False,
@@ -78,7 +80,8 @@ class PostgresTokens:
                 UPDATE api_token AS t SET last_used = now() FROM login_session AS s
                 WHERE s.digest = %(digest)s AND s.token = t.id AND s.expires > now() AND {_LIVE}
                 AND (t.last_used IS NULL OR t.last_used < now() - interval '30 seconds'))
-            SELECT t.id, t.name, t.scope FROM login_session AS s JOIN api_token AS t ON t.id = s.token
+            SELECT t.id, t.name, t.scope, {_LEFT.format("s.expires")}
+            FROM login_session AS s JOIN api_token AS t ON t.id = s.token
             WHERE s.digest = %(digest)s AND s.expires > now() AND {_LIVE}
             """,
             session,
@@ -156,7 +159,7 @@ class PostgresTokens:
         with translated():
             async with self._pool.connection() as connection:
                 row = await (await connection.execute(query.encode(), {"digest": digest_of(secret)})).fetchone()
-        return Caller(row[0], row[1], Scope(row[2]), by_cookie) if row else None
+        return Caller(row[0], row[1], Scope(row[2]), by_cookie, row[3]) if row else None
 
     async def _records(self, query: str, parameters: tuple[Any, ...]) -> list[TokenRecord]:
         async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:

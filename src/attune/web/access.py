@@ -29,7 +29,7 @@ async def caller_of(request: Request) -> Caller | None:
     header = request.headers.get("authorization")
     if header is not None:
         kind, _, text = header.partition(" ")
-        found = await services.tokens.caller(text.strip()) if kind.lower() == "bearer" else None
+        found = await services.callers.by_token(text.strip()) if kind.lower() == "bearer" else None
         if found is None:
             raise Problem(
                 401,
@@ -38,7 +38,7 @@ async def caller_of(request: Request) -> Caller | None:
             )
         return found
     session = request.cookies.get(SESSION_COOKIE)
-    return await services.tokens.session_caller(session) if session else None
+    return await services.callers.by_session(session) if session else None
 
 
 def allow(scope: Scope) -> Callable[..., Awaitable[Caller]]:

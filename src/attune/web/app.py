@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -10,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse
 
-from attune.web.api import match, nodes, runtimes, system, tokens
+from attune.web.api import match, nodes, runtimes, stream, system, tokens
 from attune.web.audit import Audit
 from attune.web.gate import Gate
 from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
@@ -19,7 +20,15 @@ from attune.web.ui import login
 from attune.web.ui.pages import LoginNeeded, to_login
 
 # The order is the one of the documentation.
-API_ROUTERS: tuple[APIRouter, ...] = (runtimes.router, *nodes.routers, match.router, tokens.router)
+API_ROUTERS: tuple[APIRouter, ...] = (
+    runtimes.router,
+    nodes.workers,
+    nodes.sensors,
+    nodes.transitions,
+    match.router,
+    tokens.router,
+    stream.router,
+)
 PAGE_ROUTERS: tuple[APIRouter, ...] = (login.router,)
 
 
@@ -28,7 +37,12 @@ def create_app(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        listening = asyncio.create_task(services.hub.run())
+        try:
+            yield
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
 
     app = FastAPI(
         title="Attune",

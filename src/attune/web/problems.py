@@ -100,6 +100,13 @@ def problem_of(error: AttuneError) -> Problem:
     return Problem(500, detail)
 
 
+def invalid(errors: Sequence[Any]) -> Problem:
+    """The problem that pydantic found *errors*."""
+    found = field_problems(errors)
+    detail = "; ".join(f"{one.field}: expected {one.expected}, got {one.got}" for one in found[:3])
+    return Problem(422, detail, errors=found)
+
+
 def field_problems(errors: Sequence[Any]) -> list[FieldProblem]:
     """Pydantic's findings as fields with what was expected and what was sent."""
     return [
@@ -147,15 +154,13 @@ def answer_with_problems(app: FastAPI) -> None:
         return Problem(error.status_code, detail, headers=error.headers or {}).response()
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+    async def misfit(_request: Request, error: RequestValidationError) -> JSONResponse:
         broken = next((one for one in error.errors() if one["type"] == "json_invalid"), None)
         if broken is not None:
             offset = broken["loc"][-1]
             said = broken.get("ctx", {}).get("error", "it cannot be read")
             return Problem(400, f"body: expected JSON, got a fault at offset {offset}: {said}").response()
-        found = field_problems(error.errors())
-        detail = "; ".join(f"{one.field}: expected {one.expected}, got {one.got}" for one in found[:3])
-        return Problem(422, detail, errors=found).response()
+        return invalid(error.errors()).response()
 
     @app.exception_handler(Exception)
     async def unforeseen(_request: Request, error: Exception) -> JSONResponse:

@@ -91,6 +91,7 @@ async def serve(
                 one.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
         finally:
+            services.hub.close()
             server.should_exit = True
             await task
 

@@ -1,4 +1,4 @@
-"""The body and the answer of `POST /api/match`."""
+"""Where can this run? The nodes that can, why the others cannot, and what would help."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from attune.operations.place import Placed, place
 from attune.web.access import Reader
 from attune.web.problems import documented
 from attune.web.services import Given
+
+router = APIRouter(tags=["match"])
 
 
 class MatchRequest(BaseModel):
@@ -70,14 +72,10 @@ class MatchAnswer(BaseModel):
         return cls.model_validate(placed.to_data(limit))
 
 
-router = APIRouter(tags=["match"])
-
-
-@router.post("/match", summary="Where can this run?", operation_id="match", responses=documented(422))
-async def where(_caller: Reader, services: Given, body: MatchRequest) -> MatchAnswer:
-    """The nodes that can, best first; why the others cannot; and the smallest changes that would help."""
-    role = ROLES[body.role]
+@router.post("/match", summary="Where can this run?", responses=documented(401, 403, 422))
+async def matched(_who: Reader, services: Given, body: MatchRequest) -> MatchAnswer:
+    """Nothing is started: the fleet is asked as it is now."""
     requirement, preferences = body.requirement(), body.preferences()
-    nodes = await services.nodes.fleet(role)
-    placed = await asyncio.to_thread(place, requirement, nodes, preferences=preferences, tolerations=body.tolerate)
+    fleet = await services.fleets.of(ROLES[body.role])
+    placed = await asyncio.to_thread(place, requirement, fleet, preferences=preferences, tolerations=body.tolerate)
     return MatchAnswer.of(placed, body.limit)

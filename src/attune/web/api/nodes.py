@@ -1,187 +1,179 @@
-"""Workers and sensors: the same routes for both roles."""
+"""Workers and sensors: the same routes for both roles, for a role is data."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
 
+from attune.core.errors import RequirementError, UsageError
+from attune.core.fleet import NodeStatus
 from attune.core.node import SENSOR, WORKER, Role
-from attune.core.ports import NodeRecord
+from attune.core.requirement import Requirement
+from attune.postgres.node_pages import NodeFilter
 from attune.web.access import Operator, Reader
-from attune.web.api.listing import Listed, Pages
+from attune.web.api.node_models import Asked, NodeCapabilities, NodeItem, NodeList, TransitionList
+from attune.web.api.paging import (
+    MAX_ID,
+    Cursor,
+    Limit,
+    bad_field,
+    before_of,
+    json_page,
+    json_response,
+    position_of,
+)
 from attune.web.problems import Problem, documented
-from attune.web.services import Given, Services
+from attune.web.services import Given
 
-_LARGEST = 2**63 - 1
-_EVIDENCE = {"command": ["python3", "--version"], "exit_code": 0, "output": "Python 3.11.7", "duration_ms": 12.5}
-_INSTANCES = [{"version": "3.11.7", "path": "/usr/bin/python3", "real_path": "/usr/bin/python3.11"}]
-NodeId = Annotated[int, Path(ge=1, le=_LARGEST, description="Its id.")]
+NodeId = Annotated[int, Path(ge=1, le=MAX_ID, description="The node's id.", examples=[1])]
+Force = Annotated[bool, Query(description="Also one that runs.")]
+_Text = Annotated[str, Field(max_length=300)]
 
 
-class NodeView(BaseModel):
-    """A node as the registry knows it. Ages are in seconds by the clock of the database."""
+class NodeQuery(BaseModel):
+    """The filters of a list of nodes; all that are given must hold."""
 
-    id: int
-    name: str = Field(examples=["worker-build-7"])
-    role: str = Field(examples=["worker"])
-    host: str | None = Field(examples=["build-7"])
-    status: str = Field(examples=["active"])
-    capabilities: dict[str, Any] = Field(
-        examples=[{"runtimes": ["python"], "runtime_versions": {"python": ["3.11.7"]}, "runtime_source": "database"}]
+    model_config = ConfigDict(extra="forbid")
+
+    status: list[NodeStatus] = Field(default=[], max_length=20, description="Any of these.", examples=[["active"]])
+    runtime: list[_Text] = Field(
+        default=[], max_length=20, description="Offers all of these, by name.", examples=[["python"]]
     )
-    last_heartbeat: datetime | None
-    heartbeat_age: float | None
-    pid: int | None
-    generation: int
+    term: list[_Text] = Field(
+        default=[],
+        max_length=20,
+        description="Satisfies all of these, as work may need them.",
+        examples=[["python >=3.9"]],
+    )
+    label: list[_Text] = Field(
+        default=[], max_length=20, description="`key=value`, or `key` for any value.", examples=[["zone=eu"]]
+    )
+    q: str | None = Field(default=None, max_length=300, description="Part of the name or the host.", examples=["build"])
+    limit: int = Field(default=100, ge=1, le=1000, description="How many at most.", examples=[100])
+    cursor: str | None = Field(default=None, max_length=1000, description="`next` of the page before.")
 
-
-class RuntimeView(BaseModel):
-    """What is known of one runtime on one node, with its evidence and since when."""
-
-    ref: str = Field(examples=["core.python"])
-    name: str = Field(examples=["python"])
-    status: str = Field(examples=["available"])
-    version: str | None = Field(examples=["3.11.7"])
-    path: str | None = Field(examples=["/usr/bin/python3"])
-    reason: str = Field(examples=["verified by `python3 --version`"])
-    instances: Any = Field(examples=[_INSTANCES])
-    evidence: Any = Field(examples=[_EVIDENCE])
-    checked_at: datetime | None
-    since: datetime | None
-    failures: int
-
-
-class CapabilitiesView(BaseModel):
-    """What a node can run: what it registered, and every verdict behind it."""
-
-    capabilities: dict[str, Any] = Field(examples=[{"runtimes": ["python"]}])
-    generation: int
-    results: list[RuntimeView]
-
-
-class TransitionView(BaseModel):
-    """One change of what a node offers."""
-
-    id: int
-    runtime_ref: str = Field(examples=["core.python"])
-    name: str = Field(examples=["python"])
-    from_status: str = Field(examples=["available"])
-    to_status: str = Field(examples=["unavailable"])
-    reason: str = Field(examples=["python3: not found on PATH"])
-    evidence: Any = Field(examples=[_EVIDENCE])
-    at: datetime
+    def filter(self) -> NodeFilter:
+        """The filter. Raises `Problem` for a term that cannot be read."""
+        try:
+            requirement = Requirement.parse(self.term) if self.term else None
+        except RequirementError as error:
+            raise bad_field("term", error.expected, f"{error.got} at offset {error.position}") from error
+        pairs = [text.partition("=") for text in self.label]
+        labels = [(name.strip(), value.strip() if equals else None) for name, equals, value in pairs]
+        return NodeFilter([one.value for one in self.status], self.runtime, labels, requirement, self.q)
 
 
 def nodes_router(role: Role) -> APIRouter:
-    """The routes below `/api/workers` or `/api/sensors`."""
-    name = role.name
-    router = APIRouter(prefix=f"/{name}s", tags=[f"{name}s"])
-
-    @router.get("", summary=f"List the {name}s", operation_id=f"list_{name}s", responses=documented(422))
-    async def list_nodes(_caller: Reader, services: Given, pages: Pages) -> Listed[NodeView]:
-        """By id, with what each registered."""
-        nodes = sorted(await services.nodes.list_nodes(role), key=lambda node: node.id)
-        page, following = pages.page(nodes, lambda node: node.id)
-        return Listed(data=[NodeView.model_validate(asdict(node)) for node in page], next=following)
-
-    @router.get("/{node_id}", summary=f"Show a {name}", operation_id=f"show_{name}", responses=documented(404, 422))
-    async def show(_caller: Reader, services: Given, node_id: NodeId) -> NodeView:
-        """The node as the registry knows it."""
-        return NodeView.model_validate(asdict(await _find(services, role, node_id)))
-
-    @router.get(
-        "/{node_id}/capabilities",
-        summary=f"What a {name} can run",
-        operation_id=f"capabilities_of_{name}",
-        responses=documented(404, 422),
-    )
-    async def capabilities(_caller: Reader, services: Given, node_id: NodeId) -> CapabilitiesView:
-        """Versions, evidence and freshness of every runtime."""
-        node = await _find(services, role, node_id)
-        results = [RuntimeView.model_validate(asdict(one)) for one in await services.nodes.node_runtimes(node_id)]
-        return CapabilitiesView(capabilities=dict(node.capabilities), generation=node.generation, results=results)
-
-    @router.get(
-        "/{node_id}/transitions",
-        summary=f"What changed on a {name}",
-        operation_id=f"transitions_of_{name}",
-        responses=documented(404, 422),
-    )
-    async def transitions(
-        _caller: Reader,
-        services: Given,
-        node_id: NodeId,
-        limit: Annotated[int, Query(ge=1, le=1000, description="How many changes at most.")] = 100,
-    ) -> Listed[TransitionView]:
-        """The last changes of what it offers, newest first."""
-        await _find(services, role, node_id)
-        found = await services.nodes.node_transitions(node_id, limit)
-        return Listed(data=[TransitionView.model_validate(asdict(one)) for one in found], next=None)
-
-    _add_requests(router, role)
+    """The routes of the nodes of *role*."""
+    router = APIRouter(prefix=f"/{role.name}s", tags=[f"{role.name}s"])
+    _reading(router, role)
+    _asking(router, role)
     return router
 
 
-_REQUESTS = (
-    ("drain", "Let it finish what it has and take nothing new."),
-    ("resume", "Let it take work again after a drain."),
-    ("reload", "Let it read the definitions again and verify them."),
-)
+def _unknown(role: Role, node_id: int) -> Problem:
+    return Problem(404, f"no {role.name} has the id {node_id}")
 
 
-def _add_requests(router: APIRouter, role: Role) -> None:
-    def asking(verb: str, meaning: str) -> None:
-        @router.post(
-            f"/{{node_id}}/{verb}",
-            status_code=204,
-            summary=f"{verb.capitalize()} a {role.name}",
-            description=meaning,
-            operation_id=f"{verb}_{role.name}",
-            responses=documented(404, 409, 422),
-        )
-        async def ask(_caller: Operator, services: Given, node_id: NodeId) -> None:
-            node = await _find(services, role, node_id)
-            if not await getattr(services.life, verb)(node_id):
-                raise Problem(409, f"expected a {role.name} that can {verb}, got {node.name}, which is {node.status}")
+def _reading(router: APIRouter, role: Role) -> None:
+    what = role.name
 
-    for verb, meaning in _REQUESTS:
-        asking(verb, meaning)
+    @router.get("", response_model=NodeList, summary=f"List {what}s", responses=documented(401, 403, 422))
+    async def listed(_who: Reader, services: Given, query: Annotated[NodeQuery, Query()]) -> Response:
+        """By name, page by page."""
+        after = position_of(query.cursor, str, int)
+        page = await services.node_pages.page(role, query.filter(), after=after, limit=query.limit)
+        return json_page(page.items, page.next)
+
+    @router.get("/{node_id}", response_model=NodeItem, summary=f"Show a {what}", responses=documented(401, 403, 404))
+    async def shown(_who: Reader, services: Given, node_id: NodeId) -> Response:
+        """What the registry knows of it."""
+        found = await services.node_pages.show(role, node_id)
+        if found is None:
+            raise _unknown(role, node_id)
+        return json_response(found)
+
+    @router.get(
+        "/{node_id}/capabilities",
+        response_model=NodeCapabilities,
+        summary=f"What a {what} can run",
+        responses=documented(401, 403, 404),
+    )
+    async def capabilities(_who: Reader, services: Given, node_id: NodeId) -> Response:
+        """With versions, evidence and freshness, for every definition, offered or not."""
+        found = await services.node_pages.capabilities(role, node_id)
+        if found is None:
+            raise _unknown(role, node_id)
+        return json_response(found)
+
+    @router.get(
+        "/{node_id}/transitions",
+        response_model=TransitionList,
+        summary=f"What a {what} gained and lost",
+        responses=documented(401, 403, 404),
+    )
+    async def transitions(
+        _who: Reader, services: Given, node_id: NodeId, limit: Limit = 100, cursor: Cursor = None
+    ) -> Response:
+        """Newest first."""
+        before = before_of(cursor)
+        if not await services.node_pages.exists(role, node_id):
+            raise _unknown(role, node_id)
+        page = await services.node_pages.transitions(node_id=node_id, before=before, limit=limit)
+        return json_page(page.items, page.next)
+
+
+def _asking(router: APIRouter, role: Role) -> None:
+    for verb, summary in (
+        ("drain", "Finish what runs and take nothing new"),
+        ("resume", "Take work again"),
+        ("reload", "Read the definitions again and verify them"),
+    ):
+        _ask(router, role, verb, summary)
 
     @router.delete(
-        "/{node_id}",
-        status_code=204,
-        summary=f"Forget a {role.name}",
-        operation_id=f"remove_{role.name}",
-        responses=documented(404, 409, 422),
+        "/{node_id}", status_code=204, summary=f"Forget a {role.name}", responses=documented(401, 403, 404, 409)
     )
-    async def remove(
-        _caller: Operator,
-        services: Given,
-        node_id: NodeId,
-        force: Annotated[
-            bool, Query(description="Also one that runs; it registers again with its next heartbeat.")
-        ] = False,
-    ) -> None:
-        """One that runs is refused, unless *force*."""
-        node = await _find(services, role, node_id)
-        if not force and node.status not in ("inactive", "lost", "error"):
-            raise Problem(
-                409, "expected a node that is inactive or lost, got one that runs; try: stop it, or use --force"
-            )
-        await services.life.remove(node_id, force=force)
+    async def removed(_who: Operator, services: Given, node_id: NodeId, force: Force = False) -> None:
+        """One that runs is refused, unless forced; it registers again if it lives."""
+        if not await services.node_pages.exists(role, node_id):
+            raise _unknown(role, node_id)
+        try:
+            await services.life.remove(node_id, force=force)
+        except UsageError as error:
+            raise Problem(409, f"{error}; try: {error.hint}") from None
 
 
-async def _find(services: Services, role: Role, node_id: int) -> NodeRecord:
-    nodes: Sequence[NodeRecord] = await services.nodes.list_nodes(role)
-    for node in nodes:
-        if node.id == node_id:
-            return node
-    raise Problem(404, f"no {role.name} has the id {node_id}")
+def _ask(router: APIRouter, role: Role, verb: str, summary: str) -> None:
+    @router.post(
+        f"/{{node_id}}/{verb}",
+        status_code=202,
+        name=f"{verb}_{role.name}",
+        summary=f"{summary} ({role.name})",
+        responses=documented(401, 403, 404, 409),
+    )
+    async def asked(_who: Operator, services: Given, node_id: NodeId) -> Asked:
+        """It is asked at once, and does so at its next heartbeat."""
+        if not await services.node_pages.exists(role, node_id):
+            raise _unknown(role, node_id)
+        if not await getattr(services.life, verb)(node_id):
+            state = "draining" if verb == "resume" else "running"
+            raise Problem(409, f"expected a {role.name} that is {state}, got one that is not")
+        return Asked(id=node_id, asked=verb)
 
 
-routers = (nodes_router(WORKER), nodes_router(SENSOR))
+workers = nodes_router(WORKER)
+sensors = nodes_router(SENSOR)
+transitions = APIRouter(prefix="/transitions", tags=["transitions"])
+
+
+@transitions.get(
+    "", response_model=TransitionList, summary="What the fleet gained and lost", responses=documented(401, 403, 422)
+)
+async def listed_transitions(_who: Reader, services: Given, limit: Limit = 100, cursor: Cursor = None) -> Response:
+    """Newest first, of all nodes."""
+    before = before_of(cursor)
+    page = await services.node_pages.transitions(before=before, limit=limit)
+    return json_page(page.items, page.next)

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: up test detect lint bench check clean
+.PHONY: up test detect lint bench soak check clean
 
 up: $(STAMP)
 	$(BIN)/attune up
@@ -22,6 +22,9 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 check: lint test
+
+soak: $(STAMP)
+	$(BIN)/pytest tests/soak -s
 
 bench: $(STAMP)
 	-PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,bench]'

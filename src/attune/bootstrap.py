@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attune.config import Settings, variable
-from attune.core.errors import DatabaseError
+from attune.core.errors import DatabaseError, UsageError
 from attune.core.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -51,7 +51,15 @@ def data_dir(settings: Settings) -> Path:
 
 @contextmanager
 def use_database(settings: Settings) -> Iterator[Database]:
-    """The configured database, else the embedded one, which runs as long as somebody uses it."""
+    """The configured database, else the embedded one, which runs as long as somebody uses it.
+
+    Raises `UsageError` where only an API is configured.
+    """
+    if is_remote(settings):
+        raise UsageError(
+            f"this works on the database itself, and the settings name only the API at {settings.api.url}",
+            hint="set DATABASE_URL or, for the embedded database of this machine, unset ATTUNE_URL",
+        )
     if settings.database.url:
         from attune.postgres.connection import with_connect_timeout
 
@@ -65,9 +73,19 @@ def use_database(settings: Settings) -> Iterator[Database]:
         server.release()
 
 
+def is_remote(settings: Settings) -> bool:
+    """Whether commands talk to an API: one is configured and no database is. An embedded one does not count."""
+    return bool(settings.api.url) and not settings.database.url
+
+
 def has_database(settings: Settings) -> bool:
     """Whether a database is configured or embedded data exists."""
     return bool(settings.database.url) or embedded_server(settings).exists
+
+
+def is_there(settings: Settings) -> bool:
+    """Whether *settings* lead to an installation: an API, a configured database, or embedded data."""
+    return is_remote(settings) or has_database(settings)
 
 
 def migrate(url: str) -> None:

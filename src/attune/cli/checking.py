@@ -9,13 +9,12 @@ from typing import Any
 import click
 
 from attune.agent.this_host import examiner_for
-from attune.cli.detect import verdict_data
 from attune.cli.symbols import colour_of, with_symbol
 from attune.config import load_settings
 from attune.core.definition import Definition, unknown_keys
 from attune.core.examples import failed_examples
 from attune.core.runtime import Runtime
-from attune.core.verdict import Status, Verdict
+from attune.core.verdict import Status, Verdict, verdict_data
 from attune.operations.examine import read_definitions
 
 

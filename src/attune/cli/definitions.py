@@ -1,38 +1,31 @@
-"""Definitions for commands: from the database, and from files somebody wrote."""
+"""Definitions for commands: from the installation, and from files somebody wrote."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from attune.bootstrap import as_runtime, opened, require_migrated, use_database
+from attune.bootstrap import as_runtime
+from attune.cli.asking import ask
 from attune.config import Settings
 from attune.config.data import read_data
 from attune.core.errors import DefinitionError, Problem, UsageError, shown
+from attune.core.ports import RuntimeStore
 from attune.core.runtime import Runtime
-from attune.postgres.runtimes import PostgresRuntimes
 
 T = TypeVar("T")
 _KNOWN = ("ref", "name", "description", "pack_ref", "distributions", "installation")
 
 
-def with_runtimes(settings: Settings, work: Callable[[PostgresRuntimes], Awaitable[T]]) -> T:
-    """Run *work* on the definitions of the database, which must be migrated."""
-
-    async def run(database: Any) -> T:
-        async with opened(database, "attune") as pool:
-            return await work(PostgresRuntimes(pool))
-
-    with use_database(settings) as database:
-        require_migrated(database.url)
-        return asyncio.run(run(database))
+def with_runtimes(work: Callable[[RuntimeStore], Awaitable[T]], settings: Settings | None = None) -> T:
+    """Run *work* on the definitions of the installation."""
+    return ask(lambda installation: work(installation.runtimes), settings)
 
 
-def read_runtimes(settings: Settings) -> Sequence[Runtime]:
-    """All definitions of the database."""
-    return with_runtimes(settings, PostgresRuntimes.list_runtimes)
+def read_runtimes(settings: Settings | None = None) -> Sequence[Runtime]:
+    """All definitions of the installation."""
+    return with_runtimes(lambda store: store.list_runtimes(), settings)
 
 
 def read_file(path: Path) -> list[Runtime]:
@@ -62,3 +55,15 @@ def _entry(path: Path, index: int, entry: object) -> Runtime:
     if problems:
         raise DefinitionError(str(ref or place), problems)
     return as_runtime(entry)
+
+
+def who() -> str:
+    """Who sits at this terminal, for histories: `ada@build-7`."""
+    import getpass
+    import socket
+
+    try:
+        person = getpass.getuser()
+    except (OSError, KeyError):
+        person = "unknown"
+    return f"{person}@{socket.gethostname()}"

@@ -18,7 +18,7 @@ from attune.config import Settings, load_settings, variable
 from attune.core.node import ROLES, SENSOR
 from attune.core.runtime import Runtime
 from attune.core.selection import select
-from attune.core.verdict import Verdict
+from attune.core.verdict import Verdict, verdict_data
 from attune.operations.detect import Detection, DetectionOptions
 from attune.operations.detect import detect as detect_runtimes
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 def detect(role: str, as_json: bool, required: Sequence[str], only: Sequence[str], local: bool, fresh: bool) -> int:
     """Verify this host now and print what it can run: runtime, status, version, path and why.
 
-    Definitions come from the database if one is configured or embedded data exists, else (or with --local) from
-    everything shipped.
+    Definitions come from the database (or the API) if one is configured or embedded data exists, else (or with
+    --local) from everything shipped.
     """
     requirement = _requirement(required)
     settings = load_settings()
@@ -118,9 +118,9 @@ def _progress(live: bool) -> Any:
 
 
 def _definitions(settings: Settings, local: bool) -> tuple[Sequence[Runtime], str]:
-    from attune.bootstrap import has_database, shipped_runtimes
+    from attune.bootstrap import is_there, shipped_runtimes
 
-    if local or not has_database(settings):
+    if local or not is_there(settings):
         return shipped_runtimes(), "catalogue"
     from attune.cli.definitions import read_runtimes
 
@@ -136,35 +136,6 @@ def as_data(detection: Detection) -> dict[str, Any]:
         "duration_ms": round(detection.duration_ms, 3),
         "warnings": list(detection.warnings),
         "results": [verdict_data(verdict) for verdict in detection.verdicts],
-    }
-
-
-def verdict_data(verdict: Verdict) -> dict[str, Any]:
-    """One verdict as JSON."""
-    evidence = verdict.evidence
-    return {
-        "ref": verdict.ref,
-        "name": verdict.capability,
-        "status": verdict.status.value,
-        "version": verdict.version,
-        "path": verdict.path,
-        "reason": verdict.reason,
-        "duration_ms": round(verdict.duration_ms, 3),
-        "instances": [
-            {"version": one.version, "path": one.path, "real_path": one.real_path} for one in verdict.instances
-        ],
-        "evidence": None
-        if evidence is None
-        else {
-            "command": list(evidence.command),
-            "exit_code": evidence.exit_code,
-            "output": evidence.output,
-            "duration_ms": round(evidence.duration_ms, 3),
-            "at": evidence.at,
-            "cached": evidence.cached_age is not None,
-            "cached_age_seconds": None if evidence.cached_age is None else round(evidence.cached_age, 1),
-        },
-        "warnings": list(verdict.warnings),
     }
 
 

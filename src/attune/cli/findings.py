@@ -11,6 +11,7 @@ from attune.core.definition import parse_definition
 from attune.core.errors import AttuneError, DefinitionError
 from attune.core.node import ROLES
 from attune.core.selection import select
+from attune.installation import reach_warnings
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
@@ -35,6 +36,7 @@ def examine_installation() -> Iterator[Finding]:
         return
     yield Finding(OK, "settings", f"read from {settings.path}" if settings.path else "defaults (no attune.yaml here)")
     yield from _selections(settings)
+    yield from (Finding(WARNING, "api", warning) for warning in reach_warnings(settings))
     for look in (_database, _definitions, _host):
         yield from _guarded(look, settings)
 
@@ -62,10 +64,13 @@ def _selections(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
-    from attune.bootstrap import has_database, use_database
+    from attune.bootstrap import has_database, is_remote, use_database
     from attune.postgres.connection import without_password
     from attune.postgres.migrations import state
 
+    if is_remote(settings):
+        yield Finding(OK, "database", f"none: commands talk to the API at {settings.api.url}")
+        return
     if not has_database(settings):
         yield Finding(WARNING, "database", "none is configured and the embedded one has no data yet", "attune up")
         return
@@ -79,10 +84,10 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _definitions(settings: Settings) -> Iterator[Finding]:
-    from attune.bootstrap import has_database
+    from attune.bootstrap import is_there
     from attune.cli.definitions import read_runtimes
 
-    if not has_database(settings):
+    if not is_there(settings):
         return
     runtimes = read_runtimes(settings)
     faulty = 0

@@ -6,50 +6,44 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from attune.bootstrap import opened, require_migrated, use_database
+from attune.cli.asking import ask
 from attune.cli.symbols import colour_of, with_symbol
 from attune.cli.table import age, table, terminal_width
-from attune.config import load_settings
 from attune.core.aliases import nearest
-from attune.core.errors import UsageError
+from attune.core.errors import ApiError, DatabaseError, UsageError
 from attune.core.health import TransitionRecord
 from attune.core.node import Role
 from attune.core.ports import NodeRecord, RuntimeRecord
+from attune.core.reach import Installation, NodeReader
 
-if TYPE_CHECKING:
-    from attune.postgres.connection import Pool
+_LOOK_EVERY_SECONDS = 1
+_OLD = "\n\nas it was; now: "
 
 
-async def read_nodes(role: Role) -> Sequence[NodeRecord]:
+def read_nodes(role: Role) -> Sequence[NodeRecord]:
     """The nodes of *role*."""
-    from attune.postgres.nodes import PostgresNodes
-
-    with use_database(load_settings()) as database:
-        await asyncio.to_thread(require_migrated, database.url)
-        async with opened(database, "attune") as pool:
-            return await PostgresNodes(pool).list_nodes(role)
+    return ask(lambda installation: installation.nodes.list_nodes(role))
 
 
-async def read_node(role: Role, name: str) -> tuple[NodeRecord, Sequence[RuntimeRecord], Sequence[TransitionRecord]]:
+def read_node(role: Role, name: str) -> tuple[NodeRecord, Sequence[RuntimeRecord], Sequence[TransitionRecord]]:
     """The node *name*, its runtimes and the last changes of its offer. Raises `UsageError` with the nearest name."""
-    from attune.postgres.nodes import PostgresNodes
 
-    with use_database(load_settings()) as database:
-        await asyncio.to_thread(require_migrated, database.url)
-        async with opened(database, "attune") as pool:
-            node = await _find(pool, role, name)
-            registry = PostgresNodes(pool)
-            return node, await registry.node_runtimes(node.id), await registry.node_transitions(node.id, 20)
+    async def read(
+        installation: Installation,
+    ) -> tuple[NodeRecord, Sequence[RuntimeRecord], Sequence[TransitionRecord]]:
+        nodes = installation.nodes
+        node = await _find(nodes, role, name)
+        return node, await nodes.node_runtimes(node.id), await nodes.node_transitions(node.id, 20)
+
+    return ask(read)
 
 
-async def _find(pool: Pool, role: Role, name: str) -> NodeRecord:
-    from attune.postgres.nodes import PostgresNodes
-
-    nodes = {node.name: node for node in await PostgresNodes(pool).list_nodes(role)}
+async def _find(registry: NodeReader, role: Role, name: str) -> NodeRecord:
+    nodes = {node.name: node for node in await registry.list_nodes(role)}
     if name not in nodes:
         near = nearest(name, nodes)
         hint = f"attune {role.name} show {near}" if near else f"attune {role.name} list"
@@ -57,41 +51,43 @@ async def _find(pool: Pool, role: Role, name: str) -> NodeRecord:
     return nodes[name]
 
 
-async def ask_node(role: Role, name: str, verb: str) -> None:
+def ask_node(role: Role, name: str, verb: str) -> None:
     """Ask a node to `drain`, `resume` or `reload`. Raises `UsageError` where it is in no state to."""
-    from attune.postgres.life import PostgresLife
 
-    with use_database(load_settings()) as database:
-        async with opened(database, "attune") as pool:
-            node = await _find(pool, role, name)
-            if not await getattr(PostgresLife(pool), verb)(node.id):
-                raise UsageError(f"expected a {role.name} that can {verb}, got {name}, which is {node.status}")
+    async def told(installation: Installation) -> None:
+        node = await _find(installation.nodes, role, name)
+        if not await getattr(installation.control, verb)(node.id):
+            raise UsageError(f"expected a {role.name} that can {verb}, got {name}, which is {node.status}")
+
+    ask(told)
 
 
-async def remove_node(role: Role, name: str, force: bool) -> None:
+def remove_node(role: Role, name: str, force: bool) -> None:
     """Forget a node. Raises `UsageError` for one that runs, unless *force*."""
-    from attune.postgres.life import PostgresLife
 
-    with use_database(load_settings()) as database:
-        async with opened(database, "attune") as pool:
-            await PostgresLife(pool).remove((await _find(pool, role, name)).id, force=force)
+    async def removed(installation: Installation) -> None:
+        await installation.control.remove((await _find(installation.nodes, role, name)).id, force=force)
+
+    ask(removed)
 
 
-async def watch_nodes(role: Role) -> None:
-    """Draw the list again and again, until interrupted."""
+def watch_nodes(role: Role) -> None:
+    """Draw the list again and again, until interrupted. An outage is shown until it is over."""
     from rich.live import Live
     from rich.text import Text
 
-    from attune.postgres.nodes import PostgresNodes
+    async def watch(installation: Installation) -> None:
+        text = nodes_table(await installation.nodes.list_nodes(role), role)
+        with Live(auto_refresh=False, screen=False) as live:
+            while True:
+                live.update(Text.from_ansi(text), refresh=True)
+                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+                try:
+                    text = nodes_table(await installation.nodes.list_nodes(role), role)
+                except (ApiError, DatabaseError) as error:
+                    text = f"{text.partition(_OLD)[0]}{_OLD}{error}"
 
-    with use_database(load_settings()) as database:
-        await asyncio.to_thread(require_migrated, database.url)
-        async with opened(database, "attune") as pool:
-            with Live(auto_refresh=False, screen=False) as live:
-                while True:
-                    nodes = await PostgresNodes(pool).list_nodes(role)
-                    live.update(Text.from_ansi(nodes_table(nodes, role)), refresh=True)
-                    await asyncio.sleep(1)
+    ask(watch)
 
 
 def print_nodes(nodes: Sequence[NodeRecord], role: Role, as_json: bool) -> None:

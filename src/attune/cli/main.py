@@ -11,12 +11,14 @@ import click
 from attune.core.errors import AttuneError, RequirementError
 
 _COMMANDS = {
-    "up": ("attune.cli.up:up", "Run everything on this machine: database, one worker, one sensor."),
+    "up": ("attune.cli.up:up", "Run everything on this machine: database, API and page, one worker, one sensor."),
     "detect": ("attune.cli.detect:detect", "Verify this host now and print what it can run."),
     "runtime": ("attune.cli.runtime:runtime", "Definitions: list, show, add, check, load, remove, history."),
     "worker": ("attune.cli.node:worker", "Start a worker; list and show workers."),
     "sensor": ("attune.cli.node:sensor", "Start a sensor; list and show sensors."),
     "match": ("attune.cli.match:match", "Which nodes can run this, why the others cannot, what would help."),
+    "api": ("attune.cli.api:api", "Serve the HTTP API and the page."),
+    "token": ("attune.cli.token:token", "Access to the API: create, list, revoke, link."),
     "db": ("attune.cli.db:db", "The database: migrate, status, check, url, shell."),
     "doctor": ("attune.cli.doctor:doctor", "Check this installation; name each problem and its remedy."),
 }

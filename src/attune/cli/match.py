@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
+from attune.cli.asking import ask
 from attune.cli.table import table, terminal_width
-from attune.config import load_settings
 from attune.core.explanation import Outcome
-from attune.core.fleet import Node
-from attune.core.node import ROLES, Role
+from attune.core.node import ROLES
+from attune.core.reach import Question
 from attune.core.requirement import Preference, Requirement
-from attune.operations.place import Placed, place
 
 
 @click.command(epilog="Example: attune match 'python >=3.9,<4' 'node ^20.1' '!docker' --prefer 'zone=eu'")
@@ -39,44 +38,34 @@ def match(
     """
     requirement = Requirement.parse(terms)
     wishes = [Preference.parse(text) for text in preferences]
-    nodes = asyncio.run(_fleet(ROLES[role]))
-    placed = place(requirement, nodes, preferences=wishes, tolerations=tolerations)
+    question = Question(requirement, wishes, tolerations, ROLES[role], limit)
+    answer = ask(lambda installation: installation.placer.answer(question))
     if as_json:
-        click.echo(json.dumps(placed.to_data(limit), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
-        _print(placed, limit, role)
-    if not nodes:
+        _print(answer, role)
+    if not answer["explanation"]["total"]:
         click.echo(f"No {role} has registered yet.\ntry: attune {role} start", err=True)
-    return 3 if placed.explanation.outcome is Outcome.BLOCKED else 0
+    return 3 if answer["explanation"]["outcome"] == Outcome.BLOCKED.value else 0
 
 
-async def _fleet(role: Role) -> Sequence[Node]:
-    from attune.bootstrap import opened, require_migrated, use_database
-    from attune.postgres.nodes import PostgresNodes
-
-    with use_database(load_settings()) as database:
-        await asyncio.to_thread(require_migrated, database.url)
-        async with opened(database, "attune") as pool:
-            return await PostgresNodes(pool).fleet(role)
-
-
-def _print(placed: Placed, limit: int, role: str) -> None:
-    eligible = placed.placement.eligible
+def _print(answer: Mapping[str, Any], role: str) -> None:
+    eligible = answer["eligible"]
     if eligible:
         rows = [
             [
-                candidate.node.name,
-                str(candidate.score),
-                f"{candidate.node.running}/{candidate.node.max_concurrent or '-'}",
+                node["name"],
+                str(node["score"]),
+                f"{node['running']}/{node['max_concurrent'] or '-'}",
                 ", ".join(
-                    f"{name} {instance.version or '?'} at {instance.path or '?'}"
-                    for name, instance in candidate.instances.items()
+                    f"{name} {instance['version'] or '?'} at {instance['path'] or '?'}"
+                    for name, instance in node["runtimes"].items()
                 ),
             ]
-            for candidate in eligible[:limit]
+            for node in eligible
         ]
         click.echo(table([role.upper(), "SCORE", "RUNNING", "WOULD USE"], rows, width=terminal_width()))
-        if len(eligible) > limit:
-            click.echo(f"… and {len(eligible) - limit} more (--limit)")
+        if answer["eligible_count"] > len(eligible):
+            click.echo(f"… and {answer['eligible_count'] - len(eligible)} more (--limit)")
         click.echo()
-    click.echo(str(placed.explanation))
+    click.echo(answer["text"])

@@ -46,7 +46,7 @@ def _verb(role: Role, verb: str, done: str, text: str) -> click.Command:
     def ask(name: str) -> None:
         from attune.cli.fleet import ask_node
 
-        asyncio.run(ask_node(role, name, verb))
+        ask_node(role, name, verb)
         click.echo(f"{name} {done}")
 
     return ask
@@ -63,7 +63,7 @@ def _remove(role: Role) -> click.Command:
     def remove(name: str, force: bool) -> None:
         from attune.cli.fleet import remove_node
 
-        asyncio.run(remove_node(role, name, force))
+        remove_node(role, name, force)
         click.echo(f"{name} is forgotten")
 
     return remove
@@ -101,9 +101,9 @@ def _list(role: Role) -> click.Command:
         from attune.cli.fleet import print_nodes, read_nodes, watch_nodes
 
         if watch:
-            asyncio.run(watch_nodes(role))
+            watch_nodes(role)
             return
-        print_nodes(asyncio.run(read_nodes(role)), role, as_json)
+        print_nodes(read_nodes(role), role, as_json)
 
     return list_nodes
 
@@ -119,7 +119,7 @@ def _show(role: Role) -> click.Command:
     def show(name: str, as_json: bool) -> None:
         from attune.cli.fleet import print_node, read_node
 
-        print_node(*asyncio.run(read_node(role, name)), as_json)
+        print_node(*read_node(role, name), as_json)
 
     return show
 

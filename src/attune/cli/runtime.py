@@ -13,6 +13,7 @@ import click
 from attune.core.definition import Definition, parse_definition, unknown_keys
 from attune.core.errors import DefinitionError, Problem, UsageError
 from attune.core.examples import failed_examples
+from attune.core.ports import RuntimeStore
 from attune.core.runtime import Runtime
 
 
@@ -104,10 +105,9 @@ def check(subjects: Sequence[str], as_json: bool) -> int:
 @click.argument("ref")
 def remove(ref: str) -> None:
     """Remove a definition. One that actions, sensors or workers use is refused."""
-    from attune.cli.definitions import with_runtimes
-    from attune.config import load_settings
+    from attune.cli.definitions import who, with_runtimes
 
-    if not with_runtimes(load_settings(), lambda store: store.remove_runtime(ref, changed_by=_who())):
+    if not with_runtimes(lambda store: store.remove_runtime(ref, changed_by=who())):
         raise _unknown(ref, [one.ref for one in _stored()])
     click.echo(f"removed {ref}")
 
@@ -120,9 +120,8 @@ def history(ref: str, as_json: bool) -> None:
     from attune.cli.definitions import with_runtimes
     from attune.cli.differences import changed_paths
     from attune.cli.table import table, terminal_width
-    from attune.config import load_settings
 
-    changes = with_runtimes(load_settings(), lambda store: store.runtime_history(ref))
+    changes = with_runtimes(lambda store: store.runtime_history(ref))
     if as_json:
         click.echo(json.dumps([asdict(change) for change in changes], indent=2, default=str, ensure_ascii=False))
         return
@@ -141,9 +140,7 @@ def history(ref: str, as_json: bool) -> None:
 
 
 def _save(runtimes: Sequence[Runtime], *, replace: bool) -> None:
-    from attune.cli.definitions import with_runtimes
-    from attune.config import load_settings
-    from attune.postgres.runtimes import PostgresRuntimes
+    from attune.cli.definitions import who, with_runtimes
 
     refs = [one.ref for one in runtimes]
     for one in runtimes:
@@ -151,14 +148,14 @@ def _save(runtimes: Sequence[Runtime], *, replace: bool) -> None:
         if refs.count(one.ref) > 1:
             raise UsageError(f"{one.ref}: expected one definition of this ref, got {refs.count(one.ref)}")
 
-    async def save(store: PostgresRuntimes) -> list[tuple[str, bool]]:
+    async def save(store: RuntimeStore) -> list[tuple[str, bool]]:
         there = {one.ref for one in await store.list_runtimes()}
         for one in runtimes:
             if one.ref in there and not replace:
                 raise UsageError(f"{one.ref} exists already", hint="attune runtime load FILE replaces a definition")
-        return [(one.ref, await store.save_runtime(one, changed_by=_who())) for one in runtimes]
+        return [(one.ref, await store.save_runtime(one, changed_by=who())) for one in runtimes]
 
-    for ref, new in with_runtimes(load_settings(), save):
+    for ref, new in with_runtimes(save):
         click.echo(f"{'added' if new else 'replaced'} {ref}")
     click.echo("Nodes read definitions when they start or are told to: attune worker reload NAME", err=True)
 
@@ -186,10 +183,10 @@ def _subject(subject: str) -> Sequence[Runtime]:
 
 
 def _find(ref: str) -> Runtime:
-    from attune.bootstrap import has_database
+    from attune.bootstrap import is_there
     from attune.config import load_settings
 
-    stored = list(_stored()) if has_database(load_settings()) else []
+    stored = list(_stored()) if is_there(load_settings()) else []
     known = [*stored, *_shipped()]
     for one in known:
         if one.ref == ref:
@@ -218,9 +215,8 @@ def _unknown(ref: str, known: Sequence[str]) -> UsageError:
 
 def _stored() -> Sequence[Runtime]:
     from attune.cli.definitions import read_runtimes
-    from attune.config import load_settings
 
-    return read_runtimes(load_settings())
+    return read_runtimes()
 
 
 def _shipped() -> Sequence[Runtime]:
@@ -246,10 +242,3 @@ def _proof(one: Runtime) -> str:
     if not verification.needs_running:
         return "always available" if verification.always_available else "nothing: assumed"
     return ", ".join(str(check) for check in verification.checks) or "nothing: no verification command"
-
-
-def _who() -> str:
-    import getpass
-    import socket
-
-    return f"{getpass.getuser()}@{socket.gethostname()}"

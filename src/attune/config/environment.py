@@ -10,7 +10,12 @@ from attune.config.sections import PREFIX, unknown_key
 from attune.config.tree import Fault, Node, merged
 
 # Variables with a name of their own for a setting; one with the prefix wins over them.
-_NAMED = {"DATABASE_URL": ("database", "url"), "ATTUNE_DATA_DIR": ("data_dir",)}
+_NAMED = {
+    "DATABASE_URL": ("database", "url"),
+    "ATTUNE_DATA_DIR": ("data_dir",),
+    "ATTUNE_URL": ("api", "url"),
+    "ATTUNE_TOKEN": ("api", "token"),
+}
 
 
 def process_environment() -> dict[str, str]:

@@ -88,6 +88,7 @@ lower-cased: `ATTUNE__WORKER__LABELS__ZONE=eu`. An empty variable counts as not 
 | `ATTUNE_WORKER_RUNTIMES`, `ATTUNE_SENSOR_RUNTIMES` | the runtimes that the node offers, separated by commas |
 | `ATTUNE_DATA_DIR` | the same as `ATTUNE__DATA_DIR`, which wins |
 | `DATABASE_URL` | the same as `ATTUNE__DATABASE__URL`, which wins |
+| `ATTUNE_URL`, `ATTUNE_TOKEN` | the same as `ATTUNE__API__URL` and `ATTUNE__API__TOKEN`, which win |
 
 Values are never converted. A duration is a number of seconds (`10`, `0.5`) or a number with a unit (`500ms`, `10s`,
 `5m`, `1h`). `null` counts as not set. Text that looks like a number, or is one of YAML's words for true and false

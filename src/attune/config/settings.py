@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from attune.config.api_access import ApiUrl, Token
 from attune.config.containers import Capabilities, ListOf, MapOf
 from attune.config.database_url import DatabaseUrl, without_password
 from attune.config.kinds import Choice, Flag, Folder, Text
@@ -157,6 +158,36 @@ class SensingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Where the API and the page are served; and, for commands far from the database, where they find it."""
+
+    host: str = setting(
+        Text("a host name or an address", "127.0.0.1", r"[^\s/]+"),
+        "127.0.0.1",
+        "The address to listen on. Beyond this machine, put a proxy that speaks TLS before it.",
+    )
+    port: int = setting(Whole(1, 65_535), 8420, "The port to listen on.")
+    public_url: str | None = setting(
+        Text("a URL that starts with http:// or https://", "https://attune.example", r"https?://[^\s/]+(/[^\s]*)?"),
+        None,
+        "How the page is reached from elsewhere, for the links that are printed. Not set: host and port.",
+    )
+    url: str | None = setting(
+        ApiUrl(),
+        None,
+        "The API that commands talk to, where `database.url` is not set. The variable `ATTUNE_URL` sets it too, and "
+        "`ATTUNE__API__URL` wins over that.",
+    )
+    token: str | None = setting(
+        Token(),
+        None,
+        "The token that commands show to the API. The variable `ATTUNE_TOKEN` sets it too, and `ATTUNE__API__TOKEN` "
+        "wins over that.",
+        secret=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What the log looks like."""
 
@@ -185,5 +216,6 @@ class Settings:
     heartbeat: HeartbeatSettings = section(HeartbeatSettings)
     health: HealthSettings = section(HealthSettings)
     sensing: SensingSettings = section(SensingSettings)
+    api: ApiSettings = section(ApiSettings)
     log: LogSettings = section(LogSettings)
     path: Path | None = None

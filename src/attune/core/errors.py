@@ -62,6 +62,10 @@ class UsageError(AttuneError):
     exit_code = 2
 
 
+class InUseError(UsageError):
+    """Something cannot go because others need it; the message names them."""
+
+
 class ConfigError(AttuneError):
     """A setting (file or environment) is wrong; the message names the key or the variable."""
 
@@ -127,3 +131,7 @@ class DatabaseError(AttuneError):
 
 class NameTakenError(AttuneError):
     """Another live node of the same role holds the name."""
+
+
+class ApiError(AttuneError):
+    """The API cannot be reached, does not let the caller in, or answered what no Attune would."""

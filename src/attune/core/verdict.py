@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Status(StrEnum):
@@ -71,3 +72,32 @@ class Verdict:
     @property
     def path(self) -> str | None:
         return self.instances[0].path if self.instances else None
+
+
+def verdict_data(verdict: Verdict) -> dict[str, Any]:
+    """One verdict as JSON has it everywhere: on the command line, over the API and between nodes."""
+    evidence = verdict.evidence
+    return {
+        "ref": verdict.ref,
+        "name": verdict.capability,
+        "status": verdict.status.value,
+        "version": verdict.version,
+        "path": verdict.path,
+        "reason": verdict.reason,
+        "duration_ms": round(verdict.duration_ms, 3),
+        "instances": [
+            {"version": one.version, "path": one.path, "real_path": one.real_path} for one in verdict.instances
+        ],
+        "evidence": None
+        if evidence is None
+        else {
+            "command": list(evidence.command),
+            "exit_code": evidence.exit_code,
+            "output": evidence.output,
+            "duration_ms": round(evidence.duration_ms, 3),
+            "at": evidence.at,
+            "cached": evidence.cached_age is not None,
+            "cached_age_seconds": None if evidence.cached_age is None else round(evidence.cached_age, 1),
+        },
+        "warnings": list(verdict.warnings),
+    }

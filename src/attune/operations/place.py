@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from attune.core.explanation import Explanation, explain
 from attune.core.fleet import Node
 from attune.core.matching import Placement, match
+from attune.core.node import Role
+from attune.core.reach import Question
 from attune.core.requirement import Preference, Requirement
 
 
@@ -19,7 +22,7 @@ class Placed:
     explanation: Explanation
 
     def to_data(self, limit: int) -> dict[str, object]:
-        """As JSON has it: the best *limit* nodes with the interpreters to use, then the explanation."""
+        """As JSON has it: the best *limit* nodes, the interpreters to use, the explanation as data and in words."""
         return {
             "requirement": str(self.placement.requirement),
             "queue": self.placement.requirement.queue,
@@ -30,6 +33,7 @@ class Placed:
                     "name": candidate.node.name,
                     "score": candidate.score,
                     "running": candidate.node.running,
+                    "max_concurrent": candidate.node.max_concurrent,
                     "runtimes": {
                         name: {"version": instance.version, "path": instance.path}
                         for name, instance in candidate.instances.items()
@@ -38,6 +42,7 @@ class Placed:
                 for candidate in self.placement.eligible[:limit]
             ],
             "explanation": self.explanation.to_data(),
+            "text": str(self.explanation),
         }
 
 
@@ -53,3 +58,19 @@ def place(
         match(requirement, nodes, preferences=preferences, tolerations=tolerations),
         explain(requirement, nodes, preferences=preferences, tolerations=tolerations),
     )
+
+
+class FleetPlacer:
+    """`Placer` on the fleet of a registry."""
+
+    def __init__(self, fleet: Callable[[Role], Awaitable[Sequence[Node]]]) -> None:
+        self._fleet = fleet
+
+    async def answer(self, question: Question) -> Mapping[str, Any]:
+        placed = place(
+            question.requirement,
+            await self._fleet(question.role),
+            preferences=question.preferences,
+            tolerations=question.tolerations,
+        )
+        return placed.to_data(question.limit)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from attune.core.errors import UsageError
+from attune.core.errors import InUseError
 from attune.core.ports import RuntimeChange
 from attune.core.runtime import Runtime
 from attune.postgres.connection import Pool, translated
@@ -45,10 +46,18 @@ class PostgresRuntimes:
 
     async def save_runtime(self, runtime: Runtime, *, changed_by: str) -> bool:
         """Insert or replace by ref; True if the row is new. The pack is linked by `pack_ref` where it exists."""
+        return await self.change_runtime(runtime.ref, lambda _old: runtime, changed_by=changed_by)
+
+    async def change_runtime(self, ref: str, change: Callable[[Runtime | None], Runtime], *, changed_by: str) -> bool:
+        """Store what *change* makes of the row of *ref* (None where there is none); True if it is new.
+
+        Nobody else changes that row meanwhile. What *change* raises, ends it.
+        """
         with translated():
             async with self._pool.connection() as connection, connection.transaction():
-                await connection.execute("SELECT set_config('attune.changed_by', %s, true)", (changed_by,))
-                cursor = await connection.execute(
+                old = await _locked(connection, ref, changed_by)
+                runtime = change(old)
+                await connection.execute(
                     """
                     INSERT INTO runtime (ref, pack, pack_ref, description, name, distributions, installation)
                     VALUES (%(ref)s, (SELECT id FROM pack WHERE ref = %(pack_ref)s), %(pack_ref)s,
@@ -57,10 +66,9 @@ class PostgresRuntimes:
                         pack = excluded.pack, pack_ref = excluded.pack_ref, description = excluded.description,
                         name = excluded.name, distributions = excluded.distributions,
                         installation = excluded.installation
-                    RETURNING (xmax = 0)
                     """,
                     {
-                        "ref": runtime.ref,
+                        "ref": ref,
                         "pack_ref": runtime.pack_ref,
                         "description": runtime.description,
                         "name": runtime.name,
@@ -68,18 +76,21 @@ class PostgresRuntimes:
                         "installation": Jsonb(runtime.installation) if runtime.installation is not None else None,
                     },
                 )
-                row = await cursor.fetchone()
-                return bool(row and row[0])
+                return old is None
 
-    async def remove_runtime(self, ref: str, *, changed_by: str) -> bool:
-        """Delete by ref; False if there is none. Raises `UsageError` that lists the users of a runtime in use."""
+    async def remove_runtime(
+        self, ref: str, *, changed_by: str, expecting: Callable[[Runtime], None] = lambda _old: None
+    ) -> bool:
+        """Delete by ref; False if there is none. Raises `UsageError` that lists the users of a runtime in use.
+
+        What *expecting* raises about the row, keeps it.
+        """
         with translated():
             async with self._pool.connection() as connection, connection.transaction():
-                await connection.execute("SELECT set_config('attune.changed_by', %s, true)", (changed_by,))
-                cursor = await connection.execute("SELECT id FROM runtime WHERE ref = %s FOR UPDATE", (ref,))
-                row = await cursor.fetchone()
-                if row is None:
+                old = await _locked(connection, ref, changed_by)
+                if old is None:
                     return False
+                expecting(old)
                 cursor = await connection.execute(
                     """
                     SELECT 'action ' || ref FROM action WHERE runtime = %(id)s
@@ -87,15 +98,15 @@ class PostgresRuntimes:
                     UNION ALL SELECT 'worker ' || name FROM worker WHERE runtime = %(id)s
                     ORDER BY 1
                     """,
-                    {"id": row[0]},
+                    {"id": old.id},
                 )
                 users = [str(user[0]) for user in await cursor.fetchall()]
                 if users:
-                    raise UsageError(
+                    raise InUseError(
                         f"{ref} is in use by {', '.join(users[:10])}{' …' if len(users) > 10 else ''}",
                         hint="move them to another runtime first",
                     )
-                await connection.execute("DELETE FROM runtime WHERE id = %s", (row[0],))
+                await connection.execute("DELETE FROM runtime WHERE id = %s", (old.id,))
                 return True
 
     async def runtime_history(self, ref: str) -> Sequence[RuntimeChange]:
@@ -145,6 +156,16 @@ class PostgresRuntimes:
                     (version,),
                 )
                 return written
+
+
+async def _locked(connection: AsyncConnection[Any], ref: str, changed_by: str) -> Runtime | None:
+    """The row of *ref*, which stays as it is, or absent, until the transaction ends."""
+    await connection.execute("SELECT set_config('attune.changed_by', %s, true)", (changed_by,))
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('attune runtime ' || %s, 0))", (ref,))
+    async with connection.cursor(row_factory=class_row(Runtime)) as cursor:
+        tolerate(cursor)
+        await cursor.execute(f"SELECT {_COLUMNS} FROM runtime WHERE ref = %s FOR UPDATE".encode(), (ref,))
+        return await cursor.fetchone()
 
 
 async def _seed_one(connection: Any, runtime: Runtime) -> bool:

@@ -127,7 +127,7 @@ def test_a_wrong_section_in_the_file_is_reported_even_when_a_key_below_it_is_ove
 
 def test_other_variables_are_none_of_our_business(tmp_path: Path) -> None:
     environ = {
-        "ATTUNE_WORKER_RUNTIMES": "python", "ATTUNE_SENSOR_RUNTIMES": "", "ATTUNE_URL": "x", "ATTUNE_TOKEN": "x",
+        "ATTUNE_WORKER_RUNTIMES": "python", "ATTUNE_SENSOR_RUNTIMES": "", "ATTUNE_HOME": "x",
         "ATTUNE_PORT": "tcp://10.0.0.1:80", "PATH": "/bin", "attune__worker__name": "x", "WORKER__NAME": "x",
     }  # fmt: skip
 

@@ -29,10 +29,12 @@ def test_a_body_becomes_a_requirement_and_its_answer_is_json() -> None:
             "name": "w1",
             "score": 0,
             "running": 0,
+            "max_concurrent": None,
             "runtimes": {"python": {"version": "3.11.7", "path": "/usr/bin/python3"}},
         }
     ]
     assert answer["explanation"]["outcome"] == "ready"
+    assert answer["text"].startswith("READY")
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,21 @@
-"""The body and the answer of `POST /api/match`."""
+"""Where can this run? The nodes that can, why the others cannot, and what would help."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Literal
 
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from attune.core.node import ROLES
 from attune.core.requirement import MAX_TERMS, Preference, Requirement
-from attune.operations.place import Placed
+from attune.operations.place import Placed, place
+from attune.web.access import Reader
+from attune.web.problems import documented
+from attune.web.services import Given
+
+router = APIRouter(tags=["match"])
 
 
 class MatchRequest(BaseModel):
@@ -33,30 +41,41 @@ class MatchRequest(BaseModel):
 class ChosenRuntime(BaseModel):
     """The interpreter to use: of those that satisfy, the highest version."""
 
-    version: str | None
-    path: str | None
+    version: str | None = Field(examples=["3.11.7"])
+    path: str | None = Field(examples=["/usr/bin/python3"])
 
 
 class EligibleNode(BaseModel):
     """A node that can take the work now, best first."""
 
     id: int
-    name: str
+    name: str = Field(examples=["worker-build-7"])
     score: int
     running: int
-    runtimes: dict[str, ChosenRuntime]
+    max_concurrent: int | None
+    runtimes: dict[str, ChosenRuntime] = Field(examples=[{"python": {"version": "3.11.7", "path": "/usr/bin/python3"}}])
 
 
 class MatchAnswer(BaseModel):
-    """The ranked nodes and the explanation. `queue` names the requirement class."""
+    """The ranked nodes and the explanation, as data and in words. `queue` names the requirement class."""
 
-    requirement: str
-    queue: str
+    requirement: str = Field(examples=["python >=3.9,<4"])
+    queue: str = Field(examples=["cap-0c1f…"])
     eligible_count: int
     eligible: list[EligibleNode]
-    explanation: dict[str, Any]
+    explanation: dict[str, Any] = Field(examples=[{"outcome": "ready", "total": 1}])
+    text: str = Field(examples=["READY\nneeds     python >=3.9,<4"])
 
     @classmethod
     def of(cls, placed: Placed, limit: int) -> MatchAnswer:
         """The answer that *placed* gives."""
         return cls.model_validate(placed.to_data(limit))
+
+
+@router.post("/match", summary="Where can this run?", responses=documented(401, 403, 422))
+async def matched(_who: Reader, services: Given, body: MatchRequest) -> MatchAnswer:
+    """Nothing is started: the fleet is asked as it is now."""
+    requirement, preferences = body.requirement(), body.preferences()
+    fleet = await services.fleets.of(ROLES[body.role])
+    placed = await asyncio.to_thread(place, requirement, fleet, preferences=preferences, tolerations=body.tolerate)
+    return MatchAnswer.of(placed, body.limit)

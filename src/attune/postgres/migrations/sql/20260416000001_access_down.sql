@@ -1,2 +1,5 @@
--- Tokens that open the API, and a record of who did what.
-SELECT 1;
+DROP TABLE audit;
+DROP TABLE login_session;
+DROP TABLE login_code;
+DROP TABLE api_token;
+DROP FUNCTION notify_token_change();

@@ -1,0 +1,77 @@
+"""Nodes over the API: `NodeReader` and `NodeControl`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attune.client.records import record_of
+from attune.client.wire import Answer, Wire
+from attune.core.errors import UsageError
+from attune.core.health import TransitionRecord
+from attune.core.node import ROLES, Role
+from attune.core.ports import NodeRecord, RuntimeRecord
+
+_RUNS = 409  # the node is in no state for what was asked
+_GONE = 404
+
+
+class HttpNodes:
+    """`NodeReader` over the API."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
+        roles = ROLES.values() if role is None else [role]
+        return [_node(one, data) for one in roles for data in await self._wire.pages(f"/api/{one.name}s")]
+
+    async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
+        found = await _of_either_role(self._wire, "GET", node_id, "/capabilities")
+        listed = found.data["results"] if found.status == 200 else []
+        return [record_of(RuntimeRecord, one) for one in listed]
+
+    async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
+        found = await _of_either_role(self._wire, "GET", node_id, "/transitions", limit=limit)
+        listed = found.data["data"] if found.status == 200 else []
+        return [record_of(TransitionRecord, one) for one in listed]
+
+
+class HttpControl:
+    """`NodeControl` over the API."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def drain(self, node_id: int) -> bool:
+        return await self._ask(node_id, "drain")
+
+    async def resume(self, node_id: int) -> bool:
+        return await self._ask(node_id, "resume")
+
+    async def reload(self, node_id: int) -> bool:
+        return await self._ask(node_id, "reload")
+
+    async def remove(self, node_id: int, *, force: bool = False) -> None:
+        query = {"force": "true"} if force else {}
+        found = await _of_either_role(self._wire, "DELETE", node_id, "", **query)
+        if found.status in (_RUNS, _GONE):
+            raise UsageError(
+                "expected a node that is inactive or lost, got one that runs", hint="stop it, or use --force"
+            )
+
+    async def _ask(self, node_id: int, verb: str) -> bool:
+        return (await _of_either_role(self._wire, "POST", node_id, f"/{verb}")).status < 400
+
+
+async def _of_either_role(wire: Wire, method: str, node_id: int, rest: str, **query: str | int) -> Answer:
+    """What is answered for a node whose role nobody said: ids are unique among all nodes."""
+    for role in ROLES.values():
+        found = await wire.ask(method, f"/api/{role.name}s/{node_id}{rest}", query=query, accept=(_GONE, _RUNS))
+        if found.status != _GONE:
+            break
+    return found
+
+
+def _node(role: Role, data: Any) -> NodeRecord:
+    return record_of(NodeRecord, data, role=role.name)

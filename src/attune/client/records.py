@@ -1,0 +1,38 @@
+"""The JSON of the API as the records of the ports; what they do not know is left aside."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, TypeVar
+
+from attune.core.errors import ApiError, shown
+
+T = TypeVar("T")
+_MOMENTS = frozenset(
+    {"last_heartbeat", "checked_at", "since", "at", "changed_at", "created", "expires", "last_used", "revoked"}
+)
+
+
+def record_of(cls: type[T], data: Any, **more: Any) -> T:
+    """*data* as a *cls*; *more* is what it does not hold. Raises `ApiError` where it does not fit."""
+    if not isinstance(data, dict):
+        raise ApiError(f"expected an object from the API, got {shown(data)}")
+    known = {one.name for one in fields(cls)}  # type: ignore[arg-type]
+    values = {name: _moment(value) if name in _MOMENTS else value for name, value in data.items() if name in known}
+    try:
+        return cls(**{**values, **more})
+    except TypeError as error:
+        raise ApiError(
+            f"expected an answer of this version of Attune, got another: {error}",
+            hint="attune --version, on both sides",
+        ) from None
+
+
+def _moment(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ApiError(f"expected a time from the API, got {shown(value)}") from None

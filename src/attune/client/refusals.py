@@ -1,0 +1,58 @@
+"""What an answer that is no success means, as the errors that the database's stores raise too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from attune.core.errors import ApiError, AttuneError, UsageError, legible
+
+_LINE = 2000
+_HINT = "; try: "  # how the API joins a sentence with what to do
+_SCOPES = ("read", "operate", "admin")
+
+
+def refusal_of(status: int, problem: Mapping[str, Any], url: str) -> AttuneError:
+    """The error that *problem*, the body of an answer with *status* from *url*, tells of."""
+    sentence, _, hint = _line(problem.get("detail") or problem.get("title") or f"HTTP {status}").partition(_HINT)
+    if status == 401:
+        return ApiError(
+            f"the API at {url} does not know ATTUNE_TOKEN: {sentence}",
+            hint="a new one, on a machine with access to the database: attune token create NAME --scope operate",
+        )
+    if status == 403:
+        return _not_allowed(sentence, hint)
+    if status == 429:
+        return ApiError(f"the API at {url} asks to slow down: {sentence}", hint=hint or "try again in a minute")
+    if status >= 500:
+        return ApiError(f"the API at {url} cannot answer now: {sentence}", hint=hint or None)
+    return UsageError(sentence, hint=hint or None)
+
+
+def _not_allowed(sentence: str, hint: str) -> ApiError:
+    scope = next((scope for scope in _SCOPES if f"scope {scope}," in sentence), None)
+    made = f"attune token create NAME --scope {scope}" if scope else "attune token create NAME --scope admin"
+    return ApiError(f"ATTUNE_TOKEN does not open this: {sentence}", hint=hint or made)
+
+
+def _line(text: object) -> str:
+    return legible(str(text), _LINE)
+
+
+def stranger(status: int, kind: str, body: bytes, url: str) -> ApiError:
+    """The error for an answer that is not Attune's: a proxy's, or another program's."""
+    what = legible(kind.partition(";")[0].strip(), 60) or "no content type"
+    begins = legible(body[:120].decode("utf-8", "replace").strip(), 80)
+    shown = f", which begins '{begins}'" if begins else ""
+    name = next((one.phrase for one in HTTPStatus if one == status), "")
+    answered = f"{status} {name}".strip()
+    if status in (502, 503, 504):
+        return ApiError(
+            f"something between here and Attune answered {answered} for {url} ({what}{shown})",
+            hint="see whether Attune's API is up: attune api start, or attune up",
+        )
+    return ApiError(
+        f"expected Attune's API at {url}, got {answered} ({what}{shown})",
+        hint="ATTUNE_URL is the address that `attune up` prints, without the path of a page",
+    )

@@ -1,0 +1,52 @@
+"""Definitions over the API: `RuntimeStore`. The history names the token, whoever the caller says it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attune.client.records import record_of
+from attune.client.wire import Wire, segment
+from attune.core.errors import UsageError
+from attune.core.ports import RuntimeChange
+from attune.core.runtime import Runtime
+
+_PATH = "/api/runtimes"
+
+
+class HttpRuntimes:
+    """`RuntimeStore` over the API, which refuses a definition that is malformed."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def list_runtimes(self) -> Sequence[Runtime]:
+        found = [record_of(Runtime, one) for one in await self._wire.pages(_PATH)]
+        return sorted(found, key=lambda one: one.ref)
+
+    async def get_runtime(self, ref: str) -> Runtime | None:
+        found = await self._wire.ask("GET", _of(ref), accept=(404,))
+        return record_of(Runtime, found.data) if found.status == 200 else None
+
+    async def save_runtime(self, runtime: Runtime, *, changed_by: str) -> bool:
+        body = {
+            "name": runtime.name,
+            "description": runtime.description,
+            "pack_ref": runtime.pack_ref,
+            "distributions": runtime.distributions,
+            "installation": runtime.installation,
+        }
+        return (await self._wire.ask("PUT", _of(runtime.ref), body=body)).status == 201
+
+    async def remove_runtime(self, ref: str, *, changed_by: str) -> bool:
+        found = await self._wire.ask("DELETE", _of(ref), accept=(404,))
+        return found.status != 404
+
+    async def runtime_history(self, ref: str) -> Sequence[RuntimeChange]:
+        found = await self._wire.ask("GET", f"{_of(ref)}/history", accept=(404,))
+        return [record_of(RuntimeChange, one) for one in found.data["data"]] if found.status == 200 else []
+
+
+def _of(ref: str) -> str:
+    if not ref:
+        raise UsageError("expected the ref of a definition, got nothing", hint="attune runtime list")
+    return f"{_PATH}/{segment(ref)}"

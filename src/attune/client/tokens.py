@@ -1,0 +1,42 @@
+"""Who may use the API, over the API itself: `TokenStore`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attune.client.records import record_of
+from attune.client.wire import Wire
+from attune.core.access import Scope, TokenRecord
+
+_PATH = "/api/tokens"
+
+
+class HttpTokens:
+    """`TokenStore` over the API, for callers with scope admin."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def create(
+        self, name: str, scope: Scope, *, created_by: str, expires_in: float | None = None
+    ) -> tuple[TokenRecord, str]:
+        body = {"name": name, "scope": scope.value, "expires_in": expires_in}
+        data = (await self._wire.ask("POST", _PATH, body=body)).data
+        return _token(data), data["token"]
+
+    async def list_tokens(self) -> Sequence[TokenRecord]:
+        return [_token(one) for one in await self._wire.pages(_PATH)]
+
+    async def revoke(self, token_id: int) -> bool:
+        return (await self._wire.ask("DELETE", f"{_PATH}/{token_id}", accept=(404,))).status != 404
+
+    async def login_link(self, token_id: int) -> str:
+        data = (await self._wire.ask("POST", f"{_PATH}/{token_id}/link")).data
+        return str(data["code"])
+
+
+def _token(data: Any) -> TokenRecord:
+    expired = isinstance(data, dict) and data.get("state") == "expired"
+    scope = Scope(data["scope"]) if isinstance(data, dict) and data.get("scope") in set(Scope) else Scope.READ
+    return record_of(TokenRecord, {**data, "scope": scope, "expired": expired} if isinstance(data, dict) else data)

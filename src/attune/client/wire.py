@@ -1,0 +1,175 @@
+"""Requests to the API: JSON there and JSON back, and one sentence for everything that can go wrong between.
+
+The token goes to the configured address and nowhere else: redirects are reported, not followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from attune.client.outages import unreachable
+from attune.client.refusals import refusal_of, stranger
+from attune.core.errors import ApiError, legible
+
+_TIMEOUTS = httpx.Timeout(30.0, connect=5.0)
+_WHOLE = 120.0  # seconds for one answer, however slowly it trickles
+_MOST_BYTES = 256 * 1024 * 1024
+_PAGE = 500
+_PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A success, or a refusal that the caller wanted to see. `data` is the JSON, None where there is none."""
+
+    status: int
+    data: Any
+    headers: Mapping[str, str]
+
+
+class Wire:
+    """A connection to the API at *url*. Used as `async with`. *transport* is for tests."""
+
+    def __init__(self, url: str, token: str | None, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.url = url.rstrip("/")
+        headers = {"Accept": "application/json", "User-Agent": "attune"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        self._headers = headers
+        self._transport = transport
+        self._client: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Wire:
+        try:
+            self._client = httpx.AsyncClient(
+                headers=self._headers, timeout=_TIMEOUTS, follow_redirects=False, transport=self._transport
+            )
+        except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:  # a proxy or certificates that cannot be
+            raise ApiError(f"cannot talk to {self.url}: {legible(str(error))}") from error
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._client is not None
+        await self._client.aclose()
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        accept: Collection[int] = (),
+    ) -> Answer:
+        """The answer to one request. Raises `AttuneError` for a refusal whose status is not in *accept*."""
+        url = f"{self.url}{path}"
+        raw = await self._exchange(method, url, query, body, headers)
+        if raw.is_redirect or 300 <= raw.status_code < 400:
+            raise _redirected(self.url, raw)
+        kind = raw.headers.get("content-type", "")
+        if raw.status_code >= 400:
+            problem = _json_or_none(raw.content) if kind.startswith(_PROBLEM) else None
+            if not isinstance(problem, dict):
+                raise stranger(raw.status_code, kind, raw.content, url)
+            if raw.status_code not in accept:
+                raise refusal_of(raw.status_code, problem, self.url)
+            return Answer(raw.status_code, problem, raw.headers)
+        if raw.status_code == 204:
+            return Answer(204, None, raw.headers)
+        if not kind.startswith("application/json"):
+            raise stranger(raw.status_code, kind, raw.content, url)
+        data = _json_or_none(raw.content)
+        if data is None:
+            raise ApiError(f"expected JSON from {url}, got {len(raw.content)} bytes that are cut off or are none")
+        return Answer(raw.status_code, data, raw.headers)
+
+    async def get(self, path: str, **query: str | int) -> Any:
+        """The JSON at *path*."""
+        return (await self.ask("GET", path, query=query)).data
+
+    async def pages(self, path: str, **query: str | int) -> list[Any]:
+        """Every entry of the list at *path*, page by page."""
+        found: list[Any] = []
+        seen: set[str] = set()
+        cursor: str | None = None
+        while True:
+            page = await self.get(path, limit=_PAGE, **query, **({"cursor": cursor} if cursor else {}))
+            if not isinstance(page, dict) or not isinstance(page.get("data"), list):
+                raise ApiError(f"expected a list from {self.url}{path}, got something else")
+            found += page["data"]
+            cursor = page.get("next")
+            if not cursor:
+                return found
+            if cursor in seen:
+                raise ApiError(f"expected the next page from {self.url}{path}, got one that was there before")
+            seen.add(cursor)
+
+    async def _exchange(
+        self,
+        method: str,
+        url: str,
+        query: Mapping[str, str | int] | None,
+        body: object,
+        headers: Mapping[str, str] | None,
+    ) -> httpx.Response:
+        assert self._client is not None
+        try:
+            async with asyncio.timeout(_WHOLE):
+                content = None if body is None else json.dumps(body, allow_nan=False).encode()
+                kind = {} if body is None else {"Content-Type": "application/json"}
+                request = self._client.build_request(
+                    method, url, params=query or None, content=content, headers={**kind, **(headers or {})}
+                )
+                response = await self._client.send(request, stream=True)
+                try:
+                    return await _bounded(response, url)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise ApiError(f"the API at {self.url} did not answer within {_WHOLE:.0f} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
+            raise unreachable(self.url, error) from error
+
+
+async def _bounded(response: httpx.Response, url: str) -> httpx.Response:
+    parts = []
+    size = 0
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > _MOST_BYTES:
+            raise ApiError(f"expected at most {_MOST_BYTES >> 20} MiB from {url}, got more")
+        parts.append(part)
+    headers = [(name, value) for name, value in response.headers.multi_items() if name != "content-encoding"]
+    return httpx.Response(response.status_code, headers=headers, content=b"".join(parts))
+
+
+def _json_or_none(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _redirected(url: str, raw: httpx.Response) -> ApiError:
+    target = legible(raw.headers.get("location", "nowhere"))
+    return ApiError(
+        f"expected Attune's API at {url}, got a redirect to {target}, which the token is not taken to",
+        hint="set ATTUNE_URL to the address that answers itself",
+    )
+
+
+def segment(text: str) -> str:
+    """*text* as one segment of a path."""
+    return {".": "%2E", "..": "%2E%2E"}.get(text) or quote(text, safe="")

@@ -1,0 +1,71 @@
+"""Who may do what through the API: scopes, and tokens as digests. Making random text is left to others."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+PREFIX = "attune_"
+
+
+class Scope(StrEnum):
+    """What a token opens. Each scope holds those before it."""
+
+    READ = "read"
+    OPERATE = "operate"  # drain, reload, run work
+    ADMIN = "admin"  # change definitions, which are commands that every host runs, and tokens
+
+    def holds(self, other: Scope) -> bool:
+        """Whether whoever has this scope may do what needs *other*."""
+        return _ORDER.index(self) >= _ORDER.index(other)
+
+
+_ORDER = tuple(Scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the token, and whether it came with a cookie, which a browser sends unasked.
+
+    `expires_in` is in seconds from when this was asked, None for a token that does not end.
+    """
+
+    token_id: int
+    name: str
+    scope: Scope
+    by_cookie: bool = False
+    expires_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """A token as it is listed. Times are the database's."""
+
+    id: int
+    name: str
+    scope: Scope
+    created: datetime
+    created_by: str
+    expires: datetime | None = None
+    last_used: datetime | None = None
+    revoked: datetime | None = None
+    expired: bool = False
+
+    @property
+    def state(self) -> str:
+        """`active`, `expired` or `revoked`."""
+        if self.revoked is not None:
+            return "revoked"
+        return "expired" if self.expired else "active"
+
+
+def digest_of(secret: str) -> bytes:
+    """What is stored of a token, a login code or a session: SHA-256, enough for 256 random bits."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def csrf_of(session: str) -> str:
+    """The token that forms of the session *session* carry. Whoever knows it has seen a page of that session."""
+    return hashlib.sha256(b"csrf:" + session.encode("utf-8", "surrogatepass")).hexdigest()

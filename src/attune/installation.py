@@ -1,0 +1,89 @@
+"""The composition root of commands: the stores of an installation, by its database or by its API.
+
+Nothing else decides which; commands see ports only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from attune.bootstrap import is_remote, opened, require_migrated, use_database
+from attune.config import Settings
+from attune.core.errors import ConfigError
+from attune.core.reach import Installation
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Installation]:
+    """The installation that *settings* lead to: by its API if only that is configured, else by its database."""
+    async with _by_api(settings) if is_remote(settings) else _by_database(settings) as installation:
+        yield installation
+
+
+@asynccontextmanager
+async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
+    from attune.client import HttpControl, HttpNodes, HttpPlacer, HttpRuntimes, HttpTokens, Wire
+
+    url = settings.api.url
+    assert url is not None
+    if settings.api.token is None:
+        raise ConfigError(
+            f"api.token: expected a token for the API at {url}, got none",
+            hint="set ATTUNE_TOKEN to what this prints, where the database is: attune token create NAME",
+        )
+    async with Wire(url, settings.api.token) as wire:
+        yield Installation(
+            f"the API at {url}",
+            HttpRuntimes(wire),
+            HttpNodes(wire),
+            HttpControl(wire),
+            HttpPlacer(wire),
+            HttpTokens(wire),
+        )
+
+
+@asynccontextmanager
+async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
+    from attune.operations.place import FleetPlacer
+    from attune.postgres.connection import without_password
+    from attune.postgres.life import PostgresLife
+    from attune.postgres.nodes import PostgresNodes
+    from attune.postgres.runtimes import PostgresRuntimes
+    from attune.postgres.tokens import PostgresTokens
+
+    with use_database(settings) as database:
+        await asyncio.to_thread(require_migrated, database.url)
+        async with opened(database, "attune") as pool:
+            nodes = PostgresNodes(pool)
+            yield Installation(
+                without_password(database.url),
+                PostgresRuntimes(pool),
+                nodes,
+                PostgresLife(pool),
+                FleetPlacer(nodes.fleet),
+                PostgresTokens(pool),
+            )
+
+
+def reach_warnings(settings: Settings) -> list[str]:
+    """What whoever set `api.url` may not know: that it is not used, or that the token can be read on its way."""
+    url = settings.api.url
+    if url is None:
+        return []
+    if settings.database.url:
+        return [f"database.url and api.url are both set; the database is used, and the API at {url} is not"]
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
+        return [f"{url} is not encrypted: whoever sits on the way to it can read the token; use https://"]
+    return []
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,34 @@
+"""Where a runtime is, over the whole fleet: how many nodes have it in which state and in which version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from attune.postgres.connection import Pool, translated
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Counts of nodes that are not gone. `nodes` is the whole fleet of the roles that verify the runtime."""
+
+    statuses: dict[str, int]
+    versions: dict[str, int]
+    nodes: int
+
+
+async def coverage_of(pool: Pool, ref: str) -> Coverage:
+    """The coverage of the definition *ref*."""
+    query = """
+        SELECT r.status, coalesce(r.version, ''), count(*) FROM worker_runtime AS r JOIN worker AS w ON w.id = r.worker
+        WHERE r.runtime_ref = %s AND coalesce(w.status::text, 'inactive') NOT IN ('inactive', 'lost')
+        GROUP BY 1, 2 ORDER BY 3 DESC, 2
+    """
+    statuses: dict[str, int] = {}
+    versions: dict[str, int] = {}
+    with translated():
+        async with pool.connection() as connection:
+            for status, version, count in await (await connection.execute(query, (ref,))).fetchall():
+                statuses[status] = statuses.get(status, 0) + count
+                if version and status in ("available", "declared", "assumed"):
+                    versions[version] = versions.get(version, 0) + count
+    return Coverage(statuses, versions, sum(statuses.values()))

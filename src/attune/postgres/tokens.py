@@ -1,0 +1,181 @@
+"""Tokens of the API, the login links and sessions made from them, and the audit of what was done with them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import PoolTimeout
+
+from attune.core.access import PREFIX, Caller, Scope, TokenRecord, digest_of
+from attune.core.errors import UsageError
+from attune.postgres.connection import Pool, translated
+
+CHANNEL = "attune_token"
+_COLUMNS = "id, name, scope, created, created_by, expires, last_used, revoked, expires <= now() AS expired"
+_LEFT = "extract(epoch FROM {} - now())::float8"
+_LIVE = "t.revoked IS NULL AND (t.expires IS NULL OR t.expires > now())"
+
+
+class PostgresTokens:
+    """Tokens in PostgreSQL. What is secret leaves this class once: when it is made."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def create(
+        self, name: str, scope: Scope, *, created_by: str, expires_in: float | None = None
+    ) -> tuple[TokenRecord, str]:
+        """A new token, valid for *expires_in* seconds or for good, and its text.
+
+        Raises `UsageError` for a name that a live token has.
+        """
+        text = PREFIX + secrets.token_urlsafe(32)
+        query = f"""
+            INSERT INTO api_token (name, digest, scope, created_by, expires)
+            VALUES (%s, %s, %s, %s, now() + %s * interval '1 second') RETURNING {_COLUMNS}
+        """
+        try:
+            rows = await self._records(query, (name, digest_of(text), scope, created_by, expires_in))
+        except psycopg.errors.UniqueViolation:
+            raise UsageError(
+                f"name: expected one that no live token has, got {name!r}", hint="attune token list"
+            ) from None
+        except psycopg.errors.CheckViolation:
+            raise UsageError(f"name: expected 1 to 100 characters without spaces around them, got {name!r}") from None
+        return rows[0], text
+
+    async def list_tokens(self) -> Sequence[TokenRecord]:
+        """Every token, newest first."""
+        return await self._records(f"SELECT {_COLUMNS} FROM api_token ORDER BY id DESC", ())
+
+    async def revoke(self, token_id: int) -> bool:
+        """End a token and every session made from it; False if there is no live one."""
+        return await self._done("UPDATE api_token SET revoked = now() WHERE id = %s AND revoked IS NULL", (token_id,))
+
+    async def caller(self, text: str) -> Caller | None:
+        """Who *text* is the token of; None if it is unknown, expired or revoked."""
+        return await self._caller(
+            f"""
+            WITH used AS (
+                UPDATE api_token AS t SET last_used = now() WHERE digest = %(digest)s AND {_LIVE}
+                AND (last_used IS NULL OR last_used < now() - interval '30 seconds'))
+            SELECT t.id, t.name, t.scope, {_LEFT.format("t.expires")}
+            FROM api_token AS t WHERE t.digest = %(digest)s AND {_LIVE}
+            """,
+            text,
+            by_cookie=False,
+        )
+
+    async def session_caller(self, session: str) -> Caller | None:
+        """Who logged in as *session*; None if it has ended."""
+        return await self._caller(
+            f"""
+            WITH used AS (
+                UPDATE api_token AS t SET last_used = now() FROM login_session AS s
+                WHERE s.digest = %(digest)s AND s.token = t.id AND s.expires > now() AND {_LIVE}
+                AND (t.last_used IS NULL OR t.last_used < now() - interval '30 seconds'))
+            SELECT t.id, t.name, t.scope, {_LEFT.format("s.expires")}
+            FROM login_session AS s JOIN api_token AS t ON t.id = s.token
+            WHERE s.digest = %(digest)s AND s.expires > now() AND {_LIVE}
+            """,
+            session,
+            by_cookie=True,
+        )
+
+    async def login_link(self, token_id: int, *, lasts: float = 86_400.0) -> str:
+        """A code that opens a session in the name of a token for *lasts* seconds."""
+        code = secrets.token_urlsafe(24)
+        await self._done(
+            "WITH old AS (DELETE FROM login_code WHERE expires < now()) INSERT INTO login_code (digest, token, expires)"
+            " VALUES (%s, %s, now() + %s * interval '1 second')",
+            (digest_of(code), token_id, lasts),
+        )
+        return code
+
+    async def log_in(self, secret: str, *, by_code: bool, lasts: float = 7 * 86_400.0) -> str | None:
+        """A session for whoever has a token or, *by_code*, a login code; None if it opens nothing."""
+        session = secrets.token_urlsafe(32)
+        source = "login_code AS c JOIN api_token AS t ON t.id = c.token" if by_code else "api_token AS t"
+        where = "c.digest = %(digest)s AND c.expires > now()" if by_code else "t.digest = %(digest)s"
+        made = await self._done(
+            f"""
+            WITH old AS (DELETE FROM login_session WHERE expires < now())
+            INSERT INTO login_session (digest, token, expires)
+            SELECT %(session)s, t.id, least(now() + %(lasts)s * interval '1 second', t.expires)
+            FROM {source} WHERE {where} AND {_LIVE}
+            """,
+            {"session": digest_of(session), "digest": digest_of(secret), "lasts": lasts},
+        )
+        return session if made else None
+
+    async def log_out(self, session: str) -> None:
+        """End a session."""
+        await self._done("DELETE FROM login_session WHERE digest = %s", (digest_of(session),))
+
+    async def note(self, caller: Caller | None, request: AuditEntry) -> None:
+        """Write one line of the audit."""
+        await self._done(
+            "INSERT INTO audit (token, actor, client, method, path, status, detail)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (
+                caller.token_id if caller else None,
+                caller.name if caller else "nobody",
+                request["client"],
+                request["method"],
+                request["path"],
+                request["status"],
+                Jsonb(request["detail"]) if request.get("detail") else None,
+            ),
+        )
+
+    async def audit(self, *, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """The last lines of the audit, newest first, older than line *before*."""
+        query = """
+            SELECT id, at, token, actor, client, method, path, status, detail FROM audit
+            WHERE id < coalesce(%s, 9223372036854775807) ORDER BY id DESC LIMIT %s
+        """
+        with translated():
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(query, (before, limit))
+                names = [column.name for column in cursor.description or ()]
+                return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
+
+    async def answers(self) -> bool:
+        """Whether the database answers, within two seconds."""
+        try:
+            async with asyncio.timeout(2), self._pool.connection(timeout=2) as connection:
+                await connection.execute("SELECT 1")
+        except (TimeoutError, psycopg.Error, PoolTimeout):
+            return False
+        return True
+
+    async def _caller(self, query: str, secret: str, *, by_cookie: bool) -> Caller | None:
+        with translated():
+            async with self._pool.connection() as connection:
+                row = await (await connection.execute(query.encode(), {"digest": digest_of(secret)})).fetchone()
+        return Caller(row[0], row[1], Scope(row[2]), by_cookie, row[3]) if row else None
+
+    async def _records(self, query: str, parameters: tuple[Any, ...]) -> list[TokenRecord]:
+        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(query.encode(), parameters)
+            return [_record(**row) for row in await cursor.fetchall()]
+
+    async def _done(self, query: str, parameters: Any) -> bool:
+        with translated():
+            async with self._pool.connection() as connection:
+                return (await connection.execute(query.encode(), parameters)).rowcount > 0
+
+
+AuditEntry = dict[str, Any]
+"""`method`, `path`, `status`, `client` and perhaps `detail` of a request."""
+
+
+def _record(**row: Any) -> TokenRecord:
+    row["expired"] = bool(row["expired"])
+    return TokenRecord(**{**row, "scope": Scope(row["scope"])})

@@ -1,0 +1,91 @@
+"""Who calls, and whether they may: a bearer token, or the cookie of a page with proof that the page itself asked."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from attune.core.access import Caller, Scope, csrf_of
+from attune.web.problems import Problem
+from attune.web.services import services_of
+
+SESSION_COOKIE = "attune_session"
+CSRF_HEADER = "x-csrf-token"
+CSRF_FIELD = "csrf"
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="attune"'}
+
+bearer = HTTPBearer(auto_error=False, description="A token made with `attune token create`.")
+
+
+async def caller_of(request: Request) -> Caller | None:
+    """Who sent *request*, None for nobody. Raises `Problem` 401 for a token that opens nothing (any more)."""
+    services = services_of(request)
+    header = request.headers.get("authorization")
+    if header is not None:
+        kind, _, text = header.partition(" ")
+        found = await services.callers.by_token(text.strip()) if kind.lower() == "bearer" else None
+        if found is None:
+            raise Problem(
+                401,
+                "expected a live token in `Authorization: Bearer …`, got one that opens nothing",
+                headers=_CHALLENGE,
+            )
+        return found
+    session = request.cookies.get(SESSION_COOKIE)
+    return await services.callers.by_session(session) if session else None
+
+
+def allow(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    """A dependency: the caller, who has *scope*. Raises `Problem` 401 for nobody and 403 for too narrow a scope.
+
+    A browser sends its cookie whoever asked it to, so that a change must also carry what only our pages know.
+    """
+
+    async def allowed(request: Request, _shown: Annotated[object, Depends(bearer)]) -> Caller:
+        caller = await caller_of(request)
+        request.scope.setdefault("state", {})["caller"] = caller
+        if caller is None:
+            raise Problem(401, "expected a token in `Authorization: Bearer …`, got none", headers=_CHALLENGE)
+        if not caller.scope.holds(scope):
+            raise Problem(403, f"expected a token with scope {scope}, got {caller.name!r} with scope {caller.scope}")
+        if caller.by_cookie and request.method not in _READS:
+            await _require_own_page(request)
+        return caller
+
+    allowed.__name__ = f"allow_{scope}"
+    return allowed
+
+
+async def _require_own_page(request: Request) -> None:
+    given = request.headers.get(CSRF_HEADER)
+    if given is None and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        value = (await request.form()).get(CSRF_FIELD)
+        given = value if isinstance(value, str) else None
+    wanted = csrf_of(request.cookies.get(SESSION_COOKIE, ""))
+    if given is None or not hmac.compare_digest(given.encode(), wanted.encode()) or not is_same_origin(request):
+        raise Problem(403, "expected a change that one of Attune's own pages asked for, got one from elsewhere")
+
+
+def is_same_origin(request: Request) -> bool:
+    """Whether the browser says that *request* comes from a page of this server, or says nothing."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+
+
+def client_of(request: Request) -> str:
+    """The address that *request* came from."""
+    return request.client.host if request.client else "unknown"
+
+
+Reader = Annotated[Caller, Depends(allow(Scope.READ))]
+Operator = Annotated[Caller, Depends(allow(Scope.OPERATE))]
+Admin = Annotated[Caller, Depends(allow(Scope.ADMIN))]

@@ -1,0 +1,179 @@
+"""Workers and sensors: the same routes for both roles, for a role is data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from attune.core.errors import RequirementError, UsageError
+from attune.core.fleet import NodeStatus
+from attune.core.node import SENSOR, WORKER, Role
+from attune.core.requirement import Requirement
+from attune.postgres.node_pages import NodeFilter
+from attune.web.access import Operator, Reader
+from attune.web.api.node_models import Asked, NodeCapabilities, NodeItem, NodeList, TransitionList
+from attune.web.api.paging import (
+    MAX_ID,
+    Cursor,
+    Limit,
+    bad_field,
+    before_of,
+    json_page,
+    json_response,
+    position_of,
+)
+from attune.web.problems import Problem, documented
+from attune.web.services import Given
+
+NodeId = Annotated[int, Path(ge=1, le=MAX_ID, description="The node's id.", examples=[1])]
+Force = Annotated[bool, Query(description="Also one that runs.")]
+_Text = Annotated[str, Field(max_length=300)]
+
+
+class NodeQuery(BaseModel):
+    """The filters of a list of nodes; all that are given must hold."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: list[NodeStatus] = Field(default=[], max_length=20, description="Any of these.", examples=[["active"]])
+    runtime: list[_Text] = Field(
+        default=[], max_length=20, description="Offers all of these, by name.", examples=[["python"]]
+    )
+    term: list[_Text] = Field(
+        default=[],
+        max_length=20,
+        description="Satisfies all of these, as work may need them.",
+        examples=[["python >=3.9"]],
+    )
+    label: list[_Text] = Field(
+        default=[], max_length=20, description="`key=value`, or `key` for any value.", examples=[["zone=eu"]]
+    )
+    q: str | None = Field(default=None, max_length=300, description="Part of the name or the host.", examples=["build"])
+    limit: int = Field(default=100, ge=1, le=1000, description="How many at most.", examples=[100])
+    cursor: str | None = Field(default=None, max_length=1000, description="`next` of the page before.")
+
+    def filter(self) -> NodeFilter:
+        """The filter. Raises `Problem` for a term that cannot be read."""
+        try:
+            requirement = Requirement.parse(self.term) if self.term else None
+        except RequirementError as error:
+            raise bad_field("term", error.expected, f"{error.got} at offset {error.position}") from error
+        pairs = [text.partition("=") for text in self.label]
+        labels = [(name.strip(), value.strip() if equals else None) for name, equals, value in pairs]
+        return NodeFilter([one.value for one in self.status], self.runtime, labels, requirement, self.q)
+
+
+def nodes_router(role: Role) -> APIRouter:
+    """The routes of the nodes of *role*."""
+    router = APIRouter(prefix=f"/{role.name}s", tags=[f"{role.name}s"])
+    _reading(router, role)
+    _asking(router, role)
+    return router
+
+
+def _unknown(role: Role, node_id: int) -> Problem:
+    return Problem(404, f"no {role.name} has the id {node_id}")
+
+
+def _reading(router: APIRouter, role: Role) -> None:
+    what = role.name
+
+    @router.get("", response_model=NodeList, summary=f"List {what}s", responses=documented(401, 403, 422))
+    async def listed(_who: Reader, services: Given, query: Annotated[NodeQuery, Query()]) -> Response:
+        """By name, page by page."""
+        after = position_of(query.cursor, str, int)
+        page = await services.node_pages.page(role, query.filter(), after=after, limit=query.limit)
+        return json_page(page.items, page.next)
+
+    @router.get("/{node_id}", response_model=NodeItem, summary=f"Show a {what}", responses=documented(401, 403, 404))
+    async def shown(_who: Reader, services: Given, node_id: NodeId) -> Response:
+        """What the registry knows of it."""
+        found = await services.node_pages.show(role, node_id)
+        if found is None:
+            raise _unknown(role, node_id)
+        return json_response(found)
+
+    @router.get(
+        "/{node_id}/capabilities",
+        response_model=NodeCapabilities,
+        summary=f"What a {what} can run",
+        responses=documented(401, 403, 404),
+    )
+    async def capabilities(_who: Reader, services: Given, node_id: NodeId) -> Response:
+        """With versions, evidence and freshness, for every definition, offered or not."""
+        found = await services.node_pages.capabilities(role, node_id)
+        if found is None:
+            raise _unknown(role, node_id)
+        return json_response(found)
+
+    @router.get(
+        "/{node_id}/transitions",
+        response_model=TransitionList,
+        summary=f"What a {what} gained and lost",
+        responses=documented(401, 403, 404),
+    )
+    async def transitions(
+        _who: Reader, services: Given, node_id: NodeId, limit: Limit = 100, cursor: Cursor = None
+    ) -> Response:
+        """Newest first."""
+        before = before_of(cursor)
+        if not await services.node_pages.exists(role, node_id):
+            raise _unknown(role, node_id)
+        page = await services.node_pages.transitions(node_id=node_id, before=before, limit=limit)
+        return json_page(page.items, page.next)
+
+
+def _asking(router: APIRouter, role: Role) -> None:
+    for verb, summary in (
+        ("drain", "Finish what runs and take nothing new"),
+        ("resume", "Take work again"),
+        ("reload", "Read the definitions again and verify them"),
+    ):
+        _ask(router, role, verb, summary)
+
+    @router.delete(
+        "/{node_id}", status_code=204, summary=f"Forget a {role.name}", responses=documented(401, 403, 404, 409)
+    )
+    async def removed(_who: Operator, services: Given, node_id: NodeId, force: Force = False) -> None:
+        """One that runs is refused, unless forced; it registers again if it lives."""
+        if not await services.node_pages.exists(role, node_id):
+            raise _unknown(role, node_id)
+        try:
+            await services.life.remove(node_id, force=force)
+        except UsageError as error:
+            raise Problem(409, f"{error}; try: {error.hint}") from None
+
+
+def _ask(router: APIRouter, role: Role, verb: str, summary: str) -> None:
+    @router.post(
+        f"/{{node_id}}/{verb}",
+        status_code=202,
+        name=f"{verb}_{role.name}",
+        summary=f"{summary} ({role.name})",
+        responses=documented(401, 403, 404, 409),
+    )
+    async def asked(_who: Operator, services: Given, node_id: NodeId) -> Asked:
+        """It is asked at once, and does so at its next heartbeat."""
+        if not await services.node_pages.exists(role, node_id):
+            raise _unknown(role, node_id)
+        if not await getattr(services.life, verb)(node_id):
+            state = "draining" if verb == "resume" else "running"
+            raise Problem(409, f"expected a {role.name} that is {state}, got one that is not")
+        return Asked(id=node_id, asked=verb)
+
+
+workers = nodes_router(WORKER)
+sensors = nodes_router(SENSOR)
+transitions = APIRouter(prefix="/transitions", tags=["transitions"])
+
+
+@transitions.get(
+    "", response_model=TransitionList, summary="What the fleet gained and lost", responses=documented(401, 403, 422)
+)
+async def listed_transitions(_who: Reader, services: Given, limit: Limit = 100, cursor: Cursor = None) -> Response:
+    """Newest first, of all nodes."""
+    before = before_of(cursor)
+    page = await services.node_pages.transitions(before=before, limit=limit)
+    return json_page(page.items, page.next)

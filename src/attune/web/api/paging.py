@@ -1,0 +1,72 @@
+"""Lists: how many, and where the next page begins. A cursor is opaque; one that we did not make is refused."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import Query, Response
+from pydantic import BaseModel, Field
+
+from attune.web.problems import FieldProblem, Problem
+
+MAX_ID = 2**63 - 1
+Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
+Cursor = Annotated[
+    str | None, Query(max_length=1000, description="`next` of the page before; not given: the first page.")
+]
+
+
+class Page(BaseModel):
+    """One page of a list. `next` is the cursor of the following page, null on the last."""
+
+    next: str | None = Field(default=None, examples=[None])
+
+
+def cursor_of(position: Sequence[Any] | None) -> str | None:
+    """The cursor that stands for *position*."""
+    if position is None:
+        return None
+    return base64.urlsafe_b64encode(json.dumps(list(position)).encode()).decode().rstrip("=")
+
+
+def position_of(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
+    """The position that *cursor* stands for: one value of each of *kinds*. Raises `Problem` 422."""
+    if cursor is None:
+        return None
+    try:
+        found = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, binascii.Error, RecursionError):
+        found = None
+    fits = isinstance(found, list) and [type(one) for one in found] == list(kinds)
+    if not fits or any(isinstance(one, int) and not 0 <= one <= MAX_ID for one in found):
+        raise bad_field("cursor", "`next` of an earlier page", repr(cursor[:40]))
+    if any(isinstance(one, str) and ("\0" in one or not one.isprintable()) for one in found):
+        raise bad_field("cursor", "`next` of an earlier page", "another text")
+    return tuple(found)
+
+
+def before_of(cursor: str | None) -> int | None:
+    """The id that the page begins below. Raises `Problem` 422."""
+    position = position_of(cursor, int)
+    return None if position is None else int(position[0])
+
+
+def bad_field(field: str, expected: str, got: str) -> Problem:
+    """The problem that parameter *field* is wrong."""
+    return Problem(
+        422, f"{field}: expected {expected}, got {got}", errors=[FieldProblem(field=field, expected=expected, got=got)]
+    )
+
+
+def json_page(items: str, position: Sequence[Any] | None) -> Response:
+    """A page whose *items* are JSON text already."""
+    return json_response(f'{{"data":{items},"next":{json.dumps(cursor_of(position))}}}')
+
+
+def json_response(text: str, **headers: str) -> Response:
+    """An answer whose body is JSON text already."""
+    return Response(text, media_type="application/json", headers=headers)

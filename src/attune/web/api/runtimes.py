@@ -1,0 +1,192 @@
+"""Definitions of runtimes. Whoever may change them decides what every host executes: that needs scope admin."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Response
+from pydantic import ValidationError
+
+from attune.core.access import Caller
+from attune.core.errors import InUseError
+from attune.core.ports import RuntimeChange
+from attune.core.runtime import Runtime
+from attune.core.vetting import vet
+from attune.postgres.coverage import coverage_of
+from attune.web.access import Admin, Reader
+from attune.web.api.paging import Cursor, Limit, before_of, cursor_of, position_of
+from attune.web.api.runtime_models import (
+    ChangeItem,
+    CoverageItem,
+    HistoryList,
+    NewRuntime,
+    RuntimeBody,
+    RuntimeDefinition,
+    RuntimeList,
+    RuntimePatch,
+    SavedRuntime,
+)
+from attune.web.problems import Problem, documented, invalid
+from attune.web.services import Given
+
+router = APIRouter(prefix="/runtimes", tags=["runtimes"])
+Ref = Annotated[str, Path(min_length=1, max_length=300, description="The definition's ref.", examples=["core.python"])]
+IfMatch = Annotated[
+    str | None,
+    Header(description="The `ETag` of what is to be replaced: 412 if it has changed. `*`: whatever is there."),
+]
+
+
+def etag_of(runtime: Runtime) -> str:
+    """A strong validator: the same content has the same one."""
+    content = [runtime.name, runtime.description, runtime.pack_ref, runtime.distributions, runtime.installation]
+    text = json.dumps(content, sort_keys=True, default=str)
+    return f'"{hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]}"'
+
+
+@router.get("", summary="List definitions", responses=documented(401, 403, 422))
+async def listed(_who: Reader, services: Given, limit: Limit = 1000, cursor: Cursor = None) -> RuntimeList:
+    """By ref."""
+    after = position_of(cursor, str)
+    found = [one for one in await services.runtimes.list_runtimes() if after is None or one.ref > after[0]]
+    found.sort(key=lambda one: one.ref)
+    shown = [RuntimeDefinition.of(one) for one in found[:limit]]
+    return RuntimeList(data=shown, next=cursor_of([shown[-1].ref]) if len(found) > limit else None)
+
+
+@router.get("/{ref}", summary="Show a definition", responses=documented(401, 403, 404))
+async def shown(_who: Reader, services: Given, ref: Ref, response: Response) -> RuntimeDefinition:
+    """With the `ETag` that a change of it names in `If-Match`."""
+    found = await _known(services, ref)
+    response.headers["ETag"] = etag_of(found)
+    return RuntimeDefinition.of(found)
+
+
+@router.post("", status_code=201, summary="Add a definition", responses=documented(401, 403, 409, 422))
+async def created(who: Admin, services: Given, body: NewRuntime, response: Response) -> SavedRuntime:
+    """Nodes verify it when they start or are told to reload."""
+    runtime = body.runtime(body.ref)
+
+    def added(old: Runtime | None) -> Runtime:
+        if old is not None:
+            raise Problem(409, f"{body.ref} exists already; PUT /api/runtimes/{body.ref} replaces it")
+        return runtime
+
+    return await _save(services, who, runtime, added, response)
+
+
+@router.put("/{ref}", summary="Add or replace a definition", responses=documented(401, 403, 412, 422))
+async def replaced(
+    who: Admin, services: Given, ref: Ref, body: RuntimeBody, response: Response, if_match: IfMatch = None
+) -> SavedRuntime:
+    """201 where there was none. With `If-Match`, only what the caller has seen is replaced."""
+    runtime = body.runtime(ref)
+
+    def put(old: Runtime | None) -> Runtime:
+        _require_match(if_match, old)
+        return runtime
+
+    return await _save(services, who, runtime, put, response)
+
+
+@router.patch("/{ref}", summary="Change parts of a definition", responses=documented(401, 403, 404, 412, 422))
+async def patched(
+    who: Admin, services: Given, ref: Ref, body: RuntimePatch, response: Response, if_match: IfMatch = None
+) -> SavedRuntime:
+    """A JSON merge patch (RFC 7396): null removes a key, lists are replaced whole."""
+    changes = body.model_dump(exclude_unset=True)
+    made: list[Runtime] = []
+
+    def merged(old: Runtime | None) -> Runtime:
+        _require_match(if_match, old)
+        if old is None:
+            raise _unknown(ref)
+        whole = _merge({name: getattr(old, name) for name in RuntimeBody.model_fields}, changes)
+        try:
+            made.append(RuntimeBody.model_validate(whole).runtime(ref))
+        except ValidationError as error:
+            raise invalid([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from None
+        vet(made[0])
+        return made[0]
+
+    await services.runtimes.change_runtime(ref, merged, changed_by=who.name)
+    response.headers["ETag"] = etag_of(made[0])
+    return SavedRuntime(**RuntimeDefinition.of(made[0]).model_dump(), warnings=list(vet(made[0])))
+
+
+@router.delete("/{ref}", status_code=204, summary="Remove a definition", responses=documented(401, 403, 404, 409, 412))
+async def removed(who: Admin, services: Given, ref: Ref, if_match: IfMatch = None) -> None:
+    """One that actions, sensors or workers use is refused, and the answer lists them."""
+    try:
+        found = await services.runtimes.remove_runtime(
+            ref, changed_by=who.name, expecting=lambda old: _require_match(if_match, old)
+        )
+    except InUseError as error:
+        raise Problem(409, f"{error}; try: {error.hint}") from None
+    if not found:
+        raise _unknown(ref)
+
+
+@router.get("/{ref}/history", summary="Every change of a definition", responses=documented(401, 403, 404, 422))
+async def history(_who: Reader, services: Given, ref: Ref, limit: Limit = 100, cursor: Cursor = None) -> HistoryList:
+    """Newest first, also of a definition that was removed."""
+    found: list[RuntimeChange] = list(await services.runtimes.runtime_history(ref))
+    if not found:
+        await _known(services, ref)
+    skipped = before_of(cursor) or 0
+    page = found[skipped : skipped + limit]
+    more = len(found) > skipped + limit
+    data = [ChangeItem.model_validate(one, from_attributes=True) for one in page]
+    return HistoryList(data=data, next=cursor_of([skipped + limit]) if more else None)
+
+
+@router.get("/{ref}/coverage", summary="Where a runtime is", responses=documented(401, 403, 404))
+async def coverage(_who: Reader, services: Given, ref: Ref) -> CoverageItem:
+    """How many nodes that are not gone have it, in which state and version."""
+    await _known(services, ref)
+    return CoverageItem.model_validate(await coverage_of(services.pool, ref), from_attributes=True)
+
+
+async def _known(services: Given, ref: str) -> Runtime:
+    found = await services.runtimes.get_runtime(ref)
+    if found is None:
+        raise _unknown(ref)
+    return found
+
+
+def _unknown(ref: str) -> Problem:
+    return Problem(404, f"no definition has the ref {ref!r}")
+
+
+def _require_match(if_match: str | None, old: Runtime | None) -> None:
+    """Raises `Problem` 412 where *if_match* names something else than *old*."""
+    if if_match is None:
+        return
+    there = "nothing" if old is None else etag_of(old)
+    wanted = [one.strip() for one in if_match.split(",")]
+    if old is None or ("*" not in wanted and there not in wanted):
+        raise Problem(412, f"If-Match: expected the definition to be {if_match[:80]}, got {there}: somebody changed it")
+
+
+def _merge(target: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merge(merged.get(name), value)
+    return merged
+
+
+async def _save(services: Given, who: Caller, runtime: Runtime, change: Any, response: Response) -> SavedRuntime:
+    warnings = vet(runtime)
+    new = await services.runtimes.change_runtime(runtime.ref, change, changed_by=who.name)
+    response.status_code = 201 if new else 200
+    response.headers["ETag"] = etag_of(runtime)
+    if new:
+        response.headers["Location"] = f"/api/runtimes/{runtime.ref}"
+    return SavedRuntime(**RuntimeDefinition.of(runtime).model_dump(), warnings=list(warnings))

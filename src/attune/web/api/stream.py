@@ -1,0 +1,119 @@
+"""Changes as they happen, as server-sent events (WHATWG HTML, 9.2); a stream goes on where it broke off."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import StreamingResponse
+
+from attune.core.access import Caller
+from attune.postgres.changes import Position
+from attune.web.access import Reader
+from attune.web.api.paging import bad_field
+from attune.web.hub import Subscription, Told, told_of
+from attune.web.problems import documented
+from attune.web.services import Given, Services
+
+router = APIRouter(tags=["stream"])
+_QUIET_SECONDS = 15.0
+_ID = re.compile(r"([0-9]{1,18})-([0-9]{1,19})")
+Kind = Literal["node", "transition", "runtime", "execution", "sensor"]
+
+_DOCUMENTED = {
+    200: {
+        "description": "Events `node`, `transition`, `runtime`, `execution`, `sensor`, each with JSON as its data;"
+        " `hello` at the beginning; `reset` where something was missed and the reader must look anew.",
+        "content": {
+            "text/event-stream": {
+                "schema": {"type": "string"},
+                "example": 'id: 812-17\nevent: node\ndata: {"id": 1, "name": "w1", "status": "lost"}\n\n',
+            }
+        },
+    }
+}
+
+
+@router.get(
+    "/stream",
+    summary="Changes as they happen",
+    response_class=StreamingResponse,
+    responses={**documented(401, 403, 422), **_DOCUMENTED},  # type: ignore[dict-item]
+)
+async def stream(
+    who: Reader,
+    services: Given,
+    kinds: Annotated[list[Kind] | None, Query(description="Only events of these kinds.")] = None,
+    last_event_id: Annotated[str | None, Header(description="The last id that was seen.")] = None,
+) -> StreamingResponse:
+    """`Last-Event-ID` resumes. Executions are told as they happen, and not again after a break."""
+    position = _position(last_event_id)
+    events = _events(services, who, set(kinds) if kinds else None, position)
+    return StreamingResponse(
+        events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+    )
+
+
+def _position(text: str | None) -> Position | None:
+    if not text:
+        return None
+    found = _ID.fullmatch(text)
+    if found is None or int(found[2]) > 2**63 - 1:
+        raise bad_field("Last-Event-ID", "the id of an event of this stream", repr(text[:40]))
+    return int(found[1]), int(found[2])
+
+
+async def _events(
+    services: Services, who: Caller, kinds: set[Kind] | None, position: Position | None
+) -> AsyncIterator[str]:
+    subscription = services.hub.subscribe(who.token_id, kinds)
+    try:
+        begin = position or services.hub.position or await services.changes.end()
+        yield f"retry: 2000\n{_event(Told('hello', '{}', begin))}"
+        reached = begin
+        if position is not None:
+            if not await services.changes.reaches_back_to(position):
+                yield _event(Told("reset", "{}"))
+            more = True
+            while more:
+                found, more = await services.changes.since(reached)
+                more = more and bool(found)
+                for one in found:
+                    reached = one.position
+                    if kinds is None or one.kind in kinds:
+                        yield _event(told_of(one))
+        async for told in _live(subscription):
+            if told is None:
+                yield ": still here\n\n"
+            elif told.position is None or told.position > reached:
+                yield _event(told)
+    finally:
+        services.hub.unsubscribe(subscription)
+
+
+async def _live(subscription: Subscription) -> AsyncIterator[Told | None]:
+    """What is told, until the stream ends; None after a quiet time.
+
+    Whoever was too slow is told so, and must come again.
+    """
+    while True:
+        if subscription.overrun and subscription.queue.empty():
+            yield Told("reset", "{}")
+            return
+        try:
+            async with asyncio.timeout(_QUIET_SECONDS):
+                told = await subscription.queue.get()
+        except TimeoutError:
+            yield None
+            continue
+        if told is None:
+            return
+        yield told
+
+
+def _event(told: Told) -> str:
+    number = f"id: {told.position[0]}-{told.position[1]}\n" if told.position else ""
+    return f"{number}event: {told.kind}\ndata: {told.data}\n\n"

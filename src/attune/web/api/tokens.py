@@ -1,0 +1,147 @@
+"""Tokens and the audit, for administrators; and who one is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from attune.core.access import Scope
+from attune.core.errors import UsageError
+from attune.web.access import Admin, Reader
+from attune.web.api.paging import MAX_ID, Cursor, Limit, Page, before_of, cursor_of
+from attune.web.problems import Problem, documented
+from attune.web.services import Given
+
+router = APIRouter(tags=["access"])
+TokenId = Annotated[int, Path(ge=1, le=MAX_ID, description="The token's id.", examples=[1])]
+
+
+class NewToken(BaseModel):
+    """What a token is called and what it opens."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str = Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$", examples=["ci"])
+    scope: Scope = Field(default=Scope.READ, strict=False, examples=["operate"])
+    expires_in: float | None = Field(
+        default=None, gt=0, le=1e9, description="Seconds; not given: for good.", examples=[86400.0]
+    )
+
+
+class TokenItem(BaseModel):
+    """A token, without what is secret of it."""
+
+    id: int = Field(examples=[1])
+    name: str = Field(examples=["ci"])
+    scope: Scope = Field(examples=["operate"])
+    state: str = Field(description="`active`, `expired` or `revoked`.", examples=["active"])
+    created: datetime = Field(examples=["2026-11-24T09:00:00Z"])
+    created_by: str = Field(examples=["ada@build-7"])
+    expires: datetime | None = Field(examples=[None])
+    last_used: datetime | None = Field(examples=["2026-11-24T09:00:00Z"])
+    revoked: datetime | None = Field(examples=[None])
+
+
+class MadeToken(TokenItem):
+    """A new token; its text is given this once."""
+
+    token: str = Field(examples=["attune_Xk…"])
+
+
+class TokenList(Page):
+    """Every token, newest first."""
+
+    data: list[TokenItem]
+
+
+class LoginCode(BaseModel):
+    """What opens the page: `/login?code=…`, for a day."""
+
+    code: str = Field(examples=["hW0…"])
+
+
+class Me(BaseModel):
+    """Who calls."""
+
+    name: str = Field(examples=["ci"])
+    scope: Scope = Field(examples=["operate"])
+
+
+class AuditItem(BaseModel):
+    """A change that was asked for, or a refusal."""
+
+    id: int = Field(examples=[1])
+    at: datetime = Field(examples=["2026-11-24T09:00:00Z"])
+    token: int | None = Field(examples=[1])
+    actor: str = Field(examples=["ci"])
+    client: str | None = Field(examples=["127.0.0.1"])
+    method: str = Field(examples=["POST"])
+    path: str = Field(examples=["/api/workers/1/drain"])
+    status: int = Field(examples=[202])
+    detail: Any = Field(examples=[None])
+
+
+class AuditList(Page):
+    """A page of the audit, newest first."""
+
+    data: list[AuditItem]
+
+
+@router.get("/me", summary="Who one is", responses=documented(401, 403))
+async def me(who: Reader) -> Me:
+    """The name and the scope of the caller's token."""
+    return Me(name=who.name, scope=who.scope)
+
+
+@router.get("/tokens", summary="List tokens", responses=documented(401, 403))
+async def listed(_who: Admin, services: Given) -> TokenList:
+    """Every token, newest first; when each was last used is known to half a minute."""
+    found = await services.tokens.list_tokens()
+    return TokenList(data=[TokenItem.model_validate(one, from_attributes=True) for one in found])
+
+
+@router.post("/tokens", status_code=201, summary="Make a token", responses=documented(401, 403, 409, 422))
+async def created(who: Admin, services: Given, body: NewToken) -> MadeToken:
+    """Its text is in the answer, and nowhere else."""
+    try:
+        made, text = await services.tokens.create(
+            body.name, body.scope, created_by=who.name, expires_in=body.expires_in
+        )
+    except UsageError as error:
+        raise Problem(409, str(error)) from None
+    return MadeToken(**TokenItem.model_validate(made, from_attributes=True).model_dump(), token=text)
+
+
+@router.delete("/tokens/{token_id}", status_code=204, summary="Revoke a token", responses=documented(401, 403, 404))
+async def revoked(_who: Admin, services: Given, token_id: TokenId) -> None:
+    """It is refused from now on, and the sessions made from it end."""
+    if not await services.tokens.revoke(token_id):
+        raise _not_live(token_id)
+    services.callers.forget()
+    services.hub.end_streams_of(token_id)
+
+
+@router.post(
+    "/tokens/{token_id}/link", status_code=201, summary="Make a login link", responses=documented(401, 403, 404)
+)
+async def link(_who: Admin, services: Given, token_id: TokenId) -> LoginCode:
+    """A code that opens the page in the name of the token, for a day."""
+    if not any(one.id == token_id and one.state == "active" for one in await services.tokens.list_tokens()):
+        raise _not_live(token_id)
+    return LoginCode(code=await services.tokens.login_link(token_id))
+
+
+@router.get("/audit", summary="Who did what", responses=documented(401, 403, 422))
+async def audit(_who: Admin, services: Given, limit: Limit = 100, cursor: Cursor = None) -> AuditList:
+    """Every change asked for through the API, and every refusal, newest first."""
+    found = await services.tokens.audit(before=before_of(cursor), limit=limit)
+    return AuditList(
+        data=[AuditItem(**one) for one in found], next=cursor_of([found[-1]["id"]]) if len(found) == limit else None
+    )
+
+
+def _not_live(token_id: int) -> Problem:
+    return Problem(404, f"no live token has the id {token_id}")

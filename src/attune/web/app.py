@@ -1,0 +1,113 @@
+"""The application: routes behind a gate and an audit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import RedirectResponse
+
+from attune.web.api import match, nodes, runtimes, stream, system, tokens
+from attune.web.audit import Audit
+from attune.web.gate import Gate
+from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
+from attune.web.services import Services
+from attune.web.ui import login
+from attune.web.ui.pages import LoginNeeded, to_login
+
+# The order is the one of the documentation.
+API_ROUTERS: tuple[APIRouter, ...] = (
+    runtimes.router,
+    nodes.workers,
+    nodes.sensors,
+    nodes.transitions,
+    match.router,
+    tokens.router,
+    stream.router,
+)
+PAGE_ROUTERS: tuple[APIRouter, ...] = (login.router,)
+
+
+def create_app(services: Services) -> FastAPI:
+    """The API and the pages on *services*."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        listening = asyncio.create_task(services.hub.run())
+        try:
+            yield
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    app = FastAPI(
+        title="Attune",
+        version=version("attune"),
+        summary="What every machine of a fleet can really run, and where a job can go.",
+        openapi_url="/api/openapi.json",
+        docs_url="/api/docs",
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    answer_with_problems(app)
+    app.include_router(system.router)
+    for router in API_ROUTERS:
+        app.include_router(router, prefix="/api")
+    for router in PAGE_ROUTERS:
+        app.include_router(router)
+
+    @app.exception_handler(LoginNeeded)
+    async def log_in_first(request: Request, _error: Exception) -> RedirectResponse:
+        return to_login(request)
+
+    app.add_middleware(Audit)
+    app.add_middleware(Gate)
+    _describe_problems(app)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Have the OpenAPI document say what an error looks like, wherever it says 422."""
+    made = app.openapi
+
+    def described() -> dict[str, object]:
+        document = made()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.pop("HTTPValidationError", None)
+        schemas.pop("ValidationError", None)
+        for model in (FieldProblem, ProblemDetails):
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schema.pop("$defs", None)
+            schemas[model.__name__] = schema
+        for path in document.get("paths", {}).values():
+            for operation in path.values():
+                _add_problems(operation)
+        return document
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+_ANY = (400,)  # what the gate says of addresses
+_GUARDED = (401, 403, 503)  # what the guard of a route can answer
+_WITH_BODY = (408, 413)  # what the gate says of bodies
+
+
+def _add_problems(operation: dict[str, Any]) -> None:
+    """Add to *operation* the problems that do not come from its route."""
+    answers = operation.setdefault("responses", {})
+    statuses = [
+        *_ANY,
+        *(_GUARDED if operation.get("security") else ()),
+        *(_WITH_BODY if "requestBody" in operation else ()),
+    ]
+    if "422" in answers:
+        answers.pop("422")
+        statuses.append(422)
+    for status, answer in documented(*statuses).items():
+        answers.setdefault(str(status), answer)
+    operation["responses"] = dict(sorted(answers.items()))

@@ -1,0 +1,183 @@
+"""One connection of this process listens to the database; everybody here who waits for something is told by it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from attune.core.errors import AttuneError
+from attune.postgres.changes import (
+    ANSWERED,
+    CHANGED,
+    EXECUTIONS,
+    TOKENS,
+    Change,
+    Position,
+    PostgresChanges,
+    listening,
+)
+
+log = structlog.get_logger("attune.web")
+_QUEUE = 1000
+_SETTLING_SECONDS = 0.05
+_SLOWEST_RETRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a stream tells: an event of *kind*, with the position that it can be resumed from, where it has one."""
+
+    kind: str
+    data: str
+    position: Position | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Subscription:
+    """One listener. `overrun` is set when it was too slow, `ended` when the process stops."""
+
+    kinds: Collection[str] | None
+    token_id: int
+    queue: asyncio.Queue[Told | None] = field(default_factory=lambda: asyncio.Queue(_QUEUE))
+    overrun: bool = False
+
+    def tell(self, told: Told | None) -> None:
+        """Put *told* in the queue; None ends the stream."""
+        if told is not None and self.kinds is not None and told.kind not in self.kinds:
+            return
+        try:
+            self.queue.put_nowait(told)
+        except asyncio.QueueFull:
+            self.overrun = True
+
+
+class Hub:
+    """Reads changes once and tells all. `live` says whether a notification would arrive now."""
+
+    def __init__(self, url: str, changes: PostgresChanges) -> None:
+        self._url = url
+        self._changes = changes
+        self._subscriptions: set[Subscription] = set()
+        self._answers: dict[int, asyncio.Event] = {}
+        self._callbacks: list[Callable[[str, str], None]] = []
+        self._wake = asyncio.Event()
+        self._closed = False
+        self.position: Position | None = None
+        self.live = False
+
+    def on_notice(self, callback: Callable[[str, str], None]) -> None:
+        """Have *callback* called with the channel and the payload of each notification, and of `lost` with none."""
+        self._callbacks.append(callback)
+
+    def subscribe(self, token_id: int, kinds: Collection[str] | None) -> Subscription:
+        """A listener from now on; give it back with `unsubscribe`."""
+        made = Subscription(kinds, token_id)
+        if self._closed:
+            made.tell(None)
+        self._subscriptions.add(made)
+        return made
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Forget a listener."""
+        self._subscriptions.discard(subscription)
+
+    def answer_to(self, request_id: int) -> asyncio.Event:
+        """Set when request *request_id* may have been answered."""
+        return self._answers.setdefault(request_id, asyncio.Event())
+
+    def forget_answer(self, request_id: int) -> None:
+        """Nobody waits for that answer any more."""
+        self._answers.pop(request_id, None)
+
+    def end_streams_of(self, token_id: int) -> None:
+        """End the streams of a token that was revoked."""
+        for one in self._subscriptions:
+            if one.token_id == token_id:
+                one.tell(None)
+
+    def close(self) -> None:
+        """End every stream; the process is about to stop."""
+        self._closed = True
+        for one in self._subscriptions:
+            one.overrun = one.overrun or one.queue.full()
+            one.tell(None)
+
+    async def run(self) -> None:
+        """Listen until cancelled, also through outages of the database."""
+        reading = asyncio.create_task(self._read())
+        try:
+            pause = 0.1
+            while True:
+                try:
+                    async with listening(self._url) as connection:
+                        pause = 0.1
+                        self.live = True
+                        self._wake.set()
+                        async for notice in connection.notifies():
+                            self._noticed(notice.channel, notice.payload)
+                except AttuneError as error:
+                    log.warning(f"the API does not hear of changes, trying again until it does: {error}")
+                finally:
+                    self.live = False
+                    self._call("lost", "")
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _SLOWEST_RETRY_SECONDS)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    def _noticed(self, channel: str, payload: str) -> None:
+        if channel == CHANGED:
+            self._wake.set()
+        elif channel == ANSWERED and payload.isdigit():
+            waiting = self._answers.get(int(payload))
+            if waiting is not None:
+                waiting.set()
+        elif channel == EXECUTIONS:
+            self._tell(Told("execution", _one_line(payload)))
+        elif channel == TOKENS and payload.isdigit():
+            self.end_streams_of(int(payload))
+        self._call(channel, payload)
+
+    def _call(self, channel: str, payload: str) -> None:
+        for callback in self._callbacks:
+            callback(channel, payload)
+
+    async def _read(self) -> None:
+        """Pass on what stands in the table; a notification only says that it is worth looking."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            with suppress(AttuneError):
+                while await self._pass_on():  # noqa: ASYNC110 - no event tells that a transaction ended
+                    await asyncio.sleep(_SETTLING_SECONDS)
+
+    async def _pass_on(self) -> bool:
+        """Whether there is more that must wait for a transaction to end."""
+        if self.position is None:
+            self.position = await self._changes.end()
+        found, more = await self._changes.since(self.position)
+        for one in found:
+            self.position = one.position
+            self._tell(told_of(one))
+        return more
+
+    def _tell(self, told: Told) -> None:
+        for one in self._subscriptions:
+            one.tell(told)
+
+
+def told_of(change: Change) -> Told:
+    """*change* as a stream tells it."""
+    data: dict[str, Any] = {**change.data, "at": change.at.isoformat()}
+    return Told(change.kind, json.dumps(data, ensure_ascii=False), change.position)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())

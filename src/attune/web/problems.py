@@ -1,0 +1,201 @@
+"""What goes wrong, as `application/problem+json` (RFC 9457): for programs the same shape whatever it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from attune.core.errors import (
+    AttuneError,
+    DatabaseError,
+    DefinitionError,
+    RequirementError,
+    UsageError,
+    legible,
+    shown,
+)
+
+MEDIA_TYPE = "application/problem+json"
+_DATABASE_AWAY = "cannot reach the database"
+
+
+class FieldProblem(BaseModel):
+    """One thing that is wrong with what was sent."""
+
+    field: str = Field(examples=["distributions.verification.commands[0].binary"])
+    expected: str = Field(examples=["a name or an absolute path"])
+    got: str = Field(examples=["'bin/python3'"])
+
+
+class ProblemDetails(BaseModel):
+    """What every answer with a status of 400 and above holds."""
+
+    type: str = Field(default="about:blank", examples=["about:blank"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["no runtime core.rubi; did you mean core.ruby?"])
+    errors: list[FieldProblem] = []
+
+
+class Problem(Exception):
+    """Raised by a route: becomes the answer with *status*. *detail* is one sentence."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[FieldProblem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+    def body(self) -> dict[str, Any]:
+        """The answer as JSON."""
+        title = HTTPStatus(self.status).phrase
+        details = ProblemDetails(title=title, status=self.status, detail=self.detail, errors=list(self.errors))
+        return details.model_dump()
+
+    def response(self) -> JSONResponse:
+        """The answer."""
+        return JSONResponse(self.body(), self.status, headers=self.headers, media_type=MEDIA_TYPE)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems that a route can answer with, for its OpenAPI description."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+        }
+        for status in statuses
+    }
+
+
+def problem_of(error: AttuneError) -> Problem:
+    """How *error* is told to a program."""
+    detail = f"{error}; try: {error.hint}" if error.hint else str(error)
+    if isinstance(error, DefinitionError):
+        found = [FieldProblem(field=one.field, expected=one.expected, got=one.got) for one in error.problems]
+        return Problem(422, detail, errors=found)
+    if isinstance(error, RequirementError):
+        where = f"offset {error.position} of {shown(error.text)}"
+        return Problem(422, detail, errors=[FieldProblem(field=where, expected=error.expected, got=error.got)])
+    if isinstance(error, DatabaseError):
+        return Problem(503, str(error), headers={"Retry-After": "2"})
+    if isinstance(error, UsageError):
+        return Problem(422, detail)
+    return Problem(500, detail)
+
+
+def invalid(errors: Sequence[Any]) -> Problem:
+    """The problem that pydantic found *errors*."""
+    found = field_problems(errors)
+    detail = "; ".join(f"{one.field}: expected {one.expected}, got {one.got}" for one in found[:3])
+    return Problem(422, detail, errors=found)
+
+
+def field_problems(errors: Sequence[Any]) -> list[FieldProblem]:
+    """Pydantic's findings as fields with what was expected and what was sent."""
+    return [
+        FieldProblem(
+            field=_path(error["loc"]),
+            expected=_expected(error),
+            got="nothing" if error["type"] == "missing" else legible(shown(error.get("input"))),
+        )
+        for error in errors[:50]
+    ]
+
+
+def _path(location: Sequence[str | int]) -> str:
+    """`body.terms[0]`, where `body` is left out unless it is all there is."""
+    path = ""
+    for part in location[1:] if len(location) > 1 else location:
+        path += f"[{part}]" if isinstance(part, int) else f"{'.' if path else ''}{part}"
+    return legible(path)
+
+
+def _expected(error: Mapping[str, Any]) -> str:
+    message = str(error["msg"])
+    for prefix in ("Input should be ", "Value error, expected ", "Value error, ", "Assertion failed, "):
+        message = message.removeprefix(prefix)
+    known = {"missing": "a value", "extra_forbidden": "no field of this name"}
+    return known.get(error["type"], message[:1].lower() + message[1:])
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Have *app* tell every error as a problem."""
+
+    @app.exception_handler(Problem)
+    async def raised(_request: Request, error: Problem) -> JSONResponse:
+        return error.response()
+
+    @app.exception_handler(AttuneError)
+    async def ours(_request: Request, error: AttuneError) -> JSONResponse:
+        return problem_of(error).response()
+
+    @app.exception_handler(HTTPException)
+    async def http(_request: Request, error: HTTPException) -> JSONResponse:
+        detail = str(error.detail)
+        if error.status_code == 404 and detail == "Not Found":
+            detail = "there is nothing at this path; /api/docs lists what there is"
+        return Problem(error.status_code, detail, headers=error.headers or {}).response()
+
+    @app.exception_handler(RequestValidationError)
+    async def misfit(_request: Request, error: RequestValidationError) -> JSONResponse:
+        broken = next((one for one in error.errors() if one["type"] == "json_invalid"), None)
+        if broken is not None:
+            offset = broken["loc"][-1]
+            said = broken.get("ctx", {}).get("error", "it cannot be read")
+            return Problem(400, f"body: expected JSON, got a fault at offset {offset}: {said}").response()
+        return invalid(error.errors()).response()
+
+    @app.exception_handler(Exception)
+    async def unforeseen(_request: Request, error: Exception) -> JSONResponse:
+        return Problem(500, f"an error of Attune's own: {type(error).__name__}; its log has more").response()
+
+
+def json_fault(body: bytes, *, deepest: int = 100) -> str | None:
+    """Why *body* cannot be taken although it may be JSON: too deep, or text that PostgreSQL cannot hold."""
+    if body.count(b"[") + body.count(b"{") > deepest and _depth(body) > deepest:
+        return f"expected JSON nested at most {deepest} deep, got it deeper"
+    if b"\\u0000" in body or b"\\ud" in body.lower():
+        try:
+            text = json.dumps(json.loads(body), ensure_ascii=False)
+            text.encode()
+        except UnicodeEncodeError:
+            return "expected text without half of a surrogate pair, got one"
+        except ValueError:
+            return None
+        if "\\u0000" in text.replace("\\\\", ""):
+            return "expected text without the character U+0000, got one"
+    return None
+
+
+def _depth(body: bytes) -> int:
+    deepest = depth = 0
+    in_text = escaped = False
+    for byte in body:
+        if in_text:
+            in_text = escaped or byte != 0x22
+            escaped = not escaped and byte == 0x5C
+        elif byte == 0x22:
+            in_text = True
+        elif byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest

@@ -1,0 +1,109 @@
+"""Serves the app on a socket, in the event loop of its caller."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+
+from attune.config import Settings
+from attune.core.errors import AttuneError, UsageError
+from attune.postgres.connection import open_pool
+from attune.web.app import create_app
+from attune.web.protocol import BoundedProtocol
+from attune.web.services import Services, services_on
+
+_GRACE_SECONDS = 3
+_LOOK_EVERY_SECONDS = 2.0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers: the caller says when to stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(host: str, port: int, *, tries: int = 1) -> socket.socket:
+    """A socket bound to *host* and the first free one of *tries* ports from *port* on. Raises `UsageError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for number in range(port, min(port + tries, 65_536)):
+        try:
+            bound.bind((host, number))
+            bound.listen(1024)
+            return bound
+        except OSError as error:
+            failure = error
+            if error.errno != errno.EADDRINUSE:
+                break
+    bound.close()
+    raise UsageError(
+        f"api.port: expected an address that is free, got {host}:{port}: {failure.strerror or failure}",
+        hint="choose another: ATTUNE__API__PORT=8520",
+    )
+
+
+async def serve(
+    settings: Settings,
+    url: str,
+    bound: socket.socket,
+    stop: asyncio.Event,
+    *,
+    on_ready: Callable[[Services], None],
+    heal: Callable[[], Awaitable[None]],
+) -> None:
+    """Serve on *bound* until *stop* is set; open streams get a moment to end.
+
+    *heal* is called whenever the database does not answer.
+    """
+    async with open_pool(url, application_name="attune api", size=8) as pool:
+        services = services_on(pool, url, settings)
+        config = uvicorn.Config(
+            create_app(services),
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            server_header=False,
+            date_header=True,
+            proxy_headers=False,
+            http=BoundedProtocol,
+            ws="none",
+        )
+        server = _Server(config)
+        task = asyncio.create_task(server.serve(sockets=[bound]))
+        try:
+            while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.01)
+            if not task.done():
+                on_ready(services)
+            watching = [asyncio.create_task(stop.wait()), asyncio.create_task(_keep_healthy(services, heal))]
+            await asyncio.wait({task, *watching}, return_when=asyncio.FIRST_COMPLETED)
+            for one in watching:
+                one.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
+        finally:
+            services.hub.close()
+            server.should_exit = True
+            await task
+
+
+async def _keep_healthy(services: Services, heal: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        if not await services.tokens.answers():
+            with suppress(AttuneError):
+                await heal()
+
+
+def address_of(bound: socket.socket) -> str:
+    """The URL of what is served on *bound*."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,70 @@
+"""What the routes work with, made once for each process and handed to them by the app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from attune.config import Settings
+from attune.postgres.changes import PostgresChanges
+from attune.postgres.connection import Pool
+from attune.postgres.life import PostgresLife
+from attune.postgres.node_pages import PostgresNodePages
+from attune.postgres.nodes import PostgresNodes
+from attune.postgres.runtimes import PostgresRuntimes
+from attune.postgres.tokens import PostgresTokens
+from attune.web.hub import Hub
+from attune.web.remembered import Callers, Fleets
+from attune.web.throttle import Throttle
+
+
+@dataclass(frozen=True)
+class Services:
+    """The adapters of one API process. `url` is the database's, for connections that listen."""
+
+    pool: Pool
+    url: str
+    settings: Settings
+    runtimes: PostgresRuntimes
+    nodes: PostgresNodes
+    life: PostgresLife
+    tokens: PostgresTokens
+    node_pages: PostgresNodePages
+    changes: PostgresChanges
+    hub: Hub
+    callers: Callers
+    fleets: Fleets
+    logins: Throttle = field(default_factory=lambda: Throttle(burst=10, per_second=0.2))
+    refusals: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))
+
+
+def services_on(pool: Pool, url: str, settings: Settings) -> Services:
+    """Everything on *pool*."""
+    tokens, nodes, changes = PostgresTokens(pool), PostgresNodes(pool), PostgresChanges(pool)
+    hub = Hub(url, changes)
+    return Services(
+        pool=pool,
+        url=url,
+        settings=settings,
+        runtimes=PostgresRuntimes(pool),
+        nodes=nodes,
+        life=PostgresLife(pool),
+        tokens=tokens,
+        node_pages=PostgresNodePages(pool),
+        changes=changes,
+        hub=hub,
+        callers=Callers(tokens, hub),
+        fleets=Fleets(nodes, hub),
+    )
+
+
+def services_of(request: Request) -> Services:
+    """The services of the app that got *request*."""
+    found = request.app.state.services
+    assert isinstance(found, Services)
+    return found
+
+
+Given = Annotated[Services, Depends(services_of)]

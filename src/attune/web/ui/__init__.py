@@ -1,0 +1,1 @@
+"""The pages: templates, and the modules and styles that they load."""

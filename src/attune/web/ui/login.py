@@ -1,0 +1,79 @@
+"""Logging in to the page: by the link that a terminal printed, or with a token; and logging out."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from attune.core.access import Scope
+from attune.web.access import SESSION_COOKIE, allow, client_of, is_same_origin
+from attune.web.problems import Problem
+from attune.web.services import Given
+from attune.web.ui.pages import page
+
+router = APIRouter(include_in_schema=False)
+_WEEK = 7 * 86_400
+
+
+@router.get("/login", name="login_form")
+async def form(request: Request, services: Given, code: str | None = None, next: str = "/") -> Response:
+    """The form or, with the code of a login link, the login itself."""
+    if code is None:
+        return page(request, "login.html", caller=None, failed=None, target=_local(next))
+    _slow_down(request, services)
+    session = await services.tokens.log_in(code, by_code=True)
+    if session is None:
+        sentence = "This link has ended. A new one: attune token link, or log in with a token."
+        return page(request, "login.html", caller=None, status=401, failed=sentence, target=_local(next))
+    return _entered(request, session, _local(next))
+
+
+@router.post("/login")
+async def log_in(
+    request: Request, services: Given, token: Annotated[str, Form(max_length=200)], next: Annotated[str, Form()] = "/"
+) -> Response:
+    """Log in with a token."""
+    if not is_same_origin(request):
+        raise Problem(403, "expected a login from Attune's own page, got one from elsewhere")
+    _slow_down(request, services)
+    session = await services.tokens.log_in(token.strip(), by_code=False)
+    if session is None:
+        sentence = "No live token reads like that. attune token list shows which there are."
+        return page(request, "login.html", caller=None, status=401, failed=sentence, target=_local(next))
+    return _entered(request, session, _local(next))
+
+
+@router.post("/logout", dependencies=[])
+async def log_out(request: Request, services: Given) -> Response:
+    """End the session."""
+    await allow(Scope.READ)(request, None)
+    await services.tokens.log_out(request.cookies.get(SESSION_COOKIE, ""))
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(SESSION_COOKIE, path="/")
+    return answer
+
+
+def _slow_down(request: Request, services: Given) -> None:
+    pause = services.logins.wait(client_of(request))
+    if pause:
+        raise Problem(
+            429,
+            f"too many logins from here; the next may come in {ceil(pause)} s",
+            headers={"Retry-After": str(ceil(pause))},
+        )
+
+
+def _entered(request: Request, session: str, target: str) -> Response:
+    answer = RedirectResponse(target, 303)
+    secure = request.url.scheme == "https"
+    answer.set_cookie(SESSION_COOKIE, session, max_age=_WEEK, path="/", httponly=True, samesite="lax", secure=secure)
+    return answer
+
+
+def _local(target: str) -> str:
+    """*target* if it is a path of this server, else the first page: a login must not lead elsewhere."""
+    local = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if local else "/"

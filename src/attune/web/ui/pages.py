@@ -1,0 +1,54 @@
+"""How a page is made: a template, and what every page knows of the request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from attune.core.access import Caller, csrf_of
+from attune.web.access import SESSION_COOKIE, caller_of
+from attune.web.problems import Problem
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=select_autoescape(default=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def page(request: Request, template: str, *, caller: Caller | None, status: int = 200, **values: Any) -> HTMLResponse:
+    """The page that *template* makes of *values*."""
+    session = request.cookies.get(SESSION_COOKIE, "")
+    text = _TEMPLATES.get_template(template).render(
+        path=request.url.path, caller=caller, csrf=csrf_of(session) if session else "", **values
+    )
+    return HTMLResponse(text, status)
+
+
+class LoginNeeded(Exception):
+    """Raised by a page that nobody is logged in for; answered with the way to the login."""
+
+
+async def visitor(request: Request) -> Caller:
+    """A dependency of pages: who looks. Raises `LoginNeeded`."""
+    try:
+        caller = await caller_of(request)
+    except Problem:
+        caller = None
+    if caller is None:
+        raise LoginNeeded
+    request.scope.setdefault("state", {})["caller"] = caller
+    return caller
+
+
+def to_login(request: Request) -> RedirectResponse:
+    """The way to the login and, after it, back to the page asked for."""
+    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    url = request.url_for("login_form").include_query_params(next=target)
+    return RedirectResponse(f"{url.path}?{url.query}", 303)

@@ -1,0 +1,112 @@
+"""Every route says what it does: held to the OpenAPI document, so that a new route cannot be silent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from api_document import Operation, document, is_endless, operations, resolved
+
+PROBLEM = "application/problem+json"
+OPEN = {"GET /healthz", "GET /readyz"}  # for load balancers, which have no token
+OPERATIONS = operations()
+
+
+def each(chosen: list[Operation]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("operation", chosen, ids=map(str, chosen))
+
+
+@each(OPERATIONS)
+def test_it_has_a_summary_a_description_and_a_tag(operation: Operation) -> None:
+    for name in ("summary", "description", "operationId"):
+        assert operation.said.get(name, "").strip(), f"{operation} has no {name}"
+    assert operation.said.get("tags"), f"{operation} has no tag"
+
+
+def test_no_two_operations_have_one_name() -> None:
+    names = Counter(operation.said["operationId"] for operation in OPERATIONS)
+
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+@each(OPERATIONS)
+def test_it_says_who_is_refused(operation: Operation) -> None:
+    wanted = set() if str(operation) in OPEN else {"401", "403"}
+    if "{" in operation.path and operation.method != "PUT":  # which may make what is not there
+        wanted.add("404")
+    if operation.said.get("requestBody"):
+        wanted |= {"400", "413", "422"}
+
+    assert wanted <= set(operation.answers), f"{operation} does not document {sorted(wanted - set(operation.answers))}"
+    assert (str(operation) in OPEN) == (not operation.said.get("security"))
+
+
+@each(OPERATIONS)
+def test_every_refusal_is_a_problem(operation: Operation) -> None:
+    for status, answer in operation.answers.items():
+        if status >= "400":
+            assert list(answer.get("content", {})) == [PROBLEM], f"{operation} {status}"
+            assert answer["content"][PROBLEM]["schema"] == {"$ref": "#/components/schemas/ProblemDetails"}
+
+
+@each([one for one in OPERATIONS if not is_endless(one)])
+def test_every_success_has_a_model_with_an_example(operation: Operation) -> None:
+    successes = {status: answer for status, answer in operation.answers.items() if status < "300"}
+    assert successes
+    for status, answer in successes.items():
+        assert answer.get("description"), f"{operation} {status}"
+        for kind, content in answer.get("content", {}).items():
+            if kind.startswith("application/json"):
+                assert has_example(content), f"{operation} {status} has no example"
+                assert resolved(content["schema"]) not in ({}, None), f"{operation} {status} has no model"
+        assert answer.get("content") or status in ("204", "304"), f"{operation} {status} says nothing of its body"
+
+
+@each([one for one in OPERATIONS if one.said.get("requestBody")])
+def test_every_body_has_an_example(operation: Operation) -> None:
+    contents = operation.said["requestBody"]["content"]
+
+    assert [kind for kind, content in contents.items() if not has_example(content)] == []
+
+
+@each([one for one in OPERATIONS if one.said.get("parameters")])
+def test_every_parameter_is_explained(operation: Operation) -> None:
+    silent = [
+        one["name"] for one in map(resolved, operation.said["parameters"]) if not one.get("description", "").strip()
+    ]
+
+    assert silent == [], f"{operation} does not explain {silent}"
+
+
+def has_example(content: dict[str, Any], depth: int = 0) -> bool:
+    """Whether *content* or every field of its schema has an example, a default or says itself what it may be."""
+    if "example" in content or "examples" in content:
+        return True
+    return _shows("schema" in content and content["schema"], depth)
+
+
+def _shows(schema: Any, depth: int) -> bool:
+    schema = resolved(schema)
+    if not isinstance(schema, dict) or depth > 6:
+        return False
+    if any(name in schema for name in ("example", "examples", "default", "enum", "const")):
+        return True
+    if schema.get("type") in ("boolean", "integer", "number", "null") or schema.get("format") == "date-time":
+        return True
+    options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
+    if options:
+        return any(_shows(one, depth + 1) for one in options if resolved(one).get("type") != "null")
+    if schema.get("type") == "array":
+        return _shows(schema.get("items"), depth + 1)
+    properties = schema.get("properties")
+    if properties:
+        return all(_shows(one, depth + 1) for one in properties.values())
+    return False
+
+
+def test_the_document_says_how_to_show_a_token() -> None:
+    schemes = document()["components"]["securitySchemes"]
+
+    assert [(one["type"], one["scheme"]) for one in schemes.values()] == [("http", "bearer")]

@@ -1,0 +1,89 @@
+"""A database with rows of every kind that the API shows, for tests that look at all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import psycopg
+
+from attune.core.health import Transition
+from attune.core.node import SENSOR, WORKER, Role
+from attune.core.ports import HealthReport, Registration
+from attune.core.verdict import Evidence, Instance, Status, Verdict
+from attune.postgres.connection import open_pool
+from attune.postgres.nodes import PostgresNodes
+from attune.postgres.runtimes import PostgresRuntimes
+from factories import make_runtime
+
+HOSTILE = "<script>alert(1)</script>\"'&\u202e"
+EVIDENCE = Evidence(("python3", "--version"), 0, f"Python 3.11.7 {HOSTILE}", 12.5)
+PYTHON = Verdict(
+    "core.python",
+    "python",
+    Status.AVAILABLE,
+    "verified by `python3 --version`",
+    "Python",
+    (Instance("3.11.7", "/usr/bin/python3", "/usr/bin/python3.11"),),
+    EVIDENCE,
+)
+SHELL = Verdict("core.shell", "shell", Status.UNAVAILABLE, HOSTILE, "Shell", (), Evidence(("sh",), 1, "\x1b[31mno"))
+NODE = Verdict("core.nodejs", "node", Status.UNKNOWN, "node --version: timed out after 10 s", "Node.js")
+NODES = ((WORKER, "w1"), (WORKER, "w2"), (WORKER, HOSTILE), (SENSOR, "s1"))
+
+
+def inhabit(url: str) -> None:
+    """Put nodes, their changes, definitions and their history into the database at *url*.
+
+    Tokens that are made later have ids beyond those that a test would make up.
+    """
+    asyncio.run(_fill(url))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT setval(pg_get_serial_sequence('api_token', 'id'), 1000000)")
+
+
+async def _fill(url: str) -> None:
+    async with open_pool(url) as pool:
+        runtimes = PostgresRuntimes(pool)
+        for name in ("first", HOSTILE):
+            await runtimes.save_runtime(make_runtime("acme.ruby", name, description=HOSTILE), changed_by=HOSTILE)
+        nodes = PostgresNodes(pool)
+        for role, name in NODES:
+            node_id = await nodes.register(_registration(role, name))
+            if name == "w2":
+                await nodes.leave(node_id)
+            change = Transition("core.python", "python", Status.UNAVAILABLE, Status.AVAILABLE, HOSTILE, EVIDENCE, 1.0)
+            await nodes.record_health(node_id, HealthReport(2.0, transitions=[change]))
+
+
+def _registration(role: Role, name: str) -> Registration:
+    capabilities: dict[str, Any] = {
+        "runtimes": ["python"],
+        "runtime_source": "database",
+        "runtime_versions": {"python": ["3.11.7"]},
+        "worker_version": "0.1.0",
+        "max_concurrent_executions": 2,
+        "own": {"note": HOSTILE, "since": time.strftime("%Y")},
+    }
+    return Registration(
+        name, role, "host-1", 7, capabilities, (PYTHON, SHELL, NODE), {"zone": "eu", "note": HOSTILE}, ["gpu-only"]
+    )
+
+
+def known_values(url: str) -> dict[str, list[Any]]:
+    """Values of path parameters that lead to a row, by the name of the parameter."""
+    with psycopg.connect(url, autocommit=True) as connection:
+
+        def column(query: str) -> list[Any]:
+            return [row[0] for row in connection.execute(query.encode()).fetchall()]
+
+        workers = column("SELECT id FROM worker WHERE worker_role = 'action' ORDER BY id")
+        sensors = column("SELECT id FROM worker WHERE worker_role = 'sensor' ORDER BY id")
+        return {
+            "worker_id": workers,
+            "sensor_id": sensors,
+            "node_id": [*workers, *sensors],
+            "id": [*workers, *sensors],
+            "ref": column("SELECT ref FROM runtime ORDER BY ref"),
+        }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -239,3 +240,23 @@ def test_built_in_sensors_neither_lose_nor_repeat_themselves_when_their_node_die
     assert [one[1] for one in rows(fleet.url, files)].count(str(inbox / "new")) <= 2
     failed = "SELECT reason FROM sensor_lease WHERE state = 'failed'"
     assert "cron: expected a cron expression such as '*/5 * * * *', got 'soon'" in rows(fleet.url, failed)[0][0]
+
+
+def test_commands_show_and_switch_sensors(fleet: SensorFleet) -> None:
+    started(fleet, "s1")
+    fleet.add("one")
+    add_sensor(fleet.url, "acme.two", "/two.py", {}, requires=["python >=4"])
+    wait_for(fleet.holders, 20)
+    machine = fleet.machine("s1")
+    listed = {one["ref"]: one for one in json.loads(machine.attune("sensor", "definitions", "--json").stdout)}
+    assert (listed["acme.one"]["state"], listed["acme.one"]["node"]) == ("running", "s1")
+    assert (listed["acme.two"]["state"], listed["acme.two"]["node"]) == ("waiting", None)
+    assert "no sensor node can run it: s1 python >=4: found 3." in listed["acme.two"]["reason"]
+    shown = machine.attune("sensor", "show", "s1").stdout
+    assert "acme.one" in shown and "acme.two" not in shown
+
+    refused = machine.attune("sensor", "disable", "acme.onn")
+    assert (refused.returncode, "attune sensor disable acme.one" in refused.stderr) == (2, True)
+    assert machine.attune("sensor", "disable", "acme.one").stdout == "acme.one is disabled\n"
+    wait_for(lambda: not fleet.holders(), 5)
+    assert "disabled" in machine.attune("sensor", "definitions").stdout

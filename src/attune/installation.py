@@ -53,6 +53,7 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     from attune.postgres.life import PostgresLife
     from attune.postgres.nodes import PostgresNodes
     from attune.postgres.runtimes import PostgresRuntimes
+    from attune.postgres.sensors import PostgresSensors
     from attune.postgres.tokens import PostgresTokens
 
     with use_database(settings) as database:
@@ -66,6 +67,7 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
                 PostgresLife(pool),
                 FleetPlacer(nodes.fleet),
                 PostgresTokens(pool),
+                PostgresSensors(pool),
             )
 
 

@@ -40,7 +40,8 @@ def test_every_column_of_a_nodes_tables_is_documented(migrated_database: str) ->
     with psycopg.connect(migrated_database) as connection:
         columns = connection.execute(
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
-            " AND table_name IN ('runtime', 'worker', 'worker_runtime', 'runtime_history', 'runtime_transition')"
+            " AND table_name IN ('runtime', 'worker', 'worker_runtime', 'runtime_history', 'runtime_transition',"
+            " 'sensor_lease', 'sensor_journal', 'sensor_position')"
         ).fetchall()
 
     assert columns

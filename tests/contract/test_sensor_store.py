@@ -180,7 +180,9 @@ async def test_reports_are_those_of_the_holder(stores: Stores) -> None:
     assert (status.state, status.restarts, status.bad_lines, status.pid, status.epoch) == ("running", 2, 3, 7, 1)
     await stores.later(11)
 
-    assert (await stores.leases.status())[0].state == "waiting"
+    waiting = (await stores.leases.status())[0]
+    assert (waiting.state, waiting.node, waiting.pid) == ("waiting", None, None)
+    assert waiting.reason.startswith("no sensor node ")
 
 
 async def test_lines_are_stored_once_and_in_their_order(stores: Stores) -> None:

@@ -124,8 +124,8 @@ class Sensing:
         """Give everything back; returns when nothing runs here any more."""
         self._finishing = True
         await asyncio.gather(*(self._leave(sensor, "its node stops") for sensor in list(self._held)))
-        with suppress(DatabaseError, OSError):  # also what an earlier process of this host left
-            await self.shipper.ship()
+        with suppress(DatabaseError, OSError):
+            await self.shipper.ship(scan=True)
 
     async def close(self) -> None:
         """End at once whatever still runs."""

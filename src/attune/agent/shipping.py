@@ -97,10 +97,13 @@ class Shipper:
             self._failures = 0
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def ship(self) -> None:
-        """Store everything that has been printed by now. Raises `DatabaseError`, `OSError`."""
+    async def ship(self, *, scan: bool = False) -> None:
+        """Store everything that has been printed by now; *scan*: also what others left, and put away what is done with.
+
+        Raises `DatabaseError`, `OSError`.
+        """
         async with self._turn:
-            if time.monotonic() - self._scanned >= _SCAN_SECONDS:
+            if scan or time.monotonic() - self._scanned >= _SCAN_SECONDS:
                 await self._scan()
                 self._scanned = time.monotonic()
             for reading in list(self._readings.values()):

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
 
 from attune.cli.asking import ask
+from attune.cli.sensing import running_on, sensors_table
 from attune.cli.symbols import colour_of, with_symbol
 from attune.cli.table import age, table, terminal_width
 from attune.core.aliases import nearest
 from attune.core.errors import ApiError, DatabaseError, UsageError
 from attune.core.health import TransitionRecord
-from attune.core.node import Role
+from attune.core.node import SENSOR, Role
 from attune.core.ports import NodeRecord, RuntimeRecord
 from attune.core.reach import Installation, NodeReader
+from attune.core.sensing_ports import SensorStatus
 
 _LOOK_EVERY_SECONDS = 1
 _OLD = "\n\nas it was; now: "
@@ -29,15 +31,25 @@ def read_nodes(role: Role) -> Sequence[NodeRecord]:
     return ask(lambda installation: installation.nodes.list_nodes(role))
 
 
-def read_node(role: Role, name: str) -> tuple[NodeRecord, Sequence[RuntimeRecord], Sequence[TransitionRecord]]:
-    """The node *name*, its runtimes and the last changes of its offer. Raises `UsageError` with the nearest name."""
+@dataclass(frozen=True, slots=True)
+class KnownNode:
+    """A node, its runtimes, the last changes of its offer, and the sensors that it runs."""
 
-    async def read(
-        installation: Installation,
-    ) -> tuple[NodeRecord, Sequence[RuntimeRecord], Sequence[TransitionRecord]]:
+    node: NodeRecord
+    runtimes: Sequence[RuntimeRecord]
+    transitions: Sequence[TransitionRecord]
+    sensors: Sequence[SensorStatus] = ()
+
+
+def read_node(role: Role, name: str) -> KnownNode:
+    """What is known of the node *name*. Raises `UsageError` with the nearest name."""
+
+    async def read(installation: Installation) -> KnownNode:
         nodes = installation.nodes
         node = await _find(nodes, role, name)
-        return node, await nodes.node_runtimes(node.id), await nodes.node_transitions(node.id, 20)
+        runtimes, transitions = await nodes.node_runtimes(node.id), await nodes.node_transitions(node.id, 20)
+        sensors = await running_on(installation, node.name) if role is SENSOR else ()
+        return KnownNode(node, runtimes, transitions, sensors)
 
     return ask(read)
 
@@ -127,16 +139,17 @@ def _versions(capabilities: Mapping[str, Any]) -> str:
     )
 
 
-def print_node(
-    node: NodeRecord, runtimes: Sequence[RuntimeRecord], transitions: Sequence[TransitionRecord], as_json: bool
-) -> None:
-    """One node with every verdict, and the timeline of what it offered."""
+def print_node(known: KnownNode, as_json: bool) -> None:
+    """One node with every verdict, what it runs, and the timeline of what it offered."""
+    node, runtimes, transitions = known.node, known.runtimes, known.transitions
     if as_json:
         data = {
             **asdict(node),
             "runtimes": [asdict(runtime) for runtime in runtimes],
             "transitions": [asdict(one) for one in transitions],
         }
+        if node.role == SENSOR.name:
+            data["sensors"] = [asdict(one) for one in known.sensors]
         click.echo(json.dumps(data, default=str, indent=2, ensure_ascii=False))
         return
     source = node.capabilities.get("runtime_source", "unknown")
@@ -150,6 +163,8 @@ def print_node(
     colours = [colour_of(runtime.status) for runtime in runtimes]
     heads = ["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"]
     click.echo(table(heads, rows, width=terminal_width(), colours=colours, squeeze=3))
+    if known.sensors:
+        click.echo(f"\n{sensors_table(known.sensors)}")
     if transitions:
         changes = [
             [one.at.strftime("%Y-%m-%d %H:%M:%S"), one.name, one.from_status, one.to_status, one.reason]

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from attune.cli.sensor import definitions, disable, enable
 from attune.core.node import ROLES, Role
 
 
@@ -119,7 +120,7 @@ def _show(role: Role) -> click.Command:
     def show(name: str, as_json: bool) -> None:
         from attune.cli.fleet import print_node, read_node
 
-        print_node(*read_node(role, name), as_json)
+        print_node(read_node(role, name), as_json)
 
     return show
 
@@ -127,3 +128,5 @@ def _show(role: Role) -> click.Command:
 _groups: dict[str, Any] = {name: _group(role) for name, role in ROLES.items()}
 worker: click.Group = _groups["worker"]
 sensor: click.Group = _groups["sensor"]
+for _command in (definitions, enable, disable):
+    sensor.add_command(_command)

@@ -20,6 +20,11 @@ _LOOKS = {
     "draining": ("•", "*", "yellow"),
     "inactive": ("–", "-", "bright_black"),
     "stale": ("?", "?", "yellow"),
+    "running": ("✓", "+", "green"),
+    "waiting": ("•", "*", "yellow"),
+    "backing off": ("?", "?", "yellow"),
+    "failed": ("!", "!", "red"),
+    "disabled": ("–", "-", "bright_black"),
     "lost": ("!", "!", "red"),
     "error": ("!", "!", "red"),
 }

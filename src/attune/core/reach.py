@@ -11,6 +11,7 @@ from attune.core.health import TransitionRecord
 from attune.core.node import WORKER, Role
 from attune.core.ports import NodeRecord, RuntimeRecord, RuntimeStore
 from attune.core.requirement import Preference, Requirement
+from attune.core.sensing_ports import SensorStatus
 
 
 class NodeReader(Protocol):
@@ -76,9 +77,24 @@ class TokenStore(Protocol):
         ...
 
 
+class SensorReader(Protocol):
+    """How sensors are, and their switch."""
+
+    async def status(self) -> Sequence[SensorStatus]:
+        """How every sensor is, by ref; for one that waits, why."""
+        ...
+
+    async def set_enabled(self, ref: str, enabled: bool) -> bool:
+        """Switch a sensor on or off; False if there is none of that ref."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The stores of one installation. `origin` names where they are, for people, without any secret."""
+    """The stores of one installation. `origin` names where they are, for people, without any secret.
+
+    `sensors` is None where only the database can tell of them.
+    """
 
     origin: str
     runtimes: RuntimeStore
@@ -86,3 +102,4 @@ class Installation:
     control: NodeControl
     placer: Placer
     tokens: TokenStore
+    sensors: SensorReader | None = None

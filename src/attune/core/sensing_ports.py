@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 from attune.core.event_line import NewEvent
-from attune.core.sensing import SensorState, World
+from attune.core.sensing import SensorState, World, why_waiting
 from attune.core.sensor import Sensor
 
 
@@ -61,6 +61,16 @@ class SensorStatus:
     restarts: int
     bad_lines: int
     since: datetime | None
+
+
+def explained(found: Sequence[SensorStatus], world: World) -> list[SensorStatus]:
+    """*found*, with the reason of those that wait."""
+    known = {sensor.id: sensor for sensor in world.sensors}
+    nodes = [node for node in world.nodes if node.id in world.connected] or world.nodes
+    return [
+        replace(one, reason=why_waiting(known[one.id], nodes)) if one.state == "waiting" and one.id in known else one
+        for one in found
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from psycopg.rows import class_row
 from attune.core.aliases import fold
 from attune.core.node import SENSOR
 from attune.core.sensing import Lease, World
-from attune.core.sensing_ports import Renewal, SensorReport, SensorStatus, Taken
+from attune.core.sensing_ports import Renewal, SensorReport, SensorStatus, Taken, explained
 from attune.core.sensor import Sensor
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
 from attune.postgres.fleet import read_fleet
@@ -167,14 +167,17 @@ class PostgresSensors:
                 await connection.execute(_REPORT, {"reports": _json(rows), "worker": node_id})
 
     async def status(self) -> Sequence[SensorStatus]:
-        """How every sensor is, by ref."""
+        """How every sensor is, by ref; for one that waits, why."""
         with translated():
             async with (
                 self._pool.connection() as connection,
                 connection.cursor(row_factory=class_row(SensorStatus)) as cursor,
             ):
                 await cursor.execute(_STATUS)
-                return await cursor.fetchall()
+                found = await cursor.fetchall()
+        if not any(one.state == "waiting" for one in found):
+            return found
+        return explained(found, await self.world())
 
     async def set_enabled(self, ref: str, enabled: bool) -> bool:
         """Switch a sensor on or off; False if there is none of that ref."""

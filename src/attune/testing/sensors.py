@@ -12,7 +12,7 @@ from attune.core.errors import DatabaseError
 from attune.core.event_line import NewEvent
 from attune.core.fleet import Node
 from attune.core.sensing import Lease, SensorState, World
-from attune.core.sensing_ports import JournalRecord, Renewal, SensorReport, SensorStatus, Taken
+from attune.core.sensing_ports import JournalRecord, Renewal, SensorReport, SensorStatus, Taken, explained
 from attune.core.sensor import Sensor
 
 
@@ -118,7 +118,7 @@ class MemorySensors:
                 lease.report = one
 
     async def status(self) -> Sequence[SensorStatus]:
-        return [self._status(sensor) for sensor in await self.sensors()]
+        return explained([self._status(sensor) for sensor in await self.sensors()], await self.world())
 
     def _status(self, sensor: Sensor) -> SensorStatus:
         lease = self._leases.get(sensor.id)

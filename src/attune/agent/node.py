@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from attune.agent.control import Control, first_of
-from attune.agent.health import vigil_for
+from attune.agent.health import Vigil, vigil_for
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.core.errors import AttuneError, DatabaseError
@@ -25,19 +25,35 @@ _SLOWEST_RETRY_SECONDS = 10.0
 async def _nothing() -> None: ...
 
 
+class Companion(Protocol):
+    """What a node does beside its heartbeat: runs executions, runs sensors."""
+
+    async def keep(self, stop: asyncio.Event) -> None:
+        """Work until *stop* is set. It may be cancelled then; what runs goes on."""
+        ...
+
+    async def finish(self) -> None:
+        """Take nothing new, and return when nothing runs any more."""
+        ...
+
+    async def close(self) -> None:
+        """End at once what still runs."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Conduct:
     """How a node behaves. Times are in seconds.
 
-    `heal` is called while the database cannot be reached; `finish` returns when no work runs any more, for which it
-    has `drain_timeout` when the node is told to stop.
+    `heal` is called while the database cannot be reached; `companions` makes what works beside the heartbeat, which
+    has `drain_timeout` to finish when the node is told to stop.
     """
 
     interval: float = 10.0
     drain_timeout: float = 60.0
     overdue: Overdue = field(default_factory=Overdue)
     heal: Callable[[], Awaitable[None]] = _nothing
-    finish: Callable[[], Awaitable[None]] = _nothing
+    companions: Callable[[NodeRegistration, Vigil], Sequence[Companion]] = lambda registration, vigil: ()
     on_ready: Callable[[NodeRegistration], None] = lambda registration: None
 
 
@@ -46,13 +62,18 @@ async def run_node(registration: NodeRegistration, life: NodeLife, control: Cont
     structlog.contextvars.bind_contextvars(node=registration.name)
     await registration.claim()
     joined = await _unless_stopped(_join(registration), control.stop)
+    companions: Sequence[Companion] = ()
     try:
         if joined:
             conduct.on_ready(registration)
             vigil = vigil_for(registration, registration.settings)
-            await _together(_Heart(registration, life, control, conduct).beat(), vigil.keep(control.stop))
-            await _drain(registration, life, conduct)
+            companions = conduct.companions(registration, vigil)
+            heart = _Heart(registration, life, control, conduct)
+            beside = [vigil.keep(control.stop), *(one.keep(control.stop) for one in companions)]
+            await _together(heart.beat(), *beside)
+            await _drain(registration, life, conduct.drain_timeout, companions)
     finally:
+        await asyncio.gather(*(one.close() for one in companions), return_exceptions=True)
         log.info(f"{registration.role.name} stops")
         with suppress(DatabaseError):
             await registration.deregister()
@@ -93,15 +114,17 @@ async def _together(*work: Coroutine[Any, Any, None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _drain(registration: NodeRegistration, life: NodeLife, conduct: Conduct) -> None:
+async def _drain(
+    registration: NodeRegistration, life: NodeLife, seconds: float, companions: Sequence[Companion]
+) -> None:
     """Take nothing new and wait for what runs, as long as it may."""
     with suppress(DatabaseError):
         await life.drain(registration.node_id or 0)
     try:
-        async with asyncio.timeout(conduct.drain_timeout):
-            await conduct.finish()
+        async with asyncio.timeout(seconds):
+            await asyncio.gather(*(one.finish() for one in companions))
     except TimeoutError:
-        log.warning(f"stopping although work still runs after {conduct.drain_timeout:g} s")
+        log.warning(f"stopping although work still runs after {seconds:g} s")
 
 
 class _Heart:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
+from attune.agent.companions import companions_of
 from attune.agent.control import Control, obey_signals
 from attune.agent.node import Conduct, run_node
 from attune.agent.registration import REGISTRATIONS, NodeRegistration
@@ -41,7 +43,6 @@ async def run_service(
             notify("READY=1")
         on_ready(registration)
 
-    conducts = {role: conduct_of(settings, role, heal, ready) for role in nodes}
     async with open_pool(url, application_name="attune node") as pool:
         watchdog = asyncio.create_task(feed_watchdog())
         tasks = [
@@ -50,7 +51,7 @@ async def run_service(
                     REGISTRATIONS[role.name](pool, settings, name=name),
                     PostgresLife(pool),
                     controls[role],
-                    conducts[role],
+                    replace(conduct_of(settings, role, heal, ready), companions=companions_of(role, pool)),
                 )
             )
             for role, name in nodes.items()

@@ -170,6 +170,24 @@ class ApiSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SensingSettings:
+    """How sensors are shared out among the sensor nodes, and started again."""
+
+    lease: float = setting(
+        Duration(1, 600),
+        10.0,
+        "How long a node may run a sensor without word from the database; after that another node takes it over.",
+    )
+    restart_first: float = setting(
+        Duration(0.05, 600), 1.0, "The pause before a sensor that ended is started again; it doubles each time."
+    )
+    restart_slowest: float = setting(Duration(0.05, 86_400), 60.0, "The longest such pause.")
+    healthy_after: float = setting(
+        Duration(0.1, 86_400), 60.0, "A sensor that has run for so long starts with the shortest pause again."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What the log looks like."""
 
@@ -197,6 +215,7 @@ class Settings:
     detection: DetectionSettings = section(DetectionSettings)
     heartbeat: HeartbeatSettings = section(HeartbeatSettings)
     health: HealthSettings = section(HealthSettings)
+    sensing: SensingSettings = section(SensingSettings)
     api: ApiSettings = section(ApiSettings)
     log: LogSettings = section(LogSettings)
     path: Path | None = None

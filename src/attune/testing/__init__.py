@@ -7,5 +7,6 @@ from attune.testing.host import FakeHost, printed
 from attune.testing.life import MemoryLife
 from attune.testing.nodes import MemoryFleet, MemoryNodes
 from attune.testing.runtimes import MemoryRuntimes
+from attune.testing.sensors import MemorySensors
 
-__all__ = ["FakeHost", "MemoryFleet", "MemoryLife", "MemoryNodes", "MemoryRuntimes", "printed"]
+__all__ = ["FakeHost", "MemoryFleet", "MemoryLife", "MemoryNodes", "MemoryRuntimes", "MemorySensors", "printed"]

@@ -1,2 +1,6 @@
--- Which node runs which sensor, and what its timers remember.
-SELECT 1;
+DROP TRIGGER announce_sensing ON pack;
+DROP TRIGGER announce_sensing ON sensor;
+DROP FUNCTION announce_sensing();
+DROP TABLE sensor_position;
+DROP TABLE sensor_journal;
+DROP TABLE sensor_lease;

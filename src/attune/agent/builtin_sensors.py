@@ -1,0 +1,110 @@
+"""Runs the built-in sensors: each watches, and stores what it fires with what it must remember, in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from attune.agent.sensor_instance import BuiltinInstance
+from attune.core.builtin_sensors import parse_builtin
+from attune.core.errors import AttuneError, DatabaseError
+from attune.core.event_line import NewEvent
+from attune.core.file_watch import FileWatch, Stamp, changes
+from attune.core.sensing import SensorState
+from attune.core.sensing_ports import SensorEvents
+from attune.core.timers import Timer
+from attune.host.file_stamps import file_stamps
+
+_LONGEST_SLEEP = 30.0
+_RETRY_SECONDS = 0.5
+
+
+class BuiltinSensors:
+    """What the built-in sensors of one node share. *now* is the database's time."""
+
+    def __init__(self, node_id: Callable[[], int], events: SensorEvents, now: Callable[[], datetime]) -> None:
+        self._node_id = node_id
+        self._events = events
+        self._now = now
+
+    async def watch(self, instance: BuiltinInstance) -> None:
+        """Run until cancelled, or until its lease is over."""
+        sensor = instance.sensor
+        builtin, problems = parse_builtin(sensor.entrypoint, sensor.config)
+        if builtin is None:
+            instance.say(SensorState.FAILED, "; ".join(map(str, problems)))
+            return
+        position = await self._position(instance)
+        instance.say(SensorState.RUNNING)
+        if isinstance(builtin, FileWatch):
+            await self._watch_files(instance, builtin, position)
+        else:
+            await self._watch_clock(instance, builtin, position)
+
+    async def _watch_clock(self, instance: BuiltinInstance, timer: Timer, position: Any) -> None:
+        last = _time_of(position)
+        if last is None:
+            last = self._now()
+            await self._fire(instance, {"last": last.isoformat()}, [])
+        while True:
+            fire = timer.fire(last, self._now())
+            if fire is not None:
+                if not await self._fire(instance, {"last": fire.at.isoformat()}, [fire.payload()]):
+                    return
+                last = fire.at
+                continue
+            due = timer.next(last)
+            wait = _LONGEST_SLEEP if due is None else (due - self._now()).total_seconds()
+            await asyncio.sleep(min(max(wait, 0.001), _LONGEST_SLEEP))
+
+    async def _watch_files(self, instance: BuiltinInstance, watch: FileWatch, position: Any) -> None:
+        before = _stamps_of(position)
+        while True:
+            try:
+                now = await asyncio.to_thread(file_stamps, watch.path)
+            except (AttuneError, OSError) as error:
+                instance.say(SensorState.FAILED, str(error))
+                await asyncio.sleep(_LONGEST_SLEEP)
+                continue
+            if instance.report.state is not SensorState.RUNNING:
+                instance.say(SensorState.RUNNING)
+            if now != before:
+                at = self._now().isoformat()
+                found = [] if before is None else [one for one in changes(before, now) if one.event in watch.events]
+                if not await self._fire(instance, {"files": now}, [one.payload(at) for one in found]):
+                    return
+                before = now
+            await asyncio.sleep(watch.every)
+
+    async def _position(self, instance: BuiltinInstance) -> Any:
+        while True:
+            try:
+                return await self._events.position(instance.sensor.id)
+            except DatabaseError:
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _fire(self, instance: BuiltinInstance, position: Any, payloads: Sequence[Mapping[str, Any]]) -> bool:
+        """Store, trying again while the database is away; False if the lease is over."""
+        sensor, taken = instance.sensor, instance.taken
+        events = [NewEvent(sensor.trigger_ref, payload, sensor.id, sensor.ref) for payload in payloads]
+        while True:
+            try:
+                return await self._events.fire(self._node_id(), sensor.id, taken.epoch, position, events)
+            except DatabaseError:
+                await asyncio.sleep(_RETRY_SECONDS)
+
+
+def _time_of(position: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(position["last"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _stamps_of(position: Any) -> dict[str, Stamp] | None:
+    files = position.get("files") if isinstance(position, dict) else None
+    if not isinstance(files, dict):
+        return None
+    return {path: (stamp[0], stamp[1], stamp[2]) for path, stamp in files.items()}

@@ -1,0 +1,79 @@
+"""What nodes of each role do beside their heartbeat: a table, and nothing else differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from attune.agent.builtin_sensors import BuiltinSensors
+from attune.agent.health import Vigil
+from attune.agent.node import Companion
+from attune.agent.registration import NodeRegistration
+from attune.agent.sensing import DatabaseClock, LeaseRules, Sensing
+from attune.agent.sensor_instance import BuiltinInstance, Instance, ProcessInstance
+from attune.agent.sensor_place import SensorPlace
+from attune.agent.shipping import Shipper
+from attune.config import Settings, process_environment, variable
+from attune.core.node import SENSOR, WORKER, Role
+from attune.core.restart import RestartRules
+from attune.core.sensing_ports import Taken
+from attune.core.sensor import Sensor
+from attune.core.work import PackFolders
+from attune.host.sensor_journal import SensorFolder
+from attune.postgres.connection import Pool
+from attune.postgres.embedded import default_data_dir
+from attune.postgres.sensor_events import PostgresSensorEvents
+from attune.postgres.sensors import PostgresSensors
+
+Companions = Callable[[NodeRegistration, Vigil], Sequence[Companion]]
+
+
+def companions_of(role: Role, pool: Pool, packs: PackFolders | None = None) -> Companions:
+    """What nodes of *role* do beside their heartbeat, on *pool*."""
+    makers = _MAKERS[role.name]
+    return lambda registration, vigil: [make(registration, vigil, pool, packs) for make in makers]
+
+
+def sensing_for(registration: NodeRegistration, vigil: Vigil, pool: Pool, packs: PackFolders | None = None) -> Sensing:
+    """Runs sensors on the node of *registration*."""
+    settings = registration.settings
+    folder = SensorFolder(_data_dir(settings))
+    clock, events = DatabaseClock(), PostgresSensorEvents(pool)
+
+    def node() -> tuple[str, int] | None:
+        return None if registration.node_id is None else (registration.name, registration.node_id)
+
+    sensing = Sensing(node, PostgresSensors(pool), folder, LeaseRules(settings.sensing.lease), clock)
+    place = SensorPlace(
+        folder, process_environment(), sensing.node_now, clock.now, vigil.suspect, packs, restart_rules(settings)
+    )
+    builtins = BuiltinSensors(lambda: registration.node_id or 0, events, clock.now)
+
+    def begin(sensor: Sensor, taken: Taken, told: Callable[[], None]) -> Instance:
+        if sensor.is_builtin:
+            return BuiltinInstance(sensor, taken, told, builtins.watch)
+        return ProcessInstance(sensor, taken, place, told)
+
+    sensing.begin = begin
+    sensing.shipper = Shipper(folder, events, sensing.bad_lines, sensing.press)
+    return sensing
+
+
+def restart_rules(settings: Settings) -> RestartRules:
+    """How sensors are started again, as *settings* want it."""
+    sensing = settings.sensing
+    return RestartRules(
+        first=sensing.restart_first, slowest=sensing.restart_slowest, healthy_after=sensing.healthy_after
+    )
+
+
+def _data_dir(settings: Settings) -> Path:
+    if settings.data_dir is not None:
+        return settings.data_dir
+    import os
+
+    return default_data_dir(is_root=os.geteuid() == 0, home=Path.home(), xdg_data_home=variable("XDG_DATA_HOME"))
+
+
+Maker = Callable[[NodeRegistration, Vigil, Pool, PackFolders | None], Companion]
+_MAKERS: Mapping[str, tuple[Maker, ...]] = {WORKER.name: (), SENSOR.name: (sensing_for,)}

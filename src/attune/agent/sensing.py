@@ -1,0 +1,284 @@
+"""Runs sensors on this node: takes leases, runs what it holds, and gives back what it can no longer run.
+
+What to take is `core/sensing.py`; running one sensor `sensor_instance.py`; storing what they print `shipping.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from attune.agent.logs import log
+from attune.agent.sensor_instance import Instance
+from attune.agent.shipping import Shipper
+from attune.core.errors import DatabaseError
+from attune.core.fleet import Node
+from attune.core.sensing import Plan, Spread, World, plan
+from attune.core.sensing_ports import Taken
+from attune.core.sensor import Sensor
+from attune.host.sensor_journal import SensorFolder
+from attune.host.sensor_process import boottime
+from attune.postgres.sensors import PostgresSensors
+
+_RENEWALS = 4  # in the time of one lease
+_FENCE = 0.8  # of a lease: then a sensor whose lease was not renewed is ended
+_SOON_SECONDS = 0.5
+_DEBOUNCE_SECONDS = 0.05
+_LAST_WAIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRules:
+    """How leases are held. `seconds` is how long one lasts without being renewed."""
+
+    seconds: float = 10.0
+    spread: Spread = field(default_factory=Spread)
+
+
+Begin = Callable[[Sensor, Taken, Callable[[], None]], Instance]
+"""Makes what runs a sensor under a lease; the last argument is called when its report has changed."""
+
+
+class DatabaseClock:
+    """The database's time, as of the last renewal. Before the first one, this host's."""
+
+    def __init__(self) -> None:
+        self._now, self._at = datetime.now(UTC), boottime()
+
+    def set(self, now: datetime, at: float) -> None:
+        """It was *now* when our clock was at *at*."""
+        self._now, self._at = now, at
+
+    def now(self) -> datetime:
+        return self._now + timedelta(seconds=boottime() - self._at)
+
+
+class Sensing:
+    """The sensors of one node, beside its heartbeat. *node* gives its name and id, None while it is not registered."""
+
+    def __init__(
+        self,
+        node: Callable[[], tuple[str, int] | None],
+        store: PostgresSensors,
+        folder: SensorFolder,
+        rules: LeaseRules,
+        clock: DatabaseClock,
+    ) -> None:
+        self._node = node
+        self._store = store
+        self._folder = folder
+        self._rules = rules
+        self._clock = clock
+        self._held: dict[int, Instance] = {}
+        self._leaving: dict[int, asyncio.Task[None]] = {}
+        self._world = World()
+        self._plan = Plan()
+        self._free: frozenset[int] = frozenset()
+        self._looked = float("-inf")
+        self._changed = asyncio.Event()
+        self._finishing = False
+        self._background: set[asyncio.Task[None]] = set()
+        self._broken: BaseException | None = None
+        self.begin: Begin
+        self.shipper: Shipper
+
+    @property
+    def held(self) -> Mapping[int, Instance]:
+        """What runs here, by sensor id."""
+        return self._held
+
+    def node_now(self) -> Node | None:
+        """This node as the registry last showed it."""
+        known = self._node()
+        return next((one for one in self._world.nodes if known and one.id == known[1]), None)
+
+    async def keep(self, stop: asyncio.Event) -> None:
+        """Run sensors until *stop* is set."""
+        if not self._folder.hold((self._node() or ("", 0))[0]):
+            log.warning("another process of this name works in this data folder: leases are not taken over early")
+        self._in_background(self.shipper.run())
+        self._in_background(self._report())
+        failures = 0
+        while not stop.is_set():
+            try:
+                async with self._store.listening() as ear:
+                    news = True
+                    while not stop.is_set():
+                        await self._round(news)
+                        failures = 0
+                        news = await ear.news(self._pause())
+                        if news:
+                            await asyncio.sleep(_DEBOUNCE_SECONDS)
+            except DatabaseError as error:
+                if not failures:
+                    log.warning(f"leases of sensors cannot be renewed, trying again until it works: {error}")
+                failures += 1
+                await asyncio.sleep(min(self._rules.seconds / _RENEWALS, 0.1 * 2 ** min(failures, 6)))
+
+    async def finish(self) -> None:
+        """Give everything back; returns when nothing runs here any more."""
+        self._finishing = True
+        await asyncio.gather(*(self._leave(sensor, "its node stops") for sensor in list(self._held)))
+        with suppress(DatabaseError, OSError):  # also what an earlier process of this host left
+            await self.shipper.ship()
+
+    async def close(self) -> None:
+        """End at once whatever still runs."""
+        for instance in self._held.values():
+            instance.kill()
+        ends = [asyncio.ensure_future(instance.stop()) for instance in self._held.values()]
+        if ends:
+            await asyncio.wait(ends, timeout=_LAST_WAIT_SECONDS)
+        tasks = [*self._background, *self._leaving.values(), *ends]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._folder.release()
+
+    async def _round(self, news: bool) -> None:
+        if self._broken is not None:
+            raise self._broken
+        known = self._node()
+        if known is None:
+            return
+        await self._renew(known[1])
+        due = boottime() - self._looked >= self._rules.seconds
+        if news or due or self._plan.pending:
+            await self._look(known[1])
+
+    async def _renew(self, node_id: int) -> None:
+        began = boottime()
+        held = {sensor: instance.taken.epoch for sensor, instance in self._held.items()}
+        renewal = await self._store.renew(node_id, held, self._rules.seconds)
+        self._clock.set(renewal.now, began)
+        for sensor, epoch in held.items():
+            instance = self._held.get(sensor)
+            if instance is None or instance.taken.epoch != epoch:
+                continue
+            if sensor in renewal.kept:
+                instance.extend(began + _FENCE * self._rules.seconds)
+            else:
+                log.warning(f"sensor {instance.sensor.ref}: its lease is lost")
+                instance.kill()
+                self._leave(sensor, "")
+        if renewal.free != self._free:
+            self._free = renewal.free
+            self._looked = float("-inf")
+
+    async def _look(self, node_id: int) -> None:
+        """See what is to be done, and do it."""
+        self._world = world = await self._store.world()
+        self._looked = boottime()
+        self._plan = todo = plan(node_id, world, self._rules.spread)
+        for sensor, reason in todo.give_back.items():
+            if sensor in self._held:
+                self._leave(sensor, reason)
+        known = {sensor.id: sensor for sensor in world.sensors}
+        for number, instance in self._held.items():
+            if number in known and known[number] != instance.sensor and number not in self._leaving:
+                self._leave(number, "its definition has changed")
+        dead = {} if self._finishing else self._dead(node_id, todo)
+        wanted = () if self._finishing else tuple(one for one in (*todo.take, *dead) if one not in self._held)
+        if wanted:
+            await self._take(node_id, wanted, dead, known)
+
+    async def _take(
+        self, node_id: int, wanted: Sequence[int], dead: Mapping[int, int], known: Mapping[int, Sensor]
+    ) -> None:
+        began = boottime()
+        for taken in await self._store.take(node_id, wanted, self._rules.seconds, dead=dead):
+            sensor = known[taken.sensor]
+            log.info(f"sensor {sensor.ref} is taken", epoch=taken.epoch)
+            instance = self._held[sensor.id] = self.begin(sensor, taken, self._changed.set)
+            if not sensor.is_builtin:
+                self._folder.journal(taken.journal).create()
+                await self.shipper.add(taken.journal)
+            instance.begin(began + _FENCE * self._rules.seconds)
+
+    def _dead(self, node_id: int, todo: Plan) -> dict[int, int]:
+        """Leases that an earlier process of this node held, and of which nothing lives any more: their epochs."""
+        if not self._folder.hold((self._node() or ("", 0))[0]):
+            return {}
+        found = {}
+        for sensor in self._world.sensors:
+            lease = self._world.leases.get(sensor.id)
+            if lease is None or lease.worker != node_id or lease.is_free or sensor.id in self._held:
+                continue
+            if sensor.id in todo.give_back or lease.journal is None:
+                continue
+            file = self._folder.journal(lease.journal)
+            if file.path.exists() and file.is_closed:
+                found[sensor.id] = lease.epoch
+        return found
+
+    def _leave(self, sensor: int, reason: str) -> asyncio.Task[None]:
+        """Stop a sensor, store what it printed, and give its lease back."""
+        if sensor not in self._leaving:
+            task = self._leaving[sensor] = asyncio.create_task(self._left(sensor, reason))
+            task.add_done_callback(lambda _: self._leaving.pop(sensor, None))
+        return self._leaving[sensor]
+
+    async def _left(self, sensor: int, reason: str) -> None:
+        instance = self._held[sensor]
+        if reason:
+            log.info(f"sensor {instance.sensor.ref} is given back: {reason}")
+        await instance.stop()
+        del self._held[sensor]
+        known = self._node()
+        with suppress(DatabaseError, OSError):
+            await self.shipper.ship()
+        if known is not None and reason:
+            with suppress(DatabaseError):  # it expires then
+                await self._store.release(known[1], {sensor: instance.taken.epoch}, {sensor: reason})
+
+    def bad_lines(self, journal: UUID, count: int) -> None:
+        """Note that *count* lines of a journal are no events."""
+        for instance in self._printing(journal):
+            instance.report = replace(instance.report, bad_lines=count)
+            self._changed.set()
+
+    def press(self, journal: UUID, on: bool) -> None:
+        """Hold back whatever prints into a journal, as long as *on*."""
+        for instance in self._printing(journal):
+            instance.press(on)
+
+    def _printing(self, journal: UUID) -> list[Instance]:
+        return [one for one in self._held.values() if one.taken.journal == journal]
+
+    async def _report(self) -> None:
+        """Tell the database how sensors are, whenever that changes."""
+        told: dict[int, Any] = {}
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(_DEBOUNCE_SECONDS)
+            self._changed.clear()
+            now = {sensor: instance.report for sensor, instance in self._held.items()}
+            changed = [report for sensor, report in now.items() if told.get(sensor) != report]
+            known = self._node()
+            if known is None or not changed:
+                continue
+            try:
+                await self._store.report(known[1], changed)
+                told = now
+            except DatabaseError:
+                await asyncio.sleep(_SOON_SECONDS)
+                self._changed.set()
+
+    def _pause(self) -> float:
+        pause = self._rules.seconds / _RENEWALS
+        return min(pause, _SOON_SECONDS) if self._plan.pending else pause
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._broken = error

@@ -1,0 +1,63 @@
+"""What every sensor on this node shares: the host's environment, its folders, the clocks, and who is to be told."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from attune.core.errors import AttuneError, UsageError
+from attune.core.fleet import Node
+from attune.core.matching import match
+from attune.core.restart import RestartRules
+from attune.core.sensor import Sensor
+from attune.core.work import PackFolders
+from attune.host.sensor_journal import SensorFolder
+
+
+@dataclass(frozen=True)
+class SensorPlace:
+    """`node` gives this node as the registry last showed it; `now` the database's time.
+
+    `suspect` is told the ref of a runtime whose interpreter cannot be executed.
+    """
+
+    folder: SensorFolder
+    environment: Mapping[str, str]
+    node: Callable[[], Node | None]
+    now: Callable[[], datetime]
+    suspect: Callable[[str], None]
+    packs: PackFolders | None = None
+    restarts: RestartRules = field(default_factory=RestartRules)
+
+
+async def command_of(sensor: Sensor, place: SensorPlace) -> tuple[str, ...]:
+    """What to execute for *sensor*: the verified interpreter with its arguments, and the entry point.
+
+    Raises `AttuneError` with the reason why it cannot be started here.
+    """
+    entrypoint = await _entrypoint(sensor, place)
+    node = place.node()
+    placement = match(sensor.requirement, [node] if node else [])
+    instance = placement.best.instances.get(sensor.runtime) if placement.best else None
+    capability = node.capabilities.get(sensor.runtime) if node else None
+    interpreter = instance.path if instance else None
+    if interpreter is None and capability is not None and capability.status.value == "declared":
+        # Nobody verified it, so nobody knows where it lies.
+        interpreter = shutil.which(sensor.runtime, path=place.environment.get("PATH"))
+        if interpreter is None and sensor.runtime != "native":
+            raise UsageError(f"{sensor.runtime} is declared, but no command of that name is on PATH")
+    return (interpreter, *sensor.interpreter_args, str(entrypoint)) if interpreter else (str(entrypoint),)
+
+
+async def _entrypoint(sensor: Sensor, place: SensorPlace) -> Path:
+    written = Path(sensor.entrypoint)
+    if sensor.pack_digest is None:
+        if written.is_absolute():
+            return written
+        raise AttuneError(f"expected the files of a pack or an absolute entry point, got {sensor.entrypoint!r}")
+    if place.packs is None:
+        raise AttuneError("this node cannot fetch the files of packs")
+    return Path(await place.packs.folder(sensor.pack_digest)) / "sensors" / written

@@ -1,0 +1,248 @@
+"""Makes events of what sensors have printed: reads the journals of this host and stores their lines, each once.
+
+A journal is read from where the database says that it has been read to, whoever read it. While the database is away
+the lines wait in their file; where too many wait, their sensor is held back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from attune.agent.logs import log
+from attune.core.errors import DatabaseError
+from attune.core.event_line import LONGEST_LINE, BadLineError, NewEvent, parse_line
+from attune.core.sensing_ports import JournalRecord, SensorEvents
+from attune.host.sensor_journal import JournalFile, SensorFolder
+
+_LOOK_SECONDS = 0.05
+_SCAN_SECONDS = 2.0
+_SLOWEST_RETRY_SECONDS = 5.0
+_CHUNK = LONGEST_LINE + 64 * 1024
+_MOST_EVENTS = 250
+_MOST_WAITING = 64 * 1024 * 1024
+_TOLD_LINES = 5
+_TRIES = 5
+_FORGOTTEN_AFTER = 7 * 86_400.0
+
+
+@dataclass
+class _Reading:
+    """How far a journal has been read. `most` is how many events are stored at once, fewer while they are refused."""
+
+    file: JournalFile
+    record: JournalRecord
+    line: int = 0
+    skipping: bool = False
+    most: int = _MOST_EVENTS
+    refusals: int = 0
+    bad: int = 0
+
+    @property
+    def offset(self) -> int:
+        return self.record.shipped
+
+
+@dataclass
+class _Batch:
+    """Lines that were read: where they end, the events among them, and the sentences on the others."""
+
+    end: int
+    lines: int = 0
+    events: list[NewEvent] = field(default_factory=list)
+    bad: list[str] = field(default_factory=list)
+    skipping: bool = False
+
+
+class Shipper:
+    """Reads the journals below *folder*. *told_bad* hears of lines that are no events: the sensor's id and how many.
+
+    *press* is told when a sensor must be held back, and when it may go on.
+    """
+
+    def __init__(
+        self,
+        folder: SensorFolder,
+        events: SensorEvents,
+        told_bad: Callable[[UUID, int], None],
+        press: Callable[[UUID, bool], None],
+    ) -> None:
+        self._folder = folder
+        self._events = events
+        self._told_bad = told_bad
+        self._press = press
+        self._readings: dict[UUID, _Reading] = {}
+        self._unknown: dict[UUID, float] = {}
+        self._turn = asyncio.Lock()
+        self._scanned = float("-inf")
+        self._failures = 0
+
+    async def run(self) -> None:
+        """Ship until cancelled."""
+        while True:
+            try:
+                await self.ship()
+            except (DatabaseError, OSError) as error:
+                if not self._failures:
+                    log.warning(f"events cannot be stored, they wait in their files: {error}")
+                self._failures += 1
+                self._hold_back()
+                await asyncio.sleep(min(_SLOWEST_RETRY_SECONDS, 0.2 * 2 ** min(self._failures, 8)))
+                continue
+            if self._failures:
+                log.info("events are stored again", failed=self._failures)
+            self._failures = 0
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def ship(self) -> None:
+        """Store everything that has been printed by now. Raises `DatabaseError`, `OSError`."""
+        async with self._turn:
+            if time.monotonic() - self._scanned >= _SCAN_SECONDS:
+                await self._scan()
+                self._scanned = time.monotonic()
+            for reading in list(self._readings.values()):
+                while await self._step(reading):
+                    pass
+                self._press(reading.file.id, False)
+
+    async def add(self, key: UUID) -> None:
+        """Read the journal *key* from now on. Raises `DatabaseError`."""
+        async with self._turn:
+            await self._open(self._folder.journal(key))
+
+    async def _scan(self) -> None:
+        """Find journals that others left, and put away those that are done with."""
+        for file in await asyncio.to_thread(lambda: list(self._folder.journals())):
+            if file.id not in self._readings:
+                await self._open(file)
+        for reading in list(self._readings.values()):
+            await self._put_away(reading)
+
+    async def _open(self, file: JournalFile) -> None:
+        if file.id in self._readings:
+            return
+        record = await self._events.journal(file.id)
+        if record is not None:
+            self._readings[file.id] = _Reading(file, record)
+            return
+        # Of a sensor that is gone, or of another database.
+        first = self._unknown.setdefault(file.id, time.monotonic())
+        if time.monotonic() - first > _FORGOTTEN_AFTER and file.is_closed:
+            await asyncio.to_thread(file.remove)
+            del self._unknown[file.id]
+
+    async def _put_away(self, reading: _Reading) -> None:
+        record = await self._events.journal(reading.file.id)
+        if record is None:
+            del self._readings[reading.file.id]
+            log.info(f"sensor {reading.record.sensor_ref} is gone, and what it printed last with it")
+            return
+        reading.record = record
+        if not record.over or not reading.file.is_closed:
+            return
+        while await self._step(reading):
+            pass
+        size = reading.file.size
+        if reading.offset < size:  # a line without an end was never an event
+            log.warning(
+                f"sensor {record.sensor_ref} printed {size - reading.offset} bytes without a newline at its end"
+            )
+            await self._events.ship(reading.file.id, reading.offset, size, [])
+        if await self._events.finish(reading.file.id, size):
+            await asyncio.to_thread(reading.file.remove)
+            del self._readings[reading.file.id]
+
+    async def _step(self, reading: _Reading) -> bool:
+        """Store the next lines of a journal; whether there may be more."""
+        if reading.file.size <= reading.offset:
+            return False
+        chunk = reading.file.read(reading.offset, _CHUNK)
+        batch = _batch(reading, chunk)
+        if batch.end == reading.offset:
+            return False
+        try:
+            stored = await self._events.ship(reading.file.id, reading.offset, batch.end, batch.events)
+        except DatabaseError as error:
+            record = await self._events.journal(reading.file.id)  # raises where the database is away
+            stored = await self._refused(reading, batch, error) if record is not None else False
+        if not stored:
+            record = await self._events.journal(reading.file.id)
+            if record is None:
+                del self._readings[reading.file.id]
+                return False
+            reading.record, reading.skipping = record, False
+            return reading.refusals == 0
+        self._stored(reading, batch)
+        return True
+
+    def _stored(self, reading: _Reading, batch: _Batch) -> None:
+        record = reading.record
+        reading.file.forget(record.shipped, batch.end)
+        reading.record = JournalRecord(
+            record.sensor, record.sensor_ref, record.trigger_ref, record.epoch, batch.end, record.over
+        )
+        reading.line += batch.lines
+        reading.skipping = batch.skipping
+        reading.most, reading.refusals = min(_MOST_EVENTS, reading.most * 2), 0
+        for sentence in batch.bad[:_TOLD_LINES]:
+            log.warning(f"sensor {record.sensor_ref}: {sentence}")
+        if len(batch.bad) > _TOLD_LINES:
+            log.warning(f"sensor {record.sensor_ref}: {len(batch.bad) - _TOLD_LINES} more lines are no events")
+        if batch.bad:
+            reading.bad += len(batch.bad)
+            self._told_bad(reading.file.id, reading.bad)
+
+    async def _refused(self, reading: _Reading, batch: _Batch, error: DatabaseError) -> bool:
+        """The database is there, yet does not take them: try fewer at once, and drop a line that it never takes."""
+        reading.refusals += 1
+        if reading.most > 1:
+            reading.most = max(1, reading.most // 4)
+            return False
+        if reading.refusals < _TRIES * 2:
+            return False
+        if not await self._events.ship(reading.file.id, reading.offset, batch.end, []):
+            return False
+        batch.bad.append(f"line {reading.line + 1} cannot be stored: {error}")
+        return True
+
+    def _hold_back(self) -> None:
+        for reading in self._readings.values():
+            if reading.file.size - reading.offset > _MOST_WAITING:
+                self._press(reading.file.id, True)
+
+
+def _batch(reading: _Reading, chunk: bytes) -> _Batch:
+    """The next events of *chunk*, which stands at the offset of *reading*."""
+    batch = _Batch(reading.offset, skipping=reading.skipping)
+    begin = 0
+    while len(batch.events) < reading.most:
+        end = chunk.find(b"\n", begin)
+        if end < 0:
+            if begin == 0 and len(chunk) == _CHUNK:  # longer than any event
+                batch.end += len(chunk)
+                if not batch.skipping:
+                    batch.bad.append(f"line {reading.line + 1} is no event: expected at most {LONGEST_LINE} bytes")
+                batch.skipping = True
+            return batch
+        line = chunk[begin:end]
+        begin = end + 1
+        batch.end = reading.offset + begin
+        batch.lines += 1
+        if batch.skipping:
+            batch.skipping = False
+        elif line.strip():
+            _read(reading, batch, line)
+    return batch
+
+
+def _read(reading: _Reading, batch: _Batch, line: bytes) -> None:
+    record = reading.record
+    try:
+        trigger, payload = parse_line(line, record.trigger_ref)
+    except BadLineError as error:
+        batch.bad.append(f"line {reading.line + batch.lines} is no event: {error}")
+        return
+    batch.events.append(NewEvent(trigger, payload, record.sensor, record.sensor_ref))

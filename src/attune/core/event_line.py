@@ -1,0 +1,101 @@
+"""One line that a sensor printed: an event, or what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from attune.core.errors import legible, shown
+
+LONGEST_LINE = 1024 * 1024
+"""Bytes; a longer line is no event."""
+DEEPEST = 100
+_ENVELOPE = frozenset({"trigger", "payload"})
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event that has not been stored yet. `sensor` and `sensor_ref` say where it comes from."""
+
+    trigger_ref: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    sensor: int | None = None
+    sensor_ref: str | None = None
+
+
+class BadLineError(ValueError):
+    """A line that is no event; the message says what was expected and what was found."""
+
+
+def parse_line(line: bytes, default_trigger: str) -> tuple[str, Mapping[str, Any]]:
+    """The trigger and the payload of *line*. Raises `BadLineError`.
+
+    A line is one JSON object: the payload, or `{"trigger": ref, "payload": {…}}`, where `trigger` may be left out.
+    """
+    value = _value(line)
+    if not isinstance(value, dict):
+        raise BadLineError(f"expected a JSON object, got {shown(value)}")
+    if "payload" not in value or not set(value) <= _ENVELOPE:
+        return default_trigger, value
+    trigger, payload = value.get("trigger", default_trigger), value["payload"]
+    if not isinstance(trigger, str) or not trigger.strip():
+        raise BadLineError(f"trigger: expected the ref of a trigger, got {shown(trigger)}")
+    if not isinstance(payload, dict):
+        raise BadLineError(f"payload: expected an object, got {shown(payload)}")
+    return trigger, payload
+
+
+def _value(line: bytes) -> Any:
+    if len(line) > LONGEST_LINE:
+        raise BadLineError(f"expected at most {LONGEST_LINE} bytes, got {len(line)}")
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadLineError(f"expected UTF-8, got byte 0x{line[error.start]:02x} at offset {error.start}") from error
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise BadLineError(f"expected JSON at most {DEEPEST} levels deep, got more") from error
+    except BadLineError:
+        raise
+    except ValueError as error:
+        what = error.msg if isinstance(error, json.JSONDecodeError) else "a number of thousands of digits"
+        raise BadLineError(f"expected a JSON object, got {legible(text, 80)!r}: {what}") from error
+    _storable(value)
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise BadLineError(f"expected JSON, got {name}, which JSON does not have")
+
+
+def _storable(value: Any) -> None:
+    """Raises `BadLineError` for what is JSON, but cannot be stored by the database."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        if not level:
+            return
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                inner.extend(one)
+                inner.extend(one.values())
+            elif isinstance(one, list):
+                inner.extend(one)
+            elif isinstance(one, str):
+                _check_text(one)
+            elif isinstance(one, float) and one in (float("inf"), float("-inf")):
+                raise BadLineError("expected numbers that a double can hold, got a larger one")
+        level = inner
+    raise BadLineError(f"expected JSON at most {DEEPEST} levels deep, got more")
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text:
+        raise BadLineError("expected text without NUL characters, got one")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise BadLineError("expected text that is Unicode, got half of a surrogate pair") from error

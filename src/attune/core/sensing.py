@@ -1,0 +1,189 @@
+"""Which sensor node runs which sensor. Pure: every node comes to the same answer from the same view.
+
+A node that holds a lease keeps it as long as it can run the sensor. What nobody holds goes to the able node that runs
+the fewest sensors; the next ones in line step in, one after the other, where that one does not act.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from uuid import UUID
+
+from attune.core.errors import RequirementError
+from attune.core.fleet import Node, NodeStatus
+from attune.core.matching import match
+from attune.core.sensor import Sensor
+
+
+class SensorState(StrEnum):
+    """How a sensor is."""
+
+    DISABLED = "disabled"
+    WAITING = "waiting"  # no node runs it; the reason says why
+    STARTING = "starting"
+    RUNNING = "running"
+    BACKING_OFF = "backing off"  # it ended, and is started again in a while
+    FAILED = "failed"  # it has ended too often in a row, or its config cannot be used
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who may run a sensor. Times are seconds by the database's clock.
+
+    `left` until it expires: it is free if that is not above 0, and has been free for that long. `age` since it was
+    taken. `epoch` grows with each holder; `journal` is the id of the file that takes what the sensor prints in it.
+    """
+
+    sensor: int
+    worker: int | None
+    epoch: int
+    left: float
+    age: float = 0.0
+    journal: UUID | None = None
+
+    @property
+    def is_free(self) -> bool:
+        return self.left <= 0
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What all sensor nodes see: the enabled sensors, the nodes, the leases; `connected` are the ids of live nodes."""
+
+    sensors: Sequence[Sensor] = ()
+    nodes: Sequence[Node] = ()
+    leases: Mapping[int, Lease] = field(default_factory=dict)
+    connected: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How sensors move. `patience`: seconds until the next node in line steps in. A lease that is older than `settled`
+    seconds may move to a node that runs at least two sensors fewer."""
+
+    patience: float = 1.0
+    settled: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one node is to do now. `give_back` has a sentence for each lease.
+
+    `pending`: there is something that some node should take, so that it is worth looking again soon.
+    """
+
+    take: tuple[int, ...] = ()
+    give_back: Mapping[int, str] = field(default_factory=dict)
+    pending: bool = False
+
+
+def plan(me: int, world: World, spread: Spread | None = None) -> Plan:
+    """What node *me* takes and gives back, by sensor id."""
+    spread = spread or Spread()
+    mine = [lease for lease in world.leases.values() if lease.worker == me and not lease.is_free]
+    known = {sensor.id: sensor for sensor in world.sensors}
+    node = next((one for one in world.nodes if one.id == me), None)
+    back: dict[int, str] = {}
+    for lease in mine:
+        reason = _why_not_keep(known.get(lease.sensor), node)
+        if reason:
+            back[lease.sensor] = reason
+    counts = Counter(lease.worker for lease in world.leases.values() if lease.worker and not lease.is_free)
+    take, pending = _take(me, world, counts, spread)
+    if not back and not pending:
+        back = _evened(me, [lease for lease in mine if lease.age >= spread.settled], known, world, counts)
+    return Plan(take, back, pending)
+
+
+def why_waiting(sensor: Sensor, nodes: Iterable[Node]) -> str:
+    """Why no node runs *sensor*: one sentence."""
+    fleet = list(nodes)
+    try:
+        requirement = sensor.requirement
+    except RequirementError as error:
+        return f"its requirement cannot be read: {error}"
+    if not fleet:
+        return "no sensor node has registered"
+    placement = match(requirement, fleet)
+    if placement.eligible:
+        return f"{placement.eligible[0].node.name} is about to take it"
+    parts = []
+    for refusal in placement.others[:3]:
+        unmet = [f"{one.term}: {one.on(refusal.node)}" for one in refusal.unmet]
+        taints = [f"has the taint {taint}" for taint in refusal.taints]
+        parts.append(f"{refusal.node.name} {', '.join([*unmet, *taints]) or f'is {refusal.node.status.value}'}")
+    more = len(placement.others) - len(parts)
+    return f"no sensor node can run it: {'; '.join(parts)}{f' and {more} more' if more > 0 else ''}"
+
+
+def _why_not_keep(sensor: Sensor | None, node: Node | None) -> str:
+    if sensor is None:
+        return "it is disabled or gone"
+    if node is None:
+        return "the node is not registered"
+    if node.status is NodeStatus.DRAINING:
+        return f"{node.name} is draining"
+    try:
+        requirement = sensor.requirement
+    except RequirementError as error:
+        return f"its requirement cannot be read: {error}"
+    # A heartbeat that is late says nothing of a node that renews its leases.
+    placement = match(requirement, [replace(node, status=NodeStatus.ACTIVE, running=0)])
+    if placement.eligible:
+        return ""
+    unmet = [f"{one.term}: {one.on(node)}" for one in placement.others[0].unmet]
+    return f"{node.name} cannot run it any more: {', '.join(unmet) or 'a taint'}"
+
+
+def _take(me: int, world: World, counts: Counter[int], spread: Spread) -> tuple[tuple[int, ...], bool]:
+    """What *me* takes, and whether there is anything that some node can take. Counts what it gives to whom."""
+    take: list[int] = []
+    pending = False
+    able = _Able(world)
+    for sensor in sorted(world.sensors, key=lambda one: one.ref):
+        lease = world.leases.get(sensor.id)
+        if lease is not None and not lease.is_free:
+            continue
+        line = sorted(able.nodes(sensor), key=lambda one: (counts[one.id], one.name, one.id))
+        if not line:
+            continue
+        pending = True
+        counts[line[0].id] += 1
+        rank = next((index for index, one in enumerate(line) if one.id == me), None)
+        free_for = -lease.left if lease else 0.0
+        if rank is not None and free_for >= rank * spread.patience:
+            take.append(sensor.id)
+    return tuple(take), pending
+
+
+def _evened(
+    me: int, mine: Sequence[Lease], known: Mapping[int, Sensor], world: World, counts: Counter[int]
+) -> dict[int, str]:
+    """At most one lease that a node with fewer sensors should have."""
+    able = _Able(world)
+    for lease in sorted(mine, key=lambda one: known[one.sensor].ref, reverse=True):
+        idle = [one for one in able.nodes(known[lease.sensor]) if counts[one.id] <= counts[me] - 2]
+        if idle:
+            return {lease.sensor: f"{min(one.name for one in idle)} has less to do"}
+    return {}
+
+
+class _Able:
+    """The connected nodes that can run a sensor, found once for each requirement."""
+
+    def __init__(self, world: World) -> None:
+        self._nodes = [node for node in world.nodes if node.id in world.connected]
+        self._found: dict[str, tuple[Node, ...]] = {}
+
+    def nodes(self, sensor: Sensor) -> tuple[Node, ...]:
+        try:
+            requirement = sensor.requirement
+        except RequirementError:
+            return ()
+        key = str(requirement)
+        if key not in self._found:
+            self._found[key] = tuple(one.node for one in match(requirement, self._nodes).eligible)
+        return self._found[key]

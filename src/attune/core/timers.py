@@ -1,0 +1,130 @@
+"""The built-in sensors that only watch the clock: `interval` and `cron`. Pure: they are told what time it is.
+
+What fell due while nobody could fire it is fired once, and the event says how many times were missed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+from cronsim import CronSim, CronSimError
+
+from attune.core.errors import Problem, shown
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_SPAN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(ms|s|m|h|d)")
+_SHORTEST, _LONGEST = 0.1, 366 * 86_400.0
+_MOST_COUNTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Fire:
+    """A timer has fired: for the time `at`, after `missed` others that nobody fired (counted up to 1000)."""
+
+    at: datetime
+    missed: int = 0
+
+    def payload(self) -> dict[str, Any]:
+        return {"at": self.at.isoformat(), "missed": self.missed}
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Fires every so many seconds; the first time one interval after it began."""
+
+    every: float
+
+    def next(self, last: datetime) -> datetime:
+        """When it fires after it fired (or began) at *last*."""
+        return last + timedelta(seconds=self.every)
+
+    def fire(self, last: datetime, now: datetime) -> Fire | None:
+        """What is due by *now*, in the grid that *last* began."""
+        passed = int((now - last) / timedelta(seconds=self.every))
+        if passed < 1:
+            return None
+        return Fire(last + passed * timedelta(seconds=self.every), min(passed - 1, _MOST_COUNTED))
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """Fires at the times of a cron expression in a time zone."""
+
+    expression: str
+    zone: tzinfo = UTC
+
+    def next(self, last: datetime) -> datetime | None:
+        """The first time after *last*; None where there is none within 50 years."""
+        return next(CronSim(self.expression, last.astimezone(self.zone)), None)
+
+    def fire(self, last: datetime, now: datetime) -> Fire | None:
+        """The latest time that is due by *now*, if any is after *last*."""
+        # The search backwards leaves its own start out.
+        found: datetime | None = None
+        missed = 0
+        for at in CronSim(self.expression, now.astimezone(self.zone) + timedelta(seconds=1), reverse=True):
+            if at <= last or missed >= _MOST_COUNTED:
+                break
+            if at > now:
+                continue
+            missed += int(found is not None)
+            found = found or at
+        return Fire(found, missed) if found else None
+
+
+Timer = Interval | Cron
+
+
+def parse_interval(config: Mapping[str, Any]) -> tuple[Interval | None, list[Problem]]:
+    """`{"every": "5s"}`: the timer, or what is wrong."""
+    problems = _unknown(config, ("every",))
+    every = seconds_of(config.get("every"))
+    if every is None or not _SHORTEST <= every <= _LONGEST:
+        wanted = "a time from 100ms to 366d, such as '5s'"
+        problems.append(Problem("every", wanted, shown(config.get("every")) if "every" in config else "nothing"))
+    return (None if problems or every is None else Interval(every)), problems
+
+
+def parse_cron(config: Mapping[str, Any]) -> tuple[Cron | None, list[Problem]]:
+    """`{"cron": "*/5 * * * *", "timezone": "Europe/Berlin"}`: the timer, or what is wrong."""
+    problems = _unknown(config, ("cron", "timezone"))
+    expression, zone = config.get("cron"), _zone(config.get("timezone", "UTC"))
+    if zone is None:
+        problems.append(Problem("timezone", "a time zone such as 'Europe/Berlin'", shown(config["timezone"])))
+    wanted = "a cron expression such as '*/5 * * * *'"
+    if not isinstance(expression, str) or not expression.strip():
+        problems.append(Problem("cron", wanted, shown(expression) if "cron" in config else "nothing"))
+    else:
+        try:
+            if next(CronSim(expression, datetime(2000, 1, 1, tzinfo=UTC)), None) is None:
+                problems.append(Problem("cron", "an expression that some time fits", shown(expression)))
+        except CronSimError as error:
+            problems.append(Problem("cron", wanted, f"{shown(expression)}: {str(error).lower()}"))
+    return (None if problems or zone is None else Cron(str(expression), zone)), problems
+
+
+def seconds_of(value: object) -> float | None:
+    """Seconds of `5`, `"5s"`, `"1.5m"`; None where it is no time."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    found = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    return float(found[1]) * _UNITS[found[2]] if found else None
+
+
+def _zone(name: object) -> tzinfo | None:
+    if name == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name) if isinstance(name, str) and name else None
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+def _unknown(config: Mapping[str, Any], known: tuple[str, ...]) -> list[Problem]:
+    return [Problem(str(key), f"one of {', '.join(known)}", "an unknown key") for key in config if key not in known]

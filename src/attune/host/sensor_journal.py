@@ -1,0 +1,122 @@
+"""The files that sensors print into. Each has a folder of its own below `sensors` in the data folder, named by its id.
+
+FOLDER/ID/journal   what the sensor prints; locked by all that may still print into it
+FOLDER/ID/work      the sensor's working directory
+FOLDER/NAME.node    held alone by the live node of that name
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+from uuid import UUID
+
+_PUNCH_HOLE = 0x03  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
+_PAGE = 4096
+
+
+class JournalFile:
+    """One journal: read, never written, by the node."""
+
+    def __init__(self, folder: Path) -> None:
+        self.id = UUID(folder.name)
+        self.folder = folder
+        self.path = folder / "journal"
+        self.work = folder / "work"
+
+    def create(self) -> None:
+        """Make the folders and an empty file. Raises `OSError`."""
+        self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    @property
+    def size(self) -> int:
+        """Bytes, 0 where there is no file."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody lives who could print into it."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(fd)
+        return True
+
+    def read(self, offset: int, most: int) -> bytes:
+        """What stands at *offset*, at most so many bytes."""
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            return file.read(most)
+
+    def forget(self, begin: int, end: int) -> None:
+        """Give the disk back what lies between, where the file system can; offsets stay as they are."""
+        begin, end = -(-begin // _PAGE) * _PAGE, end // _PAGE * _PAGE
+        if end <= begin:
+            return
+        with contextlib.suppress(OSError):
+            fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                libc = ctypes.CDLL(None)
+                libc.fallocate(fd, _PUNCH_HOLE, ctypes.c_int64(begin), ctypes.c_int64(end - begin))
+            finally:
+                os.close(fd)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class SensorFolder:
+    """All journals of this host's data folder, whichever node they belong to."""
+
+    def __init__(self, data: Path) -> None:
+        self.path = data / "sensors"
+        self._held: int | None = None
+
+    def hold(self, node: str) -> bool:
+        """Be the live node of that name here until `release`; False if another process is. Raises `OSError`."""
+        if self._held is not None:
+            return True
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = quote(node, safe="")[:200]
+        fd = os.open(self.path / f"{name}.node", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return False
+        self._held = fd
+        return True
+
+    def release(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            os.close(held)
+
+    def journal(self, key: UUID) -> JournalFile:
+        return JournalFile(self.path / str(key))
+
+    def journals(self) -> Iterator[JournalFile]:
+        """Those that there are."""
+        try:
+            entries = sorted(self.path.iterdir())
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            with contextlib.suppress(ValueError):
+                yield JournalFile(entry)

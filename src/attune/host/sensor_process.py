@@ -1,0 +1,177 @@
+"""Starts a sensor under its keeper, and tells what becomes of it.
+
+The sensor prints into a journal file, not into a pipe: what it has printed outlives the node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from attune.core.errors import legible
+from attune.host import sensor_keeper
+from attune.host.environment import check_environment
+
+boottime = sensor_keeper.now
+"""The clock of `until`: seconds since the machine started, sleep included."""
+_KEPT_LINES = 5
+_LONGEST_COMPLAINT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SensorProgram:
+    """What to start. `argv[0]` is an absolute path; `parameters` are one JSON object on its stdin.
+
+    `journal` is the file that takes its output, `folder` its working directory; both folders exist.
+    """
+
+    argv: tuple[str, ...]
+    journal: Path
+    folder: Path
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SensorEnd:
+    """How a sensor process ended. `by` is why we ended it: `asked`, `lease`, `node`, or "" where it ended itself.
+
+    `started` is False where its interpreter could not be executed: the host's fault. `reason` is a sentence.
+    """
+
+    started: bool
+    reason: str
+    by: str = ""
+
+
+class SensorProcess:
+    """A running sensor. `end` waits for it; `extend` must be called again and again, or its keeper ends it."""
+
+    def __init__(self, keeper: asyncio.subprocess.Process, complain: Callable[[str], None]) -> None:
+        self._keeper = keeper
+        self._complain = complain
+        self._last: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._errors = asyncio.create_task(self._read_errors())
+        self.pid: int | None = None
+
+    def extend(self, until: float) -> None:
+        """Let it run until that time of `boottime`."""
+        self._tell(f"until {until!r}")
+
+    def pause(self) -> None:
+        """Stop it where it is; nothing is lost."""
+        self._tell("pause")
+
+    def resume(self) -> None:
+        self._tell("resume")
+
+    def stop(self) -> None:
+        """Ask it to end; it is killed a few seconds later."""
+        self._tell("stop")
+
+    def kill(self) -> None:
+        """End it at once, by way of its keeper: the end of the pipe says that we are gone."""
+        if self._keeper.stdin is not None:
+            self._keeper.stdin.close()
+
+    async def started(self) -> SensorEnd | None:
+        """None once it runs, or how it failed to start."""
+        news = await self._news()
+        if "pid" in news:
+            self.pid = int(news["pid"])
+            return None
+        await self._collect()
+        return SensorEnd(False, str(news.get("not_started") or "its keeper ended before it could start it"))
+
+    async def end(self) -> SensorEnd:
+        """Wait until nothing of it is left."""
+        news = await self._news()
+        await self._collect()
+        said = f"; last it said: {' / '.join(self._last)}" if self._last else ""
+        if "exit" in news:
+            return SensorEnd(True, f"ended with exit code {news['exit']}{said}", str(news["by"]))
+        if news.get("signal"):
+            return SensorEnd(True, f"was killed by signal {news['signal']}{said}", str(news["by"]))
+        return SensorEnd(True, f"ended with its keeper{said}")
+
+    async def _news(self) -> dict[str, Any]:
+        assert self._keeper.stdout is not None
+        line = await self._keeper.stdout.readline()
+        try:
+            news = json.loads(line)
+        except ValueError:
+            return {}
+        return news if isinstance(news, dict) else {}
+
+    async def _collect(self) -> None:
+        self.kill()
+        await self._keeper.wait()
+        # Somebody whom the sensor started may have escaped and hold the pipe for ever.
+        await asyncio.wait({self._errors}, timeout=0.5)
+        self._errors.cancel()
+        await asyncio.gather(self._errors, return_exceptions=True)
+
+    async def _read_errors(self) -> None:
+        assert self._keeper.stderr is not None
+        while True:
+            try:
+                line = await self._keeper.stderr.readline()
+            except ValueError:  # longer than the reader's limit, and dropped by it
+                continue
+            if not line:
+                return
+            text = legible(line.decode("utf-8", "replace").rstrip())
+            if text:
+                self._last.append(text)
+                self._complain(text)
+
+    def _tell(self, command: str) -> None:
+        if self._keeper.stdin is not None and not self._keeper.stdin.is_closing():
+            with contextlib.suppress(ConnectionError):
+                self._keeper.stdin.write(f"{command}\n".encode())
+
+
+async def start_sensor(
+    program: SensorProgram,
+    until: float,
+    surroundings: Mapping[str, str],
+    complain: Callable[[str], None] = lambda line: None,
+) -> SensorProcess:
+    """Start *program*, which may run until that time of `boottime`; `started` tells whether it does.
+
+    *surroundings* is the environment of this process, of which it gets what is harmless; *complain* is told each line
+    of its stderr. Raises `OSError` where not even the keeper could be started.
+    """
+    harmless = check_environment(surroundings)
+    environment = {**harmless, "PYTHONUNBUFFERED": "1", **program.environment}
+    spec = {
+        "argv": list(program.argv),
+        "journal": str(program.journal),
+        "folder": str(program.folder),
+        "parameters": dict(program.parameters),
+        "environment": environment,
+        "until": until,
+    }
+    keeper = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        "-S",
+        str(Path(sensor_keeper.__file__)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=_LONGEST_COMPLAINT,
+        start_new_session=True,
+        env=harmless,
+        cwd="/",
+    )
+    assert keeper.stdin is not None
+    keeper.stdin.write(json.dumps(spec).encode() + b"\n")
+    return SensorProcess(keeper, complain)

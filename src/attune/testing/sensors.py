@@ -1,0 +1,203 @@
+"""Sensors, their leases and their events in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from attune.core.errors import DatabaseError
+from attune.core.event_line import NewEvent
+from attune.core.fleet import Node
+from attune.core.sensing import Lease, SensorState, World
+from attune.core.sensing_ports import JournalRecord, Renewal, SensorReport, SensorStatus, Taken
+from attune.core.sensor import Sensor
+
+
+@dataclass
+class _Lease:
+    worker: int | None
+    epoch: int
+    taken_at: datetime
+    expires_at: datetime
+    since: datetime
+    report: SensorReport
+
+
+@dataclass
+class _Journal:
+    sensor: int
+    epoch: int
+    shipped: int = 0
+
+
+@dataclass
+class MemorySensors:
+    """`SensorStore` and `SensorEvents` in memory. Move `ahead` to let time pass; set `away` to take it offline."""
+
+    definitions: dict[int, Sensor] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    events: list[NewEvent] = field(default_factory=list)
+    ahead: timedelta = timedelta()
+    away: bool = False
+    _leases: dict[int, _Lease] = field(default_factory=dict)
+    _journals: dict[UUID, _Journal] = field(default_factory=dict)
+    _positions: dict[int, Any] = field(default_factory=dict)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    async def sensors(self) -> Sequence[Sensor]:
+        self._reach()
+        return sorted(self.definitions.values(), key=lambda one: one.ref)
+
+    async def world(self) -> World:
+        now = self.now()
+        sensors = [sensor for sensor in await self.sensors() if sensor.enabled]
+        ids = {(journal.sensor, journal.epoch): key for key, journal in self._journals.items()}
+        leases = {
+            sensor: Lease(
+                sensor,
+                one.worker,
+                one.epoch,
+                (one.expires_at - now).total_seconds(),
+                (now - one.taken_at).total_seconds(),
+                ids.get((sensor, one.epoch)),
+            )
+            for sensor, one in self._leases.items()
+        }
+        return World(sensors, tuple(self.nodes), leases, frozenset(node.id for node in self.nodes))
+
+    async def take(
+        self, node_id: int, sensors: Sequence[int], seconds: float, *, dead: Mapping[int, int] | None = None
+    ) -> Sequence[Taken]:
+        self._reach()
+        taken = []
+        for number in sensors:
+            sensor, old, now = self.definitions.get(number), self._leases.get(number), self.now()
+            mine = old is not None and old.worker == node_id and old.epoch == (dead or {}).get(number)
+            if sensor is None or not sensor.enabled or (old and old.expires_at > now and not mine):
+                continue
+            epoch, key = (old.epoch if old else 0) + 1, uuid4()
+            report = SensorReport(number, epoch, SensorState.STARTING)
+            self._leases[number] = _Lease(node_id, epoch, now, now + timedelta(seconds=seconds), now, report)
+            self._journals[key] = _Journal(number, epoch)
+            taken.append(Taken(number, epoch, key))
+        return taken
+
+    async def renew(self, node_id: int, held: Mapping[int, int], seconds: float) -> Renewal:
+        self._reach()
+        now, kept = self.now(), set()
+        for sensor, epoch in held.items():
+            lease = self._held(node_id, sensor, epoch)
+            if lease is not None and lease.expires_at > now:
+                lease.expires_at = now + timedelta(seconds=seconds)
+                kept.add(sensor)
+        free = {
+            sensor.id
+            for sensor in self.definitions.values()
+            if sensor.enabled and (sensor.id not in self._leases or self._leases[sensor.id].expires_at <= now)
+        }
+        return Renewal(now, frozenset(kept), frozenset(free))
+
+    async def release(self, node_id: int, held: Mapping[int, int], reasons: Mapping[int, str] | None = None) -> None:
+        self._reach()
+        for sensor, epoch in held.items():
+            lease = self._held(node_id, sensor, epoch)
+            if lease is not None:
+                lease.worker, lease.expires_at = None, self.now()
+
+    async def report(self, node_id: int, reports: Sequence[SensorReport]) -> None:
+        self._reach()
+        for one in reports:
+            lease = self._held(node_id, one.sensor, one.epoch)
+            if lease is not None:
+                lease.since = self.now() if lease.report.state is not one.state else lease.since
+                lease.report = one
+
+    async def status(self) -> Sequence[SensorStatus]:
+        return [self._status(sensor) for sensor in await self.sensors()]
+
+    def _status(self, sensor: Sensor) -> SensorStatus:
+        lease = self._leases.get(sensor.id)
+        report = lease.report if lease else SensorReport(sensor.id, 0, SensorState.WAITING)
+        runs = lease is not None and lease.expires_at > self.now()
+        state = report.state.value if runs else "waiting"
+        name = next((one.name for one in self.nodes if lease and one.id == lease.worker), None) if runs else None
+        return SensorStatus(
+            id=sensor.id,
+            ref=sensor.ref,
+            trigger_ref=sensor.trigger_ref,
+            enabled=sensor.enabled,
+            runtime_ref=sensor.runtime_ref,
+            state=state if sensor.enabled else "disabled",
+            reason=report.reason if runs and sensor.enabled else "",
+            node=name,
+            pid=report.pid if runs else None,
+            epoch=lease.epoch if lease else 0,
+            restarts=report.restarts,
+            bad_lines=report.bad_lines,
+            since=lease.since if lease else None,
+        )
+
+    async def set_enabled(self, ref: str, enabled: bool) -> bool:
+        self._reach()
+        for number, sensor in self.definitions.items():
+            if sensor.ref == ref:
+                self.definitions[number] = replace(sensor, enabled=enabled)
+                return True
+        return False
+
+    async def journal(self, key: UUID) -> JournalRecord | None:
+        self._reach()
+        journal = self._journals.get(key)
+        sensor = self.definitions.get(journal.sensor) if journal else None
+        if journal is None or sensor is None:
+            return None
+        return JournalRecord(
+            sensor.id, sensor.ref, sensor.trigger_ref, journal.epoch, journal.shipped, self._is_over(journal)
+        )
+
+    async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent]) -> bool:
+        self._reach()
+        journal = self._journals.get(key)
+        if journal is None or journal.shipped != begin:
+            return False
+        journal.shipped = end
+        self.events += events
+        return True
+
+    async def finish(self, key: UUID, size: int) -> bool:
+        self._reach()
+        journal = self._journals.get(key)
+        if journal is None or journal.shipped != size or not self._is_over(journal):
+            return False
+        del self._journals[key]
+        return True
+
+    async def position(self, sensor: int) -> Any:
+        self._reach()
+        return self._positions.get(sensor)
+
+    async def fire(self, node_id: int, sensor: int, epoch: int, position: Any, events: Sequence[NewEvent]) -> bool:
+        self._reach()
+        lease = self._held(node_id, sensor, epoch)
+        if lease is None or lease.expires_at <= self.now():
+            return False
+        self._positions[sensor] = position
+        self.events += events
+        return True
+
+    def _reach(self) -> None:
+        if self.away:
+            raise DatabaseError("cannot reach the database: it is away")
+
+    def _held(self, node_id: int, sensor: int, epoch: int) -> _Lease | None:
+        lease = self._leases.get(sensor)
+        return lease if lease is not None and lease.worker == node_id and lease.epoch == epoch else None
+
+    def _is_over(self, journal: _Journal) -> bool:
+        lease = self._leases.get(journal.sensor)
+        return lease is None or lease.epoch > journal.epoch or lease.expires_at <= self.now()

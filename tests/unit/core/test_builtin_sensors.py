@@ -1,0 +1,120 @@
+"""The sensors that are part of Attune, without a clock or files of their own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from attune.core.builtin_sensors import parse_builtin
+from attune.core.file_watch import FileChange, FileWatch, changes
+from attune.core.timers import Cron, Fire, Interval, parse_cron, seconds_of
+
+NOON = datetime(2026, 3, 28, 12, tzinfo=UTC)
+
+
+def later(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "config", "says"),
+    [
+        ("intervall", {}, "entrypoint: expected one of interval, cron, file_watch, got 'intervall'"),
+        ("interval", [], "config: expected an object, got []"),
+        ("interval", {}, "every: expected a time from 100ms to 366d, such as '5s', got nothing"),
+        ("interval", {"every": "soon"}, "got 'soon'"),
+        ("interval", {"every": 0.01}, "got 0.01"),
+        ("interval", {"every": True}, "got true"),
+        ("interval", {"every": "5s", "evry": 1}, "evry: expected one of every, got an unknown key"),
+        ("cron", {}, "cron: expected a cron expression such as '*/5 * * * *', got nothing"),
+        ("cron", {"cron": "* * *"}, "got '* * *'"),
+        ("cron", {"cron": "61 * * * *"}, "bad minute"),
+        ("cron", {"cron": "0 0 30 2 *"}, "got '0 0 30 2 *'"),
+        ("cron", {"cron": "* * * * *", "timezone": "Mars/Olympus"}, "a time zone such as"),
+        ("cron", {"cron": "* * * * *", "timezone": "../../etc/passwd"}, "a time zone such as"),
+        ("cron", {"cron": "* * * * *", "timezone": 1}, "a time zone such as"),
+        ("file_watch", {}, "path: expected an absolute path or pattern"),
+        ("file_watch", {"path": "in/*.csv"}, "got 'in/*.csv'"),
+        ("file_watch", {"path": "/in", "events": ["made"]}, "events: expected a list of created, changed, removed"),
+        ("file_watch", {"path": "/in", "every": "0s"}, "every: expected a time"),
+    ],
+)
+def test_a_config_that_cannot_be_used_is_refused_with_a_sentence(entrypoint: str, config: Any, says: str) -> None:
+    builtin, problems = parse_builtin(entrypoint, config)
+    assert builtin is None
+    assert any(says in str(one) for one in problems), problems
+
+
+def test_every_fault_of_a_config_is_told() -> None:
+    assert len(parse_builtin("file_watch", {"path": 1, "events": 2, "every": 3e9, "x": 4})[1]) == 4
+
+
+def test_times_are_read_with_and_without_units() -> None:
+    assert [seconds_of(one) for one in (5, "5s", "250ms", "1.5 m", "2h", "1d", "5", None, "-1s")] == [
+        5, 5, 0.25, 90, 7200, 86_400, None, None, None,
+    ]  # fmt: skip
+
+
+def test_an_interval_fires_in_its_grid_and_once_for_what_was_missed() -> None:
+    timer = Interval(5)
+    assert timer.next(NOON) == later(5)
+    assert [timer.fire(NOON, later(at)) for at in (4.9, 5, 6, 18)] == [
+        None,
+        Fire(later(5)),
+        Fire(later(5)),
+        Fire(later(15), missed=2),
+    ]
+    assert timer.fire(NOON, NOON - timedelta(days=1)) is None
+
+
+def test_a_cron_expression_fires_at_its_times_and_once_for_what_was_missed() -> None:
+    timer = Cron("*/5 * * * *")
+    assert timer.next(NOON) == later(300)
+    assert [timer.fire(NOON, later(at)) for at in (299.9, 300, 301, 1000)] == [
+        None,
+        Fire(later(300)),
+        Fire(later(300)),
+        Fire(later(900), missed=2),
+    ]
+
+
+def test_years_of_missed_times_are_not_counted_out() -> None:
+    fire = Cron("* * * * *").fire(NOON - timedelta(days=3650), NOON)
+    assert fire == Fire(NOON, missed=1000)
+
+
+def test_a_cron_expression_follows_the_clocks_of_its_time_zone() -> None:
+    timer, _ = parse_cron({"cron": "0 9 * * *", "timezone": "Europe/Berlin"})
+    assert timer is not None
+    first = timer.next(NOON)
+    assert first is not None
+    second = timer.next(first)
+    assert second is not None
+
+    assert [one.astimezone(UTC).hour for one in (first, second)] == [7, 7]  # summer time began that night
+    assert timer.fire(NOON - timedelta(days=1), NOON) == Fire(datetime(2026, 3, 28, 8, tzinfo=UTC))
+
+
+def test_what_a_timer_fired_is_not_fired_again_by_another_node() -> None:
+    timer = Cron("0 * * * *")
+    fire = timer.fire(later(-10), later(0.2))
+    assert fire is not None
+
+    assert timer.fire(fire.at, later(0.1)) is None
+
+
+def test_changes_of_files_between_two_looks() -> None:
+    before = {"/a": (1, 10, 1), "/b": (1, 10, 2), "/c": (1, 10, 3)}
+    now = {"/b": (1, 10, 2), "/c": (2, 11, 3), "/d": (2, 5, 4)}
+
+    assert [*changes(before, now)] == [
+        FileChange("removed", "/a"),
+        FileChange("changed", "/c", 11),
+        FileChange("created", "/d", 5),
+    ]
+
+
+def test_a_watch_of_files_has_sensible_defaults() -> None:
+    assert parse_builtin("file_watch", {"path": "/in/*.csv"})[0] == FileWatch("/in/*.csv")

@@ -1,0 +1,103 @@
+"""Which node runs which sensor."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from attune.core.fleet import Capability, Instance, Node, NodeStatus
+from attune.core.sensing import Lease, Plan, World, plan, why_waiting
+from attune.core.sensor import Sensor
+from attune.core.verdict import Status
+
+
+def node(number: int, *versions: str, status: NodeStatus = NodeStatus.ACTIVE) -> Node:
+    instances = tuple(Instance(version, f"/usr/bin/python{version}") for version in versions)
+    capabilities = {"python": Capability("python", Status.AVAILABLE, instances)} if versions else {}
+    return Node(number, f"s{number}", capabilities, status=status, role="sensor")
+
+
+def sensor(number: int, *requires: str) -> Sensor:
+    return Sensor(number, f"acme.{number:02}", "acme.happened", "x.py", "python", "core.python", requires=requires)
+
+
+def world(nodes: list[Node], sensors: list[Sensor], *leases: Lease, connected: set[int] | None = None) -> World:
+    ids = frozenset(one.id for one in nodes) if connected is None else frozenset(connected)
+    return World(sensors, nodes, {one.sensor: one for one in leases}, ids)
+
+
+def test_free_sensors_are_spread_and_every_node_sees_it_alike() -> None:
+    view = world([node(1, "3.11"), node(2, "3.12")], [sensor(one) for one in range(1, 6)])
+
+    assert [plan(one, view).take for one in (1, 2)] == [(1, 3, 5), (2, 4)]
+
+
+def test_a_sensor_goes_only_where_it_can_run() -> None:
+    view = world([node(1, "3.9"), node(2, "3.12"), node(3)], [sensor(one, "python >=3.11") for one in (1, 2)])
+
+    assert [plan(one, view).take for one in (1, 2, 3)] == [(), (1, 2), ()]
+
+
+def test_a_lease_that_is_valid_stays_and_counts() -> None:
+    held = Lease(1, worker=1, epoch=4, left=5.0, age=10.0)
+    view = world([node(1, "3.11"), node(2, "3.11")], [sensor(1), sensor(2)], held)
+
+    assert (plan(1, view), plan(2, view)) == (Plan(pending=True), Plan((2,), pending=True))
+
+
+def test_the_next_in_line_steps_in_where_the_first_does_not_act() -> None:
+    nodes, sensors = [node(1, "3.11"), node(2, "3.11"), node(3, "3.11")], [sensor(1)]
+    plans = {
+        left: [plan(one, world(nodes, sensors, Lease(1, 9, 1, left))).take for one in (1, 2, 3)]
+        for left in (-0.5, -1.0, -2.5)
+    }
+
+    assert plans == {-0.5: [(1,), (), ()], -1.0: [(1,), (1,), ()], -2.5: [(1,), (1,), (1,)]}
+
+
+def test_a_node_that_is_not_connected_is_given_nothing() -> None:
+    view = world([node(1, "3.11"), node(2, "3.11")], [sensor(1), sensor(2)], connected={2})
+
+    assert plan(2, view).take == (1, 2)
+
+
+def test_a_node_gives_back_what_it_can_no_longer_run() -> None:
+    mine = Lease(1, worker=1, epoch=1, left=5.0)
+    cases = {
+        "a runtime withdrawn": (node(1), [sensor(1)], "s1 cannot run it any more: python: neither a runtime"),
+        "another version": (node(1, "3.9"), [sensor(1, "python >=3.11")], "python >=3.11: found 3.9"),
+        "drained": (node(1, "3.11", status=NodeStatus.DRAINING), [sensor(1)], "s1 is draining"),
+        "disabled": (node(1, "3.11"), [], "it is disabled or gone"),
+        "a requirement nobody can read": (node(1, "3.11"), [sensor(1, "python >>")], "cannot be read"),
+    }
+    found = {name: plan(1, world([one], sensors, mine)).give_back[1] for name, (one, sensors, _) in cases.items()}
+
+    assert [name for name, (_, _, words) in cases.items() if words not in found[name]] == [], found
+
+
+def test_a_late_heartbeat_does_not_take_sensors_away() -> None:
+    mine = Lease(1, worker=1, epoch=1, left=5.0)
+
+    assert plan(1, world([node(1, "3.11", status=NodeStatus.STALE)], [sensor(1)], mine)).give_back == {}
+
+
+def test_settled_sensors_move_one_at_a_time_to_a_node_with_less_to_do() -> None:
+    sensors = [sensor(one) for one in (1, 2, 3)]
+    leases = [Lease(one.id, 1, 1, left=5.0, age=61.0) for one in sensors]
+    nodes = [node(1, "3.11"), node(2, "3.11")]
+
+    assert plan(1, world(nodes, sensors, *leases)).give_back == {3: "s2 has less to do"}
+    young = [replace(one, age=59.0) for one in leases]
+    assert plan(1, world(nodes, sensors, *young)).give_back == {}
+    assert plan(1, world(nodes, sensors, *leases, connected={1})).give_back == {}
+    assert plan(1, world(nodes, sensors[:2], *leases[:1], replace(leases[1], worker=2))).give_back == {}
+
+
+def test_why_a_sensor_waits() -> None:
+    asked = sensor(1, "python >=3.11")
+    assert why_waiting(asked, []) == "no sensor node has registered"
+    assert why_waiting(asked, [node(1, "3.12")]) == "s1 is about to take it"
+    assert why_waiting(asked, [node(1, "3.9"), node(2)]) == (
+        "no sensor node can run it: s1 python >=3.11: found 3.9 at /usr/bin/python3.9; "
+        "s2 python >=3.11: neither a runtime nor a label of that name"
+    )
+    assert why_waiting(asked, [node(1, "3.12", status=NodeStatus.LOST)]) == "no sensor node can run it: s1 is lost"

@@ -190,12 +190,15 @@ def test_every_answer_says_what_it_is_and_is_not_guessed_at(migrated_database: s
 
 def test_every_list_is_the_same_page_by_page(migrated_database: str) -> None:
     inhabit(migrated_database)
+    (sensor,) = known_values(migrated_database)["sensor_id"]
 
     async def check(api: Api) -> None:
         lists = [one for one in OPERATIONS if one.method == "GET" and "cursor" in parameters_of(one)]
         assert lists
         for operation in lists:
-            path = operation.path.replace("{ref}", "acme.ruby").replace("{node_id}", "1")
+            path = operation.path.replace("{ref}", "acme.ruby").replace(
+                "{node_id}", str(sensor if "sensors" in operation.path else 1)
+            )
             if operation.path == "/api/audit":
                 continue  # these requests do not write into it, but those of the fixture may still do
             whole = (await ask(api, "GET", path, params={"limit": 1000})).json()

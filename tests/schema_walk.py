@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -34,8 +35,18 @@ CHECKS = [
 WALKED = [str(one) for one in operations() if not is_endless(one)]
 
 
-def walk(label: str, address: str, token: str, known: dict[str, list[Any]], examples: int, seed: int = 0) -> None:
-    """Call the operation *label* *examples* times: as documented, with values of *known* in its path, and wrongly."""
+def walk(
+    label: str,
+    address: str,
+    token: str,
+    known: dict[str, list[Any]],
+    examples: int,
+    seeded: Callable[[Any], Any] | None = None,
+) -> None:
+    """Call the operation *label* *examples* times: as documented, with values of *known* in its path, and wrongly.
+
+    *seeded* is what `hypothesis.seed` gives; without it, the same requests are made each time.
+    """
     schema = schemathesis.openapi.from_dict(_without_guards())
     operation = next(one for one in (found.ok() for found in schema.get_all_operations()) if one.label == label)
     right = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
@@ -53,7 +64,7 @@ def walk(label: str, address: str, token: str, known: dict[str, list[Any]], exam
 
     @settings(
         max_examples=examples,
-        derandomize=seed == 0,
+        derandomize=seeded is None,
         deadline=None,
         database=None,
         phases=[Phase.generate],
@@ -70,7 +81,7 @@ def walk(label: str, address: str, token: str, known: dict[str, list[Any]], exam
         )
 
     with session:
-        calls()
+        (seeded(calls) if seeded else calls)()
 
 
 def _without_guards() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from attune.client import Wire
 from attune.config import Settings
 from attune.core.access import Scope
 from attune.postgres.connection import open_pool
@@ -24,6 +25,11 @@ class Api:
     http: httpx.AsyncClient
     services: Services
     tokens: dict[Scope, str]
+    transport: httpx.ASGITransport
+
+    def wire(self, token: str) -> Wire:
+        """Attune's own client, with *token*."""
+        return Wire("http://attune.test", token, transport=self.transport)
 
     def as_(self, scope: Scope) -> dict[str, str]:
         """The header of a caller with *scope*."""
@@ -44,7 +50,7 @@ async def serving(url: str, settings: Settings | None = None) -> AsyncIterator[A
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://attune.test") as http,
         ):
-            yield Api(http, services, tokens)
+            yield Api(http, services, tokens, transport)
 
 
 def with_api(url: str, work: Callable[[Api], Awaitable[None]]) -> None:

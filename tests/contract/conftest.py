@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from attune.client import HttpControl, HttpNodes, HttpRuntimes
+from attune.core.access import Scope
 from attune.postgres.connection import open_pool
 from attune.postgres.life import PostgresLife
 from attune.postgres.nodes import PostgresNodes
 from attune.postgres.runtimes import PostgresRuntimes
 from attune.testing import MemoryFleet, MemoryLife, MemoryNodes, MemoryRuntimes
 from factories import make_runtime
+from web_client import Api, serving
 
 
 @pytest.fixture
@@ -22,24 +25,56 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=["memory", "postgres"])
+class RuntimesByPerson:
+    """Definitions over the API, where who changes something is who has the token: one client for each name."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def _as(self, name: str, work: Callable[[HttpRuntimes], Awaitable[Any]]) -> Any:
+        tokens = self._api.services.tokens
+        _, text = await tokens.create(name, Scope.ADMIN, created_by="tests")
+        try:
+            async with self._api.wire(text) as wire:
+                return await work(HttpRuntimes(wire))
+        finally:
+            (made,) = [one for one in await tokens.list_tokens() if one.name == name and one.revoked is None]
+            await tokens.revoke(made.id)
+
+    async def save_runtime(self, runtime: Any, *, changed_by: str) -> Any:
+        return await self._as(changed_by, lambda store: store.save_runtime(runtime, changed_by=changed_by))
+
+    async def remove_runtime(self, ref: str, *, changed_by: str) -> Any:
+        return await self._as(changed_by, lambda store: store.remove_runtime(ref, changed_by=changed_by))
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments: self._as("reader", lambda store: getattr(store, name)(*arguments))
+
+
+@pytest.fixture(params=["memory", "postgres", "http"])
 async def runtime_store(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Any]:
     if request.param == "memory":
         yield MemoryRuntimes()
         return
-    async with open_pool(request.getfixturevalue("migrated_database")) as pool:
+    url = request.getfixturevalue("migrated_database")
+    async with open_pool(url) as pool:
         async with pool.connection() as connection:
             await connection.execute("DELETE FROM runtime")
-        yield PostgresRuntimes(pool)
+        if request.param == "postgres":
+            yield PostgresRuntimes(pool)
+            return
+    async with serving(url) as api:
+        yield RuntimesByPerson(api)
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", "postgres", "http"])
 async def runtime_store_with_user(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Any]:
     used = make_runtime("acme.used", "Used")
     if request.param == "memory":
         yield MemoryRuntimes([used], users={"acme.used": ["action acme.run"]})
         return
-    async with open_pool(request.getfixturevalue("migrated_database")) as pool:
+    url = request.getfixturevalue("migrated_database")
+    async with open_pool(url) as pool:
         store = PostgresRuntimes(pool)
         await store.save_runtime(used, changed_by="ann")
         async with pool.connection() as connection:
@@ -51,17 +86,49 @@ async def runtime_store_with_user(request: pytest.FixtureRequest, anyio_backend:
                 FROM pack, runtime WHERE pack.ref = 'acme' AND runtime.ref = 'acme.used'
                 """
             )
-        yield store
+        if request.param == "postgres":
+            yield store
+            return
+    async with serving(url) as api:
+        yield RuntimesByPerson(api)
 
 
-@pytest.fixture(params=["memory", "postgres"])
+class ReadOverHttp:
+    """A registry that nodes write to as ever, and that is read over the API."""
+
+    def __init__(self, registry: PostgresNodes, reader: HttpNodes) -> None:
+        self._registry = registry
+        self._reader = reader
+
+    def __getattr__(self, name: str) -> Any:
+        reads = ("list_nodes", "node_runtimes", "node_transitions")
+        return getattr(self._reader if name in reads else self._registry, name)
+
+
+class ControlOverHttp:
+    """The life of nodes, of which operators' half goes over the API."""
+
+    def __init__(self, life: PostgresLife, control: HttpControl) -> None:
+        self._life = life
+        self._control = control
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._control if hasattr(HttpControl, name) else self._life, name)
+
+
+@pytest.fixture(params=["memory", "postgres", "http"])
 async def registry_source(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Callable[[], Any]]:
     if request.param == "memory":
         fleet = MemoryFleet()
         yield lambda: MemoryNodes(fleet)
         return
-    async with open_pool(request.getfixturevalue("migrated_database")) as pool:
-        yield lambda: PostgresNodes(pool)
+    url = request.getfixturevalue("migrated_database")
+    async with open_pool(url) as pool:
+        if request.param == "postgres":
+            yield lambda: PostgresNodes(pool)
+            return
+        async with serving(url) as api, api.wire(api.tokens[Scope.READ]) as wire:
+            yield lambda: ReadOverHttp(PostgresNodes(pool), HttpNodes(wire))
 
 
 @pytest.fixture
@@ -85,7 +152,7 @@ class Living:
     later: Callable[[int, float], Awaitable[None]]
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", "postgres", "http"])
 async def living(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Living]:
     if request.param == "memory":
         fleet = MemoryFleet()
@@ -95,7 +162,8 @@ async def living(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIte
 
         yield Living(MemoryNodes(fleet), MemoryLife(fleet), pass_time)
         return
-    async with open_pool(request.getfixturevalue("migrated_database")) as pool:
+    url = request.getfixturevalue("migrated_database")
+    async with open_pool(url) as pool:
 
         async def age(node_id: int, seconds: float) -> None:
             async with pool.connection() as connection:
@@ -104,6 +172,11 @@ async def living(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIte
                     (seconds, node_id),
                 )
 
-        registry = PostgresNodes(pool)
-        yield Living(registry, PostgresLife(pool), age)
+        registry, life = PostgresNodes(pool), PostgresLife(pool)
+        if request.param == "postgres":
+            yield Living(registry, life, age)
+        else:
+            async with serving(url) as api, api.wire(api.tokens[Scope.OPERATE]) as wire:
+                read = ReadOverHttp(registry, HttpNodes(wire))
+                yield Living(read, ControlOverHttp(life, HttpControl(wire)), age)
         await registry.leave()

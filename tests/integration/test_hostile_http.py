@@ -151,6 +151,18 @@ def test_a_kept_connection_answers_one_request_after_the_other(live: Live, monke
             time.sleep(0.15)  # together longer than one head may take
 
 
+def test_answers_do_not_wait_for_acknowledgements(live: Live) -> None:
+    def seconds() -> float:
+        begun = time.monotonic()
+        for _ in range(5):
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert status_of(whole(connection)) == 200
+        return time.monotonic() - begun
+
+    with live.connect() as connection:
+        assert min(seconds() for _ in range(5)) < 0.15, "five answers, each 40 ms late"
+
+
 def test_a_body_that_never_ends_is_answered_in_time(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "BODY_SECONDS", 0.3)
     answer, seconds = trickle(live, FORM + b"Content-Length: 1000\r\n\r\n", b"a")

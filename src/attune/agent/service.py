@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
-from attune.agent.companions import Companions, companions_of
+from attune.agent.companions import companions_of
 from attune.agent.control import Control, obey_signals
 from attune.agent.node import Conduct, run_node
 from attune.agent.registration import REGISTRATIONS, NodeRegistration
@@ -43,7 +44,6 @@ async def run_service(
         on_ready(registration)
 
     async with open_pool(url, application_name="attune node") as pool:
-        conducts = {role: conduct_of(settings, role, heal, ready, companions_of(role, pool)) for role in nodes}
         watchdog = asyncio.create_task(feed_watchdog())
         tasks = [
             asyncio.create_task(
@@ -51,7 +51,7 @@ async def run_service(
                     REGISTRATIONS[role.name](pool, settings, name=name),
                     PostgresLife(pool),
                     controls[role],
-                    conducts[role],
+                    replace(conduct_of(settings, role, heal, ready), companions=companions_of(role, pool)),
                 )
             )
             for role, name in nodes.items()
@@ -67,11 +67,7 @@ async def run_service(
 
 
 def conduct_of(
-    settings: Settings,
-    role: Role,
-    heal: Callable[[], Awaitable[None]],
-    on_ready: Callable[[NodeRegistration], None],
-    companions: Companions = lambda registration, vigil: (),
+    settings: Settings, role: Role, heal: Callable[[], Awaitable[None]], on_ready: Callable[[NodeRegistration], None]
 ) -> Conduct:
     """How *settings* want nodes of *role* to behave."""
     heartbeat = settings.heartbeat
@@ -87,5 +83,4 @@ def conduct_of(
         ),
         heal=heal,
         on_ready=on_ready,
-        companions=companions,
     )

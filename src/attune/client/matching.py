@@ -16,11 +16,10 @@ class HttpPlacer:
         self._wire = wire
 
     async def answer(self, question: Question) -> Mapping[str, Any]:
-        requirement = question.requirement
         body = {
-            "terms": [str(term) for term in requirement.terms],
+            "terms": [str(question.requirement)],
             "prefer": [str(one) for one in question.preferences],
-            "tolerate": [*requirement.tolerations, *question.tolerations],
+            "tolerate": list(question.tolerations),
             "role": question.role.name,
             "limit": question.limit,
         }

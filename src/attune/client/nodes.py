@@ -24,7 +24,8 @@ class HttpNodes:
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
         roles = ROLES.values() if role is None else [role]
-        return [_node(one, data) for one in roles for data in await self._wire.pages(f"/api/{one.name}s")]
+        found = [_node(one, data) for one in roles for data in await self._wire.pages(f"/api/{one.name}s")]
+        return sorted(found, key=lambda node: (node.role == "sensor", node.name))
 
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
         found = await _of_either_role(self._wire, "GET", node_id, "/capabilities")

@@ -140,24 +140,6 @@ class HealthSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class SensingSettings:
-    """How sensors are shared out among the sensor nodes, and started again."""
-
-    lease: float = setting(
-        Duration(1, 600),
-        10.0,
-        "How long a node may run a sensor without word from the database; after that another node takes it over.",
-    )
-    restart_first: float = setting(
-        Duration(0.05, 600), 1.0, "The pause before a sensor that ended is started again; it doubles each time."
-    )
-    restart_slowest: float = setting(Duration(0.05, 86_400), 60.0, "The longest such pause.")
-    healthy_after: float = setting(
-        Duration(0.1, 86_400), 60.0, "A sensor that has run for so long starts with the shortest pause again."
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """Where the API and the page are served; and, for commands far from the database, where they find it."""
 
@@ -184,6 +166,24 @@ class ApiSettings:
         "The token that commands show to the API. The variable `ATTUNE_TOKEN` sets it too, and `ATTUNE__API__TOKEN` "
         "wins over that.",
         secret=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SensingSettings:
+    """How sensors are shared out among the sensor nodes, and started again."""
+
+    lease: float = setting(
+        Duration(1, 600),
+        10.0,
+        "How long a node may run a sensor without word from the database; after that another node takes it over.",
+    )
+    restart_first: float = setting(
+        Duration(0.05, 600), 1.0, "The pause before a sensor that ended is started again; it doubles each time."
+    )
+    restart_slowest: float = setting(Duration(0.05, 86_400), 60.0, "The longest such pause.")
+    healthy_after: float = setting(
+        Duration(0.1, 86_400), 60.0, "A sensor that has run for so long starts with the shortest pause again."
     )
 
 

@@ -96,7 +96,7 @@ CREATE FUNCTION attune_unified_commands(originals jsonb[], definitions jsonb[]) 
         FROM unnest(definitions) WITH ORDINALITY AS d (value, rank),
             jsonb_array_elements(attune_jsonb_array(d.value -> 'verification' -> 'commands')) WITH ORDINALITY AS c (value, position)
     ), distinct_command AS (
-        SELECT DISTINCT ON (call) * FROM command ORDER BY call, priority, rank, position
+        SELECT DISTINCT ON (call) * FROM command ORDER BY call, listed, priority, rank, position
     )
     SELECT jsonb_agg(value ORDER BY priority, rank, position) FROM distinct_command AS one
     WHERE (jsonb_typeof(one.value -> 'binary') = 'string'

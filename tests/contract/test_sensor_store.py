@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from attune.core.errors import DatabaseError
 from attune.core.event_line import NewEvent
 from attune.core.node import SENSOR
 from attune.core.ports import Registration
@@ -238,3 +239,24 @@ async def test_a_timer_fires_and_remembers_only_under_a_valid_lease(stores: Stor
     assert await stores.events.fire(second, sensor, 2, {"last": 5}, [event(5)]) is True
 
     assert [payload["number"] for _, payload, _ in await stores.stored()] == [1, 5]
+
+
+async def test_the_role_of_nodes_may_do_what_sensing_needs(migrated_database: str) -> None:
+    number = add_sensor(migrated_database, "acme.a", "a.py", {})
+    mark = "&" if "?" in migrated_database else "?"
+    async with open_pool(f"{migrated_database}{mark}options=-crole%3Dattune_node") as pool:
+        registry = PostgresNodes(pool)
+        await registry.claim("s1", SENSOR, host="host", pid=1)
+        node = await registry.register(Registration("s1", SENSOR, "host", 1, {}))
+        leases, events = PostgresSensors(pool), PostgresSensorEvents(pool)
+        (taken,) = await leases.take(node, [number], 10)
+        await leases.renew(node, {number: 1}, 10)
+        await leases.report(node, [SensorReport(number, 1, SensorState.RUNNING)])
+        assert await events.ship(taken.journal, 0, 10, [event(1)])
+        assert await events.fire(node, number, 1, {"last": 1}, [event(2)])
+        await leases.release(node, {number: 1})
+        assert await events.finish(taken.journal, 10)
+        assert (await leases.world()).connected == {node}
+        with pytest.raises(DatabaseError, match="refused"):
+            await leases.set_enabled("acme.a", False)
+        await registry.leave()

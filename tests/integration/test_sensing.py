@@ -93,6 +93,42 @@ def test_a_sensor_moves_at_once_when_its_node_loses_the_runtime(fleet: SensorFle
     wait_for(lambda: fleet.stored() == fleet.printed(), 10)
 
 
+def test_a_runtime_that_cannot_be_started_is_verified_at_once_and_its_sensor_moves(fleet: SensorFleet) -> None:
+    fleet.lease = "60s"
+    for name in ("s1", "s2"):
+        fleet.machine(name).variables["ATTUNE__HEALTH__INTERVAL"] = "24h"
+    started(fleet, "s1", "s2")
+    fleet.add("one")
+    wait_for(lambda: "acme.one" in fleet.holders(), 20)
+    before = fleet.holders()["acme.one"]
+    broken = fleet.machine(before).bin / "python3"
+    broken.unlink()  # it is a link to this machine's own
+    broken.write_text("#!/nowhere/python\n")
+    broken.chmod(0o755)
+    os.kill(lease(fleet.url, "pid")[0], signal.SIGKILL)
+    wait_for(lambda: fleet.holders().get("acme.one") not in (None, before), 20)
+
+    assert "Runtime withdrawn: Python" in fleet.log(before).read_text()
+    assert fleet.overlaps() == []
+
+
+def test_what_a_node_left_is_stored_by_another_node_of_the_same_host(fleet: SensorFleet) -> None:
+    for name in ("s1", "s2"):
+        fleet.machine(name).variables["ATTUNE_DATA_DIR"] = str(fleet.folder / "shared")
+    started(fleet, "s1", "s2")
+    fleet.add("one", pause=0.002)
+    wait_for(lambda: "acme.one" in fleet.holders(), 20)
+    wait_for(fleet.stored, 20)
+    before = fleet.holders()["acme.one"]
+    fleet.kill(before)
+    wait_for(lambda: fleet.holders().get("acme.one") not in (None, before), 20)
+    fleet.close()
+
+    assert fleet.overlaps() == []
+    assert fleet.stored() == fleet.printed()
+    assert not [*(fleet.folder / "shared" / "sensors").glob("*-*")]
+
+
 def test_a_sensor_is_switched_off_and_on_and_changed_while_it_runs(fleet: SensorFleet) -> None:
     fleet.lease = "60s"
     started(fleet, "s1")
@@ -165,7 +201,7 @@ def test_lines_that_are_no_events_are_told_and_the_others_stored(fleet: SensorFl
     lines = ['{"number": 1}', "nonsense", '{"number": "\\u0000"}', "\xff", "", '{"number": 2}']
     add_sensor(fleet.url, "acme.bad", str(program), {"lines": lines})
     started(fleet, "s1")
-    wait_for(lambda: lease(fleet.url, "restarts")[0] >= 2, 20)
+    wait_for(lambda: rows(fleet.url, "SELECT FROM sensor_lease WHERE restarts >= 2 AND bad_lines >= 4"), 20)
     query = "SELECT (payload->>'number')::int, trigger_ref, source_ref, trigger IS NULL FROM event ORDER BY id LIMIT 3"
     assert rows(fleet.url, query) == [(number, "acme.happened", "acme.bad", False) for number in (1, 2, 3)]
     state, reason, restarts = lease(fleet.url, "state, reason, restarts")
@@ -176,7 +212,6 @@ def test_lines_that_are_no_events_are_told_and_the_others_stored(fleet: SensorFl
     assert "line 7 is no event: expected at most 1048576 bytes" in log
     assert "ended with exit code 3; last it said: mail the operator; it is started again after" in log
     assert state in ("backing off", "running", "failed"), reason
-    wait_for(lambda: lease(fleet.url, "bad_lines")[0] >= 4, 5)
 
 
 def test_a_sensor_that_cannot_be_started_says_why(fleet: SensorFleet) -> None:
@@ -192,7 +227,7 @@ def test_nothing_of_a_sensor_is_left_when_its_keeper_or_the_sensor_is_killed(fle
     fleet.add("one")
     wait_for(fleet.stored, 20)
     for victim in ("sensor", "keeper"):
-        (pid,) = lease(fleet.url, "pid")
+        pid = wait_for(lambda: lease(fleet.url, "pid")[0], 10)
         parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(pid if victim == "sensor" else parent, signal.SIGKILL)
         wait_for(

@@ -82,6 +82,7 @@ class Sensing:
         self._looked = float("-inf")
         self._changed = asyncio.Event()
         self._finishing = False
+        self._told_folder = False
         self._background: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
         self.begin: Begin
@@ -99,8 +100,6 @@ class Sensing:
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Run sensors until *stop* is set."""
-        if not self._folder.hold((self._node() or ("", 0))[0]):
-            log.warning("another process of this name works in this data folder: leases are not taken over early")
         self._in_background(self.shipper.run())
         self._in_background(self._report())
         failures = 0
@@ -196,13 +195,12 @@ class Sensing:
             log.info(f"sensor {sensor.ref} is taken", epoch=taken.epoch)
             instance = self._held[sensor.id] = self.begin(sensor, taken, self._changed.set)
             if not sensor.is_builtin:
-                self._folder.journal(taken.journal).create()
-                await self.shipper.add(taken.journal)
+                self.shipper.expect(taken.journal)
             instance.begin(began + _FENCE * self._rules.seconds)
 
     def _dead(self, node_id: int, todo: Plan) -> dict[int, int]:
         """Leases that an earlier process of this node held, and of which nothing lives any more: their epochs."""
-        if not self._folder.hold((self._node() or ("", 0))[0]):
+        if not self._is_alone():
             return {}
         found = {}
         for sensor in self._world.sensors:
@@ -216,11 +214,22 @@ class Sensing:
                 found[sensor.id] = lease.epoch
         return found
 
+    def _is_alone(self) -> bool:
+        """Whether no other process of this node's name works in this data folder."""
+        try:
+            return self._folder.hold((self._node() or ("", 0))[0])
+        except OSError as error:
+            if not self._told_folder:
+                log.error(f"sensors cannot keep their files here: {error}")
+            self._told_folder = True
+            return False
+
     def _leave(self, sensor: int, reason: str) -> asyncio.Task[None]:
         """Stop a sensor, store what it printed, and give its lease back."""
         if sensor not in self._leaving:
             task = self._leaving[sensor] = asyncio.create_task(self._left(sensor, reason))
             task.add_done_callback(lambda _: self._leaving.pop(sensor, None))
+            task.add_done_callback(self._ended)
         return self._leaving[sensor]
 
     async def _left(self, sensor: int, reason: str) -> None:

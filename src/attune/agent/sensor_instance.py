@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -68,6 +68,7 @@ class ProcessInstance:
     def begin(self, until: float) -> None:
         self._until = until
         self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(self._broke)
 
     def extend(self, until: float) -> None:
         self._until = max(self._until, until)
@@ -118,7 +119,7 @@ class ProcessInstance:
             )
             process = await start_sensor(program, self._until, self._place.environment, self._complain)
         except (AttuneError, OSError) as error:
-            return SensorEnd(False, f"cannot be started: {error}")
+            return SensorEnd(f"cannot be started: {error}")
         self._process, self._pressed = process, False
         try:
             process.extend(self._until)  # it may have moved meanwhile
@@ -126,8 +127,9 @@ class ProcessInstance:
                 process.stop()
             failure = await process.started()
             if failure is not None:
-                self._place.suspect(self.sensor.runtime_ref)
-                return SensorEnd(False, f"cannot be started: {failure.reason}")
+                if failure.interpreter_failed:
+                    self._place.suspect(self.sensor.runtime_ref)
+                return failure
             self._say(SensorState.RUNNING, "", pid=process.pid)
             log.info(f"sensor {self.sensor.ref} runs", pid=process.pid, epoch=self.taken.epoch)
             return await process.end()
@@ -145,6 +147,11 @@ class ProcessInstance:
         log.warning(f"sensor {self.sensor.ref} {reason}")
         self._say(state, reason)
         await self._pause(delay)
+
+    def _broke(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error(f"sensor {self.sensor.ref} cannot be run", exc_info=error)
+            self._say(SensorState.FAILED, f"cannot be run: {error!r}")
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -166,10 +173,15 @@ class ProcessInstance:
         log.info(f"sensor {self.sensor.ref} says: {line}")
 
 
+Watch = Callable[["BuiltinInstance"], Coroutine[Any, Any, None]]
+
+
 class BuiltinInstance:
     """A sensor that is part of Attune: a task of this process. What it fires is stored only under a valid lease."""
 
-    def __init__(self, sensor: Sensor, taken: Taken, told: Told, watch: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, sensor: Sensor, taken: Taken, told: Told, watch: Callable[[Any], Coroutine[Any, Any, None]]
+    ) -> None:
         self.sensor = sensor
         self.taken = taken
         self.report = SensorReport(taken.sensor, taken.epoch, SensorState.STARTING)
@@ -179,6 +191,7 @@ class BuiltinInstance:
 
     def begin(self, until: float) -> None:
         self._task = asyncio.create_task(self._watch(self))
+        self._task.add_done_callback(self._broke)
 
     def extend(self, until: float) -> None:
         """The database checks the lease with every event."""
@@ -194,6 +207,11 @@ class BuiltinInstance:
         self.kill()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
+
+    def _broke(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error(f"sensor {self.sensor.ref} cannot be run", exc_info=error)
+            self.say(SensorState.FAILED, f"cannot be run: {error!r}")
 
     def say(self, state: SensorState, reason: str = "") -> None:
         """Tell how it is."""

@@ -23,6 +23,7 @@ _SCAN_SECONDS = 2.0
 _SLOWEST_RETRY_SECONDS = 5.0
 _CHUNK = LONGEST_LINE + 64 * 1024
 _MOST_EVENTS = 250
+_MOST_STEPS = 20
 _MOST_WAITING = 64 * 1024 * 1024
 _TOLD_LINES = 5
 _TRIES = 5
@@ -75,6 +76,7 @@ class Shipper:
         self._told_bad = told_bad
         self._press = press
         self._readings: dict[UUID, _Reading] = {}
+        self._expected: set[UUID] = set()
         self._unknown: dict[UUID, float] = {}
         self._turn = asyncio.Lock()
         self._scanned = float("-inf")
@@ -106,20 +108,23 @@ class Shipper:
             if scan or time.monotonic() - self._scanned >= _SCAN_SECONDS:
                 await self._scan()
                 self._scanned = time.monotonic()
+            for key in list(self._expected):
+                await self._open(self._folder.journal(key))
+                self._expected.discard(key)
             for reading in list(self._readings.values()):
-                while await self._step(reading):
-                    pass
-                self._press(reading.file.id, False)
+                for _ in range(_MOST_STEPS):  # or one that prints without end would keep the others waiting
+                    if not await self._step(reading):
+                        break
+            self._hold_back()
 
-    async def add(self, key: UUID) -> None:
-        """Read the journal *key* from now on. Raises `DatabaseError`."""
-        async with self._turn:
-            await self._open(self._folder.journal(key))
+    def expect(self, key: UUID) -> None:
+        """Read the journal *key* from now on."""
+        self._expected.add(key)
 
     async def _scan(self) -> None:
         """Find journals that others left, and put away those that are done with."""
         for file in await asyncio.to_thread(lambda: list(self._folder.journals())):
-            if file.id not in self._readings:
+            if file.id not in self._readings and file.is_closed:
                 await self._open(file)
         for reading in list(self._readings.values()):
             await self._put_away(reading)
@@ -212,9 +217,13 @@ class Shipper:
         return True
 
     def _hold_back(self) -> None:
+        """Stop the sensors of which too much waits, and let those go on of which little does."""
         for reading in self._readings.values():
-            if reading.file.size - reading.offset > _MOST_WAITING:
+            waiting = reading.file.size - reading.offset
+            if waiting > _MOST_WAITING:
                 self._press(reading.file.id, True)
+            elif waiting < _MOST_WAITING / 2:
+                self._press(reading.file.id, False)
 
 
 def _batch(reading: _Reading, chunk: bytes) -> _Batch:

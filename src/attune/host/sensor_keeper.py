@@ -7,7 +7,8 @@ a node that is killed, stopped or stuck, by just as long as it takes to end the 
 - the time that the node last named (`until`, of CLOCK_BOOTTIME) has come: the lease may soon be somebody else's.
 
 stdin: one line of JSON with what to start, then commands, one a line: `until SECONDS`, `pause`, `resume`, `stop`.
-stdout: lines of JSON: `{"pid": …}` or `{"not_started": …}`, and in the end `{"exit": …}` or `{"signal": …}`.
+stdout: lines of JSON: `{"pid": …}` or `{"not_started": …, "interpreter": whether that is at fault}`, and in the end
+`{"exit": …}` or `{"signal": …}`.
 """
 
 from __future__ import annotations
@@ -51,12 +52,12 @@ class Keeper:
         """Start the sensor, keep it, and leave nothing of it."""
         journal = os.open(self._spec["journal"], os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if not _lock(journal):
-            _tell(not_started="its journal is in use: another process of this sensor lives")
+            _tell(not_started="its journal is in use: another process of this sensor lives", interpreter=False)
             return
         _end_line(journal)
         problem = self._start(journal)
         if problem:
-            _tell(not_started=problem)
+            _tell(not_started=problem, interpreter=True)
             return
         _tell(pid=self._pid)
         pidfd = os.pidfd_open(self._pid)

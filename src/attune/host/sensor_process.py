@@ -43,12 +43,12 @@ class SensorProgram:
 class SensorEnd:
     """How a sensor process ended. `by` is why we ended it: `asked`, `lease`, `node`, or "" where it ended itself.
 
-    `started` is False where its interpreter could not be executed: the host's fault. `reason` is a sentence.
+    `interpreter_failed`: it was never executed, and the host is at fault. `reason` is a sentence.
     """
 
-    started: bool
     reason: str
     by: str = ""
+    interpreter_failed: bool = False
 
 
 class SensorProcess:
@@ -88,7 +88,8 @@ class SensorProcess:
             self.pid = int(news["pid"])
             return None
         await self._collect()
-        return SensorEnd(False, str(news.get("not_started") or "its keeper ended before it could start it"))
+        reason = str(news.get("not_started") or "its keeper ended before it could start it")
+        return SensorEnd(f"cannot be started: {reason}", interpreter_failed=bool(news.get("interpreter")))
 
     async def end(self) -> SensorEnd:
         """Wait until nothing of it is left."""
@@ -96,10 +97,10 @@ class SensorProcess:
         await self._collect()
         said = f"; last it said: {' / '.join(self._last)}" if self._last else ""
         if "exit" in news:
-            return SensorEnd(True, f"ended with exit code {news['exit']}{said}", str(news["by"]))
+            return SensorEnd(f"ended with exit code {news['exit']}{said}", str(news["by"]))
         if news.get("signal"):
-            return SensorEnd(True, f"was killed by signal {news['signal']}{said}", str(news["by"]))
-        return SensorEnd(True, f"ended with its keeper{said}")
+            return SensorEnd(f"was killed by signal {news['signal']}{said}", str(news["by"]))
+        return SensorEnd(f"ended with its keeper{said}")
 
     async def _news(self) -> dict[str, Any]:
         assert self._keeper.stdout is not None

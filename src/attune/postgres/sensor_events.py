@@ -1,6 +1,7 @@
 """Events of sensors, each stored exactly once: with them, in one transaction, how far their source has been read.
 
-What becomes of an event (rules, executions) is the `record` that is passed in.
+What becomes of an event (rules, executions) is the `record` that is passed in. Rows are locked in the order in which
+the delete of a sensor locks them (sensor, lease, journal, position): an event refers to its sensor, so it comes first.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Rollback
 from psycopg.types.json import Jsonb
 
 from attune.core.event_line import NewEvent
@@ -66,15 +67,16 @@ class PostgresSensorEvents:
 
     async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent]) -> bool:
         with translated():
-            async with self._pool.connection() as connection, connection.transaction():
+            async with self._pool.connection() as connection, connection.transaction() as transaction:
+                if events:
+                    await self._record(connection, events)
                 cursor = await connection.execute(
                     "UPDATE sensor_journal SET shipped = %s WHERE id = %s AND shipped = %s", (end, key, begin)
                 )
                 if not cursor.rowcount:
-                    return False
-                if events:
-                    await self._record(connection, events)
+                    raise Rollback(transaction)
                 return True
+        return False
 
     async def finish(self, key: UUID, size: int) -> bool:
         with translated():
@@ -105,7 +107,9 @@ class PostgresSensorEvents:
 
     async def fire(self, node_id: int, sensor: int, epoch: int, position: Any, events: Sequence[NewEvent]) -> bool:
         with translated():
-            async with self._pool.connection() as connection, connection.transaction():
+            async with self._pool.connection() as connection, connection.transaction() as transaction:
+                if events:
+                    await self._record(connection, events)
                 cursor = await connection.execute(
                     """
                     SELECT FROM sensor_lease WHERE sensor = %s AND worker = %s AND epoch = %s
@@ -114,7 +118,7 @@ class PostgresSensorEvents:
                     (sensor, node_id, epoch),
                 )
                 if not cursor.rowcount:
-                    return False
+                    raise Rollback(transaction)
                 await connection.execute(
                     """
                     INSERT INTO sensor_position (sensor, position) VALUES (%s, %s)
@@ -122,6 +126,5 @@ class PostgresSensorEvents:
                     """,
                     (sensor, Jsonb(position)),
                 )
-                if events:
-                    await self._record(connection, events)
                 return True
+        return False

@@ -33,6 +33,9 @@ _LEASES = """
     SELECT l.sensor, l.worker, l.epoch, extract(epoch FROM l.expires_at - now())::float8,
            extract(epoch FROM now() - l.taken_at)::float8, j.id
     FROM sensor_lease AS l LEFT JOIN sensor_journal AS j ON j.sensor = l.sensor AND j.epoch = l.epoch
+    UNION ALL
+    SELECT s.id, NULL, 0, extract(epoch FROM s.updated - now())::float8, 0, NULL
+    FROM sensor AS s WHERE s.enabled AND NOT EXISTS (SELECT FROM sensor_lease AS l WHERE l.sensor = s.id)
 """
 # Who holds its name is alive: the lock goes with its connection, at once when the process dies.
 _CONNECTED = """

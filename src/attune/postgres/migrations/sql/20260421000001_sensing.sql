@@ -19,9 +19,10 @@ CREATE INDEX idx_sensor_lease_worker ON sensor_lease (worker);
 
 -- What a sensor prints lands in a file on its node first. A row says how many bytes of one such file have become events:
 -- both are written in one transaction, so that no line is lost and none is told twice, whoever reads the file.
+-- It refers to the lease, not to the sensor: whoever takes a lease then locks nothing that a delete of the sensor holds.
 CREATE TABLE sensor_journal (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    sensor bigint NOT NULL REFERENCES sensor (id) ON DELETE CASCADE,
+    sensor bigint NOT NULL REFERENCES sensor_lease (sensor) ON DELETE CASCADE,
     epoch bigint NOT NULL,
     shipped bigint NOT NULL DEFAULT 0,
     created timestamptz NOT NULL DEFAULT now(),

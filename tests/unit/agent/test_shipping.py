@@ -1,0 +1,169 @@
+"""From the lines of a journal to events, on a store in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from attune.agent import shipping
+from attune.agent.shipping import Shipper
+from attune.core.errors import DatabaseError
+from attune.core.event_line import LONGEST_LINE, NewEvent
+from attune.core.sensor import Sensor
+from attune.host.sensor_journal import JournalFile, SensorFolder
+from attune.testing import MemorySensors
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Choosy(MemorySensors):
+    """Refuses, as a database may, whatever holds an event with the number 13."""
+
+    async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent]) -> bool:
+        if any(event.payload.get("number") == 13 for event in events):
+            raise DatabaseError("the database refused: 13")
+        return await super().ship(key, begin, end, events)
+
+
+class Desk:
+    """A shipper with one journal that a test prints into."""
+
+    def __init__(self, folder: Path, store: MemorySensors) -> None:
+        self.store = store
+        store.definitions[1] = Sensor(1, "acme.a", "acme.happened", "a.py", "python", "core.python")
+        self.folder = SensorFolder(folder)
+        self.bad: list[int] = []
+        self.pressed: list[bool] = []
+        self.shipper = self.another()
+
+    def another(self) -> Shipper:
+        return Shipper(
+            self.folder, self.store, lambda key, count: self.bad.append(count), lambda key, on: self.pressed.append(on)
+        )
+
+    async def begin(self) -> JournalFile:
+        (taken,) = await self.store.take(1, [1], 10)
+        journal = self.folder.journal(taken.journal)
+        journal.create()
+        self.shipper.expect(taken.journal)
+        return journal
+
+    @property
+    def numbers(self) -> list[int]:
+        return [event.payload["number"] for event in self.store.events]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path, MemorySensors())
+
+
+def put(journal: JournalFile, *numbers: int, raw: bytes = b"") -> None:
+    with journal.path.open("ab") as file:
+        file.write(b"".join(json.dumps({"number": number}).encode() + b"\n" for number in numbers) + raw)
+
+
+async def test_a_line_is_an_event_once_it_has_its_end(desk: Desk) -> None:
+    journal = await desk.begin()
+    put(journal, 1, 2, raw=b'{"number"')
+    await desk.shipper.ship()
+    assert desk.numbers == [1, 2]
+    put(journal, raw=b": 3}\n")
+    await desk.shipper.ship()
+
+    assert desk.numbers == [1, 2, 3]
+
+
+async def test_many_lines_are_stored_in_their_order_and_the_disk_is_given_back(desk: Desk) -> None:
+    journal = await desk.begin()
+    put(journal, *range(2000))
+    size = journal.size
+    await desk.shipper.ship()
+
+    assert desk.numbers == [*range(2000)]
+    assert journal.size == size
+    assert journal.path.stat().st_blocks * 512 < size  # where the file system cannot, this is where to look
+
+
+async def test_lines_wait_while_the_database_is_away(desk: Desk) -> None:
+    journal = await desk.begin()
+    await desk.shipper.ship()
+    desk.store.away = True
+    put(journal, 1, 2)
+    with pytest.raises(DatabaseError):
+        await desk.shipper.ship()
+    desk.store.away = False
+    await desk.shipper.ship()
+
+    assert desk.numbers == [1, 2]
+
+
+async def test_two_readers_of_one_journal_store_each_line_once(desk: Desk) -> None:
+    journal = await desk.begin()
+    other = desk.another()
+    other.expect(journal.id)
+    for number in range(10):
+        put(journal, number)
+        await (desk.shipper, other)[number % 2].ship()
+        await (other, desk.shipper)[number % 2].ship()
+
+    assert desk.numbers == [*range(10)]
+
+
+async def test_the_next_process_goes_on_where_the_last_one_ended_and_puts_the_journal_away(desk: Desk) -> None:
+    journal = await desk.begin()
+    put(journal, 1)
+    await desk.shipper.ship()
+    put(journal, 2, raw=b"half")
+    await desk.store.release(1, {1: 1})
+    await desk.another().ship()
+
+    assert desk.numbers == [1, 2]
+    assert not journal.folder.exists()
+    assert await desk.store.journal(journal.id) is None
+
+
+async def test_a_line_that_is_too_long_is_dropped_and_the_next_one_kept(desk: Desk) -> None:
+    journal = await desk.begin()
+    put(journal, 1, raw=b"x" * (3 * LONGEST_LINE))
+    await desk.shipper.ship()
+    put(journal, raw=b"x\n")
+    put(journal, 2)
+    await desk.shipper.ship()
+
+    assert desk.numbers == [1, 2]
+    assert desk.bad == [1]
+
+
+async def test_a_line_that_the_database_never_takes_does_not_stop_the_others(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, Choosy())
+    journal = await desk.begin()
+    put(journal, *range(30))
+    for _ in range(40):
+        await desk.shipper.ship()
+
+    assert desk.numbers == [number for number in range(30) if number != 13]
+    assert desk.bad == [1]
+
+
+async def test_a_sensor_is_held_back_while_too_much_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipping, "_MOST_WAITING", 1000)
+    monkeypatch.setattr(shipping, "_MOST_STEPS", 1)
+    journal = await desk.begin()
+    put(journal, *range(600))
+    await desk.shipper.ship()
+    assert desk.pressed == [True]
+    await desk.shipper.ship()
+    await desk.shipper.ship()
+
+    assert desk.pressed[-1] is False
+    assert desk.numbers == [*range(600)]

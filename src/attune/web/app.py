@@ -20,7 +20,7 @@ from attune.web.ui import activity, assets, fleet, login
 from attune.web.ui import match as match_page
 from attune.web.ui import nodes as node_page
 from attune.web.ui import runtimes as runtime_page
-from attune.web.ui.pages import LoginNeeded, to_login
+from attune.web.ui.pages import LoginNeeded, problem_page, to_login
 
 # The order is the one of the documentation.
 API_ROUTERS: tuple[APIRouter, ...] = (
@@ -65,7 +65,7 @@ def create_app(services: Services) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
-    answer_with_problems(app)
+    answer_with_problems(app, problem_page)
     app.include_router(system.router)
     for router in API_ROUTERS:
         app.include_router(router, prefix="/api")

@@ -20,6 +20,7 @@ NEEDS: dict[str, Scope | None] = {
     "GET /api/runtimes/{ref}": Scope.READ,
     "GET /api/runtimes/{ref}/coverage": Scope.READ,
     "POST /api/runtimes": Scope.ADMIN,
+    "POST /api/runtimes/validate": Scope.READ,
     "PUT /api/runtimes/{ref}": Scope.ADMIN,
     "PATCH /api/runtimes/{ref}": Scope.ADMIN,
     "DELETE /api/runtimes/{ref}": Scope.ADMIN,

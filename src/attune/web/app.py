@@ -16,8 +16,11 @@ from attune.web.audit import Audit
 from attune.web.gate import Gate
 from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
 from attune.web.services import Services
-from attune.web.ui import login
-from attune.web.ui.pages import LoginNeeded, to_login
+from attune.web.ui import activity, assets, fleet, login
+from attune.web.ui import match as match_page
+from attune.web.ui import nodes as node_page
+from attune.web.ui import runtimes as runtime_page
+from attune.web.ui.pages import LoginNeeded, problem_page, to_login
 
 # The order is the one of the documentation.
 API_ROUTERS: tuple[APIRouter, ...] = (
@@ -30,7 +33,15 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     tokens.router,
     stream.router,
 )
-PAGE_ROUTERS: tuple[APIRouter, ...] = (login.router,)
+PAGE_ROUTERS: tuple[APIRouter, ...] = (
+    assets.router,
+    login.router,
+    fleet.router,
+    node_page.router,
+    runtime_page.router,
+    match_page.router,
+    activity.router,
+)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -55,7 +66,7 @@ def create_app(services: Services) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
-    answer_with_problems(app)
+    answer_with_problems(app, problem_page)
     app.include_router(system.router)
     for router in API_ROUTERS:
         app.include_router(router, prefix="/api")

@@ -24,6 +24,8 @@ NEEDS: dict[str, Scope | None] = {
     "PUT /api/runtimes/{ref}": Scope.ADMIN,
     "PATCH /api/runtimes/{ref}": Scope.ADMIN,
     "DELETE /api/runtimes/{ref}": Scope.ADMIN,
+    "POST /api/runtimes/check": Scope.ADMIN,
+    "POST /api/runtimes/preview": Scope.ADMIN,
     "GET /api/runtimes/{ref}/history": Scope.READ,
     "GET /api/workers": Scope.READ,
     "GET /api/workers/{node_id}": Scope.READ,

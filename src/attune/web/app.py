@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse
 
-from attune.web.api import match, nodes, runtimes, stream, system, tokens
+from attune.web.api import checks, match, nodes, runtimes, stream, system, tokens
 from attune.web.audit import Audit
 from attune.web.gate import Gate
 from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
@@ -25,6 +25,7 @@ from attune.web.ui.pages import LoginNeeded, problem_page, to_login
 # The order is the one of the documentation.
 API_ROUTERS: tuple[APIRouter, ...] = (
     runtimes.router,
+    checks.router,
     nodes.workers,
     nodes.sensors,
     nodes.transitions,

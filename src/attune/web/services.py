@@ -12,7 +12,9 @@ from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool
 from attune.postgres.life import PostgresLife
 from attune.postgres.node_pages import PostgresNodePages
+from attune.postgres.node_requests import PostgresNodeRequests
 from attune.postgres.nodes import PostgresNodes
+from attune.postgres.previews import PostgresPreviews
 from attune.postgres.runtimes import PostgresRuntimes
 from attune.postgres.tokens import PostgresTokens
 from attune.web.hub import Hub
@@ -32,6 +34,8 @@ class Services:
     life: PostgresLife
     tokens: PostgresTokens
     node_pages: PostgresNodePages
+    requests: PostgresNodeRequests
+    previews: PostgresPreviews
     changes: PostgresChanges
     hub: Hub
     callers: Callers
@@ -53,6 +57,8 @@ def services_on(pool: Pool, url: str, settings: Settings) -> Services:
         life=PostgresLife(pool),
         tokens=tokens,
         node_pages=PostgresNodePages(pool),
+        requests=PostgresNodeRequests(pool),
+        previews=PostgresPreviews(pool),
         changes=changes,
         hub=hub,
         callers=Callers(tokens, hub),

@@ -114,6 +114,8 @@ def test_a_definition_is_looked_over_tried_and_saved(browser: Browser, installat
     expect(page.locator("#result")).to_contain_text("Well-formed")
     page.get_by_role("button", name="Dry-run").click()
     expect(page.locator("#outcome")).to_contain_text("available 3.11.7", timeout=20_000)
+    page.get_by_role("button", name="Who would gain or lose it?").click()
+    expect(page.locator("#outcome")).to_contain_text("2 keeps: sensor", timeout=20_000)
     page.get_by_role("button", name="Save").click()
     expect(page.locator("#outcome")).to_contain_text("Saved")
     page.reload()

@@ -17,6 +17,7 @@ from attune.postgres.nodes import PostgresNodes
 from attune.postgres.previews import PostgresPreviews
 from attune.postgres.runtimes import PostgresRuntimes
 from attune.postgres.tokens import PostgresTokens
+from attune.web.answers import Answers
 from attune.web.hub import Hub
 from attune.web.remembered import Callers, Fleets
 from attune.web.throttle import Throttle
@@ -40,8 +41,14 @@ class Services:
     hub: Hub
     callers: Callers
     fleets: Fleets
+    answers: Answers
     logins: Throttle = field(default_factory=lambda: Throttle(burst=10, per_second=0.2))
     refusals: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))
+
+    def forget(self) -> None:
+        """Look at the nodes anew: whoever has just changed one here need not wait for the database to tell of it."""
+        self.fleets.forget()
+        self.answers.forget()
 
 
 def services_on(pool: Pool, url: str, settings: Settings) -> Services:
@@ -63,6 +70,7 @@ def services_on(pool: Pool, url: str, settings: Settings) -> Services:
         hub=hub,
         callers=Callers(tokens, hub),
         fleets=Fleets(nodes, hub),
+        answers=Answers(hub),
     )
 
 
@@ -73,4 +81,9 @@ def services_of(request: Request) -> Services:
     return found
 
 
-Given = Annotated[Services, Depends(services_of)]
+async def _given(request: Request) -> Services:
+    # A dependency that is not async would be called in another thread, which costs more than all else here.
+    return services_of(request)
+
+
+Given = Annotated[Services, Depends(_given)]

@@ -14,6 +14,7 @@ from fastapi.responses import RedirectResponse
 from attune.web.api import checks, match, nodes, runtimes, stream, system, tokens
 from attune.web.audit import Audit
 from attune.web.gate import Gate
+from attune.web.metrics import Measured, RequestFigures
 from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
 from attune.web.services import Services
 from attune.web.ui import activity, assets, fleet, login
@@ -66,6 +67,7 @@ def create_app(services: Services) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
+    app.state.figures = RequestFigures()
     answer_with_problems(app, problem_page)
     app.include_router(system.router)
     for router in API_ROUTERS:
@@ -79,6 +81,7 @@ def create_app(services: Services) -> FastAPI:
 
     app.add_middleware(Audit)
     app.add_middleware(Gate)
+    app.add_middleware(Measured, app.state.figures)
     _describe_problems(app)
     return app
 

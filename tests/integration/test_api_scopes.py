@@ -16,6 +16,7 @@ from web_client import Api, with_api
 NEEDS: dict[str, Scope | None] = {
     "GET /healthz": None,
     "GET /readyz": None,
+    "GET /metrics": Scope.READ,
     "GET /api/runtimes": Scope.READ,
     "GET /api/runtimes/{ref}": Scope.READ,
     "GET /api/runtimes/{ref}/coverage": Scope.READ,

@@ -15,6 +15,7 @@ from attune.web.access import OPEN, SECURITY_SCHEME
 from attune.web.api import checks, match, nodes, runtimes, stream, system, tokens
 from attune.web.audit import Audit
 from attune.web.gate import Gate
+from attune.web.metrics import Measured, RequestFigures
 from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
 from attune.web.services import Services
 from attune.web.ui import activity, api_docs, assets, fleet, login
@@ -68,6 +69,7 @@ def create_app(services: Services) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
+    app.state.figures = RequestFigures()
     answer_with_problems(app, problem_page)
     app.include_router(system.router)
     for router in API_ROUTERS:
@@ -81,6 +83,7 @@ def create_app(services: Services) -> FastAPI:
 
     app.add_middleware(Audit)
     app.add_middleware(Gate)
+    app.add_middleware(Measured, app.state.figures)
     _describe_problems(app)
     return app
 

@@ -11,6 +11,7 @@ from attune.config import Settings
 from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool
 from attune.postgres.life import PostgresLife
+from attune.postgres.measures import PostgresMeasures
 from attune.postgres.node_pages import PostgresNodePages
 from attune.postgres.node_requests import PostgresNodeRequests
 from attune.postgres.nodes import PostgresNodes
@@ -37,6 +38,7 @@ class Services:
     node_pages: PostgresNodePages
     requests: PostgresNodeRequests
     previews: PostgresPreviews
+    measures: PostgresMeasures
     changes: PostgresChanges
     hub: Hub
     callers: Callers
@@ -66,6 +68,7 @@ def services_on(pool: Pool, url: str, settings: Settings) -> Services:
         node_pages=PostgresNodePages(pool),
         requests=PostgresNodeRequests(pool),
         previews=PostgresPreviews(pool),
+        measures=PostgresMeasures(pool),
         changes=changes,
         hub=hub,
         callers=Callers(tokens, hub),

@@ -12,7 +12,8 @@ CREATE TABLE pack_file (
     executable boolean NOT NULL DEFAULT false,
     PRIMARY KEY (digest, path)
 );
-ALTER TABLE pack ADD COLUMN digest text REFERENCES pack_version (digest);
+-- What a load has declared, by kind and ref: the next load removes what it no longer has, and nothing else.
+ALTER TABLE pack ADD COLUMN digest text REFERENCES pack_version (digest), ADD COLUMN loaded jsonb;
 
 ALTER TABLE action
     ADD COLUMN prefers jsonb NOT NULL DEFAULT '[]'::jsonb
@@ -48,17 +49,23 @@ DECLARE
     permitted record;
 BEGIN
     FOR permitted IN
-        SELECT p.role, p.privileges, p.tables
+        SELECT p.role, p.privileges, p.tables, p.sequence
         FROM (VALUES
-            ('attune_admin', 'SELECT, INSERT, UPDATE, DELETE', 'pack_version, pack_file, rule'),
-            ('attune_node', 'SELECT', 'pack_version, pack_file, rule')
-        ) AS p (role, privileges, tables)
+            ('attune_admin', 'SELECT, INSERT, UPDATE, DELETE', 'pack_version, pack_file', NULL),
+            ('attune_admin', 'SELECT, INSERT, UPDATE, DELETE', 'rule', pg_get_serial_sequence('rule', 'id')),
+            ('attune_admin', 'SELECT, INSERT', 'event', pg_get_serial_sequence('event', 'id')),
+            ('attune_admin', 'SELECT, INSERT', 'enforcement', pg_get_serial_sequence('enforcement', 'id')),
+            ('attune_admin', 'SELECT, INSERT, UPDATE (action)', 'execution', pg_get_serial_sequence('execution', 'id')),
+            ('attune_node', 'SELECT', 'pack_version, pack_file, rule', NULL),
+            ('attune_node', 'SELECT, INSERT', 'event', pg_get_serial_sequence('event', 'id')),
+            ('attune_node', 'SELECT, INSERT', 'enforcement', pg_get_serial_sequence('enforcement', 'id'))
+        ) AS p (role, privileges, tables, sequence)
         WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = p.role)
     LOOP
         BEGIN
             EXECUTE format('GRANT %s ON %s TO %I', permitted.privileges, permitted.tables, permitted.role);
-            IF permitted.role = 'attune_admin' THEN
-                EXECUTE format('GRANT USAGE ON SEQUENCE rule_id_seq TO %I', permitted.role);
+            IF permitted.sequence IS NOT NULL THEN
+                EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', permitted.sequence, permitted.role);
             END IF;
         EXCEPTION WHEN insufficient_privilege THEN
             NULL;

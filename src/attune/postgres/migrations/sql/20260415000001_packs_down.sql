@@ -11,6 +11,6 @@ ALTER TABLE sensor DROP COLUMN interpreter_args, DROP COLUMN requires;
 ALTER TABLE action
     DROP COLUMN result_file, DROP COLUMN on_lost, DROP COLUMN retry_delay_seconds, DROP COLUMN retries,
     DROP COLUMN timeout_seconds, DROP COLUMN parameter_delivery, DROP COLUMN interpreter_args, DROP COLUMN prefers;
-ALTER TABLE pack DROP COLUMN digest;
+ALTER TABLE pack DROP COLUMN loaded, DROP COLUMN digest;
 DROP TABLE pack_file;
 DROP TABLE pack_version;

@@ -25,11 +25,11 @@ class Api:
     http: httpx.AsyncClient
     services: Services
     tokens: dict[Scope, str]
-    transport: httpx.ASGITransport
+    transport: httpx.AsyncBaseTransport | None = None
 
     def wire(self, token: str) -> Wire:
         """Attune's own client, with *token*."""
-        return Wire("http://attune.test", token, transport=self.transport)
+        return Wire(str(self.http.base_url), token, transport=self.transport)
 
     def as_(self, scope: Scope) -> dict[str, str]:
         """The header of a caller with *scope*."""

@@ -149,7 +149,7 @@ def test_where_something_can_run_is_answered_with_the_reasons(migrated_database:
         assert (none.json()["eligible_count"], none.json()["explanation"]["outcome"]) == (0, "blocked")
         assert wrong.status_code == 422
         assert "offset" in wrong.json()["errors"][0]["field"]
-        await api.services.life.drain(number)
+        await api.http.post(f"/api/workers/{number}/drain", headers=api.as_(Scope.OPERATE))
         drained = await api.http.post("/api/match", json={"terms": ["python >=3.9"]}, headers=may)
         assert drained.json()["eligible_count"] == 0
 

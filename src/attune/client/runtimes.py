@@ -42,8 +42,8 @@ class HttpRuntimes:
         return found.status != 404
 
     async def runtime_history(self, ref: str) -> Sequence[RuntimeChange]:
-        found = await self._wire.ask("GET", f"{_of(ref)}/history", accept=(404,))
-        return [record_of(RuntimeChange, one) for one in found.data["data"]] if found.status == 200 else []
+        found = await self._wire.pages(f"{_of(ref)}/history", missing_is_empty=True)
+        return [record_of(RuntimeChange, one) for one in found]
 
 
 def _of(ref: str) -> str:

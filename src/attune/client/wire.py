@@ -99,13 +99,17 @@ class Wire:
         """The JSON at *path*."""
         return (await self.ask("GET", path, query=query)).data
 
-    async def pages(self, path: str, **query: str | int) -> list[Any]:
+    async def pages(self, path: str, *, missing_is_empty: bool = False) -> list[Any]:
         """Every entry of the list at *path*, page by page."""
         found: list[Any] = []
         seen: set[str] = set()
         cursor: str | None = None
         while True:
-            page = await self.get(path, limit=_PAGE, **query, **({"cursor": cursor} if cursor else {}))
+            query: dict[str, str | int] = {"limit": _PAGE, **({"cursor": cursor} if cursor else {})}
+            answer = await self.ask("GET", path, query=query, accept=(404,) if missing_is_empty else ())
+            if answer.status == 404:
+                return []
+            page = answer.data
             if not isinstance(page, dict) or not isinstance(page.get("data"), list):
                 raise ApiError(f"expected a list from {self.url}{path}, got something else")
             found += page["data"]

@@ -17,10 +17,10 @@ from attune.core.requirement import Requirement
 from attune.postgres.connection import Pool, translated
 from attune.postgres.needs import needs_of
 
-_ROLE = "CASE w.worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END"
+ROLE = "CASE w.worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END"
 _CAPABILITIES = "CASE jsonb_typeof(w.capabilities) WHEN 'object' THEN w.capabilities ELSE '{}' END AS capabilities"
 _NODE = f"""
-    SELECT w.id, w.name, {_ROLE} AS role, w.host, coalesce(w.status::text, 'inactive') AS status,
+    SELECT w.id, w.name, {ROLE} AS role, w.host, coalesce(w.status::text, 'inactive') AS status,
            {_CAPABILITIES},
            w.last_heartbeat, extract(epoch FROM now() - w.last_heartbeat)::float8 AS heartbeat_age,
            CASE WHEN w.meta->>'pid' ~ '^[0-9]{{1,9}}$' THEN (w.meta->>'pid')::int END AS pid, w.generation,
@@ -66,7 +66,7 @@ class PostgresNodePages:
         """The next *limit* nodes by name."""
         with translated():
             async with self._pool.connection() as connection:
-                conditions, parameters = await _conditions(connection, wanted)
+                conditions, parameters = await conditions_of(connection, wanted)
                 if after is not None:
                     conditions.append("(w.name, w.id) > (%(after_name)s, %(after_id)s)")
                     parameters |= {"after_name": after[0], "after_id": after[1]}
@@ -74,7 +74,7 @@ class PostgresNodePages:
                 cursor = await connection.execute(
                     f"""
                     SELECT row_to_json(one)::text, one.name, one.id
-                    FROM ({_NODE} WHERE {_ROLE} = %(role)s {"".join(f" AND {one}" for one in conditions)}
+                    FROM ({_NODE} WHERE {ROLE} = %(role)s {"".join(f" AND {one}" for one in conditions)}
                           ORDER BY w.name, w.id LIMIT %(limit)s) AS one
                     """.encode(),
                     parameters,
@@ -84,32 +84,32 @@ class PostgresNodePages:
     async def show(self, role: Role, node_id: int) -> str | None:
         """One node as JSON; None if there is none of that role."""
         return await self._text(
-            f"SELECT row_to_json(one)::text FROM ({_NODE} WHERE w.id = %s AND {_ROLE} = %s) AS one", role, node_id
+            f"SELECT row_to_json(one)::text FROM ({_NODE} WHERE w.id = %s AND {ROLE} = %s) AS one", role, node_id
         )
 
     async def capabilities(self, role: Role, node_id: int) -> str | None:
         """What a node offers and how each verdict was reached, as JSON; None if there is none of that role."""
         query = f"""
             SELECT row_to_json(one)::text FROM (
-                SELECT w.id, w.name, {_ROLE} AS role, coalesce(w.status::text, 'inactive') AS status, w.generation,
+                SELECT w.id, w.name, {ROLE} AS role, coalesce(w.status::text, 'inactive') AS status, w.generation,
                        {_CAPABILITIES},
                        w.last_heartbeat, extract(epoch FROM now() - w.last_heartbeat)::float8 AS heartbeat_age,
                        now() AS as_of, coalesce(({_RUNTIMES}), '[]') AS results
-                FROM worker AS w WHERE w.id = %s AND {_ROLE} = %s) AS one
+                FROM worker AS w WHERE w.id = %s AND {ROLE} = %s) AS one
         """
         return await self._text(query, role, node_id)
 
     async def exists(self, role: Role, node_id: int) -> bool:
         """Whether there is such a node of that role."""
         return bool(
-            await self._text(f"SELECT w.id::text FROM worker AS w WHERE w.id = %s AND {_ROLE} = %s", role, node_id)
+            await self._text(f"SELECT w.id::text FROM worker AS w WHERE w.id = %s AND {ROLE} = %s", role, node_id)
         )
 
     async def transitions(self, *, node_id: int | None = None, before: int | None = None, limit: int = 100) -> JsonPage:
         """What nodes, or one node, gained and lost, newest first."""
         query = f"""
             SELECT row_to_json(one)::text, one.id FROM (
-                SELECT t.id, t.worker, w.name AS worker_name, {_ROLE} AS role, t.runtime_ref, t.name, t.from_status,
+                SELECT t.id, t.worker, w.name AS worker_name, {ROLE} AS role, t.runtime_ref, t.name, t.from_status,
                        t.to_status, t.reason, t.evidence, t.at
                 FROM runtime_transition AS t JOIN worker AS w ON w.id = t.worker
                 WHERE (%(node)s::bigint IS NULL OR t.worker = %(node)s)
@@ -133,7 +133,8 @@ def _page(rows: Sequence[tuple[Any, ...]], limit: int) -> JsonPage:
     return JsonPage(f"[{','.join(row[0] for row in rows)}]", following)
 
 
-async def _conditions(connection: AsyncConnection[Any], wanted: NodeFilter) -> tuple[list[str], dict[str, Any]]:
+async def conditions_of(connection: AsyncConnection[Any], wanted: NodeFilter) -> tuple[list[str], dict[str, Any]]:
+    """*wanted* as SQL conditions on `worker AS w`, and their parameters."""
     conditions: list[str] = []
     parameters: dict[str, Any] = {}
 

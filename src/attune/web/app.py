@@ -16,7 +16,8 @@ from attune.web.audit import Audit
 from attune.web.gate import Gate
 from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
 from attune.web.services import Services
-from attune.web.ui import login
+from attune.web.ui import activity, assets, fleet, login
+from attune.web.ui import nodes as node_page
 from attune.web.ui.pages import LoginNeeded, to_login
 
 # The order is the one of the documentation.
@@ -29,7 +30,13 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     tokens.router,
     stream.router,
 )
-PAGE_ROUTERS: tuple[APIRouter, ...] = (login.router,)
+PAGE_ROUTERS: tuple[APIRouter, ...] = (
+    assets.router,
+    login.router,
+    fleet.router,
+    node_page.router,
+    activity.router,
+)
 
 
 def create_app(services: Services) -> FastAPI:

@@ -85,6 +85,10 @@ class Fleets:
             self._known[role.name] = (fleet, before, time.monotonic() + _FLEET_SECONDS)
             return fleet
 
+    def forget(self) -> None:
+        """Read the fleet again: whoever has just changed it here need not wait for the database to tell of it."""
+        self._changes += 1
+
     def _noticed(self, channel: str, _payload: str) -> None:
         if channel in (CHANGED, EXECUTIONS, "lost"):
-            self._changes += 1
+            self.forget()

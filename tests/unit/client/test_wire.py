@@ -226,6 +226,14 @@ def test_a_list_is_read_to_its_end() -> None:
     assert all_pages({None: {"data": [1], "next": "a&b"}, "a&b": {"data": [2, 3], "next": None}}) == [1, 2, 3]
 
 
+def test_a_list_of_something_that_is_not_there_is_empty_where_that_is_asked_for() -> None:
+    missing = Peer(problem(404, "no definition has the ref 'x'"))
+
+    assert talk(missing, lambda wire: wire.pages("/api/x", missing_is_empty=True)) == []
+    with pytest.raises(UsageError, match="no definition"):
+        talk(missing, lambda wire: wire.pages("/api/x"))
+
+
 @pytest.mark.parametrize("page", [{"data": [1], "next": "a"}, [], {"data": {}}, {}])
 def test_a_list_that_never_ends_or_is_none_is_an_error(page: object) -> None:
     with pytest.raises(ApiError, match="expected"):

@@ -144,6 +144,7 @@ def _asking(router: APIRouter, role: Role) -> None:
             await services.life.remove(node_id, force=force)
         except UsageError as error:
             raise Problem(409, f"{error}; try: {error.hint}") from None
+        services.fleets.forget()
 
 
 def _ask(router: APIRouter, role: Role, verb: str, summary: str) -> None:
@@ -161,6 +162,7 @@ def _ask(router: APIRouter, role: Role, verb: str, summary: str) -> None:
         if not await getattr(services.life, verb)(node_id):
             state = "draining" if verb == "resume" else "running"
             raise Problem(409, f"expected a {role.name} that is {state}, got one that is not")
+        services.fleets.forget()
         return Asked(id=node_id, asked=verb)
 
 

@@ -44,9 +44,14 @@ def position_of(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
     fits = isinstance(found, list) and [type(one) for one in found] == list(kinds)
     if not fits or any(isinstance(one, int) and not 0 <= one <= MAX_ID for one in found):
         raise bad_field("cursor", "`next` of an earlier page", repr(cursor[:40]))
-    if any(isinstance(one, str) and ("\0" in one or not one.isprintable()) for one in found):
+    if any(isinstance(one, str) and not _is_storable(one) for one in found):
         raise bad_field("cursor", "`next` of an earlier page", "another text")
     return tuple(found)
+
+
+def _is_storable(text: str) -> bool:
+    """Whether PostgreSQL can compare with *text*: names may well hold invisible characters, but not these two."""
+    return "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)
 
 
 def before_of(cursor: str | None) -> int | None:

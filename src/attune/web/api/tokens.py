@@ -111,7 +111,7 @@ async def created(who: Admin, services: Given, body: NewToken) -> MadeToken:
             body.name, body.scope, created_by=who.name, expires_in=body.expires_in
         )
     except UsageError as error:
-        raise Problem(409, str(error)) from None
+        raise Problem(409, f"{error}; try: {error.hint}" if error.hint else str(error)) from None
     return MadeToken(**TokenItem.model_validate(made, from_attributes=True).model_dump(), token=text)
 
 

@@ -12,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from attune.core.access import Caller, csrf_of
 from attune.web.access import SESSION_COOKIE, caller_of
 from attune.web.problems import Problem
+from attune.web.ui.assets import asset
+from attune.web.ui.words import ago, since, state
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -22,11 +24,20 @@ _TEMPLATES = Environment(
 )
 
 
+NAV = (("/", "Fleet"), ("/runtimes", "Runtimes"), ("/match", "Where can this run?"), ("/activity", "Activity"))
+_TEMPLATES.globals |= {"asset": asset, "state": state, "ago": ago, "since": since, "nav": NAV}
+_THEMES = ("light", "dark")
+
+
 def page(request: Request, template: str, *, caller: Caller | None, status: int = 200, **values: Any) -> HTMLResponse:
     """The page that *template* makes of *values*."""
     session = request.cookies.get(SESSION_COOKIE, "")
     text = _TEMPLATES.get_template(template).render(
-        path=request.url.path, caller=caller, csrf=csrf_of(session) if session else "", **values
+        path=request.url.path,
+        theme=theme if (theme := request.cookies.get("attune_theme")) in _THEMES else None,
+        caller=caller,
+        csrf=csrf_of(session) if session else "",
+        **values,
     )
     return HTMLResponse(text, status)
 

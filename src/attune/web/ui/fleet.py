@@ -1,0 +1,90 @@
+"""The fleet: is everything that should run able to run?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+
+from attune.core.access import Caller
+from attune.core.errors import RequirementError
+from attune.core.node import ROLES
+from attune.core.requirement import Requirement
+from attune.postgres.matrix import Column, Matrix, read_figures, read_matrix
+from attune.postgres.node_pages import NodeFilter
+from attune.web.services import Given
+from attune.web.ui.pages import page, visitor
+from attune.web.ui.words import NODE_STATES
+
+router = APIRouter(include_in_schema=False)
+Visitor = Annotated[Caller, Depends(visitor)]
+_ROWS = 200
+_COLUMNS = 12
+_SHADES = 4
+
+
+@router.get("/", name="fleet")
+async def fleet(
+    request: Request,
+    who: Visitor,
+    services: Given,
+    role: str = "worker",
+    needs: str = "",
+    q: str = "",
+    status: Annotated[list[str] | None, Query()] = None,
+    columns: str = "",
+    skip: int = 0,
+) -> Response:
+    """The matrix of nodes and runtimes. What cannot be read of the filter is said, and filters nothing."""
+    chosen = ROLES.get(role, ROLES["worker"])
+    statuses = [one for one in status or [] if one in NODE_STATES]
+    requirement, fault = _requirement(needs)
+    wanted = NodeFilter(statuses=statuses, requirement=requirement, q=q[:300] or None)
+    skip = min(max(0, skip), 10_000_000)
+    matrix = await read_matrix(services.pool, chosen, wanted, skip=skip, limit=_ROWS)
+    shown = matrix.columns if columns == "all" else matrix.columns[:_COLUMNS]
+    kept = {"role": chosen.name, "needs": needs, "q": q, "status": statuses}
+    return page(
+        request,
+        "fleet.html",
+        caller=who,
+        figures=await read_figures(services.pool),
+        matrix=matrix,
+        columns=shown,
+        folded=len(matrix.columns) - len(shown),
+        shades={one.name: _shades(one) for one in shown},
+        filtered=bool(statuses or needs.strip() or q),
+        fault=fault,
+        filter=kept,
+        statuses=NODE_STATES,
+        links=_links(kept, matrix, skip),
+        skip=skip,
+    )
+
+
+def _requirement(text: str) -> tuple[Requirement | None, str | None]:
+    terms = [term for line in text.replace(";", "\n").splitlines() if (term := line.strip())]
+    try:
+        return (Requirement.parse(terms) if terms else None), None
+    except RequirementError as error:
+        return None, error.caret
+
+
+def _shades(column: Column) -> dict[str, int]:
+    """Versions by how usual they are: 0 for the most frequent one."""
+    return {version: min(place, _SHADES - 1) for place, version in enumerate(column.versions)}
+
+
+def _links(kept: dict[str, Any], matrix: Matrix, skip: int) -> dict[str, str | None]:
+    def link(**changes: Any) -> str:
+        return "/?" + urlencode([*((k, v) for k, v in {**kept, **changes}.items() if v)], doseq=True)
+
+    return {
+        "all_columns": link(columns="all"),
+        "next": link(skip=skip + _ROWS) if skip + _ROWS < matrix.total else None,
+        "previous": link(skip=max(0, skip - _ROWS)) if skip else None,
+        "overdue": "/?" + urlencode({"status": ["stale", "lost"]}, doseq=True),
+        "active": "/?" + urlencode({"status": ["active", "busy"]}, doseq=True),
+    }

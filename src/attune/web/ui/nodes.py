@@ -1,0 +1,70 @@
+"""One node: what can this machine run, and why not something else? And what an operator asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse, Response
+
+from attune.core.access import Caller, Scope
+from attune.core.errors import UsageError
+from attune.core.node import ROLES, Role
+from attune.web.access import Operator
+from attune.web.problems import Problem
+from attune.web.services import Given
+from attune.web.ui.pages import page, visitor
+
+router = APIRouter(include_in_schema=False)
+Visitor = Annotated[Caller, Depends(visitor)]
+_VERBS = ("drain", "resume", "reload", "remove")
+
+
+def _shown(role: Role) -> Callable[..., object]:
+    async def shown(request: Request, who: Visitor, services: Given, node_id: int) -> Response:
+        nodes = await services.nodes.list_nodes(role)
+        node = next((one for one in nodes if one.id == node_id), None)
+        if node is None:
+            raise Problem(404, f"no {role.name} has the id {node_id}")
+        found = await services.nodes.node_runtimes(node_id)
+        runtimes = sorted(found, key=lambda one: (_order(one.status), one.name))
+        return page(
+            request,
+            "node.html",
+            caller=who,
+            node=node,
+            runtimes=runtimes,
+            transitions=await services.nodes.node_transitions(node_id, 50),
+            may_operate=who.scope.holds(Scope.OPERATE),
+        )
+
+    return shown
+
+
+def _asked(role: Role) -> Callable[..., object]:
+    async def asked(_who: Operator, services: Given, node_id: int, verb: str) -> Response:
+        if verb not in _VERBS or not await services.node_pages.exists(role, node_id):
+            raise Problem(404, f"no {role.name} has the id {node_id}, or nothing is called {verb}")
+        if verb == "remove":
+            try:
+                await services.life.remove(node_id)
+            except UsageError as error:
+                raise Problem(409, str(error)) from None
+            services.fleets.forget()
+            return RedirectResponse("/", 303)
+        await getattr(services.life, verb)(node_id)
+        services.fleets.forget()
+        return RedirectResponse(f"/{role.name}s/{node_id}", 303)
+
+    return asked
+
+
+def _order(status: str) -> int:
+    known = ("available", "declared", "assumed", "unknown", "invalid", "unavailable")
+    return known.index(status) if status in known else len(known)
+
+
+for _role in ROLES.values():
+    router.add_api_route(f"/{_role.name}s/{{node_id}}", _shown(_role), methods=["GET"], response_model=None)
+    router.add_api_route(f"/{_role.name}s/{{node_id}}/{{verb}}", _asked(_role), methods=["POST"], response_model=None)

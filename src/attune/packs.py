@@ -8,12 +8,12 @@ from pathlib import Path
 
 from attune.config.data import located
 from attune.core.errors import shown
-from attune.core.expression import Evaluated, Expressions
+from attune.core.expression import Evaluated, Expressions, unknown_names
 from attune.core.pack import KINDS, Known, Pack, PackError
 from attune.core.pack_files import PackFile
 from attune.core.pack_reading import Documents, Draft, WrittenExpression, read_pack
 from attune.core.pack_references import resolve
-from attune.core.positions import Mistake, in_order
+from attune.core.positions import Located, Mistake, in_order
 from attune.core.rule import VARIABLES
 from attune.host.pack_folder import read_folder
 
@@ -53,8 +53,10 @@ async def check_files(
 def _documents(files: Sequence[PackFile], mistakes: list[Mistake]) -> Documents | None:
     heads = [file for file in files if file.path in ("pack.yaml", "pack.yml")]
     if len(heads) != 1:
-        mistakes.append(Mistake("pack.yaml", f"expected one file of this name, got {'none' if not heads else 'another'}"))
-    folders: dict[str, list[object]] = {kind: [] for kind in KINDS}
+        mistakes.append(
+            Mistake("pack.yaml", f"expected one file of this name, got {'none' if not heads else 'another'}")
+        )
+    folders: dict[str, list[Located]] = {kind: [] for kind in KINDS}
     for file in files:
         kind, _, name = file.path.partition("/")
         if not name.endswith(_SUFFIXES) or "/" in name or kind not in folders:
@@ -64,7 +66,7 @@ def _documents(files: Sequence[PackFile], mistakes: list[Mistake]) -> Documents 
             several = node.value if kind == "runtimes" and isinstance(node.value, tuple) else (node,)
             folders[kind].extend(several)
     head = located(heads[0].content, heads[0].path, mistakes) if heads else None
-    return Documents(head, folders) if head is not None else None  # type: ignore[arg-type]
+    return Documents(head, folders) if head is not None else None
 
 
 async def _expression_mistakes(draft: Draft, expressions: Expressions) -> list[Mistake]:
@@ -82,8 +84,20 @@ def _expression_mistake(written: WrittenExpression, result: Evaluated) -> Mistak
     if result.problem is not None:
         at = "" if result.line is None else f" (line {result.line}, column {result.column} of {shown(written.text)})"
         return Mistake(written.origin, f"{written.path}: {result.problem}{at}")
-    unknown = sorted(set(result.value["variables"]) - VARIABLES)
+    unknown = unknown_names(written.text, result, VARIABLES)
     if unknown:
         known = ", ".join(sorted(VARIABLES))
         return Mistake(written.origin, f"{written.path}: expected the names {known}, got {', '.join(unknown)}")
     return None
+
+
+def shipped() -> Known:
+    """What an installation has from the beginning."""
+    from attune import catalogue
+    from attune.core.definition import capability_name
+    from attune.core.runtime import Runtime
+
+    entries = (*catalogue.core_pack(), *catalogue.extras())
+    return Known(
+        {one["ref"]: capability_name(Runtime(one["ref"], one["name"], one["distributions"])) for one in entries}
+    )

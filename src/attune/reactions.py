@@ -16,6 +16,7 @@ from attune.postgres.events import PostgresEventTables, request_execution
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
+    from attune.postgres.event_log import Recorder
     from attune.postgres.sensor_events import Record
 
 
@@ -40,6 +41,16 @@ def record_for_sensors(
             for sentence in (recorded.refusal, *recorded.problems):
                 if sentence is not None:
                     tell(event, sentence)
+
+    return record
+
+
+def recorder() -> Recorder:
+    """What `attune event send` does with an event."""
+
+    async def record(connection: AsyncConnection[Any], event: NewEvent) -> tuple[int | None, str | None]:
+        (recorded,) = await reaction().record(connection, [event])
+        return recorded.event, recorded.refusal
 
     return record
 

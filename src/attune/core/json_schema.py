@@ -102,7 +102,7 @@ def _validator(schema: Mapping[str, Any]) -> Any:
 def _guarded(cls: Any) -> Any:
     import jsonschema
 
-    return jsonschema.validators.extend(cls, {"pattern": _pattern})
+    return jsonschema.validators.extend(cls, {"pattern": _pattern})  # type: ignore[no-untyped-call]
 
 
 @cache

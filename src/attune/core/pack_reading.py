@@ -153,8 +153,7 @@ def _read_runtime(section: Section, node: Located, draft: Draft, mistakes: list[
     try:
         vet(runtime)
     except DefinitionError as error:
-        for problem in error.problems:
-            mistakes.append(Mistake(_place(node, problem.field), str(problem)))
+        mistakes += [Mistake(_place(node, problem.field), str(problem)) for problem in error.problems]
     draft.runtimes.append(runtime)
     return ref
 
@@ -169,32 +168,37 @@ def _place(node: Located, path: str) -> str:
     return origin_of(node, steps if steps[0] in top else ["distributions", *steps])
 
 
-def read_parameters(section: Section, key: str) -> dict[str, Any]:
-    """A JSON Schema of an object: written whole, or as its properties, each of which may say `required: true`."""
+def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[str, Any]:
+    """A JSON Schema of an object: written whole, or as its properties, each of which may say `required: true`.
+
+    Where only properties are written, *closed* says that there are no others.
+    """
     node = section.node(key)
     value = section.mapping(key)
     if node is None or not value:
         return {}
     whole = value.get("type") == "object" or isinstance(value.get("properties"), dict) or "$schema" in value
     if not whole:
-        value, below = _from_properties(section, key, value), ("properties",)
+        value = _from_properties(value, closed)
     schema = {"type": "object", **value}
-    section.mistakes.extend(schema_mistakes(node, section.at(key), schema, () if whole else below))
+    section.mistakes.extend(schema_mistakes(node, section.at(key), schema, () if whole else ("properties",)))
     if schema["type"] != "object":
         section.refuse(f"{key}.type", "object", shown(schema["type"]))
     return schema
 
 
-def _from_properties(section: Section, key: str, value: dict[str, Any]) -> dict[str, Any]:
+def _from_properties(value: dict[str, Any], closed: bool) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     needed = []
     for name, schema in value.items():
-        if isinstance(schema, dict) and isinstance(schema.get("required"), bool):
-            schema = dict(schema)
-            if schema.pop("required"):
-                needed.append(name)
         properties[name] = schema
-    made: dict[str, Any] = {"properties": properties, "additionalProperties": False}
+        if isinstance(schema, dict) and isinstance(schema.get("required"), bool):
+            properties[name] = {key: below for key, below in schema.items() if key != "required"}
+            if schema["required"]:
+                needed.append(name)
+    made: dict[str, Any] = {"properties": properties}
+    if closed:
+        made["additionalProperties"] = False
     return {**made, "required": needed} if needed else made
 
 
@@ -205,7 +209,7 @@ def _read_trigger(section: Section, ref: str, draft: Draft, mistakes: list[Mista
         section.text("description", longest=4000) or "",
         section.flag("enabled", True),
         read_parameters(section, "parameters"),
-        read_parameters(section, "payload") or None,
+        read_parameters(section, "payload", closed=False) or None,
     )
     draft.triggers.append(made)
 
@@ -271,7 +275,7 @@ def _read_action(section: Section, ref: str, draft: Draft, mistakes: list[Mistak
 
 
 def _output(section: Section) -> dict[str, Any] | None:
-    return read_parameters(section, "output") or None
+    return read_parameters(section, "output", closed=False) or None
 
 
 def _read_sensor(section: Section, ref: str, draft: Draft, mistakes: list[Mistake]) -> None:

@@ -46,7 +46,8 @@ def find_runtime(written: str, runtimes: Mapping[str, str], pack: str) -> str | 
     if written in runtimes:
         return written
     offered = sorted(ref for ref, name in runtimes.items() if name == fold(written))
-    return min(offered, key=lambda ref: (not ref.startswith(f"{pack}."), not ref.startswith("core."), ref), default=None)
+    ranks = (f"{pack}.", "core.")
+    return min(offered, key=lambda ref: ([not ref.startswith(rank) for rank in ranks], ref), default=None)
 
 
 def _runtime(
@@ -132,7 +133,8 @@ def _check_file(
     if file is None:
         near = nearest(path, [one for one in files if one.startswith(f"{folder}/")])
         meant = f"; did you mean {near[len(folder) + 1 :]}?" if near else ""
-        mistakes.append(Mistake(origin, f"entry_point: expected a file of the pack, got {path}, which is not there{meant}"))
+        text = f"entry_point: expected a file of the pack, got {path}, which is not there{meant}"
+        mistakes.append(Mistake(origin, text))
     elif alone and not file.executable:
         text = f"entry_point: expected an executable file, for there is no runtime, got {path}, which is not (chmod +x)"
         mistakes.append(Mistake(origin, text))

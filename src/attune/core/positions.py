@@ -59,9 +59,11 @@ def origin_of(node: Located, path: Iterable[str | int]) -> str:
     """Where *path* below *node* is written, or the last part of it that is."""
     for step in path:
         value = node.value
-        if isinstance(value, Mapping) and step in value:
+        if isinstance(value, tuple):
+            if not isinstance(step, int) or step >= len(value):
+                break
             node = value[step]
-        elif isinstance(value, tuple) and isinstance(step, int) and step < len(value):
+        elif isinstance(value, Mapping) and step in value:
             node = value[step]
         else:
             break

@@ -61,7 +61,9 @@ class IsolatedExpressions:
             while len(answers) < len(texts):
                 text = texts[len(answers)]
                 if len(text) > LONGEST_EXPRESSION:
-                    answers.append(Evaluated(problem=f"expected at most {LONGEST_EXPRESSION} characters, got {len(text)}"))
+                    answers.append(
+                        Evaluated(problem=f"expected at most {LONGEST_EXPRESSION} characters, got {len(text)}")
+                    )
                     continue
                 rest = texts[len(answers) :]
                 short = next((at for at, one in enumerate(rest) if len(one) > LONGEST_EXPRESSION), len(rest))
@@ -179,7 +181,9 @@ def _syntax_problem(message: str, text: str) -> Evaluated:
     found = _SYNTAX.search(message)
     if found is None:
         return Evaluated(problem=f"expected an expression, got {shown(text)}")
-    what = found[3].partition(" expecting ")[0].replace("<EOF>", "the end")
+    what = found[3].partition(" expecting ")[0].replace("'<EOF>'", "the end")
+    if "Recursion limit" in what:
+        return Evaluated(problem="expected an expression nested at most 96 deep, got a deeper one")
     return Evaluated(problem=f"expected an expression, got this: {what}", line=int(found[1]), column=int(found[2]))
 
 

@@ -23,7 +23,9 @@ def read_folder(folder: Path) -> tuple[list[PackFile], list[Mistake]]:
     Raises `UsageError` where *folder* is none.
     """
     if not folder.is_dir():
-        raise UsageError(f"expected the folder of a pack, got {shown(str(folder))}, which is none", hint="attune pack load DIR")
+        raise UsageError(
+            f"expected the folder of a pack, got {shown(str(folder))}, which is none", hint="attune pack load DIR"
+        )
     root = Path(os.path.realpath(folder))
     files: list[PackFile] = []
     mistakes: list[Mistake] = []
@@ -47,7 +49,9 @@ def _walk(folder: Path, root: Path, mistakes: list[Mistake], depth: int) -> Iter
         path = Path(entry.path)
         name = path.relative_to(root).as_posix()
         if not name.isprintable():
-            mistakes.append(Mistake(name.encode("unicode_escape").decode(), "expected a printable file name, got another"))
+            mistakes.append(
+                Mistake(name.encode("unicode_escape").decode(), "expected a printable file name, got another")
+            )
         elif entry.is_dir(follow_symlinks=False):
             if depth >= MAX_DEPTH:
                 mistakes.append(Mistake(name, f"expected folders at most {MAX_DEPTH} deep, got deeper ones"))

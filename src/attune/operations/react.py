@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from attune.core.aliases import nearest
-from attune.core.errors import DatabaseError, AttuneError, shown
+from attune.core.errors import AttuneError, DatabaseError, shown
 from attune.core.event import Trigger
 from attune.core.event_line import NewEvent
 from attune.core.expression import Evaluated, Expressions
@@ -85,7 +85,9 @@ class Reaction(Generic[C]):
         awake = [ref for ref in refs if ref in triggers and triggers[ref].enabled]
         rules = await tables.rules(awake) if awake else []
         plans = [
-            [] if refusal else await self._decide(event, [rule for rule in rules if rule.trigger_ref == event.trigger_ref])
+            []
+            if refusal
+            else await self._decide(event, [rule for rule in rules if rule.trigger_ref == event.trigger_ref])
             for event, refusal in zip(events, refusals, strict=True)
         ]
         accepted = [event for event, refusal in zip(events, refusals, strict=True) if not refusal]

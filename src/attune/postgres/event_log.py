@@ -95,4 +95,7 @@ class PostgresEventLog:
                 followed: dict[int, list[EnforcementRecord]] = {}
                 for event, *rest in await cursor.fetchall():
                     followed.setdefault(event, []).append(EnforcementRecord(*rest))
-        return [EventRecord(*event, tuple(followed.get(event[0], ()))) for event in events]
+        return [
+            EventRecord(number, trigger, source, created, payload, tuple(followed.get(number, ())))
+            for number, trigger, source, created, payload in events
+        ]

@@ -95,7 +95,10 @@ async def remove_rows(connection: AsyncConnection[Any], kind: str, refs: Sequenc
     found = await (await connection.execute(query, (list(refs), pack_id))).fetchall()
     for number, ref in found:
         if table in _USERS:
-            users = [str(one[0]) for one in await (await connection.execute(_USERS[table].encode(), {"id": number})).fetchall()]
+            users = [
+                str(one[0])
+                for one in await (await connection.execute(_USERS[table].encode(), {"id": number})).fetchall()
+            ]
             if users:
                 more = f" and {len(users) - _SHOWN} more" if len(users) > _SHOWN else ""
                 raise InUseError(

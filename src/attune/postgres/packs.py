@@ -29,7 +29,8 @@ _RECORD = """
            (SELECT coalesce(array_agg(t.ref ORDER BY t.ref), '{}') FROM trigger AS t WHERE t.pack = p.id) AS triggers,
            (SELECT coalesce(array_agg(s.ref ORDER BY s.ref), '{}') FROM sensor AS s WHERE s.pack = p.id) AS sensors,
            (SELECT coalesce(array_agg(r.ref ORDER BY r.ref), '{}') FROM rule AS r WHERE r.pack = p.id) AS rules,
-           (SELECT coalesce(array_agg(f.path ORDER BY f.path), '{}') FROM pack_file AS f WHERE f.digest = p.digest) AS files
+           (SELECT coalesce(array_agg(f.path ORDER BY f.path), '{}')
+            FROM pack_file AS f WHERE f.digest = p.digest) AS files
     FROM pack AS p
 """
 # An execution names the version that it runs; the column comes with a later migration than this table.
@@ -55,7 +56,9 @@ class PostgresPacks:
             async with self._pool.connection() as connection, connection.cursor() as cursor:
                 tolerate(cursor)
                 await cursor.execute("SELECT ref, name, distributions FROM runtime")
-                runtimes = {ref: capability_name(Runtime(ref, name, given)) for ref, name, given in await cursor.fetchall()}
+                runtimes = {
+                    ref: capability_name(Runtime(ref, name, given)) for ref, name, given in await cursor.fetchall()
+                }
                 await cursor.execute("SELECT ref FROM trigger")
                 triggers = frozenset(row[0] for row in await cursor.fetchall())
                 await cursor.execute("SELECT ref, param_schema FROM action")
@@ -213,8 +216,9 @@ async def _store_files(connection: AsyncConnection[Any], ref: str, digest: str, 
 async def _ids(connection: AsyncConnection[Any], pack: Pack) -> dict[tuple[str, str], int]:
     """The ids of what *pack* refers to outside itself. Raises `UsageError` where one is gone."""
     wanted = {
-        "runtimes": {ref for one in (*pack.actions, *pack.sensors) if (ref := one.runtime_ref)},
-        "triggers": {one.trigger_ref for one in (*pack.sensors, *pack.rules)},
+        "runtimes": {one.runtime_ref for one in pack.actions if one.runtime_ref}
+        | {one.runtime_ref for one in pack.sensors},
+        "triggers": {one.trigger_ref for one in pack.sensors} | {one.trigger_ref for one in pack.rules},
         "actions": {one.action_ref for one in pack.rules},
     }
     found: dict[tuple[str, str], int] = {}
@@ -223,7 +227,9 @@ async def _ids(connection: AsyncConnection[Any], pack: Pack) -> dict[tuple[str, 
         found |= await _ids_of(connection, kind, sorted(foreign))
         missing = sorted(ref for ref in foreign if (kind, ref) not in found)
         if missing:
-            raise UsageError(f"expected {TABLES[kind]} {missing[0]}, which has been removed meanwhile", hint="load again")
+            raise UsageError(
+                f"expected {TABLES[kind]} {missing[0]}, which has been removed meanwhile", hint="load again"
+            )
     return found
 
 

@@ -32,3 +32,22 @@ async def coverage_of(pool: Pool, ref: str) -> Coverage:
                 if version and status in ("available", "declared", "assumed"):
                     versions[version] = versions.get(version, 0) + count
     return Coverage(statuses, versions, sum(statuses.values()))
+
+
+async def coverages(pool: Pool) -> dict[str, Coverage]:
+    """The coverage of every definition that some node has looked at, by ref."""
+    query = """
+        SELECT r.runtime_ref, r.status, coalesce(r.version, ''), count(*)
+        FROM worker_runtime AS r JOIN worker AS w ON w.id = r.worker
+        WHERE coalesce(w.status::text, 'inactive') NOT IN ('inactive', 'lost') GROUP BY 1, 2, 3 ORDER BY 4 DESC, 3
+    """
+    found: dict[str, Coverage] = {}
+    with translated():
+        async with pool.connection() as connection:
+            for ref, status, version, count in await (await connection.execute(query)).fetchall():
+                old = found.get(ref, Coverage({}, {}, 0))
+                old.statuses[status] = old.statuses.get(status, 0) + count
+                if version and status in ("available", "declared", "assumed"):
+                    old.versions[version] = old.versions.get(version, 0) + count
+                found[ref] = Coverage(old.statuses, old.versions, old.nodes + count)
+    return found

@@ -17,7 +17,9 @@ from attune.web.gate import Gate
 from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
 from attune.web.services import Services
 from attune.web.ui import activity, assets, fleet, login
+from attune.web.ui import match as match_page
 from attune.web.ui import nodes as node_page
+from attune.web.ui import runtimes as runtime_page
 from attune.web.ui.pages import LoginNeeded, to_login
 
 # The order is the one of the documentation.
@@ -35,6 +37,8 @@ PAGE_ROUTERS: tuple[APIRouter, ...] = (
     login.router,
     fleet.router,
     node_page.router,
+    runtime_page.router,
+    match_page.router,
     activity.router,
 )
 

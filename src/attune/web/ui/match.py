@@ -1,0 +1,53 @@
+"""Where can this run? The rows of the explanation, and what would help."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from attune.core.access import Caller
+from attune.core.errors import RequirementError
+from attune.core.node import ROLES
+from attune.core.requirement import Preference, Requirement
+from attune.operations.place import place
+from attune.web.services import Given
+from attune.web.ui.pages import page, visitor
+
+router = APIRouter(include_in_schema=False)
+Visitor = Annotated[Caller, Depends(visitor)]
+_LISTED = 20
+
+
+@router.get("/match", name="match_page")
+async def asked(
+    request: Request, who: Visitor, services: Given, needs: str = "", prefer: str = "", role: str = "worker"
+) -> Response:
+    """Terms stand on lines of their own, or between semicolons."""
+    chosen = ROLES.get(role, ROLES["worker"])
+    fault, answer, words = None, None, ""
+    try:
+        terms, wishes = _lines(needs), [Preference.parse(one) for one in _lines(prefer)]
+        if terms:
+            fleet = await services.fleets.of(chosen)
+            placed = await asyncio.to_thread(place, Requirement.parse(terms), fleet, preferences=wishes)
+            answer, words = placed.to_data(_LISTED), str(placed.explanation)
+    except RequirementError as error:
+        fault = error.caret
+    return page(
+        request,
+        "match.html",
+        caller=who,
+        needs=needs,
+        prefer=prefer,
+        role=chosen.name,
+        fault=fault,
+        answer=answer,
+        words=words,
+    )
+
+
+def _lines(text: str) -> list[str]:
+    return [one.strip() for one in text.replace(";", "\n").splitlines() if one.strip()]

@@ -1,0 +1,86 @@
+"""Definitions: where is Python, in which versions, and what proves it?"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from attune.core.access import Caller, Scope
+from attune.core.definition import Definition
+from attune.core.ports import RuntimeChange
+from attune.core.runtime import Runtime
+from attune.operations.examine import read_definitions
+from attune.postgres.coverage import Coverage, coverage_of, coverages
+from attune.web.api.runtimes import etag_of
+from attune.web.problems import Problem
+from attune.web.services import Given
+from attune.web.ui.pages import page, visitor
+
+router = APIRouter(include_in_schema=False)
+Visitor = Annotated[Caller, Depends(visitor)]
+_CHANGES = 20
+_EDITED = ("name", "description", "pack_ref", "distributions", "installation")
+
+
+@router.get("/runtimes", name="runtimes")
+async def listed(request: Request, who: Visitor, services: Given) -> Response:
+    """Every definition, with where it is."""
+    runtimes = await services.runtimes.list_runtimes()
+    found = await coverages(services.pool)
+    none = Coverage({}, {}, 0)
+    rows = [(one, found.get(one.ref, none), proofs(one)) for one in runtimes]
+    return page(request, "runtimes.html", caller=who, rows=rows)
+
+
+@router.get("/runtimes/{ref}", name="runtime")
+async def shown(request: Request, who: Visitor, services: Given, ref: str) -> Response:
+    """One definition: its proof, its versions over the fleet, its history, and a place to change it."""
+    runtime = await services.runtimes.get_runtime(ref)
+    if runtime is None:
+        raise Problem(404, f"no definition has the ref {ref!r}")
+    history = list(await services.runtimes.runtime_history(ref))[:_CHANGES]
+    nodes = [one for one in await services.nodes.list_nodes() if one.status in ("active", "busy", "draining")]
+    body = {name: getattr(runtime, name) for name in _EDITED}
+    return page(
+        request,
+        "runtime.html",
+        caller=who,
+        runtime=runtime,
+        proofs=proofs(runtime),
+        coverage=await coverage_of(services.pool, ref),
+        history=[(one, diff_of(one)) for one in history],
+        body=json.dumps(body, indent=2, ensure_ascii=False, default=str),
+        etag=etag_of(runtime),
+        nodes=nodes[:100],
+        may_change=who.scope.holds(Scope.ADMIN),
+    )
+
+
+def proofs(runtime: Runtime) -> list[str]:
+    """What proves the runtime, in words: its commands as a person would type them, or the fault."""
+    (read,) = read_definitions([runtime])
+    if not isinstance(read, Definition):
+        return [f"malformed: {read.reason}"]
+    verification = read.verification
+    found = [" ".join(check.argv) for check in verification.checks]
+    if verification.always_available:
+        return ["always available", *found]
+    return found or ["no verification command"]
+
+
+def diff_of(change: RuntimeChange) -> list[tuple[str, str]]:
+    """The lines of *change* as a unified diff, each with what it is: plus, minus, place or same."""
+    lines = difflib.unified_diff(_text(change.old), _text(change.new), lineterm="", n=2)
+    kinds = {"+": "plus", "-": "minus", "@": "place"}
+    return [(kinds.get(line[:1], "same"), line) for line in list(lines)[2:400]]
+
+
+def _text(row: Any) -> list[str]:
+    if row is None:
+        return []
+    kept = {name: row.get(name) for name in _EDITED} if isinstance(row, dict) else row
+    return json.dumps(kept, indent=2, ensure_ascii=False, default=str).splitlines()

@@ -81,6 +81,27 @@ class PostgresPacks:
                     await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, pack.ref))
                 return changes
 
+    async def is_untouched(self) -> bool:
+        """Whether there is no pack but Attune's own, and none has been offered."""
+        with translated():
+            async with self._pool.connection() as connection:
+                return await _untouched(connection)
+
+    async def offer(self, pack: Pack, files: Sequence[PackFile]) -> bool:
+        """Load *pack* if there is none but Attune's own, once in the life of a database; whether it was loaded."""
+        with translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                await _alone(connection, f"attune ({pack.ref} pack)")
+                if not await _untouched(connection):
+                    return False
+                await _load(connection, pack, files)
+                await connection.execute(
+                    "UPDATE pack SET meta = meta || jsonb_build_object('attune_offered', %s::text) WHERE ref = 'core'",
+                    (pack.ref,),
+                )
+                await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, pack.ref))
+                return True
+
     async def remove_pack(self, ref: str, *, changed_by: str) -> bool:
         """Delete a pack with all that it brought; False if there is none. Raises `InUseError`."""
         with translated():
@@ -134,6 +155,11 @@ async def _alone(connection: AsyncConnection[Any], changed_by: str) -> None:
     """One pack is loaded at a time: a pack refers to others."""
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('attune packs', 0))")
     await connection.execute("SELECT set_config('attune.changed_by', %s, true)", (changed_by,))
+
+
+async def _untouched(connection: AsyncConnection[Any]) -> bool:
+    cursor = await connection.execute("SELECT FROM pack WHERE NOT is_standard OR meta ? 'attune_offered' LIMIT 1")
+    return await cursor.fetchone() is None
 
 
 async def _load(connection: AsyncConnection[Any], pack: Pack, files: Sequence[PackFile]) -> list[Change]:

@@ -177,7 +177,7 @@ def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[
     value = section.mapping(key)
     if node is None or not value:
         return {}
-    whole = value.get("type") == "object" or isinstance(value.get("properties"), dict) or "$schema" in value
+    whole = isinstance(value.get("type"), str) or isinstance(value.get("properties"), dict) or "$schema" in value
     if not whole:
         value = _from_properties(value, closed)
     schema = {"type": "object", **value}

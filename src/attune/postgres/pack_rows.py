@@ -50,10 +50,10 @@ def rows_of(pack: Pack, pack_id: int, ids: Mapping[tuple[str, str], int]) -> Ite
     owner = {"pack": pack_id, "pack_ref": pack.ref}
     for runtime in pack.runtimes:
         yield "runtimes", runtime.ref, {**owner, **_runtime(runtime)}, None
-    for trigger in pack.triggers:
-        yield "triggers", trigger.ref, {**owner, **_trigger(trigger)}, trigger.enabled
     for action in pack.actions:
         yield "actions", action.ref, {**owner, **_action(action, ids)}, None
+    for trigger in pack.triggers:
+        yield "triggers", trigger.ref, {**owner, **_trigger(trigger)}, trigger.enabled
     for sensor in pack.sensors:
         yield "sensors", sensor.ref, {**owner, **_sensor(sensor, ids)}, sensor.enabled
     for rule in pack.rules:

@@ -71,7 +71,8 @@ async def test_a_pack_is_written_whole_and_loading_it_again_changes_nothing(pool
     action = await row(
         pool,
         """SELECT a.pack_ref, a.entrypoint, r.ref, a.runtime_version_constraint, a.requires, a.prefers,
-                  a.timeout_seconds, a.retries, a.param_schema -> 'required' FROM action AS a JOIN runtime AS r ON r.id = a.runtime""",
+                  a.timeout_seconds, a.retries, a.param_schema -> 'required'
+           FROM action AS a JOIN runtime AS r ON r.id = a.runtime""",
     )
     assert action == (
         *("img", "resize.py", "core.python", ">=3.9", ["ffmpeg", "zone=eu"], ["gpu *5"]),

@@ -1,3 +1,10 @@
+DO $enforcement$
+BEGIN
+    IF obj_description('enforcement'::regclass, 'pg_class') = 'made by 20260415000001_packs' THEN
+        DROP TABLE enforcement;
+    END IF;
+END
+$enforcement$;
 DO $columns$
 BEGIN
     IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'sensor'::regclass

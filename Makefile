@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: up test detect lint bench soak check clean
+.PHONY: up test detect lint bench soak check browser clean
 
 up: $(STAMP)
 	$(BIN)/attune up
@@ -29,6 +29,12 @@ soak: $(STAMP)
 bench: $(STAMP)
 	-PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
 	$(BIN)/python -m benchmarks
+
+# What the tests of the page need: Debian's Chromium and axe-core.
+browser:
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
+	@test -d build/node/node_modules/axe-core || \
+	  npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix build/node axe-core@4.14.1
 
 clean:
 	rm -rf $(VENV)

@@ -10,6 +10,7 @@ from attune.agent.health import Vigil
 from attune.agent.logs import log
 from attune.agent.node import Companion
 from attune.agent.registration import NodeRegistration
+from attune.agent.requests import requests_for
 from attune.agent.sensing import DatabaseClock, LeaseRules, Sensing
 from attune.agent.sensor_instance import BuiltinInstance, Instance, ProcessInstance
 from attune.agent.sensor_place import SensorPlace
@@ -83,4 +84,7 @@ def _data_dir(settings: Settings) -> Path:
 
 
 Maker = Callable[[NodeRegistration, Vigil, Pool, PackFolders | None], Companion]
-_MAKERS: Mapping[str, tuple[Maker, ...]] = {WORKER.name: (), SENSOR.name: (sensing_for,)}
+_MAKERS: Mapping[str, tuple[Maker, ...]] = {
+    WORKER.name: (requests_for,),
+    SENSOR.name: (requests_for, sensing_for),
+}

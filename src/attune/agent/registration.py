@@ -40,6 +40,7 @@ class NodeRegistration:
         self.name = name or self._section(config).name or f"{self.role.name}-{socket.gethostname()}"
         self.node_id: int | None = None
         self.detection: Detection | None = None
+        self.told = asyncio.Event()  # set whenever somebody may have asked something of this node
         self._writing = asyncio.Lock()  # what is written last is what was found last
 
     @property
@@ -87,6 +88,7 @@ class NodeRegistration:
     async def news(self, timeout_seconds: float) -> None:
         """Wait until somebody asks something of this node, at most *timeout_seconds*."""
         await self._registry.news(self.node_id or 0, timeout_seconds)
+        self.told.set()
 
     async def reload(self) -> None:
         """Read the definitions again, verify them on this host and register what was found."""

@@ -11,20 +11,23 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse
 
-from attune.web.api import match, nodes, runtimes, stream, system, tokens
+from attune.web.access import OPEN, SECURITY_SCHEME
+from attune.web.api import checks, match, nodes, runtimes, stream, system, tokens
 from attune.web.audit import Audit
 from attune.web.gate import Gate
+from attune.web.metrics import Measured, RequestFigures
 from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
 from attune.web.services import Services
-from attune.web.ui import activity, assets, fleet, login
+from attune.web.ui import activity, api_docs, assets, fleet, login
 from attune.web.ui import match as match_page
 from attune.web.ui import nodes as node_page
 from attune.web.ui import runtimes as runtime_page
-from attune.web.ui.pages import LoginNeeded, to_login
+from attune.web.ui.pages import LoginNeeded, problem_page, to_login
 
 # The order is the one of the documentation.
 API_ROUTERS: tuple[APIRouter, ...] = (
     runtimes.router,
+    checks.router,
     nodes.workers,
     nodes.sensors,
     nodes.transitions,
@@ -40,6 +43,7 @@ PAGE_ROUTERS: tuple[APIRouter, ...] = (
     runtime_page.router,
     match_page.router,
     activity.router,
+    api_docs.router,
 )
 
 
@@ -60,12 +64,13 @@ def create_app(services: Services) -> FastAPI:
         version=version("attune"),
         summary="What every machine of a fleet can really run, and where a job can go.",
         openapi_url="/api/openapi.json",
-        docs_url="/api/docs",
+        docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
     )
     app.state.services = services
-    answer_with_problems(app)
+    app.state.figures = RequestFigures()
+    answer_with_problems(app, problem_page)
     app.include_router(system.router)
     for router in API_ROUTERS:
         app.include_router(router, prefix="/api")
@@ -78,12 +83,13 @@ def create_app(services: Services) -> FastAPI:
 
     app.add_middleware(Audit)
     app.add_middleware(Gate)
+    app.add_middleware(Measured, app.state.figures)
     _describe_problems(app)
     return app
 
 
 def _describe_problems(app: FastAPI) -> None:
-    """Have the OpenAPI document say what an error looks like, wherever it says 422."""
+    """Have the OpenAPI document say what an error looks like, and where a token is needed."""
     made = app.openapi
 
     def described() -> dict[str, object]:
@@ -95,8 +101,11 @@ def _describe_problems(app: FastAPI) -> None:
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schema.pop("$defs", None)
             schemas[model.__name__] = schema
-        for path in document.get("paths", {}).values():
+        document["components"]["securitySchemes"] = {"HTTPBearer": SECURITY_SCHEME}
+        for name, path in document.get("paths", {}).items():
             for operation in path.values():
+                if name not in OPEN:
+                    operation["security"] = [{"HTTPBearer": []}]
                 _add_problems(operation)
         return document
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ log = structlog.get_logger("attune.web")
 _QUEUE = 1000
 _SETTLING_SECONDS = 0.05
 _SLOWEST_RETRY_SECONDS = 5.0
+_ANSWERED = 10_000  # answers that are remembered for whoever is about to wait for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class Hub:
         self._url = url
         self._changes = changes
         self._subscriptions: set[Subscription] = set()
-        self._answers: dict[int, asyncio.Event] = {}
+        self._answered: OrderedDict[int, None] = OrderedDict()
+        self._waiting: dict[asyncio.Event, Collection[int]] = {}
         self._callbacks: list[Callable[[str, str], None]] = []
         self._wake = asyncio.Event()
         self._closed = False
@@ -87,13 +90,19 @@ class Hub:
         """Forget a listener."""
         self._subscriptions.discard(subscription)
 
-    def answer_to(self, request_id: int) -> asyncio.Event:
-        """Set when request *request_id* may have been answered."""
-        return self._answers.setdefault(request_id, asyncio.Event())
-
-    def forget_answer(self, request_id: int) -> None:
-        """Nobody waits for that answer any more."""
-        self._answers.pop(request_id, None)
+    async def news(self, requests: Collection[int], seconds: float) -> None:
+        """Wait until a node may have answered one of *requests*, at most *seconds*."""
+        if any(one in self._answered for one in requests):
+            return
+        answered = asyncio.Event()
+        self._waiting[answered] = requests
+        try:
+            async with asyncio.timeout(seconds):
+                await answered.wait()
+        except TimeoutError:
+            pass
+        finally:
+            del self._waiting[answered]
 
     def end_streams_of(self, token_id: int) -> None:
         """End the streams of a token that was revoked."""
@@ -136,14 +145,20 @@ class Hub:
         if channel == CHANGED:
             self._wake.set()
         elif channel == ANSWERED and payload.isdigit():
-            waiting = self._answers.get(int(payload))
-            if waiting is not None:
-                waiting.set()
+            self._answer_came(int(payload))
         elif channel == EXECUTIONS:
             self._tell(Told("execution", _one_line(payload)))
         elif channel == TOKENS and payload.isdigit():
             self.end_streams_of(int(payload))
         self._call(channel, payload)
+
+    def _answer_came(self, request: int) -> None:
+        self._answered[request] = None
+        if len(self._answered) > _ANSWERED:
+            self._answered.popitem(last=False)
+        for event, requests in self._waiting.items():
+            if request in requests:
+                event.set()
 
     def _call(self, channel: str, payload: str) -> None:
         for callback in self._callbacks:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -135,36 +135,43 @@ def _expected(error: Mapping[str, Any]) -> str:
     return known.get(error["type"], message[:1].lower() + message[1:])
 
 
-def answer_with_problems(app: FastAPI) -> None:
-    """Have *app* tell every error as a problem."""
+Page = Callable[[Request, Problem], Response]
+
+
+def answer_with_problems(app: FastAPI, page: Page) -> None:
+    """Have *app* tell every error as a problem; to a person who looks at a page, as *page* makes one of it."""
+
+    def told(request: Request, problem: Problem) -> Response:
+        by_browser = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api")
+        return page(request, problem) if by_browser else problem.response()
 
     @app.exception_handler(Problem)
-    async def raised(_request: Request, error: Problem) -> JSONResponse:
-        return error.response()
+    async def raised(request: Request, error: Problem) -> Response:
+        return told(request, error)
 
     @app.exception_handler(AttuneError)
-    async def ours(_request: Request, error: AttuneError) -> JSONResponse:
-        return problem_of(error).response()
+    async def ours(request: Request, error: AttuneError) -> Response:
+        return told(request, problem_of(error))
 
     @app.exception_handler(HTTPException)
-    async def http(_request: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> Response:
         detail = str(error.detail)
         if error.status_code == 404 and detail == "Not Found":
             detail = "there is nothing at this path; /api/docs lists what there is"
-        return Problem(error.status_code, detail, headers=error.headers or {}).response()
+        return told(request, Problem(error.status_code, detail, headers=error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
-    async def misfit(_request: Request, error: RequestValidationError) -> JSONResponse:
+    async def misfit(request: Request, error: RequestValidationError) -> Response:
         broken = next((one for one in error.errors() if one["type"] == "json_invalid"), None)
         if broken is not None:
             offset = broken["loc"][-1]
             said = broken.get("ctx", {}).get("error", "it cannot be read")
             return Problem(400, f"body: expected JSON, got a fault at offset {offset}: {said}").response()
-        return invalid(error.errors()).response()
+        return told(request, invalid(error.errors()))
 
     @app.exception_handler(Exception)
-    async def unforeseen(_request: Request, error: Exception) -> JSONResponse:
-        return Problem(500, f"an error of Attune's own: {type(error).__name__}; its log has more").response()
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        return told(request, Problem(500, f"an error of Attune's own: {type(error).__name__}; its log has more"))
 
 
 def json_fault(body: bytes, *, deepest: int = 100) -> str | None:

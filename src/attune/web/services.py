@@ -11,10 +11,14 @@ from attune.config import Settings
 from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool
 from attune.postgres.life import PostgresLife
+from attune.postgres.measures import PostgresMeasures
 from attune.postgres.node_pages import PostgresNodePages
+from attune.postgres.node_requests import PostgresNodeRequests
 from attune.postgres.nodes import PostgresNodes
+from attune.postgres.previews import PostgresPreviews
 from attune.postgres.runtimes import PostgresRuntimes
 from attune.postgres.tokens import PostgresTokens
+from attune.web.answers import Answers
 from attune.web.hub import Hub
 from attune.web.remembered import Callers, Fleets
 from attune.web.throttle import Throttle
@@ -32,12 +36,21 @@ class Services:
     life: PostgresLife
     tokens: PostgresTokens
     node_pages: PostgresNodePages
+    requests: PostgresNodeRequests
+    previews: PostgresPreviews
+    measures: PostgresMeasures
     changes: PostgresChanges
     hub: Hub
     callers: Callers
     fleets: Fleets
+    answers: Answers
     logins: Throttle = field(default_factory=lambda: Throttle(burst=10, per_second=0.2))
     refusals: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))
+
+    def forget(self) -> None:
+        """Look at the nodes anew: whoever has just changed one here need not wait for the database to tell of it."""
+        self.fleets.forget()
+        self.answers.forget()
 
 
 def services_on(pool: Pool, url: str, settings: Settings) -> Services:
@@ -53,10 +66,14 @@ def services_on(pool: Pool, url: str, settings: Settings) -> Services:
         life=PostgresLife(pool),
         tokens=tokens,
         node_pages=PostgresNodePages(pool),
+        requests=PostgresNodeRequests(pool),
+        previews=PostgresPreviews(pool),
+        measures=PostgresMeasures(pool),
         changes=changes,
         hub=hub,
         callers=Callers(tokens, hub),
         fleets=Fleets(nodes, hub),
+        answers=Answers(hub),
     )
 
 
@@ -67,4 +84,9 @@ def services_of(request: Request) -> Services:
     return found
 
 
-Given = Annotated[Services, Depends(services_of)]
+async def _given(request: Request) -> Services:
+    # A dependency that is not async would be called in another thread, which costs more than all else here.
+    return services_of(request)
+
+
+Given = Annotated[Services, Depends(_given)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from attune.core.errors import RequirementError, UsageError
@@ -22,6 +22,7 @@ from attune.web.api.paging import (
     before_of,
     json_page,
     json_response,
+    page_text,
     position_of,
 )
 from attune.web.problems import Problem, documented
@@ -81,11 +82,14 @@ def _reading(router: APIRouter, role: Role) -> None:
     what = role.name
 
     @router.get("", response_model=NodeList, summary=f"List {what}s", responses=documented(401, 403, 422))
-    async def listed(_who: Reader, services: Given, query: Annotated[NodeQuery, Query()]) -> Response:
+    async def listed(request: Request, _who: Reader, services: Given, query: Annotated[NodeQuery, Query()]) -> Response:
         """By name, page by page."""
-        after = position_of(query.cursor, str, int)
-        page = await services.node_pages.page(role, query.filter(), after=after, limit=query.limit)
-        return json_page(page.items, page.next)
+
+        async def read() -> str:
+            after = position_of(query.cursor, str, int)
+            return page_text(await services.node_pages.page(role, query.filter(), after=after, limit=query.limit))
+
+        return json_response(await services.answers.of((request.url.path, request.scope["query_string"]), read) or b"")
 
     @router.get("/{node_id}", response_model=NodeItem, summary=f"Show a {what}", responses=documented(401, 403, 404))
     async def shown(_who: Reader, services: Given, node_id: NodeId) -> Response:
@@ -103,7 +107,8 @@ def _reading(router: APIRouter, role: Role) -> None:
     )
     async def capabilities(_who: Reader, services: Given, node_id: NodeId) -> Response:
         """With versions, evidence and freshness, for every definition, offered or not."""
-        found = await services.node_pages.capabilities(role, node_id)
+        key = ("capabilities", role.name, node_id)
+        found = await services.answers.of(key, lambda: services.node_pages.capabilities(role, node_id))
         if found is None:
             raise _unknown(role, node_id)
         return json_response(found)
@@ -122,7 +127,7 @@ def _reading(router: APIRouter, role: Role) -> None:
         if not await services.node_pages.exists(role, node_id):
             raise _unknown(role, node_id)
         page = await services.node_pages.transitions(node_id=node_id, before=before, limit=limit)
-        return json_page(page.items, page.next)
+        return json_page(page)
 
 
 def _asking(router: APIRouter, role: Role) -> None:
@@ -144,7 +149,7 @@ def _asking(router: APIRouter, role: Role) -> None:
             await services.life.remove(node_id, force=force)
         except UsageError as error:
             raise Problem(409, f"{error}; try: {error.hint}") from None
-        services.fleets.forget()
+        services.forget()
 
 
 def _ask(router: APIRouter, role: Role, verb: str, summary: str) -> None:
@@ -162,7 +167,7 @@ def _ask(router: APIRouter, role: Role, verb: str, summary: str) -> None:
         if not await getattr(services.life, verb)(node_id):
             state = "draining" if verb == "resume" else "running"
             raise Problem(409, f"expected a {role.name} that is {state}, got one that is not")
-        services.fleets.forget()
+        services.forget()
         return Asked(id=node_id, asked=verb)
 
 
@@ -178,4 +183,4 @@ async def listed_transitions(_who: Reader, services: Given, limit: Limit = 100, 
     """Newest first, of all nodes."""
     before = before_of(cursor)
     page = await services.node_pages.transitions(before=before, limit=limit)
-    return json_page(page.items, page.next)
+    return json_page(page)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
+from attune.postgres.node_pages import JsonPage
 from attune.web.problems import FieldProblem, Problem
 
 MAX_ID = 2**63 - 1
@@ -67,11 +68,16 @@ def bad_field(field: str, expected: str, got: str) -> Problem:
     )
 
 
-def json_page(items: str, position: Sequence[Any] | None) -> Response:
-    """A page whose *items* are JSON text already."""
-    return json_response(f'{{"data":{items},"next":{json.dumps(cursor_of(position))}}}')
+def page_text(page: JsonPage) -> str:
+    """*page*, whose items are JSON text already, as JSON text."""
+    return f'{{"data":{page.items},"next":{json.dumps(cursor_of(page.next))}}}'
 
 
-def json_response(text: str, **headers: str) -> Response:
+def json_page(page: JsonPage) -> Response:
+    """*page* as an answer."""
+    return json_response(page_text(page))
+
+
+def json_response(text: str | bytes, **headers: str) -> Response:
     """An answer whose body is JSON text already."""
     return Response(text, media_type="application/json", headers=headers)

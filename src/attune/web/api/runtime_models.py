@@ -80,6 +80,12 @@ class SavedRuntime(RuntimeDefinition):
     warnings: list[str] = Field(examples=[["distributions.verification.commands[0].exitcode: unknown key"]])
 
 
+class Validated(BaseModel):
+    """A definition is well-formed, and what about it is doubtful."""
+
+    warnings: list[str] = Field(examples=[["distributions.verification.commands[0].exitcode: unknown key"]])
+
+
 class RuntimeList(Page):
     """A page of definitions."""
 

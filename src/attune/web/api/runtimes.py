@@ -27,6 +27,7 @@ from attune.web.api.runtime_models import (
     RuntimeList,
     RuntimePatch,
     SavedRuntime,
+    Validated,
 )
 from attune.web.problems import Problem, documented, invalid
 from attune.web.services import Given
@@ -75,6 +76,12 @@ async def created(who: Admin, services: Given, body: NewRuntime, response: Respo
         return runtime
 
     return await _save(services, who, runtime, added, response)
+
+
+@router.post("/validate", summary="Look a definition over", responses=documented(401, 403, 422))
+async def validated(_who: Reader, body: NewRuntime) -> Validated:
+    """Nothing is stored and nothing is run: 422 with every fault, or the warnings."""
+    return Validated(warnings=list(vet(body.runtime(body.ref))))
 
 
 @router.put("/{ref}", summary="Add or replace a definition", responses=documented(401, 403, 412, 422))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from attune.core.access import Caller
@@ -15,6 +16,7 @@ from attune.postgres.changes import Position
 from attune.web.access import Reader
 from attune.web.api.paging import bad_field
 from attune.web.hub import Subscription, Told, told_of
+from attune.web.metrics import RequestFigures
 from attune.web.problems import documented
 from attune.web.services import Given, Services
 
@@ -46,6 +48,7 @@ _DOCUMENTED = {
 async def stream(
     who: Reader,
     services: Given,
+    request: Request,
     kinds: Annotated[list[Kind] | None, Query(description="Only events of these kinds.")] = None,
     last_event_id: Annotated[str | None, Header(description="The last id that was seen.")] = None,
 ) -> StreamingResponse:
@@ -53,7 +56,9 @@ async def stream(
     position = _position(last_event_id)
     events = _events(services, who, set(kinds) if kinds else None, position)
     return StreamingResponse(
-        events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+        _counted(events, request.app.state.figures),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
     )
 
 
@@ -66,9 +71,16 @@ def _position(text: str | None) -> Position | None:
     return int(found[1]), int(found[2])
 
 
+async def _counted(events: AsyncGenerator[str, None], figures: RequestFigures) -> AsyncIterator[str]:
+    with figures.streams.track_inprogress():
+        async with aclosing(events):
+            async for one in events:
+                yield one
+
+
 async def _events(
     services: Services, who: Caller, kinds: set[Kind] | None, position: Position | None
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     subscription = services.hub.subscribe(who.token_id, kinds)
     try:
         begin = position or services.hub.position or await services.changes.end()

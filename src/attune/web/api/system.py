@@ -1,10 +1,12 @@
-"""Whether this process lives, and whether it can work."""
+"""Whether this process lives, whether it can work, and the figures of the fleet."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from attune.web.access import Reader
+from attune.web.metrics import CONTENT_TYPE, fleet_text
 from attune.web.problems import Problem, documented
 from attune.web.services import Given
 
@@ -29,3 +31,31 @@ async def ready(services: Given) -> Health:
     if not await services.tokens.answers():
         raise Problem(503, "the database does not answer", headers={"Retry-After": "2"})
     return Health(status="ok")
+
+
+_METRICS = {
+    200: {
+        "description": "The figures in Prometheus' text format.",
+        "content": {
+            "text/plain": {
+                "schema": {"type": "string"},
+                "example": 'attune_workers{role="worker",status="active"} 12.0\n',
+            }
+        },
+    }
+}
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={**documented(401, 403), **_METRICS},  # type: ignore[dict-item]
+)
+async def metrics(_who: Reader, request: Request, services: Given) -> Response:
+    """Of the fleet, at most a few seconds old, and of the requests that this process answered.
+
+    A scraper shows its token as everybody else: `authorization: {credentials_file: …}`.
+    """
+    fleet = fleet_text(await services.measures.read())
+    return Response(fleet + request.app.state.figures.text(), media_type=CONTENT_TYPE)

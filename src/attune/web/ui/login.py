@@ -49,7 +49,7 @@ async def log_in(
 @router.post("/logout", dependencies=[])
 async def log_out(request: Request, services: Given) -> Response:
     """End the session."""
-    await allow(Scope.READ)(request, None)
+    await allow(Scope.READ)(request)
     await services.tokens.log_out(request.cookies.get(SESSION_COOKIE, ""))
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(SESSION_COOKIE, path="/")

@@ -51,10 +51,10 @@ def _asked(role: Role) -> Callable[..., object]:
                 await services.life.remove(node_id)
             except UsageError as error:
                 raise Problem(409, str(error)) from None
-            services.fleets.forget()
+            services.forget()
             return RedirectResponse("/", 303)
         await getattr(services.life, verb)(node_id)
-        services.fleets.forget()
+        services.forget()
         return RedirectResponse(f"/{role.name}s/{node_id}", 303)
 
     return asked

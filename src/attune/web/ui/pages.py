@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,15 @@ def page(request: Request, template: str, *, caller: Caller | None, status: int 
         **values,
     )
     return HTMLResponse(text, status)
+
+
+def problem_page(request: Request, problem: Problem) -> HTMLResponse:
+    """*problem* for a person."""
+    caller = request.scope.get("state", {}).get("caller")
+    title = HTTPStatus(problem.status).phrase
+    made = page(request, "problem.html", caller=caller, status=problem.status, title=title, detail=problem.detail)
+    made.headers.update(problem.headers)
+    return made
 
 
 class LoginNeeded(Exception):

@@ -91,8 +91,16 @@ document.getElementById("preview").addEventListener("click", (event) =>
   during(event.target, async (body) => {
     const answer = await ask("POST", "/api/runtimes/preview", { definition: { ref, ...body } });
     if (!answer.ok) return list(outcome, "bad", sentences(answer.data));
-    const names = (group) => answer.data[group].map((one) => one.name).join(", ") || "nobody";
-    list(outcome, "", ["gain", "lose", "keep", "lack", "undecided"].map((group) => `${group}: ${names(group)}`));
+    const { counts, nodes, live, touches } = answer.data;
+    const lines = Object.entries(counts)
+      .filter(([, count]) => count)
+      .map(([effect, count]) => {
+        const names = nodes.filter((one) => one.effect === effect).map((one) => one.node_name);
+        return `${count} ${effect}: ${names.slice(0, 10).join(", ")}${names.length > 10 ? " …" : ""}`;
+      });
+    const users = [...touches.actions, ...touches.sensors];
+    if (users.length) lines.push(`used by ${users.slice(0, 10).join(", ")}`);
+    list(outcome, "", lines.length ? lines : [`none of ${live} live nodes was asked`]);
   }),
 );
 

@@ -1,0 +1,125 @@
+"""Answers what somebody asks of this node and waits for: dry-runs of definitions, beside everything else it does.
+
+Nothing is registered: a dry-run only tells. It obeys the same limits of this host as every other check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from attune.agent.health import Vigil
+from attune.agent.logs import log
+from attune.agent.registration import NodeRegistration
+from attune.agent.this_host import examiner_for
+from attune.core.definition import Definition
+from attune.core.errors import AttuneError, DatabaseError
+from attune.core.node_request import CHECK, NodeRequest, checked_runtime
+from attune.core.runtime import Runtime
+from attune.core.verdict import Verdict, verdict_data
+from attune.core.work import PackFolders
+from attune.operations.examine import Examiner, read_definitions
+from attune.postgres.connection import Pool
+from attune.postgres.node_requests import PostgresNodeRequests
+
+_AT_ONCE = 2
+_TO_TELL = 0.3  # seconds that remain for sending the answer
+_RETRY_SECONDS = 1.0
+
+
+class Requests:
+    """A `Companion`: answers the requests made of the node of *registration*."""
+
+    def __init__(
+        self, registration: NodeRegistration, requests: PostgresNodeRequests, examiner: Callable[[], Examiner]
+    ) -> None:
+        self._registration = registration
+        self._requests = requests
+        self._examiner = examiner
+        self._free = asyncio.Semaphore(_AT_ONCE)
+        self._at_work: dict[int, asyncio.Task[None]] = {}
+
+    async def keep(self, stop: asyncio.Event) -> None:
+        """Answer until cancelled or until *stop* is set."""
+        try:
+            while not stop.is_set():
+                self._registration.told.clear()
+                if not await self._look():
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                await self._registration.told.wait()
+        finally:
+            await self.close()
+
+    async def finish(self) -> None:
+        """Nothing is left to finish."""
+
+    async def close(self) -> None:
+        """End what runs; whoever asked waits in vain."""
+        for task in self._at_work.values():
+            task.cancel()
+        await asyncio.gather(*self._at_work.values(), return_exceptions=True)
+
+    async def _look(self) -> bool:
+        """Begin with what is asked; False if the database could not be asked."""
+        if self._registration.node_id is None:
+            return True
+        try:
+            found = await self._requests.open(self._registration.node_id, tuple(self._at_work))
+        except DatabaseError:
+            return False
+        loop = asyncio.get_running_loop()
+        for request in found:
+            task = asyncio.create_task(self._serve(request, loop.time() + request.seconds_left - _TO_TELL))
+            self._at_work[request.id] = task
+        return True
+
+    async def _serve(self, request: NodeRequest, until: float) -> None:
+        try:
+            async with self._free:
+                left = until - asyncio.get_running_loop().time()
+                if left > 0:
+                    await self._tell(request, left)
+        finally:
+            del self._at_work[request.id]
+
+    async def _tell(self, request: NodeRequest, seconds: float) -> None:
+        try:
+            answer = await self._answer(request, seconds)
+        except AttuneError as error:
+            answer = {"error": str(error)}
+        except Exception as error:
+            log.error(f"cannot answer a request: {error}", exc_info=error, request=request.id)
+            answer = {"error": f"the node failed to do so: {type(error).__name__}"}
+        with suppress(DatabaseError):
+            await self._requests.answer(request.id, answer)
+
+    async def _answer(self, request: NodeRequest, seconds: float) -> Mapping[str, Any]:
+        if request.kind != CHECK:
+            return {"error": f"expected a request to check, got {request.kind!r}"}
+        runtime = checked_runtime(request.body)
+        log.info(f"checking {runtime.ref}, as asked", request=request.id)
+        return {"verdict": verdict_data(await self._verdict(runtime, seconds))}
+
+    async def _verdict(self, runtime: Runtime, seconds: float) -> Verdict:
+        (read,) = read_definitions([runtime])
+        if not isinstance(read, Definition):
+            return read
+        examiner = self._examiner()
+        work = asyncio.create_task(asyncio.to_thread(examiner.examine, [read], deadline_seconds=seconds))
+        try:
+            return (await asyncio.shield(work))[0]
+        except asyncio.CancelledError:
+            examiner.stop()
+            await work
+            raise
+
+
+def requests_for(
+    registration: NodeRegistration, vigil: Vigil, pool: Pool, packs: PackFolders | None = None
+) -> Requests:
+    """Answers requests on this host, with what is true there now, whatever was found before."""
+    settings = registration.settings
+    return Requests(registration, PostgresNodeRequests(pool), lambda: examiner_for(settings, fresh=True))

@@ -1,0 +1,45 @@
+"""What somebody asks of a running node and waits for: now, a dry-run of a definition on its host."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from attune.core.runtime import Runtime
+
+CHECK = "check"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRequest:
+    """One open request. `seconds_left` is until nobody waits for the answer any more, by the database's clock."""
+
+    id: int
+    kind: str
+    body: Mapping[str, Any]
+    seconds_left: float
+
+
+class NodeRequests(Protocol):
+    """Where requests wait for their nodes, and answers for whoever asked."""
+
+    async def ask(
+        self, nodes: Sequence[int], kind: str, body: Mapping[str, Any], *, asked_by: str, lasts: float
+    ) -> Mapping[int, int]:
+        """Ask each of *nodes*, for *lasts* seconds; the node of each request by its id. Nodes that are gone are not."""
+        ...
+
+    async def answers(self, requests: Collection[int]) -> Mapping[int, Mapping[str, Any]]:
+        """The answers that are there, by the id of the request."""
+        ...
+
+
+def check_body(runtime: Runtime) -> dict[str, Any]:
+    """The body of a request to check *runtime*."""
+    return {"ref": runtime.ref, "name": runtime.name, "distributions": runtime.distributions}
+
+
+def checked_runtime(body: Mapping[str, Any]) -> Runtime:
+    """The definition that a request to check is about. It is read like any row, so it may be malformed."""
+    return Runtime(str(body.get("ref", "")), str(body.get("name", "")), body.get("distributions"))

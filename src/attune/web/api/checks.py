@@ -1,0 +1,126 @@
+"""Dry-runs of definitions on live nodes, before anything is saved. They run commands there: that needs scope admin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from fastapi import APIRouter
+
+from attune.core.definition import capability_name, parse_definition
+from attune.core.errors import DefinitionError
+from attune.core.preview import Candidate, counted
+from attune.core.runtime import Runtime
+from attune.core.vetting import vet
+from attune.operations.ask import ask_nodes, preview
+from attune.web.access import Admin
+from attune.web.api.check_models import (
+    CheckAnswer,
+    CheckRequest,
+    ForecastItem,
+    PreviewAnswer,
+    PreviewRequest,
+    TouchedItem,
+    VerdictItem,
+)
+from attune.web.api.paging import bad_field
+from attune.web.problems import Problem, documented
+from attune.web.services import Given
+
+router = APIRouter(prefix="/runtimes", tags=["runtimes"])
+
+
+@router.post("/check", summary="Check a definition on a node", responses=documented(401, 403, 404, 422, 502, 504))
+async def checked(who: Admin, services: Given, body: CheckRequest) -> CheckAnswer:
+    """The node runs the commands now and tells its verdict with the evidence; nothing is saved or registered."""
+    runtime, warnings = await _definition(services, body)
+    found = await services.previews.find(body.worker)
+    if found is None:
+        raise Problem(404, f"no node has the {'id' if isinstance(body.worker, int) else 'name'} {body.worker!r}")
+    node, lives = found
+    if not lives:
+        raise Problem(504, f"expected a node that runs, got {node.name}, which does not")
+    answers = await ask_nodes(
+        services.requests,
+        [node.id],
+        runtime,
+        asked_by=who.name,
+        seconds=body.timeout_seconds,
+        news=services.hub.news,
+    )
+    answer = answers.get(node.id)
+    if answer is None:
+        raise Problem(504, f"expected an answer of {node.name} within {body.timeout_seconds:g} s, got none")
+    if "verdict" not in answer:
+        raise Problem(502, f"{node.name}: {answer.get('error', 'an answer without a verdict')}")
+    return CheckAnswer(
+        node=node.id,
+        node_name=node.name,
+        role=node.role,
+        at=datetime.now(UTC),
+        verdict=VerdictItem.model_validate(answer["verdict"]),
+        warnings=[*warnings, *_role_warning(runtime, node)],
+    )
+
+
+@router.post("/preview", summary="What a definition would change", responses=documented(401, 403, 404, 422))
+async def previewed(who: Admin, services: Given, body: PreviewRequest) -> PreviewAnswer:
+    """From dry-runs on live nodes: who would gain, lose or keep the runtime, and which work uses it today."""
+    runtime, warnings = await _definition(services, body)
+    roles = _roles(runtime)
+    candidates: Sequence[Candidate]
+    if body.nodes is None:
+        candidates = await services.previews.candidates(runtime.ref, roles, body.most)
+    else:
+        candidates = await services.previews.named(runtime.ref, body.nodes)
+        missing = sorted(set(body.nodes) - {one.id for one in candidates})
+        if missing:
+            raise bad_field("nodes", "ids of nodes", f"{missing[0]}, which no node has")
+    forecasts = await preview(
+        services.requests,
+        candidates,
+        runtime,
+        asked_by=who.name,
+        seconds=body.timeout_seconds,
+        news=services.hub.news,
+    )
+    stored = await services.runtimes.get_runtime(runtime.ref)
+    touched = await services.previews.touched(runtime.ref)
+    return PreviewAnswer(
+        ref=runtime.ref,
+        name=capability_name(runtime),
+        name_before=None if stored is None else capability_name(stored),
+        live=await services.previews.live(roles),
+        counts=counted(forecasts),
+        nodes=[ForecastItem.of(one) for one in forecasts],
+        touches=TouchedItem(
+            actions=list(touched.actions), sensors=list(touched.sensors), executions=dict(touched.executions)
+        ),
+        warnings=list(warnings),
+    )
+
+
+async def _definition(services: Given, body: CheckRequest | PreviewRequest) -> tuple[Runtime, Sequence[str]]:
+    """The definition that *body* is about, and the warnings about it. Raises `DefinitionError` for a new one."""
+    if body.definition is not None:
+        runtime = body.definition.draft()
+        return runtime, vet(runtime)
+    stored = await services.runtimes.get_runtime(body.ref or "")
+    if stored is None:
+        raise Problem(404, f"no definition has the ref {body.ref!r}")
+    return stored, ()
+
+
+def _roles(runtime: Runtime) -> Sequence[str]:
+    """The roles whose nodes would verify *runtime*: none for one that cannot be read."""
+    try:
+        return sorted(parse_definition(runtime).roles)
+    except DefinitionError:
+        return ["sensor", "worker"]
+
+
+def _role_warning(runtime: Runtime, node: Candidate) -> list[str]:
+    roles = _roles(runtime)
+    if node.role in roles:
+        return []
+    return [f"distributions.roles: a {node.role} would not verify it, for it is meant for {', '.join(roles)} only"]

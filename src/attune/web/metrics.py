@@ -1,0 +1,121 @@
+"""Figures in Prometheus' words: of the fleet, from the database, and of the requests that this process answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from attune.postgres.measures import PROBE_BUCKETS, Measures
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+_REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class RequestFigures:
+    """What this process counts of the requests it answers."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._requests = Counter(
+            "attune_http_requests",
+            "Requests by what they came to.",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "attune_http_request_seconds",
+            "How long requests took, streams aside.",
+            ["route"],
+            buckets=_REQUEST_BUCKETS,
+            registry=self._registry,
+        )
+        self.streams = Gauge("attune_http_streams", "Streams of changes that are open.", registry=self._registry)
+
+    def count(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count one request. What leads nowhere has one route, so that nobody can make up new ones."""
+        route = getattr(scope.get("route"), "path", "none")
+        if route != "none" and scope["path"].startswith("/api/") and not route.startswith("/api/"):
+            route = f"/api{route}"  # FastAPI names a route without the prefix of its router
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._requests.labels(method, route, str(status)).inc()
+        if not route.endswith("/stream"):
+            self._seconds.labels(route).observe(seconds)
+
+    def text(self) -> bytes:
+        """All of it, as Prometheus reads it."""
+        return generate_latest(self._registry)
+
+
+class Measured:
+    """Wraps the app: counts each request and the time until its answer is whole. Plain ASGI, for it is always there."""
+
+    def __init__(self, app: ASGIApp, figures: RequestFigures) -> None:
+        self._app = app
+        self._figures = figures
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        began = time.perf_counter()
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            self._figures.count(scope, status, time.perf_counter() - began)
+
+
+def fleet_text(measures: Measures) -> bytes:
+    """*measures* as Prometheus reads them."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Once(measures))
+    return generate_latest(registry)
+
+
+class _Once(Collector):
+    def __init__(self, measures: Measures) -> None:
+        self._measures = measures
+
+    def collect(self) -> Iterator[Metric]:
+        measures = self._measures
+        workers = GaugeMetricFamily("attune_workers", "Nodes by role and status.", labels=["role", "status"])
+        for labels, count in sorted(measures.workers.items()):
+            workers.add_metric(labels, count)
+        yield workers
+        runtimes = GaugeMetricFamily(
+            "attune_worker_runtimes",
+            "Live nodes by what they found of each runtime; version `other` for the rarest.",
+            labels=["runtime", "status", "version"],
+        )
+        for three, count in sorted(measures.runtimes.items()):
+            runtimes.add_metric(three, count)
+        yield runtimes
+        probes = HistogramMetricFamily(
+            "attune_probe_seconds", "How long the latest check of a runtime took on each live node.", labels=["runtime"]
+        )
+        for name, one in sorted(measures.probes.items()):
+            buckets = [(str(bound), float(count)) for bound, count in zip(PROBE_BUCKETS, one.counts, strict=True)]
+            probes.add_metric([name], [*buckets, ("+Inf", float(one.total))], one.seconds)
+        yield probes
+        transitions = CounterMetricFamily(
+            "attune_transitions", "Changes of what nodes offer, by what it became.", labels=["runtime", "status"]
+        )
+        for labels, count in sorted(measures.transitions.items()):
+            transitions.add_metric(labels, count)
+        yield transitions

@@ -131,7 +131,9 @@ def _check_file(
     file = files.get(path)
     origin = origins["entry_point"]
     if file is None:
-        near = nearest(path, [one for one in files if one.startswith(f"{folder}/")])
+        near = nearest(
+            path, [one for one in files if one.startswith(f"{folder}/") and not one.endswith((".yaml", ".yml"))]
+        )
         meant = f"; did you mean {near[len(folder) + 1 :]}?" if near else ""
         text = f"entry_point: expected a file of the pack, got {path}, which is not there{meant}"
         mistakes.append(Mistake(origin, text))

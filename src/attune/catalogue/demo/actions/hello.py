@@ -1,3 +1,5 @@
+"""Greets, and says which Python it runs with. The last line of output is the result."""
+
 import json
 import platform
 import sys

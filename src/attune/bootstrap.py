@@ -108,6 +108,22 @@ async def seed(url: str) -> list[str]:
         return await PostgresRuntimes(pool).seed(catalogue.CORE_VERSION, "Core", core_runtimes())
 
 
+async def load_demo(url: str) -> bool:
+    """Give a database that never had a pack of its own the demo pack, once; whether it did."""
+    from attune import catalogue
+    from attune.packs import check_folder
+    from attune.postgres.connection import open_pool
+    from attune.postgres.packs import PostgresPacks
+    from attune.reactions import shared_expressions
+
+    async with open_pool(url, application_name="attune demo", size=1) as pool:
+        store = PostgresPacks(pool)
+        if not await store.is_untouched():
+            return False
+        found = await check_folder(catalogue.demo_folder(), await store.known(), shared_expressions())
+        return await store.offer(found.pack, found.files)
+
+
 @asynccontextmanager
 async def opened(database: Database, application_name: str) -> AsyncIterator[Pool]:
     """A pool on *database*, which must be migrated."""

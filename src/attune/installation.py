@@ -50,11 +50,14 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
 async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     from attune.operations.place import FleetPlacer
     from attune.postgres.connection import without_password
+    from attune.postgres.event_log import PostgresEventLog
     from attune.postgres.life import PostgresLife
     from attune.postgres.nodes import PostgresNodes
+    from attune.postgres.packs import PostgresPacks
     from attune.postgres.runtimes import PostgresRuntimes
     from attune.postgres.sensors import PostgresSensors
     from attune.postgres.tokens import PostgresTokens
+    from attune.reactions import recorder
 
     with use_database(settings) as database:
         await asyncio.to_thread(require_migrated, database.url)
@@ -68,6 +71,8 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
                 FleetPlacer(nodes.fleet),
                 PostgresTokens(pool),
                 PostgresSensors(pool),
+                PostgresPacks(pool),
+                PostgresEventLog(pool, recorder()),
             )
 
 

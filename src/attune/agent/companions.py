@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attune.agent.builtin_sensors import BuiltinSensors
 from attune.agent.health import Vigil
+from attune.agent.logs import log
 from attune.agent.node import Companion
 from attune.agent.registration import NodeRegistration
 from attune.agent.requests import requests_for
@@ -15,6 +16,7 @@ from attune.agent.sensor_instance import BuiltinInstance, Instance, ProcessInsta
 from attune.agent.sensor_place import SensorPlace
 from attune.agent.shipping import Shipper
 from attune.config import Settings, process_environment, variable
+from attune.core.event_line import NewEvent
 from attune.core.node import SENSOR, WORKER, Role
 from attune.core.restart import RestartRules
 from attune.core.sensing_ports import Taken
@@ -25,6 +27,7 @@ from attune.postgres.connection import Pool
 from attune.postgres.embedded import default_data_dir
 from attune.postgres.sensor_events import PostgresSensorEvents
 from attune.postgres.sensors import PostgresSensors
+from attune.reactions import reaction, record_for_sensors
 
 Companions = Callable[[NodeRegistration, Vigil], Sequence[Companion]]
 
@@ -39,7 +42,7 @@ def sensing_for(registration: NodeRegistration, vigil: Vigil, pool: Pool, packs:
     """Runs sensors on the node of *registration*."""
     settings = registration.settings
     folder = SensorFolder(_data_dir(settings))
-    clock, events = DatabaseClock(), PostgresSensorEvents(pool)
+    clock, events = DatabaseClock(), PostgresSensorEvents(pool, record_for_sensors(reaction(), _tell))
 
     def node() -> tuple[str, int] | None:
         return None if registration.node_id is None else (registration.name, registration.node_id)
@@ -58,6 +61,10 @@ def sensing_for(registration: NodeRegistration, vigil: Vigil, pool: Pool, packs:
     sensing.begin = begin
     sensing.shipper = Shipper(folder, events, sensing.bad_lines, sensing.press)
     return sensing
+
+
+def _tell(event: NewEvent, sentence: str) -> None:
+    log.warning(f"{event.sensor_ref or event.trigger_ref}: an event has not led to what it should: {sentence}")
 
 
 def restart_rules(settings: Settings) -> RestartRules:

@@ -1,7 +1,8 @@
-"""The runtime definitions that ship with Attune, as data: one YAML file each, in the packs `core` and `extras`.
+"""What ships with Attune as data: runtime definitions, one YAML file each, in the packs `core` and `extras`.
 
-An entry is what its file says: `ref`, `pack_ref`, `name`, `description`, `distributions`. Reading it as a definition
-belongs to `attune.core.definition`, storing it to `attune.postgres`.
+The folder `demo` beside them is a pack as `attune pack load` reads it. An entry is what its file says: `ref`,
+`pack_ref`, `name`, `description`, `distributions`. Reading it as a definition belongs to `attune.core.definition`,
+storing it to `attune.postgres`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,12 @@ def extras() -> list[Entry]:
 
 def names() -> list[str]:
     """The short names that `find` knows, sorted: `python` of `core.python`."""
-    return sorted(path.stem for path in _HERE.glob("*/*.yaml"))
+    return sorted(path.stem for folder in ("core", "extras") for path in (_HERE / folder).glob("*.yaml"))
+
+
+def demo_folder() -> Path:
+    """The pack that a newcomer sees at work."""
+    return _HERE / "demo"
 
 
 def find(name: str) -> Entry | None:

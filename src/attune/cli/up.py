@@ -26,7 +26,7 @@ def up() -> None:
     The database is the embedded PostgreSQL unless `database.url` (or DATABASE_URL) names one.
     """
     from attune.agent.logs import configure_logging
-    from attune.bootstrap import migrate, use_database
+    from attune.bootstrap import load_demo, migrate, use_database
     from attune.config import load_settings
     from attune.web.server import listen
 
@@ -34,6 +34,10 @@ def up() -> None:
     configure_logging(form=settings.log.format, level=settings.log.level)
     with use_database(settings) as database, listen(settings.api.host, settings.api.port, tries=_PORTS) as bound:
         migrate(database.url)
+        if settings.demo and asyncio.run(load_demo(database.url)):
+            click.echo(
+                "The pack demo is loaded: a timer, a rule and three actions. Without it: attune pack remove demo"
+            )
         asyncio.run(_everything(settings, database, bound))
         click.echo("attune is down.")
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from attune.config.document import read_document
-from attune.config.files import read_text
+from attune.config.files import decoded, read_text
 from attune.config.tree import Fault, Node, refuse
 from attune.core.errors import ConfigError
+from attune.core.positions import Mistake
 
 
 def read_data(path: Path) -> Any:
@@ -22,6 +23,26 @@ def read_data(path: Path) -> Any:
     if faults:
         raise refuse(faults)
     return _plain(node)
+
+
+def located(content: bytes, name: str, mistakes: list[Mistake]) -> Node | None:
+    """The YAML *content* of the file *name* with the place of every value; None where it cannot be read at all."""
+    faults: list[Fault] = []
+    try:
+        node = read_document(decoded(content, name), name, faults)
+    except ConfigError as error:
+        mistakes.append(_mistake(str(error), name))
+        return None
+    mistakes += [Mistake(fault.origin, fault.text) for fault in faults]
+    return node
+
+
+def _mistake(sentence: str, name: str) -> Mistake:
+    """`name: expected …, got … (name:12:3)` as a mistake at line 12."""
+    text, _, place = sentence.removeprefix(f"{name}: ").rpartition(" (")
+    if text and place.startswith(f"{name}:"):
+        return Mistake(place.removesuffix(")"), text)
+    return Mistake(name, sentence.removeprefix(f"{name}: "))
 
 
 def _plain(node: Node) -> Any:

@@ -77,7 +77,7 @@ def read_text(path: Path, name: str) -> str | None:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise ConfigError(f"{name}: expected a regular file, got {_KINDS.get(stat.S_IFMT(mode), 'something else')}")
-        return _decoded(_content(descriptor, name), name)
+        return decoded(_content(descriptor, name), name)
     finally:
         os.close(descriptor)
 
@@ -94,7 +94,8 @@ def _content(descriptor: int, name: str) -> bytes:
     return bytes(content)
 
 
-def _decoded(content: bytes, name: str) -> str:
+def decoded(content: bytes, name: str) -> str:
+    """The text of a file that errors call *name*, without its byte order mark. Raises `ConfigError`."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

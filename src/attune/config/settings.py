@@ -218,4 +218,7 @@ class Settings:
     sensing: SensingSettings = section(SensingSettings)
     api: ApiSettings = section(ApiSettings)
     log: LogSettings = section(LogSettings)
+    demo: bool = setting(
+        Flag(), False, "Whether the first `attune up` on a database without packs loads the pack `demo`."
+    )
     path: Path | None = None

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from attune.core.access import Scope, TokenRecord
+from attune.core.event import EventReader
 from attune.core.health import TransitionRecord
 from attune.core.node import WORKER, Role
+from attune.core.pack import PackStore
 from attune.core.ports import NodeRecord, RuntimeRecord, RuntimeStore
 from attune.core.requirement import Preference, Requirement
 from attune.core.sensing_ports import SensorStatus
@@ -93,7 +95,7 @@ class SensorReader(Protocol):
 class Installation:
     """The stores of one installation. `origin` names where they are, for people, without any secret.
 
-    `sensors` is None where only the database can tell of them.
+    `sensors`, `packs` and `events` are None where only the database can tell of them.
     """
 
     origin: str
@@ -103,3 +105,5 @@ class Installation:
     placer: Placer
     tokens: TokenStore
     sensors: SensorReader | None = None
+    packs: PackStore | None = None
+    events: EventReader | None = None

@@ -1,3 +1,10 @@
+DO $enforcement$
+BEGIN
+    IF obj_description('enforcement'::regclass, 'pg_class') = 'made by 20260415000001_packs' THEN
+        DROP TABLE enforcement;
+    END IF;
+END
+$enforcement$;
 DO $columns$
 BEGIN
     IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'sensor'::regclass
@@ -11,6 +18,6 @@ ALTER TABLE sensor DROP COLUMN interpreter_args, DROP COLUMN requires;
 ALTER TABLE action
     DROP COLUMN result_file, DROP COLUMN on_lost, DROP COLUMN retry_delay_seconds, DROP COLUMN retries,
     DROP COLUMN timeout_seconds, DROP COLUMN parameter_delivery, DROP COLUMN interpreter_args, DROP COLUMN prefers;
-ALTER TABLE pack DROP COLUMN digest;
+ALTER TABLE pack DROP COLUMN loaded, DROP COLUMN digest;
 DROP TABLE pack_file;
 DROP TABLE pack_version;

@@ -1,0 +1,89 @@
+"""Triggers, rules and events as commands show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """One row of table `trigger`, read. `out_schema` describes the payload, None for any."""
+
+    id: int
+    ref: str
+    enabled: bool = True
+    out_schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRecord:
+    """A trigger for people. `rules` and `sensors` are the refs of what it leads to and comes from."""
+
+    ref: str
+    label: str
+    enabled: bool
+    rules: Sequence[str]
+    sensors: Sequence[str]
+    last_event: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRecord:
+    """A rule for people."""
+
+    ref: str
+    label: str
+    enabled: bool
+    trigger_ref: str
+    action_ref: str
+    conditions: Sequence[Any]
+    action_params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EnforcementRecord:
+    """What a rule made of an event: an execution, or the reason why there is none."""
+
+    id: int
+    rule_ref: str
+    status: str
+    execution: int | None = None
+    execution_status: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """An event, and what followed from it."""
+
+    id: int
+    trigger_ref: str
+    source_ref: str | None
+    created: datetime
+    payload: Any = None
+    enforcements: Sequence[EnforcementRecord] = field(default_factory=tuple)
+
+
+class EventReader(Protocol):
+    """Triggers, rules and events for commands."""
+
+    async def list_triggers(self) -> Sequence[TriggerRecord]: ...
+
+    async def list_rules(self) -> Sequence[RuleRecord]: ...
+
+    async def set_rule_enabled(self, ref: str, enabled: bool) -> bool:
+        """Switch a rule on or off; False if there is none of that ref."""
+        ...
+
+    async def list_events(self, limit: int, trigger_ref: str | None = None) -> Sequence[EventRecord]:
+        """The last events, newest first."""
+        ...
+
+    async def get_event(self, event_id: int) -> EventRecord | None: ...
+
+    async def send(self, trigger_ref: str, payload: Mapping[str, Any]) -> EventRecord:
+        """Record an event as a sensor would. Raises `UsageError` for one that is refused."""
+        ...

@@ -1,0 +1,221 @@
+"""JSON Schemas that pack authors write, and values held against them, as sentences.
+
+Patterns are RE2, so no schema makes matching slow, and a reference leads nowhere outside its own schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from attune.core.aliases import nearest
+from attune.core.errors import Problem, shown
+from attune.core.pattern import PatternError, compile_pattern
+
+Path = tuple[str | int, ...]
+
+TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+_NOT_SCHEMAS = frozenset({"enum", "const", "default", "examples"})
+_REPORTED = 20
+_HIDDEN = "a secret value"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaProblem:
+    """What is wrong at one place of a schema."""
+
+    path: Path
+    expected: str
+    got: str
+
+
+def schema_problems(schema: Mapping[str, Any]) -> list[SchemaProblem]:
+    """Everything that is wrong with *schema*, by its meta-schema and by what Attune does not allow."""
+    import jsonschema
+
+    validator = _validator(schema)
+    meta = jsonschema.validators.validator_for(validator.META_SCHEMA)(validator.META_SCHEMA)
+    found: dict[Path, SchemaProblem] = {}
+    for error in meta.iter_errors(schema):
+        path = tuple(error.absolute_path)
+        if len(path) > 1 and path[-2] == "type" and isinstance(path[-1], int):
+            path = path[:-1]
+        found.setdefault(path, SchemaProblem(path, *_meta_sentence(error)))
+    for problem in _walk(schema, schema, ()):
+        found.setdefault(problem.path, problem)
+    return list(found.values())
+
+
+def value_problems(schema: Mapping[str, Any], value: Any, *, root: str = "") -> list[Problem]:
+    """What keeps *value* from fitting *schema*, at most 20 problems; fields begin with *root*.
+
+    What belongs to a property that the schema marks with `secret: true` is never shown.
+    """
+    secrets = secret_names(schema)
+    problems: list[Problem] = []
+    try:
+        for error in _validator(schema)(schema, registry=_no_registry()).iter_errors(value):
+            path = tuple(error.absolute_path)
+            hidden = (bool(path) and path[0] in secrets) or _is_secret(error.schema)
+            problems += [
+                Problem(dotted(root, (*path, *more)), expected, _HIDDEN if hidden and got != "nothing" else got)
+                for more, expected, got in _sentences(error)
+            ]
+            if len(problems) >= _REPORTED:
+                break
+    except (RecursionError, ArithmeticError):
+        problems.append(Problem(root or "value", "a value that can be checked", "one on which the schema does not end"))
+    return problems[:_REPORTED]
+
+
+def secret_names(schema: Mapping[str, Any]) -> frozenset[str]:
+    """The properties that *schema* marks with `secret: true`."""
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping):
+        return frozenset()
+    return frozenset(name for name, below in properties.items() if _is_secret(below))
+
+
+def dotted(root: str, path: Iterable[str | int]) -> str:
+    """*path* below *root* as people write it: `files[0].name`."""
+    text = root
+    for step in path:
+        text = f"{text}[{step}]" if isinstance(step, int) else f"{text}.{step}" if text else step
+    return text
+
+
+def _is_secret(schema: object) -> bool:
+    return isinstance(schema, Mapping) and schema.get("secret") is True
+
+
+def _validator(schema: Mapping[str, Any]) -> Any:
+    import jsonschema
+
+    named = schema.get("$schema")
+    default = jsonschema.Draft202012Validator
+    return _guarded(jsonschema.validators.validator_for({"$schema": named} if isinstance(named, str) else {}, default))
+
+
+@cache
+def _guarded(cls: Any) -> Any:
+    import jsonschema
+
+    return jsonschema.validators.extend(cls, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+
+
+@cache
+def _no_registry() -> Any:
+    from referencing import Registry
+
+    return Registry()
+
+
+def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
+    import jsonschema
+
+    if isinstance(instance, str) and not compile_pattern(pattern).search(instance):
+        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _walk(node: Any, root: Mapping[str, Any], path: Path) -> Iterator[SchemaProblem]:
+    """What the meta-schema does not see: patterns that RE2 lacks, references that lead nowhere."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            here = (*path, key)
+            if key == "pattern" and isinstance(value, str):
+                try:
+                    compile_pattern(value)
+                except PatternError as error:
+                    yield SchemaProblem(here, "a pattern (RE2)", f"{shown(value)}: {error}")
+            elif key in ("$ref", "$dynamicRef") and isinstance(value, str):
+                if not _leads_somewhere(root, value):
+                    yield SchemaProblem(here, "a reference within this schema, such as '#/$defs/name'", shown(value))
+            elif key not in _NOT_SCHEMAS:
+                yield from _walk(value, root, here)
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _walk(item, root, (*path, index))
+
+
+def _leads_somewhere(root: Any, reference: str) -> bool:
+    if reference == "#":
+        return True
+    if not reference.startswith("#/"):
+        return False
+    node = root
+    for step in reference[2:].split("/"):
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(node, Mapping) and name in node:
+            node = node[name]
+        elif isinstance(node, list) and name.isdigit() and int(name) < len(node):
+            node = node[int(name)]
+        else:
+            return False
+    return isinstance(node, Mapping | bool)
+
+
+def _meta_sentence(error: Any) -> tuple[str, str]:
+    if error.absolute_path and "type" in list(error.absolute_path)[-2:] and error.validator in ("anyOf", "enum"):
+        near = nearest(error.instance, TYPES) if isinstance(error.instance, str) else None
+        return f"one of {', '.join(TYPES)}", shown(error.instance) + (f", did you mean {near}?" if near else "")
+    _, expected, got = next(iter(_sentences(error)))
+    return expected, got
+
+
+_Sentence = tuple[Path, str, str]
+
+
+def _sentences(error: Any) -> list[_Sentence]:
+    """*error* as (path below it, expected, got)."""
+    limit, value = error.validator_value, error.instance
+    if error.validator == "required" and isinstance(value, Mapping):
+        # One error for each missing property; the message begins with its name.
+        missing = [name for name in limit if name not in value and error.message.startswith(repr(name))]
+        return [((name,), "a value", "nothing") for name in missing[:1]]
+    if error.validator == "additionalProperties" and limit is False:
+        known = list(error.schema.get("properties", {}))
+        extra = [name for name in value if name not in known]
+        return [((name,), _known(known), _unknown(name, known)) for name in extra]
+    make = _EXPECTED.get(error.validator)
+    if make is not None:
+        return [((), make(limit), shown(value))]
+    return [((), f"a value that fits {error.validator} {shown(limit)}", shown(value))]
+
+
+def _known(known: list[str]) -> str:
+    return f"one of {', '.join(known[:12])}{' …' if len(known) > 12 else ''}" if known else "no value"
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = nearest(name, known)
+    return "an unknown name" + (f", did you mean {near}?" if near else "")
+
+
+def _type(limit: Any) -> str:
+    names = [limit] if isinstance(limit, str) else list(limit)
+    articles = {"array": "a list", "boolean": "true or false", "integer": "an integer", "null": "null"}
+    return " or ".join(
+        articles.get(name, {"number": "a number", "object": "an object"}.get(name, "a text")) for name in names
+    )
+
+
+_EXPECTED: dict[str, Callable[[Any], str]] = {
+    "type": _type,
+    "enum": lambda limit: f"one of {', '.join(shown(one) for one in limit[:20])}",
+    "const": shown,
+    "minimum": lambda limit: f"at least {limit}",
+    "maximum": lambda limit: f"at most {limit}",
+    "exclusiveMinimum": lambda limit: f"more than {limit}",
+    "exclusiveMaximum": lambda limit: f"less than {limit}",
+    "multipleOf": lambda limit: f"a multiple of {limit}",
+    "minLength": lambda limit: f"at least {limit} characters",
+    "maxLength": lambda limit: f"at most {limit} characters",
+    "minItems": lambda limit: f"at least {limit} items",
+    "maxItems": lambda limit: f"at most {limit} items",
+    "minProperties": lambda limit: f"at least {limit} properties",
+    "maxProperties": lambda limit: f"at most {limit} properties",
+    "uniqueItems": lambda _: "items that differ",
+    "pattern": lambda limit: f"text that matches {shown(limit)}",
+}

@@ -1,0 +1,153 @@
+"""A pack: what a folder brings to an installation, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from attune.core.action import Action
+from attune.core.errors import AttuneError
+from attune.core.pack_files import PackFile
+from attune.core.positions import Mistake
+from attune.core.runtime import Runtime
+
+KINDS = ("runtimes", "actions", "triggers", "sensors", "rules")
+"""The folders of a pack, in an order in which nothing refers to what comes later."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerDefinition:
+    """A kind of event: `param_schema` describes how it is configured, `out_schema` the payload."""
+
+    ref: str
+    label: str
+    description: str = ""
+    enabled: bool = True
+    param_schema: Mapping[str, Any] = field(default_factory=dict)
+    out_schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SensorDefinition:
+    """What watches for events. `runtime_ref` is resolved; see `attune.core.sensor.Sensor` for the row, read."""
+
+    ref: str
+    label: str
+    entrypoint: str
+    runtime_ref: str
+    trigger_ref: str
+    description: str = ""
+    enabled: bool = True
+    param_schema: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    version_constraint: str | None = None
+    requires: tuple[str, ...] = ()
+    interpreter_args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleDefinition:
+    """Which action follows an event of a trigger: `conditions` must all hold, `action_params` may hold templates."""
+
+    ref: str
+    label: str
+    trigger_ref: str
+    action_ref: str
+    description: str = ""
+    enabled: bool = True
+    conditions: tuple[str, ...] = ()
+    action_params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Everything that one folder says, checked."""
+
+    ref: str
+    label: str
+    version: str
+    description: str = ""
+    conf_schema: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    runtime_deps: tuple[str, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    runtimes: tuple[Runtime, ...] = ()
+    actions: tuple[Action, ...] = ()
+    triggers: tuple[TriggerDefinition, ...] = ()
+    sensors: tuple[SensorDefinition, ...] = ()
+    rules: tuple[RuleDefinition, ...] = ()
+
+    def refs(self, kind: str) -> tuple[str, ...]:
+        """The refs of one of `KINDS`."""
+        return tuple(one.ref for one in getattr(self, kind))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an installation has beside the pack: refs of triggers; of runtimes, with their capability names; of actions,
+    with the schemas of their parameters.
+    """
+
+    runtimes: Mapping[str, str] = field(default_factory=dict)
+    triggers: frozenset[str] = frozenset()
+    actions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What loading a pack did to one thing: `what` is added, changed or removed; `kind` is one of a row's, singular."""
+
+    kind: str
+    ref: str
+    what: str
+
+
+class PackError(AttuneError):
+    """A folder is no pack; `mistakes` holds everything that is wrong, by file and line."""
+
+    exit_code = 2
+
+    def __init__(self, name: str, mistakes: list[Mistake]) -> None:
+        self.name = name
+        self.mistakes = tuple(mistakes)
+        count = f"{len(mistakes)} mistake{'' if len(mistakes) == 1 else 's'}"
+        lines = "\n".join(f"  {mistake}" for mistake in mistakes)
+        super().__init__(f"{name}: expected a pack, got {count}\n{lines}", hint="docs/reference/packs.md")
+
+
+@dataclass(frozen=True, slots=True)
+class PackRecord:
+    """A pack as it is stored, with the refs of what it brings and the paths of its files."""
+
+    ref: str
+    label: str
+    version: str
+    description: str | None
+    digest: str | None
+    is_standard: bool
+    tags: Sequence[str]
+    config: Mapping[str, Any]
+    updated: datetime
+    runtimes: Sequence[str]
+    actions: Sequence[str]
+    triggers: Sequence[str]
+    sensors: Sequence[str]
+    rules: Sequence[str]
+    files: Sequence[str]
+
+
+class PackStore(Protocol):
+    """Where packs are kept."""
+
+    async def known(self) -> Known: ...
+
+    async def load(self, pack: Pack, files: Sequence[PackFile], *, changed_by: str) -> Sequence[Change]: ...
+
+    async def remove_pack(self, ref: str, *, changed_by: str) -> bool: ...
+
+    async def list_packs(self) -> Sequence[PackRecord]: ...
+
+    async def get_pack(self, ref: str) -> PackRecord | None: ...

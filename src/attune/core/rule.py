@@ -1,0 +1,201 @@
+"""What follows an event: which rules fire, with which parameters. Expressions are evaluated elsewhere, beforehand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from attune.core.errors import shown
+from attune.core.expression import Evaluated
+from attune.core.json_schema import value_problems
+from attune.core.template import TemplateError, expressions_in, rendered
+
+VARIABLES = frozenset({"payload", "event", "pack"})
+"""The names that expressions know: the event's payload; the event (`payload`, `trigger`, `source`); the rule's pack
+(`ref`, `config`).
+"""
+
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of table `rule`, read. `param_schema` is the action's.
+
+    A condition is an expression, or an object with `field`, `operator` and `value` as earlier versions wrote it.
+    """
+
+    id: int
+    ref: str
+    action_ref: str
+    trigger_ref: str
+    conditions: tuple[Any, ...] = ()
+    action_params: Mapping[str, Any] = field(default_factory=dict)
+    param_schema: Mapping[str, Any] = field(default_factory=dict)
+    pack_ref: str = ""
+    pack_config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a rule fires. `problem` says why it could not be evaluated."""
+
+    fires: bool
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    problem: str | None = None
+
+
+def condition_texts(rule: Rule) -> list[str]:
+    """The expressions that decide whether *rule* fires."""
+    return [one for one in rule.conditions if isinstance(one, str)]
+
+
+def parameter_texts(rule: Rule) -> list[str]:
+    """The expressions in the parameters of *rule*; none where a template does not end."""
+    try:
+        return list(expressions_in(rule.action_params))
+    except TemplateError:
+        return []
+
+
+def judge_conditions(rule: Rule, payload: Any, evaluated: Mapping[str, Evaluated]) -> Decision:
+    """Whether all conditions hold: in their order, and the first that does not decides."""
+    for index, condition in enumerate(rule.conditions):
+        verdict = _expression(condition, evaluated) if isinstance(condition, str) else _legacy(condition, payload)
+        if isinstance(verdict, str):
+            return Decision(False, problem=f"conditions[{index}]: {verdict}")
+        if not verdict:
+            return Decision(False)
+    return Decision(True)
+
+
+def fill_parameters(rule: Rule, evaluated: Mapping[str, Evaluated]) -> Decision:
+    """The parameters of the execution that *rule* asks for."""
+    try:
+        parameters = rendered(rule.action_params, lambda text: _value(text, evaluated))
+    except (TemplateError, _NoValueError) as error:
+        return Decision(False, problem=f"parameters: {error}")
+    problems = value_problems(rule.param_schema, parameters, root="parameters") if rule.param_schema else []
+    if problems:
+        return Decision(False, problem="; ".join(map(str, problems)))
+    return Decision(True, parameters)
+
+
+class _NoValueError(ValueError):
+    pass
+
+
+def _value(text: str, evaluated: Mapping[str, Evaluated]) -> Any:
+    found = evaluated[text]
+    if found.problem is not None:
+        raise _NoValueError(f"{shown(text)}: {found.problem}")
+    return found.value
+
+
+def _expression(text: str, evaluated: Mapping[str, Evaluated]) -> bool | str:
+    found = evaluated[text]
+    if found.problem is not None:
+        return f"{shown(text)}: {found.problem}"
+    if not isinstance(found.value, bool):
+        return f"{shown(text)}: expected true or false, got {shown(found.value)}"
+    return found.value
+
+
+def _legacy(condition: Any, payload: Any) -> bool | str:
+    """A condition as an object: what is said of a field that the payload lacks does not hold."""
+    if not isinstance(condition, Mapping) or not isinstance(condition.get("field"), str):
+        return f"expected an expression or an object with field, operator and value, got {shown(condition)}"
+    operator = str(condition.get("operator", "equals")).lower()
+    compare = _OPERATORS.get(_SYNONYMS.get(operator, operator))
+    if compare is None:
+        return f"operator: expected one of {', '.join(sorted(_OPERATORS))}, got {shown(operator)}"
+    found = _field(payload, condition["field"])
+    try:
+        return compare(found, condition.get("value"))
+    except TypeError:
+        return False  # a number is neither more nor less than a text
+
+
+def _field(payload: Any, path: str) -> Any:
+    """What stands at `a.b.0`, which may begin with where it is looked for: `payload.`, `event.payload.`."""
+    steps: Sequence[str] = re.sub(r"^(\$\.)?((event|trigger)\.)?payload\.", "", path).removeprefix("$.").split(".")
+    value = payload
+    for step in steps:
+        if isinstance(value, Mapping) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return _MISSING
+    return value
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    """Equal, and true is not 1."""
+    return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
+
+
+def _matches(found: Any, wanted: Any) -> bool:
+    from attune.core.pattern import PatternError, compile_pattern
+
+    try:
+        return isinstance(found, str) and bool(compile_pattern(str(wanted)).search(found))
+    except PatternError:
+        return False
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    return lambda found, wanted: found is not _MISSING and not isinstance(found, bool) and compare(found, wanted)
+
+
+def _contains(found: Any, wanted: Any) -> bool:
+    if isinstance(found, str):
+        return isinstance(wanted, str) and wanted in found
+    return isinstance(found, list | Mapping) and wanted in found
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "equals": _same,
+    "not_equals": lambda found, wanted: not _same(found, wanted),
+    "contains": _contains,
+    "not_contains": lambda found, wanted: not _contains(found, wanted),
+    "starts_with": lambda found, wanted: isinstance(found, str) and found.startswith(wanted),
+    "ends_with": lambda found, wanted: isinstance(found, str) and found.endswith(wanted),
+    "greater_than": _ordered(lambda found, wanted: found > wanted),
+    "greater_than_or_equal": _ordered(lambda found, wanted: found >= wanted),
+    "less_than": _ordered(lambda found, wanted: found < wanted),
+    "less_than_or_equal": _ordered(lambda found, wanted: found <= wanted),
+    "in": lambda found, wanted: isinstance(wanted, list) and any(_same(found, one) for one in wanted),
+    "not_in": lambda found, wanted: isinstance(wanted, list) and not any(_same(found, one) for one in wanted),
+    "matches": _matches,
+    "exists": lambda found, wanted: (found is not _MISSING) == (wanted is not False),
+}
+_SYNONYMS = {
+    **{"==": "equals", "=": "equals", "eq": "equals", "!=": "not_equals", "ne": "not_equals"},
+    **{">": "greater_than", "gt": "greater_than", ">=": "greater_than_or_equal", "gte": "greater_than_or_equal"},
+    **{"<": "less_than", "lt": "less_than", "<=": "less_than_or_equal", "lte": "less_than_or_equal"},
+    **{"regex": "matches", "startswith": "starts_with", "endswith": "ends_with"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """An execution that a rule asks for; `enforcement` is the id of the row that says so."""
+
+    action_ref: str
+    parameters: Mapping[str, Any]
+    enforcement: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewEnforcement:
+    """What a rule makes of an event: parameters for its action, or the `reason` why it cannot."""
+
+    rule: Rule
+    event: int
+    trigger_ref: str
+    payload: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    reason: str | None = None

@@ -1,0 +1,98 @@
+"""Templates in parameters: text with `${{ expression }}` in it.
+
+A text that is one template and nothing else becomes the expression's value, whatever its type; otherwise each
+template in it becomes text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_OPEN, _CLOSE = "${{", "}}"
+
+
+class TemplateError(ValueError):
+    """A template that does not end. `position` is the 0-based offset of its beginning."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"expected }}}} after the template at offset {position}, got the end of the text")
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """The expression of one template; `position` is the offset of its text."""
+
+    text: str
+    position: int = 0
+
+
+def parts_of(text: str) -> list[str | Expression]:
+    """*text* as literals and expressions. Raises `TemplateError`."""
+    parts: list[str | Expression] = []
+    end = 0
+    while (start := text.find(_OPEN, end)) >= 0:
+        if start > end:
+            parts.append(text[end:start])
+        close = _end_of(text, start + len(_OPEN))
+        inner = text[start + len(_OPEN) : close]
+        lead = len(inner) - len(inner.lstrip())
+        parts.append(Expression(inner.strip(), start + len(_OPEN) + lead))
+        end = close + len(_CLOSE)
+    if end < len(text):
+        parts.append(text[end:])
+    return parts
+
+
+def _end_of(text: str, begin: int) -> int:
+    """Where the template ends that begins at *begin*: braces and quotes of the expression do not count."""
+    depth, quote, at = 0, "", begin
+    while at < len(text):
+        one = text[at]
+        if quote:
+            at += one == "\\"
+            quote = "" if one == quote else quote
+        elif one in "'\"":
+            quote = one
+        elif one == "{":
+            depth += 1
+        elif one == "}":
+            if not depth and text.startswith(_CLOSE, at):
+                return at
+            depth = max(0, depth - 1)
+        at += 1
+    raise TemplateError(begin - len(_OPEN))
+
+
+def expressions_in(value: Any) -> Iterator[str]:
+    """The expressions of every template in *value*, keys apart. Raises `TemplateError`."""
+    if isinstance(value, str):
+        yield from (part.text for part in parts_of(value) if isinstance(part, Expression))
+    elif isinstance(value, Mapping):
+        for below in value.values():
+            yield from expressions_in(below)
+    elif isinstance(value, list | tuple):
+        for below in value:
+            yield from expressions_in(below)
+
+
+def rendered(value: Any, values: Callable[[str], Any]) -> Any:
+    """*value* with its templates replaced by what *values* gives for their expressions. Raises `TemplateError`."""
+    if isinstance(value, str):
+        parts = parts_of(value)
+        if len(parts) == 1 and isinstance(parts[0], Expression):
+            return values(parts[0].text)
+        return "".join(part if isinstance(part, str) else as_text(values(part.text)) for part in parts)
+    if isinstance(value, Mapping):
+        return {key: rendered(below, values) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [rendered(below, values) for below in value]
+    return value
+
+
+def as_text(value: Any) -> str:
+    """*value* within a text: text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,191 @@
+"""Starts and asks the evaluating process, and starts another where an expression has ended it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attune.core.errors import AttuneError, shown
+from attune.core.expression import LONGEST_EXPRESSION, Evaluated
+
+_EVALUATOR = Path(__file__).with_name("evaluator.py")
+_SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?(.*)")
+
+
+class ExpressionsUnavailableError(AttuneError):
+    """The evaluating process cannot be started here."""
+
+
+class IsolatedExpressions:
+    """`Expressions` by CEL in a process of its own, started when it is first needed.
+
+    Each expression gets *cpu_seconds* of processor time; all together *memory_bytes*. *patience_seconds* is for a host
+    on which the process gets no time at all. Safe for several tasks and threads, which wait for each other.
+    """
+
+    def __init__(
+        self, *, cpu_seconds: float = 1.0, memory_bytes: int = 512 << 20, patience_seconds: float = 30.0
+    ) -> None:
+        self._cpu_seconds = cpu_seconds
+        self._memory_bytes = memory_bytes
+        self._patience = patience_seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    async def evaluate(self, texts: Sequence[str], variables: Mapping[str, Any]) -> list[Evaluated]:
+        """What each of *texts* comes to; one that fails is told of, and stops no other."""
+        return await asyncio.to_thread(self._all, texts, dict(variables))
+
+    async def check(self, texts: Sequence[str]) -> list[Evaluated]:
+        """What is wrong with the syntax of each of *texts*; the value says which variables and functions it names."""
+        return await asyncio.to_thread(self._all, texts, None)
+
+    def close(self) -> None:
+        """End the process."""
+        with self._lock:
+            self._stop()
+
+    def _all(self, texts: Sequence[str], variables: Mapping[str, Any] | None) -> list[Evaluated]:
+        with self._lock:
+            answers: list[Evaluated] = []
+            while len(answers) < len(texts):
+                text = texts[len(answers)]
+                if len(text) > LONGEST_EXPRESSION:
+                    answers.append(
+                        Evaluated(problem=f"expected at most {LONGEST_EXPRESSION} characters, got {len(text)}")
+                    )
+                    continue
+                rest = texts[len(answers) :]
+                short = next((at for at, one in enumerate(rest) if len(one) > LONGEST_EXPRESSION), len(rest))
+                answers += self._some(rest[:short], variables)
+            return answers
+
+    def _some(self, texts: Sequence[str], variables: Mapping[str, Any] | None) -> list[Evaluated]:
+        """Answers for the first of *texts*, at least one; the last may tell of the end of the process."""
+        process = self._running()
+        request = json.dumps({"expressions": list(texts), "variables": variables}).encode() + b"\n"
+        answers: list[Evaluated] = []
+        reader = _Lines(process, self._patience)
+        try:
+            reader.send(request)
+            while len(answers) < len(texts):
+                answers.append(_evaluated(json.loads(reader.line()), texts[len(answers)]))
+        except (BrokenPipeError, EOFError, TimeoutError) as error:
+            answers.append(Evaluated(problem=self._obituary(isinstance(error, TimeoutError))))
+        except BaseException:
+            self._stop()  # its answers would be taken for those to the next question
+            raise
+        return answers
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self._stop()
+            command = [sys.executable, "-P", str(_EVALUATOR), str(self._cpu_seconds), str(self._memory_bytes)]
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    bufsize=0,
+                    env={"LC_ALL": "C.UTF-8"},
+                    cwd="/",
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise ExpressionsUnavailableError(f"expressions cannot be evaluated: {error.strerror}") from error
+        return self._process
+
+    def _obituary(self, was_patient: bool) -> str:
+        """Why the process is gone, as a sentence about the expression that ended it."""
+        process = self._process
+        if process is not None and not was_patient:
+            process.wait(5)
+        code = process.returncode if process is not None else None
+        self._stop()
+        if was_patient:
+            return f"expected an answer within {self._patience:g} s, got none"
+        if code == -signal.SIGPROF:
+            return f"expected at most {self._cpu_seconds:g} s of processor time, got more"
+        if code in (-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV):
+            return f"expected at most {self._memory_bytes >> 20} MiB of memory, got more"
+        return f"expected a value, got the end of the evaluating process (exit code {code})"
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def __del__(self) -> None:
+        self._stop()
+
+
+class _Lines:
+    """Lines to and from the process, with a limit on the wait for each."""
+
+    def __init__(self, process: subprocess.Popen[bytes], patience: float) -> None:
+        assert process.stdin is not None and process.stdout is not None
+        self._stdin, self._stdout = process.stdin, process.stdout
+        self._patience = patience
+        self._read = bytearray()
+
+    def send(self, request: bytes) -> None:
+        """The process reads a request before it answers, so this does not wait for answers to be read."""
+        self._stdin.write(request) if len(request) < 4096 else self._send_all(request)
+
+    def _send_all(self, request: bytes) -> None:
+        view = memoryview(request)
+        while view:
+            view = view[self._stdin.write(view) or 0 :]
+
+    def line(self) -> bytes:
+        until = time.monotonic() + self._patience
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stdout, selectors.EVENT_READ)
+            while (end := self._read.find(b"\n")) < 0:
+                if not selector.select(max(0.0, until - time.monotonic())):
+                    raise TimeoutError
+                chunk = self._stdout.read(65536)
+                if not chunk:
+                    raise EOFError
+                self._read += chunk
+        line = bytes(self._read[:end])
+        del self._read[: end + 1]
+        return line
+
+
+def _evaluated(answer: Mapping[str, Any], text: str) -> Evaluated:
+    if "syntax" in answer:
+        return _syntax_problem(answer["syntax"], text)
+    if "error" in answer:
+        return Evaluated(problem=_brief(answer["error"]))
+    return Evaluated(answer["value"])
+
+
+def _syntax_problem(message: str, text: str) -> Evaluated:
+    found = _SYNTAX.search(message)
+    if found is None:
+        return Evaluated(problem=f"expected an expression, got {shown(text)}")
+    what = found[3].partition(" expecting ")[0].replace("'<EOF>'", "the end")
+    if "Recursion limit" in what:
+        return Evaluated(problem="expected an expression nested at most 96 deep, got a deeper one")
+    return Evaluated(problem=f"expected an expression, got this: {what}", line=int(found[1]), column=int(found[2]))
+
+
+def _brief(message: str) -> str:
+    return " ".join(message.partition(". Check ")[0].split())[:300]

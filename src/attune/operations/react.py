@@ -1,0 +1,170 @@
+"""Records events and does what their rules say, in the transaction of whoever brings them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+from attune.core.aliases import nearest
+from attune.core.errors import AttuneError, DatabaseError, shown
+from attune.core.event import Trigger
+from attune.core.event_line import NewEvent
+from attune.core.expression import Evaluated, Expressions
+from attune.core.json_schema import secret_names, value_problems
+from attune.core.rule import (
+    Decision,
+    Firing,
+    NewEnforcement,
+    Rule,
+    condition_texts,
+    fill_parameters,
+    judge_conditions,
+    parameter_texts,
+)
+
+C = TypeVar("C")
+C_contra = TypeVar("C_contra", contravariant=True)
+_HIDDEN = "***"
+
+
+class EventTables(Protocol):
+    """What reacting needs of a database, within one transaction."""
+
+    async def triggers(self, refs: Sequence[str]) -> Mapping[str, Trigger]: ...
+
+    async def rules(self, trigger_refs: Sequence[str]) -> Sequence[Rule]:
+        """The rules of these triggers that are enabled, by ref."""
+        ...
+
+    async def insert_events(self, events: Sequence[NewEvent]) -> Sequence[int]: ...
+
+    async def insert_enforcements(self, enforcements: Sequence[NewEnforcement]) -> Sequence[int]: ...
+
+    async def fail_enforcement(self, enforcement: int, reason: str) -> None: ...
+
+
+class CreateExecution(Protocol[C_contra]):
+    """Creates an execution in the transaction of the connection; its id. What it raises of `UsageError` is told."""
+
+    def __call__(self, connection: C_contra, firing: Firing) -> Awaitable[int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of an event: its id and the executions that follow, or the sentence that says why it was refused.
+
+    `problems` are of rules that could not be evaluated, each beginning with the ref of the rule.
+    """
+
+    event: int | None
+    refusal: str | None = None
+    executions: tuple[int, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class Reaction(Generic[C]):
+    """Events in, executions out. *tables* makes the tables of a connection, *create* an execution."""
+
+    def __init__(
+        self, tables: Callable[[C], EventTables], expressions: Expressions, create: CreateExecution[C]
+    ) -> None:
+        self._tables = tables
+        self._expressions = expressions
+        self._create = create
+
+    async def record(self, connection: C, events: Sequence[NewEvent]) -> list[Recorded]:
+        """Store *events* with all that follows, each as far as it is accepted; one `Recorded` for each.
+
+        A rule that cannot be evaluated stops no other: its enforcement says why. Raises `DatabaseError`.
+        """
+        tables = self._tables(connection)
+        refs = sorted({event.trigger_ref for event in events})
+        triggers = await tables.triggers(refs)
+        refusals = [_refusal(event, triggers) for event in events]
+        awake = [ref for ref in refs if ref in triggers and triggers[ref].enabled]
+        rules = await tables.rules(awake) if awake else []
+        plans = [
+            []
+            if refusal
+            else await self._decide(event, [rule for rule in rules if rule.trigger_ref == event.trigger_ref])
+            for event, refusal in zip(events, refusals, strict=True)
+        ]
+        accepted = [event for event, refusal in zip(events, refusals, strict=True) if not refusal]
+        numbers = iter(await tables.insert_events(accepted) if accepted else [])
+        recorded = []
+        for event, refusal, plan in zip(events, refusals, plans, strict=True):
+            if refusal:
+                recorded.append(Recorded(None, refusal))
+            else:
+                recorded.append(await self._enforce(connection, tables, event, next(numbers), plan))
+        return recorded
+
+    async def _decide(self, event: NewEvent, rules: Sequence[Rule]) -> list[tuple[Rule, Decision]]:
+        """What each of *rules* says of *event*, those left out that do not fire."""
+        decided = []
+        for rule in rules:
+            variables = _variables(event, rule)
+            conditions = await self._evaluate(condition_texts(rule), variables)
+            decision = judge_conditions(rule, event.payload, conditions)
+            if decision.fires:
+                decision = fill_parameters(rule, await self._evaluate(parameter_texts(rule), variables))
+            if decision.fires or decision.problem:
+                decided.append((rule, decision))
+        return decided
+
+    async def _evaluate(self, texts: Sequence[str], variables: Mapping[str, Any]) -> Mapping[str, Evaluated]:
+        distinct = list(dict.fromkeys(texts))
+        if not distinct:
+            return {}
+        return dict(zip(distinct, await self._expressions.evaluate(distinct, variables), strict=True))
+
+    async def _enforce(
+        self, connection: C, tables: EventTables, event: NewEvent, number: int, plan: Sequence[tuple[Rule, Decision]]
+    ) -> Recorded:
+        if not plan:
+            return Recorded(number)
+        wanted = [_enforcement(event, number, rule, decision) for rule, decision in plan]
+        enforcements = await tables.insert_enforcements(wanted)
+        executions = []
+        problems = []
+        for (rule, decision), enforcement in zip(plan, enforcements, strict=True):
+            problem = decision.problem
+            if problem is None:
+                try:
+                    firing = Firing(rule.action_ref, decision.parameters, enforcement)
+                    executions.append(await self._create(connection, firing))
+                except DatabaseError:
+                    raise
+                except AttuneError as error:
+                    problem = str(error)
+                    await tables.fail_enforcement(enforcement, problem)
+            if problem is not None:
+                problems.append(f"{rule.ref}: {problem}")
+        return Recorded(number, None, tuple(executions), tuple(problems))
+
+
+def _refusal(event: NewEvent, triggers: Mapping[str, Trigger]) -> str | None:
+    trigger = triggers.get(event.trigger_ref)
+    if trigger is None:
+        near = nearest(event.trigger_ref, triggers)
+        return f"trigger: expected one that exists, got {shown(event.trigger_ref)}" + (
+            f", did you mean {near}?" if near else ""
+        )
+    problems = value_problems(trigger.out_schema, event.payload, root="payload") if trigger.out_schema else []
+    return "; ".join(map(str, problems)) or None
+
+
+def _variables(event: NewEvent, rule: Rule) -> dict[str, Any]:
+    return {
+        "payload": event.payload,
+        "event": {"payload": event.payload, "trigger": event.trigger_ref, "source": event.sensor_ref},
+        "pack": {"ref": rule.pack_ref, "config": rule.pack_config},
+    }
+
+
+def _enforcement(event: NewEvent, number: int, rule: Rule, decision: Decision) -> NewEnforcement:
+    secrets = secret_names(rule.param_schema)
+    parameters = {key: _HIDDEN if key in secrets else value for key, value in decision.parameters.items()}
+    made = NewEnforcement(rule, number, event.trigger_ref, event.payload, parameters)
+    return made if decision.problem is None else replace(made, parameters={}, reason=decision.problem)

@@ -1,0 +1,101 @@
+"""Triggers, rules and events, read for people; and the one switch of a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from attune.core.errors import UsageError
+from attune.core.event import EnforcementRecord, EventRecord, RuleRecord, TriggerRecord
+from attune.core.event_line import NewEvent
+from attune.postgres.connection import Pool, translated
+
+Recorder = Callable[[AsyncConnection[Any], NewEvent], Awaitable[tuple[int | None, str | None]]]
+"""Records an event with all that follows: its id, or why it was refused."""
+
+_TRIGGERS = """
+    SELECT t.ref, t.label, t.enabled,
+           (SELECT coalesce(array_agg(r.ref ORDER BY r.ref), '{}') FROM rule AS r WHERE r.trigger = t.id) AS rules,
+           (SELECT coalesce(array_agg(s.ref ORDER BY s.ref), '{}') FROM sensor AS s WHERE s.trigger = t.id) AS sensors,
+           (SELECT e.created FROM event AS e WHERE e.trigger = t.id ORDER BY e.id DESC LIMIT 1) AS last_event
+    FROM trigger AS t ORDER BY t.ref
+"""
+_RULES = """
+    SELECT ref, label, enabled, trigger_ref, action_ref, conditions, coalesce(action_params, '{}') AS action_params
+    FROM rule ORDER BY ref
+"""
+_ENFORCEMENTS = """
+    SELECT n.event, n.id, n.rule_ref, n.status::text, x.id, x.status::text,
+           CASE WHEN n.status = 'disabled' THEN n.config ->> 'reason' END
+    FROM enforcement AS n LEFT JOIN execution AS x ON x.enforcement = n.id
+    WHERE n.event = ANY(%s) ORDER BY n.id
+"""
+
+
+class PostgresEventLog:
+    """`EventReader` on PostgreSQL; *record* is what `send` does."""
+
+    def __init__(self, pool: Pool, record: Recorder) -> None:
+        self._pool = pool
+        self._record = record
+
+    async def list_triggers(self) -> Sequence[TriggerRecord]:
+        with translated():
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=class_row(TriggerRecord)) as cursor,
+            ):
+                await cursor.execute(_TRIGGERS)
+                return await cursor.fetchall()
+
+    async def list_rules(self) -> Sequence[RuleRecord]:
+        with translated():
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=class_row(RuleRecord)) as cursor,
+            ):
+                await cursor.execute(_RULES)
+                return await cursor.fetchall()
+
+    async def set_rule_enabled(self, ref: str, enabled: bool) -> bool:
+        with translated():
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute("UPDATE rule SET enabled = %s WHERE ref = %s", (enabled, ref))
+                return cursor.rowcount > 0
+
+    async def list_events(self, limit: int, trigger_ref: str | None = None) -> Sequence[EventRecord]:
+        return await self._events(
+            "WHERE %(trigger)s::text IS NULL OR trigger_ref = %(trigger)s ORDER BY id DESC LIMIT %(limit)s",
+            {"trigger": trigger_ref, "limit": limit},
+        )
+
+    async def get_event(self, event_id: int) -> EventRecord | None:
+        found = await self._events("WHERE id = %(id)s", {"id": event_id})
+        return found[0] if found else None
+
+    async def send(self, trigger_ref: str, payload: Mapping[str, Any]) -> EventRecord:
+        with translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                number, refusal = await self._record(connection, NewEvent(trigger_ref, payload))
+        if number is None:
+            raise UsageError(str(refusal), hint="attune trigger list")
+        sent = await self.get_event(number)
+        assert sent is not None
+        return sent
+
+    async def _events(self, condition: str, parameters: Mapping[str, Any]) -> list[EventRecord]:
+        with translated():
+            async with self._pool.connection() as connection:
+                query = f"SELECT id, trigger_ref, source_ref, created, payload FROM event {condition}"
+                events = await (await connection.execute(query.encode(), parameters)).fetchall()
+                cursor = await connection.execute(_ENFORCEMENTS, ([event[0] for event in events],))
+                followed: dict[int, list[EnforcementRecord]] = {}
+                for event, *rest in await cursor.fetchall():
+                    followed.setdefault(event, []).append(EnforcementRecord(*rest))
+        return [
+            EventRecord(number, trigger, source, created, payload, tuple(followed.get(number, ())))
+            for number, trigger, source, created, payload in events
+        ]

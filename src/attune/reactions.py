@@ -1,0 +1,72 @@
+"""Puts together what turns events into executions: rules, the engine of their expressions, and the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from attune.core.event_line import NewEvent
+from attune.core.expression import Expressions
+from attune.expressions import IsolatedExpressions
+from attune.operations.react import Reaction, Recorded
+from attune.postgres.connection import Pool, translated
+from attune.postgres.events import PostgresEventTables, request_execution
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+    from attune.postgres.event_log import Recorder
+    from attune.postgres.sensor_events import Record
+
+
+@cache
+def shared_expressions() -> IsolatedExpressions:
+    """The engine of this process; its own process starts with the first expression and ends with this one."""
+    return IsolatedExpressions()
+
+
+def reaction(expressions: Expressions | None = None) -> Reaction[AsyncConnection[Any]]:
+    """What turns events into executions, in the transaction of a connection."""
+    return Reaction(PostgresEventTables, expressions or shared_expressions(), request_execution)
+
+
+def record_for_sensors(
+    to: Reaction[AsyncConnection[Any]], tell: Callable[[NewEvent, str], None] = lambda _event, _sentence: None
+) -> Record:
+    """`Record` for the events of sensors. *tell* hears of each event that was refused, and of rules that failed."""
+
+    async def record(connection: AsyncConnection[Any], events: Sequence[NewEvent]) -> None:
+        for event, recorded in zip(events, await to.record(connection, events), strict=True):
+            for sentence in (recorded.refusal, *recorded.problems):
+                if sentence is not None:
+                    tell(event, sentence)
+
+    return record
+
+
+def recorder() -> Recorder:
+    """What `attune event send` does with an event."""
+
+    async def record(connection: AsyncConnection[Any], event: NewEvent) -> tuple[int | None, str | None]:
+        (recorded,) = await reaction().record(connection, [event])
+        return recorded.event, recorded.refusal
+
+    return record
+
+
+async def record_event(
+    pool: Pool,
+    trigger_ref: str,
+    payload: Mapping[str, Any],
+    *,
+    sensor: int | None = None,
+    sensor_ref: str | None = None,
+    to: Reaction[AsyncConnection[Any]] | None = None,
+) -> Recorded:
+    """Record one event with all that follows from it, in a transaction of its own. Raises `DatabaseError`."""
+    event = NewEvent(trigger_ref, payload, sensor, sensor_ref)
+    with translated():
+        async with pool.connection() as connection, connection.transaction():
+            (recorded,) = await (to or reaction()).record(connection, [event])
+            return recorded

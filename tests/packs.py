@@ -1,0 +1,104 @@
+"""Folders of packs for tests, and packs loaded from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from attune.core.event_line import NewEvent
+from attune.core.pack import Change, Known, PackError
+from attune.expressions import IsolatedExpressions
+from attune.operations.react import Recorded
+from attune.packs import check_folder
+from attune.postgres.connection import Pool
+from attune.postgres.packs import PostgresPacks
+from attune.reactions import reaction
+
+EXPRESSIONS = IsolatedExpressions()
+KNOWN = Known({"core.python": "python", "core.shell": "shell", "core.sensor.builtin": "builtin"})
+
+IMAGES: Mapping[str, str] = {
+    "pack.yaml": """
+        ref: img
+        label: Images
+        version: 1.0.0
+        """,
+    "actions/resize.yaml": """
+        name: resize
+        label: Resize
+        entry_point: resize.py
+        runtime: python
+        runtime_version: ">=3.9"
+        requires: [ffmpeg, zone=eu]
+        prefers: ["gpu *5"]
+        parameters:
+          width: {type: integer, required: true}
+          path: {type: string}
+          token: {type: string, secret: true}
+        timeout: 30s
+        retries: 2
+        """,
+    "actions/resize.py": "print(1)\n",
+    "triggers/made.yaml": """
+        name: made
+        label: Made
+        payload:
+          path: {type: string, required: true}
+          width: {type: integer}
+        """,
+    "sensors/ticks.yaml": """
+        name: ticks
+        label: Ticks
+        runtime: core.sensor.builtin
+        entry_point: interval
+        config: {every: 5s}
+        trigger: img.made
+        """,
+    "rules/shrink.yaml": """
+        name: shrink
+        label: Shrink what is wide
+        trigger: img.made
+        when: payload.width > 100
+        action: img.resize
+        parameters: {width: "${{ payload.width / 2 }}", path: "of ${{ payload.path }}"}
+        """,
+}
+"""A pack with one of each kind."""
+
+
+def write_pack(folder: Path, files: Mapping[str, str | bytes | None] = IMAGES) -> Path:
+    """*files* below *folder*, dedented; None removes one."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            path.unlink()
+        elif isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            path.write_text(dedent(content).lstrip("\n"))
+    return folder
+
+
+async def mistakes_of(folder: Path, known: Known = KNOWN) -> list[str]:
+    """What is wrong with the pack in *folder*, as it is shown."""
+    try:
+        await check_folder(folder, known, EXPRESSIONS)
+    except PackError as error:
+        return [str(mistake) for mistake in error.mistakes]
+    return []
+
+
+async def load(pool: Pool, folder: Path) -> Sequence[Change]:
+    """Load the pack in *folder* as `attune pack load` does."""
+    store = PostgresPacks(pool)
+    found = await check_folder(folder, await store.known(), EXPRESSIONS)
+    return await store.load(found.pack, found.files, changed_by="ann")
+
+
+async def happen(pool: Pool, trigger: str, *payloads: Mapping[str, Any]) -> list[Recorded]:
+    """Record events of *trigger* in one transaction."""
+    async with pool.connection() as connection, connection.transaction():
+        return await reaction(EXPRESSIONS).record(connection, [NewEvent(trigger, payload) for payload in payloads])

@@ -41,7 +41,7 @@ class Wire:
 
     def __init__(self, url: str, token: str | None, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
-        headers = {"Accept": "application/json", "User-Agent": "attune"}
+        headers = {"Accept": "application/json", "User-Agent": "attune", "Cache-Control": "no-cache"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         self._headers = headers

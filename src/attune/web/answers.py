@@ -6,6 +6,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 
+from fastapi import Request
+
 from attune.postgres.changes import CHANGED, EXECUTIONS
 from attune.web.hub import Hub
 
@@ -23,10 +25,14 @@ class Answers:
         self._changes = 0
         hub.on_notice(self._noticed)
 
-    async def of(self, key: Hashable, make: Callable[[], Awaitable[str | None]]) -> bytes | None:
-        """The body of *key*: the one just given, or what *make* makes. None is not remembered."""
+    async def of(self, request: Request, key: Hashable, make: Callable[[], Awaitable[str | None]]) -> bytes | None:
+        """The body of *key*: the one just given, or what *make* makes. None is not remembered.
+
+        Whoever sends `Cache-Control: no-cache` (RFC 9111, 5.2.1.4) has it made anew.
+        """
         known = self._known.get(key)
-        if known is not None and self._hub.live and time.monotonic() < known[1]:
+        anew = "no-cache" in request.headers.get("cache-control", "")
+        if known is not None and not anew and self._hub.live and time.monotonic() < known[1]:
             return known[0]
         before = self._changes
         made = await make()

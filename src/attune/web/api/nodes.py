@@ -122,7 +122,9 @@ def _listing(router: APIRouter, role: Role) -> None:
             after = position_of(query.cursor, str, int)
             return page_text(await services.node_pages.page(role, query.filter(), after=after, limit=query.limit))
 
-        return json_response(await services.answers.of((request.url.path, request.scope["query_string"]), read) or b"")
+        return json_response(
+            await services.answers.of(request, (request.url.path, request.scope["query_string"]), read) or b""
+        )
 
 
 def _one(router: APIRouter, role: Role) -> None:
@@ -142,10 +144,10 @@ def _one(router: APIRouter, role: Role) -> None:
         summary=f"What a {what} can run",
         responses=documented(401, 403, 404),
     )
-    async def capabilities(_who: Reader, services: Given, node_id: NodeId) -> Response:
+    async def capabilities(request: Request, _who: Reader, services: Given, node_id: NodeId) -> Response:
         """With versions, evidence and freshness, for every definition, offered or not."""
         key = ("capabilities", role.name, node_id)
-        found = await services.answers.of(key, lambda: services.node_pages.capabilities(role, node_id))
+        found = await services.answers.of(request, key, lambda: services.node_pages.capabilities(role, node_id))
         if found is None:
             raise _unknown(role, node_id)
         return json_response(found)

@@ -50,7 +50,8 @@ def test_mistakes_are_told_whole_and_as_json(machine: Machine) -> None:
         assert done.returncode == 2
         assert done.stderr.splitlines() == [
             "attune: img: expected a pack, got 5 mistakes",
-            "  actions/resize.yaml:3: entry_point: expected a file of the pack, got actions/resize.py, which is not there",
+            "  actions/resize.yaml:3: entry_point: expected a file of the pack, got actions/resize.py,"
+            " which is not there",
             "  rules/shrink.yaml:1: label: expected a text, got nothing",
             "  rules/shrink.yaml:1: trigger: expected the ref of a trigger, got nothing",
             "  rules/shrink.yaml:1: action: expected the ref of an action, got nothing",
@@ -82,6 +83,7 @@ def test_without_a_database_a_pack_is_held_against_what_is_shipped(machine: Mach
         (["event", "send", "nothing"], "no trigger has the ref 'nothing'"),
         (["event", "send", "x", "-p", "width"], "-p: expected KEY=TEXT or KEY:=JSON, got 'width'"),
         (["event", "send", "x", "-p", "width:=wide"], "-p: expected JSON after width:=, got 'wide'"),
+        (["event", "send", "core.x", "-p", "width:=1e999"], "no trigger has the ref 'core.x'"),
         (["event", "show", "7"], "no event has the number 7"),
     ],
 )

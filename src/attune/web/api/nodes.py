@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import QueryParams
 
 from attune.core.errors import RequirementError, UsageError
 from attune.core.fleet import NodeStatus
@@ -25,7 +26,7 @@ from attune.web.api.paging import (
     page_text,
     position_of,
 )
-from attune.web.problems import Problem, documented
+from attune.web.problems import Problem, documented, invalid
 from attune.web.services import Given
 
 NodeId = Annotated[int, Path(ge=1, le=MAX_ID, description="The node's id.", examples=[1])]
@@ -55,6 +56,17 @@ class NodeQuery(BaseModel):
     limit: int = Field(default=100, ge=1, le=1000, description="How many at most.", examples=[100])
     cursor: str | None = Field(default=None, max_length=1000, description="`next` of the page before.")
 
+    @classmethod
+    def of(cls, given: QueryParams) -> NodeQuery:
+        """What *given* asks for. Raises `Problem` with every fault."""
+        values: dict[str, object] = {
+            name: given.getlist(name) if name in _LISTS else given.getlist(name)[-1] for name in given
+        }
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise invalid([{**one, "loc": ("query", *one["loc"])} for one in error.errors()]) from None
+
     def filter(self) -> NodeFilter:
         """The filter. Raises `Problem` for a term that cannot be read."""
         try:
@@ -66,10 +78,24 @@ class NodeQuery(BaseModel):
         return NodeFilter([one.value for one in self.status], self.runtime, labels, requirement, self.q)
 
 
+_LISTS = ("status", "runtime", "term", "label")
+
+
+def _parameters() -> list[dict[str, object]]:
+    """The parameters of `NodeQuery` for the OpenAPI document: FastAPI would take longer to read them than all else."""
+    properties = NodeQuery.model_json_schema()["properties"]
+    properties["status"]["items"] = {"type": "string", "enum": [one.value for one in NodeStatus]}
+    return [
+        {"name": name, "in": "query", "required": False, "schema": said, "description": said["description"]}
+        for name, said in properties.items()
+    ]
+
+
 def nodes_router(role: Role) -> APIRouter:
     """The routes of the nodes of *role*."""
     router = APIRouter(prefix=f"/{role.name}s", tags=[f"{role.name}s"])
-    _reading(router, role)
+    _listing(router, role)
+    _one(router, role)
     _asking(router, role)
     return router
 
@@ -78,18 +104,29 @@ def _unknown(role: Role, node_id: int) -> Problem:
     return Problem(404, f"no {role.name} has the id {node_id}")
 
 
-def _reading(router: APIRouter, role: Role) -> None:
+def _listing(router: APIRouter, role: Role) -> None:
     what = role.name
 
-    @router.get("", response_model=NodeList, summary=f"List {what}s", responses=documented(401, 403, 422))
-    async def listed(request: Request, _who: Reader, services: Given, query: Annotated[NodeQuery, Query()]) -> Response:
+    @router.get(
+        "",
+        response_model=NodeList,
+        summary=f"List {what}s",
+        responses=documented(401, 403, 422),
+        openapi_extra={"parameters": _parameters()},
+    )
+    async def listed(request: Request, _who: Reader, services: Given) -> Response:
         """By name, page by page."""
 
         async def read() -> str:
+            query = NodeQuery.of(request.query_params)
             after = position_of(query.cursor, str, int)
             return page_text(await services.node_pages.page(role, query.filter(), after=after, limit=query.limit))
 
         return json_response(await services.answers.of((request.url.path, request.scope["query_string"]), read) or b"")
+
+
+def _one(router: APIRouter, role: Role) -> None:
+    what = role.name
 
     @router.get("/{node_id}", response_model=NodeItem, summary=f"Show a {what}", responses=documented(401, 403, 404))
     async def shown(_who: Reader, services: Given, node_id: NodeId) -> Response:

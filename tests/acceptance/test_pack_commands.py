@@ -83,6 +83,7 @@ def test_without_a_database_a_pack_is_held_against_what_is_shipped(machine: Mach
         (["event", "send", "nothing"], "no trigger has the ref 'nothing'"),
         (["event", "send", "x", "-p", "width"], "-p: expected KEY=TEXT or KEY:=JSON, got 'width'"),
         (["event", "send", "x", "-p", "width:=wide"], "-p: expected JSON after width:=, got 'wide'"),
+        (["event", "send", "core.x", "-p", "width:=1e999"], "no trigger has the ref 'core.x'"),
         (["event", "show", "7"], "no event has the number 7"),
     ],
 )

@@ -64,6 +64,23 @@ def wait_for_text(log: Path, text: str, seconds: float = 60) -> str:
     raise AssertionError(f"no {text!r} in:\n{log.read_text()}")
 
 
+def test_up_shows_a_newcomer_an_event_that_becomes_an_execution(machine: Machine, tmp_path: Path) -> None:
+    process = machine.start("up", log=tmp_path / "up.log", ATTUNE__DEMO="true")
+    try:
+        wait_for_text(tmp_path / "up.log", "attune is up")
+        begun = time.monotonic()
+        while not (found := json.loads(machine.attune("event", "list", "--json").stdout)):
+            assert time.monotonic() - begun < 30, (tmp_path / "up.log").read_text()
+            time.sleep(0.2)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    (followed,) = found[-1]["enforcements"]
+
+    assert (found[-1]["source_ref"], followed["rule_ref"]) == ("demo.clock", "demo.greet")
+    assert followed["execution"] == 1
+
+
 def test_up_registers_both_services_until_interrupted_and_the_seeds_sql_works(machine: Machine, tmp_path: Path) -> None:
     log = tmp_path / "up.log"
     process = machine.start("up", log=log)

@@ -124,6 +124,11 @@ async def test_a_good_pack_has_none(tmp_path: Path) -> None:
         ("pack.yaml", "!!python/object:os.system {}", "pack.yaml:1: expected a plain value, got the tag"),
         ("pack.yaml", b"ref: \xff", "pack.yaml:1: expected UTF-8 text, got the byte 0xff"),
         ("pack.yaml", "[" * 100_000, "pack.yaml:1: expected values nested at most 40 deep, got deeper ones"),
+        (
+            "pack.yaml",
+            "ref: img\nlabel: I\nversion: 1.0.0\nmeta: {a: [.inf]}",
+            "pack.yaml:4: expected a number that JSON has, got .inf",
+        ),
         ("rules/a.yaml", "- 1", "rules/a.yaml:1: expected an object that describes one of the pack's rules, got [1]"),
         ("actions/b.yaml", "label: B", "actions/b.yaml:1: name: expected a name, or ref: img.<name>, got nothing"),
         (

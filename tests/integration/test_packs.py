@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -296,3 +297,43 @@ async def test_the_role_of_operators_may_load_and_that_of_nodes_may_not(migrated
     with pytest.raises(AttuneError, match="permission denied"):
         await as_role("attune_node")
     await as_role("attune_admin")
+    write_pack(tmp_path, {"rules/shrink.yaml": None, "actions/resize.yaml": None})
+    await as_role("attune_admin")
+
+
+async def test_packs_come_and_go_while_events_arrive(pool: Pool, migrated_database: str, tmp_path: Path) -> None:
+    folder = write_pack(tmp_path)
+    await load(pool, folder)
+    over = asyncio.Event()
+
+    async def events() -> int:
+        kept = 0
+        async with open_pool(migrated_database) as other:
+            while not over.is_set():
+                (recorded,) = await happen(other, "img.made", {"path": "a", "width": 1})
+                kept += recorded.event is not None
+        return kept
+
+    arriving = [asyncio.create_task(events()) for _ in range(3)]
+    for _ in range(8):
+        await load(pool, write_pack(folder, {"rules/shrink.yaml": None, "sensors/ticks.yaml": None}))
+        await load(pool, write_pack(folder))
+    over.set()
+
+    assert sum(await asyncio.gather(*arriving)) == (await row(pool, "SELECT count(*) FROM event"))[0]
+
+
+async def test_the_files_of_work_that_waits_are_kept(pool: Pool, tmp_path: Path) -> None:
+    folder = write_pack(tmp_path)
+    await load(pool, folder)
+    old = await row(pool, "SELECT digest FROM pack WHERE ref = 'img'")
+    await happen(pool, "img.made", {"path": "a", "width": 300})
+    await run(pool, "ALTER TABLE execution ADD COLUMN IF NOT EXISTS pack_digest text")
+    await run(pool, f"UPDATE execution SET pack_digest = '{old[0]}'")
+    await load(pool, write_pack(folder, {"actions/resize.py": "print(2)\n"}))
+    assert len(await PostgresPacks(pool).files(old[0])) > 0
+    await run(pool, "UPDATE execution SET status = 'completed'")
+    await load(pool, write_pack(folder, {"actions/resize.py": "print(3)\n"}))
+
+    assert await PostgresPacks(pool).files(old[0]) == []
+    assert await row(pool, "SELECT count(*) FROM pack_version") == (1,)

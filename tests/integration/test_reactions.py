@@ -126,6 +126,18 @@ async def test_rules_of_earlier_versions_fire(pool: Pool) -> None:
     assert {problem.partition(":")[0] for problem in recorded[1].problems} == {"img.older", "img.shrink"}
 
 
+async def test_templates_of_rules_that_no_folder_has_declared_may_be_written_as_earlier(pool: Pool) -> None:
+    given = {"width": "{{ event.payload.width }}", "path": "of {{ trigger.payload.path }}, {{payload.width}}"}
+    await add_rule(pool, "img.old", ["payload.width == 7"], given)
+    await add_rule(pool, "img.own", ["payload.width == 7"], {"width": 1, "path": "${{ payload.path }} {{ x }}"})
+    await happen(pool, "img.made", {"path": "a", "width": 7})
+
+    assert await rows_in(pool, "SELECT config FROM execution ORDER BY id") == [
+        ({"width": 7, "path": "of a, 7"},),
+        ({"width": 1, "path": "a {{ x }}"},),
+    ]
+
+
 async def test_secrets_are_not_repeated_in_the_enforcement(pool: Pool) -> None:
     await add_rule(pool, "img.own", [], {"width": 1, "token": "${{ payload.path }}"})
     await happen(pool, "img.made", {"path": "hunter2", "width": 1})

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from attune.agent.builtin_sensors import BuiltinSensors
+from attune.agent.complaints import Complaints
 from attune.agent.health import Vigil
-from attune.agent.logs import log
 from attune.agent.node import Companion
 from attune.agent.registration import NodeRegistration
 from attune.agent.requests import requests_for
@@ -16,7 +16,6 @@ from attune.agent.sensor_instance import BuiltinInstance, Instance, ProcessInsta
 from attune.agent.sensor_place import SensorPlace
 from attune.agent.shipping import Shipper
 from attune.config import Settings, process_environment, variable
-from attune.core.event_line import NewEvent
 from attune.core.node import SENSOR, WORKER, Role
 from attune.core.restart import RestartRules
 from attune.core.sensing_ports import Taken
@@ -42,7 +41,7 @@ def sensing_for(registration: NodeRegistration, vigil: Vigil, pool: Pool, packs:
     """Runs sensors on the node of *registration*."""
     settings = registration.settings
     folder = SensorFolder(_data_dir(settings))
-    clock, events = DatabaseClock(), PostgresSensorEvents(pool, record_for_sensors(reaction(), _tell))
+    clock, events = DatabaseClock(), PostgresSensorEvents(pool, record_for_sensors(reaction(), Complaints()))
 
     def node() -> tuple[str, int] | None:
         return None if registration.node_id is None else (registration.name, registration.node_id)
@@ -61,10 +60,6 @@ def sensing_for(registration: NodeRegistration, vigil: Vigil, pool: Pool, packs:
     sensing.begin = begin
     sensing.shipper = Shipper(folder, events, sensing.bad_lines, sensing.press)
     return sensing
-
-
-def _tell(event: NewEvent, sentence: str) -> None:
-    log.warning(f"{event.sensor_ref or event.trigger_ref}: an event has not led to what it should: {sentence}")
 
 
 def restart_rules(settings: Settings) -> RestartRules:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,17 @@ def located(content: bytes, name: str, mistakes: list[Mistake]) -> Node | None:
         mistakes.append(_mistake(str(error), name))
         return None
     mistakes += [Mistake(fault.origin, fault.text) for fault in faults]
+    mistakes += [Mistake(one.origin, f"expected a number that JSON has, got {one.written}") for one in _endless(node)]
     return node
+
+
+def _endless(node: Node) -> Iterator[Node]:
+    """The numbers of YAML that JSON lacks."""
+    if isinstance(node.value, float) and not isfinite(node.value):
+        yield node
+    elif isinstance(node.value, tuple | dict):
+        for below in node.value.values() if isinstance(node.value, dict) else node.value:
+            yield from _endless(below)
 
 
 def _mistake(sentence: str, name: str) -> Mistake:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, NoReturn
 
 from attune.core.errors import legible, shown
@@ -63,7 +64,7 @@ def _value(line: bytes) -> Any:
     except ValueError as error:
         what = error.msg if isinstance(error, json.JSONDecodeError) else "a number of thousands of digits"
         raise BadLineError(f"expected a JSON object, got {legible(text, 80)!r}: {what}") from error
-    _storable(value)
+    check_storable(value)
     return value
 
 
@@ -71,7 +72,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise BadLineError(f"expected JSON, got {name}, which JSON does not have")
 
 
-def _storable(value: Any) -> None:
+def check_storable(value: Any) -> None:
     """Raises `BadLineError` for what is JSON, but cannot be stored by the database."""
     level = [value]
     for _ in range(DEEPEST + 1):
@@ -86,8 +87,8 @@ def _storable(value: Any) -> None:
                 inner.extend(one)
             elif isinstance(one, str):
                 _check_text(one)
-            elif isinstance(one, float) and one in (float("inf"), float("-inf")):
-                raise BadLineError("expected numbers that a double can hold, got a larger one")
+            elif isinstance(one, float) and not isfinite(one):
+                raise BadLineError("expected numbers that JSON has and a double can hold, got another")
         level = inner
     raise BadLineError(f"expected JSON at most {DEEPEST} levels deep, got more")
 

@@ -10,7 +10,7 @@ from typing import Any
 from attune.core.errors import shown
 from attune.core.expression import Evaluated
 from attune.core.json_schema import value_problems
-from attune.core.template import TemplateError, expressions_in, rendered
+from attune.core.template import OPEN, TemplateError, expressions_in, rendered
 
 VARIABLES = frozenset({"payload", "event", "pack"})
 """The names that expressions know: the event's payload; the event (`payload`, `trigger`, `source`); the rule's pack
@@ -25,6 +25,7 @@ class Rule:
     """One row of table `rule`, read. `param_schema` is the action's.
 
     A condition is an expression, or an object with `field`, `operator` and `value` as earlier versions wrote it.
+    `opening` is how its templates begin.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Rule:
     param_schema: Mapping[str, Any] = field(default_factory=dict)
     pack_ref: str = ""
     pack_config: Mapping[str, Any] = field(default_factory=dict)
+    opening: str = OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def condition_texts(rule: Rule) -> list[str]:
 def parameter_texts(rule: Rule) -> list[str]:
     """The expressions in the parameters of *rule*; none where a template does not end."""
     try:
-        return list(expressions_in(rule.action_params))
+        return list(expressions_in(rule.action_params, rule.opening))
     except TemplateError:
         return []
 
@@ -74,7 +76,7 @@ def judge_conditions(rule: Rule, payload: Any, evaluated: Mapping[str, Evaluated
 def fill_parameters(rule: Rule, evaluated: Mapping[str, Evaluated]) -> Decision:
     """The parameters of the execution that *rule* asks for."""
     try:
-        parameters = rendered(rule.action_params, lambda text: _value(text, evaluated))
+        parameters = rendered(rule.action_params, lambda text: _value(text, evaluated), rule.opening)
     except (TemplateError, _NoValueError) as error:
         return Decision(False, problem=f"parameters: {error}")
     problems = value_problems(rule.param_schema, parameters, root="parameters") if rule.param_schema else []

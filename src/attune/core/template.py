@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_OPEN, _CLOSE = "${{", "}}"
+OPEN, EARLIER_OPEN, _CLOSE = "${{", "{{", "}}"
+"""How a template begins, and how it did in rules of earlier versions."""
 
 
 class TemplateError(ValueError):
@@ -30,25 +31,30 @@ class Expression:
     position: int = 0
 
 
-def parts_of(text: str) -> list[str | Expression]:
+def parts_of(text: str, opening: str = OPEN) -> list[str | Expression]:
     """*text* as literals and expressions. Raises `TemplateError`."""
     parts: list[str | Expression] = []
     end = 0
-    while (start := text.find(_OPEN, end)) >= 0:
+    while (start := text.find(opening, end)) >= 0:
         if start > end:
             parts.append(text[end:start])
-        close = _end_of(text, start + len(_OPEN))
-        inner = text[start + len(_OPEN) : close]
+        close = _end_of(text, start, start + len(opening))
+        inner = text[start + len(opening) : close]
         lead = len(inner) - len(inner.lstrip())
-        parts.append(Expression(inner.strip(), start + len(_OPEN) + lead))
+        parts.append(Expression(inner.strip(), start + len(opening) + lead))
         end = close + len(_CLOSE)
     if end < len(text):
         parts.append(text[end:])
     return parts
 
 
-def _end_of(text: str, begin: int) -> int:
-    """Where the template ends that begins at *begin*: braces and quotes of the expression do not count."""
+def opening_of(value: Any, *, declared: bool) -> str:
+    """How templates in *value* begin: as now, if a folder has declared it or if it has one, else as earlier."""
+    return OPEN if declared or OPEN in json.dumps(value) else EARLIER_OPEN
+
+
+def _end_of(text: str, start: int, begin: int) -> int:
+    """Where the template that begins at *start* ends; braces and quotes of its expression, at *begin*, do not count."""
     depth, quote, at = 0, "", begin
     while at < len(text):
         one = text[at]
@@ -64,32 +70,32 @@ def _end_of(text: str, begin: int) -> int:
                 return at
             depth = max(0, depth - 1)
         at += 1
-    raise TemplateError(begin - len(_OPEN))
+    raise TemplateError(start)
 
 
-def expressions_in(value: Any) -> Iterator[str]:
+def expressions_in(value: Any, opening: str = OPEN) -> Iterator[str]:
     """The expressions of every template in *value*, keys apart. Raises `TemplateError`."""
     if isinstance(value, str):
-        yield from (part.text for part in parts_of(value) if isinstance(part, Expression))
+        yield from (part.text for part in parts_of(value, opening) if isinstance(part, Expression))
     elif isinstance(value, Mapping):
         for below in value.values():
-            yield from expressions_in(below)
+            yield from expressions_in(below, opening)
     elif isinstance(value, list | tuple):
         for below in value:
-            yield from expressions_in(below)
+            yield from expressions_in(below, opening)
 
 
-def rendered(value: Any, values: Callable[[str], Any]) -> Any:
+def rendered(value: Any, values: Callable[[str], Any], opening: str = OPEN) -> Any:
     """*value* with its templates replaced by what *values* gives for their expressions. Raises `TemplateError`."""
     if isinstance(value, str):
-        parts = parts_of(value)
+        parts = parts_of(value, opening)
         if len(parts) == 1 and isinstance(parts[0], Expression):
             return values(parts[0].text)
         return "".join(part if isinstance(part, str) else as_text(values(part.text)) for part in parts)
     if isinstance(value, Mapping):
-        return {key: rendered(below, values) for key, below in value.items()}
+        return {key: rendered(below, values, opening) for key, below in value.items()}
     if isinstance(value, list | tuple):
-        return [rendered(below, values) for below in value]
+        return [rendered(below, values, opening) for below in value]
     return value
 
 

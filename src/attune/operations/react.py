@@ -156,9 +156,11 @@ def _refusal(event: NewEvent, triggers: Mapping[str, Trigger]) -> str | None:
 
 
 def _variables(event: NewEvent, rule: Rule) -> dict[str, Any]:
+    itself = {"payload": event.payload, "trigger": event.trigger_ref, "source": event.sensor_ref}
     return {
         "payload": event.payload,
-        "event": {"payload": event.payload, "trigger": event.trigger_ref, "source": event.sensor_ref},
+        "event": itself,
+        "trigger": itself,  # as rules of earlier versions call it
         "pack": {"ref": rule.pack_ref, "config": rule.pack_config},
     }
 

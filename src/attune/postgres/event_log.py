@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 
 from attune.core.errors import UsageError
 from attune.core.event import EnforcementRecord, EventRecord, RuleRecord, TriggerRecord
-from attune.core.event_line import NewEvent
+from attune.core.event_line import BadLineError, NewEvent, check_storable
 from attune.postgres.connection import Pool, translated
 
 Recorder = Callable[[AsyncConnection[Any], NewEvent], Awaitable[tuple[int | None, str | None]]]
@@ -77,6 +77,10 @@ class PostgresEventLog:
         return found[0] if found else None
 
     async def send(self, trigger_ref: str, payload: Mapping[str, Any]) -> EventRecord:
+        try:
+            check_storable({trigger_ref: payload})
+        except BadLineError as error:
+            raise UsageError(f"payload: {error}") from error
         with translated():
             async with self._pool.connection() as connection, connection.transaction():
                 number, refusal = await self._record(connection, NewEvent(trigger_ref, payload))

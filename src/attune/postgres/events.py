@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from attune.core.event import Trigger
 from attune.core.event_line import NewEvent
 from attune.core.rule import Firing, NewEnforcement, Rule
+from attune.core.template import opening_of
 from attune.postgres.json_values import tolerate
 
 
@@ -28,7 +29,8 @@ class PostgresEventTables:
     async def rules(self, trigger_refs: Sequence[str]) -> Sequence[Rule]:
         rows = await self._rows(
             """
-            SELECT r.id, r.ref, r.action_ref, t.ref, r.conditions, r.action_params, a.param_schema, p.ref, p.config
+            SELECT r.id, r.ref, r.action_ref, t.ref, r.conditions, r.action_params, a.param_schema, p.ref, p.config,
+                   coalesce(p.loaded -> 'rules' ? r.ref, false)
             FROM rule AS r JOIN trigger AS t ON t.id = r.trigger JOIN action AS a ON a.id = r.action
             JOIN pack AS p ON p.id = r.pack
             WHERE t.ref = ANY(%s) AND r.enabled ORDER BY r.ref
@@ -46,8 +48,9 @@ class PostgresEventTables:
                 _object(schema) or {},
                 pack_ref,
                 _object(config) or {},
+                opening_of(parameters, declared=loaded),
             )
-            for number, ref, action_ref, trigger_ref, conditions, parameters, schema, pack_ref, config in rows
+            for number, ref, action_ref, trigger_ref, conditions, parameters, schema, pack_ref, config, loaded in rows
         ]
 
     async def insert_events(self, events: Sequence[NewEvent]) -> Sequence[int]:

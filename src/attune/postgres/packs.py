@@ -42,6 +42,8 @@ _PRUNE = """
           WHERE e.status NOT IN ('completed', 'failed', 'cancelled', 'timeout', 'abandoned')
             AND to_jsonb(e) ->> 'pack_digest' = v.digest)
 """
+# Events lock triggers, then rules; removing goes the other way. Whoever brings an event waits, rather than both.
+_NO_EVENTS = "LOCK TABLE event IN SHARE ROW EXCLUSIVE MODE"
 
 
 class PostgresPacks:
@@ -113,6 +115,7 @@ class PostgresPacks:
                     return False
                 if row[1]:
                     raise InUseError(f"{ref}: expected a pack that was loaded, got one that is part of Attune")
+                await connection.execute(_NO_EVENTS)
                 for kind in reversed(KINDS):
                     await remove_rows(connection, kind, await _refs(connection, kind, row[0]), row[0])
                 await connection.execute("DELETE FROM pack WHERE id = %s", (row[0],))
@@ -165,6 +168,9 @@ async def _untouched(connection: AsyncConnection[Any]) -> bool:
 async def _load(connection: AsyncConnection[Any], pack: Pack, files: Sequence[PackFile]) -> list[Change]:
     digest = digest_of(files)
     before = await _loaded(connection, pack.ref)
+    gone = {kind: sorted({*before.get(kind, {})} - {*pack.refs(kind)}) for kind in KINDS}
+    if any(gone.values()):
+        await connection.execute(_NO_EVENTS)
     await _store_files(connection, pack.ref, digest, files)
     changes = [await write_row(connection, "pack", pack.ref, _head(pack, digest))]
     cursor = await connection.execute("SELECT id FROM pack WHERE ref = %s", (pack.ref,))
@@ -179,8 +185,7 @@ async def _load(connection: AsyncConnection[Any], pack: Pack, files: Sequence[Pa
         found = await _ids_of(connection, kind, [ref])
         made[kind, ref] = found[kind, ref]
     for kind in reversed(KINDS):
-        gone = sorted({*before.get(kind, {})} - {*pack.refs(kind)})
-        changes += await remove_rows(connection, kind, gone, row[0])
+        changes += await remove_rows(connection, kind, gone[kind], row[0])
     await connection.execute(
         "UPDATE pack SET loaded = %(new)s WHERE id = %(id)s AND loaded IS DISTINCT FROM %(new)s",
         {"new": Jsonb(_declared(pack)), "id": row[0]},

@@ -3,10 +3,21 @@
 The contract suite (tests/contract) runs on these and on the real ones alike.
 """
 
+from attune.testing.events import MemoryEvents, MemoryExpressions
 from attune.testing.host import FakeHost, printed
 from attune.testing.life import MemoryLife
 from attune.testing.nodes import MemoryFleet, MemoryNodes
 from attune.testing.runtimes import MemoryRuntimes
 from attune.testing.sensors import MemorySensors
 
-__all__ = ["FakeHost", "MemoryFleet", "MemoryLife", "MemoryNodes", "MemoryRuntimes", "MemorySensors", "printed"]
+__all__ = [
+    "FakeHost",
+    "MemoryEvents",
+    "MemoryExpressions",
+    "MemoryFleet",
+    "MemoryLife",
+    "MemoryNodes",
+    "MemoryRuntimes",
+    "MemorySensors",
+    "printed",
+]

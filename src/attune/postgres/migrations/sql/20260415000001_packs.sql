@@ -88,7 +88,7 @@ BEGIN
             ('attune_admin', 'SELECT, INSERT, UPDATE, DELETE', 'pack_version'),
             ('attune_admin', 'SELECT, INSERT, UPDATE, DELETE', 'pack_file'),
             ('attune_admin', 'SELECT, INSERT, UPDATE, DELETE', 'rule'),
-            ('attune_admin', 'SELECT, INSERT', 'event'),
+            ('attune_admin', 'SELECT, INSERT, DELETE', 'event'),
             ('attune_admin', 'SELECT, INSERT, UPDATE (status, config)', 'enforcement'),
             ('attune_admin', 'SELECT, INSERT, UPDATE (action)', 'execution'),
             ('attune_node', 'SELECT', 'pack_version'),

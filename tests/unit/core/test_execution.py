@@ -1,0 +1,91 @@
+"""Which state of an execution may follow which, and what follows an attempt."""
+
+from __future__ import annotations
+
+import pytest
+
+from attune.core.action import OnLost
+from attune.core.execution import (
+    FINAL,
+    TRANSITIONS,
+    ExecutionStatus,
+    RetryRule,
+    TransitionError,
+    after_loss,
+    after_outcome,
+    check_transition,
+    may_become,
+)
+from attune.core.work import WorkEnding, WorkOutcome
+
+S = ExecutionStatus
+
+
+def test_every_state_is_in_the_table() -> None:
+    assert set(TRANSITIONS) == set(S)
+
+
+@pytest.mark.parametrize("final", sorted(FINAL))
+def test_nothing_follows_a_final_state(final: ExecutionStatus) -> None:
+    for after in S:
+        with pytest.raises(TransitionError, match="it is final"):
+            check_transition(final, after)
+
+
+def test_every_state_leads_to_a_final_one() -> None:
+    reaching = set(FINAL)
+    for _ in S:
+        reaching |= {before for before, allowed in TRANSITIONS.items() if allowed & reaching}
+    assert reaching == set(S)
+
+
+def test_only_what_runs_can_complete() -> None:
+    assert may_become(S.COMPLETED) == {S.RUNNING, S.CANCELING}
+
+
+def test_a_cancel_request_is_not_forgotten_by_a_new_attempt() -> None:
+    assert not TRANSITIONS[S.CANCELING] & {S.REQUESTED, S.SCHEDULING, S.SCHEDULED, S.RUNNING}
+
+
+@pytest.mark.parametrize(
+    ("ending", "exit_code", "retries", "failures", "cancel_asked", "expected"),
+    [
+        (WorkEnding.EXITED, 0, 0, 0, False, S.COMPLETED),
+        (WorkEnding.EXITED, 0, 0, 0, True, S.COMPLETED),
+        (WorkEnding.EXITED, 3, 0, 0, False, S.FAILED),
+        (WorkEnding.EXITED, 3, 2, 1, False, S.SCHEDULING),
+        (WorkEnding.EXITED, 3, 2, 2, False, S.FAILED),
+        (WorkEnding.EXITED, 3, 2, 0, True, S.CANCELLED),
+        (WorkEnding.SIGNALED, None, 0, 0, False, S.FAILED),
+        (WorkEnding.TIMED_OUT, None, 0, 0, False, S.TIMEOUT),
+        (WorkEnding.TIMED_OUT, None, 1, 0, False, S.SCHEDULING),
+        (WorkEnding.CANCELLED, None, 5, 0, False, S.CANCELLED),
+        (WorkEnding.NOT_STARTED, None, 0, 0, False, S.SCHEDULED),
+    ],
+)
+def test_what_follows_an_attempt(
+    ending: WorkEnding, exit_code: int | None, retries: int, failures: int, cancel_asked: bool, expected: S
+) -> None:
+    outcome = WorkOutcome(ending, exit_code, reason="because")
+    follows = after_outcome(outcome, RetryRule(retries, 2.5), failures=failures, cancel_asked=cancel_asked)
+    assert follows.status is expected
+    running = S.CANCELING if cancel_asked else S.RUNNING
+    check_transition(running, follows.status)
+    assert follows.delay_seconds == (2.5 if expected is S.SCHEDULING else 0)
+
+
+def test_giving_back_uses_up_no_retry() -> None:
+    assert not after_outcome(WorkOutcome(WorkEnding.NOT_STARTED), RetryRule(), failures=0).counts
+
+
+@pytest.mark.parametrize(
+    ("on_lost", "cancel_asked", "expected"),
+    [
+        (OnLost.RETRY, False, S.SCHEDULED),
+        (OnLost.ABANDON, False, S.ABANDONED),
+        (OnLost.RETRY, True, S.CANCELLED),
+    ],
+)
+def test_what_follows_a_lost_worker(on_lost: OnLost, cancel_asked: bool, expected: S) -> None:
+    follows = after_loss(RetryRule(on_lost=on_lost), worker="w1", cancel_asked=cancel_asked)
+    assert (follows.status, follows.reason) == (expected, "worker w1 was lost while it ran")

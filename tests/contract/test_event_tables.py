@@ -75,7 +75,7 @@ async def test_triggers_are_found_by_their_refs(event_tables: Any) -> None:
 
 
 async def test_the_rules_of_triggers_are_those_that_are_enabled_by_ref(event_tables: Any) -> None:
-    found = [one for one in await event_tables.rules(["acme.made"])]
+    found = list(await event_tables.rules(["acme.made"]))
     wanted = [RULES[1], RULES[0]]
 
     assert [replace(one, id=0, opening="") for one in found] == [replace(one, opening="") for one in wanted]

@@ -15,17 +15,24 @@ from attune.agent.sensing import DatabaseClock, LeaseRules, Sensing
 from attune.agent.sensor_instance import BuiltinInstance, Instance, ProcessInstance
 from attune.agent.sensor_place import SensorPlace
 from attune.agent.shipping import Shipper
+from attune.agent.work import Executions
 from attune.config import Settings, process_environment, variable
 from attune.core.node import SENSOR, WORKER, Role
 from attune.core.restart import RestartRules
 from attune.core.sensing_ports import Taken
 from attune.core.sensor import Sensor
 from attune.core.work import PackFolders
+from attune.host.pack_cache import PackCache
 from attune.host.sensor_journal import SensorFolder
+from attune.host.work_runner import HostWorkRunner
 from attune.postgres.connection import Pool
 from attune.postgres.embedded import default_data_dir
+from attune.postgres.executions import PostgresExecutions
+from attune.postgres.pack_files import PostgresPackFiles
+from attune.postgres.routing import PostgresRouting
 from attune.postgres.sensor_events import PostgresSensorEvents
 from attune.postgres.sensors import PostgresSensors
+from attune.queue.procrastinate_queue import ProcrastinateQueue
 from attune.reactions import reaction, record_for_sensors
 
 Companions = Callable[[NodeRegistration, Vigil], Sequence[Companion]]
@@ -34,7 +41,12 @@ Companions = Callable[[NodeRegistration, Vigil], Sequence[Companion]]
 def companions_of(role: Role, pool: Pool, packs: PackFolders | None = None) -> Companions:
     """What nodes of *role* do beside their heartbeat, on *pool*."""
     makers = _MAKERS[role.name]
-    return lambda registration, vigil: [make(registration, vigil, pool, packs) for make in makers]
+
+    def made(registration: NodeRegistration, vigil: Vigil) -> list[Companion]:
+        cache = packs or PackCache(_data_dir(registration.settings) / "packs", PostgresPackFiles(pool).files)
+        return [make(registration, vigil, pool, cache) for make in makers]
+
+    return made
 
 
 def sensing_for(registration: NodeRegistration, vigil: Vigil, pool: Pool, packs: PackFolders | None = None) -> Sensing:
@@ -78,8 +90,31 @@ def _data_dir(settings: Settings) -> Path:
     return default_data_dir(is_root=os.geteuid() == 0, home=Path.home(), xdg_data_home=variable("XDG_DATA_HOME"))
 
 
-Maker = Callable[[NodeRegistration, Vigil, Pool, PackFolders | None], Companion]
+def executions_for(registration: NodeRegistration, vigil: Vigil, pool: Pool, packs: PackFolders) -> Executions:
+    """Runs executions on the node of *registration*."""
+    settings = registration.settings
+
+    def suspect(name: str) -> None:
+        for verdict in registration.detection.verdicts if registration.detection else ():
+            if verdict.capability == name:
+                vigil.suspect(verdict.ref)
+
+    runner = HostWorkRunner(process_environment())
+    executions = Executions(
+        lambda: registration.node,
+        PostgresExecutions(pool),
+        PostgresRouting(pool),
+        runner,
+        packs,
+        suspect,
+        settings.executions.timeout,
+    )
+    executions.queue = ProcrastinateQueue(pool, executions.take, settings.worker.max_concurrent_executions)
+    return executions
+
+
+Maker = Callable[[NodeRegistration, Vigil, Pool, PackFolders], Companion]
 _MAKERS: Mapping[str, tuple[Maker, ...]] = {
-    WORKER.name: (requests_for,),
+    WORKER.name: (requests_for, executions_for),
     SENSOR.name: (requests_for, sensing_for),
 }

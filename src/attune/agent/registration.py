@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 from attune.agent.detector import RuntimeDetector, capabilities_of
 from attune.agent.this_host import host_labels
 from attune.config import NodeSettings, Settings
+from attune.core.capabilities import registered_node
+from attune.core.fleet import Node
 from attune.core.health import Checked, Transition
 from attune.core.node import SENSOR, WORKER, Role
 from attune.core.ports import HealthReport, Heartbeat, NodeRegistry, Registration
@@ -41,11 +43,23 @@ class NodeRegistration:
         self.node_id: int | None = None
         self.detection: Detection | None = None
         self.told = asyncio.Event()  # set whenever somebody may have asked something of this node
+        self._status = "active"
+        self._node: tuple[object, Node] | None = None
         self._writing = asyncio.Lock()  # what is written last is what was found last
 
     @property
     def settings(self) -> Settings:
         return self._config
+
+    @property
+    def node(self) -> Node | None:
+        """This node as the matcher sees it, the same object as long as nothing changes; None while it takes no work."""
+        if self.node_id is None or self.detection is None or self._status == "draining":
+            return None
+        known = (self.node_id, self.detection)
+        if self._node is None or self._node[0] != known:
+            self._node = (known, registered_node(self.node_id, self._offer(self._config)))
+        return self._node[1]
 
     async def claim(self) -> None:
         """Hold the name from now on. Raises `NameTakenError` that says who has it."""
@@ -81,6 +95,7 @@ class NodeRegistration:
         if await self._registry.holds_name() and self.node_id is not None:
             beat = await self._registry.heartbeat(self.node_id)
             if beat is not None:
+                self._status = beat.status
                 return beat
         await self.register()
         return await self.heartbeat()

@@ -188,6 +188,15 @@ class SensingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutionSettings:
+    """How executions are run."""
+
+    timeout: float = setting(
+        Duration(0.1, 31_622_400), 3600.0, "How long an execution may run whose action does not say."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What the log looks like."""
 
@@ -216,6 +225,7 @@ class Settings:
     heartbeat: HeartbeatSettings = section(HeartbeatSettings)
     health: HealthSettings = section(HealthSettings)
     sensing: SensingSettings = section(SensingSettings)
+    executions: ExecutionSettings = section(ExecutionSettings)
     api: ApiSettings = section(ApiSettings)
     log: LogSettings = section(LogSettings)
     demo: bool = setting(

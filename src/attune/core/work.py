@@ -73,6 +73,10 @@ class WorkRunner(Protocol):
 
     async def run(self, work: Work, output: Output) -> WorkOutcome: ...
 
+    async def close(self) -> None:
+        """Let go of what runs share."""
+        ...
+
 
 class PackFolders(Protocol):
     """Where a pack's files lie on this host."""

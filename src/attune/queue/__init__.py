@@ -1,1 +1,1 @@
-"""The work queue: the only part that knows Procrastinate."""
+"""The queue engine, Procrastinate, behind the port `core/work_queue.py`."""

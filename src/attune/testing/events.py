@@ -22,7 +22,7 @@ class MemoryExpressions:
         return [self._value(text, variables) for text in texts]
 
     async def check(self, texts: Sequence[str]) -> list[Evaluated]:
-        nothing = {"variables": [], "functions": []}
+        nothing: dict[str, list[str]] = {"variables": [], "functions": []}
         return [Evaluated(nothing) if text in self._known else Evaluated(problem="unknown") for text in texts]
 
     def _value(self, text: str, variables: Mapping[str, Any]) -> Evaluated:

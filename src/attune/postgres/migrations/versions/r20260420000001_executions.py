@@ -9,8 +9,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run("20260420000001_executions")
+    run("procrastinate", "20260420000001_executions")
 
 
 def downgrade() -> None:
-    run("20260420000001_executions_down")
+    run("20260420000001_executions_down", "procrastinate_down")

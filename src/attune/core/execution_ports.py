@@ -1,0 +1,141 @@
+"""What executions are asked for with, kept as and read as: the values that cross the border of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from attune.core.action import Action
+from attune.core.errors import UsageError, shown
+from attune.core.execution import Policy
+from attune.core.json_schema import value_problems
+from attune.core.requirement import Requirement
+
+
+@dataclass(frozen=True, slots=True)
+class NewExecution:
+    """What somebody asks to have run. Times are in seconds; `wait_seconds` bounds how long it waits for a node."""
+
+    action: Action
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    extra: tuple[str, ...] = ()
+    policy: Policy = Policy.WAIT
+    wait_seconds: float | None = None
+    timeout_seconds: float | None = None
+    retry_of: int | None = None
+
+    @property
+    def requirement(self) -> Requirement:
+        """What a node must satisfy: the action's terms and those that were added. Raises `RequirementError`."""
+        own = self.action.requirement
+        return Requirement.parse([str(own), *self.extra]) if self.extra else own
+
+    def check(self) -> None:
+        """Raises `UsageError` where the parameters are not what the action takes."""
+        problems = value_problems(self.action.param_schema, dict(self.parameters), root="parameters")
+        if problems:
+            more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+            raise UsageError(
+                "; ".join(str(one) for one in problems[:3]) + more, hint=f"attune action show {self.action.ref}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An attempt that this node now owns: what to run."""
+
+    execution: int
+    attempt: int
+    action: Action
+    parameters: Mapping[str, Any]
+    failures: int
+    losses: int
+    retries: int
+    retry_delay_seconds: float
+    timeout_seconds: float | None
+    on_lost: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What an attempt came to. Accepted only while that attempt is the execution's present one."""
+
+    execution: int
+    attempt: int
+    status: str
+    reason: str = ""
+    result: Any = None
+    exit_code: int | None = None
+    dropped_bytes: int = 0
+    delay_seconds: float = 0.0
+    failed: bool = False
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of what an attempt printed."""
+
+    execution: int
+    attempt: int
+    number: int
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRecord:
+    """An execution as people and programs read it. Ages and durations are in seconds."""
+
+    id: int
+    action_ref: str
+    status: str
+    parameters: Any
+    requirement: str | None
+    policy: str | None
+    deadline: datetime | None
+    attempt: int
+    failures: int
+    losses: int
+    retries: int
+    worker: int | None
+    worker_name: str | None
+    interpreter: Mapping[str, Any] | None
+    exit_code: int | None
+    reason: str | None
+    result: Any
+    timeout_seconds: float | None
+    dropped_bytes: int
+    retry_of: int | None
+    rule_ref: str | None
+    created: datetime
+    updated: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    waited: float
+    ran: float | None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing follows by itself."""
+        return self.status in ("completed", "failed", "cancelled", "timeout", "abandoned")
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status == "completed"
+
+
+def shown_parameters(action: Action | None, parameters: Any) -> Any:
+    """*parameters* with `***` for those that the action marks secret."""
+    if action is None or not isinstance(parameters, Mapping):
+        return parameters
+    return {name: "***" if name in action.secrets else value for name, value in parameters.items()}
+
+
+def check_object(value: Any, what: str) -> Mapping[str, Any]:
+    """*value* if it is an object. Raises `UsageError` that names *what*."""
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{what}: expected an object, got {shown(value)}")
+    return value

@@ -1,0 +1,117 @@
+"""Where the files of packs lie on this host: a folder for each version, made once from what the database has."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from attune.core.errors import DatabaseError, UsageError
+from attune.core.pack_files import PackFile, digest_of
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_KEPT = 20
+_DAY = 86_400.0
+
+Fetch = Callable[[str], Awaitable[Sequence[PackFile] | None]]
+
+
+class PackCache:
+    """`PackFolders` below *root*. *fetch* gives the files of a version, None where nobody has it any more."""
+
+    def __init__(self, root: Path, fetch: Fetch) -> None:
+        self._root = root
+        self._fetch = fetch
+        self._ready: dict[str, Path] = {}
+        self._making: dict[str, asyncio.Task[Path]] = {}
+
+    async def folder(self, digest: str) -> Path:
+        """The folder with the files of *digest*, fetched if need be. Raises `DatabaseError`, `UsageError`."""
+        known = self._ready.get(digest)
+        if known is not None and known.is_dir():
+            return known
+        if not _DIGEST.fullmatch(digest):
+            raise UsageError(f"pack version: expected 64 hex digits, got {digest!r}")
+        making = self._making.get(digest)
+        if making is None:
+            making = self._making[digest] = asyncio.create_task(self._make(digest))
+            making.add_done_callback(lambda _: self._making.pop(digest, None))
+        return await asyncio.shield(making)
+
+    async def _make(self, digest: str) -> Path:
+        target = self._root / digest
+        if not await asyncio.to_thread(_is_whole, target, digest):
+            files = await self._fetch(digest)
+            if files is None:
+                raise UsageError(
+                    f"pack version {digest[:12]}: expected one that the database has, got none",
+                    hint="load the pack again: attune pack load DIR",
+                )
+            if digest_of(files) != digest:
+                raise DatabaseError(f"pack version {digest[:12]}: its files are not what its digest says")
+            await asyncio.to_thread(_write, target, files)
+        self._ready[digest] = target
+        await asyncio.to_thread(_forget_old, self._root, frozenset(self._ready))
+        return target
+
+
+def _is_whole(folder: Path, digest: str) -> bool:
+    try:
+        if digest_of(_files_in(folder)) != digest:
+            return False
+        os.utime(folder)
+        return True
+    except OSError:
+        return False
+
+
+def _files_in(folder: Path) -> Iterator[PackFile]:
+    if not folder.is_dir():
+        raise FileNotFoundError(folder)
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent) / name
+            executable = bool(path.lstat().st_mode & 0o100)
+            yield PackFile(path.relative_to(folder).as_posix(), path.read_bytes(), executable)
+
+
+def _write(target: Path, files: Sequence[PackFile]) -> None:
+    """Write beside *target* and move there, so that a folder of that name is always whole."""
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    made = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
+    try:
+        for file in files:
+            path = PurePosixPath(file.path)
+            if path.is_absolute() or ".." in path.parts or "\0" in file.path or not path.parts:
+                raise UsageError(f"pack file: expected a path inside the pack, got {file.path!r}")
+            there = made / path
+            there.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            there.touch(0o700 if file.executable else 0o600, exist_ok=False)
+            there.write_bytes(file.content)
+        for _ in range(3):
+            try:
+                made.rename(target)
+                return
+            except OSError:  # somebody made it meanwhile, or what is there is damaged
+                if _is_whole(target, digest_of(files)):
+                    return
+                with contextlib.suppress(OSError):
+                    target.rename(tempfile.mkdtemp(prefix=".old-", dir=target.parent))
+    finally:
+        for left in (made, *target.parent.glob(".old-*")):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _forget_old(root: Path, used: frozenset[str]) -> None:
+    """Remove versions that were not used for a day, but for the last ones."""
+    with contextlib.suppress(OSError):
+        known = [(one.stat().st_mtime, one) for one in root.iterdir() if _DIGEST.fullmatch(one.name)]
+        for touched, one in sorted(known, reverse=True)[_KEPT:]:
+            if one.name not in used and touched < time.time() - _DAY:
+                shutil.rmtree(one, ignore_errors=True)

@@ -1,0 +1,88 @@
+"""The table `action`, read. The ref of an action's runtime stands beside it, so nothing reads the table `runtime`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from attune.core.action import Action, Delivery, OnLost
+from attune.core.aliases import fold, nearest
+from attune.core.errors import UsageError
+from attune.postgres.connection import Pool, translated
+
+COLUMNS = """
+    a.id, a.ref, a.pack_ref, a.label, a.description, a.entrypoint, a.runtime_row_ref AS runtime_ref,
+    (SELECT r.name FROM worker_runtime AS r WHERE r.runtime_ref = a.runtime_row_ref
+     ORDER BY r.worker DESC LIMIT 1) AS runtime,
+    a.runtime_version_constraint AS version_constraint, a.requires, a.prefers, a.interpreter_args, a.param_schema,
+    a.out_schema, a.parameter_delivery AS delivery, a.timeout_seconds, a.retries, a.retry_delay_seconds, a.on_lost,
+    a.result_file, (SELECT p.digest FROM pack AS p WHERE p.id = a.pack) AS pack_digest
+"""
+
+
+class PostgresActions:
+    """Actions by ref."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def list(self, pack_ref: str | None = None) -> Sequence[Action]:
+        """All actions, or those of one pack, by ref."""
+        query = f"""
+            SELECT row_to_json(one)
+            FROM (SELECT {COLUMNS} FROM action AS a WHERE %s::text IS NULL OR a.pack_ref = %s) AS one
+        """
+        with translated():
+            async with self._pool.connection() as connection:
+                rows = await (await connection.execute(query.encode(), (pack_ref, pack_ref))).fetchall()
+        return sorted((action_of(row[0]) for row in rows), key=lambda one: one.ref)
+
+    async def get(self, ref: str) -> Action:
+        """The action *ref*. Raises `UsageError` that names the nearest one."""
+        with translated():
+            async with self._pool.connection() as connection:
+                found = await actions_of(connection, [ref])
+                if ref in found:
+                    return found[ref]
+                cursor = await connection.execute("SELECT ref FROM action ORDER BY ref LIMIT 1000")
+                known = [str(row[0]) for row in await cursor.fetchall()]
+        close = nearest(ref, known)
+        hint = f"did you mean {close}?" if close else "attune action list"
+        raise UsageError(f"action: expected one that exists, got {ref!r}", hint=hint)
+
+
+async def actions_of(connection: AsyncConnection[Any], refs: Sequence[str]) -> dict[str, Action]:
+    """The actions among *refs* that exist, on a connection of the caller's."""
+    query = f"SELECT row_to_json(one) FROM (SELECT {COLUMNS} FROM action AS a WHERE a.ref = ANY(%s)) AS one"
+    rows = await (await connection.execute(query.encode(), (list(refs),))).fetchall()
+    return {row[0]["ref"]: action_of(row[0]) for row in rows}
+
+
+def action_of(row: Mapping[str, Any]) -> Action:
+    """One row with the columns of `COLUMNS`."""
+    ref = row["runtime_ref"]
+    return Action(
+        ref=row["ref"],
+        pack_ref=row["pack_ref"],
+        label=row["label"],
+        entrypoint=row["entrypoint"],
+        description=row["description"] or "",
+        id=row["id"],
+        runtime=None if ref is None else row["runtime"] or fold(ref.rpartition(".")[2]),
+        runtime_ref=ref,
+        version_constraint=row["version_constraint"],
+        requires=tuple(row["requires"] or ()),
+        prefers=tuple(row["prefers"] or ()),
+        interpreter_args=tuple(row["interpreter_args"] or ()),
+        param_schema=row["param_schema"] if isinstance(row["param_schema"], dict) else {},
+        out_schema=row["out_schema"] if isinstance(row["out_schema"], dict) else None,
+        delivery=Delivery(row["delivery"]),
+        timeout_seconds=row["timeout_seconds"],
+        retries=row["retries"],
+        retry_delay_seconds=row["retry_delay_seconds"],
+        on_lost=OnLost(row["on_lost"]),
+        result_file=row["result_file"],
+        pack_digest=row["pack_digest"],
+    )

@@ -1,0 +1,232 @@
+"""The table `execution`, written: asked for, started, ended, cancelled. Who takes what is `routing.py`.
+
+Every write of an attempt names its number: one that was given to another can no longer change anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from attune.core.errors import UsageError
+from attune.core.execution_ports import NewExecution, Piece, Settled, Started
+from attune.postgres.actions import COLUMNS, action_of
+from attune.postgres.connection import Pool, translated
+from attune.postgres.json_values import tolerate
+
+CANCELS = "attune_cancel"
+PRINTED = "attune_output"
+TASK = "attune.execute"
+
+# A queue is live while a node that takes work reads it.
+LIVE = """EXISTS (SELECT FROM worker_class AS c JOIN worker AS w ON w.id = c.worker
+          WHERE c.queue = {queue} AND w.status IN ('active', 'busy'))"""
+_SUBMIT = f"""
+    WITH given AS (
+        SELECT nextval(pg_get_serial_sequence('execution', 'id')) AS id, g.*
+        FROM ROWS FROM (jsonb_to_recordset(%(rows)s::jsonb) AS (action bigint, action_ref text, parameters jsonb,
+            requirement text, queue text, extra jsonb, policy text, wait_seconds float8, timeout_seconds float8,
+            retries integer, retry_delay float8, on_lost text, digest text, retry_of bigint, parent bigint))
+            WITH ORDINALITY AS g (action, action_ref, parameters, requirement, queue, extra, policy, wait_seconds,
+            timeout_seconds, retries, retry_delay, on_lost, digest, retry_of, parent, place)
+    ), live AS (
+        SELECT queue, {LIVE.format(queue="one.queue")} AS live FROM (SELECT DISTINCT queue FROM given) AS one
+    ), routed AS (
+        SELECT given.*, live.live, row_number() OVER (PARTITION BY live.live ORDER BY given.place) AS turn
+        FROM given JOIN live USING (queue)
+    ), jobs AS (
+        SELECT j.job, j.turn FROM unnest(procrastinate_defer_jobs_v1((
+            SELECT array_agg(ROW(queue, '{TASK}', 0, NULL, NULL, jsonb_build_object('execution', id), NULL
+                )::procrastinate_job_to_defer_v1 ORDER BY turn) FROM routed WHERE live)))
+            WITH ORDINALITY AS j (job, turn)
+    )
+    INSERT INTO execution (id, action, action_ref, config, requirement, queue, extra_requires, policy, deadline,
+        timeout_seconds, retries, retry_delay_seconds, on_lost, pack_digest, retry_of, parent, status, job)
+    SELECT r.id, (SELECT a.id FROM action AS a WHERE a.id = r.action), r.action_ref, r.parameters, r.requirement,
+        r.queue, r.extra, r.policy, now() + r.wait_seconds * interval '1 second', r.timeout_seconds, r.retries,
+        r.retry_delay, r.on_lost, r.digest, r.retry_of, r.parent,
+        CASE WHEN r.live THEN 'scheduled' ELSE 'requested' END::execution_status_enum, jobs.job
+    FROM routed AS r LEFT JOIN jobs ON r.live AND jobs.turn = r.turn ORDER BY r.place
+    RETURNING id
+"""
+# The job has done its part once its execution is owned, so it goes in the same statement.
+_START = f"""
+    WITH given AS (
+        SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS g (job bigint, execution bigint, interpreter jsonb)
+    ), started AS (
+        UPDATE execution AS e SET status = 'running', attempt = e.attempt + 1, worker = %(worker)s,
+            worker_name = %(name)s, started_at = now(), finished_at = NULL, interpreter = g.interpreter, job = NULL,
+            reason = NULL, exit_code = NULL
+        FROM given AS g WHERE e.id = g.execution AND e.job = g.job AND e.status = 'scheduled'
+        RETURNING e.*
+    ), gone AS (
+        DELETE FROM procrastinate_jobs WHERE id IN (SELECT job FROM given)
+    ), place AS (
+        UPDATE worker_load SET running = %(running)s WHERE worker = %(worker)s AND running <> %(running)s
+    )
+    SELECT s.id, s.attempt, s.config, s.failures, s.losses, s.retries, s.retry_delay_seconds,
+           coalesce(s.timeout_seconds, a.timeout_seconds), s.on_lost, s.pack_digest, row_to_json(a)
+    FROM started AS s LEFT JOIN LATERAL (SELECT {COLUMNS} FROM action AS a WHERE a.id = s.action) AS a ON true
+"""
+_SETTLE = """
+    WITH given AS (
+        SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS g (execution bigint, attempt integer, status text,
+            reason text, result jsonb, exit_code integer, dropped bigint, delay float8, failed boolean, lost boolean)
+    ), settled AS (
+        UPDATE execution AS e SET
+            status = CASE WHEN e.status = 'canceling' AND g.status IN ('scheduling', 'requested') THEN 'cancelled'
+                ELSE g.status END::execution_status_enum,
+            reason = nullif(g.reason, ''), result = g.result, exit_code = g.exit_code, dropped_bytes = g.dropped,
+            failures = e.failures + g.failed::int, losses = e.losses + g.lost::int,
+            not_before = CASE WHEN g.status = 'scheduling' THEN now() + g.delay * interval '1 second' END,
+            finished_at = now()
+        FROM given AS g WHERE e.id = g.execution AND e.attempt = g.attempt AND e.status IN ('running', 'canceling')
+        RETURNING e.id
+    ), place AS (
+        UPDATE worker_load SET running = %(running)s WHERE worker = %(worker)s AND running <> %(running)s
+    )
+    SELECT id FROM settled
+"""
+_CANCEL = f"""
+    WITH asked AS (SELECT id, job FROM execution WHERE id = %(id)s FOR UPDATE), changed AS (
+        UPDATE execution AS e SET
+            status = CASE WHEN e.status = 'running' THEN 'canceling' ELSE 'cancelled' END::execution_status_enum,
+            reason = coalesce(%(reason)s, e.reason), job = NULL,
+            finished_at = CASE WHEN e.status = 'running' THEN NULL ELSE now() END
+        FROM asked WHERE e.id = asked.id AND e.status IN ('requested', 'scheduling', 'scheduled', 'running')
+        RETURNING e.id, e.status, asked.job
+    ), gone AS (
+        DELETE FROM procrastinate_jobs WHERE id IN (SELECT job FROM changed) AND status = 'todo'
+    )
+    SELECT status::text, CASE WHEN status = 'canceling' THEN pg_notify('{CANCELS}', id::text) END FROM changed
+"""
+
+
+class PostgresExecutions:
+    """Writes executions. All its statements are one transaction each."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
+        """Record what is asked for, and offer what a live node can take; the ids, in order. Raises `DatabaseError`."""
+        with translated():
+            async with self._pool.connection() as connection:
+                return await submit(connection, asked)
+
+    async def start(
+        self, taken: Sequence[tuple[int, int, Mapping[str, Any] | None]], *, worker: int, name: str, running: int
+    ) -> dict[int, Started]:
+        """Own the executions of *taken* jobs (job, execution, interpreter) that may still be run; by execution."""
+        rows = [{"job": job, "execution": one, "interpreter": path} for job, one, path in taken]
+        given = {"rows": json.dumps(rows), "worker": worker, "name": name, "running": running}
+        return {row[0]: _started(row) for row in await self._rows(_START, given)}
+
+    async def settle(self, ended: Sequence[Settled], *, worker: int | None = None, running: int = 0) -> set[int]:
+        """Write what attempts came to; the executions whose attempt was still the present one."""
+        rows = [
+            {
+                "execution": one.execution,
+                "attempt": one.attempt,
+                "status": one.status,
+                "reason": one.reason[:4000],
+                "result": one.result,
+                "exit_code": one.exit_code,
+                "dropped": one.dropped_bytes,
+                "delay": one.delay_seconds,
+                "failed": one.failed,
+                "lost": one.lost,
+            }
+            for one in ended
+        ]
+        given = {"rows": json.dumps(rows), "worker": worker, "running": running}
+        return {row[0] for row in await self._rows(_SETTLE, given)}
+
+    async def print(self, pieces: Sequence[Piece]) -> set[int]:
+        """Store what attempts printed; the executions that still run that attempt."""
+        rows = [
+            {"e": one.execution, "a": one.attempt, "n": one.number, "s": one.stream, "t": one.text} for one in pieces
+        ]
+        query = f"""
+            WITH given AS (
+                SELECT g.*
+                FROM jsonb_to_recordset(%(rows)s::jsonb) AS g (e bigint, a integer, n integer, s text, t text)
+                JOIN execution AS x ON x.id = g.e AND x.attempt = g.a AND x.status IN ('running', 'canceling')
+            ), stored AS (
+                INSERT INTO execution_output (execution, attempt, number, stream, text)
+                SELECT e, a, n, s, t FROM given ON CONFLICT DO NOTHING
+            )
+            SELECT e, pg_notify('{PRINTED}', e::text) FROM (SELECT DISTINCT e FROM given) AS one
+        """
+        return {row[0] for row in await self._rows(query, {"rows": json.dumps(rows)})}
+
+    async def cancel(self, execution: int, reason: str | None = None) -> str | None:
+        """End *execution*; its new status, None where it had ended before. Raises `UsageError` for an unknown one."""
+        rows = await self._rows(_CANCEL, {"id": execution, "reason": reason})
+        if rows:
+            return str(rows[0][0])
+        if not await self._rows("SELECT FROM execution WHERE id = %(id)s", {"id": execution}):
+            raise UsageError(f"execution: expected one that exists, got {execution}", hint="attune execution list")
+        return None
+
+    async def _rows(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        with translated():
+            async with self._pool.connection() as connection, connection.cursor() as cursor:
+                tolerate(cursor)
+                await cursor.execute(query.encode(), parameters)
+                return await cursor.fetchall()
+
+
+async def submit(connection: AsyncConnection[Any], asked: Sequence[NewExecution]) -> list[int]:
+    """`PostgresExecutions.submit` on a connection, and in a transaction, of the caller's."""
+    if not asked:
+        return []
+    rows, classes = [], {}
+    for one in asked:
+        requirement = one.requirement
+        classes[requirement.queue] = str(requirement)
+        rows.append(
+            {
+                "action": one.action.id,
+                "action_ref": one.action.ref,
+                "parameters": dict(one.parameters),
+                "requirement": str(requirement),
+                "queue": requirement.queue,
+                "extra": list(one.extra),
+                "policy": one.policy.value,
+                "wait_seconds": one.wait_seconds,
+                "timeout_seconds": one.timeout_seconds,
+                "retries": one.action.retries,
+                "retry_delay": one.action.retry_delay_seconds,
+                "on_lost": one.action.on_lost.value,
+                "digest": one.action.pack_digest,
+                "retry_of": one.retry_of,
+            }
+        )
+    await know_classes(connection, classes)
+    async with connection.cursor() as cursor:
+        tolerate(cursor)
+        await cursor.execute(_SUBMIT.encode(), {"rows": json.dumps(rows)})
+        return sorted(row[0] for row in await cursor.fetchall())
+
+
+async def know_classes(connection: AsyncConnection[Any], classes: Mapping[str, str]) -> None:
+    """Have a row for each of *classes*, requirements by queue. Who reads them hears of new ones."""
+    await connection.execute(
+        """
+        INSERT INTO requirement_class (queue, requirement)
+        SELECT g.queue, g.requirement
+        FROM unnest(%(queues)s::text[], %(requirements)s::text[]) AS g (queue, requirement)
+        WHERE NOT EXISTS (SELECT FROM requirement_class AS c WHERE c.queue = g.queue) ORDER BY 1
+        ON CONFLICT DO NOTHING
+        """,
+        {"queues": list(classes), "requirements": list(classes.values())},
+    )
+
+
+def _started(row: tuple[Any, ...]) -> Started:
+    action = action_of({**row[10], "pack_digest": row[9] or row[10]["pack_digest"]})
+    return Started(row[0], row[1], action, row[2] or {}, *row[3:9])

@@ -1,0 +1,263 @@
+"""Which queues are read by whom, and what waits where: `requirement_class`, `worker_class` and the queue's jobs.
+
+Work that no live node can take waits in `execution`, where it costs the queue nothing; it is offered the moment a node
+that can take it reads its queue, and taken back when the last such node is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from attune.core.action import Action
+from attune.core.errors import RequirementError
+from attune.core.execution_ports import NewExecution
+from attune.postgres.actions import actions_of
+from attune.postgres.connection import Pool, connect, conninfo_of, translated
+from attune.postgres.executions import CANCELS, LIVE, TASK, know_classes
+
+CLASSES, REQUESTS = "attune_class", "attune_request"
+QUEUE_CHANNEL = "procrastinate_queue_v1#"
+_AT_ONCE = 500
+# An offer: the job and the status that says so, in one statement.
+_OFFER = f"""
+    numbered AS (
+        SELECT id, queue, row_number() OVER (ORDER BY id) AS turn FROM picked
+    ), jobs AS (
+        SELECT j.job, j.turn FROM unnest(procrastinate_defer_jobs_v1((
+            SELECT array_agg(ROW(queue, '{TASK}', 0, NULL, NULL, jsonb_build_object('execution', id), NULL
+                )::procrastinate_job_to_defer_v1 ORDER BY turn) FROM numbered))) WITH ORDINALITY AS j (job, turn)
+    )
+    UPDATE execution AS e SET status = 'scheduled', job = jobs.job, not_before = NULL
+    FROM numbered JOIN jobs USING (turn) WHERE e.id = numbered.id
+"""
+_PROMOTE = f"""
+    WITH picked AS (
+        SELECT e.id, e.queue FROM unnest(%(queues)s::text[]) AS q (name)
+        CROSS JOIN LATERAL (
+            SELECT id, queue FROM execution WHERE status = 'requested' AND policy IS NOT NULL AND queue = q.name
+            ORDER BY id LIMIT %(most)s FOR UPDATE SKIP LOCKED) AS e
+        WHERE {LIVE.format(queue="q.name")} LIMIT %(most)s
+    ), {_OFFER}
+"""
+_DUE = f"""
+    WITH due AS (
+        SELECT id, queue, {LIVE.format(queue="e.queue")} AS live FROM execution AS e
+        WHERE status = 'scheduling' AND policy IS NOT NULL AND not_before <= now()
+        ORDER BY id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    ), waiting AS (
+        UPDATE execution SET status = 'requested', not_before = NULL WHERE id IN (SELECT id FROM due WHERE NOT live)
+    ), picked AS (SELECT id, queue FROM due WHERE live), {_OFFER}
+"""
+_DEMOTE = f"""
+    WITH dead AS (
+        SELECT queue FROM (SELECT DISTINCT queue FROM execution WHERE status = 'scheduled' AND policy IS NOT NULL) AS q
+        WHERE NOT {LIVE.format(queue="q.queue")}
+    ), taken AS (
+        SELECT e.id, e.job FROM execution AS e JOIN dead USING (queue)
+        WHERE e.status = 'scheduled' AND e.policy IS NOT NULL FOR UPDATE OF e SKIP LOCKED
+    ), gone AS (DELETE FROM procrastinate_jobs WHERE id IN (SELECT job FROM taken))
+    UPDATE execution AS e SET status = 'requested', job = NULL FROM taken WHERE e.id = taken.id
+"""
+# A job that is gone, or was taken long ago by a node that never began it: it is offered anew.
+_ADRIFT = """
+    WITH adrift AS (
+        SELECT e.id, e.job FROM execution AS e LEFT JOIN procrastinate_jobs AS j ON j.id = e.job
+        WHERE e.status = 'scheduled' AND e.policy IS NOT NULL AND e.updated < now() - interval '30 seconds'
+          AND (j.id IS NULL OR j.status <> 'todo')
+        FOR UPDATE OF e SKIP LOCKED
+    ), gone AS (DELETE FROM procrastinate_jobs WHERE id IN (SELECT job FROM adrift))
+    UPDATE execution AS e SET status = 'requested', job = NULL FROM adrift WHERE e.id = adrift.id
+"""
+_OVERDUE = """
+    UPDATE execution SET status = 'failed', finished_at = now(),
+        reason = 'no node could take it before its deadline; it needs ' || coalesce(requirement, 'nothing')
+    WHERE status = 'requested' AND policy IS NOT NULL AND deadline <= now()
+"""
+_HELD = """
+    SELECT e.id, e.attempt, e.on_lost, e.losses, e.status::text, coalesce(w.name, e.worker_name, 'that is gone')
+    FROM execution AS e LEFT JOIN worker AS w ON w.id = e.worker
+    WHERE e.status IN ('running', 'canceling') AND e.policy IS NOT NULL
+"""
+# A node whose name nobody holds is gone: the lock goes with its connection, at once when the process dies.
+_LOST = f"""
+    {_HELD} AND (
+        w.id IS NULL OR coalesce(w.status::text, 'inactive') IN ('lost', 'inactive', 'error')
+        OR (w.status = 'stale' AND NOT EXISTS (
+            SELECT FROM pg_locks AS held WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1
+              AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND (held.classid::bigint << 32) | held.objid::bigint = hashtextextended('attune worker ' || w.name, 0))))
+    LIMIT 1000
+"""
+
+
+class PostgresRouting:
+    """Keeps queues and waiting work in step."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def classes(self, queue: str | None = None) -> dict[str, str]:
+        """Requirements by queue: all of them, or the one of *queue*."""
+        query = "SELECT queue, requirement FROM requirement_class WHERE %(queue)s::text IS NULL OR queue = %(queue)s"
+        return dict(await self._rows(query, {"queue": queue}))
+
+    async def subscribe(self, worker: int, queues: Collection[str]) -> None:
+        """Have *worker* read *queues* and no others, and offer what has waited for it."""
+        given = {"worker": worker, "queues": sorted(queues)}
+        await self._rows(
+            """
+            WITH gone AS (DELETE FROM worker_class WHERE worker = %(worker)s AND NOT queue = ANY(%(queues)s::text[]))
+            INSERT INTO worker_class (queue, worker)
+            SELECT c.queue, w.id FROM requirement_class AS c JOIN worker AS w ON w.id = %(worker)s
+            WHERE c.queue = ANY(%(queues)s::text[]) AND NOT EXISTS (
+                SELECT FROM worker_class AS o WHERE o.worker = %(worker)s AND o.queue = c.queue) ORDER BY c.queue
+            ON CONFLICT DO NOTHING RETURNING queue
+            """,
+            given,
+        )
+        await self.promote(queues)
+
+    async def promote(self, queues: Collection[str]) -> int:
+        """Offer what waits in *queues*, where a live node reads them; how many."""
+        total = 0
+        while queues:
+            count = await self._count(_PROMOTE, {"queues": sorted(queues), "most": _AT_ONCE})
+            total += count
+            if count < _AT_ONCE:
+                break
+        return total
+
+    async def offered(self, queues: Collection[str]) -> set[str]:
+        """Those of *queues* with jobs that nobody has taken."""
+        query = """
+            SELECT q.name FROM unnest(%(queues)s::text[]) AS q (name) WHERE EXISTS (
+                SELECT FROM procrastinate_jobs AS j WHERE j.queue_name = q.name AND j.status = 'todo')
+        """
+        return {row[0] for row in await self._rows(query, {"queues": sorted(queues)})}
+
+    async def tidy(self) -> int:
+        """Move what is due, what nobody reads any more and what has waited too long; how many executions."""
+        given = {"most": _AT_ONCE}
+        return sum([await self._count(query, given) for query in (_DUE, _DEMOTE, _ADRIFT, _OVERDUE)])
+
+    async def lost(self) -> list[tuple[int, int, str, int, str, str]]:
+        """Attempts whose node is gone.
+
+        Each as execution, attempt, what its action wants then, losses so far, status, and the node's name.
+        """
+        return await self._rows(_LOST, {})
+
+    async def held(self, worker: int) -> list[tuple[int, int, str, int, str, str]]:
+        """Attempts that are said to run on *worker*, in the same shape."""
+        return await self._rows(f"{_HELD} AND e.worker = %(worker)s", {"worker": worker})
+
+    async def classify(self) -> list[str]:
+        """Give what was requested without a class its class; the queues."""
+        with translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                return await classify(connection)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[Ear]:
+        """A connection that hears of new classes, requests, cancellations, and of jobs in the queues it is told."""
+        connection = await connect(await conninfo_of(self._pool), application_name="attune work")
+        try:
+            ear = Ear(connection)
+            with translated():
+                for channel in (CLASSES, REQUESTS, CANCELS):
+                    await connection.execute(f'LISTEN "{channel}"'.encode())
+            yield ear
+        finally:
+            await connection.close()
+
+    async def _rows(self, query: str, given: Mapping[str, Any]) -> list[Any]:
+        with translated():
+            async with self._pool.connection() as connection:
+                return await (await connection.execute(query.encode(), given)).fetchall()
+
+    async def _count(self, query: str, given: Mapping[str, Any]) -> int:
+        with translated():
+            async with self._pool.connection() as connection:
+                return (await connection.execute(query.encode(), given)).rowcount
+
+
+class Ear:
+    """What a connection hears: pairs of channel and payload."""
+
+    def __init__(self, connection: AsyncConnection[Any]) -> None:
+        self._connection = connection
+        self._queues: set[str] = set()
+
+    async def attend(self, queues: Collection[str]) -> None:
+        """Hear of new jobs in *queues*, and in no others."""
+        wanted = set(queues)
+        commands = [f'LISTEN "{QUEUE_CHANNEL}{queue}"' for queue in sorted(wanted - self._queues)]
+        commands += [f'UNLISTEN "{QUEUE_CHANNEL}{queue}"' for queue in sorted(self._queues - wanted)]
+        if commands:
+            with translated():
+                await self._connection.execute(";".join(commands).encode())
+        self._queues = wanted
+
+    async def hear(self, seconds: float) -> list[tuple[str, str]]:
+        """What is heard within *seconds*, as soon as there is something. Raises `DatabaseError`."""
+        with translated():
+            return [
+                (notice.channel, notice.payload)
+                async for notice in self._connection.notifies(timeout=seconds, stop_after=1)
+            ]
+
+
+async def classify(connection: AsyncConnection[Any]) -> list[str]:
+    """`PostgresRouting.classify` in the caller's transaction."""
+    cursor = await connection.execute(
+        """
+        SELECT id, action_ref, extra_requires FROM execution
+        WHERE status = 'requested' AND policy IS NOT NULL AND queue IS NULL
+        ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
+        """
+    )
+    waiting = await cursor.fetchall()
+    actions = await actions_of(connection, sorted({row[1] for row in waiting})) if waiting else {}
+    classes: dict[str, str] = {}
+    for number, ref, extra in waiting:
+        queue = await _classify_one(connection, number, actions.get(ref), ref, extra)
+        classes.update(queue)
+    return sorted(classes)
+
+
+async def _classify_one(
+    connection: AsyncConnection[Any], number: int, action: Action | None, ref: str, extra: Sequence[str]
+) -> dict[str, str]:
+    problem = None if action else f"expected an action that exists, got {ref!r}"
+    if action is not None:
+        try:
+            requirement = NewExecution(action, extra=tuple(extra)).requirement
+        except RequirementError as error:
+            problem = f"its requirement cannot be read: {error}"
+    if problem is not None or action is None:
+        await connection.execute(
+            "UPDATE execution SET status = 'failed', reason = %s, finished_at = now() WHERE id = %s", (problem, number)
+        )
+        return {}
+    found = {requirement.queue: str(requirement)}
+    await know_classes(connection, found)
+    await connection.execute(
+        """
+        UPDATE execution SET requirement = %s, queue = %s, retries = %s, retry_delay_seconds = %s, on_lost = %s,
+            pack_digest = %s WHERE id = %s
+        """,
+        (
+            str(requirement),
+            requirement.queue,
+            action.retries,
+            action.retry_delay_seconds,
+            action.on_lost.value,
+            action.pack_digest,
+            number,
+        ),
+    )
+    return found

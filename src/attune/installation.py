@@ -58,6 +58,7 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     from attune.postgres.sensors import PostgresSensors
     from attune.postgres.tokens import PostgresTokens
     from attune.reactions import recorder
+    from attune.runs import execution_desk
 
     with use_database(settings) as database:
         await asyncio.to_thread(require_migrated, database.url)
@@ -73,6 +74,7 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
                 PostgresSensors(pool),
                 PostgresPacks(pool),
                 PostgresEventLog(pool, recorder()),
+                execution_desk(pool, nodes),
             )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from attune.core.errors import UsageError, shown
+from attune.core.errors import UsageError
 
 if TYPE_CHECKING:
     from attune.core.event import EventReader, EventRecord
@@ -70,8 +70,9 @@ def show(number: int, as_json: bool) -> None:
 def send(trigger_ref: str, fields: Sequence[str], as_json: bool) -> None:
     """Record an event of the trigger REF, as a sensor would, and print what followed."""
     from attune.cli.events import missing, with_events
+    from attune.cli.pairs import read_pairs
 
-    payload = dict(_field(one) for one in fields)
+    payload = read_pairs(fields)
 
     async def sent(events: EventReader) -> EventRecord:
         known = [one.ref for one in await events.list_triggers()]
@@ -80,19 +81,6 @@ def send(trigger_ref: str, fields: Sequence[str], as_json: bool) -> None:
         return await events.send(trigger_ref, payload)
 
     _print(with_events(sent), as_json)
-
-
-def _field(text: str) -> tuple[str, Any]:
-    """`key=text` or `key:=json`."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.rstrip(":"):
-        raise UsageError(f"-p: expected KEY=TEXT or KEY:=JSON, got {shown(text)}", hint="-p name=value -p count:=3")
-    if not key.endswith(":"):
-        return key, value
-    try:
-        return key[:-1], json.loads(value)
-    except (ValueError, RecursionError):
-        raise UsageError(f"-p: expected JSON after {key}=, got {shown(value)}", hint=f"-p {key[:-1]}=TEXT") from None
 
 
 def _print(found: EventRecord, as_json: bool) -> None:

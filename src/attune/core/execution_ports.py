@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from attune.core.action import Action
-from attune.core.errors import UsageError, shown
+from attune.core.errors import UsageError
 from attune.core.execution import Policy
 from attune.core.json_schema import value_problems
 from attune.core.requirement import Requirement
@@ -127,15 +127,63 @@ class ExecutionRecord:
         return self.status == "completed"
 
 
-def shown_parameters(action: Action | None, parameters: Any) -> Any:
-    """*parameters* with `***` for those that the action marks secret."""
-    if action is None or not isinstance(parameters, Mapping):
-        return parameters
-    return {name: "***" if name in action.secrets else value for name, value in parameters.items()}
+@dataclass(frozen=True, slots=True)
+class ExecutionFilter:
+    """Which executions to list, newest first; `before` is the number that the last page ended with."""
+
+    status: str | None = None
+    action_ref: str | None = None
+    worker_name: str | None = None
+    before: int | None = None
+    limit: int = 20
 
 
-def check_object(value: Any, what: str) -> Mapping[str, Any]:
-    """*value* if it is an object. Raises `UsageError` that names *what*."""
-    if not isinstance(value, Mapping):
-        raise UsageError(f"{what}: expected an object, got {shown(value)}")
-    return value
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A piece of output, as it was stored."""
+
+    attempt: int
+    number: int
+    stream: str
+    text: str
+    at: datetime
+
+
+class ExecutionStore(Protocol):
+    """Actions, and their executions, of an installation."""
+
+    async def actions(self, pack_ref: str | None = None) -> Sequence[Action]:
+        """All actions, or those of one pack, by ref."""
+        ...
+
+    async def action(self, ref: str) -> Action:
+        """The action *ref*. Raises `UsageError` that names the nearest one."""
+        ...
+
+    async def run(self, asked: NewExecution) -> ExecutionRecord:
+        """Record what is asked for. Raises `UsageError` for parameters that do not fit, `RequirementError`."""
+        ...
+
+    async def get(self, execution: int) -> ExecutionRecord:
+        """One execution. Raises `UsageError` if there is none of that number."""
+        ...
+
+    async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
+        """Executions, newest first."""
+        ...
+
+    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[Printed]:
+        """What was printed after the piece *after* (attempt, number), in order; not all of it at once perhaps."""
+        ...
+
+    async def explanation(self, execution: ExecutionRecord) -> Mapping[str, Any]:
+        """Why it waits, as `explanation` (data) and `text`; empty where no requirement is known yet."""
+        ...
+
+    async def cancel(self, execution: int) -> ExecutionRecord:
+        """End *execution*; as it is then. Raises `UsageError`."""
+        ...
+
+    async def retry(self, execution: int) -> ExecutionRecord:
+        """Run once more what *execution* ran: a new one. Raises `UsageError` for one that has not ended."""
+        ...

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from attune.core.access import Scope, TokenRecord
 from attune.core.event import EventReader
+from attune.core.execution_ports import ExecutionStore
 from attune.core.health import TransitionRecord
 from attune.core.node import WORKER, Role
 from attune.core.pack import PackStore
@@ -107,3 +108,4 @@ class Installation:
     sensors: SensorReader | None = None
     packs: PackStore | None = None
     events: EventReader | None = None
+    executions: ExecutionStore | None = None

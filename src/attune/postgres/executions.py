@@ -172,6 +172,14 @@ class PostgresExecutions:
             raise UsageError(f"execution: expected one that exists, got {execution}", hint="attune execution list")
         return None
 
+    async def refuse(self, execution: int, status: str, reason: str) -> bool:
+        """End what waits and was never begun; False if it does not wait any more."""
+        query = """
+            UPDATE execution SET status = %(status)s::execution_status_enum, reason = %(reason)s, finished_at = now()
+            WHERE id = %(id)s AND status = 'requested' RETURNING id
+        """
+        return bool(await self._rows(query, {"id": execution, "status": status, "reason": reason}))
+
     async def _rows(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         with translated():
             async with self._pool.connection() as connection, connection.cursor() as cursor:

@@ -282,7 +282,7 @@ def test_an_unknown_key_names_the_nearest_one(refuse, content: str, key: str, ne
 
 
 def test_an_unknown_key_like_no_other_gets_the_known_ones(refuse) -> None:
-    known = "database, data_dir, worker, sensor, detection, heartbeat, health, sensing, api, log, demo"
+    known = "database, data_dir, worker, sensor, detection, heartbeat, health, sensing, executions, api, log, demo"
 
     assert str(refuse("zzz: x")) == f"zzz: unknown key, expected one of {known} (attune.yaml:1)"
 

@@ -7,6 +7,7 @@ import pytest
 from attune.core.action import OnLost
 from attune.core.execution import (
     FINAL,
+    MOST_LOSSES,
     TRANSITIONS,
     ExecutionStatus,
     RetryRule,
@@ -60,7 +61,7 @@ def test_a_cancel_request_is_not_forgotten_by_a_new_attempt() -> None:
         (WorkEnding.TIMED_OUT, None, 0, 0, False, S.TIMEOUT),
         (WorkEnding.TIMED_OUT, None, 1, 0, False, S.SCHEDULING),
         (WorkEnding.CANCELLED, None, 5, 0, False, S.CANCELLED),
-        (WorkEnding.NOT_STARTED, None, 0, 0, False, S.SCHEDULED),
+        (WorkEnding.NOT_STARTED, None, 0, 0, False, S.SCHEDULING),
     ],
 )
 def test_what_follows_an_attempt(
@@ -71,7 +72,21 @@ def test_what_follows_an_attempt(
     assert follows.status is expected
     running = S.CANCELING if cancel_asked else S.RUNNING
     check_transition(running, follows.status)
-    assert follows.delay_seconds == (2.5 if expected is S.SCHEDULING else 0)
+    given_back = 0.5 if ending is WorkEnding.NOT_STARTED else 2.5
+    assert follows.delay_seconds == (given_back if expected is S.SCHEDULING else 0)
+
+
+def test_what_no_worker_can_start_fails_in_the_end() -> None:
+    outcome = WorkOutcome(WorkEnding.NOT_STARTED, reason="no such file")
+    assert after_outcome(outcome, RetryRule(), failures=0, losses=MOST_LOSSES).status is S.FAILED
+
+
+def test_what_kills_worker_after_worker_is_abandoned() -> None:
+    follows = after_loss(RetryRule(), worker="w6", losses=MOST_LOSSES)
+    assert (follows.status, follows.reason) == (
+        S.ABANDONED,
+        "worker w6 was lost while it ran, as 5 workers before",
+    )
 
 
 def test_giving_back_uses_up_no_retry() -> None:
@@ -81,7 +96,7 @@ def test_giving_back_uses_up_no_retry() -> None:
 @pytest.mark.parametrize(
     ("on_lost", "cancel_asked", "expected"),
     [
-        (OnLost.RETRY, False, S.SCHEDULED),
+        (OnLost.RETRY, False, S.SCHEDULING),
         (OnLost.ABANDON, False, S.ABANDONED),
         (OnLost.RETRY, True, S.CANCELLED),
     ],

@@ -1,0 +1,55 @@
+"""The last look before work begins: whether the interpreters that were verified are still there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import replace
+from typing import Any
+
+from attune.core.fleet import Node
+from attune.core.matching import match
+from attune.core.requirement import Requirement
+from attune.core.verdict import Status
+
+_DOUBT_SECONDS = 5.0
+
+
+class Doubts:
+    """Runtimes that work has just found broken: not offered until their check has had time to decide."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+        self._made: tuple[Node, frozenset[str], Node] | None = None
+
+    def add(self, name: str) -> None:
+        """Doubt the runtime *name* for a while."""
+        self._until[name] = time.monotonic() + _DOUBT_SECONDS
+
+    def without(self, node: Node | None) -> Node | None:
+        """*node* without what is in doubt: the same object as long as nothing has changed."""
+        now = time.monotonic()
+        doubted = frozenset(name for name, until in self._until.items() if until > now)
+        if node is None or not doubted:
+            return node
+        if self._made is None or self._made[0] is not node or self._made[1] != doubted:
+            left = {name: one for name, one in node.capabilities.items() if name not in doubted}
+            self._made = (node, doubted, replace(node, capabilities=left))
+        return self._made[2]
+
+
+def interpreters_on(requirement: Requirement, node: Node) -> tuple[dict[str, Any], list[str]]:
+    """The interpreters that *node* has for *requirement*, looked at once more, and the names of those that are gone."""
+    placed = match(requirement, [node]).best
+    if placed is None:
+        return {}, [term.name for term in requirement.terms if term.name in node.capabilities]
+    found: dict[str, Any] = {}
+    missing = []
+    for name, instance in placed.instances.items():
+        path = instance.path or shutil.which(name)
+        if path is not None and os.access(path, os.X_OK):
+            found[name] = {"version": instance.version, "path": path}
+        elif instance.path is not None or node.capabilities[name].status is Status.DECLARED:
+            missing.append(name)
+    return found, missing

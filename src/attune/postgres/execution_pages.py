@@ -1,0 +1,95 @@
+"""The table `execution`, read: one, some, what they printed, and how many there are of each status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg.rows import class_row
+
+from attune.core.execution_ports import ExecutionFilter, ExecutionRecord, Printed
+from attune.postgres.connection import Pool, translated
+from attune.postgres.json_values import tolerate
+
+# What the schema of the action marks secret is never read.
+_RECORD = """
+    SELECT e.id, e.action_ref, e.status::text,
+           CASE WHEN jsonb_typeof(e.config) = 'object' THEN e.config || coalesce((
+               SELECT jsonb_object_agg(p.key, '***') FROM jsonb_each(CASE jsonb_typeof(a.param_schema -> 'properties')
+                   WHEN 'object' THEN a.param_schema -> 'properties' END) AS p
+               WHERE p.value -> 'secret' = 'true' AND e.config ? p.key), '{}') ELSE e.config END AS parameters,
+           e.requirement, e.policy, e.deadline, e.attempt, e.failures, e.losses, e.retries, e.worker,
+           coalesce(w.name, e.worker_name) AS worker_name, e.interpreter, e.exit_code, e.reason, e.result,
+           coalesce(e.timeout_seconds, a.timeout_seconds) AS timeout_seconds, e.dropped_bytes, e.retry_of,
+           f.rule_ref, e.created, e.updated, e.started_at, e.finished_at,
+           extract(epoch FROM coalesce(e.started_at, e.finished_at, now()) - e.created)::float8 AS waited,
+           extract(epoch FROM coalesce(e.finished_at, now()) - e.started_at)::float8 AS ran
+    FROM execution AS e LEFT JOIN action AS a ON a.id = e.action LEFT JOIN worker AS w ON w.id = e.worker
+    LEFT JOIN enforcement AS f ON f.id = e.enforcement
+"""
+
+
+class PostgresExecutionPages:
+    """Reads executions."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def get(self, execution: int) -> ExecutionRecord | None:
+        """One execution, None if there is none of that number."""
+        found = await self._records("WHERE e.id = %(id)s", {"id": execution})
+        return found[0] if found else None
+
+    async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
+        """Executions that *wanted* asks for, newest first."""
+        return await self._records(
+            """
+            WHERE (%(before)s::bigint IS NULL OR e.id < %(before)s)
+              AND (%(status)s::text IS NULL OR e.status::text = %(status)s)
+              AND (%(action)s::text IS NULL OR e.action_ref = %(action)s)
+              AND (%(worker)s::text IS NULL OR e.worker = (
+                  SELECT id FROM worker WHERE name = %(worker)s ORDER BY worker_role::text LIMIT 1))
+            ORDER BY e.id DESC LIMIT %(limit)s
+            """,
+            {
+                "before": wanted.before,
+                "status": wanted.status,
+                "action": wanted.action_ref,
+                "worker": wanted.worker_name,
+                "limit": wanted.limit,
+            },
+        )
+
+    async def output(self, execution: int, after: tuple[int, int] = (0, 0), limit: int = 500) -> Sequence[Printed]:
+        """What was printed after the piece *after* (attempt, number), in order."""
+        with translated():
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=class_row(Printed)) as cursor,
+            ):
+                await cursor.execute(
+                    """
+                    SELECT attempt, number, stream, text, created AS at FROM execution_output
+                    WHERE execution = %s AND (attempt, number) > (%s, %s) ORDER BY attempt, number LIMIT %s
+                    """,
+                    (execution, *after, limit),
+                )
+                return await cursor.fetchall()
+
+    async def asked(self, execution: int) -> tuple[str, Mapping[str, Any], tuple[str, ...]] | None:
+        """What was asked for: the action, its parameters as they were, and the terms that were added."""
+        query = "SELECT action_ref, config, extra_requires FROM execution WHERE id = %s"
+        with translated():
+            async with self._pool.connection() as connection:
+                row = await (await connection.execute(query, (execution,))).fetchone()
+        return None if row is None else (row[0], row[1] if isinstance(row[1], dict) else {}, tuple(row[2] or ()))
+
+    async def _records(self, where: str, given: Mapping[str, Any]) -> Sequence[ExecutionRecord]:
+        with translated():
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=class_row(ExecutionRecord)) as cursor,
+            ):
+                tolerate(cursor)
+                await cursor.execute((_RECORD + where).encode(), given)
+                return await cursor.fetchall()

@@ -8,11 +8,14 @@ from typing import Any
 
 import psycopg
 
+from attune.core.execution_ports import NewExecution, Piece, Settled
 from attune.core.health import Transition
 from attune.core.node import SENSOR, WORKER, Role
 from attune.core.ports import HealthReport, Registration
 from attune.core.verdict import Evidence, Instance, Status, Verdict
-from attune.postgres.connection import open_pool
+from attune.postgres.actions import PostgresActions
+from attune.postgres.connection import Pool, open_pool
+from attune.postgres.executions import PostgresExecutions
 from attune.postgres.nodes import PostgresNodes
 from attune.postgres.runtimes import PostgresRuntimes
 from factories import make_runtime
@@ -53,8 +56,37 @@ async def _fill(url: str) -> None:
             node_id = await nodes.register(_registration(role, name))
             if name == "w2":
                 await nodes.leave(node_id)
+            if name == "w1":
+                await _run(pool, node_id)
             change = Transition("core.python", "python", Status.UNAVAILABLE, Status.AVAILABLE, HOSTILE, EVIDENCE, 1.0)
             await nodes.record_health(node_id, HealthReport(2.0, transitions=[change]))
+
+
+async def _run(pool: Pool, worker: int) -> None:
+    """An action, and executions of it that wait, run and have ended."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            """
+            WITH p AS (INSERT INTO pack (ref, label, version) VALUES ('acme', %(text)s, '1.0.0') RETURNING id)
+            INSERT INTO action (ref, pack, pack_ref, label, description, entrypoint, runtime, param_schema)
+            SELECT 'acme.act', p.id, 'acme', %(text)s, %(text)s, 'act.py', r.id,
+                   '{"type": "object", "properties": {"note": {"type": "string"}, "token": {"secret": true}}}'
+            FROM p, runtime AS r WHERE r.ref = 'core.python'
+            """,
+            {"text": HOSTILE},
+        )
+    action = await PostgresActions(pool).get("acme.act")
+    store = PostgresExecutions(pool)
+    asked = [NewExecution(action, {"note": HOSTILE, "token": "hidden"}, (f"n{number}",)) for number in range(4)]
+    numbers = await store.submit(asked)
+    async with pool.connection() as connection:
+        await connection.execute(
+            "UPDATE execution SET status = 'running', attempt = 1, worker = %s, started_at = now() WHERE id = ANY(%s)",
+            (worker, numbers[1:]),
+        )
+    await store.print([Piece(number, 1, 1, "stderr", HOSTILE) for number in numbers[1:]])
+    await store.settle([Settled(numbers[2], 1, "failed", HOSTILE, {"is": HOSTILE}, 3)])
+    await store.cancel(numbers[3])
 
 
 def _registration(role: Role, name: str) -> Registration:
@@ -85,5 +117,6 @@ def known_values(url: str) -> dict[str, list[Any]]:
             "sensor_id": sensors,
             "node_id": [*workers, *sensors],
             "id": [*workers, *sensors],
-            "ref": column("SELECT ref FROM runtime ORDER BY ref"),
+            "ref": column("SELECT ref FROM runtime UNION ALL SELECT ref FROM action ORDER BY ref"),
+            "execution_id": column("SELECT id FROM execution ORDER BY id"),
         }

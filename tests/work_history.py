@@ -98,7 +98,10 @@ def make_history(
 def _ask(fleet: WorkerFleet, chance: random.Random, count: int) -> list[int]:
     def one() -> tuple[str, dict[str, object]]:
         name = chance.choices(("shell", "ruby", "python"), (6, 3, 1))[0]
-        return f"check.{name}", {"told": str(fleet.told), "seconds": round(chance.uniform(0, chance.choice((0.02, 0.3))), 3)}
+        return f"check.{name}", {
+            "told": str(fleet.told),
+            "seconds": round(chance.uniform(0, chance.choice((0.02, 0.3))), 3),
+        }
 
     return ask(fleet.url, [one() for _ in range(count)]) if count else []
 
@@ -124,8 +127,9 @@ def _suffer(fleet: WorkerFleet, server: EmbeddedServer, what: str, chance: rando
 
 def _still_open(fleet: WorkerFleet) -> str:
     query = """
-        SELECT e.id, e.action_ref, e.status::text, e.attempt, e.losses, e.job, j.status::text, e.worker_name, w.status::text,
-               e.reason, e.updated, e.not_before, now(), array(SELECT c.worker FROM worker_class AS c WHERE c.queue = e.queue)
+        SELECT e.id, e.action_ref, e.status::text, e.attempt, e.losses, e.job, j.status::text, e.worker_name,
+               w.status::text, e.reason, e.updated, e.not_before, now(),
+               array(SELECT c.worker FROM worker_class AS c WHERE c.queue = e.queue)
         FROM execution AS e LEFT JOIN procrastinate_jobs AS j ON j.id = e.job LEFT JOIN worker AS w ON w.id = e.worker
         WHERE e.finished_at IS NULL ORDER BY e.id LIMIT 10
     """

@@ -48,13 +48,18 @@ RUBY = 'case "$1" in --version) echo "ruby 3.1.2p20 (2022-04-12)";; *) exec /bin
 
 def write_pack(folder: Path, *, retries: int = 0) -> Path:
     """A pack `check` with an action for python, shell and ruby each; the ruby of these tests reads shell."""
-    files = {"pack.yaml": "ref: check\nlabel: Check\nversion: 1.0.0\n", "actions/python.py": PYTHON, "runtimes/ruby.yaml": DEFINITION}
+    files = {
+        "pack.yaml": "ref: check\nlabel: Check\nversion: 1.0.0\n",
+        "actions/python.py": PYTHON,
+        "runtimes/ruby.yaml": DEFINITION,
+    }
     for name in ("python", "shell", "ruby"):
         delivery = "" if name == "python" else "delivery: env\n"
         suffix = {"python": "py", "shell": "sh", "ruby": "rb"}[name]
         needs = "requires: [ruby]\nruntime: shell\n" if name == "ruby" else f"runtime: {name}\n"
         files[f"actions/{name}.yaml"] = (
-            f"name: {name}\nlabel: Check\nentry_point: {name}.{suffix}\nretries: {retries}\n{needs}{delivery}{PARAMETERS}\n"
+            f"name: {name}\nlabel: Check\nentry_point: {name}.{suffix}\nretries: {retries}\n"
+            f"{needs}{delivery}{PARAMETERS}\n"
         )
         if name != "python":
             files[f"actions/{name}.{suffix}"] = SHELL.format(name=name.upper())

@@ -26,7 +26,7 @@ async def connected(settings: Settings) -> AsyncIterator[Installation]:
 
 @asynccontextmanager
 async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
-    from attune.client import HttpControl, HttpNodes, HttpPlacer, HttpRuntimes, HttpTokens, Wire
+    from attune.client import HttpControl, HttpExecutions, HttpNodes, HttpPlacer, HttpRuntimes, HttpTokens, Wire
 
     url = settings.api.url
     assert url is not None
@@ -43,6 +43,7 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
             HttpControl(wire),
             HttpPlacer(wire),
             HttpTokens(wire),
+            executions=HttpExecutions(wire),
         )
 
 

@@ -11,6 +11,7 @@ from attune.core.errors import ApiError, shown
 T = TypeVar("T")
 _MOMENTS = frozenset(
     {"last_heartbeat", "checked_at", "since", "at", "changed_at", "created", "expires", "last_used", "revoked"}
+    | {"updated", "deadline", "started_at", "finished_at"}
 )
 
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse
 
 from attune.web.access import OPEN, SECURITY_SCHEME
-from attune.web.api import checks, match, nodes, runtimes, stream, system, tokens
+from attune.web.api import checks, executions, match, nodes, runtimes, stream, system, tokens
 from attune.web.audit import Audit
 from attune.web.gate import Gate
 from attune.web.metrics import Measured, RequestFigures
@@ -32,6 +32,8 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     nodes.sensors,
     nodes.transitions,
     match.router,
+    executions.actions,
+    executions.executions,
     tokens.router,
     stream.router,
 )

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from attune.config import Settings
+from attune.operations.execute import ExecutionDesk
 from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool
 from attune.postgres.life import PostgresLife
@@ -18,6 +19,7 @@ from attune.postgres.nodes import PostgresNodes
 from attune.postgres.previews import PostgresPreviews
 from attune.postgres.runtimes import PostgresRuntimes
 from attune.postgres.tokens import PostgresTokens
+from attune.runs import execution_desk
 from attune.web.answers import Answers
 from attune.web.hub import Hub
 from attune.web.remembered import Callers, Fleets
@@ -44,6 +46,7 @@ class Services:
     callers: Callers
     fleets: Fleets
     answers: Answers
+    runs: ExecutionDesk
     logins: Throttle = field(default_factory=lambda: Throttle(burst=10, per_second=0.2))
     refusals: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))
 
@@ -74,6 +77,7 @@ def services_on(pool: Pool, url: str, settings: Settings) -> Services:
         callers=Callers(tokens, hub),
         fleets=Fleets(nodes, hub),
         answers=Answers(hub),
+        runs=execution_desk(pool, nodes),
     )
 
 

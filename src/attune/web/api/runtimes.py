@@ -84,7 +84,11 @@ async def validated(_who: Reader, body: NewRuntime) -> Validated:
     return Validated(warnings=list(vet(body.runtime(body.ref))))
 
 
-@router.put("/{ref}", summary="Add or replace a definition", responses=documented(401, 403, 412, 422))
+@router.put(
+    "/{ref}",
+    summary="Add or replace a definition",
+    responses={201: {"description": "Added", "model": SavedRuntime}, **documented(401, 403, 412, 422)},
+)
 async def replaced(
     who: Admin, services: Given, ref: Ref, body: RuntimeBody, response: Response, if_match: IfMatch = None
 ) -> SavedRuntime:

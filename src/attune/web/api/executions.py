@@ -1,0 +1,140 @@
+"""Actions, and their executions: run, watch, end, run once more."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from attune.core.action import Action
+from attune.core.errors import UsageError
+from attune.core.execution import ExecutionStatus
+from attune.core.execution_ports import ExecutionFilter, ExecutionRecord, NewExecution
+from attune.web.access import Operator, Reader
+from attune.web.api.execution_models import (
+    ActionItem,
+    ActionList,
+    ExecutionExplanation,
+    ExecutionItem,
+    ExecutionList,
+    Output,
+    OutputPiece,
+    RunRequest,
+)
+from attune.web.api.paging import MAX_ID, Cursor, Limit, before_of, cursor_of, position_of
+from attune.web.problems import Problem, documented
+from attune.web.services import Given
+
+actions = APIRouter(prefix="/actions", tags=["actions"])
+executions = APIRouter(prefix="/executions", tags=["executions"])
+_PIECES = 500
+ActionRef = Annotated[str, Path(max_length=300, description="The action's ref.", examples=["demo.hello_python"])]
+ExecutionId = Annotated[int, Path(ge=1, le=MAX_ID, description="The execution's number.", examples=[7])]
+OfPack = Annotated[str | None, Query(max_length=300, description="Only those of this pack.", examples=["demo"])]
+OfAction = Annotated[str | None, Query(max_length=300, description="Only those of this action.")]
+OfWorker = Annotated[str | None, Query(max_length=300, description="Only those that this worker has or had.")]
+OfStatus = Annotated[ExecutionStatus | None, Query(description="Only those of this status.")]
+
+
+@actions.get("", summary="List actions", responses=documented(401, 403, 422))
+async def action_list(_who: Reader, services: Given, pack: OfPack = None) -> ActionList:
+    """By ref: all of them, or those of one pack."""
+    return ActionList(data=[ActionItem.of(one) for one in await services.runs.actions(pack)])
+
+
+@actions.get("/{ref}", summary="Show an action", responses=documented(401, 403, 404))
+async def action_shown(_who: Reader, services: Given, ref: ActionRef) -> ActionItem:
+    """What it needs and takes."""
+    return ActionItem.of(await _action(services, ref))
+
+
+@actions.post("/{ref}/run", status_code=201, summary="Run an action", responses=documented(401, 403, 404, 422))
+async def run(_who: Operator, services: Given, response: Response, ref: ActionRef, body: RunRequest) -> ExecutionItem:
+    """Recorded at once, and run on a worker that satisfies the action and the terms of `require`."""
+    action = await _action(services, ref)
+    asked = NewExecution(
+        action, body.parameters, tuple(body.require), body.policy, body.wait_seconds, body.timeout_seconds
+    )
+    made = await services.runs.run(asked)
+    response.headers["Location"] = f"/api/executions/{made.id}"
+    return ExecutionItem.model_validate(made)
+
+
+@executions.get("", summary="List executions", responses=documented(401, 403, 422))
+async def execution_list(
+    _who: Reader,
+    services: Given,
+    status: OfStatus = None,
+    action: OfAction = None,
+    worker: OfWorker = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> ExecutionList:
+    """Newest first: all of them, or those of a status, an action, a worker."""
+    wanted = ExecutionFilter(status.value if status else None, action, worker, before_of(cursor), limit)
+    found = await services.runs.list(wanted)
+    return ExecutionList(
+        data=[ExecutionItem.model_validate(one) for one in found],
+        next=cursor_of([found[-1].id]) if len(found) == limit else None,
+    )
+
+
+@executions.get("/{execution_id}", summary="Show an execution", responses=documented(401, 403, 404))
+async def shown(_who: Reader, services: Given, execution_id: ExecutionId) -> ExecutionItem:
+    """Its status, where it runs or ran and with what, and its result."""
+    return ExecutionItem.model_validate(await _execution(services, execution_id))
+
+
+@executions.get("/{execution_id}/output", summary="What it printed", responses=documented(401, 403, 404, 422))
+async def output(_who: Reader, services: Given, execution_id: ExecutionId, cursor: Cursor = None) -> Output:
+    """In order, as it was stored while it ran. `next` goes on where this ends."""
+    await _execution(services, execution_id)
+    position = position_of(cursor, int, int)
+    after = (0, 0) if position is None else (min(position[0], 2**31 - 1), min(position[1], 2**31 - 1))
+    found = await services.runs.output(execution_id, after)
+    last = (found[-1].attempt, found[-1].number) if found else None
+    return Output(data=[OutputPiece.model_validate(one) for one in found], next=cursor_of(last))
+
+
+@executions.get("/{execution_id}/explanation", summary="Why it waits", responses=documented(401, 403, 404))
+async def explained(_who: Reader, services: Given, execution_id: ExecutionId) -> ExecutionExplanation:
+    """Which workers could take it, why the others cannot, and what would help. Empty until its needs are known."""
+    found = await services.runs.explanation(await _execution(services, execution_id))
+    return ExecutionExplanation(explanation=found.get("explanation", {}), text=found.get("text", ""))
+
+
+@executions.post("/{execution_id}/cancel", status_code=202, summary="End it", responses=documented(401, 403, 404, 409))
+async def cancelled(_who: Operator, services: Given, execution_id: ExecutionId) -> ExecutionItem:
+    """At once if it waits; if it runs, its processes are ended."""
+    await _execution(services, execution_id)
+    try:
+        return ExecutionItem.model_validate(await services.runs.cancel(execution_id))
+    except UsageError as error:
+        raise Problem(409, str(error)) from None
+
+
+@executions.post(
+    "/{execution_id}/retry", status_code=201, summary="Run it once more", responses=documented(401, 403, 404, 409, 422)
+)
+async def retried(_who: Operator, services: Given, execution_id: ExecutionId) -> ExecutionItem:
+    """A new execution of the same action with the same parameters, for one that has ended."""
+    found = await _execution(services, execution_id)
+    if not found.is_final:
+        raise Problem(409, f"execution {execution_id}: expected one that has ended, got {found.status}")
+    return ExecutionItem.model_validate(await services.runs.retry(execution_id))
+
+
+async def _action(services: Given, ref: str) -> Action:
+    if "\0" in ref or not ref.isprintable():
+        raise Problem(404, "no action has such a ref")
+    try:
+        return await services.runs.action(ref)
+    except UsageError as error:
+        raise Problem(404, f"{error}; try: {error.hint}" if error.hint else str(error)) from None
+
+
+async def _execution(services: Given, number: int) -> ExecutionRecord:
+    try:
+        return await services.runs.get(number)
+    except UsageError as error:
+        raise Problem(404, str(error)) from None

@@ -16,7 +16,7 @@ from attune.agent.work_checks import Doubts, interpreters_on
 from attune.agent.work_classes import Classes
 from attune.agent.work_ledger import Ledger
 from attune.agent.work_rescue import Rescue
-from attune.core.action import OnLost
+from attune.core.action import OnLost, with_defaults
 from attune.core.errors import AttuneError, DatabaseError
 from attune.core.execution import RetryRule, after_loss, after_outcome
 from attune.core.execution_ports import Settled, Started
@@ -31,6 +31,7 @@ _TIDY_SECONDS = 1.0
 _RESCUE_SECONDS = 5.0
 _RETRY_SECONDS = (0.2, 5.0)
 _LAST_SECONDS = 5.0
+_UNREMARKABLE = ("completed", "cancelled")
 
 
 class Executions:
@@ -215,7 +216,12 @@ class Executions:
             outcome = WorkOutcome(WorkEnding.NOT_STARTED, reason=f"this node failed to run it: {error!r}")
         finally:
             del self._running[execution]
-        await self.ledger.store(self._settled(started, outcome, node))
+        settled = self._settled(started, outcome, node)
+        await self.ledger.store(settled)
+        tell = log.info if settled.status in _UNREMARKABLE else log.warning
+        why = f": {settled.reason}" if settled.reason else ""
+        took = f"{outcome.duration_seconds:.2f} s"
+        tell(f"execution {execution} of {started.action.ref}: {settled.status} after {took}{why}")
         return True
 
     async def _run(self, started: Started, interpreters: Mapping[str, Any], node: Node) -> WorkOutcome:
@@ -226,7 +232,7 @@ class Executions:
             entrypoint=entrypoint,
             interpreter=interpreters.get(action.runtime or "", {}).get("path"),
             interpreter_args=action.interpreter_args,
-            parameters=started.parameters,
+            parameters=with_defaults(action.param_schema, started.parameters),
             secrets=action.secrets,
             delivery=action.delivery,
             environment={

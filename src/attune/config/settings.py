@@ -229,6 +229,6 @@ class Settings:
     api: ApiSettings = section(ApiSettings)
     log: LogSettings = section(LogSettings)
     demo: bool = setting(
-        Flag(), False, "Whether the first `attune up` on a database without packs loads the pack `demo`."
+        Flag(), True, "Whether the first `attune up` on a database without packs loads the pack `demo`."
     )
     path: Path | None = None

@@ -85,3 +85,11 @@ def requirement_of_action(
     elif version_constraint:
         terms.append(version_constraint)
     return Requirement.parse(terms) if terms else Requirement()
+
+
+def with_defaults(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """*parameters*, and the defaults that *schema* has for those that are not given."""
+    properties = schema.get("properties")
+    known = properties if isinstance(properties, Mapping) else {}
+    defaults = {name: one["default"] for name, one in known.items() if isinstance(one, Mapping) and "default" in one}
+    return {**defaults, **parameters}

@@ -82,7 +82,7 @@ _SETTLE = """
             reason = nullif(g.reason, ''), result = g.result, exit_code = g.exit_code, dropped_bytes = g.dropped,
             failures = e.failures + g.failed::int, losses = e.losses + g.lost::int,
             not_before = CASE WHEN g.status = 'scheduling' THEN now() + g.delay * interval '1 second' END,
-            finished_at = now()
+            finished_at = CASE WHEN g.status = 'scheduling' AND e.status <> 'canceling' THEN NULL ELSE now() END
         FROM given AS g WHERE e.id = g.execution AND e.attempt = g.attempt AND e.status IN ('running', 'canceling')
         RETURNING e.id
     ), place AS (

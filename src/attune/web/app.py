@@ -19,6 +19,7 @@ from attune.web.metrics import Measured, RequestFigures
 from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
 from attune.web.services import Services
 from attune.web.ui import activity, api_docs, assets, fleet, login
+from attune.web.ui import executions as execution_page
 from attune.web.ui import match as match_page
 from attune.web.ui import nodes as node_page
 from attune.web.ui import runtimes as runtime_page
@@ -44,6 +45,7 @@ PAGE_ROUTERS: tuple[APIRouter, ...] = (
     node_page.router,
     runtime_page.router,
     match_page.router,
+    execution_page.router,
     activity.router,
     api_docs.router,
 )

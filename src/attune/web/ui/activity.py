@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from attune.core.access import Caller
+from attune.core.execution_ports import ExecutionFilter, ExecutionRecord
 from attune.web.services import Given
 from attune.web.ui.pages import page, visitor
 
@@ -20,7 +22,7 @@ _SHOWN = 200
 
 @router.get("/activity", name="activity")
 async def activity(request: Request, who: Visitor, services: Given, q: str = "") -> Response:
-    """Transitions whose node or runtime contains *q*."""
+    """Transitions and executions whose node, runtime, action or status contains *q*."""
     found = json.loads((await services.node_pages.transitions(limit=_SHOWN)).items)
     wanted = q.lower().strip()
     shown = [
@@ -28,4 +30,16 @@ async def activity(request: Request, who: Visitor, services: Given, q: str = "")
         for one in found
         if wanted in f"{one['worker_name']} {one['name']} {one['runtime_ref']} {one['to_status']}".lower()
     ]
-    return page(request, "activity.html", caller=who, transitions=shown, q=q)
+    executions = [
+        one
+        for one in await services.runs.list(ExecutionFilter(limit=_SHOWN))
+        if wanted in f"{one.worker_name or ''} {one.action_ref} {one.status} execution".lower()
+    ]
+    return page(request, "activity.html", caller=who, happened=_in_order(shown, executions)[:_SHOWN], q=q)
+
+
+def _in_order(transitions: Sequence[Mapping[str, Any]], executions: Sequence[ExecutionRecord]) -> list[dict[str, Any]]:
+    """Both, newest first."""
+    happened = [{"at": one["at"], "transition": one, "execution": None} for one in transitions]
+    happened += [{"at": one.updated, "transition": None, "execution": one} for one in executions]
+    return sorted(happened, key=lambda one: one["at"], reverse=True)

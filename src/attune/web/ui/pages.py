@@ -25,7 +25,13 @@ _TEMPLATES = Environment(
 )
 
 
-NAV = (("/", "Fleet"), ("/runtimes", "Runtimes"), ("/match", "Where can this run?"), ("/activity", "Activity"))
+NAV = (
+    ("/", "Fleet"),
+    ("/runtimes", "Runtimes"),
+    ("/match", "Where can this run?"),
+    ("/executions", "Executions"),
+    ("/activity", "Activity"),
+)
 _TEMPLATES.globals |= {"asset": asset, "state": state, "ago": ago, "since": since, "nav": NAV}
 _THEMES = ("light", "dark")
 

@@ -31,6 +31,16 @@ _STATES = {
     "lost": ("✕", "bad"),
     "inactive": ("○", "none"),
     "error": ("!", "bad"),
+    "requested": ("◌", "doubt"),
+    "scheduling": ("◌", "doubt"),
+    "scheduled": ("○", "told"),
+    "running": ("●", "told"),
+    "completed": ("✓", "good"),
+    "failed": ("✕", "bad"),
+    "canceling": ("◐", "doubt"),
+    "cancelled": ("–", "none"),
+    "timeout": ("✕", "bad"),
+    "abandoned": ("✕", "bad"),
 }
 NODE_STATES = ("active", "busy", "starting", "draining", "stale", "lost", "inactive", "error")
 

@@ -72,17 +72,20 @@ function soon() {
 function told(event) {
   const data = JSON.parse(event.data);
   if (event.type === "transition") announce.textContent = `${data.worker_name}: ${data.name} is now ${data.to}`;
+  if (event.type === "execution" && data.status === "failed") announce.textContent = `execution ${data.id} failed`;
   if (event.type === "node") announce.textContent = `${data.name} is now ${data.status}`;
   soon();
 }
 
-const stream = new EventSource("/api/stream");
+// A busy fleet tells of executions many times a second: only the pages that show them hear of them.
+const kinds = document.body.dataset.kinds.trim().split(/\s+/);
+const stream = new EventSource(`/api/stream?${kinds.map((one) => `kinds=${one}`).join("&")}`);
 stream.addEventListener("open", () => {
   if (!connection.hidden) soon();
   say("");
 });
 stream.addEventListener("error", () => say("Not connected; trying again"));
-for (const kind of ["node", "transition", "runtime", "execution", "sensor", "reset"]) stream.addEventListener(kind, told);
+for (const kind of [...kinds, "reset"]) stream.addEventListener(kind, told);
 addEventListener("pagehide", () => stream.close());
 
 const pause = document.getElementById("pause");

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from attune.agent.logs import log
@@ -16,6 +17,7 @@ from attune.postgres.executions import PostgresExecutions
 _MOST = 200  # in one statement
 _MOST_TEXT = 1024 * 1024  # characters that wait to be stored before whoever prints is held up
 _PRINT_SECONDS = 0.1
+_GATHER_SECONDS = 0.003
 _SLOWEST_SECONDS = 2.0
 
 _Start = tuple[int, int, Mapping[str, Any], Node, asyncio.Future[Started | None]]
@@ -37,10 +39,9 @@ class Ledger:
         self._pieces: list[Piece] = []
         self._waiting_text = 0
         self._room = asyncio.Event()
-        self._start_bell, self._end_bell = asyncio.Event(), asyncio.Event()
+        self._start_bell, self._end_bell, self._ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._worker: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._printed_last = float("-inf")
 
     @property
     def pending(self) -> set[int]:
@@ -89,6 +90,7 @@ class Ledger:
         self._ending.add(settled.execution)
         self._ends.append((settled, told))
         self._end_bell.set()
+        self._ended.set()
         await told
 
     def printer(self, started: Started) -> Output:
@@ -130,9 +132,14 @@ class Ledger:
         pause = 0.05
         while True:
             await self._end_bell.wait()
-            if not self._ends:
-                await asyncio.sleep(_PRINT_SECONDS)
             self._end_bell.clear()
+            if not self._ends:  # output is gathered for a moment, unless something ends
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_PRINT_SECONDS):
+                        await self._ended.wait()
+            elif self._starting or self._running() > 1:  # others will end soon, too
+                await asyncio.sleep(_GATHER_SECONDS)
+            self._ended.clear()
             try:
                 await self._print()
                 await self._settle()

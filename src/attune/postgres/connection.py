@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from math import ceil
@@ -97,6 +98,17 @@ async def conninfo_of(pool: Pool) -> str:
     return make_conninfo(conninfo, **{key: value for key, value in (keywords or {}).items() if key in known})
 
 
+async def _check_if_suspect(connection: AsyncConnection[Any]) -> None:
+    """Ask the server only where its socket has something to say, as one has whose server is gone.
+
+    A round trip before every statement would cost as much as the statement.
+    """
+    socket = select.poll()
+    socket.register(connection.fileno(), select.POLLIN)
+    if socket.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
+
+
 @asynccontextmanager
 async def open_pool(url: str, *, application_name: str = "attune", size: int = 4) -> AsyncIterator[Pool]:
     """A pool of at most *size* connections, each in autocommit. Raises `DatabaseError` if the first one fails."""
@@ -109,7 +121,7 @@ async def open_pool(url: str, *, application_name: str = "attune", size: int = 4
         open=False,
         timeout=10.0,
         kwargs={"autocommit": True},
-        check=AsyncConnectionPool.check_connection,
+        check=_check_if_suspect,
     )
     try:
         await pool.open()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Iterable
+from itertools import islice
 from typing import Any
 
 from procrastinate import App, JobContext, PsycopgConnector
@@ -23,6 +24,7 @@ from psycopg_pool import AsyncConnectionPool
 from attune.core.work_queue import Take
 
 TASK = "attune.execute"
+_LOOKED_INTO = 20  # queues at once: naming a thousand in a query costs more than the query
 _POLL_SECONDS = 5.0
 _BEAT_SECONDS = 5.0
 _STALLED_SECONDS = 20.0
@@ -58,25 +60,31 @@ class _Jobs(JobManager):
         super().__init__(connector)
         self.bell = _Bell()
         self.read: frozenset[str] = frozenset()
-        self.rung: set[str] = set()
+        self.rung: dict[str, None] = {}
         self.refused: set[int] = set()
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         self.bell.look()
         while self.rung:
-            looked, self.rung = sorted(self.rung & self.read), set()
-            if not looked:
-                return None
-            job = await super().fetch_job(looked, worker_id)
+            # A queue that rings again meanwhile is looked into again; one that has given a job goes behind the others.
+            looked = [queue for queue in islice(self.rung, _LOOKED_INTO) if queue in self.read]
+            self.rung = dict.fromkeys(islice(self.rung, _LOOKED_INTO, None))
+            job = await super().fetch_job(looked, worker_id) if looked else None
             if job is not None:
-                self.rung.update(looked)
+                self.rung = dict.fromkeys([*(queue for queue in looked if queue != job.queue), *self.rung, job.queue])
                 return job
         return None
+
+    def ring(self, queues: Iterable[str]) -> None:
+        """There may be jobs in *queues*."""
+        self.rung.update(dict.fromkeys(queues))
+        self.bell.ring()
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
         if job.id in self.refused:
             self.refused.discard(job.id)
             await self.retry_job(job)
+            self.ring([job.queue])  # whoever refuses it reads its queue no more
 
 
 class ProcrastinateQueue:
@@ -98,8 +106,7 @@ class ProcrastinateQueue:
 
     def ring(self, queues: Collection[str]) -> None:
         """There may be new jobs in *queues*."""
-        self._jobs.rung.update(queues)
-        self._jobs.bell.ring()
+        self._jobs.ring(queues)
 
     async def keep(self) -> None:
         """Take jobs until cancelled, and begin anew whenever the engine's worker gives up."""

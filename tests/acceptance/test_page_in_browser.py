@@ -23,6 +23,8 @@ PAGES = {
     "runtimes": "/runtimes",
     "runtime": "/runtimes/core.python",
     "match": "/match?needs=python+%3E%3D3.12%3B+ruby",
+    "executions": "/executions",
+    "execution": "/executions/1",
     "activity": "/activity",
 }
 
@@ -133,6 +135,29 @@ def test_where_something_can_run_is_asked_and_answered(browser: Browser, install
     page.locator("#filter").fill("python >=3.9")
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_contain_text("1 of 1 worker can take it now")
+    page.context.close()
+
+
+def test_an_event_becomes_an_execution_and_one_that_waits_says_why(
+    browser: Browser, installation: Installation
+) -> None:
+    page = installation.log_in(browser)
+    page.get_by_role("link", name="Executions").click()
+    waiting = page.locator("tr", has_text="by demo.greet").first
+    expect(waiting).to_contain_text("the interpreter of shell is not there", timeout=20_000)  # on this machine
+    page.get_by_label("Action").last.select_option("demo.hello_python")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("dl")).to_contain_text("completed", timeout=20_000)  # told by the stream
+    expect(page.locator("dl")).to_contain_text(str(installation.machine.bin / "python3"))
+    expect(page.locator("pre").last).to_have_text("Python 3.11.7\n")
+
+    page.goto(f"{installation.address}/executions")
+    page.get_by_label("Action").last.select_option("demo.hello_python")
+    page.get_by_label("Also needs").fill("cobol")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("main")).to_contain_text("nearest   worker")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("dl")).to_contain_text("cancelled")
     page.context.close()
 
 

@@ -106,3 +106,35 @@ def test_requests_are_counted_by_route_and_no_path_makes_a_new_one(migrated_data
         assert of(figures, "attune_http_request_seconds_count", route="/api/workers/{node_id}") == 2
 
     with_api(migrated_database, check)
+
+
+def test_open_executions_are_told_by_what_they_need_and_those_without_a_worker(
+    migrated_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measures, "_FRESH_SECONDS", 0.0)
+
+    async def check(api: Api) -> None:
+        pool = api.services.pool
+        node = await register(pool, "a", verdict("python", "3.11.7"))
+        async with pool.connection() as connection:
+            await connection.execute("INSERT INTO requirement_class VALUES ('cap-1', 'python'), ('cap-2', 'ruby')")
+            await connection.execute("INSERT INTO worker_class VALUES ('cap-1', %s)", (node,))
+            for requirement, queue, status in (
+                ("python", "cap-1", "scheduled"),
+                ("python", "cap-1", "requested"),
+                ("ruby", "cap-2", "requested"),
+                ("ruby", "cap-2", "requested"),
+                ("ruby", "cap-2", "completed"),
+            ):
+                await connection.execute(
+                    "INSERT INTO execution (action_ref, requirement, queue, status) VALUES ('a.b', %s, %s, %s)",
+                    (requirement, queue, status),
+                )
+        figures = await scraped(api)
+
+        assert of(figures, "attune_executions", requirement="python", status="scheduled") == 1
+        assert of(figures, "attune_executions", requirement="ruby", status="requested") == 2
+        assert of(figures, "attune_executions", requirement="ruby", status="completed") is None
+        assert of(figures, "attune_executions_without_worker") == 2
+
+    with_api(migrated_database, check)

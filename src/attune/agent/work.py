@@ -193,8 +193,10 @@ class Executions:
             return False
         interpreters, missing = interpreters_on(requirement, node)
         if missing:
+            reason = f"given back by worker {node.name}: the interpreter of {', '.join(missing)} is not there"
+            log.warning(f"execution {execution}: {reason}")
+            await self._executions.note(execution, reason)
             for name in missing:
-                log.warning(f"the interpreter of {name} is not there any more: execution {execution} is given back")
                 self._doubts.add(name)
                 self._suspect(name)
             self.queue.read(self.classes.satisfied_by(self._doubts.without(node)))

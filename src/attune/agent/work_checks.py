@@ -8,12 +8,14 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from attune.core.aliases import names_of
 from attune.core.fleet import Node
 from attune.core.matching import match
 from attune.core.requirement import Requirement
-from attune.core.verdict import Status
+from attune.core.requirement_terms import RuntimeTerm
 
-_DOUBT_SECONDS = 5.0
+_DOUBT_SECONDS = 30.0
+_THEMSELVES = frozenset({"native", "builtin"})  # what runs in them is executed itself
 
 
 class Doubts:
@@ -40,16 +42,28 @@ class Doubts:
 
 
 def interpreters_on(requirement: Requirement, node: Node) -> tuple[dict[str, Any], list[str]]:
-    """The interpreters that *node* has for *requirement*, looked at once more, and the names of those that are gone."""
+    """The interpreters that *node* has for *requirement*, looked at once more, and the names of those that are gone.
+
+    What was declared or assumed, and so has no path, is looked up by its names on PATH.
+    """
     placed = match(requirement, [node]).best
     if placed is None:
         return {}, [term.name for term in requirement.terms if term.name in node.capabilities]
     found: dict[str, Any] = {}
     missing = []
-    for name, instance in placed.instances.items():
-        path = instance.path or shutil.which(name)
+    for term in requirement.terms:
+        if not isinstance(term, RuntimeTerm) or term.negated or term.name in _THEMSELVES:
+            continue
+        if term.name not in node.capabilities:  # a label of that name
+            continue
+        instance = placed.instances.get(term.name)
+        path = instance.path if instance and instance.path else _on_path(term.name)
         if path is not None and os.access(path, os.X_OK):
-            found[name] = {"version": instance.version, "path": path}
-        elif instance.path is not None or node.capabilities[name].status is Status.DECLARED:
-            missing.append(name)
+            found[term.name] = {"version": instance.version if instance else None, "path": path}
+        else:
+            missing.append(term.name)
     return found, missing
+
+
+def _on_path(name: str) -> str | None:
+    return next((path for one in (name, *names_of(name)) if (path := shutil.which(one))), None)

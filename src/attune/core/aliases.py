@@ -37,6 +37,11 @@ def fold(name: str) -> str:
     return ALIASES.get(plain, plain)
 
 
+def names_of(name: str) -> list[str]:
+    """The other names of a capability, in the order in which they are tried."""
+    return [one for one, stands_for in ALIASES.items() if stands_for == name]
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that *name* was most likely meant to be, or None."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.6)

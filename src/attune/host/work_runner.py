@@ -13,11 +13,13 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from attune.core.action import Delivery
 from attune.core.errors import legible, shown
@@ -63,11 +65,11 @@ class HostWorkRunner:
         await self._have_guard()
         stdin = await asyncio.to_thread(_stdin_of, work)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *_argv(work),
+            process = subprocess.Popen(  # noqa: ASYNC220 - a millisecond, and nobody can be cancelled amid it
+                _argv(work),
                 stdin=stdin,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 cwd=folder,
                 env=self._environment(work, folder),
                 start_new_session=True,
@@ -126,7 +128,7 @@ class HostWorkRunner:
 class _Run:
     """One process and what it prints."""
 
-    def __init__(self, process: asyncio.subprocess.Process, work: Work, output: Output, grace: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], work: Work, output: Output, grace: float) -> None:
         self._process = process
         self._work = work
         self._output = output
@@ -143,7 +145,7 @@ class _Run:
         """Wait for it, or end it when its time is over."""
         try:
             async with asyncio.timeout(self._work.timeout_seconds):
-                await self._process.wait()
+                await self._exit()
         except TimeoutError:
             await self._stop()
             return WorkEnding.TIMED_OUT
@@ -165,16 +167,39 @@ class _Run:
         self._signal(signal.SIGCONT)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._grace):
-                await self._process.wait()
+                await self._exit()
         self._signal(signal.SIGKILL)
-        await self._process.wait()
+        await self._exit()
+
+    async def _exit(self) -> None:
+        """Wait for the process alone, whoever else may hold its pipes."""
+        loop, exited = asyncio.get_running_loop(), asyncio.Event()
+        if self._process.poll() is not None:
+            return
+        pidfd = os.pidfd_open(self._process.pid)
+        loop.add_reader(pidfd, exited.set)
+        try:
+            await exited.wait()
+        finally:
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
+        self._process.wait()
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
-    async def _read(self, pipe: asyncio.StreamReader | None, stream: str) -> None:
+    async def _read(self, pipe: IO[bytes] | None, stream: str) -> None:
         assert pipe is not None
+        reader = asyncio.StreamReader(limit=_PIECE)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+        try:
+            await self._pass_on(reader, stream)
+        finally:
+            transport.close()
+
+    async def _pass_on(self, pipe: asyncio.StreamReader, stream: str) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         kept = 0
         while True:

@@ -172,6 +172,14 @@ class PostgresExecutions:
             raise UsageError(f"execution: expected one that exists, got {execution}", hint="attune execution list")
         return None
 
+    async def note(self, execution: int, reason: str) -> None:
+        """Say of what waits why it still does."""
+        query = """
+            UPDATE execution SET reason = %(reason)s
+            WHERE id = %(id)s AND status IN ('requested', 'scheduled') RETURNING id
+        """
+        await self._rows(query, {"id": execution, "reason": reason})
+
     async def refuse(self, execution: int, status: str, reason: str) -> bool:
         """End what waits and was never begun; False if it does not wait any more."""
         query = """

@@ -12,12 +12,14 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from attune.postgres.connection import Pool, translated
+from attune.postgres.executions import LIVE
 
 PROBE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _FRESH_SECONDS = 5.0
 _SHARE = 20  # at most that part of the time is spent on reading
 _TIMEOUT_SECONDS = 10
 _VERSIONS = 50  # of a runtime; the rarer ones count together
+_CLASSES = 50  # and statuses; the rarer ones count together
 _SETTLED_SECONDS = 60  # no transaction that writes a transition lasts that long
 _LIVE = "coalesce(w.status::text, 'inactive') NOT IN ('inactive', 'lost')"
 _ROLE = "CASE w.worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END"
@@ -34,12 +36,17 @@ class Probes:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Counts by their labels: (role, status), (runtime, status, version), runtime, (runtime, status)."""
+    """Counts by their labels: (role, status), (runtime, status, version), runtime, (runtime, status), (class, status).
+
+    `executions` are those that have not ended; `without_worker` of them wait for a class that no live worker reads.
+    """
 
     workers: Mapping[tuple[str, str], int]
     runtimes: Mapping[tuple[str, str, str], int]
     probes: Mapping[str, Probes]
     transitions: Mapping[tuple[str, str], int]
+    executions: Mapping[tuple[str, str], int]
+    without_worker: int
 
 
 class PostgresMeasures:
@@ -76,6 +83,7 @@ class PostgresMeasures:
             await _runtimes(connection),
             await _probes(connection),
             await self._transitions(connection),
+            *await _executions(connection),
         )
 
     async def _transitions(self, connection: AsyncConnection[Any]) -> Mapping[tuple[str, str], int]:
@@ -109,6 +117,25 @@ async def _runtimes(connection: AsyncConnection[Any]) -> Mapping[tuple[str, str,
         """,
     )
     return {(name, status, version): count for name, status, version, count in rows}
+
+
+async def _executions(connection: AsyncConnection[Any]) -> tuple[Mapping[tuple[str, str], int], int]:
+    rows = await _rows(
+        connection,
+        f"""
+        SELECT CASE WHEN turn <= {_CLASSES} THEN requirement ELSE 'other' END, status, sum(number)::bigint,
+               coalesce(sum(number) FILTER (WHERE lone), 0)::bigint FROM (
+            SELECT coalesce(requirement, '') AS requirement, status::text AS status, count(*) AS number,
+                   status = 'requested' AND NOT {LIVE.format(queue="e.queue")} AS lone,
+                   row_number() OVER (ORDER BY count(*) DESC, requirement) AS turn
+            FROM execution AS e
+            WHERE policy IS NOT NULL AND status IN ('requested', 'scheduling', 'scheduled', 'running', 'canceling')
+            GROUP BY e.requirement, e.status, e.queue
+        ) AS one GROUP BY 1, 2
+        """,
+    )
+    found: dict[tuple[str, str], int] = {(requirement, status): count for requirement, status, count, _ in rows}
+    return found, sum(row[3] for row in rows)
 
 
 async def _probes(connection: AsyncConnection[Any]) -> Mapping[str, Probes]:

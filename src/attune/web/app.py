@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse
 
 from attune.web.access import OPEN, SECURITY_SCHEME
-from attune.web.api import checks, executions, match, nodes, runtimes, stream, system, tokens
+from attune.web.api import checks, executions, match, nodes, packs, runtimes, stream, system, tokens
 from attune.web.audit import Audit
 from attune.web.gate import Gate
 from attune.web.metrics import Measured, RequestFigures
@@ -35,6 +35,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     match.router,
     executions.actions,
     executions.executions,
+    packs.router,
     tokens.router,
     stream.router,
 )

@@ -119,3 +119,16 @@ class _Once(Collector):
         for labels, count in sorted(measures.transitions.items()):
             transitions.add_metric(labels, count)
         yield transitions
+        executions = GaugeMetricFamily(
+            "attune_executions",
+            "Executions that have not ended, by what they need; requirement `other` for the rarest.",
+            labels=["requirement", "status"],
+        )
+        for labels, count in sorted(measures.executions.items()):
+            executions.add_metric(labels, count)
+        yield executions
+        yield GaugeMetricFamily(
+            "attune_executions_without_worker",
+            "Executions that wait for a worker, of which there is none that could take them.",
+            value=measures.without_worker,
+        )

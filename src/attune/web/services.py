@@ -11,14 +11,17 @@ from attune.config import Settings
 from attune.operations.execute import ExecutionDesk
 from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool
+from attune.postgres.event_log import PostgresEventLog
 from attune.postgres.life import PostgresLife
 from attune.postgres.measures import PostgresMeasures
 from attune.postgres.node_pages import PostgresNodePages
 from attune.postgres.node_requests import PostgresNodeRequests
 from attune.postgres.nodes import PostgresNodes
+from attune.postgres.packs import PostgresPacks
 from attune.postgres.previews import PostgresPreviews
 from attune.postgres.runtimes import PostgresRuntimes
 from attune.postgres.tokens import PostgresTokens
+from attune.reactions import recorder
 from attune.runs import execution_desk
 from attune.web.answers import Answers
 from attune.web.hub import Hub
@@ -47,6 +50,8 @@ class Services:
     fleets: Fleets
     answers: Answers
     runs: ExecutionDesk
+    packs: PostgresPacks
+    events: PostgresEventLog
     logins: Throttle = field(default_factory=lambda: Throttle(burst=10, per_second=0.2))
     refusals: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))
 
@@ -78,6 +83,8 @@ def services_on(pool: Pool, url: str, settings: Settings) -> Services:
         fleets=Fleets(nodes, hub),
         answers=Answers(hub),
         runs=execution_desk(pool, nodes),
+        packs=PostgresPacks(pool),
+        events=PostgresEventLog(pool, recorder()),
     )
 
 

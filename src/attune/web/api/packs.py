@@ -1,0 +1,156 @@
+"""Packs and what they bring: what there is, what happened, and telling of something that happened."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from attune.core.errors import UsageError
+from attune.web.access import Operator, Reader
+from attune.web.api.paging import MAX_ID, Page
+from attune.web.problems import Problem, documented
+from attune.web.services import Given
+
+router = APIRouter(tags=["packs"])
+_WHEN = ["2026-11-24T09:00:00Z"]
+Ref = Annotated[str, Path(max_length=300, description="Its ref.", examples=["demo"])]
+EventId = Annotated[int, Path(ge=1, le=MAX_ID, description="The event's number.", examples=[7])]
+
+
+class PackItem(BaseModel):
+    """A pack and the refs of what it brings."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    ref: str = Field(examples=["demo"])
+    label: str = Field(examples=["Demo"])
+    version: str = Field(examples=["1.0.0"])
+    description: str | None = Field(examples=[None])
+    digest: str | None = Field(description="Of its files; null for one that has none.", examples=[None])
+    is_standard: bool = Field(examples=[False])
+    tags: list[str] = Field(examples=[[]])
+    updated: datetime = Field(examples=_WHEN)
+    runtimes: list[str] = Field(examples=[[]])
+    actions: list[str] = Field(examples=[["demo.hello_python"]])
+    triggers: list[str] = Field(examples=[["demo.tick"]])
+    sensors: list[str] = Field(examples=[["demo.clock"]])
+    rules: list[str] = Field(examples=[["demo.greet"]])
+
+
+class PackList(Page):
+    """Packs by ref."""
+
+    data: list[PackItem]
+
+
+class RuleItem(BaseModel):
+    """A rule: which action follows an event."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    ref: str = Field(examples=["demo.greet"])
+    label: str = Field(examples=["Each tick is greeted"])
+    enabled: bool = Field(examples=[True])
+    trigger_ref: str = Field(examples=["demo.tick"])
+    action_ref: str = Field(examples=["demo.hello_shell"])
+    conditions: list[Any] = Field(examples=[["payload.missed < 100"]])
+
+
+class RuleList(Page):
+    """Rules by ref."""
+
+    data: list[RuleItem]
+
+
+class FollowedItem(BaseModel):
+    """What a rule made of an event: an execution, or the reason why there is none."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    rule_ref: str = Field(examples=["demo.greet"])
+    status: str = Field(examples=["processed"])
+    execution: int | None = Field(examples=[7])
+    execution_status: str | None = Field(examples=["completed"])
+    reason: str | None = Field(examples=[None])
+
+
+class EventItem(BaseModel):
+    """An event, and what followed."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int = Field(examples=[7])
+    trigger_ref: str = Field(examples=["demo.tick"])
+    source_ref: str | None = Field(examples=["demo.clock"])
+    created: datetime = Field(examples=_WHEN)
+    payload: Any = Field(examples=[{"missed": 0}])
+    enforcements: list[FollowedItem]
+
+
+class EventList(Page):
+    """The last events, newest first."""
+
+    data: list[EventItem]
+
+
+class NewEvent(BaseModel):
+    """Something that happened."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    trigger: str = Field(min_length=1, max_length=300, examples=["demo.tick"])
+    payload: dict[str, Any] = Field(default={}, examples=[{"at": "now", "missed": 0}])
+
+
+@router.get("/packs", summary="List packs", responses=documented(401, 403))
+async def packs(_who: Reader, services: Given) -> PackList:
+    """By ref, with what each brings."""
+    return PackList(data=[PackItem.model_validate(one) for one in await services.packs.list_packs()])
+
+
+@router.get("/packs/{ref}", summary="Show a pack", responses=documented(401, 403, 404))
+async def pack(_who: Reader, services: Given, ref: Ref) -> PackItem:
+    """What it brings."""
+    found = await services.packs.get_pack(ref) if ref.isprintable() else None
+    if found is None:
+        raise Problem(404, "no pack has that ref")
+    return PackItem.model_validate(found)
+
+
+@router.get("/rules", summary="List rules", responses=documented(401, 403))
+async def rules(_who: Reader, services: Given) -> RuleList:
+    """By ref: what follows which event."""
+    return RuleList(data=[RuleItem.model_validate(one) for one in await services.events.list_rules()])
+
+
+@router.get("/events", summary="List events", responses=documented(401, 403, 422))
+async def events(
+    _who: Reader,
+    services: Given,
+    trigger: Annotated[str | None, Query(max_length=300, description="Only events of this trigger.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
+) -> EventList:
+    """The last ones, newest first, and what followed from each."""
+    found = await services.events.list_events(limit, trigger)
+    return EventList(data=[EventItem.model_validate(one) for one in found])
+
+
+@router.get("/events/{event_id}", summary="Show an event", responses=documented(401, 403, 404))
+async def event(_who: Reader, services: Given, event_id: EventId) -> EventItem:
+    """Its payload, and what each rule made of it."""
+    found = await services.events.get_event(event_id)
+    if found is None:
+        raise Problem(404, f"no event has the number {event_id}")
+    return EventItem.model_validate(found)
+
+
+@router.post("/events", status_code=201, summary="Tell of an event", responses=documented(401, 403, 422))
+async def told(_who: Operator, services: Given, body: NewEvent) -> EventItem:
+    """As a sensor would: the rules of its trigger are evaluated, and what they ask for is recorded with it."""
+    try:
+        return EventItem.model_validate(await services.events.send(body.trigger, body.payload))
+    except UsageError as error:
+        raise Problem(422, str(error)) from None

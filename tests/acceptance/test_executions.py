@@ -254,3 +254,41 @@ def test_no_statement_reads_the_definitions_while_work_runs(fleet: WorkerFleet) 
     time.sleep(1.2)
 
     assert rows(fleet.url, query) == before
+
+
+BEAT = """\
+read -r config
+echo 'not json'
+echo '{"beat": 1}'
+sleep 300
+"""
+
+
+def test_a_sensor_of_a_pack_leads_by_its_rule_to_a_finished_execution(fleet: WorkerFleet) -> None:
+    pack = fleet.folder / "pack"
+    for path, text in {
+        "sensors/beat.yaml": "name: beat\nlabel: Beat\nentry_point: beat.sh\nruntime: shell\ntrigger: check.beaten\n",
+        "sensors/beat.sh": BEAT,
+        "triggers/beaten.yaml": "name: beaten\nlabel: Beaten\npayload: {beat: {type: integer}}\n",
+        "rules/tell.yaml": (
+            "name: tell\nlabel: Tell\ntrigger: check.beaten\nwhen: payload.beat == 1\naction: check.python\n"
+            f"parameters: {{told: {fleet.told}}}\n"
+        ),
+    }.items():
+        (pack / path).parent.mkdir(exist_ok=True)
+        (pack / path).write_text(text)
+    load_pack(fleet.url, pack)
+    fleet.start("w1")
+    watcher = fleet.machine("w3").start("sensor", "start", "--name", "s1", log=fleet.folder / "s1.log")
+    try:
+        found = wait_for(lambda: rows(fleet.url, "SELECT id FROM execution WHERE status = 'completed'"))
+    finally:
+        watcher.terminate()
+        watcher.wait(20)
+    assert len(found) == 1
+    assert [worker for _, worker, _ in fleet.runs()] == ["w1"]
+    query = (
+        "SELECT e.payload, f.rule_ref FROM execution AS x JOIN enforcement AS f ON f.id = x.enforcement"
+        " JOIN event AS e ON e.id = f.event"
+    )
+    assert rows(fleet.url, query) == [({"beat": 1}, "check.tell")]

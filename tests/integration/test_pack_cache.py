@@ -1,0 +1,86 @@
+"""The files of packs on a host: fetched once, whole or not at all, and mended where somebody has damaged them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from attune.core.errors import DatabaseError, UsageError
+from attune.core.pack_files import PackFile, digest_of
+from attune.host.pack_cache import PackCache
+
+pytestmark = pytest.mark.anyio
+FILES = [PackFile("pack.yaml", b"ref: x"), PackFile("actions/a.sh", b"echo 1", executable=True)]
+DIGEST = digest_of(FILES)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Store:
+    """The versions that there are, and how often they were asked for."""
+
+    def __init__(self, files: Sequence[PackFile] | None = FILES) -> None:
+        self.files = files
+        self.asked = 0
+
+    async def fetch(self, digest: str) -> Sequence[PackFile] | None:
+        self.asked += 1
+        await asyncio.sleep(0.01)
+        return self.files
+
+
+async def test_a_version_is_fetched_once_and_stays(tmp_path: Path) -> None:
+    store = Store()
+    cache = PackCache(tmp_path / "packs", store.fetch)
+    folders = await asyncio.gather(*(cache.folder(DIGEST) for _ in range(5)))
+    assert {*folders} == {tmp_path / "packs" / DIGEST}
+    assert (folders[0] / "actions" / "a.sh").read_bytes() == b"echo 1"
+    assert (folders[0] / "actions" / "a.sh").stat().st_mode & 0o777 == 0o700
+    assert (folders[0] / "pack.yaml").stat().st_mode & 0o777 == 0o600
+    await PackCache(tmp_path / "packs", store.fetch).folder(DIGEST)
+    assert store.asked == 1
+
+
+async def test_nodes_that_share_a_folder_do_not_disturb_each_other(tmp_path: Path) -> None:
+    caches = [PackCache(tmp_path, Store().fetch) for _ in range(8)]
+    folders = await asyncio.gather(*(cache.folder(DIGEST) for cache in caches))
+    assert {*folders} == {tmp_path / DIGEST}
+    assert [one.name for one in tmp_path.iterdir()] == [DIGEST]  # noqa: ASYNC240
+
+
+@pytest.mark.parametrize("damage", ["altered", "gone", "added"])
+async def test_a_damaged_version_is_made_anew(tmp_path: Path, damage: str) -> None:
+    await PackCache(tmp_path, Store().fetch).folder(DIGEST)
+    file = tmp_path / DIGEST / "actions" / "a.sh"
+    if damage == "gone":
+        file.unlink()
+    else:
+        (file if damage == "altered" else file.with_name("b.sh")).write_bytes(b"rm -rf /")
+    folder = await PackCache(tmp_path, Store().fetch).folder(DIGEST)
+    assert sorted(one.name for one in (folder / "actions").iterdir()) == ["a.sh"]
+    assert file.read_bytes() == b"echo 1"
+
+
+async def test_what_nobody_has_or_is_not_what_it_says_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected one that the database has, got none"):
+        await PackCache(tmp_path, Store(None).fetch).folder(DIGEST)
+    with pytest.raises(DatabaseError, match="not what its digest says"):
+        await PackCache(tmp_path, Store(FILES[:1]).fetch).folder(DIGEST)
+    with pytest.raises(UsageError, match="expected 64 hex digits"):
+        await PackCache(tmp_path, Store().fetch).folder("../../etc")
+    assert not [*tmp_path.iterdir()]  # noqa: ASYNC240
+
+
+@pytest.mark.parametrize("path", ["../out", "/out", "a/../../out"])
+async def test_no_file_is_written_outside(tmp_path: Path, path: str) -> None:
+    files = [PackFile(path, b"x")]
+    with pytest.raises(UsageError, match="expected a path inside the pack"):
+        await PackCache(tmp_path / "packs", Store(files).fetch).folder(digest_of(files))
+    assert not (tmp_path / "out").exists()
+    assert not [*(tmp_path / "packs").iterdir()]

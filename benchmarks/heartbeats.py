@@ -19,7 +19,7 @@ import psycopg
 
 from attune.bootstrap import migrate
 from attune.core.node import WORKER
-from attune.core.ports import Overdue, Registration
+from attune.core.ports.nodes import Overdue, Registration
 from attune.postgres.connection import open_pool
 from attune.postgres.embedded import EmbeddedServer
 from attune.postgres.life import PostgresLife

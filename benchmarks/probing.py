@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from attune.core.ports import Command, Ending, Outcome
+from attune.core.runtimes.command import Command, Ending, Outcome
 from attune.host.assemble import HostChecks, HostOptions, assemble
 from attune.host.environment import check_environment
 

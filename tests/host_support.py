@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attune.core.ports import Command, Next, Outcome, RunObserver
+from attune.core.ports.runtimes import Next, RunObserver
+from attune.core.runtimes.command import Command, Outcome
 from attune.host.assemble import HostChecks, HostOptions, assemble
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"

@@ -11,7 +11,7 @@ import psycopg
 from attune.core.execution_ports import NewExecution, Piece, Settled
 from attune.core.health import Transition
 from attune.core.node import SENSOR, WORKER, Role
-from attune.core.ports import HealthReport, Registration
+from attune.core.ports.nodes import HealthReport, Registration
 from attune.core.verdict import Evidence, Instance, Status, Verdict
 from attune.postgres.actions import PostgresActions
 from attune.postgres.connection import Pool, open_pool

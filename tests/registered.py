@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from attune.core.node import WORKER, Role
-from attune.core.ports import Registration
+from attune.core.ports.nodes import Registration
 from attune.core.verdict import Evidence, Instance, Status, Verdict
 from attune.postgres.connection import Pool
 from attune.postgres.nodes import PostgresNodes

@@ -7,7 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
-from attune.core.ports import Outcome
+from attune.core.runtimes.command import Outcome
 from attune.host.assemble import HostOptions, assemble
 from host_support import SYSTEM_PATH, command, run_all
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from attune.core.node import WORKER
-from attune.core.ports import Registration
+from attune.core.ports.nodes import Registration
 from attune.core.verdict import Evidence, Instance, Status, Verdict
 from attune.postgres.connection import open_pool
 from attune.postgres.nodes import PostgresNodes

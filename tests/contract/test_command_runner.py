@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from attune.core.ports import Command, CommandRunner, Ending, Outcome
+from attune.core.ports.runtimes import CommandRunner
+from attune.core.runtimes.command import Command, Ending, Outcome
 from host_support import Sandbox, command, run_all
 
 

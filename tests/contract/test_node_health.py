@@ -11,7 +11,7 @@ import pytest
 from attune.core.health import Checked, Transition
 from attune.core.matching import match
 from attune.core.node import WORKER
-from attune.core.ports import HealthReport, Registration
+from attune.core.ports.nodes import HealthReport, Registration
 from attune.core.requirement import Requirement
 from attune.core.verdict import Evidence, Instance, Status, Verdict
 

@@ -9,7 +9,7 @@ import pytest
 
 from attune.core.errors import UsageError
 from attune.core.node import WORKER
-from attune.core.ports import Heartbeat, Overdue, Registration
+from attune.core.ports.nodes import Heartbeat, Overdue, Registration
 
 pytestmark = pytest.mark.anyio
 

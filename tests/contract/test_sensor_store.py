@@ -13,7 +13,7 @@ import pytest
 from attune.core.errors import DatabaseError
 from attune.core.event_line import NewEvent
 from attune.core.node import SENSOR
-from attune.core.ports import Registration
+from attune.core.ports.nodes import Registration
 from attune.core.sensing import SensorState
 from attune.core.sensing_ports import SensorReport
 from attune.core.sensor import Sensor

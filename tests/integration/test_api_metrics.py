@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from attune.core.access import Scope
 from attune.core.health import Transition
 from attune.core.node import SENSOR
-from attune.core.ports import HealthReport
+from attune.core.ports.nodes import HealthReport
 from attune.core.verdict import Status
 from attune.postgres import measures
 from registered import register, verdict

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from attune.core.ports import Command, Ending, Outcome
+from attune.core.runtimes.command import Command, Ending, Outcome
 from host_support import Sandbox, command, run_all, script, zombies
 
 LIMIT = 0.5

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from attune.core.ports import Command, Ending, Outcome
+from attune.core.runtimes.command import Command, Ending, Outcome
 from attune.host.assemble import HostOptions, assemble
 from attune.host.cache_file import CacheFile, Entry
 from attune.host.pace import Expectation

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from attune.core.node import WORKER
-from attune.core.ports import Heartbeat, Overdue, Registration
+from attune.core.ports.nodes import Heartbeat, Overdue, Registration
 from attune.core.verdict import Instance, Status, Verdict
 from attune.postgres.connection import open_pool
 from attune.postgres.life import PostgresLife

@@ -13,7 +13,7 @@ from attune.agent.this_host import examiner_for
 from attune.config import Settings, load_settings, variable
 from attune.core.capabilities import build_capabilities
 from attune.core.node import ROLES, SENSOR, WORKER, Role, role_of_variable
-from attune.core.ports import RuntimeCatalog
+from attune.core.ports.runtimes import RuntimeCatalog
 from attune.core.runtime import Runtime
 from attune.core.selection import other_role_note, select
 from attune.core.verdict import Status, Verdict

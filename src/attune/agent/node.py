@@ -16,7 +16,7 @@ from attune.agent.health import Vigil, vigil_for
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.core.errors import AttuneError, DatabaseError
-from attune.core.ports import Heartbeat, NodeLife, Overdue
+from attune.core.ports.nodes import Heartbeat, NodeLife, Overdue
 
 _JITTER = 0.2
 _SLOWEST_RETRY_SECONDS = 10.0

@@ -13,7 +13,7 @@ from attune.agent.registration import REGISTRATIONS, NodeRegistration
 from attune.agent.systemd import feed_watchdog, notify
 from attune.config import NodeSettings, Settings
 from attune.core.node import Role
-from attune.core.ports import Overdue
+from attune.core.ports.nodes import Overdue
 from attune.postgres.connection import open_pool
 from attune.postgres.life import PostgresLife
 

@@ -11,7 +11,7 @@ from attune.cli.asking import ask
 from attune.config import Settings
 from attune.config.data import read_data
 from attune.core.errors import DefinitionError, Problem, UsageError, shown
-from attune.core.ports import RuntimeStore
+from attune.core.ports.runtimes import RuntimeStore
 from attune.core.runtime import Runtime
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from attune.core.aliases import nearest
 from attune.core.errors import ApiError, DatabaseError, UsageError
 from attune.core.health import TransitionRecord
 from attune.core.node import SENSOR, Role
-from attune.core.ports import NodeRecord, RuntimeRecord
+from attune.core.ports.nodes import NodeRecord, RuntimeRecord
 from attune.core.reach import Installation, NodeReader
 from attune.core.sensing_ports import SensorStatus
 

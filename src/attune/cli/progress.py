@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from attune.cli.symbols import colour_of, with_symbol
-from attune.core.ports import Command, Outcome
+from attune.core.runtimes.command import Command, Outcome
 from attune.core.verdict import Verdict
 
 _SHOWN_FINISHED = 12

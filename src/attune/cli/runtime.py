@@ -13,7 +13,7 @@ import click
 from attune.core.definition import Definition, parse_definition, unknown_keys
 from attune.core.errors import DefinitionError, Problem, UsageError
 from attune.core.examples import failed_examples
-from attune.core.ports import RuntimeStore
+from attune.core.ports.runtimes import RuntimeStore
 from attune.core.runtime import Runtime
 
 

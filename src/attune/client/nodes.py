@@ -10,7 +10,7 @@ from attune.client.wire import Answer, Wire
 from attune.core.errors import UsageError
 from attune.core.health import TransitionRecord
 from attune.core.node import ROLES, Role
-from attune.core.ports import NodeRecord, RuntimeRecord
+from attune.core.ports.nodes import NodeRecord, RuntimeRecord
 
 _RUNS = 409  # the node is in no state for what was asked
 _GONE = 404

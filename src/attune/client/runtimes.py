@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from attune.client.records import record_of
 from attune.client.wire import Wire, segment
 from attune.core.errors import UsageError
-from attune.core.ports import RuntimeChange
+from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtime import Runtime
 
 _PATH = "/api/runtimes"

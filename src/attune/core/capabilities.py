@@ -7,7 +7,7 @@ from typing import Any
 
 from attune.core.fleet import Node, capabilities_of
 from attune.core.labels import labels_of
-from attune.core.ports import Registration
+from attune.core.ports.nodes import Registration
 from attune.core.selection import Selection
 from attune.core.verdict import Status, Verdict
 

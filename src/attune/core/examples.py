@@ -5,7 +5,7 @@ from __future__ import annotations
 from attune.core.definition import Definition
 from attune.core.errors import shown
 from attune.core.judgement import judge
-from attune.core.ports import Ending, Outcome
+from attune.core.runtimes.command import Ending, Outcome
 from attune.core.verification import Example
 
 

@@ -14,7 +14,7 @@ from attune.core.definition import Definition
 from attune.core.errors import legible, shown
 from attune.core.extraction import displayed_version, extract_version
 from attune.core.pattern import search
-from attune.core.ports import Ending, Outcome
+from attune.core.runtimes.command import Ending, Outcome
 from attune.core.verdict import Evidence, Instance, Status, Verdict
 from attune.core.verification import Check
 from attune.core.version import Version

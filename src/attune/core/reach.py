@@ -12,7 +12,8 @@ from attune.core.execution_ports import ExecutionStore
 from attune.core.health import TransitionRecord
 from attune.core.node import WORKER, Role
 from attune.core.pack import PackStore
-from attune.core.ports import NodeRecord, RuntimeRecord, RuntimeStore
+from attune.core.ports.nodes import NodeRecord, RuntimeRecord
+from attune.core.ports.runtimes import RuntimeStore
 from attune.core.requirement import Preference, Requirement
 from attune.core.sensing_ports import SensorStatus
 

@@ -7,7 +7,7 @@ import itertools
 from collections import deque
 from dataclasses import dataclass, replace
 
-from attune.core.ports import Command
+from attune.core.runtimes.command import Command
 from attune.host.pace import Expectation
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attune.core.ports import Command, Next, Outcome, RunObserver
+from attune.core.ports.runtimes import Next, RunObserver
+from attune.core.runtimes.command import Command, Outcome
 from attune.host.outcome_cache import OutcomeCache
 from attune.host.runner import HostRunner
 

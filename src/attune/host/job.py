@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from attune.core.ports import Command, Ending, Outcome
+from attune.core.runtimes.command import Command, Ending, Outcome
 from attune.host.activity import Snapshot
 from attune.host.backlog import Item
 from attune.host.process import Ended, Process

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from attune.core.ports import Command, Outcome
+from attune.core.runtimes.command import Command, Outcome
 from attune.host.pace import Expectation
 
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from attune.core.ports import Command, Ending, Outcome
+from attune.core.runtimes.command import Command, Ending, Outcome
 from attune.host.cache_file import CacheFile, Contents, Entry
 from attune.host.environment import fingerprint
 from attune.host.identity import Identifier, Identity

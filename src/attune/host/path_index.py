@@ -11,7 +11,7 @@ import stat
 import time
 from dataclasses import dataclass
 
-from attune.core.ports import Ending
+from attune.core.runtimes.command import Ending
 from attune.host.policy import HostPolicy
 
 # Two changes within one tick of the kernel's clock leave the same mtime, so a directory that changed this

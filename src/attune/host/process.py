@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from attune.core.ports import Ending
+from attune.core.runtimes.command import Ending
 from attune.host.processes import read_bytes
 from attune.host.refusal import NotStartedError, explain
 from attune.host.stream import Stream

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from attune.core.ports import Ending
+from attune.core.runtimes.command import Ending
 
 # Nothing is wrong with the command: the machine is short of something, or the file is being written.
 _PASSING = frozenset(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from attune.core.ports import Command
+from attune.core.runtimes.command import Command
 
 _ASKS_VERSION = frozenset({("--version",), ("-version",), ("-V",), ("-v",), ("-dumpversion",), ("-dumpfullversion",)})
 # Where a plain word asks for the version, and no server, project or toolchain is consulted.

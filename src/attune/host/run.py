@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
-from attune.core.ports import Command, Ending, Next, Outcome, RunObserver
+from attune.core.ports.runtimes import Next, RunObserver
+from attune.core.runtimes.command import Command, Ending, Outcome
 from attune.host.backlog import Backlog, Item
 from attune.host.gate import Gate
 from attune.host.job import Job, Phase, real_path_of

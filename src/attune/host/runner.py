@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from attune.core.ports import Command, Next, RunObserver
+from attune.core.ports.runtimes import Next, RunObserver
+from attune.core.runtimes.command import Command
 from attune.host.journal import Journal
 from attune.host.pace import Pace, pace_of_this_machine
 from attune.host.path_index import PathIndex

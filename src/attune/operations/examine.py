@@ -12,8 +12,9 @@ from attune.core.definition import Definition, capability_name, parse_definition
 from attune.core.errors import DefinitionError
 from attune.core.judgement import Attempt, conclude, invalid, judge, next_check
 from attune.core.node import Role
-from attune.core.ports import Command, CommandRunner, Ending, Outcome, PathLookup, RunObserver
+from attune.core.ports.runtimes import CommandRunner, PathLookup, RunObserver
 from attune.core.runtime import Runtime
+from attune.core.runtimes.command import Command, Ending, Outcome
 from attune.core.verdict import Verdict
 from attune.core.verification import Check
 

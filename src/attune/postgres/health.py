@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from attune.core.capabilities import registered_node, stored_capabilities
 from attune.core.health import TransitionRecord
-from attune.core.ports import HealthReport
+from attune.core.ports.nodes import HealthReport
 from attune.postgres.capabilities import storable, write_capabilities
 from attune.postgres.worker_runtimes import evidence_object, row_of
 

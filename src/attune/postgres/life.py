@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from attune.core.errors import UsageError
-from attune.core.ports import Overdue
+from attune.core.ports.nodes import Overdue
 from attune.postgres.connection import Pool, translated
 
 CHANNEL = "attune_node"

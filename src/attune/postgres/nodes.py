@@ -18,7 +18,7 @@ from attune.core.errors import DatabaseError, NameTakenError
 from attune.core.fleet import Node
 from attune.core.health import TransitionRecord
 from attune.core.node import Role
-from attune.core.ports import HealthReport, Heartbeat, NodeRecord, Registration, RuntimeRecord
+from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Registration, RuntimeRecord
 from attune.postgres.capabilities import write_capabilities
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
 from attune.postgres.fleet import read_fleet

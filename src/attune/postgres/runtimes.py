@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from attune.core.errors import InUseError
-from attune.core.ports import RuntimeChange
+from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtime import Runtime
 from attune.postgres.connection import Pool, translated
 from attune.postgres.json_values import tolerate

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from attune.core.ports import Command, Ending, Next, Outcome, RunObserver
+from attune.core.ports.runtimes import Next, RunObserver
+from attune.core.runtimes.command import Command, Ending, Outcome
 
 
 def printed(output: str, exit_code: int = 0, path: str = "/usr/bin/fake") -> Outcome:

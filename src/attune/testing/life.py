@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attune.core.errors import UsageError
-from attune.core.ports import Overdue
+from attune.core.ports.nodes import Overdue
 from attune.testing.nodes import MemoryFleet
 
 _RUNNING = ("active", "busy", "starting", "draining", "stale")

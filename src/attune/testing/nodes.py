@@ -14,7 +14,7 @@ from attune.core.errors import DatabaseError, NameTakenError
 from attune.core.fleet import Node, NodeStatus
 from attune.core.health import Transition, TransitionRecord
 from attune.core.node import Role
-from attune.core.ports import HealthReport, Heartbeat, NodeRecord, Registration, RuntimeRecord
+from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Registration, RuntimeRecord
 from attune.core.verdict import Status
 
 

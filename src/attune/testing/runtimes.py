@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from attune.core.errors import UsageError
-from attune.core.ports import RuntimeChange
+from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtime import Runtime
 
 

@@ -18,7 +18,8 @@ from attune.config import Settings
 from attune.core.errors import DatabaseError
 from attune.core.health import Sight
 from attune.core.health_schedule import Rhythm
-from attune.core.ports import HealthReport, Outcome
+from attune.core.ports.nodes import HealthReport
+from attune.core.runtimes.command import Outcome
 from attune.operations.examine import Examiner
 from attune.operations.reverify import Reverifier
 from attune.testing import FakeHost, MemoryNodes, MemoryRuntimes, printed

@@ -6,7 +6,7 @@ from typing import Any
 
 from attune.core.definition import Definition, parse_definition
 from attune.core.judgement import conclude, judge, next_check
-from attune.core.ports import Ending, Outcome
+from attune.core.runtimes.command import Ending, Outcome
 from attune.core.verdict import Status, Verdict
 from attune.testing import printed
 from factories import command, make_definition, make_runtime

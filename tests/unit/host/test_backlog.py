@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from attune.core.ports import Command
+from attune.core.runtimes.command import Command
 from attune.host.backlog import Backlog, Item
 from attune.host.pace import Expectation
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attune.core.ports import Ending
+from attune.core.runtimes.command import Ending
 from attune.host.path_index import Found, Missing, PathIndex
 from attune.host.policy import HostPolicy
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from attune.core.node import SENSOR, WORKER
-from attune.core.ports import Ending, Outcome
 from attune.core.runtime import Runtime
+from attune.core.runtimes.command import Ending, Outcome
 from attune.core.selection import Selection, Source, select
 from attune.core.verdict import Status
 from attune.operations.detect import Detection, DetectionOptions, detect

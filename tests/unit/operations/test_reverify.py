@@ -11,7 +11,7 @@ import pytest
 
 from attune.core.health import Sight
 from attune.core.health_schedule import Rhythm, Slot
-from attune.core.ports import Ending, Outcome
+from attune.core.runtimes.command import Ending, Outcome
 from attune.core.verdict import Status
 from attune.operations.examine import Examiner
 from attune.operations.reverify import Kept, Reverifier, Round

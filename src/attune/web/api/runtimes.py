@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from attune.core.access import Caller
 from attune.core.errors import InUseError
-from attune.core.ports import RuntimeChange
+from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtime import Runtime
 from attune.core.vetting import vet
 from attune.postgres.coverage import coverage_of

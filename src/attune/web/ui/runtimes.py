@@ -11,7 +11,7 @@ from fastapi.responses import Response
 
 from attune.core.access import Caller, Scope
 from attune.core.definition import Definition
-from attune.core.ports import RuntimeChange
+from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtime import Runtime
 from attune.operations.examine import read_definitions
 from attune.postgres.coverage import Coverage, coverage_of, coverages

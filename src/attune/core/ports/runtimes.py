@@ -1,0 +1,96 @@
+"""Running checks on a host, and where definitions come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from attune.core.runtime import Runtime
+from attune.core.runtimes.command import Command, Outcome
+
+
+class RunObserver(Protocol):
+    """Told about commands as they start and finish; called from the thread that runs them."""
+
+    def started(self, key: str, command: Command) -> None: ...
+
+    def finished(self, key: str, command: Command, outcome: Outcome) -> None: ...
+
+
+Next = Callable[[str, Command, Outcome], Command | None]
+
+
+class CommandRunner(Protocol):
+    """Runs commands on this host, many at a time.
+
+    Each key of *start* is one line of work: its command runs, then `then(key, command, outcome)` names the next
+    command of that line, or None when the line is done. Blocks until every line is done; whatever happens to
+    one command becomes its `Outcome`, never an exception. Commands not finished *deadline_seconds* after the
+    call end as `UNDECIDED`.
+    """
+
+    def run(
+        self,
+        start: Mapping[str, Command],
+        then: Next,
+        *,
+        deadline_seconds: float | None = None,
+        observer: RunObserver | None = None,
+    ) -> None: ...
+
+    def stop(self) -> None:
+        """End every run of this runner, now and later, from any thread; what is not done is `UNDECIDED`."""
+        ...
+
+
+class PathLookup(Protocol):
+    """Finds a command the way the runner would, without running it."""
+
+    def token(self) -> object:
+        """A value that compares equal as long as no directory of PATH has changed."""
+        ...
+
+    def missing(self, name: str) -> str | None:
+        """Why *name* cannot be run ("not found on PATH", "/x/y is a directory"), or None if it can be tried."""
+        ...
+
+
+class RuntimeCatalog(Protocol):
+    """Where runtime definitions come from."""
+
+    async def list_runtimes(self) -> Sequence[Runtime]:
+        """All definitions, ordered by ref."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeChange:
+    """One line of a definition's history: the row before and after, as JSON."""
+
+    ref: str
+    operation: str
+    old: Any
+    new: Any
+    changed_by: str
+    changed_at: datetime
+    note: str | None = None
+
+
+class RuntimeStore(RuntimeCatalog, Protocol):
+    """A catalog whose definitions can be changed; it keeps the history of every change."""
+
+    async def get_runtime(self, ref: str) -> Runtime | None: ...
+
+    async def save_runtime(self, runtime: Runtime, *, changed_by: str) -> bool:
+        """Insert or replace by ref; True if it is new."""
+        ...
+
+    async def remove_runtime(self, ref: str, *, changed_by: str) -> bool:
+        """Delete by ref; False if there is none. Raises `UsageError` naming the users of a runtime in use."""
+        ...
+
+    async def runtime_history(self, ref: str) -> Sequence[RuntimeChange]:
+        """Every recorded change of *ref*, newest first."""
+        ...

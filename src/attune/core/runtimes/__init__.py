@@ -1,0 +1,1 @@
+"""Definitions of runtimes, what verifies them, versions and constraints, and the verdicts."""

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from attune.core.definition import Definition, parse_definition
-from attune.core.runtime import Runtime
-from attune.host.assemble import assemble
-from attune.operations.examine import Examiner
+from attune.core.runtimes.definition import Definition, parse_definition
+from attune.core.runtimes.runtime import Runtime
+from attune.host.probing.assemble import assemble
+from attune.operations.runtimes.examine import Examiner
 from benchmarks.probing import Figure, medians, seconds
 
 ATTUNE = (sys.executable, "-m", "attune")

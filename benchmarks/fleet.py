@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from attune.core.fleet import Capability, Instance, Node
-from attune.core.verdict import Status
+from attune.core.runtimes.verdict import Status
 
 # The newer of these are the more common ones: see `_version`.
 VERSIONS = {

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from attune.core.definition import Definition, parse_definition
 from attune.core.health_schedule import Rhythm
-from attune.core.runtime import Runtime
-from attune.host.assemble import assemble
-from attune.host.witness import Witness
-from attune.operations.examine import Examiner
-from attune.operations.reverify import Reverifier
+from attune.core.runtimes.definition import Definition, parse_definition
+from attune.core.runtimes.runtime import Runtime
+from attune.host.probing.assemble import assemble
+from attune.host.probing.file_probe import Witness
+from attune.operations.runtimes.examine import Examiner
+from attune.operations.runtimes.reverify import Reverifier
 from benchmarks.probing import Figure
 
 _ROUNDS = 201

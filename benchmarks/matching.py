@@ -22,12 +22,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from attune.core.constraint import Truth
 from attune.core.explanation import explain
 from attune.core.fleet import Node, NodeStatus
 from attune.core.fleet_index import FleetIndex
 from attune.core.matching_terms import judge
 from attune.core.requirement import Preference, Requirement
+from attune.core.runtimes.constraint import Truth
 from attune.postgres.connection import open_pool
 from attune.postgres.embedded import EmbeddedServer
 from attune.postgres.matching import PostgresMatcher

@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 
 from attune.core.runtimes.command import Command, Ending, Outcome
-from attune.host.assemble import HostChecks, HostOptions, assemble
 from attune.host.environment import check_environment
+from attune.host.probing.assemble import HostChecks, HostOptions, assemble
 
 _VERSION_COMMANDS = """
 python3 --version | python --version | node --version | java -version | perl --version | git --version

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from attune.core.definition import Definition, parse_definition
-from attune.core.runtime import Runtime
+from attune.core.runtimes.definition import Definition, parse_definition
+from attune.core.runtimes.runtime import Runtime
 
 
 def command(**keys: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from attune.core.errors import RequirementError
 from attune.core.fleet import Capability, Instance, Node, NodeStatus
 from attune.core.requirement import Requirement
-from attune.core.verdict import Status
+from attune.core.runtimes.verdict import Status
 
 AVAILABLE, UNKNOWN = Status.AVAILABLE, Status.UNKNOWN
 

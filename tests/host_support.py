@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attune.core.ports.runtimes import Next, RunObserver
 from attune.core.runtimes.command import Command, Outcome
-from attune.host.assemble import HostChecks, HostOptions, assemble
+from attune.host.probing.assemble import HostChecks, HostOptions, assemble
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 

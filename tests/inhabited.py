@@ -12,12 +12,12 @@ from attune.core.execution_ports import NewExecution, Piece, Settled
 from attune.core.health import Transition
 from attune.core.node import SENSOR, WORKER, Role
 from attune.core.ports.nodes import HealthReport, Registration
-from attune.core.verdict import Evidence, Instance, Status, Verdict
+from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 from attune.postgres.actions import PostgresActions
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.executions import PostgresExecutions
 from attune.postgres.nodes import PostgresNodes
-from attune.postgres.runtimes import PostgresRuntimes
+from attune.postgres.runtimes.store import PostgresRuntimes
 from factories import make_runtime
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e"

@@ -9,7 +9,7 @@ from random import Random
 from attune.core.errors import RequirementError
 from attune.core.fleet import Capability, Instance, Node, NodeStatus
 from attune.core.requirement import Preference, Requirement
-from attune.core.verdict import Status
+from attune.core.runtimes.verdict import Status
 
 RUNTIMES = ("python", "node", "java", "gpu", "kernel", "docker")
 VERSIONS = (

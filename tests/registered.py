@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from attune.core.node import WORKER, Role
 from attune.core.ports.nodes import Registration
-from attune.core.verdict import Evidence, Instance, Status, Verdict
+from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 from attune.postgres.connection import Pool
 from attune.postgres.nodes import PostgresNodes
 

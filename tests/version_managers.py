@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from attune.core.runtimes.command import Outcome
-from attune.host.assemble import HostOptions, assemble
+from attune.host.probing.assemble import HostOptions, assemble
 from host_support import SYSTEM_PATH, command, run_all
 
 AHEAD = 10.0  # seconds; files made by a test are too young to be trusted otherwise

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from attune.core.fleet import Node
     from attune.core.matching import Placement, match
     from attune.core.requirement import Preference, Requirement
-    from attune.core.runtime import Runtime
-    from attune.core.verdict import Status, Verdict
+    from attune.core.runtimes.runtime import Runtime
+    from attune.core.runtimes.verdict import Status, Verdict
 
 _HOMES = {
     "AttuneError": "attune.core.errors",
@@ -23,12 +23,12 @@ _HOMES = {
     "Placement": "attune.core.matching",
     "Preference": "attune.core.requirement",
     "Requirement": "attune.core.requirement",
-    "Runtime": "attune.core.runtime",
+    "Runtime": "attune.core.runtimes.runtime",
     "RuntimeDetector": "attune.agent.detector",
     "SensorWorkerRegistration": "attune.agent.registration",
     "Settings": "attune.config",
-    "Status": "attune.core.verdict",
-    "Verdict": "attune.core.verdict",
+    "Status": "attune.core.runtimes.verdict",
+    "Verdict": "attune.core.runtimes.verdict",
     "WorkerRegistration": "attune.agent.registration",
     "explain": "attune.core.explanation",
     "load_settings": "attune.config",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from attune.config import Settings, variable
 from attune.core.errors import DatabaseError, UsageError
-from attune.core.runtime import Runtime
+from attune.core.runtimes.runtime import Runtime
 
 if TYPE_CHECKING:
     from attune.postgres.connection import Pool
@@ -102,7 +102,7 @@ async def seed(url: str) -> list[str]:
     """Give a database the core pack's definitions where it never had them; the refs written."""
     from attune import catalogue
     from attune.postgres.connection import open_pool
-    from attune.postgres.runtimes import PostgresRuntimes
+    from attune.postgres.runtimes.store import PostgresRuntimes
 
     async with open_pool(url, application_name="attune migrate", size=1) as pool:
         return await PostgresRuntimes(pool).seed(catalogue.CORE_VERSION, "Core", core_runtimes())

@@ -55,7 +55,7 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     from attune.postgres.life import PostgresLife
     from attune.postgres.nodes import PostgresNodes
     from attune.postgres.packs import PostgresPacks
-    from attune.postgres.runtimes import PostgresRuntimes
+    from attune.postgres.runtimes.store import PostgresRuntimes
     from attune.postgres.sensors import PostgresSensors
     from attune.postgres.tokens import PostgresTokens
     from attune.reactions import recorder

@@ -94,8 +94,8 @@ def _expression_mistake(written: WrittenExpression, result: Evaluated) -> Mistak
 def shipped() -> Known:
     """What an installation has from the beginning."""
     from attune import catalogue
-    from attune.core.definition import capability_name
-    from attune.core.runtime import Runtime
+    from attune.core.runtimes.definition import capability_name
+    from attune.core.runtimes.runtime import Runtime
 
     entries = (*catalogue.core_pack(), *catalogue.extras())
     return Known(

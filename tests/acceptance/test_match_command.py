@@ -11,7 +11,7 @@ import pytest
 
 from attune.core.node import WORKER
 from attune.core.ports.nodes import Registration
-from attune.core.verdict import Evidence, Instance, Status, Verdict
+from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 from attune.postgres.connection import open_pool
 from attune.postgres.nodes import PostgresNodes
 from machines import Machine

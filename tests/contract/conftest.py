@@ -14,7 +14,7 @@ from attune.core.access import Scope
 from attune.postgres.connection import open_pool
 from attune.postgres.life import PostgresLife
 from attune.postgres.nodes import PostgresNodes
-from attune.postgres.runtimes import PostgresRuntimes
+from attune.postgres.runtimes.store import PostgresRuntimes
 from attune.testing import MemoryFleet, MemoryLife, MemoryNodes, MemoryRuntimes
 from factories import make_runtime
 from web_client import Api, serving

@@ -13,7 +13,7 @@ from attune.core.matching import match
 from attune.core.node import WORKER
 from attune.core.ports.nodes import HealthReport, Registration
 from attune.core.requirement import Requirement
-from attune.core.verdict import Evidence, Instance, Status, Verdict
+from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import pytest
 from attune.core.errors import NameTakenError
 from attune.core.node import SENSOR, WORKER
 from attune.core.ports.nodes import Heartbeat, Registration
-from attune.core.verdict import Evidence, Instance, Status, Verdict
+from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 
 pytestmark = pytest.mark.anyio
 

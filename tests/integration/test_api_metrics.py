@@ -9,7 +9,7 @@ from attune.core.access import Scope
 from attune.core.health import Transition
 from attune.core.node import SENSOR
 from attune.core.ports.nodes import HealthReport
-from attune.core.verdict import Status
+from attune.core.runtimes.verdict import Status
 from attune.postgres import measures
 from registered import register, verdict
 from web_client import Api, with_api

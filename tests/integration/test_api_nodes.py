@@ -6,7 +6,7 @@ import pytest
 
 from attune.core.access import Scope
 from attune.core.node import SENSOR
-from attune.core.verdict import Status
+from attune.core.runtimes.verdict import Status
 from registered import register, verdict
 from web_client import Api, with_api
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from attune import Runtime, RuntimeDetector, load_settings
-from attune.core.definition import Definition
+from attune.core.runtimes.definition import Definition
 from factories import command, make_runtime, verification
 
 pytestmark = pytest.mark.anyio

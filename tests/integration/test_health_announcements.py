@@ -10,7 +10,7 @@ import pytest
 from attune.core.health import Transition
 from attune.core.node import WORKER
 from attune.core.ports.nodes import HealthReport, Registration
-from attune.core.verdict import Status
+from attune.core.runtimes.verdict import Status
 from attune.postgres.connection import open_pool
 from attune.postgres.nodes import PostgresNodes
 

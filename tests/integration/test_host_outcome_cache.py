@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from attune.core.runtimes.command import Command, Ending, Outcome
-from attune.host.assemble import HostOptions, assemble
-from attune.host.cache_file import CacheFile, Entry
-from attune.host.pace import Expectation
+from attune.host.probing.assemble import HostOptions, assemble
+from attune.host.probing.cache_file import CacheFile, Entry
+from attune.host.probing.concurrency import Expectation
 from host_support import SYSTEM_PATH, command, run_all, script
 
 AHEAD = 10.0  # seconds; files made by a test are too young to be trusted otherwise

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from attune.core.runtimes.command import Command, Ending, Outcome
-from attune.host.path_index import PathIndex
 from attune.host.policy import HostPolicy
-from attune.host.runner import HostRunner
+from attune.host.probing.path_index import PathIndex
+from attune.host.probing.runner import HostRunner
 from host_support import Sandbox, command, open_descriptors, run_all, script, zombies
 
 
@@ -88,7 +88,7 @@ def test_error_of_a_callback_ends_everything_first(tmp_path: Path, failing: str)
 def test_keyboard_interrupt_ends_everything_first(tmp_path: Path) -> None:
     box = Sandbox(tmp_path)
     program = (
-        "import sys; from attune.core.runtimes.command import Command; from attune.host.assemble import *\n"
+        "import sys; from attune.core.runtimes.command import Command; from attune.host.probing.assemble import *\n"
         "environment = dict(PATH='/usr/bin:/bin', TEST_MARK=sys.argv[1])\n"
         "checks = assemble(environment, HostOptions(extra_variables=('TEST_MARK',)))\n"
         "lines = {str(n): Command(('sh', '-c', 'setsid sleep 300 & sleep 300'), 60) for n in range(8)}\n"

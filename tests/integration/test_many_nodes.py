@@ -10,7 +10,7 @@ import pytest
 
 from attune.core.node import WORKER
 from attune.core.ports.nodes import Heartbeat, Overdue, Registration
-from attune.core.verdict import Instance, Status, Verdict
+from attune.core.runtimes.verdict import Instance, Status, Verdict
 from attune.postgres.connection import open_pool
 from attune.postgres.life import PostgresLife
 from attune.postgres.nodes import PostgresNodes

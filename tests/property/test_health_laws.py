@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from attune.core.health import Health, Patience, Transition, begin, observe
 from attune.core.health_schedule import Rhythm, after_cheap, after_full, spread
-from attune.core.verdict import Instance, Status, Verdict
+from attune.core.runtimes.verdict import Instance, Status, Verdict
 
 
 def verdict(status: Status) -> Verdict:

@@ -8,13 +8,13 @@ from dataclasses import replace
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from attune.core.constraint import Truth
 from attune.core.explanation import Outcome, explain
 from attune.core.fleet import Capability, Node
 from attune.core.matching import Category, match
 from attune.core.matching_survey import survey
 from attune.core.matching_terms import judge
 from attune.core.requirement import Preference, Requirement, RuntimeTerm
+from attune.core.runtimes.constraint import Truth
 from fleets import RUNTIMES, capabilities, fleets, nodes, requirements, term_texts, versioned, versioned_fleets
 
 PREFERENCES = (Preference.parse("zone=eu *5"), Preference.parse("docker *-2"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attune.core.constraint import Constraint, Truth
 from attune.core.errors import VersionError
-from attune.core.version import Version
+from attune.core.runtimes.constraint import Constraint, Truth
+from attune.core.runtimes.version import Version
 
 # Few different numbers, so that versions and bounds often meet.
 numbers = st.sampled_from([0, 0, 1, 1, 2, 3, 10, 10**6])

@@ -15,7 +15,7 @@ from attune.core.file_watch import FileWatch, Stamp, changes
 from attune.core.sensing import SensorState
 from attune.core.sensing_ports import SensorEvents
 from attune.core.timers import Timer
-from attune.host.file_stamps import file_stamps
+from attune.host.sensors.file_stamps import file_stamps
 
 _LONGEST_SLEEP = 30.0
 _RETRY_SECONDS = 0.5

@@ -14,13 +14,13 @@ from attune.config import Settings, load_settings, variable
 from attune.core.capabilities import build_capabilities
 from attune.core.node import ROLES, SENSOR, WORKER, Role, role_of_variable
 from attune.core.ports.runtimes import RuntimeCatalog
-from attune.core.runtime import Runtime
-from attune.core.selection import other_role_note, select
-from attune.core.verdict import Status, Verdict
-from attune.operations.detect import Detection, DetectionOptions, detect
-from attune.operations.examine import ExaminationObserver, Examiner
+from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.selection import other_role_note, select
+from attune.core.runtimes.verdict import Status, Verdict
+from attune.operations.runtimes.detect import Detection, DetectionOptions, detect
+from attune.operations.runtimes.examine import ExaminationObserver, Examiner
 from attune.postgres.connection import Pool
-from attune.postgres.runtimes import PostgresRuntimes
+from attune.postgres.runtimes.store import PostgresRuntimes
 
 
 class RuntimeDetector:

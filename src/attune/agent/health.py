@@ -1,6 +1,6 @@
 """Keeps true what a node has registered: round after round of health checks, and the registry told of each change.
 
-What a round does is `operations/reverify.py`; what it means, `core/health.py`.
+What a round does is `operations/runtimes/reverify.py`; what it means, `core/health.py`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.agent.this_host import reverifier_for
 from attune.config import Settings
-from attune.core.definition import Definition
 from attune.core.errors import DatabaseError
 from attune.core.health import Checked, Transition
-from attune.operations.reverify import Kept, Reverifier, Round
+from attune.core.runtimes.definition import Definition
+from attune.operations.runtimes.reverify import Kept, Reverifier, Round
 
 _SLOWEST_RETRY_SECONDS = 10.0
 

@@ -17,7 +17,7 @@ from attune.core.fleet import Node
 from attune.core.health import Checked, Transition
 from attune.core.node import SENSOR, WORKER, Role
 from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRegistry, Registration
-from attune.operations.detect import Detection
+from attune.operations.runtimes.detect import Detection
 from attune.postgres.connection import Pool
 from attune.postgres.nodes import PostgresNodes
 

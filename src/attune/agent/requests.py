@@ -14,13 +14,13 @@ from attune.agent.health import Vigil
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.agent.this_host import examiner_for
-from attune.core.definition import Definition
 from attune.core.errors import AttuneError, DatabaseError
 from attune.core.node_request import CHECK, NodeRequest, checked_runtime
-from attune.core.runtime import Runtime
-from attune.core.verdict import Verdict, verdict_data
+from attune.core.runtimes.definition import Definition
+from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.verdict import Verdict, verdict_data
 from attune.core.work import PackFolders
-from attune.operations.examine import Examiner, read_definitions
+from attune.operations.runtimes.examine import Examiner, read_definitions
 from attune.postgres.connection import Pool
 from attune.postgres.node_requests import PostgresNodeRequests
 

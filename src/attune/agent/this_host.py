@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attune.config import NodeSettings, Settings, process_environment
-from attune.host.assemble import HostChecks, HostOptions, assemble
 from attune.host.policy import HostPolicy
-from attune.operations.examine import Examiner
+from attune.host.probing.assemble import HostChecks, HostOptions, assemble
+from attune.operations.runtimes.examine import Examiner
 
 if TYPE_CHECKING:
-    from attune.operations.reverify import Reverifier
+    from attune.operations.runtimes.reverify import Reverifier
 
 
 def examiner_for(settings: Settings, *, fresh: bool = False) -> Examiner:
@@ -26,8 +26,8 @@ def reverifier_for(settings: Settings) -> Reverifier:
     """What keeps true on this host what was found there. It remembers outcomes, but always looks for itself."""
     from attune.core.health import Patience
     from attune.core.health_schedule import Rhythm
-    from attune.host.witness import Witness
-    from attune.operations.reverify import Reverifier
+    from attune.host.probing.file_probe import Witness
+    from attune.operations.runtimes.reverify import Reverifier
 
     checks, health = _checks(settings, fresh=True), settings.health
     return Reverifier(

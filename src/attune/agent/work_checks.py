@@ -8,11 +8,11 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from attune.core.aliases import names_of
 from attune.core.fleet import Node
 from attune.core.matching import match
 from attune.core.requirement import Requirement
 from attune.core.requirement_terms import RuntimeTerm
+from attune.core.runtimes.aliases import names_of
 
 _DOUBT_SECONDS = 30.0
 _THEMSELVES = frozenset({"native", "builtin"})  # what runs in them is executed itself

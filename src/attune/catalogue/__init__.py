@@ -1,8 +1,8 @@
 """What ships with Attune as data: runtime definitions, one YAML file each, in the packs `core` and `extras`.
 
 The folder `demo` beside them is a pack as `attune pack load` reads it. An entry is what its file says: `ref`,
-`pack_ref`, `name`, `description`, `distributions`. Reading it as a definition belongs to `attune.core.definition`,
-storing it to `attune.postgres`.
+`pack_ref`, `name`, `description`, `distributions`. Reading it as a definition belongs to
+`attune.core.runtimes.definition`, storing it to `attune.postgres`.
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn, TypeVar
 
 from attune.cli.asking import ask
-from attune.core.aliases import nearest
 from attune.core.errors import UsageError
 from attune.core.event import EventReader
 from attune.core.reach import Installation
+from attune.core.runtimes.aliases import nearest
 
 T = TypeVar("T")
 

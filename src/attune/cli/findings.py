@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from attune.config import Settings, load_settings, variable
-from attune.core.definition import parse_definition
 from attune.core.errors import AttuneError, DefinitionError
 from attune.core.node import ROLES
-from attune.core.selection import select
+from attune.core.runtimes.definition import parse_definition
+from attune.core.runtimes.selection import select
 from attune.installation import reach_warnings
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -85,7 +85,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 def _definitions(settings: Settings) -> Iterator[Finding]:
     from attune.bootstrap import is_there
-    from attune.cli.definitions import read_runtimes
+    from attune.cli.runtimes.definitions import read_runtimes
 
     if not is_there(settings):
         return
@@ -105,7 +105,7 @@ def _definitions(settings: Settings) -> Iterator[Finding]:
 def _host(settings: Settings) -> Iterator[Finding]:
     from attune.agent.this_host import examiner_for
     from attune.bootstrap import core_runtimes
-    from attune.operations.detect import DetectionOptions, detect
+    from attune.operations.runtimes.detect import DetectionOptions, detect
 
     selection = select("", None, "worker")
     options = DetectionOptions(deadline_seconds=settings.detection.deadline, origin="catalogue")

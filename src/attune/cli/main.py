@@ -12,8 +12,8 @@ from attune.core.errors import AttuneError, RequirementError
 
 _COMMANDS = {
     "up": ("attune.cli.up:up", "Run everything on this machine: database, API and page, one worker, one sensor."),
-    "detect": ("attune.cli.detect:detect", "Verify this host now and print what it can run."),
-    "runtime": ("attune.cli.runtime:runtime", "Definitions: list, show, add, check, load, remove, history."),
+    "detect": ("attune.cli.runtimes.detect:detect", "Verify this host now and print what it can run."),
+    "runtime": ("attune.cli.runtimes.runtime:runtime", "Definitions: list, show, add, check, load, remove, history."),
     "worker": ("attune.cli.node:worker", "Start a worker; list and show workers."),
     "sensor": ("attune.cli.node:sensor", "Start a sensor; list and show sensors."),
     "pack": ("attune.cli.pack:pack", "Packs: check and load a folder; list, show, remove."),
@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        from attune.core.aliases import nearest
+        from attune.core.runtimes.aliases import nearest
 
         try:
             return super().resolve_command(ctx, args)

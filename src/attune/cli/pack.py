@@ -33,7 +33,7 @@ def load(folder: Path, as_json: bool) -> None:
 
     Loading the same folder again changes nothing.
     """
-    from attune.cli.definitions import who
+    from attune.cli.runtimes.definitions import who
     from attune.packs import check_folder
     from attune.reactions import shared_expressions
 
@@ -120,7 +120,7 @@ def show(ref: str, as_json: bool) -> None:
 @click.argument("ref")
 def remove(ref: str) -> None:
     """Remove a pack with all that it brought. One that others use is refused, and the users are named."""
-    from attune.cli.definitions import who
+    from attune.cli.runtimes.definitions import who
 
     async def removed(store: PackStore) -> None:
         if not await store.remove_pack(ref, changed_by=who()):
@@ -170,7 +170,7 @@ def _data(found: PackRecord) -> dict[str, Any]:
 
 
 def _missing(ref: str, known: list[str]) -> Any:
-    from attune.core.aliases import nearest
+    from attune.core.runtimes.aliases import nearest
 
     near = nearest(ref, known)
     raise UsageError(

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from attune.cli.symbols import colour_of, with_symbol
 from attune.core.runtimes.command import Command, Outcome
-from attune.core.verdict import Verdict
+from attune.core.runtimes.verdict import Verdict
 
 _SHOWN_FINISHED = 12
 _HUNG_AFTER_SECONDS = 2.0

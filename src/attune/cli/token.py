@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import click
 
 from attune.cli.asking import ask
-from attune.cli.definitions import who
+from attune.cli.runtimes.definitions import who
 from attune.cli.table import table, terminal_width
 from attune.core.access import Scope, TokenRecord
-from attune.core.aliases import nearest
 from attune.core.errors import UsageError, shown
 from attune.core.reach import TokenStore
+from attune.core.runtimes.aliases import nearest
 
 T = TypeVar("T")
 

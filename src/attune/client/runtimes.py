@@ -8,7 +8,7 @@ from attune.client.records import record_of
 from attune.client.wire import Wire, segment
 from attune.core.errors import UsageError
 from attune.core.ports.runtimes import RuntimeChange
-from attune.core.runtime import Runtime
+from attune.core.runtimes.runtime import Runtime
 
 _PATH = "/api/runtimes"
 

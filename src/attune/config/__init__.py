@@ -1,7 +1,7 @@
 """Settings: the only part of Attune that reads the environment and the settings file.
 
 `load_settings` gives frozen values or raises one `ConfigError` that names every fault and its place. What the values
-mean is left to those who use them: choosing runtimes from them is `attune.core.selection`.
+mean is left to those who use them: choosing runtimes from them is `attune.core.runtimes.selection`.
 """
 
 from attune.config.environment import process_environment, variable

@@ -26,7 +26,7 @@ def process_environment() -> dict[str, str]:
 def variable(name: str, environ: Mapping[str, str] | None = None) -> str | None:
     """The text of variable *name* as it is now, unread; None if it is not set.
 
-    `attune.core.selection` reads it.
+    `attune.core.runtimes.selection` reads it.
     """
     return (os.environ if environ is None else environ).get(name)
 

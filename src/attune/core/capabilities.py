@@ -8,8 +8,8 @@ from typing import Any
 from attune.core.fleet import Node, capabilities_of
 from attune.core.labels import labels_of
 from attune.core.ports.nodes import Registration
-from attune.core.selection import Selection
-from attune.core.verdict import Status, Verdict
+from attune.core.runtimes.selection import Selection
+from attune.core.runtimes.verdict import Status, Verdict
 
 
 def declared(name: str, source: str) -> Verdict:

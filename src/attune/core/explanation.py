@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from attune.core.aliases import nearest as nearest_name
-from attune.core.constraint import Truth
 from attune.core.explanation_causes import Cause, causes_of, first_names, names_in
 from attune.core.explanation_nearest import NearMiss, near_misses
 from attune.core.fleet import Node, NodeStatus
@@ -20,6 +18,8 @@ from attune.core.matching_survey import Category, Profile, Survey, survey
 from attune.core.matching_terms import Reason
 from attune.core.repair import Repair, repairs_for
 from attune.core.requirement import Preference, Requirement
+from attune.core.runtimes.aliases import nearest as nearest_name
+from attune.core.runtimes.constraint import Truth
 
 NEAREST = 2
 _SAMPLED = 1000  # nodes whose names are searched for what a misspelt one may have meant

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from attune.core.constraint import Constraint, Truth
 from attune.core.durations import coarse
 from attune.core.fleet import Capability, Node, first_by_name
 from attune.core.matching_terms import AND, Finding, Reason
 from attune.core.requirement_terms import RuntimeTerm
-from attune.core.version import Version
+from attune.core.runtimes.constraint import Constraint, Truth
+from attune.core.runtimes.version import Version
 
 MAX_NAMED = 10  # nodes that a cause names; its count has them all
 _DEPTH = 2  # components of a version that a group of several versions shows at most

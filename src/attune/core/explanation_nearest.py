@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
-from attune.core.constraint import Constraint, Truth
 from attune.core.durations import coarse
 from attune.core.fleet import Instance, Node, first_by_name
 from attune.core.matching_survey import Category, Profile, Survey
 from attune.core.matching_terms import Finding, Reason, judge
 from attune.core.requirement_terms import RuntimeTerm
-from attune.core.verdict import Status
-from attune.core.version import Version
+from attune.core.runtimes.constraint import Constraint, Truth
+from attune.core.runtimes.verdict import Status
+from attune.core.runtimes.version import Version
 
 Distance = tuple[int, tuple[int, ...]]
 _NEAREST: Distance = (0, ())

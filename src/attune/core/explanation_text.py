@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from attune.core.constraint import Truth
 from attune.core.durations import precise
 from attune.core.explanation import CategoryCount, Explanation, TermRow
 from attune.core.explanation_causes import Cause
 from attune.core.matching import Category
 from attune.core.matching_terms import Reason
+from attune.core.runtimes.constraint import Truth
 
 _LABEL = 10
 _FEW = 3  # nodes that are named one by one

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from attune.core.verdict import Status, Verdict
-from attune.core.version import Version
+from attune.core.runtimes.verdict import Status, Verdict
+from attune.core.runtimes.version import Version
 
 
 class NodeStatus(StrEnum):

@@ -1,7 +1,7 @@
 """Whether a runtime that was found stays offered: what each new look at it changes, with patience and damping.
 
-Pure: it is told what was seen and when, in seconds of any clock that only goes forward. Looking is `host/witness.py`
-and `operations/reverify.py`; when to look is `health_schedule.py`.
+Pure: it is told what was seen and when, in seconds of any clock that only goes forward. Looking is
+`host/probing/file_probe.py` and `operations/runtimes/reverify.py`; when to look is `health_schedule.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from attune.core.durations import precise
-from attune.core.verdict import Evidence, Status, Verdict
+from attune.core.runtimes.verdict import Evidence, Status, Verdict
 
 _CLOCK_TICK = 0.02  # file systems note times as coarsely as this
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from attune.core.constraint import Truth
 from attune.core.fleet import Capability, Instance, Node
 from attune.core.index_facets import EMPTY, Facet, Key, few_slots_of, truth_sets
 from attune.core.matching_terms import judge
 from attune.core.requirement import Requirement
 from attune.core.requirement_terms import LabelTerm, RuntimeTerm, Term
-from attune.core.verdict import Status
+from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.verdict import Status
 
 RUNTIME, LABEL = "runtime", "label"  # kinds of facets, each with a name
 EVERYONE, STANDING, TAINT = ("node", ""), ("standing", ""), ("taint", "")

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from attune.core.aliases import nearest
 from attune.core.errors import Problem, shown
 from attune.core.pattern import PatternError, compile_pattern
+from attune.core.runtimes.aliases import nearest
 
 Path = tuple[str | int, ...]
 

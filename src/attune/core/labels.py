@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from attune.core.aliases import fold
+from attune.core.runtimes.aliases import fold
 
 
 class Kind(Enum):

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import repeat
 
-from attune.core.constraint import Truth
 from attune.core.fleet import Node, NodeStatus
 from attune.core.matching_terms import Finding, Reason, judge, signature_of
 from attune.core.requirement import Preference, Requirement
 from attune.core.requirement_terms import Term
+from attune.core.runtimes.constraint import Truth
 
 
 class Category(StrEnum):

@@ -9,12 +9,12 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from attune.core.constraint import Truth
 from attune.core.fleet import Capability, Instance, Node
 from attune.core.labels import UNIVERSAL, number
 from attune.core.requirement_terms import LabelTerm, NumberTerm, RuntimeTerm, Term
-from attune.core.verdict import Status
-from attune.core.version import Version
+from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.verdict import Status
+from attune.core.runtimes.version import Version
 
 AND = " and "  # between the versions of one node
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from attune.core.runtime import Runtime
+from attune.core.runtimes.runtime import Runtime
 
 CHECK = "check"
 

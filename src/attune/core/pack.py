@@ -11,7 +11,7 @@ from attune.core.action import Action
 from attune.core.errors import AttuneError
 from attune.core.pack_files import PackFile
 from attune.core.positions import Mistake
-from attune.core.runtime import Runtime
+from attune.core.runtimes.runtime import Runtime
 
 KINDS = ("runtimes", "actions", "triggers", "sensors", "rules")
 """The folders of a pack, in an order in which nothing refers to what comes later."""

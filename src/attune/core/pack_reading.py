@@ -15,9 +15,9 @@ from attune.core.json_schema import value_problems
 from attune.core.pack import KINDS, Pack, RuleDefinition, TriggerDefinition
 from attune.core.pack_work import ActionDraft, SensorDraft, read_action, read_sensor
 from attune.core.positions import Located, Mistake, Section, origin_of, plain, schema_mistakes, section_of
-from attune.core.runtime import Runtime
+from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.validation import vet
 from attune.core.template import Expression, TemplateError, parts_of
-from attune.core.vetting import vet
 
 REF = r"[a-z][a-z0-9_-]{1,99}"
 NAME = r"[a-z0-9_][a-z0-9_-]{0,99}"

@@ -7,9 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from attune.core.action import Action
-from attune.core.aliases import fold, nearest
 from attune.core.builtin_sensors import BUILTIN_NAMES, parse_builtin
-from attune.core.definition import capability_name
 from attune.core.errors import RequirementError, shown
 from attune.core.json_schema import value_problems
 from attune.core.pack import Known, Pack, RuleDefinition, SensorDefinition
@@ -17,6 +15,8 @@ from attune.core.pack_files import PackFile
 from attune.core.pack_reading import Draft
 from attune.core.pack_work import ActionDraft, SensorDraft
 from attune.core.positions import Located, Mistake, origin_of
+from attune.core.runtimes.aliases import fold, nearest
+from attune.core.runtimes.definition import capability_name
 from attune.core.sensor import BUILTIN_RUNTIME
 from attune.core.template import TemplateError, expressions_in
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
-from attune.core.aliases import nearest
 from attune.core.errors import UsageError, shown
 from attune.core.json_schema import dotted
+from attune.core.runtimes.aliases import nearest
 
 E = TypeVar("E", bound=StrEnum)
 _LONGEST = 200

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from attune.core.constraint import Clause, Constraint, Cut, Side, Span, Truth, after
 from attune.core.errors import VersionError
-from attune.core.version import Version, plain
+from attune.core.runtimes.constraint import Clause, Constraint, Cut, Side, Span, Truth, after
+from attune.core.runtimes.version import Version, plain
 
 _MAX_TEXT = 1000
 _PADDED = 3

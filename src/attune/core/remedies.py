@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from attune.core.constraint import Truth
 from attune.core.errors import RequirementError
 from attune.core.explanation_nearest import Distance, distance, instances_of
 from attune.core.fleet import Capability, Instance, Node, NodeStatus, first_by_name
@@ -16,8 +15,9 @@ from attune.core.matching_terms import Finding, Reason
 from attune.core.relaxation import relaxed, witness
 from attune.core.requirement import Requirement
 from attune.core.requirement_terms import NumberTerm, RuntimeTerm, Term
-from attune.core.verdict import Status
-from attune.core.version import Version
+from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.verdict import Status
+from attune.core.runtimes.version import Version
 
 
 class ChangeKind(StrEnum):

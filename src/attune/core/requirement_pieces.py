@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from attune.core.errors import RequirementError, shown
 from attune.core.requirement import EXAMPLE, MAX_LENGTH, MAX_TERMS
-from attune.core.version import name_of
+from attune.core.runtimes.version import name_of
 
 _SUGGESTED = 128  # characters of a suggestion at most
 

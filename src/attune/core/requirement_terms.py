@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from attune.core.constraint import Constraint
 from attune.core.errors import VersionError
 from attune.core.labels import FACTS, Kind
+from attune.core.runtimes.constraint import Constraint
 
 WORD = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.:/+@-]*[A-Za-z0-9_+])?")
 _VERSION_BEGIN = re.compile(r"[vV]?\d")

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from attune.core.node_request import CHECK, NodeRequests, check_body
-from attune.core.preview import Candidate, Forecast, forecast
-from attune.core.runtime import Runtime
+from attune.core.runtimes.preview import Candidate, Forecast, forecast
+from attune.core.runtimes.runtime import Runtime
 
 _LOOK_SECONDS = 0.5  # without news; with news at once
 _TOGETHER_SECONDS = 0.02  # answers that come within this are read together

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
-from attune.core.aliases import nearest
 from attune.core.errors import AttuneError, DatabaseError, shown
 from attune.core.event import Trigger
 from attune.core.event_line import NewEvent
@@ -22,6 +21,7 @@ from attune.core.rule import (
     judge_conditions,
     parameter_texts,
 )
+from attune.core.runtimes.aliases import nearest
 
 C = TypeVar("C")
 C_contra = TypeVar("C_contra", contravariant=True)

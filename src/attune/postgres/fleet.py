@@ -12,12 +12,12 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from attune.core import verdict
 from attune.core.capabilities import execution_limit
 from attune.core.fleet import Capability, Instance, Node, NodeStatus, capabilities_of
 from attune.core.labels import labels_of
 from attune.core.node import Role
-from attune.core.verdict import Status, Verdict
+from attune.core.runtimes import verdict
+from attune.core.runtimes.verdict import Status, Verdict
 
 Row = tuple[Any, ...]
 _ROWS = 10_000  # fetched at a time

@@ -12,12 +12,12 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from attune.core.constraint import Truth
 from attune.core.fleet import Capability, Instance, Node
 from attune.core.matching_terms import judge
 from attune.core.requirement import Preference, Requirement
 from attune.core.requirement_terms import LabelTerm, RuntimeTerm, Term
-from attune.core.verdict import Status
+from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.verdict import Status
 from attune.postgres.capabilities import HAS_LABEL, LABEL, RUNTIME, TAINT, Key, indexed
 
 _NOBODY = Node(0, "")

@@ -10,11 +10,11 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from attune.core.definition import capability_name
 from attune.core.errors import InUseError, UsageError
 from attune.core.pack import KINDS, Change, Known, Pack, PackRecord
 from attune.core.pack_files import PackFile, digest_of
-from attune.core.runtime import Runtime
+from attune.core.runtimes.definition import capability_name
+from attune.core.runtimes.runtime import Runtime
 from attune.postgres.connection import Pool, translated
 from attune.postgres.json_values import tolerate
 from attune.postgres.pack_rows import TABLES, remove_rows, rows_of, write_row

@@ -12,8 +12,8 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
-from attune.core.aliases import fold
 from attune.core.node import SENSOR
+from attune.core.runtimes.aliases import fold
 from attune.core.sensing import Lease, World
 from attune.core.sensing_ports import Renewal, SensorReport, SensorStatus, Taken, explained
 from attune.core.sensor import Sensor

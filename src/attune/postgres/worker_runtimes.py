@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from attune.core.verdict import Evidence, Verdict
+from attune.core.runtimes.verdict import Evidence, Verdict
 from attune.postgres.capabilities import storable
 
 

@@ -15,7 +15,7 @@ from attune.core.fleet import Node, NodeStatus
 from attune.core.health import Transition, TransitionRecord
 from attune.core.node import Role
 from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Registration, RuntimeRecord
-from attune.core.verdict import Status
+from attune.core.runtimes.verdict import Status
 
 
 @dataclass

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from attune.core.errors import UsageError
 from attune.core.ports.runtimes import RuntimeChange
-from attune.core.runtime import Runtime
+from attune.core.runtimes.runtime import Runtime
 
 
 class MemoryRuntimes:

@@ -18,8 +18,8 @@ from attune.postgres.node_pages import PostgresNodePages
 from attune.postgres.node_requests import PostgresNodeRequests
 from attune.postgres.nodes import PostgresNodes
 from attune.postgres.packs import PostgresPacks
-from attune.postgres.previews import PostgresPreviews
-from attune.postgres.runtimes import PostgresRuntimes
+from attune.postgres.runtimes.previews import PostgresPreviews
+from attune.postgres.runtimes.store import PostgresRuntimes
 from attune.postgres.tokens import PostgresTokens
 from attune.reactions import recorder
 from attune.runs import execution_desk

@@ -20,8 +20,8 @@ from attune.core.health import Sight
 from attune.core.health_schedule import Rhythm
 from attune.core.ports.nodes import HealthReport
 from attune.core.runtimes.command import Outcome
-from attune.operations.examine import Examiner
-from attune.operations.reverify import Reverifier
+from attune.operations.runtimes.examine import Examiner
+from attune.operations.runtimes.reverify import Reverifier
 from attune.testing import FakeHost, MemoryNodes, MemoryRuntimes, printed
 from factories import command, make_runtime, verification
 

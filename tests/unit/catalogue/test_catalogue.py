@@ -12,9 +12,9 @@ import pytest
 import re2
 
 from attune import catalogue
-from attune.core.aliases import fold
-from attune.core.extraction import displayed_version, extract_version
-from attune.core.version import Version
+from attune.core.runtimes.aliases import fold
+from attune.core.runtimes.extraction import displayed_version, extract_version
+from attune.core.runtimes.version import Version
 
 ENTRIES = [*catalogue.core_pack(), *catalogue.extras()]
 FOLDER = Path(catalogue.__file__).parent

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from attune.core.constraint import Constraint, Truth
 from attune.core.errors import VersionError
-from attune.core.version import Version
+from attune.core.runtimes.constraint import Constraint, Truth
+from attune.core.runtimes.version import Version
 
 YES, NO, UNKNOWN = Truth.YES, Truth.NO, Truth.UNKNOWN
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from attune.core.definition import parse_definition, unknown_keys
 from attune.core.errors import DefinitionError
-from attune.core.runtime import Runtime
+from attune.core.runtimes.definition import parse_definition, unknown_keys
+from attune.core.runtimes.runtime import Runtime
 from factories import command, make_definition, make_runtime, verification
 
 

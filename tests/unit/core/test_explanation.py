@@ -11,7 +11,7 @@ from attune.core.durations import coarse, precise
 from attune.core.explanation import Outcome, Waiting, explain, with_context
 from attune.core.fleet import Node, NodeStatus
 from attune.core.requirement import Preference, Requirement
-from attune.core.verdict import Status
+from attune.core.runtimes.verdict import Status
 from fleets import capability, node, pythons
 
 

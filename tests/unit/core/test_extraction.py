@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from attune.core.extraction import displayed_version, extract_version
+from attune.core.runtimes.extraction import displayed_version, extract_version
 
 # What a command printed, a pattern that a definition may have (None: no pattern), and the version it shows.
 SAMPLES = [

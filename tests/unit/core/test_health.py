@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from attune.core.health import Health, Patience, Sight, Sighting, Transition, begin, compare, observe, outdated
-from attune.core.verdict import Evidence, Instance, Status, Verdict
+from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 
 PATIENCE = Patience()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from attune.core.definition import Definition, parse_definition
-from attune.core.judgement import conclude, judge, next_check
 from attune.core.runtimes.command import Ending, Outcome
-from attune.core.verdict import Status, Verdict
+from attune.core.runtimes.definition import Definition, parse_definition
+from attune.core.runtimes.judgement import conclude, judge, next_check
+from attune.core.runtimes.verdict import Status, Verdict
 from attune.testing import printed
 from factories import command, make_definition, make_runtime
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from attune.core.constraint import Truth
 from attune.core.fleet import Capability, Instance, Node, NodeStatus, capabilities_of, first_by_name
 from attune.core.labels import labels_of
 from attune.core.matching import Category, match
 from attune.core.matching_terms import Finding, Reason, judge
 from attune.core.requirement import Preference, Requirement
-from attune.core.verdict import Evidence, Status, Verdict
-from attune.core.verdict import Instance as VerifiedInstance
+from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.verdict import Evidence, Status, Verdict
+from attune.core.runtimes.verdict import Instance as VerifiedInstance
 from fleets import capability, node, pythons
 
 YES, NO, PERHAPS = Truth.YES, Truth.NO, Truth.UNKNOWN

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from attune.core.constraint import Constraint
 from attune.core.explanation import explain
 from attune.core.fleet import Node, NodeStatus
 from attune.core.relaxation import relaxed, witness
 from attune.core.requirement import Requirement
-from attune.core.verdict import Status
-from attune.core.version import Version
+from attune.core.runtimes.constraint import Constraint
+from attune.core.runtimes.verdict import Status
+from attune.core.runtimes.version import Version
 from fleets import capability, node, pythons
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from attune.core.errors import ConfigError
 from attune.core.node import SENSOR, WORKER
-from attune.core.selection import Source, other_role_note, select, unknown_name_warnings
+from attune.core.runtimes.selection import Source, other_role_note, select, unknown_name_warnings
 
 VARIABLE = "ATTUNE_WORKER_RUNTIMES"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from attune.core.fleet import Capability, Instance, Node, NodeStatus
+from attune.core.runtimes.verdict import Status
 from attune.core.sensing import Lease, Plan, World, plan, why_waiting
 from attune.core.sensor import Sensor
-from attune.core.verdict import Status
 
 
 def node(number: int, *versions: str, status: NodeStatus = NodeStatus.ACTIVE) -> Node:

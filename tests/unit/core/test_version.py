@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from attune.core.errors import VersionError
-from attune.core.version import MAX_LENGTH, Version
+from attune.core.runtimes.version import MAX_LENGTH, Version
 
 CANONICAL = [
     # plain releases of any length

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from attune.core.runtimes.command import Command
-from attune.host.backlog import Backlog, Item
-from attune.host.pace import Expectation
+from attune.host.probing.concurrency import Expectation
+from attune.host.probing.queue import Backlog, Item
 
 COMPUTES = Expectation(wall_ms=300, cpu_ms=200)
 SHORT = Expectation(wall_ms=30, cpu_ms=20)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attune.host.elf import read_elf
+from attune.host.probing.elf import read_elf
 
 
 def test_dynamic_binary_names_its_loader_and_libraries() -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from attune.host.identity import Identifier
-from attune.host.selectors_trail import Selection
+from attune.host.probing.identity import Identifier
+from attune.host.version_managers.selectors_trail import Selection
 
 
 def digest(*files: Path) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from attune.core.runtimes.command import Ending
-from attune.host.path_index import Found, Missing, PathIndex
 from attune.host.policy import HostPolicy
+from attune.host.probing.path_index import Found, Missing, PathIndex
 
 
 def place(folder: Path, name: str, mode: int = 0o755) -> str:

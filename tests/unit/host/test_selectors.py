@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from attune.host.selectors import select
-from attune.host.selectors_trail import Selection
+from attune.host.version_managers.selectors import select
+from attune.host.version_managers.selectors_trail import Selection
 from version_managers import PyenvMachine
 
 TRIPLE = f"{os.uname().machine}-unknown-linux-gnu"

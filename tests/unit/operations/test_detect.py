@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from attune.core.node import SENSOR, WORKER
-from attune.core.runtime import Runtime
 from attune.core.runtimes.command import Ending, Outcome
-from attune.core.selection import Selection, Source, select
-from attune.core.verdict import Status
-from attune.operations.detect import Detection, DetectionOptions, detect
-from attune.operations.examine import Examiner
+from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.selection import Selection, Source, select
+from attune.core.runtimes.verdict import Status
+from attune.operations.runtimes.detect import Detection, DetectionOptions, detect
+from attune.operations.runtimes.examine import Examiner
 from attune.testing import FakeHost, printed
 from factories import command, make_runtime, verification
 
@@ -124,7 +124,7 @@ def test_absent_runtimes_are_looked_up_again_only_after_path_changed() -> None:
 
 
 def _definitions(*runtimes: Runtime) -> list[object]:
-    from attune.operations.examine import read_definitions
+    from attune.operations.runtimes.examine import read_definitions
 
     return list(read_definitions(runtimes))
 

@@ -12,9 +12,9 @@ import pytest
 from attune.core.health import Sight
 from attune.core.health_schedule import Rhythm, Slot
 from attune.core.runtimes.command import Ending, Outcome
-from attune.core.verdict import Status
-from attune.operations.examine import Examiner
-from attune.operations.reverify import Kept, Reverifier, Round
+from attune.core.runtimes.verdict import Status
+from attune.operations.runtimes.examine import Examiner
+from attune.operations.runtimes.reverify import Kept, Reverifier, Round
 from attune.testing import FakeHost, printed
 from factories import command, make_definition
 

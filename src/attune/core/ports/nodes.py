@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attune.core.node import Role
-from attune.core.verdict import Verdict
+from attune.core.runtimes.verdict import Verdict
 
 if TYPE_CHECKING:  # `attune detect` needs neither, and starts often
     from attune.core.fleet import Node

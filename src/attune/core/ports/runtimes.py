@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from attune.core.runtime import Runtime
 from attune.core.runtimes.command import Command, Outcome
+from attune.core.runtimes.runtime import Runtime
 
 
 class RunObserver(Protocol):

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from attune.core.preview import Effect, Forecast
-from attune.core.runtime import Runtime
-from attune.core.verdict import Status
+from attune.core.runtimes.preview import Effect, Forecast
+from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.verdict import Status
 from attune.web.api.node_models import InstanceItem
 from attune.web.api.paging import MAX_ID
 from attune.web.api.runtime_models import RuntimeBody

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter
 
-from attune.core.definition import capability_name, parse_definition
 from attune.core.errors import DefinitionError
-from attune.core.preview import Candidate, counted
-from attune.core.runtime import Runtime
-from attune.core.vetting import vet
+from attune.core.runtimes.definition import capability_name, parse_definition
+from attune.core.runtimes.preview import Candidate, counted
+from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.validation import vet
 from attune.operations.ask import ask_nodes, preview
 from attune.web.access import Admin
 from attune.web.api.check_models import (

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from attune.core.runtime import Runtime
+from attune.core.runtimes.runtime import Runtime
 from attune.web.api.paging import Page
 
 _EXAMPLE = {

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from attune.core.access import Caller
 from attune.core.errors import InUseError
 from attune.core.ports.runtimes import RuntimeChange
-from attune.core.runtime import Runtime
-from attune.core.vetting import vet
-from attune.postgres.coverage import coverage_of
+from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.validation import vet
+from attune.postgres.read_models.runtime_counts import coverage_of
 from attune.web.access import Admin, Reader
 from attune.web.api.paging import Cursor, Limit, before_of, cursor_of, position_of
 from attune.web.api.runtime_models import (

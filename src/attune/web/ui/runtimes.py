@@ -10,11 +10,11 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from attune.core.access import Caller, Scope
-from attune.core.definition import Definition
 from attune.core.ports.runtimes import RuntimeChange
-from attune.core.runtime import Runtime
-from attune.operations.examine import read_definitions
-from attune.postgres.coverage import Coverage, coverage_of, coverages
+from attune.core.runtimes.definition import Definition
+from attune.core.runtimes.runtime import Runtime
+from attune.operations.runtimes.examine import read_definitions
+from attune.postgres.read_models.runtime_counts import Coverage, coverage_of, coverages
 from attune.web.api.runtimes import etag_of
 from attune.web.problems import Problem
 from attune.web.services import Given

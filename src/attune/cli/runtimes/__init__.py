@@ -1,0 +1,1 @@
+"""Commands on definitions, and detection on this host."""

@@ -1,0 +1,186 @@
+"""`attune detect`: what this machine can run, with proof."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from attune.agent.this_host import examiner_for, host_labels
+from attune.cli.symbols import ORDER, colour_of, with_symbol
+from attune.cli.table import table, terminal_width
+from attune.config import Settings, load_settings, variable
+from attune.core.node import ROLES, SENSOR
+from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.selection import select
+from attune.core.runtimes.verdict import Verdict, verdict_data
+from attune.operations.runtimes.detect import Detection, DetectionOptions
+from attune.operations.runtimes.detect import detect as detect_runtimes
+
+if TYPE_CHECKING:
+    from attune.core.requirement import Requirement
+
+
+@click.command(epilog="Example: attune detect --local --require 'python >=3.9,<4' --only python")
+@click.option("--role", type=click.Choice(list(ROLES)), default="worker", show_default=True, help="As which node.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--require", "required", multiple=True, metavar="TERM", help="Exit with 3 unless this holds; repeatable.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this runtime (name or ref); repeatable.")
+@click.option("--local", is_flag=True, help="Use everything that is shipped instead of the database.")
+@click.option("--fresh", is_flag=True, help="Run every check again, whatever is cached.")
+def detect(role: str, as_json: bool, required: Sequence[str], only: Sequence[str], local: bool, fresh: bool) -> int:
+    """Verify this host now and print what it can run: runtime, status, version, path and why.
+
+    Definitions come from the database (or the API) if one is configured or embedded data exists, else (or with
+    --local) from everything shipped.
+    """
+    requirement = _requirement(required)
+    settings = load_settings()
+    detection = _detect(settings, role, frozenset(only), local, fresh, live=not as_json)
+    for warning in detection.warnings:
+        click.echo(f"attune: warning: {warning}", err=True)
+    click.echo(json.dumps(as_data(detection), indent=2, ensure_ascii=False) if as_json else as_text(detection))
+    return 3 if requirement is not None and not _holds(requirement, detection, settings) else 0
+
+
+def _requirement(required: Sequence[str]) -> Requirement | None:
+    if not required:
+        return None
+    from attune.core.errors import RequirementError
+    from attune.core.requirement import EXAMPLE, Requirement
+
+    try:
+        return Requirement.parse(required)
+    except RequirementError as error:
+        error.hint = f"--require {error.suggestion or EXAMPLE!r}"
+        raise
+
+
+def _holds(requirement: Requirement, detection: Detection, settings: Settings) -> bool:
+    """Whether this host meets *requirement*; what it does not meet is said."""
+    from attune.core.fleet import Node, capabilities_of
+    from attune.core.matching_terms import judge
+
+    section = settings.sensor if detection.role is SENSOR else settings.worker
+    host = Node(0, "this host", capabilities_of(detection.verdicts), host_labels(section))
+    unmet = [finding for finding in (judge(term, host) for term in requirement.terms) if not finding.holds]
+    for finding in unmet:
+        click.echo(f"attune: requirement not met: {finding.term}: {finding.on(host)}", err=True)
+    return not unmet
+
+
+def _detect(
+    settings: Settings, role_name: str, only: frozenset[str], local: bool, fresh: bool, *, live: bool
+) -> Detection:
+    from attune.core.runtimes.aliases import fold
+
+    role = ROLES[role_name]
+    section = settings.sensor if role.settings_section == "sensor" else settings.worker
+    selection = select(
+        role.environment_variable, variable(role.environment_variable), role.settings_section, section.capabilities
+    )
+    runtimes, origin = _definitions(settings, local)
+    _refuse_unknown(only, runtimes, selection.names or ())
+    options = DetectionOptions(
+        verify_overrides=settings.detection.verify_overrides,
+        deadline_seconds=settings.detection.deadline,
+        origin=origin,
+        only=only | frozenset(fold(name) for name in only),
+    )
+    with _progress(live) as observer:
+        return detect_runtimes(runtimes, selection, role, examiner_for(settings, fresh=fresh), options, observer)
+
+
+def _refuse_unknown(only: frozenset[str], runtimes: Sequence[Runtime], selected: Sequence[str]) -> None:
+    from attune.core.errors import UsageError
+    from attune.core.runtimes.aliases import fold, nearest
+    from attune.core.runtimes.definition import capability_name
+
+    known = [*map(capability_name, runtimes), *(one.ref for one in runtimes), *selected]
+    for name in sorted(only):
+        if name not in known and fold(name) not in known:
+            near = nearest(name, known)
+            hint = f"; did you mean {near}?" if near else ""
+            raise UsageError(f"--only: no definition is called {name!r}{hint}", hint="attune runtime list")
+
+
+def _progress(live: bool) -> Any:
+    if live and sys.stderr.isatty() and sys.stdout.isatty():
+        from attune.cli.progress import Progress
+
+        return Progress()
+    return nullcontext(None)
+
+
+def _definitions(settings: Settings, local: bool) -> tuple[Sequence[Runtime], str]:
+    from attune.bootstrap import is_there, shipped_runtimes
+
+    if local or not is_there(settings):
+        return shipped_runtimes(), "catalogue"
+    from attune.cli.runtimes.definitions import read_runtimes
+
+    return read_runtimes(settings), "database"
+
+
+def as_data(detection: Detection) -> dict[str, Any]:
+    """The object that `--json` prints."""
+    return {
+        "role": detection.role.name if detection.role else None,
+        "source": detection.source,
+        "runtimes": detection.offered,
+        "duration_ms": round(detection.duration_ms, 3),
+        "warnings": list(detection.warnings),
+        "results": [verdict_data(verdict) for verdict in detection.verdicts],
+    }
+
+
+def as_text(detection: Detection) -> str:
+    """The table, offered first, and the sentence under it."""
+    verdicts = sorted(detection.verdicts, key=lambda verdict: (ORDER[verdict.status.value], verdict.capability))
+    seconds = f"{detection.duration_ms / 1000:.2f} s"
+    origin = {
+        "catalogue": "from the shipped definitions",
+        "database": "from the database",
+        "environment": "from the environment, not verified",
+        "config": "from the config file, not verified",
+    }[detection.source]
+    if any(verdict.status.value == "available" for verdict in verdicts):
+        origin = origin.removesuffix(", not verified")
+    offered = sum(verdict.status.offered for verdict in verdicts)
+    sentence = f"{offered} of {len(verdicts)} runtimes available on {os.uname().nodename} ({origin}, {seconds})"
+    if not verdicts:
+        return f"{sentence}\nNothing to verify. Add a definition: attune runtime add --from-catalogue ruby"
+    rows = [_row(verdict) for verdict in verdicts]
+    colours = [colour_of(verdict.status.value) for verdict in verdicts]
+    heads = ["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"]
+    printed = table(heads, rows, width=terminal_width(), colours=colours, squeeze=3)
+    if not offered:
+        sentence += (
+            "\nNothing is offered. Install a runtime, or see what each definition expects: attune runtime show REF"
+        )
+    return f"{printed}\n{sentence}"
+
+
+def _row(verdict: Verdict) -> list[str]:
+    why = verdict.reason
+    if verdict.evidence and verdict.evidence.cached_age is not None:
+        from attune.cli.table import age
+
+        why += f" (cached {age(verdict.evidence.cached_age)} ago)"
+    return [
+        verdict.capability,
+        with_symbol(verdict.status.value),
+        verdict.version or "",
+        _short(verdict.path or ""),
+        "; ".join([why, *verdict.warnings]),
+    ]
+
+
+def _short(path: str) -> str:
+    home = variable("HOME")
+    return f"~{path[len(home) :]}" if home and path.startswith(f"{home}/") else path

@@ -1,0 +1,82 @@
+"""What `attune runtime check` finds out about definitions, without saving anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from attune.agent.this_host import examiner_for
+from attune.cli.symbols import colour_of, with_symbol
+from attune.config import load_settings
+from attune.core.runtimes.definition import Definition, unknown_keys
+from attune.core.runtimes.examples import failed_examples
+from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.verdict import Status, Verdict, verdict_data
+from attune.operations.runtimes.examine import read_definitions
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One definition: its faults and warnings, and the verdict of a dry run on this host."""
+
+    ref: str
+    faults: tuple[str, ...]
+    warnings: tuple[str, ...]
+    examples: int
+    verdict: Verdict
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.faults)
+
+    def data(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "ref": self.ref,
+            "valid": not self.failed,
+            "faults": list(self.faults),
+            "warnings": list(self.warnings),
+            "examples": self.examples,
+            "result": verdict_data(self.verdict),
+        }
+
+
+def check_runtimes(runtimes: Sequence[Runtime]) -> list[Checked]:
+    """Validate *runtimes*, judge their examples and dry-run them here."""
+    settings = load_settings()
+    read = read_definitions(runtimes)
+    definitions = [item for item in read if isinstance(item, Definition)]
+    examiner = examiner_for(settings, fresh=True)
+    verdicts = iter(examiner.examine(definitions, deadline_seconds=settings.detection.deadline))
+    return [
+        _checked(one, item, next(verdicts) if isinstance(item, Definition) else item)
+        for one, item in zip(runtimes, read, strict=True)
+    ]
+
+
+def _checked(one: Runtime, item: Definition | Verdict, verdict: Verdict) -> Checked:
+    if isinstance(item, Verdict):
+        return Checked(one.ref, (verdict.reason,), unknown_keys(one), 0, verdict)
+    faults = failed_examples(item)
+    return Checked(one.ref, faults, (*verdict.warnings, *unknown_keys(one)), len(item.verification.examples), verdict)
+
+
+def print_checks(checked: Sequence[Checked]) -> None:
+    """A paragraph for each definition."""
+    for one in checked:
+        valid = "invalid" if one.verdict.status is Status.INVALID else "valid"
+        plural = "" if one.examples == 1 else "s"
+        examples = f", {one.examples} example{plural} {'failed' if one.failed else 'right'}" if one.examples else ""
+        click.echo(f"{one.ref}: {valid}{examples if valid == 'valid' else ''}")
+        for fault in one.faults:
+            click.echo(f"  fault: {fault}")
+        for warning in one.warnings:
+            click.echo(f"  warning: {warning}")
+        if one.verdict.status is not Status.INVALID:
+            status = click.style(with_symbol(one.verdict.status.value), fg=colour_of(one.verdict.status.value))
+            version = f" {one.verdict.version}" if one.verdict.version else ""
+            path = f" at {one.verdict.path}" if one.verdict.path else ""
+            click.echo(f"  on this host: {status}{version}{path}: {one.verdict.reason}")

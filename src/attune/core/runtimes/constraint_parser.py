@@ -1,0 +1,205 @@
+"""The grammar of version constraints: text in, a `Constraint` or one exact error out."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from attune.core.errors import VersionError
+from attune.core.runtimes.constraint import Clause, Constraint, Cut, Side, Span, after
+from attune.core.runtimes.version import Version, name_of, plain
+
+MAX_LENGTH = 1000
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_OPERATOR = re.compile(r"===|=>|=<|<>|=~|==|>=|<=|!=|~=|~>|[<>=^~!]")
+_WORD = re.compile(r"[^\s,|<>=^~!]+")
+_WILDCARD = re.compile(r"(?:[vV]?(?P<release>\d+(?:\.\d+)*)\.)?[*xX](?:\.[*xX])*", re.ASCII)
+_HYPHEN = re.compile(r"[ \t]+-[ \t]+")
+_MISSPELT = {"===": "==", "=>": ">=", "=<": "<=", "<>": "!=", "=~": "~=", "!": "!="}
+_LOOK_ALIKES = {"≥": ">=", "≤": "<=", "≠": "!=", "⩾": ">=", "⩽": "<=", "≈": "~=", "–": "-", "—": "-", "‖": "||"}
+_LOOK_ALIKES.update({"х": "x", "Х": "x", "∗": "*", "а": "a", "с": "c", "‚": ",", "،": ","})
+
+
+def read_constraint(text: str) -> Constraint:
+    """Read *text*; raises `VersionError`."""
+    if len(text) > MAX_LENGTH:
+        raise VersionError(
+            f"constraint: expected at most {MAX_LENGTH} characters, got {len(text)}", text=text, position=MAX_LENGTH
+        )
+    return _Reader(text).read()
+
+
+class _Reader:
+    """One pass over a text, from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def read(self) -> Constraint:
+        self._refuse_foreign()
+        clauses = [self._clause()]
+        while self._take("||"):
+            clauses.append(self._clause())
+        if self.at < len(self.text):
+            raise self._fault("',' or '||'")
+        return Constraint.of(clauses)
+
+    def _clause(self) -> Clause:
+        spans: list[Span] = []
+        excluded: list[Span] = []
+        bare = 0
+        while True:
+            self._skip()
+            start = self.at
+            operator = self._operator()
+            if not operator and _WORD.match(self.text, self.at):
+                bare += 1
+                if bare > 1:
+                    raise self._fault("'||' between two versions, for both can never hold", start)
+            span = self._comparison(operator, start)
+            (excluded if operator == "!=" else spans).append(span)
+            more = self._take(",")
+            self._skip()
+            if not more and (self.at == len(self.text) or self.text[self.at] in "|,"):
+                return Clause.of(spans, excluded)
+
+    def _operator(self) -> str:
+        found = _OPERATOR.match(self.text, self.at)
+        if found is None:
+            return ""
+        if found[0] in _MISSPELT:
+            raise self._fault(f"an operator such as {_MISSPELT[found[0]]!r}", got=repr(found[0]))
+        self.at = found.end()
+        self._skip()
+        return found[0]
+
+    def _comparison(self, operator: str, start: int) -> Span:
+        version, wild = self._version(operator)
+        hyphen = _HYPHEN.match(self.text, self.at) if not operator else None
+        if hyphen is not None and version is not None:
+            self.at = hyphen.end()
+            last, last_wild = self._version("-")
+            upper = Span() if last is None else _at_most(last, last_wild)
+            return Span(Cut.at(version, Side.BEFORE)).narrowed(upper)
+        if version is None:
+            if operator in ("", "=", "==", ">=", "~", "^"):
+                return Span()
+            raise self._fault(f"a version after {operator!r}", start + len(operator), got="a wildcard for all")
+        if wild and operator in ("~=", "~>"):
+            raise self._fault(f"a version without wildcard after {operator!r}", start + len(operator))
+        if operator == "~=" and len(version.release) < 2:
+            written = f"'>={version},<{version.release[0] + 1}'"
+            raise self._fault(f"two or more components after '~=' (or {written})", start + len(operator))
+        return _SPANS[operator](version, wild)
+
+    def _version(self, operator: str) -> tuple[Version | None, bool]:
+        """The version that stands here (None for `*`), and whether a wildcard ends it."""
+        found = _WORD.match(self.text, self.at)
+        if found is None:
+            raise self._fault(f"a version after {operator!r}" if operator else "a version or an operator")
+        wildcard = _WILDCARD.fullmatch(found[0])
+        written = found[0] if wildcard is None else wildcard["release"]
+        start, self.at = self.at, found.end()
+        if written is None:
+            return None, True
+        try:
+            return Version.parse_exactly(written), wildcard is not None
+        except VersionError as error:
+            expected = str(error).partition(": expected ")[2].partition(" at offset ")[0]
+            got = str(error).rpartition(", got ")[2]
+            raise self._fault(expected, start + error.position, got=got) from error
+
+    def _take(self, sign: str) -> bool:
+        self._skip()
+        if not self.text.startswith(sign, self.at):
+            return False
+        self.at += len(sign)
+        return True
+
+    def _skip(self) -> None:
+        space = _SPACE.match(self.text, self.at)
+        self.at = space.end() if space else self.at
+
+    def _refuse_foreign(self) -> None:
+        for index, character in enumerate(self.text):
+            if not character.isascii():
+                meant = _LOOK_ALIKES.get(character) or unicodedata.normalize("NFKC", character)
+                hint = f"{meant!r}" if meant.isascii() and meant.isprintable() else "plain ASCII"
+                raise self._fault(hint, index)
+
+    def _fault(self, expected: str, position: int | None = None, *, got: str | None = None) -> VersionError:
+        at = self.at if position is None else position
+        found = got or (name_of(self.text[at]) if at < len(self.text) else "the end of the text")
+        shown = self.text if len(self.text) <= 60 else f"{self.text[:60]}…"
+        message = f"constraint {shown!r}: expected {expected} at offset {at}, got {found}"
+        return VersionError(message, text=self.text, position=at)
+
+
+def _is_series(version: Version, wild: bool) -> bool:
+    return wild or (version.is_plain and len(version.release) < 3)
+
+
+def _between(version: Version, end: tuple[int, ...]) -> Span:
+    return Span(Cut.at(version, Side.BEFORE), Cut.at(plain(end), Side.BELOW))
+
+
+def _bare(version: Version, wild: bool) -> Span:
+    return Span.series(version.release) if version.is_plain else Span.exactly(version)
+
+
+def _exactly(version: Version, wild: bool) -> Span:
+    return Span.series(version.release) if wild else Span.exactly(version)
+
+
+def _at_least(version: Version, wild: bool) -> Span:
+    return Span(Cut.at(version, Side.BEFORE))
+
+
+def _above(version: Version, wild: bool) -> Span:
+    if _is_series(version, wild):
+        return Span(Cut.at(plain(after(version.release)), Side.BEFORE))
+    return Span(Cut.at(version, Side.AFTER))
+
+
+def _at_most(version: Version, wild: bool) -> Span:
+    if _is_series(version, wild):
+        return Span(None, Cut.at(plain(after(version.release)), Side.BELOW))
+    return Span(None, Cut.at(version, Side.AFTER))
+
+
+def _under(version: Version, wild: bool) -> Span:
+    return Span(None, Cut.at(version, Side.BELOW if version.is_plain else Side.BEFORE))
+
+
+def _pessimistic(version: Version, wild: bool) -> Span:
+    """`~=` and `~>`: the last component may grow, the others stay; a single one may grow below the next."""
+    return _between(version, after(version.release[:-1] or version.release))
+
+
+def _tilde(version: Version, wild: bool) -> Span:
+    return _between(version, after(version.release[:2]))
+
+
+def _caret(version: Version, wild: bool) -> Span:
+    """The first component that is not zero stays."""
+    release = version.release
+    first = next((index for index, number in enumerate(release) if number), len(release) - 1)
+    return _between(version, after(release[: first + 1]))
+
+
+_SPANS = {
+    "": _bare,
+    "=": _bare,
+    "==": _exactly,
+    "!=": _exactly,
+    ">=": _at_least,
+    ">": _above,
+    "<=": _at_most,
+    "<": _under,
+    "~=": _pessimistic,
+    "~>": _pessimistic,
+    "~": _tilde,
+    "^": _caret,
+}

@@ -1,0 +1,186 @@
+"""Finds the version in what a command printed.
+
+Rules, in order: the group `version` of the definition's pattern (`displayed_version`); where the pattern matched, the
+first version from there on that line, else any on that line; then, as without a pattern, the lines that are no
+warnings: one that says "version 1.2", else the first that shows a version. A dotted number is preferred to a bare
+one, which counts only after the word "version" or after the program's name. Dates, times, addresses, sizes and paths
+are never versions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from attune.core.runtimes.version import MAX_LENGTH, Version
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_LINE_END = re.compile(r"[\r\n]+")
+_WORD = re.compile(r"\S+")
+# Letters right before a number belong to a name ("python3.11"), except v and go.
+_DOTTED = re.compile(
+    r"(?<![0-9A-Za-z.])(?:v|go)?(\d{1,18}(?:\.\d{1,18})+)(?!\d)[0-9A-Za-z.+~_-]*", re.ASCII | re.IGNORECASE
+)
+_BARE = re.compile(
+    r"[\"'(]*(?:v|go)?(\d{1,4}(?:(?:alpha|beta|rc|devel|dev|pre|-ea|[ab])\d*)?)(?:[+-][0-9]*[a-z]\S*|\+\S*)?[\"'),;:]*(?!\S)",
+    re.ASCII | re.IGNORECASE,
+)
+_SAYS_VERSION = re.compile(r"\bversion\b(?:\s*[:=])?\s*", re.IGNORECASE)
+_VERSION_IS = re.compile(r"\bversion\s+[\"'(]*(?=v?\d+\.\d)", re.IGNORECASE)
+# "gcc (Debian 12.2.0-14) 12.2.0": what the vendor says stands between the name and the version.
+_NAME_AND_VENDOR = re.compile(r"(?!\S*\d\.\d)\S+(?: (?!\S*\d\.\d)[^\s(]+)? \([^()]*\) (?=v?\d)", re.ASCII)
+_NAME_NUMBER_DATE = re.compile(r"\S+ (\d{1,4}(?:\.\d{1,9}){0,4}(?:-ea)?) \d{4}-\d\d-\d\d(?!\S)", re.ASCII)
+_ONLY_NUMBER = re.compile(r"\s*v?(\d{1,4})\s*", re.ASCII)
+_LEGACY_JAVA = re.compile(r'\b(?:java|openjdk) version "1\.(\d)\.(\d+)"', re.ASCII)
+_NOISE = re.compile(
+    r"\b(?:warn|warning|deprecat\w*|error|notice|hint|picked up|upgrade|update available|new(?:er)? (?:\w+ )?version|"
+    r"latest version|out of date|cannot|could not|unable to|failed|not found|no such|requires?)\b",
+    re.IGNORECASE,
+)
+_PATH = re.compile(r"(?:^|[=:(\"'\[@,])[~.]{0,2}/|://|\\|/[^/]*/")
+_QUAD = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}", re.ASCII)
+_LOCAL = re.compile(r"(?:127|10|192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01])|0\.0\.0|255)\.", re.ASCII)
+_DAY_FIRST = re.compile(r"\d\d?\.\d\d?\.(?:19|20)\d\d", re.ASCII)
+_YEAR_FIRST = re.compile(r"(?:19|20)\d\d\.\d\d?\.\d\d?", re.ASCII)
+_MEASURE = re.compile(r"\d+\.\d+(?:[nuµm]?s|[kmgt]i?b?|[x%])", re.ASCII | re.IGNORECASE)
+_NEARBY_WORDS = 4  # a bare number further from the name counts something else
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A dotted number on a line that may be a version."""
+
+    text: str
+    end: int
+    is_address: bool
+    is_date: bool
+
+
+def extract_version(output: str, *, match_start: int | None = None) -> str | None:
+    """The version that *output* shows, in its displayed form, or None.
+
+    *match_start* is where the definition's pattern matched, as an offset into *output*.
+    """
+    if match_start is None:
+        return _displayed(_general(_without_ansi(output)))
+    begin = max(output.rfind("\n", 0, match_start), output.rfind("\r", 0, match_start)) + 1
+    head = _without_ansi(output[begin:match_start])
+    line, *rest = _LINE_END.split(_without_ansi(output[match_start:]), maxsplit=1)
+    found = _on_matched_line(head + line, len(head))
+    return _displayed(found or _general("".join(rest)) or _general(_without_ansi(output[:begin])))
+
+
+def displayed_version(text: str) -> str:
+    """*text* as people see it: its canonical form, or as it is where it is no version."""
+    plain = _without_ansi(text).strip()
+    version = Version.read(plain)
+    return str(version) if version else plain
+
+
+def _displayed(found: str | None) -> str | None:
+    return None if found is None else displayed_version(found)
+
+
+def _general(text: str) -> str | None:
+    """The version by the rule for output of which nothing is known."""
+    quiet = [line for line in _LINE_END.split(text) if line and not _NOISE.search(line)]
+    return _first(map(_said, quiet)) or _first(map(_on_line, quiet))
+
+
+def _said(line: str) -> str | None:
+    said = _VERSION_IS.search(line)
+    return _legacy_java(line) or (_best(_tokens(line, said.end()), addresses=True) if said else None)
+
+
+def _on_line(line: str) -> str | None:
+    after_vendor = _NAME_AND_VENDOR.match(line)
+    if after_vendor is not None:
+        return _on_matched_line(line, after_vendor.end())
+    said = _SAYS_VERSION.search(line)
+    number = _NAME_NUMBER_DATE.match(line) or _ONLY_NUMBER.fullmatch(line)
+    return (
+        (_best(_tokens(line, said.end()), addresses=True) if said else None)
+        or _best(_tokens(line))
+        or _bare_after_version(line)
+        or (number[1] if number else None)
+    )
+
+
+def _on_matched_line(line: str, start: int) -> str | None:
+    after_vendor = _NAME_AND_VENDOR.match(line)
+    begin = max(start, after_vendor.end()) if after_vendor else start
+    return (
+        _legacy_java(line)
+        or _best(_tokens(line, begin), addresses=True)
+        or _bare_after_version(line)
+        or _bare_nearby(line, start)
+        or _best(_tokens(line), addresses=True)
+    )
+
+
+def _legacy_java(line: str) -> str | None:
+    """Java 8 and older without an update number: `1.8.0` is 8.0.0."""
+    java = _LEGACY_JAVA.search(line)
+    return f"{java[1]}.0.{java[2]}" if java else None
+
+
+def _bare_after_version(line: str) -> str | None:
+    said = _SAYS_VERSION.search(line)
+    return _bare(line, said.end()) if said else None
+
+
+def _bare_nearby(line: str, start: int) -> str | None:
+    words = list(_WORD.finditer(line, start))[:_NEARBY_WORDS]
+    return _first(_bare(line, word.start()) for word in words)
+
+
+def _bare(line: str, at: int) -> str | None:
+    found = _BARE.match(line, at)
+    return None if found is None or re.fullmatch(r"(?:19|20)\d\d", found[1]) else found[1]
+
+
+def _best(tokens: Iterable[_Token], *, addresses: bool = False) -> str | None:
+    """The first token that is beyond doubt, else the first that looks like a date or (if allowed) an address."""
+    doubtful = None
+    for token in tokens:
+        if not token.is_address and not token.is_date:
+            return token.text
+        if doubtful is None and (addresses or not token.is_address):
+            doubtful = token.text
+    return doubtful
+
+
+def _tokens(line: str, start: int = 0) -> Iterator[_Token]:
+    """The dotted numbers of *line* that end after offset *start*."""
+    for word in _WORD.finditer(line):
+        if word.end() <= start or _PATH.search(word[0]):
+            continue
+        for found in _DOTTED.finditer(word[0]):
+            token = _token(word[0], found, word.start())
+            if token is not None and token.end > start:
+                yield token
+
+
+def _token(word: str, found: re.Match[str], offset: int) -> _Token | None:
+    number = found[1]
+    before, behind = word[: found.start()], word[found.end() :]
+    clock = before.endswith(":") and before[-2:-1].isdigit()
+    if len(number) > MAX_LENGTH or clock or _MEASURE.fullmatch(found[0]) or _DAY_FIRST.fullmatch(number):
+        return None
+    quad = _QUAD.fullmatch(number) is not None and all(int(part) < 256 for part in number.split("."))
+    if quad and (_LOCAL.match(number) or before.endswith("@") or re.match(r"[:/]\d", behind)):
+        return None
+    text = found[0].rstrip(".,-+~_")[:MAX_LENGTH]
+    if Version.read(text) is None:
+        text = number
+    end = offset + found.end()
+    return _Token(text, end, is_address=quad, is_date=_YEAR_FIRST.fullmatch(number) is not None)
+
+
+def _first(found: Iterable[str | None]) -> str | None:
+    return next((one for one in found if one), None)
+
+
+def _without_ansi(text: str) -> str:
+    return _ANSI.sub("", text) if "\x1b" in text else text

@@ -1,0 +1,185 @@
+"""What running checks means: facts in, verdicts out.
+
+`next_check` and `conclude` are the whole procedure of one definition: try the checks in order until one passes
+(or, with `discover: all`, try every one). Running them belongs to a `CommandRunner`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from attune.core.errors import legible, shown
+from attune.core.pattern import search
+from attune.core.runtimes.command import Ending, Outcome
+from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.definition import Definition
+from attune.core.runtimes.extraction import displayed_version, extract_version
+from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
+from attune.core.runtimes.verification import Check
+from attune.core.runtimes.version import Version
+
+_UNDECIDED = (Ending.TIMED_OUT, Ending.UNDECIDED)
+_EXCERPT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One check that was tried: whether it passed (None: could not be decided), why, and the version it showed."""
+
+    check: Check
+    outcome: Outcome
+    passed: bool | None
+    reason: str
+    version: str | None = None
+
+
+def judge(definition: Definition, check: Check, outcome: Outcome) -> Attempt:
+    """Decide what *outcome* says about the runtime that *check* looks for."""
+    if outcome.ending is not Ending.EXITED:
+        passed = None if outcome.ending in _UNDECIDED else False
+        subject = legible(check.binary) if outcome.ending in (Ending.NOT_FOUND, Ending.REFUSED) else str(check)
+        return Attempt(check, outcome, passed, f"{subject}: {outcome.detail}")
+    output = _both_streams(outcome)
+    match = search(check.pattern, output) if check.pattern is not None else None
+    matched = match is not None or check.pattern is None
+    if outcome.exit_code != check.exit_code:
+        said = f"expected exit code {check.exit_code}, got {outcome.exit_code}"
+        although = ", although the output matches" if match is not None else ""
+        return Attempt(check, outcome, False, f"{check}: {said}{although}: {_said(output)}")
+    if not matched:
+        reason = f"{check}: expected output that matches {shown(check.pattern)}, got {_said(output)}"
+        return Attempt(check, outcome, False, reason)
+    if match is not None and match.version is not None:
+        version: str | None = displayed_version(match.version)
+    else:
+        version = extract_version(output, match_start=match.start if match else None)
+    return _within_bounds(definition, Attempt(check, outcome, True, f"verified by `{check}`", version))
+
+
+def next_check(definition: Definition, attempts: Sequence[Attempt]) -> Check | None:
+    """The check to run after *attempts*, or None when the verdict is certain."""
+    checks = definition.verification.checks
+    if not definition.verification.needs_running or len(attempts) >= len(checks):
+        return None
+    if definition.verification.discover == "first" and any(attempt.passed for attempt in attempts):
+        return None
+    return checks[len(attempts)]
+
+
+def conclude(definition: Definition, attempts: Sequence[Attempt]) -> Verdict:
+    """The verdict that *attempts* amount to."""
+    verification = definition.verification
+    decisive = _decisive(attempts)
+    status, reason = _status(definition, attempts, decisive)
+    if not status.offered:
+        instances: tuple[Instance, ...] = ()
+    else:
+        instances = _instances(attempts)
+    return Verdict(
+        ref=definition.ref,
+        capability=definition.capability,
+        name=definition.name,
+        status=status,
+        reason=reason,
+        instances=instances if verification.discover == "all" else instances[:1],
+        evidence=_evidence(decisive) if decisive else None,
+        duration_ms=sum(attempt.outcome.duration_ms for attempt in attempts),
+        warnings=(*definition.warnings, *_recommendation(definition, instances)),
+    )
+
+
+def invalid(ref: str, capability: str, name: str, reason: str) -> Verdict:
+    """The verdict on a definition that cannot be read."""
+    return Verdict(ref=ref, capability=capability, name=name, status=Status.INVALID, reason=reason)
+
+
+def _status(definition: Definition, attempts: Sequence[Attempt], decisive: Attempt | None) -> tuple[Status, str]:
+    verification = definition.verification
+    if verification.always_available:
+        passed = decisive is not None and decisive.passed
+        return Status.AVAILABLE, decisive.reason if decisive and passed else "always available"
+    if verification.check_required is False:
+        return Status.ASSUMED, "assumed: the definition requires no check"
+    if decisive is None:
+        return Status.UNAVAILABLE, "no verification command"
+    if decisive.passed:
+        return Status.AVAILABLE, decisive.reason
+    if decisive.passed is None:
+        return Status.UNKNOWN, decisive.reason
+    if all(attempt.outcome.detail == decisive.outcome.detail for attempt in attempts):
+        names = dict.fromkeys(legible(attempt.check.binary) for attempt in attempts)
+        if decisive.outcome.ending is Ending.NOT_FOUND and len(names) > 1:
+            return Status.UNAVAILABLE, f"{', '.join(names)}: {decisive.outcome.detail}"
+    return Status.UNAVAILABLE, decisive.reason
+
+
+def _decisive(attempts: Sequence[Attempt]) -> Attempt | None:
+    """The attempt that the reason is taken from: passed, else undecided, else the first that got furthest."""
+    if not attempts:
+        return None
+    return min(attempts, key=_distance)
+
+
+def _distance(attempt: Attempt) -> int:
+    if attempt.passed:
+        return 0
+    if attempt.passed is None:
+        return 1
+    return 2 if attempt.outcome.ending is not Ending.NOT_FOUND else 3
+
+
+def _within_bounds(definition: Definition, attempt: Attempt) -> Attempt:
+    for bound in definition.bounds:
+        found = attempt.version or "a version that could not be read"
+        truth = bound.constraint.check(version) if (version := _version(attempt.version)) else Truth.UNKNOWN
+        if truth is not Truth.YES:
+            passed = False if truth is Truth.NO else None
+            return replace(attempt, passed=passed, reason=f"{attempt.check}: found {found}, needs {bound.text}")
+    return attempt
+
+
+def _recommendation(definition: Definition, instances: Sequence[Instance]) -> tuple[str, ...]:
+    if definition.recommended is None or not instances:
+        return ()
+    version = _version(instances[0].version)
+    if version is None or definition.recommended.constraint.check(version) is not Truth.NO:
+        return ()
+    return (f"found {instances[0].version}, recommended {definition.recommended.text}",)
+
+
+def _version(text: str | None) -> Version | None:
+    return Version.read(text) if text else None
+
+
+def _instances(attempts: Sequence[Attempt]) -> tuple[Instance, ...]:
+    found: dict[str, Instance] = {}
+    for attempt in attempts:
+        path, real_path = attempt.outcome.path, attempt.outcome.real_path
+        if attempt.passed and path:
+            found.setdefault(real_path or path, Instance(attempt.version, path, real_path or path))
+    return tuple(found.values())
+
+
+def _evidence(attempt: Attempt) -> Evidence:
+    outcome = attempt.outcome
+    output = _both_streams(outcome).strip()
+    return Evidence(
+        command=attempt.check.argv,
+        exit_code=outcome.exit_code,
+        output=output if len(output) <= _EXCERPT else output[:_EXCERPT] + "…",
+        duration_ms=outcome.duration_ms,
+        at=outcome.at,
+        cached_age=outcome.cached_age,
+    )
+
+
+def _both_streams(outcome: Outcome) -> str:
+    """stdout followed by stderr; what ends the one and what begins the other are not one word."""
+    joint = "\n" if outcome.stdout and outcome.stderr and not outcome.stdout.endswith("\n") else ""
+    return f"{outcome.stdout}{joint}{outcome.stderr}"
+
+
+def _said(output: str) -> str:
+    first = next((line.strip() for line in output.splitlines() if line.strip()), "")
+    return shown(first) if first else "no output"

@@ -1,0 +1,129 @@
+"""Which runtimes a node offers is decided in three tiers: environment variable, config file, database detection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from attune.core.errors import ConfigError, shown
+from attune.core.node import Role
+from attune.core.runtimes.aliases import fold, nearest
+
+MAX_VARIABLE = 10_000
+_WRONG_SEPARATOR = re.compile(r"[;:|]")
+
+
+class Source(StrEnum):
+    """The tier that decided."""
+
+    ENVIRONMENT = "environment"
+    CONFIG = "config"
+    DATABASE = "database"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The tier that won and the names it gives, folded, in order, each once; None: whatever is verified.
+
+    `extras` are the other keys of the configured capabilities, which are registered in every tier.
+    """
+
+    source: Source
+    names: tuple[str, ...] | None = None
+    warnings: tuple[str, ...] = ()
+    extras: Mapping[str, Any] = field(default_factory=dict)
+
+
+_Tier = tuple[Source, Callable[[], tuple[tuple[str, ...] | None, tuple[str, ...]]]]
+
+
+def select(
+    variable: str, variable_text: str | None, section: str, capabilities: Mapping[str, Any] | None = None
+) -> Selection:
+    """Decide the tier. *variable_text* is None where *variable* is not set; *section* is "worker" or "sensor".
+
+    Raises `ConfigError` that names the variable or the key.
+    """
+    capabilities = capabilities or {}
+    key = f"{section}.capabilities.runtimes"
+    tiers: list[_Tier] = [
+        (Source.ENVIRONMENT, lambda: names_of_variable(variable, variable_text)),
+        (Source.CONFIG, lambda: names_of_list(key, capabilities.get("runtimes"))),
+        (Source.DATABASE, lambda: (None, ())),
+    ]
+    warnings: list[str] = []
+    extras = {name: value for name, value in capabilities.items() if name != "runtimes"}
+    for source, read in tiers:
+        names, said = read()
+        warnings.extend(said)
+        if names is not None or source is Source.DATABASE:
+            return Selection(source, names, tuple(warnings), extras)
+    raise AssertionError("the last tier always decides")
+
+
+def names_of_variable(variable: str, text: str | None) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """The names in a comma-separated *text*, or None where it counts as not set; and warnings."""
+    if text is None:
+        return None, ()
+    if len(text) > MAX_VARIABLE:
+        raise ConfigError(
+            f"{variable}: expected at most {MAX_VARIABLE} characters, got {len(text)}",
+            hint=f"{variable}=python,shell",
+        )
+    if not _is_utf8(text):
+        raise ConfigError(f"{variable}: expected text in UTF-8, got {shown(text)}", hint=f"{variable}=python,shell")
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    if not items:
+        return None, (f"{variable} is set but names nothing, so it counts as not set (to offer nothing: none)",)
+    for item in items:
+        if _WRONG_SEPARATOR.search(item):
+            raise ConfigError(
+                f"{variable}: expected names separated by commas, got {shown(item)}",
+                hint=f"{variable}={','.join(part.strip() for part in _WRONG_SEPARATOR.split(item) if part.strip())}",
+            )
+    return _folded(items), ()
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def names_of_list(key: str, value: object) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """The names in a configured list, or None where it is absent or empty. Raises `ConfigError` for other types."""
+    if value is None or value == []:
+        return None, ()
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"{key}: expected a list of names, got {shown(value)}", hint=f"{key}: [python, shell]")
+    for index, item in enumerate(value):
+        if not isinstance(item, str):
+            raise ConfigError(f"{key}[{index}]: expected a name, got {shown(item)}")
+    names = [item for item in value if item.strip()]
+    return (_folded(names), ()) if names else (None, ())
+
+
+def _folded(items: Iterable[str]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(fold(item) for item in items))
+    return () if names == ("none",) else names
+
+
+def unknown_name_warnings(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    """A warning for each of *names* that no definition has, with the nearest known one. The name is kept."""
+    known = list(known)
+    warnings = []
+    for name in names:
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"; did you mean {near}?" if near else ""
+            warnings.append(f"no definition is called {shown(name)}{hint}")
+    return tuple(warnings)
+
+
+def other_role_note(role: Role, others: Mapping[str, str | None]) -> str | None:
+    """A note where only the variable of another role is set (*others*: variable name to text)."""
+    for variable, text in others.items():
+        if variable != role.environment_variable and text is not None:
+            return f"{variable} is set but this is a {role.name}, which reads {role.environment_variable}"
+    return None

@@ -1,0 +1,1 @@
+"""Runs checks on this host so that none can harm, hang or outlive its time."""

@@ -1,0 +1,52 @@
+"""The cheap check: are the files that proved a runtime still the very same? It starts no process.
+
+A version manager's shim, or any script, stays the same file when it selects another version: only running it tells.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+
+from attune.core.health import Sight
+from attune.host.probing.path_index import Found, PathIndex
+
+State = tuple[int, int, int, int, int]
+
+
+class Witness:
+    """Looks at the commands of this host where *paths* finds them."""
+
+    def __init__(self, paths: PathIndex) -> None:
+        self._paths = paths
+
+    def look(self, binaries: Sequence[Sequence[str]]) -> list[Sight]:
+        """One sight for each group of *binaries* (bare names or absolute paths), all at the same moment."""
+        self._paths.token()  # reads the folders of PATH again if one has changed
+        return [self._sight(group) for group in binaries]
+
+    def _sight(self, group: Sequence[str]) -> Sight:
+        files: list[object] = []
+        newest = 0
+        for binary in group:
+            file = self._file(binary)
+            files.append(file)
+            if not isinstance(file, str):
+                newest = max(newest, file[1][4], file[2][4])
+        return Sight(tuple(files), newest / 1e9)
+
+    def _file(self, binary: str) -> str | tuple[str, State, State]:
+        found = self._paths.find(binary)
+        if not isinstance(found, Found):
+            return found.detail
+        try:
+            own = os.lstat(found.path)
+            real = os.stat(found.path) if stat.S_ISLNK(own.st_mode) else own  # noqa: PTH116
+        except OSError as error:
+            return f"{found.path}: {error.strerror}"
+        return (found.path, _state(own), _state(real))
+
+
+def _state(status: os.stat_result) -> State:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

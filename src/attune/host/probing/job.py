@@ -1,0 +1,128 @@
+"""One started check and what it comes to: its process, its time limit, and the outcome when it is over."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from attune.core.runtimes.command import Command, Ending, Outcome
+from attune.host.probing.cpu_state import Snapshot
+from attune.host.probing.process import Ended, Process
+from attune.host.probing.queue import Item
+from attune.host.text import clean
+
+GRACE_SECONDS = 0.025
+_LAST_WAIT_SECONDS = 0.5
+_NAME_LENGTH = 15
+
+
+class Phase(Enum):
+    """How far a check has been brought to its end."""
+
+    RUNNING = auto()
+    ASKED = auto()  # to end: SIGTERM
+    KILLED = auto()
+    LOST = auto()  # does not even die
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A check that is running. Times are of the monotonic clock, `at` is of the wall clock."""
+
+    item: Item
+    process: Process
+    real_path: str
+    ticket: object
+    at: float
+    started: float
+    due: float
+    phase: Phase = Phase.RUNNING
+    verdict: tuple[Ending, str] | None = None
+    snapshot: Snapshot | None = None
+    seen_program: str | None = None
+
+    @property
+    def command(self) -> Command:
+        return self.item.command
+
+    def advance(self, now: float) -> None:
+        """Take the next step towards the end of a check that is over its time limit."""
+        if self.phase is Phase.RUNNING:
+            self.verdict = (Ending.TIMED_OUT, f"timed out after {self.command.timeout_seconds:g} s")
+            self.process.signal_group(signal.SIGTERM)
+            self.phase, self.due = Phase.ASKED, now + GRACE_SECONDS
+        elif self.phase is Phase.ASKED:
+            self.process.signal_group(signal.SIGKILL)
+            self.phase, self.due = Phase.KILLED, now + _LAST_WAIT_SECONDS
+        else:
+            self.phase = Phase.LOST
+
+    def hold(self) -> None:
+        """Keep the process from going on for a moment."""
+        self.process.signal_group(signal.SIGSTOP)
+
+    def release(self, now: float) -> None:
+        """Let a held process go on; its time counts from *now*."""
+        self.process.signal_group(signal.SIGCONT)
+        self.started, self.due = now, now + self.command.timeout_seconds
+
+    def kill(self, now: float, ending: Ending, detail: str) -> None:
+        """End the check at once, with this verdict unless it has one already."""
+        self.verdict = self.verdict or (ending, detail)
+        self.process.signal_group(signal.SIGKILL)
+        self.phase, self.due = Phase.KILLED, now + _LAST_WAIT_SECONDS
+
+    def look_at_program(self) -> None:
+        """Note which file the process executes, while it may still be alive; "" if it is too late."""
+        try:
+            self.seen_program = os.readlink(f"/proc/{self.process.pid}/exe")  # noqa: PTH115
+        except FileNotFoundError:
+            self.seen_program = ""
+        except OSError:
+            self.seen_program = "unknown"
+
+    def has_changed_program(self, ended: Ended) -> bool:
+        """Whether the process may have become another program than the one that was started."""
+        if self.seen_program:
+            return self.seen_program != self.real_path
+        return ended.name != os.path.basename(self.item.path)[:_NAME_LENGTH]  # noqa: PTH119
+
+    def outcome(self, ended: Ended | None, now: float) -> Outcome:
+        """What the check came to. *ended* is None if its exit status is not known."""
+        ending, exit_code, detail = self._judge(ended)
+        stdout, stderr = self.process.stdout, self.process.stderr
+        return Outcome(
+            ending,
+            exit_code=exit_code,
+            stdout=clean(stdout.data),
+            stderr=clean(stderr.data),
+            detail=detail,
+            path=self.item.path,
+            real_path=self.real_path,
+            duration_ms=(now - self.started) * 1000,
+            at=self.at,
+            truncated=stdout.truncated or stderr.truncated,
+        )
+
+    def _judge(self, ended: Ended | None) -> tuple[Ending, int | None, str]:
+        if self.verdict is not None:
+            return self.verdict[0], None, self.verdict[1]
+        if ended is None:
+            return Ending.UNDECIDED, None, "its exit status was taken by another part of this program"
+        if ended.signal is not None:
+            return Ending.SIGNALED, None, f"killed by {_signal_name(ended.signal)}"
+        return Ending.EXITED, ended.exit_code, ""
+
+
+def real_path_of(path: str) -> str:
+    """*path* with every symbolic link resolved, as far as that is possible."""
+    return os.path.realpath(path)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,175 @@
+"""One process of a check: started in its own session, read through two pipes, ended with its whole group.
+
+Knows nothing of other processes, of time limits or of what an outcome means; the runner decides when.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from attune.core.runtimes.command import Ending
+from attune.host.probing.refusal import NotStartedError, explain
+from attune.host.probing.stream import Stream
+from attune.host.processes import read_bytes
+
+# RLIMIT_LOCKS has had no effect since Linux 2.4.25, yet it is inherited across fork, exec, setsid and `env -i`:
+# a label that a descendant cannot lose by accident.
+LABEL_LIMIT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all processes of one run share."""
+
+    environment: Mapping[bytes, bytes]
+    folder: str
+    null_fd: int
+    label: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended: exit code or signal, and what is known of its life.
+
+    `forked`: it waited for children of its own; `name`: what the kernel called it in the end, 15 bytes at most.
+    """
+
+    exit_code: int | None
+    signal: int | None
+    forked: bool
+    name: str
+    cpu_seconds: float
+
+
+class Process:
+    """A started process. Its id cannot be given to another before `end`; `close` must be called once after it."""
+
+    __slots__ = ("_popen", "pid", "pidfd", "stderr", "stdout")
+
+    def __init__(self, popen: subprocess.Popen[bytes], pidfd: int, stdout: Stream, stderr: Stream) -> None:
+        self._popen = popen
+        self.pid = popen.pid
+        self.pidfd = pidfd
+        self.stdout = stdout
+        self.stderr = stderr
+
+    def signal_group(self, number: int) -> None:
+        """Send a signal to the process and everything that is still in its group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def wait_dead(self, seconds: float) -> None:
+        """Wait at most so long for a process that was killed."""
+        waiter = select.poll()
+        waiter.register(self.pidfd, select.POLLIN)
+        waiter.poll(seconds * 1000)
+
+    def end(self, *, lost: bool) -> Ended | None:
+        """End what is left of the group, take the last output, and collect the status.
+
+        None if somebody else took the status, or if the process is *lost*: one that does not even die.
+        """
+        self.signal_group(signal.SIGKILL)
+        if self.stdout.open:
+            self.stdout.drain()
+        if self.stderr.open:
+            self.stderr.drain()
+        if not lost:
+            return self._reap()
+        self._popen.returncode = 0
+        return None
+
+    def _reap(self) -> Ended | None:
+        name, forked = _life(self.pid)
+        try:
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            return None
+        finally:
+            self._popen.returncode = 0  # or its destructor would wait for the process again
+        if pid == 0:
+            return None
+        code = os.waitstatus_to_exitcode(status)
+        cpu = usage.ru_utime + usage.ru_stime
+        return Ended(code if code >= 0 else None, -code if code < 0 else None, forked, name, cpu)
+
+    def close(self) -> list[Stream]:
+        """Release the descriptors, but for the streams that somebody else still writes to: those are returned."""
+        os.close(self.pidfd)
+        held = [stream for stream in (self.stdout, self.stderr) if stream.open]
+        for stream in (self.stdout, self.stderr):
+            if not stream.open:
+                stream.close()
+        return held
+
+
+def start(argv: Sequence[str], path: str, around: Surroundings) -> Process:
+    """Execute the file at *path* with *argv*. Raises `NotStartedError` when that cannot be done."""
+    fds: list[int] = []
+    try:
+        fds += os.pipe2(os.O_CLOEXEC)
+        fds += os.pipe2(os.O_CLOEXEC)
+        popen = _spawn(argv, path, around, (fds[1], fds[3]))
+    except OSError as error:
+        _close_all(fds)
+        if error.filename == around.folder:
+            raise NotStartedError(Ending.UNDECIDED, "not started: the working folder is gone") from error
+        raise explain(error, path) from error
+    except ValueError as error:
+        _close_all(fds)
+        raise NotStartedError(Ending.NOT_STARTED, f"its arguments cannot be passed on: {error}") from error
+    except BaseException:
+        _close_all(fds)
+        raise
+    _label(popen.pid, around.label)
+    _close_all(fds[1::2])
+    try:
+        pidfd = os.pidfd_open(popen.pid)
+    except OSError as error:
+        popen.kill()
+        popen.wait()
+        _close_all(fds[0::2])
+        detail = f"could not be watched: {os.strerror(error.errno or 0).lower()}"
+        raise NotStartedError(Ending.UNDECIDED, detail, passing=True) from error
+    return Process(popen, pidfd, Stream(fds[0]), Stream(fds[2]))
+
+
+def _spawn(argv: Sequence[str], path: str, around: Surroundings, outputs: tuple[int, int]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        argv,
+        bufsize=0,
+        executable=path,
+        stdin=around.null_fd,
+        stdout=outputs[0],
+        stderr=outputs[1],
+        cwd=around.folder,
+        env=around.environment,
+        start_new_session=True,
+    )
+
+
+def _label(pid: int, label: int) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        resource.prlimit(pid, LABEL_LIMIT, (label, resource.RLIM_INFINITY))
+    for child in read_bytes(f"/proc/{pid}/task/{pid}/children").split():  # it was quicker than we were
+        _label(int(child), label)
+
+
+def _life(pid: int) -> tuple[str, bool]:
+    """The name of the ended process *pid*, and whether it had children that it waited for."""
+    head, _, tail = read_bytes(f"/proc/{pid}/stat").rpartition(b")")
+    fields = tail.split()
+    faults_of_children = fields[8] if len(fields) > 8 else b"unknown"
+    return os.fsdecode(head.partition(b"(")[2]), faults_of_children != b"0"
+
+
+def _close_all(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)

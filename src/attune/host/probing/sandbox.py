@@ -1,0 +1,79 @@
+"""What the processes of one run share: a private empty folder, a closed stdin, and marks to know them by."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import deque
+from collections.abc import Iterable, Mapping
+
+from attune.host.probing.process import Surroundings
+from attune.host.probing.reaper import MARK_VARIABLE, Marks, sweep
+from attune.host.probing.stream import Stream
+
+_MOST_RETAINED = 64
+
+
+class Workplace:
+    """Made for one run; `close` ends what the run left behind and removes the folder."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._folder = _private_folder(environment.get("TMPDIR"))
+        mark = os.urandom(16).hex()
+        label = (1 << 40) + int.from_bytes(os.urandom(5))
+        self.surroundings = Surroundings(
+            environment=_encoded({**environment, MARK_VARIABLE: mark}),
+            folder=self._folder or "/",
+            null_fd=os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC),
+            label=label,
+        )
+        self._retained: deque[Stream] = deque()
+        self.marks = Marks(mark, label, self._folder)
+
+    def retain(self, streams: Iterable[Stream]) -> None:
+        """Keep pipes that a process left behind still writes to: closing them could end it before it is known."""
+        self._retained.extend(streams)
+        while len(self._retained) > _MOST_RETAINED:
+            self._retained.popleft().close()
+
+    def close(self) -> None:
+        """Leave nothing: no process, no descriptor, no folder."""
+        try:
+            sweep(self.marks)
+        finally:
+            for stream in self._retained:
+                stream.close()
+            os.close(self.surroundings.null_fd)
+            if self._folder:
+                _remove(self._folder)
+
+
+def _encoded(environment: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Once here rather than for every process."""
+    return {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
+
+
+def parent_folders(preferred: str | None) -> tuple[str, ...]:
+    """Where the private folder may be made: the first of these that allows it. *preferred* is the value of TMPDIR."""
+    folders = dict.fromkeys((preferred or "/tmp", "/tmp", "/var/tmp", "/dev/shm"))
+    return tuple(folder for folder in folders if folder.startswith("/"))
+
+
+def _private_folder(preferred: str | None) -> str:
+    """A new folder that only this user can enter; "" where none can be made."""
+    for parent in parent_folders(preferred):
+        with contextlib.suppress(OSError, ValueError):
+            folder = f"{parent.rstrip('/')}/check-{os.urandom(8).hex()}"
+            os.mkdir(folder, 0o700)  # noqa: PTH102
+            return folder
+    return ""
+
+
+def _remove(folder: str) -> None:
+    try:
+        os.rmdir(folder)  # noqa: PTH106
+    except OSError:
+        import shutil
+
+        with contextlib.suppress(RecursionError):
+            shutil.rmtree(folder, ignore_errors=True)

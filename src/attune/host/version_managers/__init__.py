@@ -1,0 +1,1 @@
+"""Which binary a version manager's command runs."""

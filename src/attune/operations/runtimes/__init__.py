@@ -1,0 +1,1 @@
+"""Examining a host, deciding what it offers, and verifying it again."""

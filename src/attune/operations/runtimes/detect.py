@@ -1,0 +1,121 @@
+"""Decide what a node offers: the selection's names as declared, or what the definitions verify on this host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+from attune.core.capabilities import declared, offered_names
+from attune.core.node import Role
+from attune.core.runtimes.definition import Definition, capability_name
+from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.selection import Selection, Source, unknown_name_warnings
+from attune.core.runtimes.verdict import Status, Verdict
+from attune.operations.runtimes.examine import ExaminationObserver, Examiner, read_definitions
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What one node offers and why. `origin` is "database" or "catalogue": where the definitions came from.
+
+    `definitions` are those that were verified, as they were read: health checks go on with them.
+    """
+
+    role: Role | None
+    selection: Selection
+    origin: str
+    verdicts: tuple[Verdict, ...]
+    warnings: tuple[str, ...]
+    duration_ms: float
+    definitions: tuple[Definition, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """Which tier decided, or "catalogue" when the definitions were the shipped ones."""
+        return self.origin if self.selection.source is Source.DATABASE else self.selection.source.value
+
+    @property
+    def offered(self) -> list[str]:
+        return offered_names(self.verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionOptions:
+    """How to detect. `only` restricts to these capability names or refs; `deadline_seconds` is for all checks."""
+
+    verify_overrides: bool = False
+    deadline_seconds: float = 60.0
+    origin: str = "database"
+    only: frozenset[str] = frozenset()
+
+
+def detect(
+    runtimes: Sequence[Runtime],
+    selection: Selection,
+    role: Role | None,
+    examiner: Examiner,
+    options: DetectionOptions = DetectionOptions(),
+    observer: ExaminationObserver | None = None,
+) -> Detection:
+    """Blocks while checks run; each runtime gets its own verdict, whatever happens to the others."""
+    started = perf_counter()
+    read = _to_verify(runtimes, selection, role, options)
+    definitions = tuple(item for item in read if isinstance(item, Definition))
+    examined = iter(examiner.examine(definitions, deadline_seconds=options.deadline_seconds, observer=observer))
+    verified = [next(examined) if isinstance(item, Definition) else item for item in read]
+    verdicts = [*verified, *_unverified(runtimes, selection, options)]
+    known = [capability_name(runtime) for runtime in runtimes]
+    return Detection(
+        role=role,
+        selection=selection,
+        origin=options.origin,
+        verdicts=tuple(verdict for verdict in verdicts if _wanted(verdict, options)),
+        warnings=(*selection.warnings, *unknown_name_warnings(selection.names or (), known)),
+        duration_ms=(perf_counter() - started) * 1000,
+        definitions=definitions,
+    )
+
+
+def _to_verify(
+    runtimes: Sequence[Runtime], selection: Selection, role: Role | None, options: DetectionOptions
+) -> list[Definition | Verdict]:
+    """What is verified here, in order; an `invalid` verdict where a definition cannot be read."""
+    if selection.names is not None:
+        if not options.verify_overrides:
+            return []
+        runtimes = [runtime for runtime in runtimes if capability_name(runtime) in selection.names]
+    if options.only:
+        runtimes = [one for one in runtimes if capability_name(one) in options.only or one.ref in options.only]
+    return read_definitions(runtimes, role)
+
+
+def _unverified(runtimes: Sequence[Runtime], selection: Selection, options: DetectionOptions) -> list[Verdict]:
+    """Verdicts on the names that somebody gave and that nothing here verifies."""
+    if selection.names is None:
+        return []
+    if not options.verify_overrides:
+        return [_declare(name, runtimes, selection.source) for name in selection.names]
+    defined = {capability_name(runtime) for runtime in runtimes}
+    return [_undefined(name) for name in selection.names if name not in defined]
+
+
+def _wanted(item: Definition | Verdict, options: DetectionOptions) -> bool:
+    return not options.only or item.capability in options.only or item.ref in options.only
+
+
+def _declare(name: str, runtimes: Sequence[Runtime], source: Source) -> Verdict:
+    where = "environment" if source is Source.ENVIRONMENT else "config file"
+    verdict = declared(name, where)
+    for runtime in runtimes:
+        if capability_name(runtime) == name:
+            return replace(verdict, ref=runtime.ref, name=runtime.name)
+    return verdict
+
+
+def _undefined(name: str) -> Verdict:
+    return replace(
+        declared(name, ""),
+        status=Status.UNAVAILABLE,
+        reason=f"no definition is called {name!r}, so nothing can verify it",
+    )

@@ -1,0 +1,133 @@
+"""Examine a host: run the checks of many definitions and conclude a verdict on each.
+
+Which checks run next and what they mean is the core's; how they run is the runner's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from attune.core.errors import DefinitionError
+from attune.core.node import Role
+from attune.core.ports.runtimes import CommandRunner, PathLookup, RunObserver
+from attune.core.runtimes.command import Command, Ending, Outcome
+from attune.core.runtimes.definition import Definition, capability_name, parse_definition
+from attune.core.runtimes.judgement import Attempt, conclude, invalid, judge, next_check
+from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.verdict import Verdict
+from attune.core.runtimes.verification import Check
+
+
+class ExaminationObserver(RunObserver, Protocol):
+    """A `RunObserver` that is also told about each verdict as it is reached."""
+
+    def concluded(self, verdict: Verdict) -> None: ...
+
+
+def read_definitions(runtimes: Iterable[Runtime], role: Role | None = None) -> list[Definition | Verdict]:
+    """*runtimes* in order, each as its definition, or as an `invalid` verdict where it cannot be read.
+
+    Definitions that are meant for another role than *role* are left out.
+    """
+    read: list[Definition | Verdict] = []
+    for runtime in runtimes:
+        try:
+            definition = parse_definition(runtime)
+        except DefinitionError as error:
+            read.append(invalid(runtime.ref, capability_name(runtime), runtime.name, str(error)))
+            continue
+        if role is None or role.name in definition.roles:
+            read.append(definition)
+    return read
+
+
+class Examiner:
+    """Examines this host, again and again. What was absent last time is known until PATH changes."""
+
+    def __init__(self, runner: CommandRunner, lookup: PathLookup, *, max_timeout_seconds: float = 30.0) -> None:
+        self._runner = runner
+        self._lookup = lookup
+        self._max_timeout = max_timeout_seconds
+        self._token: object = None
+        self._absent: dict[int, tuple[Definition, Verdict]] = {}
+
+    def examine(
+        self,
+        definitions: Sequence[Definition],
+        *,
+        deadline_seconds: float | None = None,
+        observer: ExaminationObserver | None = None,
+    ) -> list[Verdict]:
+        """One verdict for each of *definitions*, in their order. Blocks while commands run."""
+        self._forget_if_path_changed()
+        examination = _Examination(self._lookup, self._max_timeout, observer)
+        absent: dict[int, tuple[Definition, Verdict]] = {}
+        start: dict[str, Command] = {}
+        verdicts: dict[str, Verdict] = examination.verdicts
+        for definition in definitions:
+            known = self._absent.get(id(definition))
+            if known is not None:
+                absent[id(definition)] = known
+                verdicts[definition.ref] = known[1]
+                continue
+            command = examination.begin(definition)
+            if command is not None:
+                start[definition.ref] = command
+            elif examination.only_looked_up_on_path(definition):
+                absent[id(definition)] = (definition, verdicts[definition.ref])
+        self._absent = absent
+        if start:
+            self._runner.run(start, examination.then, deadline_seconds=deadline_seconds, observer=observer)
+        return [verdicts[definition.ref] for definition in definitions]
+
+    def stop(self) -> None:
+        """End a running examination from another thread; what is not done by then is undecided."""
+        self._runner.stop()
+
+    def _forget_if_path_changed(self) -> None:
+        token = self._lookup.token()
+        if token != self._token:
+            self._token = token
+            self._absent.clear()
+
+
+class _Examination:
+    """The state of one call of `examine`: what each definition has tried so far."""
+
+    def __init__(self, lookup: PathLookup, max_timeout: float, observer: ExaminationObserver | None) -> None:
+        self._lookup = lookup
+        self._max_timeout = max_timeout
+        self._observer = observer
+        self._attempts: dict[str, list[Attempt]] = {}
+        self._definitions: dict[str, Definition] = {}
+        self._pending: dict[str, Check] = {}
+        self.verdicts: dict[str, Verdict] = {}
+
+    def begin(self, definition: Definition) -> Command | None:
+        self._definitions[definition.ref] = definition
+        self._attempts[definition.ref] = []
+        return self._advance(definition)
+
+    def then(self, ref: str, _command: Command, outcome: Outcome) -> Command | None:
+        definition = self._definitions[ref]
+        self._attempts[ref].append(judge(definition, self._pending[ref], outcome))
+        return self._advance(definition)
+
+    def only_looked_up_on_path(self, definition: Definition) -> bool:
+        attempts = self._attempts[definition.ref]
+        return bool(attempts) and not any(attempt.check.binary.startswith("/") for attempt in attempts)
+
+    def _advance(self, definition: Definition) -> Command | None:
+        attempts = self._attempts[definition.ref]
+        while (check := next_check(definition, attempts)) is not None:
+            missing = self._lookup.missing(check.binary)
+            if missing is None:
+                self._pending[definition.ref] = check
+                return Command(check.argv, min(check.timeout_seconds, self._max_timeout))
+            attempts.append(judge(definition, check, Outcome(Ending.NOT_FOUND, detail=missing)))
+        verdict = conclude(definition, attempts)
+        self.verdicts[definition.ref] = verdict
+        if self._observer:
+            self._observer.concluded(verdict)
+        return None

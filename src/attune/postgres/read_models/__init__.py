@@ -1,0 +1,1 @@
+"""Queries that only feed pages, graphs and lists."""

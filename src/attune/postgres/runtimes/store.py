@@ -1,0 +1,188 @@
+"""The table `runtime`: reading and changing definitions, and the history of every change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from attune.core.errors import InUseError
+from attune.core.ports.runtimes import RuntimeChange
+from attune.core.runtimes.runtime import Runtime
+from attune.postgres.connection import Pool, translated
+from attune.postgres.json_values import tolerate
+
+_COLUMNS = "id, ref, name, pack, pack_ref, description, distributions, installation"
+
+
+class PostgresRuntimes:
+    """`RuntimeCatalog` and `RuntimeStore` on PostgreSQL."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def list_runtimes(self) -> Sequence[Runtime]:
+        with translated():
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=class_row(Runtime)) as cursor,
+            ):
+                tolerate(cursor)
+                await cursor.execute(f"SELECT {_COLUMNS} FROM runtime ORDER BY ref")
+                return await cursor.fetchall()
+
+    async def get_runtime(self, ref: str) -> Runtime | None:
+        with translated():
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=class_row(Runtime)) as cursor,
+            ):
+                tolerate(cursor)
+                await cursor.execute(f"SELECT {_COLUMNS} FROM runtime WHERE ref = %s", (ref,))
+                return await cursor.fetchone()
+
+    async def save_runtime(self, runtime: Runtime, *, changed_by: str) -> bool:
+        """Insert or replace by ref; True if the row is new. The pack is linked by `pack_ref` where it exists."""
+        return await self.change_runtime(runtime.ref, lambda _old: runtime, changed_by=changed_by)
+
+    async def change_runtime(self, ref: str, change: Callable[[Runtime | None], Runtime], *, changed_by: str) -> bool:
+        """Store what *change* makes of the row of *ref* (None where there is none); True if it is new.
+
+        Nobody else changes that row meanwhile. What *change* raises, ends it.
+        """
+        with translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                old = await _locked(connection, ref, changed_by)
+                runtime = change(old)
+                await connection.execute(
+                    """
+                    INSERT INTO runtime (ref, pack, pack_ref, description, name, distributions, installation)
+                    VALUES (%(ref)s, (SELECT id FROM pack WHERE ref = %(pack_ref)s), %(pack_ref)s,
+                            %(description)s, %(name)s, %(distributions)s, %(installation)s)
+                    ON CONFLICT (ref) DO UPDATE SET
+                        pack = excluded.pack, pack_ref = excluded.pack_ref, description = excluded.description,
+                        name = excluded.name, distributions = excluded.distributions,
+                        installation = excluded.installation
+                    """,
+                    {
+                        "ref": ref,
+                        "pack_ref": runtime.pack_ref,
+                        "description": runtime.description,
+                        "name": runtime.name,
+                        "distributions": Jsonb(runtime.distributions),
+                        "installation": Jsonb(runtime.installation) if runtime.installation is not None else None,
+                    },
+                )
+                return old is None
+
+    async def remove_runtime(
+        self, ref: str, *, changed_by: str, expecting: Callable[[Runtime], None] = lambda _old: None
+    ) -> bool:
+        """Delete by ref; False if there is none. Raises `UsageError` that lists the users of a runtime in use.
+
+        What *expecting* raises about the row, keeps it.
+        """
+        with translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                old = await _locked(connection, ref, changed_by)
+                if old is None:
+                    return False
+                expecting(old)
+                cursor = await connection.execute(
+                    """
+                    SELECT 'action ' || ref FROM action WHERE runtime = %(id)s
+                    UNION ALL SELECT 'sensor ' || ref FROM sensor WHERE runtime = %(id)s
+                    UNION ALL SELECT 'worker ' || name FROM worker WHERE runtime = %(id)s
+                    ORDER BY 1
+                    """,
+                    {"id": old.id},
+                )
+                users = [str(user[0]) for user in await cursor.fetchall()]
+                if users:
+                    raise InUseError(
+                        f"{ref} is in use by {', '.join(users[:10])}{' …' if len(users) > 10 else ''}",
+                        hint="move them to another runtime first",
+                    )
+                await connection.execute("DELETE FROM runtime WHERE id = %s", (old.id,))
+                return True
+
+    async def runtime_history(self, ref: str) -> Sequence[RuntimeChange]:
+        """Every recorded change of *ref*, newest first."""
+        with translated():
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=class_row(RuntimeChange)) as cursor,
+            ):
+                tolerate(cursor)
+                await cursor.execute(
+                    """
+                    SELECT runtime_ref AS ref, operation, old, new, changed_by, changed_at, note
+                    FROM runtime_history WHERE runtime_ref = %s ORDER BY id DESC
+                    """,
+                    (ref,),
+                )
+                return await cursor.fetchall()
+
+    async def seed(self, version: str, label: str, runtimes: Sequence[Runtime]) -> list[str]:
+        """Give a database the core pack's definitions once for each shipped *version*; the refs that were written.
+
+        A row that is there stays as it is unless it has no verification at all; one that an operator removed after
+        it was seeded stays removed.
+        """
+        with translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                await connection.execute("SELECT set_config('attune.changed_by', 'attune (core pack)', true)")
+                cursor = await connection.execute(
+                    """
+                    INSERT INTO pack (ref, label, description, version, is_standard)
+                    VALUES ('core', %s, 'The runtimes that every installation has', '1.0.0', true)
+                    ON CONFLICT (ref) DO UPDATE SET ref = excluded.ref
+                    RETURNING meta->>'attune_definitions'
+                    """,
+                    (label,),
+                )
+                row = await cursor.fetchone()
+                if row is None or row[0] == version:
+                    return []
+                written = [runtime.ref for runtime in runtimes if await _seed_one(connection, runtime)]
+                await connection.execute(
+                    """
+                    UPDATE pack SET meta = meta || jsonb_build_object('attune_definitions', %s::text)
+                    WHERE ref = 'core'
+                    """,
+                    (version,),
+                )
+                return written
+
+
+async def _locked(connection: AsyncConnection[Any], ref: str, changed_by: str) -> Runtime | None:
+    """The row of *ref*, which stays as it is, or absent, until the transaction ends."""
+    await connection.execute("SELECT set_config('attune.changed_by', %s, true)", (changed_by,))
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('attune runtime ' || %s, 0))", (ref,))
+    async with connection.cursor(row_factory=class_row(Runtime)) as cursor:
+        tolerate(cursor)
+        await cursor.execute(f"SELECT {_COLUMNS} FROM runtime WHERE ref = %s FOR UPDATE".encode(), (ref,))
+        return await cursor.fetchone()
+
+
+async def _seed_one(connection: Any, runtime: Runtime) -> bool:
+    cursor = await connection.execute(
+        """
+        INSERT INTO runtime AS old (ref, pack, pack_ref, description, name, distributions)
+        VALUES (%(ref)s, (SELECT id FROM pack WHERE ref = 'core'), 'core', %(description)s, %(name)s, %(distributions)s)
+        ON CONFLICT (ref) DO UPDATE SET
+            distributions = excluded.distributions
+                || CASE jsonb_typeof(old.distributions) WHEN 'object' THEN old.distributions ELSE '{}' END
+        WHERE NOT coalesce(old.distributions ? 'verification', false)
+        """,
+        {
+            "ref": runtime.ref,
+            "description": runtime.description,
+            "name": runtime.name,
+            "distributions": Jsonb(runtime.distributions),
+        },
+    )
+    return bool(cursor.rowcount)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import psycopg
 
 from attune.core.fleet import Node
-from attune.postgres.capabilities import Key, keys_of
+from attune.postgres.nodes.capabilities import Key, keys_of
 
 
 def fill(url: str, nodes: Sequence[Node]) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from attune.core.health_schedule import Rhythm
+from attune.core.nodes.health_schedule import Rhythm
 from attune.core.runtimes.definition import Definition, parse_definition
 from attune.core.runtimes.runtime import Runtime
 from attune.host.probing.assemble import assemble

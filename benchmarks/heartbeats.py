@@ -18,12 +18,12 @@ from pathlib import Path
 import psycopg
 
 from attune.bootstrap import migrate
-from attune.core.node import WORKER
+from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import Overdue, Registration
 from attune.postgres.connection import open_pool
 from attune.postgres.embedded import EmbeddedServer
-from attune.postgres.life import PostgresLife
-from attune.postgres.nodes import PostgresNodes
+from attune.postgres.nodes.node_control import PostgresLife
+from attune.postgres.nodes.registry import PostgresNodes
 from benchmarks.probing import Figure
 
 _CONNECTIONS = 100

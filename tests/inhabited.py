@@ -9,14 +9,14 @@ from typing import Any
 import psycopg
 
 from attune.core.execution_ports import NewExecution, Piece, Settled
-from attune.core.health import Transition
-from attune.core.node import SENSOR, WORKER, Role
+from attune.core.nodes.health import Transition
+from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.ports.nodes import HealthReport, Registration
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 from attune.postgres.actions import PostgresActions
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.executions import PostgresExecutions
-from attune.postgres.nodes import PostgresNodes
+from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.runtimes.store import PostgresRuntimes
 from factories import make_runtime
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attune.core.node import WORKER, Role
+from attune.core.nodes.role import WORKER, Role
 from attune.core.ports.nodes import Registration
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 from attune.postgres.connection import Pool
-from attune.postgres.nodes import PostgresNodes
+from attune.postgres.nodes.registry import PostgresNodes
 
 
 def verdict(name: str, version: str | None = None, status: Status = Status.AVAILABLE, reason: str = "") -> Verdict:

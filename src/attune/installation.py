@@ -52,8 +52,8 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     from attune.operations.place import FleetPlacer
     from attune.postgres.connection import without_password
     from attune.postgres.event_log import PostgresEventLog
-    from attune.postgres.life import PostgresLife
-    from attune.postgres.nodes import PostgresNodes
+    from attune.postgres.nodes.node_control import PostgresLife
+    from attune.postgres.nodes.registry import PostgresNodes
     from attune.postgres.packs import PostgresPacks
     from attune.postgres.runtimes.store import PostgresRuntimes
     from attune.postgres.sensors import PostgresSensors

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from attune.core.node import WORKER
+from attune.core.nodes.role import WORKER
 from attune.operations.execute import ExecutionDesk
 from attune.postgres.actions import PostgresActions
 from attune.postgres.connection import Pool
 from attune.postgres.execution_pages import PostgresExecutionPages
 from attune.postgres.executions import PostgresExecutions
-from attune.postgres.nodes import PostgresNodes
+from attune.postgres.nodes.registry import PostgresNodes
 
 
 def execution_desk(pool: Pool, nodes: PostgresNodes) -> ExecutionDesk:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from attune.core.node import WORKER
+from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import Registration
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 from attune.postgres.connection import open_pool
-from attune.postgres.nodes import PostgresNodes
+from attune.postgres.nodes.registry import PostgresNodes
 from machines import Machine
 
 

@@ -12,8 +12,8 @@ import pytest
 from attune.client import HttpControl, HttpNodes, HttpRuntimes
 from attune.core.access import Scope
 from attune.postgres.connection import open_pool
-from attune.postgres.life import PostgresLife
-from attune.postgres.nodes import PostgresNodes
+from attune.postgres.nodes.node_control import PostgresLife
+from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.runtimes.store import PostgresRuntimes
 from attune.testing import MemoryFleet, MemoryLife, MemoryNodes, MemoryRuntimes
 from factories import make_runtime

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from attune.core.health import Checked, Transition
 from attune.core.matching import match
-from attune.core.node import WORKER
+from attune.core.nodes.health import Checked, Transition
+from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import HealthReport, Registration
 from attune.core.requirement import Requirement
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict

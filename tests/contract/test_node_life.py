@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from attune.core.errors import UsageError
-from attune.core.node import WORKER
+from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import Heartbeat, Overdue, Registration
 
 pytestmark = pytest.mark.anyio

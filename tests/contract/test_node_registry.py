@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from attune.core.errors import NameTakenError
-from attune.core.node import SENSOR, WORKER
+from attune.core.nodes.role import SENSOR, WORKER
 from attune.core.ports.nodes import Heartbeat, Registration
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 

@@ -12,13 +12,13 @@ import pytest
 
 from attune.core.errors import DatabaseError
 from attune.core.event_line import NewEvent
-from attune.core.node import SENSOR
+from attune.core.nodes.role import SENSOR
 from attune.core.ports.nodes import Registration
 from attune.core.sensing import SensorState
 from attune.core.sensing_ports import SensorReport
 from attune.core.sensor import Sensor
 from attune.postgres.connection import open_pool
-from attune.postgres.nodes import PostgresNodes
+from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.sensor_events import PostgresSensorEvents
 from attune.postgres.sensors import PostgresSensors
 from attune.testing import MemorySensors

@@ -6,11 +6,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from attune.core.access import Scope
-from attune.core.health import Transition
-from attune.core.node import SENSOR
+from attune.core.nodes.health import Transition
+from attune.core.nodes.role import SENSOR
 from attune.core.ports.nodes import HealthReport
 from attune.core.runtimes.verdict import Status
-from attune.postgres import measures
+from attune.postgres.read_models import metrics as measures
 from registered import register, verdict
 from web_client import Api, with_api
 

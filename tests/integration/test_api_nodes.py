@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from attune.core.access import Scope
-from attune.core.node import SENSOR
+from attune.core.nodes.role import SENSOR
 from attune.core.runtimes.verdict import Status
 from registered import register, verdict
 from web_client import Api, with_api

@@ -7,12 +7,12 @@ import json
 import psycopg
 import pytest
 
-from attune.core.health import Transition
-from attune.core.node import WORKER
+from attune.core.nodes.health import Transition
+from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import HealthReport, Registration
 from attune.core.runtimes.verdict import Status
 from attune.postgres.connection import open_pool
-from attune.postgres.nodes import PostgresNodes
+from attune.postgres.nodes.registry import PostgresNodes
 
 pytestmark = pytest.mark.anyio
 

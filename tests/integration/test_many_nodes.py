@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from attune.core.node import WORKER
+from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import Heartbeat, Overdue, Registration
 from attune.core.runtimes.verdict import Instance, Status, Verdict
 from attune.postgres.connection import open_pool
-from attune.postgres.life import PostgresLife
-from attune.postgres.nodes import PostgresNodes
+from attune.postgres.nodes.node_control import PostgresLife
+from attune.postgres.nodes.registry import PostgresNodes
 from machines import Machine
 from waiting import rows, wait_for
 

@@ -7,8 +7,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attune.core.health import Health, Patience, Transition, begin, observe
-from attune.core.health_schedule import Rhythm, after_cheap, after_full, spread
+from attune.core.nodes.health import Health, Patience, Transition, begin, observe
+from attune.core.nodes.health_schedule import Rhythm, after_cheap, after_full, spread
 from attune.core.runtimes.verdict import Instance, Status, Verdict
 
 

@@ -11,9 +11,9 @@ import pytest
 from attune.core.fleet import Node
 from attune.core.matching import match
 from attune.postgres import matching
-from attune.postgres.capabilities import write_capabilities
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.matching import PostgresMatcher
+from attune.postgres.nodes.capabilities import write_capabilities
 from random_fleets import TAINTS, changed_node, random_node, random_preferences, random_requirement
 
 pytestmark = pytest.mark.anyio

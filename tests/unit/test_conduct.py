@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attune.agent.service import conduct_of
 from attune.config import load_settings
-from attune.core.node import SENSOR, WORKER
+from attune.core.nodes.role import SENSOR, WORKER
 from attune.postgres.connection import with_connect_timeout
 
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
+from attune.agent.host_examiner import examiner_for
 from attune.agent.logs import log
-from attune.agent.this_host import examiner_for
 from attune.config import Settings, load_settings, variable
-from attune.core.capabilities import build_capabilities
-from attune.core.node import ROLES, SENSOR, WORKER, Role, role_of_variable
+from attune.core.nodes.capabilities import build_capabilities
+from attune.core.nodes.role import ROLES, SENSOR, WORKER, Role, role_of_variable
 from attune.core.ports.runtimes import RuntimeCatalog
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import other_role_note, select

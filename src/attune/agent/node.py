@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import structlog
 
 from attune.agent.control import Control, first_of
-from attune.agent.health import Vigil, vigil_for
+from attune.agent.health.monitor import Vigil, vigil_for
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.core.errors import AttuneError, DatabaseError

@@ -10,16 +10,16 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from attune.agent.detector import RuntimeDetector, capabilities_of
-from attune.agent.this_host import host_labels
+from attune.agent.host_examiner import host_labels
 from attune.config import NodeSettings, Settings
-from attune.core.capabilities import registered_node
 from attune.core.fleet import Node
-from attune.core.health import Checked, Transition
-from attune.core.node import SENSOR, WORKER, Role
+from attune.core.nodes.capabilities import registered_node
+from attune.core.nodes.health import Checked, Transition
+from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRegistry, Registration
 from attune.operations.runtimes.detect import Detection
 from attune.postgres.connection import Pool
-from attune.postgres.nodes import PostgresNodes
+from attune.postgres.nodes.registry import PostgresNodes
 
 
 class NodeRegistration:

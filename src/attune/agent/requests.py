@@ -10,19 +10,19 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from attune.agent.health import Vigil
+from attune.agent.health.monitor import Vigil
+from attune.agent.host_examiner import examiner_for
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
-from attune.agent.this_host import examiner_for
 from attune.core.errors import AttuneError, DatabaseError
-from attune.core.node_request import CHECK, NodeRequest, checked_runtime
+from attune.core.nodes.requests import CHECK, NodeRequest, checked_runtime
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verdict import Verdict, verdict_data
 from attune.core.work import PackFolders
 from attune.operations.runtimes.examine import Examiner, read_definitions
 from attune.postgres.connection import Pool
-from attune.postgres.node_requests import PostgresNodeRequests
+from attune.postgres.nodes.requests import PostgresNodeRequests
 
 _AT_ONCE = 2
 _TO_TELL = 0.3  # seconds that remain for sending the answer

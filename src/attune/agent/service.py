@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from attune.agent.companions import companions_of
 from attune.agent.control import Control, obey_signals
 from attune.agent.node import Conduct, run_node
+from attune.agent.node_services import companions_of
 from attune.agent.registration import REGISTRATIONS, NodeRegistration
 from attune.agent.systemd import feed_watchdog, notify
 from attune.config import NodeSettings, Settings
-from attune.core.node import Role
+from attune.core.nodes.role import Role
 from attune.core.ports.nodes import Overdue
 from attune.postgres.connection import open_pool
-from attune.postgres.life import PostgresLife
+from attune.postgres.nodes.node_control import PostgresLife
 
 
 async def _nothing() -> None: ...

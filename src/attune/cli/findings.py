@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from attune.config import Settings, load_settings, variable
 from attune.core.errors import AttuneError, DefinitionError
-from attune.core.node import ROLES
+from attune.core.nodes.role import ROLES
 from attune.core.runtimes.definition import parse_definition
 from attune.core.runtimes.selection import select
 from attune.installation import reach_warnings
@@ -103,7 +103,7 @@ def _definitions(settings: Settings) -> Iterator[Finding]:
 
 
 def _host(settings: Settings) -> Iterator[Finding]:
-    from attune.agent.this_host import examiner_for
+    from attune.agent.host_examiner import examiner_for
     from attune.bootstrap import core_runtimes
     from attune.operations.runtimes.detect import DetectionOptions, detect
 

@@ -11,7 +11,7 @@ import click
 from attune.cli.asking import ask
 from attune.cli.table import table, terminal_width
 from attune.core.explanation import Outcome
-from attune.core.node import ROLES
+from attune.core.nodes.role import ROLES
 from attune.core.reach import Question
 from attune.core.requirement import Preference, Requirement
 

@@ -45,7 +45,7 @@ def up() -> None:
 async def _everything(settings: Settings, database: Database, bound: socket) -> None:
     """The API and both nodes, until a signal; the API goes last, so that the page shows the nodes leave."""
     from attune.agent.service import run_service
-    from attune.core.node import SENSOR, WORKER
+    from attune.core.nodes.role import SENSOR, WORKER
     from attune.web.server import serve
 
     announcement = _Announcement(settings, database, bound)

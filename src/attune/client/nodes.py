@@ -8,8 +8,8 @@ from typing import Any
 from attune.client.records import record_of
 from attune.client.wire import Answer, Wire
 from attune.core.errors import UsageError
-from attune.core.health import TransitionRecord
-from attune.core.node import ROLES, Role
+from attune.core.nodes.health import TransitionRecord
+from attune.core.nodes.role import ROLES, Role
 from attune.core.ports.nodes import NodeRecord, RuntimeRecord
 
 _RUNS = 409  # the node is in no state for what was asked

@@ -13,9 +13,9 @@ from enum import StrEnum
 from attune.core.explanation_causes import Cause, causes_of, first_names, names_in
 from attune.core.explanation_nearest import NearMiss, near_misses
 from attune.core.fleet import Node, NodeStatus
-from attune.core.labels import FACTS
 from attune.core.matching_survey import Category, Profile, Survey, survey
 from attune.core.matching_terms import Reason
+from attune.core.nodes.labels import FACTS
 from attune.core.repair import Repair, repairs_for
 from attune.core.requirement import Preference, Requirement
 from attune.core.runtimes.aliases import nearest as nearest_name

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from attune.core.fleet import Capability, Instance, Node
-from attune.core.labels import UNIVERSAL, number
+from attune.core.nodes.labels import UNIVERSAL, number
 from attune.core.requirement_terms import LabelTerm, NumberTerm, RuntimeTerm, Term
 from attune.core.runtimes.constraint import Truth
 from attune.core.runtimes.verdict import Status

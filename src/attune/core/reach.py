@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from attune.core.access import Scope, TokenRecord
 from attune.core.event import EventReader
 from attune.core.execution_ports import ExecutionStore
-from attune.core.health import TransitionRecord
-from attune.core.node import WORKER, Role
+from attune.core.nodes.health import TransitionRecord
+from attune.core.nodes.role import WORKER, Role
 from attune.core.pack import PackStore
 from attune.core.ports.nodes import NodeRecord, RuntimeRecord
 from attune.core.ports.runtimes import RuntimeStore

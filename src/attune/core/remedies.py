@@ -9,9 +9,9 @@ from enum import StrEnum
 from attune.core.errors import RequirementError
 from attune.core.explanation_nearest import Distance, distance, instances_of
 from attune.core.fleet import Capability, Instance, Node, NodeStatus, first_by_name
-from attune.core.labels import FACTS, number
 from attune.core.matching_survey import Profile
 from attune.core.matching_terms import Finding, Reason
+from attune.core.nodes.labels import FACTS, number
 from attune.core.relaxation import relaxed, witness
 from attune.core.requirement import Requirement
 from attune.core.requirement_terms import NumberTerm, RuntimeTerm, Term

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from attune.core.errors import VersionError
-from attune.core.labels import FACTS, Kind
+from attune.core.nodes.labels import FACTS, Kind
 from attune.core.runtimes.constraint import Constraint
 
 WORD = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.:/+@-]*[A-Za-z0-9_+])?")

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable
 
 from attune.core.errors import RequirementError, VersionError, shown
-from attune.core.labels import FACTS, Kind, value_of
+from attune.core.nodes.labels import FACTS, Kind, value_of
 from attune.core.requirement import EXAMPLE, MAX_LENGTH, MAX_WEIGHT, Preference, Requirement
 from attune.core.requirement_pieces import pieces
 from attune.core.requirement_terms import WORD, LabelTerm, NumberTerm, RuntimeTerm, Term, compares_versions

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from attune.core.labels import labels_of
+from attune.core.nodes.labels import labels_of
 
 _MARKERS = {"docker": ".dockerenv", "podman": "run/.containerenv"}
 _IN_CGROUP = {

@@ -9,7 +9,7 @@ from typing import Any
 from attune.core.explanation import Explanation, explain
 from attune.core.fleet import Node
 from attune.core.matching import Placement, match
-from attune.core.node import Role
+from attune.core.nodes.role import Role
 from attune.core.reach import Question
 from attune.core.requirement import Preference, Requirement
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from attune.core.capabilities import execution_limit
 from attune.core.fleet import Capability, Instance, Node, NodeStatus, capabilities_of
-from attune.core.labels import labels_of
-from attune.core.node import Role
+from attune.core.nodes.capabilities import execution_limit
+from attune.core.nodes.labels import labels_of
+from attune.core.nodes.role import Role
 from attune.core.runtimes import verdict
 from attune.core.runtimes.verdict import Status, Verdict
 

@@ -13,7 +13,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
-from attune.core.node import WORKER, Role
+from attune.core.nodes.role import WORKER, Role
 from attune.core.requirement import Preference, Requirement
 from attune.postgres.connection import Pool, translated
 from attune.postgres.needs import Need, needs_of

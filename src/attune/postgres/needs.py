@@ -18,7 +18,7 @@ from attune.core.requirement import Preference, Requirement
 from attune.core.requirement_terms import LabelTerm, RuntimeTerm, Term
 from attune.core.runtimes.constraint import Truth
 from attune.core.runtimes.verdict import Status
-from attune.postgres.capabilities import HAS_LABEL, LABEL, RUNTIME, TAINT, Key, indexed
+from attune.postgres.nodes.capabilities import HAS_LABEL, LABEL, RUNTIME, TAINT, Key, indexed
 
 _NOBODY = Node(0, "")
 _NEUTRAL = "runtime"  # a name that is no fact, so that only the capability is judged

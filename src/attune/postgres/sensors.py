@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
-from attune.core.node import SENSOR
+from attune.core.nodes.role import SENSOR
 from attune.core.runtimes.aliases import fold
 from attune.core.sensing import Lease, World
 from attune.core.sensing_ports import Renewal, SensorReport, SensorStatus, Taken, explained

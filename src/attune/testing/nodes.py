@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from attune.core.capabilities import registered_node, stored_capabilities
 from attune.core.errors import DatabaseError, NameTakenError
 from attune.core.fleet import Node, NodeStatus
-from attune.core.health import Transition, TransitionRecord
-from attune.core.node import Role
+from attune.core.nodes.capabilities import registered_node, stored_capabilities
+from attune.core.nodes.health import Transition, TransitionRecord
+from attune.core.nodes.role import Role
 from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Registration, RuntimeRecord
 from attune.core.runtimes.verdict import Status
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from attune.core.access import Caller, digest_of
 from attune.core.fleet import Node
-from attune.core.node import Role
+from attune.core.nodes.role import Role
 from attune.postgres.changes import CHANGED, EXECUTIONS, TOKENS
-from attune.postgres.nodes import PostgresNodes
+from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.tokens import PostgresTokens
 from attune.web.hub import Hub
 

@@ -12,12 +12,12 @@ from attune.operations.execute import ExecutionDesk
 from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool
 from attune.postgres.event_log import PostgresEventLog
-from attune.postgres.life import PostgresLife
-from attune.postgres.measures import PostgresMeasures
-from attune.postgres.node_pages import PostgresNodePages
-from attune.postgres.node_requests import PostgresNodeRequests
-from attune.postgres.nodes import PostgresNodes
+from attune.postgres.nodes.node_control import PostgresLife
+from attune.postgres.nodes.registry import PostgresNodes
+from attune.postgres.nodes.requests import PostgresNodeRequests
 from attune.postgres.packs import PostgresPacks
+from attune.postgres.read_models.metrics import PostgresMeasures
+from attune.postgres.read_models.node_pages import PostgresNodePages
 from attune.postgres.runtimes.previews import PostgresPreviews
 from attune.postgres.runtimes.store import PostgresRuntimes
 from attune.postgres.tokens import PostgresTokens

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from attune.agent.detector import RuntimeDetector
-from attune.agent.health import Vigil
+from attune.agent.health.monitor import Vigil
 from attune.agent.registration import WorkerRegistration
 from attune.config import Settings
 from attune.core.errors import DatabaseError
-from attune.core.health import Sight
-from attune.core.health_schedule import Rhythm
+from attune.core.nodes.health import Sight
+from attune.core.nodes.health_schedule import Rhythm
 from attune.core.ports.nodes import HealthReport
 from attune.core.runtimes.command import Outcome
 from attune.operations.runtimes.examine import Examiner

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from attune.core.health import Health, Patience, Sight, Sighting, Transition, begin, compare, observe, outdated
+from attune.core.nodes.health import Health, Patience, Sight, Sighting, Transition, begin, compare, observe, outdated
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 
 PATIENCE = Patience()

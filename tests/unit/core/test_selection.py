@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attune.core.errors import ConfigError
-from attune.core.node import SENSOR, WORKER
+from attune.core.nodes.role import SENSOR, WORKER
 from attune.core.runtimes.selection import Source, other_role_note, select, unknown_name_warnings
 
 VARIABLE = "ATTUNE_WORKER_RUNTIMES"

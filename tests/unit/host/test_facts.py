@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attune.core.labels import FACTS, UNIVERSAL
+from attune.core.nodes.labels import FACTS, UNIVERSAL
 from attune.host.facts import container, cpus, distro, host_facts, memory_gb
 
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n'

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attune.core.health import Sighting, compare
+from attune.core.nodes.health import Sighting, compare
 from attune.host.probing.file_probe import Witness
 from attune.host.probing.path_index import PathIndex
 from host_support import script

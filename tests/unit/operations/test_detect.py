@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attune.core.node import SENSOR, WORKER
+from attune.core.nodes.role import SENSOR, WORKER
 from attune.core.runtimes.command import Ending, Outcome
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import Selection, Source, select

@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from attune.core.health import Sight
-from attune.core.health_schedule import Rhythm, Slot
+from attune.core.nodes.health import Sight
+from attune.core.nodes.health_schedule import Rhythm, Slot
 from attune.core.runtimes.command import Ending, Outcome
 from attune.core.runtimes.verdict import Status
 from attune.operations.runtimes.examine import Examiner

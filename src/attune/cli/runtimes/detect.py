@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from attune.agent.this_host import examiner_for, host_labels
+from attune.agent.host_examiner import examiner_for, host_labels
 from attune.cli.symbols import ORDER, colour_of, with_symbol
 from attune.cli.table import table, terminal_width
 from attune.config import Settings, load_settings, variable
-from attune.core.node import ROLES, SENSOR
+from attune.core.nodes.role import ROLES, SENSOR
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import select
 from attune.core.runtimes.verdict import Verdict, verdict_data

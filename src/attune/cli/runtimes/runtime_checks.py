@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from attune.agent.this_host import examiner_for
+from attune.agent.host_examiner import examiner_for
 from attune.cli.symbols import colour_of, with_symbol
 from attune.config import load_settings
 from attune.core.runtimes.definition import Definition, unknown_keys

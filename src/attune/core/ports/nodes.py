@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from attune.core.node import Role
+from attune.core.nodes.role import Role
 from attune.core.runtimes.verdict import Verdict
 
 if TYPE_CHECKING:  # `attune detect` needs neither, and starts often
     from attune.core.fleet import Node
-    from attune.core.health import Checked, Transition, TransitionRecord
+    from attune.core.nodes.health import Checked, Transition, TransitionRecord
 
 
 @dataclass(frozen=True, slots=True)

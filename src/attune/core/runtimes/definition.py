@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from attune.core.errors import DefinitionError, Problem, VersionError, shown
 from attune.core.fields import Fields
-from attune.core.node import ROLES
+from attune.core.nodes.role import ROLES
 from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.constraint import Constraint
 from attune.core.runtimes.runtime import Runtime

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from attune.core.errors import ConfigError, shown
-from attune.core.node import Role
+from attune.core.nodes.role import Role
 from attune.core.runtimes.aliases import fold, nearest
 
 MAX_VARIABLE = 10_000

@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Sequence
 
-from attune.core.health import Sight
+from attune.core.nodes.health import Sight
 from attune.host.probing.path_index import Found, PathIndex
 
 State = tuple[int, int, int, int, int]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from attune.core.capabilities import declared, offered_names
-from attune.core.node import Role
+from attune.core.nodes.capabilities import declared, offered_names
+from attune.core.nodes.role import Role
 from attune.core.runtimes.definition import Definition, capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import Selection, Source, unknown_name_warnings

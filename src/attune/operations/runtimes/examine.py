@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from attune.core.errors import DefinitionError
-from attune.core.node import Role
+from attune.core.nodes.role import Role
 from attune.core.ports.runtimes import CommandRunner, PathLookup, RunObserver
 from attune.core.runtimes.command import Command, Ending, Outcome
 from attune.core.runtimes.definition import Definition, capability_name, parse_definition

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Protocol
 
-from attune.core.health import Health, Patience, Sight, Sighting, Transition, begin, compare, observe, outdated
-from attune.core.health_schedule import Rhythm, Slot, after_cheap, after_full, spread
+from attune.core.nodes.health import Health, Patience, Sight, Sighting, Transition, begin, compare, observe, outdated
+from attune.core.nodes.health_schedule import Rhythm, Slot, after_cheap, after_full, spread
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.verdict import Verdict
 from attune.operations.runtimes.examine import Examiner

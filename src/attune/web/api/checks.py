@@ -12,7 +12,7 @@ from attune.core.runtimes.definition import capability_name, parse_definition
 from attune.core.runtimes.preview import Candidate, counted
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.validation import vet
-from attune.operations.ask import ask_nodes, preview
+from attune.operations.nodes.ask import ask_nodes, preview
 from attune.web.access import Admin
 from attune.web.api.check_models import (
     CheckAnswer,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from attune.core.node import ROLES
+from attune.core.nodes.role import ROLES
 from attune.core.requirement import MAX_TERMS, Preference, Requirement
 from attune.operations.place import Placed, place
 from attune.web.access import Reader

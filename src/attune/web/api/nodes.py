@@ -10,9 +10,9 @@ from starlette.datastructures import QueryParams
 
 from attune.core.errors import RequirementError, UsageError
 from attune.core.fleet import NodeStatus
-from attune.core.node import SENSOR, WORKER, Role
+from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.requirement import Requirement
-from attune.postgres.node_pages import NodeFilter
+from attune.postgres.read_models.node_pages import NodeFilter
 from attune.web.access import Operator, Reader
 from attune.web.api.node_models import Asked, NodeCapabilities, NodeItem, NodeList, TransitionList
 from attune.web.api.paging import (

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
-from attune.postgres.node_pages import JsonPage
+from attune.postgres.read_models.node_pages import JsonPage
 from attune.web.problems import FieldProblem, Problem
 
 MAX_ID = 2**63 - 1

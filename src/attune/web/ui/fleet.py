@@ -10,10 +10,10 @@ from fastapi.responses import Response
 
 from attune.core.access import Caller
 from attune.core.errors import RequirementError
-from attune.core.node import ROLES
+from attune.core.nodes.role import ROLES
 from attune.core.requirement import Requirement
-from attune.postgres.matrix import Column, Matrix, read_figures, read_matrix
-from attune.postgres.node_pages import NodeFilter
+from attune.postgres.read_models.fleet_matrix import Column, Matrix, read_figures, read_matrix
+from attune.postgres.read_models.node_pages import NodeFilter
 from attune.web.services import Given
 from attune.web.ui.pages import page, visitor
 from attune.web.ui.words import NODE_STATES

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from attune.core.access import Caller
 from attune.core.errors import RequirementError
-from attune.core.node import ROLES
+from attune.core.nodes.role import ROLES
 from attune.core.requirement import Preference, Requirement
 from attune.operations.place import place
 from attune.web.services import Given

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from attune.core.access import Caller, Scope
 from attune.core.errors import UsageError
-from attune.core.node import ROLES, Role
+from attune.core.nodes.role import ROLES, Role
 from attune.web.access import Operator
 from attune.web.problems import Problem
 from attune.web.services import Given

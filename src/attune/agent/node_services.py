@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attune.agent.builtin_sensors import BuiltinSensors
 from attune.agent.complaints import Complaints
-from attune.agent.health import Vigil
+from attune.agent.health.monitor import Vigil
 from attune.agent.node import Companion
 from attune.agent.registration import NodeRegistration
 from attune.agent.requests import requests_for
@@ -17,7 +17,7 @@ from attune.agent.sensor_place import SensorPlace
 from attune.agent.shipping import Shipper
 from attune.agent.work import Executions
 from attune.config import Settings, process_environment, variable
-from attune.core.node import SENSOR, WORKER, Role
+from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.restart import RestartRules
 from attune.core.sensing_ports import Taken
 from attune.core.sensor import Sensor

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from attune.core.runtimes.verdict import Evidence, Verdict
-from attune.postgres.capabilities import storable
+from attune.postgres.nodes.capabilities import storable
 
 
 async def write_runtimes(connection: AsyncConnection[Any], node_id: int, verdicts: Sequence[Verdict]) -> None:

@@ -15,8 +15,8 @@ from attune.cli.sensing import running_on, sensors_table
 from attune.cli.symbols import colour_of, with_symbol
 from attune.cli.table import age, table, terminal_width
 from attune.core.errors import ApiError, DatabaseError, UsageError
-from attune.core.health import TransitionRecord
-from attune.core.node import SENSOR, Role
+from attune.core.nodes.health import TransitionRecord
+from attune.core.nodes.role import SENSOR, Role
 from attune.core.ports.nodes import NodeRecord, RuntimeRecord
 from attune.core.reach import Installation, NodeReader
 from attune.core.runtimes.aliases import nearest

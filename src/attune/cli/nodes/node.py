@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from attune.cli.sensor import definitions, disable, enable
-from attune.core.node import ROLES, Role
+from attune.core.nodes.role import ROLES, Role
 
 
 def _group(role: Role) -> click.Group:
@@ -45,7 +45,7 @@ def _verb(role: Role, verb: str, done: str, text: str) -> click.Command:
     @click.command(name=verb, help=text, epilog=f"Example: attune {role.name} {verb} {role.name}-1")
     @click.argument("name")
     def ask(name: str) -> None:
-        from attune.cli.fleet import ask_node
+        from attune.cli.nodes.fleet import ask_node
 
         ask_node(role, name, verb)
         click.echo(f"{name} {done}")
@@ -62,7 +62,7 @@ def _remove(role: Role) -> click.Command:
     @click.argument("name")
     @click.option("--force", is_flag=True, help="Also one that runs; it registers again with its next heartbeat.")
     def remove(name: str, force: bool) -> None:
-        from attune.cli.fleet import remove_node
+        from attune.cli.nodes.fleet import remove_node
 
         remove_node(role, name, force)
         click.echo(f"{name} is forgotten")
@@ -99,7 +99,7 @@ def _list(role: Role) -> click.Command:
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @click.option("--watch", is_flag=True, help="Keep the list on the screen and up to date, until Ctrl-C.")
     def list_nodes(as_json: bool, watch: bool) -> None:
-        from attune.cli.fleet import print_nodes, read_nodes, watch_nodes
+        from attune.cli.nodes.fleet import print_nodes, read_nodes, watch_nodes
 
         if watch:
             watch_nodes(role)
@@ -118,7 +118,7 @@ def _show(role: Role) -> click.Command:
     @click.argument("name")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     def show(name: str, as_json: bool) -> None:
-        from attune.cli.fleet import print_node, read_node
+        from attune.cli.nodes.fleet import print_node, read_node
 
         print_node(read_node(role, name), as_json)
 

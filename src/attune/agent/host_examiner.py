@@ -24,8 +24,8 @@ def examiner_for(settings: Settings, *, fresh: bool = False) -> Examiner:
 
 def reverifier_for(settings: Settings) -> Reverifier:
     """What keeps true on this host what was found there. It remembers outcomes, but always looks for itself."""
-    from attune.core.health import Patience
-    from attune.core.health_schedule import Rhythm
+    from attune.core.nodes.health import Patience
+    from attune.core.nodes.health_schedule import Rhythm
     from attune.host.probing.file_probe import Witness
     from attune.operations.runtimes.reverify import Reverifier
 
@@ -56,7 +56,7 @@ def _checks(settings: Settings, fresh: bool) -> HostChecks:
 
 def host_labels(section: NodeSettings) -> dict[str, str]:
     """The labels of a node here: the facts of this host, and what its settings say, which wins."""
-    from attune.core.labels import labels_of
+    from attune.core.nodes.labels import labels_of
     from attune.host.facts import host_facts
 
     return labels_of({**host_facts(), **section.labels})

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from attune.core.node_request import CHECK, NodeRequests, check_body
+from attune.core.nodes.requests import CHECK, NodeRequests, check_body
 from attune.core.runtimes.preview import Candidate, Forecast, forecast
 from attune.core.runtimes.runtime import Runtime
 

@@ -1,6 +1,6 @@
 """Keeps true what a node has registered: round after round of health checks, and the registry told of each change.
 
-What a round does is `operations/runtimes/reverify.py`; what it means, `core/health.py`.
+What a round does is `operations/runtimes/reverify.py`; what it means, `core/nodes/health.py`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from attune.agent.host_examiner import reverifier_for
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
-from attune.agent.this_host import reverifier_for
 from attune.config import Settings
 from attune.core.errors import DatabaseError
-from attune.core.health import Checked, Transition
+from attune.core.nodes.health import Checked, Transition
 from attune.core.runtimes.definition import Definition
 from attune.operations.runtimes.reverify import Kept, Reverifier, Round
 

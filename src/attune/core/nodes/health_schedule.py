@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from random import Random
 
-from attune.core.health import Health
+from attune.core.nodes.health import Health
 
 _JITTER = 0.2
 # A contradiction is looked at again soon: the registry should be right within about one interval.

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attune.core.node import Role
+from attune.core.nodes.role import Role
 from attune.postgres.connection import Pool, translated
-from attune.postgres.node_pages import ROLE, NodeFilter, conditions_of
+from attune.postgres.read_models.node_pages import ROLE, NodeFilter, conditions_of
 
 _OFFERED = "('available', 'declared', 'assumed')"
 

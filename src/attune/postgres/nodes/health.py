@@ -12,11 +12,11 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from attune.core.capabilities import registered_node, stored_capabilities
-from attune.core.health import TransitionRecord
+from attune.core.nodes.capabilities import registered_node, stored_capabilities
+from attune.core.nodes.health import TransitionRecord
 from attune.core.ports.nodes import HealthReport
-from attune.postgres.capabilities import storable, write_capabilities
-from attune.postgres.worker_runtimes import evidence_object, row_of
+from attune.postgres.nodes.capabilities import storable, write_capabilities
+from attune.postgres.nodes.worker_runtimes import evidence_object, row_of
 
 CHANNEL = "attune_transition"
 """Where transitions are announced, as JSON: `id`, `worker`, `worker_name`, `runtime`, `name`, `from`, `to`."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attune.core.fleet import Node, capabilities_of
-from attune.core.labels import labels_of
+from attune.core.nodes.labels import labels_of
 from attune.core.ports.nodes import Registration
 from attune.core.runtimes.selection import Selection
 from attune.core.runtimes.verdict import Status, Verdict

@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from attune.core.node import Role
+from attune.core.nodes.role import Role
 from attune.core.requirement import Requirement
 from attune.postgres.connection import Pool, translated
 from attune.postgres.needs import needs_of

@@ -7,9 +7,9 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from attune.core.node_request import NodeRequest
-from attune.postgres.capabilities import storable
+from attune.core.nodes.requests import NodeRequest
 from attune.postgres.connection import Pool, translated
+from attune.postgres.nodes.capabilities import storable
 
 _MOST = 20  # requests that a node looks at in one go
 

@@ -1,0 +1,1 @@
+"""Keeping true what a node has registered."""

@@ -1,0 +1,1 @@
+"""Nodes, what they offer, and what is asked of them."""

@@ -25,7 +25,7 @@ from attune.agent.work import Executions
 from attune.bootstrap import migrate
 from attune.core.action import Action
 from attune.core.execution_ports import NewExecution
-from attune.core.fleet import Capability, Instance, Node
+from attune.core.matching.fleet import Capability, Instance, Node
 from attune.core.work import Output, Work, WorkEnding, WorkOutcome
 from attune.postgres.actions import PostgresActions
 from attune.postgres.connection import Pool, open_pool

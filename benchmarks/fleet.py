@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
-from attune.core.fleet import Capability, Instance, Node
+from attune.core.matching.fleet import Capability, Instance, Node
 from attune.core.runtimes.verdict import Status
 
 # The newer of these are the more common ones: see `_version`.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import psycopg
 
-from attune.core.fleet import Node
+from attune.core.matching.fleet import Node
 from attune.postgres.nodes.capabilities import Key, keys_of
 
 

@@ -22,15 +22,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from attune.core.explanation import explain
-from attune.core.fleet import Node, NodeStatus
-from attune.core.fleet_index import FleetIndex
-from attune.core.matching_terms import judge
-from attune.core.requirement import Preference, Requirement
+from attune.core.matching.explanation import explain
+from attune.core.matching.fleet import Node, NodeStatus
+from attune.core.matching.index.fleet_index import FleetIndex
+from attune.core.matching.requirement import Preference, Requirement
+from attune.core.matching.term_judgement import judge
 from attune.core.runtimes.constraint import Truth
 from attune.postgres.connection import open_pool
 from attune.postgres.embedded import EmbeddedServer
-from attune.postgres.matching import PostgresMatcher
+from attune.postgres.matching.matcher import PostgresMatcher
 from attune.postgres.migrations import upgrade
 from benchmarks.fleet import changed, nodes
 from benchmarks.fleet_tables import fill

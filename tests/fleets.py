@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from attune.core.errors import RequirementError
-from attune.core.fleet import Capability, Instance, Node, NodeStatus
-from attune.core.requirement import Requirement
+from attune.core.matching.fleet import Capability, Instance, Node, NodeStatus
+from attune.core.matching.requirement import Requirement
 from attune.core.runtimes.verdict import Status
 
 AVAILABLE, UNKNOWN = Status.AVAILABLE, Status.UNKNOWN

@@ -7,8 +7,8 @@ from dataclasses import replace
 from random import Random
 
 from attune.core.errors import RequirementError
-from attune.core.fleet import Capability, Instance, Node, NodeStatus
-from attune.core.requirement import Preference, Requirement
+from attune.core.matching.fleet import Capability, Instance, Node, NodeStatus
+from attune.core.matching.requirement import Preference, Requirement
 from attune.core.runtimes.verdict import Status
 
 RUNTIMES = ("python", "node", "java", "gpu", "kernel", "docker")

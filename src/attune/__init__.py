@@ -9,20 +9,20 @@ if TYPE_CHECKING:
     from attune.agent.registration import SensorWorkerRegistration, WorkerRegistration
     from attune.config import Settings, load_settings
     from attune.core.errors import AttuneError
-    from attune.core.explanation import Explanation, explain
-    from attune.core.fleet import Node
-    from attune.core.matching import Placement, match
-    from attune.core.requirement import Preference, Requirement
+    from attune.core.matching.explanation import Explanation, explain
+    from attune.core.matching.fleet import Node
+    from attune.core.matching.matcher import Placement, match
+    from attune.core.matching.requirement import Preference, Requirement
     from attune.core.runtimes.runtime import Runtime
     from attune.core.runtimes.verdict import Status, Verdict
 
 _HOMES = {
     "AttuneError": "attune.core.errors",
-    "Explanation": "attune.core.explanation",
-    "Node": "attune.core.fleet",
-    "Placement": "attune.core.matching",
-    "Preference": "attune.core.requirement",
-    "Requirement": "attune.core.requirement",
+    "Explanation": "attune.core.matching.explanation",
+    "Node": "attune.core.matching.fleet",
+    "Placement": "attune.core.matching.matcher",
+    "Preference": "attune.core.matching.requirement",
+    "Requirement": "attune.core.matching.requirement",
     "Runtime": "attune.core.runtimes.runtime",
     "RuntimeDetector": "attune.agent.detector",
     "SensorWorkerRegistration": "attune.agent.registration",
@@ -30,9 +30,9 @@ _HOMES = {
     "Status": "attune.core.runtimes.verdict",
     "Verdict": "attune.core.runtimes.verdict",
     "WorkerRegistration": "attune.agent.registration",
-    "explain": "attune.core.explanation",
+    "explain": "attune.core.matching.explanation",
     "load_settings": "attune.config",
-    "match": "attune.core.matching",
+    "match": "attune.core.matching.matcher",
 }
 __all__ = [
     "AttuneError",

@@ -49,7 +49,7 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
 
 @asynccontextmanager
 async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
-    from attune.operations.place import FleetPlacer
+    from attune.operations.matching.place import FleetPlacer
     from attune.postgres.connection import without_password
     from attune.postgres.event_log import PostgresEventLog
     from attune.postgres.nodes.node_control import PostgresLife

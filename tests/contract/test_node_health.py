@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from attune.core.matching import match
+from attune.core.matching.matcher import match
+from attune.core.matching.requirement import Requirement
 from attune.core.nodes.health import Checked, Transition
 from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import HealthReport, Registration
-from attune.core.requirement import Requirement
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 
 pytestmark = pytest.mark.anyio

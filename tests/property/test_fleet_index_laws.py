@@ -7,11 +7,11 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attune.core.fleet import Node
-from attune.core.fleet_index import FleetIndex
-from attune.core.matching import match
-from attune.core.matching_survey import Category
-from attune.core.requirement import Requirement
+from attune.core.matching.fleet import Node
+from attune.core.matching.index.fleet_index import FleetIndex
+from attune.core.matching.matcher import match
+from attune.core.matching.requirement import Requirement
+from attune.core.matching.survey import Category
 from random_fleets import TAINTS, changed_node, random_node, random_requirement
 
 SEEDS = st.integers(0, 2**32).map(Random)

@@ -8,12 +8,12 @@ from dataclasses import replace
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from attune.core.explanation import Outcome, explain
-from attune.core.fleet import Capability, Node
-from attune.core.matching import Category, match
-from attune.core.matching_survey import survey
-from attune.core.matching_terms import judge
-from attune.core.requirement import Preference, Requirement, RuntimeTerm
+from attune.core.matching.explanation import Outcome, explain
+from attune.core.matching.fleet import Capability, Node
+from attune.core.matching.matcher import Category, match
+from attune.core.matching.requirement import Preference, Requirement, RuntimeTerm
+from attune.core.matching.survey import survey
+from attune.core.matching.term_judgement import judge
 from attune.core.runtimes.constraint import Truth
 from fleets import RUNTIMES, capabilities, fleets, nodes, requirements, term_texts, versioned, versioned_fleets
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from attune.core.fleet import Node
-from attune.core.matching import match
-from attune.postgres import matching
+from attune.core.matching.fleet import Node
+from attune.core.matching.matcher import match
 from attune.postgres.connection import Pool, open_pool
-from attune.postgres.matching import PostgresMatcher
+from attune.postgres.matching.matcher import PostgresMatcher
+from attune.postgres.matching.matcher import matcher as matching
 from attune.postgres.nodes.capabilities import write_capabilities
 from random_fleets import TAINTS, changed_node, random_node, random_preferences, random_requirement
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from attune.agent.detector import RuntimeDetector, capabilities_of
 from attune.agent.host_examiner import host_labels
 from attune.config import NodeSettings, Settings
-from attune.core.fleet import Node
+from attune.core.matching.fleet import Node
 from attune.core.nodes.capabilities import registered_node
 from attune.core.nodes.health import Checked, Transition
 from attune.core.nodes.role import SENSOR, WORKER, Role

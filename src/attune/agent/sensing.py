@@ -17,7 +17,7 @@ from attune.agent.logs import log
 from attune.agent.sensor_instance import Instance
 from attune.agent.shipping import Shipper
 from attune.core.errors import DatabaseError
-from attune.core.fleet import Node
+from attune.core.matching.fleet import Node
 from attune.core.sensing import Plan, Spread, World, plan
 from attune.core.sensing_ports import Taken
 from attune.core.sensor import Sensor

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 
 from attune.core.errors import AttuneError, UsageError
-from attune.core.fleet import Node
-from attune.core.matching import match
+from attune.core.matching.fleet import Node
+from attune.core.matching.matcher import match
 from attune.core.restart import RestartRules
 from attune.core.sensor import Sensor
 from attune.core.work import PackFolders

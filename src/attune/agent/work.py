@@ -20,7 +20,7 @@ from attune.core.action import OnLost, with_defaults
 from attune.core.errors import AttuneError, DatabaseError
 from attune.core.execution import RetryRule, after_loss, after_outcome
 from attune.core.execution_ports import Settled, Started
-from attune.core.fleet import Node
+from attune.core.matching.fleet import Node
 from attune.core.work import PackFolders, Work, WorkEnding, WorkOutcome, WorkRunner
 from attune.core.work_queue import WorkQueue
 from attune.postgres.executions import CANCELS, PostgresExecutions

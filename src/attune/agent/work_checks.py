@@ -8,10 +8,10 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from attune.core.fleet import Node
-from attune.core.matching import match
-from attune.core.requirement import Requirement
-from attune.core.requirement_terms import RuntimeTerm
+from attune.core.matching.fleet import Node
+from attune.core.matching.matcher import match
+from attune.core.matching.requirement import Requirement
+from attune.core.matching.terms import RuntimeTerm
 from attune.core.runtimes.aliases import names_of
 
 _DOUBT_SECONDS = 30.0

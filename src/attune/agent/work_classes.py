@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from attune.agent.logs import log
 from attune.core.errors import RequirementError
-from attune.core.fleet import Node, NodeStatus
-from attune.core.matching import match
-from attune.core.requirement import Requirement
+from attune.core.matching.fleet import Node, NodeStatus
+from attune.core.matching.matcher import match
+from attune.core.matching.requirement import Requirement
 from attune.postgres.routing import PostgresRouting
 
 

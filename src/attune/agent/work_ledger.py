@@ -10,7 +10,7 @@ from typing import Any
 from attune.agent.logs import log
 from attune.core.errors import DatabaseError
 from attune.core.execution_ports import Piece, Settled, Started
-from attune.core.fleet import Node
+from attune.core.matching.fleet import Node
 from attune.core.work import Output
 from attune.postgres.executions import PostgresExecutions
 

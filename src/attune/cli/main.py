@@ -22,7 +22,7 @@ _COMMANDS = {
     "event": ("attune.cli.event:event", "Events: list, show, send."),
     "action": ("attune.cli.action:action", "Actions: list, show, run."),
     "execution": ("attune.cli.execution:execution", "Executions: list, show, logs, cancel, retry."),
-    "match": ("attune.cli.match:match", "Which nodes can run this, why the others cannot, what would help."),
+    "match": ("attune.cli.matching.match:match", "Which nodes can run this, why the others cannot, what would help."),
     "api": ("attune.cli.api:api", "Serve the HTTP API and the page."),
     "token": ("attune.cli.token:token", "Access to the API: create, list, revoke, link."),
     "db": ("attune.cli.db:db", "The database: migrate, status, check, url, shell."),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from attune.core.requirement import Requirement
+from attune.core.matching.requirement import Requirement
 
 
 class Delivery(StrEnum):

@@ -11,7 +11,7 @@ from attune.core.action import Action
 from attune.core.errors import UsageError
 from attune.core.execution import Policy
 from attune.core.json_schema import value_problems
-from attune.core.requirement import Requirement
+from attune.core.matching.requirement import Requirement
 
 
 @dataclass(frozen=True, slots=True)

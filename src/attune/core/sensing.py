@@ -13,8 +13,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from attune.core.errors import RequirementError
-from attune.core.fleet import Node, NodeStatus
-from attune.core.matching import match
+from attune.core.matching.fleet import Node, NodeStatus
+from attune.core.matching.matcher import match
 from attune.core.sensor import Sensor
 
 

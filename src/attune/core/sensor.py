@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attune.core.action import requirement_of_action
-from attune.core.requirement import Requirement
+from attune.core.matching.requirement import Requirement
 
 BUILTIN_RUNTIME = "core.sensor.builtin"
 """The runtime of the sensors that are part of Attune itself: nothing is started for them."""

@@ -9,10 +9,10 @@ from attune.core.action import Action
 from attune.core.errors import UsageError
 from attune.core.execution import Policy
 from attune.core.execution_ports import ExecutionFilter, ExecutionRecord, NewExecution, Printed
-from attune.core.explanation import Waiting, explain, with_context
-from attune.core.fleet import Node
-from attune.core.matching import Category
-from attune.core.requirement import Requirement
+from attune.core.matching.explanation import Waiting, explain, with_context
+from attune.core.matching.fleet import Node
+from attune.core.matching.matcher import Category
+from attune.core.matching.requirement import Requirement
 
 
 class Actions(Protocol):

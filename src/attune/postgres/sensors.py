@@ -18,7 +18,7 @@ from attune.core.sensing import Lease, World
 from attune.core.sensing_ports import Renewal, SensorReport, SensorStatus, Taken, explained
 from attune.core.sensor import Sensor
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
-from attune.postgres.fleet import read_fleet
+from attune.postgres.matching.fleet import read_fleet
 
 CHANNEL = "attune_sensing"
 _CHANNELS = (CHANNEL, "attune_transition", "attune_node")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from attune.core.errors import DatabaseError, NameTakenError
-from attune.core.fleet import Node, NodeStatus
+from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.nodes.capabilities import registered_node, stored_capabilities
 from attune.core.nodes.health import Transition, TransitionRecord
 from attune.core.nodes.role import Role

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from attune.core.errors import DatabaseError
 from attune.core.event_line import NewEvent
-from attune.core.fleet import Node
+from attune.core.matching.fleet import Node
 from attune.core.sensing import Lease, SensorState, World
 from attune.core.sensing_ports import JournalRecord, Renewal, SensorReport, SensorStatus, Taken, explained
 from attune.core.sensor import Sensor

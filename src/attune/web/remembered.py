@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from attune.core.access import Caller, digest_of
-from attune.core.fleet import Node
+from attune.core.matching.fleet import Node
 from attune.core.nodes.role import Role
 from attune.postgres.changes import CHANGED, EXECUTIONS, TOKENS
 from attune.postgres.nodes.registry import PostgresNodes

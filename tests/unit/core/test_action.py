@@ -6,7 +6,7 @@ import pytest
 
 from attune.core.action import requirement_of_action
 from attune.core.errors import RequirementError
-from attune.core.requirement import Requirement
+from attune.core.matching.requirement import Requirement
 
 
 def test_an_actions_own_terms_and_its_runtime_are_one_requirement() -> None:

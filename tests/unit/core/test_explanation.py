@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from attune.core.durations import coarse, precise
-from attune.core.explanation import Outcome, Waiting, explain, with_context
-from attune.core.fleet import Node, NodeStatus
-from attune.core.requirement import Preference, Requirement
+from attune.core.matching.explanation import Outcome, Waiting, explain, with_context
+from attune.core.matching.fleet import Node, NodeStatus
+from attune.core.matching.requirement import Preference, Requirement
 from attune.core.runtimes.verdict import Status
 from fleets import capability, node, pythons
 

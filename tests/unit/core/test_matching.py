@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from attune.core.fleet import Capability, Instance, Node, NodeStatus, capabilities_of, first_by_name
-from attune.core.matching import Category, match
-from attune.core.matching_terms import Finding, Reason, judge
+from attune.core.matching.fleet import Capability, Instance, Node, NodeStatus, capabilities_of, first_by_name
+from attune.core.matching.matcher import Category, match
+from attune.core.matching.requirement import Preference, Requirement
+from attune.core.matching.term_judgement import Finding, Reason, judge
 from attune.core.nodes.labels import labels_of
-from attune.core.requirement import Preference, Requirement
 from attune.core.runtimes.constraint import Truth
 from attune.core.runtimes.verdict import Evidence, Status, Verdict
 from attune.core.runtimes.verdict import Instance as VerifiedInstance

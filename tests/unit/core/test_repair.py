@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from attune.core.explanation import explain
-from attune.core.fleet import Node, NodeStatus
-from attune.core.relaxation import relaxed, witness
-from attune.core.requirement import Requirement
+from attune.core.matching.explanation import explain
+from attune.core.matching.fleet import Node, NodeStatus
+from attune.core.matching.repair.widen import relaxed, witness
+from attune.core.matching.requirement import Requirement
 from attune.core.runtimes.constraint import Constraint
 from attune.core.runtimes.verdict import Status
 from attune.core.runtimes.version import Version

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attune.core.errors import RequirementError
-from attune.core.requirement import MAX_LENGTH, MAX_TERMS, Preference, Requirement
+from attune.core.matching.requirement import MAX_LENGTH, MAX_TERMS, Preference, Requirement
 
 
 @pytest.mark.parametrize(

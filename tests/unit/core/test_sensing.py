@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from attune.core.fleet import Capability, Instance, Node, NodeStatus
+from attune.core.matching.fleet import Capability, Instance, Node, NodeStatus
 from attune.core.runtimes.verdict import Status
 from attune.core.sensing import Lease, Plan, World, plan, why_waiting
 from attune.core.sensor import Sensor

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from attune import Node, Requirement
 from attune.core.errors import RequirementError
-from attune.core.fleet import Capability, Instance
-from attune.operations.place import place
+from attune.core.matching.fleet import Capability, Instance
+from attune.operations.matching.place import place
 from attune.web.api.match import MatchAnswer, MatchRequest
 
 NODE = Node(7, "w1", {"python": Capability("python", instances=(Instance("3.11.7", "/usr/bin/python3"),))})

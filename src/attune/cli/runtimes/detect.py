@@ -23,7 +23,7 @@ from attune.operations.runtimes.detect import Detection, DetectionOptions
 from attune.operations.runtimes.detect import detect as detect_runtimes
 
 if TYPE_CHECKING:
-    from attune.core.requirement import Requirement
+    from attune.core.matching.requirement import Requirement
 
 
 @click.command(epilog="Example: attune detect --local --require 'python >=3.9,<4' --only python")
@@ -52,7 +52,7 @@ def _requirement(required: Sequence[str]) -> Requirement | None:
     if not required:
         return None
     from attune.core.errors import RequirementError
-    from attune.core.requirement import EXAMPLE, Requirement
+    from attune.core.matching.requirement import EXAMPLE, Requirement
 
     try:
         return Requirement.parse(required)
@@ -63,8 +63,8 @@ def _requirement(required: Sequence[str]) -> Requirement | None:
 
 def _holds(requirement: Requirement, detection: Detection, settings: Settings) -> bool:
     """Whether this host meets *requirement*; what it does not meet is said."""
-    from attune.core.fleet import Node, capabilities_of
-    from attune.core.matching_terms import judge
+    from attune.core.matching.fleet import Node, capabilities_of
+    from attune.core.matching.term_judgement import judge
 
     section = settings.sensor if detection.role is SENSOR else settings.worker
     host = Node(0, "this host", capabilities_of(detection.verdicts), host_labels(section))

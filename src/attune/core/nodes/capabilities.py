@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attune.core.fleet import Node, capabilities_of
+from attune.core.matching.fleet import Node, capabilities_of
 from attune.core.nodes.labels import labels_of
 from attune.core.ports.nodes import Registration
 from attune.core.runtimes.selection import Selection

@@ -11,7 +11,7 @@ from attune.core.nodes.role import Role
 from attune.core.runtimes.verdict import Verdict
 
 if TYPE_CHECKING:  # `attune detect` needs neither, and starts often
-    from attune.core.fleet import Node
+    from attune.core.matching.fleet import Node
     from attune.core.nodes.health import Checked, Transition, TransitionRecord
 
 

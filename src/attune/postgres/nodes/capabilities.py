@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
 
-from attune.core.fleet import Node
+from attune.core.matching.fleet import Node
 
 RUNTIME, LABEL, HAS_LABEL, TAINT = "runtime", "label", "has_label", "taint"
 _LONGEST = 500  # characters

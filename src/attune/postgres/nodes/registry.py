@@ -14,13 +14,13 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from attune.core.errors import DatabaseError, NameTakenError
-from attune.core.fleet import Node
+from attune.core.matching.fleet import Node
 from attune.core.nodes.capabilities import registered_node, stored_capabilities
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import Role
 from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Registration, RuntimeRecord
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
-from attune.postgres.fleet import read_fleet
+from attune.postgres.matching.fleet import read_fleet
 from attune.postgres.nodes.capabilities import write_capabilities
 from attune.postgres.nodes.health import read_transitions, write_health
 from attune.postgres.nodes.worker_runtimes import write_runtimes

@@ -12,10 +12,10 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import Role
-from attune.core.requirement import Requirement
 from attune.postgres.connection import Pool, translated
-from attune.postgres.needs import needs_of
+from attune.postgres.matching.requirement_sql import needs_of
 
 ROLE = "CASE w.worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END"
 _CAPABILITIES = "CASE jsonb_typeof(w.capabilities) WHEN 'object' THEN w.capabilities ELSE '{}' END AS capabilities"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from attune.core.action import Action
 from attune.core.errors import RequirementError
 from attune.core.execution import ExecutionStatus, Policy
-from attune.core.requirement import MAX_TERMS
+from attune.core.matching.requirement import MAX_TERMS
 from attune.web.api.paging import Page
 
 _WHEN = ["2026-11-24T09:00:00Z"]

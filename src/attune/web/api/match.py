@@ -8,9 +8,9 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from attune.core.matching.requirement import MAX_TERMS, Preference, Requirement
 from attune.core.nodes.role import ROLES
-from attune.core.requirement import MAX_TERMS, Preference, Requirement
-from attune.operations.place import Placed, place
+from attune.operations.matching.place import Placed, place
 from attune.web.access import Reader
 from attune.web.problems import documented
 from attune.web.services import Given

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import QueryParams
 
 from attune.core.errors import RequirementError, UsageError
-from attune.core.fleet import NodeStatus
+from attune.core.matching.fleet import NodeStatus
+from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import SENSOR, WORKER, Role
-from attune.core.requirement import Requirement
 from attune.postgres.read_models.node_pages import NodeFilter
 from attune.web.access import Operator, Reader
 from attune.web.api.node_models import Asked, NodeCapabilities, NodeItem, NodeList, TransitionList

@@ -10,8 +10,8 @@ from fastapi.responses import Response
 
 from attune.core.access import Caller
 from attune.core.errors import RequirementError
+from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import ROLES
-from attune.core.requirement import Requirement
 from attune.postgres.read_models.fleet_matrix import Column, Matrix, read_figures, read_matrix
 from attune.postgres.read_models.node_pages import NodeFilter
 from attune.web.services import Given

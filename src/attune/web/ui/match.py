@@ -10,9 +10,9 @@ from fastapi.responses import Response
 
 from attune.core.access import Caller
 from attune.core.errors import RequirementError
+from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import ROLES
-from attune.core.requirement import Preference, Requirement
-from attune.operations.place import place
+from attune.operations.matching.place import place
 from attune.web.services import Given
 from attune.web.ui.pages import page, visitor
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from attune.core.durations import coarse
-from attune.core.fleet import Capability, Node, first_by_name
-from attune.core.matching_terms import AND, Finding, Reason
-from attune.core.requirement_terms import RuntimeTerm
+from attune.core.matching.fleet import Capability, Node, first_by_name
+from attune.core.matching.term_judgement import AND, Finding, Reason
+from attune.core.matching.terms import RuntimeTerm
 from attune.core.runtimes.constraint import Constraint, Truth
 from attune.core.runtimes.version import Version
 

@@ -13,12 +13,22 @@ from dataclasses import replace
 from typing import Union
 from weakref import WeakValueDictionary
 
-from attune.core.fleet import Node, NodeStatus
-from attune.core.index_facets import EMPTY, Facet, Feature, Key, ManyValues, picked
-from attune.core.index_plans import EVERYONE, LABEL, RUNTIME, STANDING, TAINT, Plan, TermPlan, offers_of, patched
-from attune.core.matching_survey import Category, survey
-from attune.core.requirement import Requirement
-from attune.core.requirement_terms import Term
+from attune.core.matching.fleet import Node, NodeStatus
+from attune.core.matching.index.facets import EMPTY, Facet, Feature, Key, ManyValues, picked
+from attune.core.matching.index.plans import (
+    EVERYONE,
+    LABEL,
+    RUNTIME,
+    STANDING,
+    TAINT,
+    Plan,
+    TermPlan,
+    offers_of,
+    patched,
+)
+from attune.core.matching.requirement import Requirement
+from attune.core.matching.survey import Category, survey
+from attune.core.matching.terms import Term
 
 _MANY_VALUES = 1024
 _KEPT_PLANS = 128

@@ -12,10 +12,10 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from attune.core.fleet import Capability, Instance, Node
-from attune.core.matching_terms import judge
-from attune.core.requirement import Preference, Requirement
-from attune.core.requirement_terms import LabelTerm, RuntimeTerm, Term
+from attune.core.matching.fleet import Capability, Instance, Node
+from attune.core.matching.requirement import Preference, Requirement
+from attune.core.matching.term_judgement import judge
+from attune.core.matching.terms import LabelTerm, RuntimeTerm, Term
 from attune.core.runtimes.constraint import Truth
 from attune.core.runtimes.verdict import Status
 from attune.postgres.nodes.capabilities import HAS_LABEL, LABEL, RUNTIME, TAINT, Key, indexed

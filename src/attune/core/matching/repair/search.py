@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import product
 
-from attune.core.explanation_nearest import Distance, nearness
-from attune.core.fleet import Node, NodeStatus
-from attune.core.matching_survey import Category, Profile, Survey, survey
-from attune.core.remedies import Change, ChangeKind, Remedy, remedies_for
-from attune.core.requirement import Requirement
+from attune.core.matching.fleet import Node, NodeStatus
+from attune.core.matching.nearest import Distance, nearness
+from attune.core.matching.repair.fixes import Change, ChangeKind, Remedy, remedies_for
+from attune.core.matching.requirement import Requirement
+from attune.core.matching.survey import Category, Profile, Survey, survey
 
 __all__ = ["Change", "ChangeKind", "Repair", "repairs_for"]
 

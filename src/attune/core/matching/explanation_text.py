@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from attune.core.durations import precise
-from attune.core.explanation import CategoryCount, Explanation, TermRow
-from attune.core.explanation_causes import Cause
-from attune.core.matching import Category
-from attune.core.matching_terms import Reason
+from attune.core.matching.causes import Cause
+from attune.core.matching.explanation import CategoryCount, Explanation, TermRow
+from attune.core.matching.matcher import Category
+from attune.core.matching.term_judgement import Reason
 from attune.core.runtimes.constraint import Truth
 
 _LABEL = 10

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 from attune.core.errors import RequirementError, shown
-from attune.core.requirement import EXAMPLE, MAX_LENGTH, MAX_TERMS
+from attune.core.matching.requirement import EXAMPLE, MAX_LENGTH, MAX_TERMS
 from attune.core.runtimes.version import name_of
 
 _SUGGESTED = 128  # characters of a suggestion at most

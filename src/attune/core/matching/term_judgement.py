@@ -9,9 +9,9 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from attune.core.fleet import Capability, Instance, Node
+from attune.core.matching.fleet import Capability, Instance, Node
+from attune.core.matching.terms import LabelTerm, NumberTerm, RuntimeTerm, Term
 from attune.core.nodes.labels import UNIVERSAL, number
-from attune.core.requirement_terms import LabelTerm, NumberTerm, RuntimeTerm, Term
 from attune.core.runtimes.constraint import Truth
 from attune.core.runtimes.verdict import Status
 from attune.core.runtimes.version import Version

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from attune.core.errors import RequirementError
-from attune.core.explanation_nearest import Distance, distance, instances_of
-from attune.core.fleet import Capability, Instance, Node, NodeStatus, first_by_name
-from attune.core.matching_survey import Profile
-from attune.core.matching_terms import Finding, Reason
+from attune.core.matching.fleet import Capability, Instance, Node, NodeStatus, first_by_name
+from attune.core.matching.nearest import Distance, distance, instances_of
+from attune.core.matching.repair.widen import relaxed, witness
+from attune.core.matching.requirement import Requirement
+from attune.core.matching.survey import Profile
+from attune.core.matching.term_judgement import Finding, Reason
+from attune.core.matching.terms import NumberTerm, RuntimeTerm, Term
 from attune.core.nodes.labels import FACTS, number
-from attune.core.relaxation import relaxed, witness
-from attune.core.requirement import Requirement
-from attune.core.requirement_terms import NumberTerm, RuntimeTerm, Term
 from attune.core.runtimes.constraint import Truth
 from attune.core.runtimes.verdict import Status
 from attune.core.runtimes.version import Version

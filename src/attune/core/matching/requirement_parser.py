@@ -17,10 +17,10 @@ import re
 from collections.abc import Iterable
 
 from attune.core.errors import RequirementError, VersionError, shown
+from attune.core.matching.requirement import EXAMPLE, MAX_LENGTH, MAX_WEIGHT, Preference, Requirement
+from attune.core.matching.requirement_splitter import pieces
+from attune.core.matching.terms import WORD, LabelTerm, NumberTerm, RuntimeTerm, Term, compares_versions
 from attune.core.nodes.labels import FACTS, Kind, value_of
-from attune.core.requirement import EXAMPLE, MAX_LENGTH, MAX_WEIGHT, Preference, Requirement
-from attune.core.requirement_pieces import pieces
-from attune.core.requirement_terms import WORD, LabelTerm, NumberTerm, RuntimeTerm, Term, compares_versions
 from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.constraint import Constraint
 from attune.core.runtimes.version import name_of

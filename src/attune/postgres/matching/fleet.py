@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from attune.core.fleet import Capability, Instance, Node, NodeStatus, capabilities_of
+from attune.core.matching.fleet import Capability, Instance, Node, NodeStatus, capabilities_of
 from attune.core.nodes.capabilities import execution_limit
 from attune.core.nodes.labels import labels_of
 from attune.core.nodes.role import Role

@@ -13,10 +13,10 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import WORKER, Role
-from attune.core.requirement import Preference, Requirement
 from attune.postgres.connection import Pool, translated
-from attune.postgres.needs import Need, needs_of
+from attune.postgres.matching.requirement_sql import Need, needs_of
 
 _NEAR = 1000  # how far down the ranking is looked before the whole index is
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import repeat
 
-from attune.core.fleet import Node, NodeStatus
-from attune.core.matching_terms import Finding, Reason, judge, signature_of
-from attune.core.requirement import Preference, Requirement
-from attune.core.requirement_terms import Term
+from attune.core.matching.fleet import Node, NodeStatus
+from attune.core.matching.requirement import Preference, Requirement
+from attune.core.matching.term_judgement import Finding, Reason, judge, signature_of
+from attune.core.matching.terms import Term
 from attune.core.runtimes.constraint import Truth
 
 

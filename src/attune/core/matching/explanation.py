@@ -10,14 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from attune.core.explanation_causes import Cause, causes_of, first_names, names_in
-from attune.core.explanation_nearest import NearMiss, near_misses
-from attune.core.fleet import Node, NodeStatus
-from attune.core.matching_survey import Category, Profile, Survey, survey
-from attune.core.matching_terms import Reason
+from attune.core.matching.causes import Cause, causes_of, first_names, names_in
+from attune.core.matching.fleet import Node, NodeStatus
+from attune.core.matching.nearest import NearMiss, near_misses
+from attune.core.matching.repair.search import Repair, repairs_for
+from attune.core.matching.requirement import Preference, Requirement
+from attune.core.matching.survey import Category, Profile, Survey, survey
+from attune.core.matching.term_judgement import Reason
 from attune.core.nodes.labels import FACTS
-from attune.core.repair import Repair, repairs_for
-from attune.core.requirement import Preference, Requirement
 from attune.core.runtimes.aliases import nearest as nearest_name
 from attune.core.runtimes.constraint import Truth
 
@@ -114,7 +114,7 @@ class Explanation:
         }
 
     def __str__(self) -> str:
-        from attune.core.explanation_text import as_text
+        from attune.core.matching.explanation_text import as_text
 
         return as_text(self)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from attune.core.errors import RequirementError
-from attune.core.requirement_terms import LabelTerm, NumberTerm, RuntimeTerm, Term
+from attune.core.matching.terms import LabelTerm, NumberTerm, RuntimeTerm, Term
 
 __all__ = [
     "EXAMPLE",
@@ -48,7 +48,7 @@ class Requirement:
     @staticmethod
     def parse(source: str | Iterable[str]) -> Requirement:
         """Read one text, or several of them. Raises `RequirementError`, whatever *source* is."""
-        from attune.core.requirement_text import read_requirement
+        from attune.core.matching.requirement_parser import read_requirement
 
         return read_requirement(source)
 
@@ -88,7 +88,7 @@ class Preference:
     @staticmethod
     def parse(text: str) -> Preference:
         """Read `zone=eu` or `zone=eu *5` (a weight from -100 to 100, not 0). Raises `RequirementError`."""
-        from attune.core.requirement_text import read_preference
+        from attune.core.matching.requirement_parser import read_preference
 
         return read_preference(text)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from attune.core.fleet import Instance, Node
-from attune.core.matching_survey import Category, Profile, survey
-from attune.core.matching_terms import Finding, judge
-from attune.core.requirement import Preference, Requirement
+from attune.core.matching.fleet import Instance, Node
+from attune.core.matching.requirement import Preference, Requirement
+from attune.core.matching.survey import Category, Profile, survey
+from attune.core.matching.term_judgement import Finding, judge
 
 __all__ = ["Candidate", "Category", "Placement", "Profile", "Refusal", "match"]
 

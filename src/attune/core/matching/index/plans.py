@@ -11,11 +11,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from attune.core.fleet import Capability, Instance, Node
-from attune.core.index_facets import EMPTY, Facet, Key, few_slots_of, truth_sets
-from attune.core.matching_terms import judge
-from attune.core.requirement import Requirement
-from attune.core.requirement_terms import LabelTerm, RuntimeTerm, Term
+from attune.core.matching.fleet import Capability, Instance, Node
+from attune.core.matching.index.facets import EMPTY, Facet, Key, few_slots_of, truth_sets
+from attune.core.matching.requirement import Requirement
+from attune.core.matching.term_judgement import judge
+from attune.core.matching.terms import LabelTerm, RuntimeTerm, Term
 from attune.core.runtimes.constraint import Truth
 from attune.core.runtimes.verdict import Status
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from heapq import nsmallest
 
 from attune.core.durations import coarse
-from attune.core.fleet import Instance, Node, first_by_name
-from attune.core.matching_survey import Category, Profile, Survey
-from attune.core.matching_terms import Finding, Reason, judge
-from attune.core.requirement_terms import RuntimeTerm
+from attune.core.matching.fleet import Instance, Node, first_by_name
+from attune.core.matching.survey import Category, Profile, Survey
+from attune.core.matching.term_judgement import Finding, Reason, judge
+from attune.core.matching.terms import RuntimeTerm
 from attune.core.runtimes.constraint import Constraint, Truth
 from attune.core.runtimes.verdict import Status
 from attune.core.runtimes.version import Version

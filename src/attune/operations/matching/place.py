@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attune.core.explanation import Explanation, explain
-from attune.core.fleet import Node
-from attune.core.matching import Placement, match
+from attune.core.matching.explanation import Explanation, explain
+from attune.core.matching.fleet import Node
+from attune.core.matching.matcher import Placement, match
+from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import Role
 from attune.core.reach import Question
-from attune.core.requirement import Preference, Requirement
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Placing work on a fleet."""

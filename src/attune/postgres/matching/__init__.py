@@ -1,0 +1,1 @@
+"""The fleet for the matcher, and matching in SQL."""

@@ -8,12 +8,12 @@ from textwrap import dedent
 from typing import Any
 
 from attune.core.event_line import NewEvent
-from attune.core.pack import Change, Known, PackError
+from attune.core.packs.pack import Change, Known, PackError
 from attune.expressions import IsolatedExpressions
 from attune.operations.react import Recorded
 from attune.packs import check_folder
 from attune.postgres.connection import Pool
-from attune.postgres.packs import PostgresPacks
+from attune.postgres.packs.store import PostgresPacks
 from attune.reactions import reaction
 
 EXPRESSIONS = IsolatedExpressions()

@@ -113,7 +113,7 @@ async def load_demo(url: str) -> bool:
     from attune import catalogue
     from attune.packs import check_folder
     from attune.postgres.connection import open_pool
-    from attune.postgres.packs import PostgresPacks
+    from attune.postgres.packs.store import PostgresPacks
     from attune.reactions import shared_expressions
 
     async with open_pool(url, application_name="attune demo", size=1) as pool:

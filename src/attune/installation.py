@@ -54,7 +54,7 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     from attune.postgres.event_log import PostgresEventLog
     from attune.postgres.nodes.node_control import PostgresLife
     from attune.postgres.nodes.registry import PostgresNodes
-    from attune.postgres.packs import PostgresPacks
+    from attune.postgres.packs.store import PostgresPacks
     from attune.postgres.runtimes.store import PostgresRuntimes
     from attune.postgres.sensors import PostgresSensors
     from attune.postgres.tokens import PostgresTokens

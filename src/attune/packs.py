@@ -9,13 +9,13 @@ from pathlib import Path
 from attune.config.data import located
 from attune.core.errors import shown
 from attune.core.expression import Evaluated, Expressions, unknown_names
-from attune.core.pack import KINDS, Known, Pack, PackError
-from attune.core.pack_files import PackFile
-from attune.core.pack_reading import Documents, Draft, WrittenExpression, read_pack
-from attune.core.pack_references import resolve
+from attune.core.packs.files import PackFile
+from attune.core.packs.pack import KINDS, Known, Pack, PackError
+from attune.core.packs.reader import Documents, Draft, WrittenExpression, read_pack
+from attune.core.packs.references import resolve
 from attune.core.positions import Located, Mistake, in_order
 from attune.core.rule import VARIABLES
-from attune.host.pack_folder import read_folder
+from attune.host.packs.folder import read_folder
 
 _SUFFIXES = (".yaml", ".yml")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from attune.core.errors import DatabaseError, UsageError
-from attune.core.pack_files import PackFile, digest_of
-from attune.host.pack_cache import PackCache
+from attune.core.packs.files import PackFile, digest_of
+from attune.host.packs.cache import PackCache
 
 pytestmark = pytest.mark.anyio
 FILES = [PackFile("pack.yaml", b"ref: x"), PackFile("actions/a.sh", b"echo 1", executable=True)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attune.core.errors import UsageError
-from attune.core.pack import Known
+from attune.core.packs.pack import Known
 from packs import EXPRESSIONS, IMAGES, KNOWN, mistakes_of, write_pack
 
 pytestmark = pytest.mark.anyio

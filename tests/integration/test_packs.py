@@ -11,10 +11,10 @@ import pytest
 
 from attune.bootstrap import load_demo
 from attune.core.errors import AttuneError, InUseError, UsageError
-from attune.core.pack import PackError
-from attune.core.pack_files import digest_of
+from attune.core.packs.files import digest_of
+from attune.core.packs.pack import PackError
 from attune.postgres.connection import Pool, connect, open_pool
-from attune.postgres.packs import CHANNEL, PostgresPacks
+from attune.postgres.packs.store import CHANNEL, PostgresPacks
 from packs import IMAGES, happen, load, write_pack
 from waiting import rows
 

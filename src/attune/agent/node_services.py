@@ -22,13 +22,13 @@ from attune.core.restart import RestartRules
 from attune.core.sensing_ports import Taken
 from attune.core.sensor import Sensor
 from attune.core.work import PackFolders
-from attune.host.pack_cache import PackCache
+from attune.host.packs.cache import PackCache
 from attune.host.sensor_journal import SensorFolder
 from attune.host.work_runner import HostWorkRunner
 from attune.postgres.connection import Pool
 from attune.postgres.embedded import default_data_dir
 from attune.postgres.executions import PostgresExecutions
-from attune.postgres.pack_files import PostgresPackFiles
+from attune.postgres.packs.files import PostgresPackFiles
 from attune.postgres.routing import PostgresRouting
 from attune.postgres.sensor_events import PostgresSensorEvents
 from attune.postgres.sensors import PostgresSensors

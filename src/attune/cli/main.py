@@ -16,7 +16,7 @@ _COMMANDS = {
     "runtime": ("attune.cli.runtimes.runtime:runtime", "Definitions: list, show, add, check, load, remove, history."),
     "worker": ("attune.cli.nodes.node:worker", "Start a worker; list and show workers."),
     "sensor": ("attune.cli.nodes.node:sensor", "Start a sensor; list and show sensors."),
-    "pack": ("attune.cli.pack:pack", "Packs: check and load a folder; list, show, remove."),
+    "pack": ("attune.cli.packs.pack:pack", "Packs: check and load a folder; list, show, remove."),
     "trigger": ("attune.cli.trigger:trigger", "Triggers: the kinds of events that there are."),
     "rule": ("attune.cli.rule:rule", "Rules: what follows an event; list, enable, disable."),
     "event": ("attune.cli.event:event", "Events: list, show, send."),

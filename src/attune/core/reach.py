@@ -12,7 +12,7 @@ from attune.core.execution_ports import ExecutionStore
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import WORKER, Role
-from attune.core.pack import PackStore
+from attune.core.packs.pack import PackStore
 from attune.core.ports.nodes import NodeRecord, RuntimeRecord
 from attune.core.ports.runtimes import RuntimeStore
 from attune.core.sensing_ports import SensorStatus

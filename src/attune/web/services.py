@@ -15,7 +15,7 @@ from attune.postgres.event_log import PostgresEventLog
 from attune.postgres.nodes.node_control import PostgresLife
 from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.nodes.requests import PostgresNodeRequests
-from attune.postgres.packs import PostgresPacks
+from attune.postgres.packs.store import PostgresPacks
 from attune.postgres.read_models.metrics import PostgresMeasures
 from attune.postgres.read_models.node_pages import PostgresNodePages
 from attune.postgres.runtimes.previews import PostgresPreviews

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from attune.core.action import Action
 from attune.core.errors import AttuneError
-from attune.core.pack_files import PackFile
+from attune.core.packs.files import PackFile
 from attune.core.positions import Mistake
 from attune.core.runtimes.runtime import Runtime
 

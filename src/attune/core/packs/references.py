@@ -10,10 +10,10 @@ from attune.core.action import Action
 from attune.core.builtin_sensors import BUILTIN_NAMES, parse_builtin
 from attune.core.errors import RequirementError, shown
 from attune.core.json_schema import value_problems
-from attune.core.pack import Known, Pack, RuleDefinition, SensorDefinition
-from attune.core.pack_files import PackFile
-from attune.core.pack_reading import Draft
-from attune.core.pack_work import ActionDraft, SensorDraft
+from attune.core.packs.files import PackFile
+from attune.core.packs.pack import Known, Pack, RuleDefinition, SensorDefinition
+from attune.core.packs.reader import Draft
+from attune.core.packs.work_reader import ActionDraft, SensorDraft
 from attune.core.positions import Located, Mistake, origin_of
 from attune.core.runtimes.aliases import fold, nearest
 from attune.core.runtimes.definition import capability_name

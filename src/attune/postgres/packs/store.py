@@ -11,13 +11,13 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from attune.core.errors import InUseError, UsageError
-from attune.core.pack import KINDS, Change, Known, Pack, PackRecord
-from attune.core.pack_files import PackFile, digest_of
+from attune.core.packs.files import PackFile, digest_of
+from attune.core.packs.pack import KINDS, Change, Known, Pack, PackRecord
 from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.postgres.connection import Pool, translated
 from attune.postgres.json_values import tolerate
-from attune.postgres.pack_rows import TABLES, remove_rows, rows_of, write_row
+from attune.postgres.packs.rows import TABLES, remove_rows, rows_of, write_row
 
 CHANNEL = "attune_pack"
 """Where the ref of a pack is told that was loaded or removed."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attune.core.errors import UsageError, shown
-from attune.core.pack_files import PackFile
+from attune.core.packs.files import PackFile
 from attune.core.positions import Mistake
 
 MAX_FILES = 1000

@@ -12,8 +12,8 @@ from typing import Any
 
 from attune.core.errors import DefinitionError, shown
 from attune.core.json_schema import value_problems
-from attune.core.pack import KINDS, Pack, RuleDefinition, TriggerDefinition
-from attune.core.pack_work import ActionDraft, SensorDraft, read_action, read_sensor
+from attune.core.packs.pack import KINDS, Pack, RuleDefinition, TriggerDefinition
+from attune.core.packs.work_reader import ActionDraft, SensorDraft, read_action, read_sensor
 from attune.core.positions import Located, Mistake, Section, origin_of, plain, schema_mistakes, section_of
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.validation import vet

@@ -13,7 +13,7 @@ import click
 from attune.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from attune.core.pack import Change, PackRecord, PackStore
+    from attune.core.packs.pack import Change, PackRecord, PackStore
     from attune.core.reach import Installation
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ def check(folder: Path, as_json: bool) -> int:
 
     Held against the installation if there is a database, else against what is shipped. Exit code 2 for mistakes.
     """
-    from attune.core.pack import PackError
+    from attune.core.packs.pack import PackError
 
     try:
         found = _checked(folder)

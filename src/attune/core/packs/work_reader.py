@@ -10,7 +10,7 @@ from typing import Any
 from attune.core.action import Action, Delivery, OnLost, requirement_of_action
 from attune.core.errors import RequirementError, VersionError, shown
 from attune.core.matching.requirement import Preference
-from attune.core.pack import SensorDefinition
+from attune.core.packs.pack import SensorDefinition
 from attune.core.positions import Mistake, Section
 from attune.core.runtimes.constraint import Constraint
 

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from attune.core.action import Action
 from attune.core.errors import InUseError
-from attune.core.pack import Change, Pack, RuleDefinition, SensorDefinition, TriggerDefinition
+from attune.core.packs.pack import Change, Pack, RuleDefinition, SensorDefinition, TriggerDefinition
 from attune.core.runtimes.runtime import Runtime
 
 TABLES = {"runtimes": "runtime", "actions": "action", "triggers": "trigger", "sensors": "sensor", "rules": "rule"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attune.core.pack_files import PackFile
+from attune.core.packs.files import PackFile
 from attune.postgres.connection import Pool, translated
 
 

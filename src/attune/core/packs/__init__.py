@@ -1,0 +1,1 @@
+"""Packs: their documents, files and references."""

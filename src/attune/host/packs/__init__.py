@@ -1,0 +1,1 @@
+"""Pack folders that people write, and the copies of packs that nodes run."""

@@ -1,0 +1,1 @@
+"""Packs, their rows and files."""

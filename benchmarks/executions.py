@@ -21,17 +21,17 @@ import procrastinate
 import psycopg
 import structlog
 
-from attune.agent.work import Executions
+from attune.agent.worker.executions import Executions
 from attune.bootstrap import migrate
-from attune.core.action import Action
-from attune.core.execution_ports import NewExecution
+from attune.core.executions.action import Action
+from attune.core.executions.work import Output, Work, WorkEnding, WorkOutcome
 from attune.core.matching.fleet import Capability, Instance, Node
-from attune.core.work import Output, Work, WorkEnding, WorkOutcome
-from attune.postgres.actions import PostgresActions
+from attune.core.ports.executions import NewExecution
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.embedded import EmbeddedServer
-from attune.postgres.executions import PostgresExecutions
-from attune.postgres.routing import PostgresRouting
+from attune.postgres.executions.actions import PostgresActions
+from attune.postgres.executions.routing import PostgresRouting
+from attune.postgres.executions.store import PostgresExecutions
 from attune.queue.procrastinate_queue import ProcrastinateQueue
 from benchmarks.probing import Figure
 

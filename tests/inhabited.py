@@ -8,14 +8,14 @@ from typing import Any
 
 import psycopg
 
-from attune.core.execution_ports import NewExecution, Piece, Settled
 from attune.core.nodes.health import Transition
 from attune.core.nodes.role import SENSOR, WORKER, Role
+from attune.core.ports.executions import NewExecution, Piece, Settled
 from attune.core.ports.nodes import HealthReport, Registration
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
-from attune.postgres.actions import PostgresActions
 from attune.postgres.connection import Pool, open_pool
-from attune.postgres.executions import PostgresExecutions
+from attune.postgres.executions.actions import PostgresActions
+from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.runtimes.store import PostgresRuntimes
 from factories import make_runtime

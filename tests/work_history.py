@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 
 from attune.bootstrap import migrate
-from attune.core.execution import FINAL, TRANSITIONS, ExecutionStatus
+from attune.core.executions.execution import FINAL, TRANSITIONS, ExecutionStatus
 from attune.postgres.embedded import EmbeddedServer
 from waiting import rows, wait_for
 from workers import WorkerFleet, ask, load_pack, write_pack

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from attune.core.execution_ports import NewExecution
-from attune.postgres.actions import PostgresActions
+from attune.core.ports.executions import NewExecution
 from attune.postgres.connection import Pool, open_pool
-from attune.postgres.executions import PostgresExecutions
+from attune.postgres.executions.actions import PostgresActions
+from attune.postgres.executions.store import PostgresExecutions
 from machines import Machine
 from packs import load
 from waiting import rows

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from attune.core.nodes.role import WORKER
-from attune.operations.execute import ExecutionDesk
-from attune.postgres.actions import PostgresActions
+from attune.operations.executions.execute import ExecutionDesk
 from attune.postgres.connection import Pool
-from attune.postgres.execution_pages import PostgresExecutionPages
-from attune.postgres.executions import PostgresExecutions
+from attune.postgres.executions.actions import PostgresActions
+from attune.postgres.executions.pages import PostgresExecutionPages
+from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.nodes.registry import PostgresNodes
 
 

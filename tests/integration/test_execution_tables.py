@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from attune.core.action import Action, OnLost
-from attune.core.execution_ports import NewExecution, Piece, Settled
-from attune.postgres.actions import PostgresActions
+from attune.core.executions.action import Action, OnLost
+from attune.core.ports.executions import NewExecution, Piece, Settled
 from attune.postgres.connection import Pool, open_pool
-from attune.postgres.execution_pages import PostgresExecutionPages
-from attune.postgres.executions import PostgresExecutions
-from attune.postgres.routing import PostgresRouting
+from attune.postgres.executions.actions import PostgresActions
+from attune.postgres.executions.pages import PostgresExecutionPages
+from attune.postgres.executions.routing import PostgresRouting
+from attune.postgres.executions.store import PostgresExecutions
 from waiting import rows
 
 pytestmark = pytest.mark.anyio
@@ -108,7 +108,7 @@ async def test_an_execution_and_its_job_are_written_together_or_not_at_all(desk:
     await desk.read("python")
     with pytest.raises(RuntimeError):
         async with desk.pool.connection() as connection, connection.transaction():
-            from attune.postgres.executions import submit
+            from attune.postgres.executions.store import submit
 
             await submit(connection, [NewExecution(desk.action)])
             raise RuntimeError

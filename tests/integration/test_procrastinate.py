@@ -13,8 +13,8 @@ import pytest
 from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
 
-from attune.postgres import executions
 from attune.postgres.connection import Pool, open_pool
+from attune.postgres.executions.store import store as executions
 from attune.postgres.migrations.statements import statement_text
 from attune.queue.procrastinate_queue import TASK, ProcrastinateQueue
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from attune.core.action import Delivery
-from attune.core.work import Work, WorkEnding, WorkOutcome
-from attune.host.work_runner import HostWorkRunner
+from attune.core.executions.action import Delivery
+from attune.core.executions.work import Work, WorkEnding, WorkOutcome
+from attune.host.executions.runner import HostWorkRunner
 from waiting import wait_for
 
 pytestmark = pytest.mark.anyio
@@ -188,8 +188,8 @@ async def test_many_run_at_once(tmp_path: Path) -> None:
 OWNER = """\
 import asyncio, os, sys
 from pathlib import Path
-from attune.core.work import Work
-from attune.host.work_runner import HostWorkRunner
+from attune.core.executions.work import Work
+from attune.host.executions.runner import HostWorkRunner
 async def output(stream, text):
     Path(sys.argv[2]).write_text(text)
 asyncio.run(HostWorkRunner(dict(os.environ)).run(Work(Path(sys.argv[1]), "/bin/sh"), output))

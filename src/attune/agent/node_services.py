@@ -15,21 +15,21 @@ from attune.agent.sensing import DatabaseClock, LeaseRules, Sensing
 from attune.agent.sensor_instance import BuiltinInstance, Instance, ProcessInstance
 from attune.agent.sensor_place import SensorPlace
 from attune.agent.shipping import Shipper
-from attune.agent.work import Executions
+from attune.agent.worker.executions import Executions
 from attune.config import Settings, process_environment, variable
+from attune.core.executions.work import PackFolders
 from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.restart import RestartRules
 from attune.core.sensing_ports import Taken
 from attune.core.sensor import Sensor
-from attune.core.work import PackFolders
+from attune.host.executions.runner import HostWorkRunner
 from attune.host.packs.cache import PackCache
 from attune.host.sensor_journal import SensorFolder
-from attune.host.work_runner import HostWorkRunner
 from attune.postgres.connection import Pool
 from attune.postgres.embedded import default_data_dir
-from attune.postgres.executions import PostgresExecutions
+from attune.postgres.executions.routing import PostgresRouting
+from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.packs.files import PostgresPackFiles
-from attune.postgres.routing import PostgresRouting
 from attune.postgres.sensor_events import PostgresSensorEvents
 from attune.postgres.sensors import PostgresSensors
 from attune.queue.procrastinate_queue import ProcrastinateQueue

@@ -15,11 +15,11 @@ from attune.agent.host_examiner import examiner_for
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.core.errors import AttuneError, DatabaseError
+from attune.core.executions.work import PackFolders
 from attune.core.nodes.requests import CHECK, NodeRequest, checked_runtime
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verdict import Verdict, verdict_data
-from attune.core.work import PackFolders
 from attune.operations.runtimes.examine import Examiner, read_definitions
 from attune.postgres.connection import Pool
 from attune.postgres.nodes.requests import PostgresNodeRequests

@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 
 from attune.core.errors import AttuneError, UsageError
+from attune.core.executions.work import PackFolders
 from attune.core.matching.fleet import Node
 from attune.core.matching.matcher import match
 from attune.core.restart import RestartRules
 from attune.core.sensor import Sensor
-from attune.core.work import PackFolders
 from attune.host.sensor_journal import SensorFolder
 
 

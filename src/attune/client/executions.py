@@ -7,9 +7,9 @@ from typing import Any
 
 from attune.client.records import record_of
 from attune.client.wire import Wire, segment
-from attune.core.action import Action, Delivery, OnLost
 from attune.core.errors import UsageError
-from attune.core.execution_ports import ExecutionFilter, ExecutionRecord, NewExecution, Printed
+from attune.core.executions.action import Action, Delivery, OnLost
+from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, Printed
 
 
 class HttpExecutions:

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from attune.core.access import Scope, TokenRecord
 from attune.core.event import EventReader
-from attune.core.execution_ports import ExecutionStore
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import WORKER, Role
 from attune.core.packs.pack import PackStore
+from attune.core.ports.executions import ExecutionStore
 from attune.core.ports.nodes import NodeRecord, RuntimeRecord
 from attune.core.ports.runtimes import RuntimeStore
 from attune.core.sensing_ports import SensorStatus

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from attune.core.action import requirement_of_action
+from attune.core.executions.action import requirement_of_action
 from attune.core.matching.requirement import Requirement
 
 BUILTIN_RUNTIME = "core.sensor.builtin"

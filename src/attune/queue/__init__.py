@@ -1,1 +1,1 @@
-"""The queue engine, Procrastinate, behind the port `core/work_queue.py`."""
+"""The queue engine, Procrastinate, behind the port `core/executions/queue.py`."""

@@ -21,7 +21,7 @@ from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
 from psycopg_pool import AsyncConnectionPool
 
-from attune.core.work_queue import Take
+from attune.core.executions.queue import Take
 
 TASK = "attune.execute"
 _LOOKED_INTO = 20  # queues at once: naming a thousand in a query costs more than the query

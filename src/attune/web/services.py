@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from attune.config import Settings
-from attune.operations.execute import ExecutionDesk
+from attune.operations.executions.execute import ExecutionDesk
 from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool
 from attune.postgres.event_log import PostgresEventLog

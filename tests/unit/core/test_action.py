@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from attune.core.action import requirement_of_action
 from attune.core.errors import RequirementError
+from attune.core.executions.action import requirement_of_action
 from attune.core.matching.requirement import Requirement
 
 

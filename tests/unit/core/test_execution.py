@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from attune.core.action import OnLost
-from attune.core.execution import (
+from attune.core.executions.action import OnLost
+from attune.core.executions.execution import (
     FINAL,
     MOST_LOSSES,
     TRANSITIONS,
@@ -17,7 +17,7 @@ from attune.core.execution import (
     check_transition,
     may_become,
 )
-from attune.core.work import WorkEnding, WorkOutcome
+from attune.core.executions.work import WorkEnding, WorkOutcome
 
 S = ExecutionStatus
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from attune.core.action import Action
 from attune.core.errors import AttuneError
+from attune.core.executions.action import Action
 from attune.core.packs.files import PackFile
 from attune.core.positions import Mistake
 from attune.core.runtimes.runtime import Runtime

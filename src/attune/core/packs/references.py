@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from attune.core.action import Action
 from attune.core.builtin_sensors import BUILTIN_NAMES, parse_builtin
 from attune.core.errors import RequirementError, shown
+from attune.core.executions.action import Action
 from attune.core.json_schema import value_problems
 from attune.core.packs.files import PackFile
 from attune.core.packs.pack import Known, Pack, RuleDefinition, SensorDefinition

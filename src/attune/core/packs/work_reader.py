@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from attune.core.action import Action, Delivery, OnLost, requirement_of_action
 from attune.core.errors import RequirementError, VersionError, shown
+from attune.core.executions.action import Action, Delivery, OnLost, requirement_of_action
 from attune.core.matching.requirement import Preference
 from attune.core.packs.pack import SensorDefinition
 from attune.core.positions import Mistake, Section

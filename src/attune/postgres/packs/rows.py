@@ -9,8 +9,8 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL, Identifier, Placeholder
 from psycopg.types.json import Jsonb
 
-from attune.core.action import Action
 from attune.core.errors import InUseError
+from attune.core.executions.action import Action
 from attune.core.packs.pack import Change, Pack, RuleDefinition, SensorDefinition, TriggerDefinition
 from attune.core.runtimes.runtime import Runtime
 

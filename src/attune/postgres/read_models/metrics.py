@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from attune.postgres.connection import Pool, translated
-from attune.postgres.executions import LIVE
+from attune.postgres.executions.store import LIVE
 
 PROBE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _FRESH_SECONDS = 5.0

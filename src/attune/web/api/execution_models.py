@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from attune.core.action import Action
 from attune.core.errors import RequirementError
-from attune.core.execution import ExecutionStatus, Policy
+from attune.core.executions.action import Action
+from attune.core.executions.execution import ExecutionStatus, Policy
 from attune.core.matching.requirement import MAX_TERMS
 from attune.web.api.paging import Page
 

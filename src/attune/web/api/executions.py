@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from attune.core.action import Action
 from attune.core.errors import UsageError
-from attune.core.execution import ExecutionStatus
-from attune.core.execution_ports import ExecutionFilter, ExecutionRecord, NewExecution
+from attune.core.executions.action import Action
+from attune.core.executions.execution import ExecutionStatus
+from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution
 from attune.web.access import Operator, Reader
 from attune.web.api.execution_models import (
     ActionItem,

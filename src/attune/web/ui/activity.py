@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from attune.core.access import Caller
-from attune.core.execution_ports import ExecutionFilter, ExecutionRecord
+from attune.core.ports.executions import ExecutionFilter, ExecutionRecord
 from attune.web.services import Given
 from attune.web.ui.pages import page, visitor
 

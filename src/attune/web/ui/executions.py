@@ -10,8 +10,8 @@ from fastapi.responses import RedirectResponse, Response
 
 from attune.core.access import Caller, Scope
 from attune.core.errors import RequirementError, UsageError
-from attune.core.execution import ExecutionStatus
-from attune.core.execution_ports import ExecutionFilter, ExecutionRecord, NewExecution, Printed
+from attune.core.executions.execution import ExecutionStatus
+from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, Printed
 from attune.web.access import Operator
 from attune.web.problems import Problem
 from attune.web.services import Given, Services

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from attune.core.action import Action
 from attune.core.errors import UsageError
-from attune.core.execution import Policy
-from attune.core.execution_ports import ExecutionFilter, ExecutionRecord, NewExecution, Printed
+from attune.core.executions.action import Action
+from attune.core.executions.execution import Policy
 from attune.core.matching.explanation import Waiting, explain, with_context
 from attune.core.matching.fleet import Node
 from attune.core.matching.matcher import Category
 from attune.core.matching.requirement import Requirement
+from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, Printed
 
 
 class Actions(Protocol):

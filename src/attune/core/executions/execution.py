@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from attune.core.action import OnLost
 from attune.core.errors import AttuneError
-from attune.core.work import WorkEnding, WorkOutcome
+from attune.core.executions.action import OnLost
+from attune.core.executions.work import WorkEnding, WorkOutcome
 
 
 class ExecutionStatus(StrEnum):

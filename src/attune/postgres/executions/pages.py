@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.rows import class_row
 
-from attune.core.execution_ports import ExecutionFilter, ExecutionRecord, Printed
+from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, Printed
 from attune.postgres.connection import Pool, translated
 from attune.postgres.json_values import tolerate
 

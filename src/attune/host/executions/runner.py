@@ -21,12 +21,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from attune.core.action import Delivery
 from attune.core.errors import legible, shown
-from attune.core.work import Output, Work, WorkEnding, WorkOutcome
-from attune.host import work_guard
+from attune.core.executions.action import Delivery
+from attune.core.executions.work import Output, Work, WorkEnding, WorkOutcome
 from attune.host.environment import check_environment
-from attune.host.work_result import Lines, result_of
+from attune.host.executions import watchdog as work_guard
+from attune.host.executions.result import Lines, result_of
 
 _PIECE = 32 * 1024
 _PIPE_SECONDS = 0.5  # for somebody who left the group and holds the pipe

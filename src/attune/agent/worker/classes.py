@@ -9,7 +9,7 @@ from attune.core.errors import RequirementError
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.matcher import match
 from attune.core.matching.requirement import Requirement
-from attune.postgres.routing import PostgresRouting
+from attune.postgres.executions.routing import PostgresRouting
 
 
 class Classes:

@@ -12,12 +12,12 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from attune.core.action import Action
 from attune.core.errors import RequirementError
-from attune.core.execution_ports import NewExecution
-from attune.postgres.actions import actions_of
+from attune.core.executions.action import Action
+from attune.core.ports.executions import NewExecution
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
-from attune.postgres.executions import CANCELS, LIVE, TASK, know_classes
+from attune.postgres.executions.actions import actions_of
+from attune.postgres.executions.store import CANCELS, LIVE, TASK, know_classes
 
 CLASSES, REQUESTS = "attune_class", "attune_request"
 QUEUE_CHANNEL = "procrastinate_queue_v1#"

@@ -7,8 +7,8 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from attune.core.action import Action, Delivery, OnLost
 from attune.core.errors import UsageError
+from attune.core.executions.action import Action, Delivery, OnLost
 from attune.core.runtimes.aliases import fold, nearest
 from attune.postgres.connection import Pool, translated
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from attune.agent.logs import log
-from attune.core.action import OnLost
-from attune.core.execution import ExecutionStatus, RetryRule, after_loss
-from attune.core.execution_ports import Settled
-from attune.postgres.executions import PostgresExecutions
-from attune.postgres.routing import PostgresRouting
+from attune.core.executions.action import OnLost
+from attune.core.executions.execution import ExecutionStatus, RetryRule, after_loss
+from attune.core.ports.executions import Settled
+from attune.postgres.executions.routing import PostgresRouting
+from attune.postgres.executions.store import PostgresExecutions
 
 
 class Rescue:

@@ -12,19 +12,19 @@ from pathlib import PurePath
 from typing import Any
 
 from attune.agent.logs import log
-from attune.agent.work_checks import Doubts, interpreters_on
-from attune.agent.work_classes import Classes
-from attune.agent.work_ledger import Ledger
-from attune.agent.work_rescue import Rescue
-from attune.core.action import OnLost, with_defaults
+from attune.agent.worker.classes import Classes
+from attune.agent.worker.lost_executions import Rescue
+from attune.agent.worker.result_writer import Ledger
+from attune.agent.worker.suspect_runtimes import Doubts, interpreters_on
 from attune.core.errors import AttuneError, DatabaseError
-from attune.core.execution import RetryRule, after_loss, after_outcome
-from attune.core.execution_ports import Settled, Started
+from attune.core.executions.action import OnLost, with_defaults
+from attune.core.executions.execution import RetryRule, after_loss, after_outcome
+from attune.core.executions.queue import WorkQueue
+from attune.core.executions.work import PackFolders, Work, WorkEnding, WorkOutcome, WorkRunner
 from attune.core.matching.fleet import Node
-from attune.core.work import PackFolders, Work, WorkEnding, WorkOutcome, WorkRunner
-from attune.core.work_queue import WorkQueue
-from attune.postgres.executions import CANCELS, PostgresExecutions
-from attune.postgres.routing import CLASSES, QUEUE_CHANNEL, REQUESTS, Ear, PostgresRouting
+from attune.core.ports.executions import Settled, Started
+from attune.postgres.executions.routing import CLASSES, QUEUE_CHANNEL, REQUESTS, Ear, PostgresRouting
+from attune.postgres.executions.store import CANCELS, PostgresExecutions
 
 _LOOK_SECONDS = 0.2
 _TIDY_SECONDS = 1.0

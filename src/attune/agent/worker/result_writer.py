@@ -9,10 +9,10 @@ from typing import Any
 
 from attune.agent.logs import log
 from attune.core.errors import DatabaseError
-from attune.core.execution_ports import Piece, Settled, Started
+from attune.core.executions.work import Output
 from attune.core.matching.fleet import Node
-from attune.core.work import Output
-from attune.postgres.executions import PostgresExecutions
+from attune.core.ports.executions import Piece, Settled, Started
+from attune.postgres.executions.store import PostgresExecutions
 
 _MOST = 200  # in one statement
 _MOST_TEXT = 1024 * 1024  # characters that wait to be stored before whoever prints is held up

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from attune.core.action import Action
 from attune.core.errors import UsageError
-from attune.core.execution import Policy
+from attune.core.executions.action import Action
+from attune.core.executions.execution import Policy
 from attune.core.json_schema import value_problems
 from attune.core.matching.requirement import Requirement
 

@@ -12,9 +12,9 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from attune.core.errors import UsageError
-from attune.core.execution_ports import NewExecution, Piece, Settled, Started
-from attune.postgres.actions import COLUMNS, action_of
+from attune.core.ports.executions import NewExecution, Piece, Settled, Started
 from attune.postgres.connection import Pool, translated
+from attune.postgres.executions.actions import COLUMNS, action_of
 from attune.postgres.json_values import tolerate
 
 CANCELS = "attune_cancel"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from attune.core.execution_ports import ExecutionRecord, ExecutionStore
+    from attune.core.ports.executions import ExecutionRecord, ExecutionStore
 
 _STATUSES = (
     *("requested", "scheduling", "scheduled", "running", "canceling"),
@@ -34,10 +34,10 @@ def list_command(
     status: str | None, action_ref: str | None, worker_name: str | None, limit: int, as_json: bool
 ) -> None:
     """The last executions, newest first."""
-    from attune.cli.executions import with_executions
+    from attune.cli.executions.session import with_executions
     from attune.cli.symbols import colour_of, with_symbol
     from attune.cli.table import table, terminal_width
-    from attune.core.execution_ports import ExecutionFilter
+    from attune.core.ports.executions import ExecutionFilter
 
     wanted = ExecutionFilter(status, action_ref, worker_name, limit=limit)
     found = with_executions(lambda store: store.list(wanted))
@@ -68,7 +68,7 @@ def list_command(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(number: int, as_json: bool) -> None:
     """One execution; for one that waits, why, and what would help."""
-    from attune.cli.executions import as_data, with_executions
+    from attune.cli.executions.session import as_data, with_executions
 
     async def asked(store: ExecutionStore) -> tuple[ExecutionRecord, Mapping[str, Any]]:
         found = await store.get(number)
@@ -89,8 +89,8 @@ def show(number: int, as_json: bool) -> None:
 @click.option("--follow", "-f", is_flag=True, help="Go on until it has ended.")
 def logs(number: int, follow: bool) -> int:
     """What an execution has printed: its stdout on stdout, its stderr on stderr. With --follow, exits as it did."""
-    from attune.cli.executions import follow as follow_one
-    from attune.cli.executions import with_executions
+    from attune.cli.executions.session import follow as follow_one
+    from attune.cli.executions.session import with_executions
 
     async def asked(store: ExecutionStore) -> ExecutionRecord:
         found = await store.get(number)
@@ -113,7 +113,7 @@ def logs(number: int, follow: bool) -> int:
 @click.argument("number", type=_NUMBER)
 def cancel(number: int) -> None:
     """End an execution: at once if it waits; if it runs, its processes are ended."""
-    from attune.cli.executions import with_executions
+    from attune.cli.executions.session import with_executions
 
     found = with_executions(lambda store: store.cancel(number))
     click.echo(f"execution {number}: {found.status}")
@@ -123,14 +123,14 @@ def cancel(number: int) -> None:
 @click.argument("number", type=_NUMBER)
 def retry(number: int) -> None:
     """Run once more what an execution ran that has ended: a new one, with the action as it is now."""
-    from attune.cli.executions import with_executions
+    from attune.cli.executions.session import with_executions
 
     found = with_executions(lambda store: store.retry(number))
     click.echo(f"execution {found.id}: {found.status}, in place of {number}")
 
 
 def _print(found: ExecutionRecord) -> None:
-    from attune.cli.executions import interpreters
+    from attune.cli.executions.session import interpreters
     from attune.cli.symbols import with_symbol
 
     facts = [

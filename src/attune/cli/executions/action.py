@@ -12,8 +12,8 @@ import click
 from attune.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from attune.core.action import Action
-    from attune.core.execution_ports import ExecutionRecord, ExecutionStore
+    from attune.core.executions.action import Action
+    from attune.core.ports.executions import ExecutionRecord, ExecutionStore
 
 
 @click.group(epilog="Example: attune action run demo.hello_python -p name=world --wait")
@@ -26,7 +26,7 @@ def action() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_command(pack_ref: str | None, as_json: bool) -> None:
     """Every action and what it needs."""
-    from attune.cli.executions import with_executions
+    from attune.cli.executions.session import with_executions
     from attune.cli.table import table, terminal_width
 
     found = with_executions(lambda store: store.actions(pack_ref))
@@ -44,7 +44,7 @@ def list_command(pack_ref: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(ref: str, as_json: bool) -> None:
     """One action: what it needs and takes."""
-    from attune.cli.executions import with_executions
+    from attune.cli.executions.session import with_executions
 
     found = with_executions(lambda store: store.action(ref))
     if as_json:
@@ -103,11 +103,11 @@ def run(
 
     It runs whether or not this command waits: interrupting the command does not end it.
     """
-    from attune.cli.executions import as_data, print_ending, with_executions
-    from attune.cli.executions import follow as follow_one
+    from attune.cli.executions.session import as_data, print_ending, with_executions
+    from attune.cli.executions.session import follow as follow_one
     from attune.cli.pairs import read_pairs
-    from attune.core.execution import Policy
-    from attune.core.execution_ports import NewExecution
+    from attune.core.executions.execution import Policy
+    from attune.core.ports.executions import NewExecution
 
     given = read_pairs(parameters)
     limit, until = _seconds("--timeout", timeout), _seconds("--deadline", deadline)

@@ -14,7 +14,7 @@ import click
 from attune.cli.asking import ask
 from attune.cli.symbols import with_symbol
 from attune.core.errors import UsageError, legible
-from attune.core.execution_ports import ExecutionRecord, ExecutionStore
+from attune.core.ports.executions import ExecutionRecord, ExecutionStore
 from attune.core.reach import Installation
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import PurePath
 from typing import Any, Protocol
 
-from attune.core.action import Delivery
+from attune.core.executions.action import Delivery
 
 
 @dataclass(frozen=True, slots=True)

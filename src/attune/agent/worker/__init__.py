@@ -1,0 +1,1 @@
+"""Running executions on a node."""

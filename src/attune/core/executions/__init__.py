@@ -1,0 +1,1 @@
+"""Actions, their executions, and one run of either as a process."""

@@ -1,0 +1,1 @@
+"""Having actions run."""

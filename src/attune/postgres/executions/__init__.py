@@ -1,0 +1,1 @@
+"""Actions, executions, and the routing of executions to queues."""

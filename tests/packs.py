@@ -7,8 +7,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from attune.core.event_line import NewEvent
 from attune.core.packs.pack import Change, Known, PackError
+from attune.core.sensors.event_line import NewEvent
 from attune.expressions import IsolatedExpressions
 from attune.operations.react import Recorded
 from attune.packs import check_folder

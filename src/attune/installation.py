@@ -56,7 +56,7 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     from attune.postgres.nodes.registry import PostgresNodes
     from attune.postgres.packs.store import PostgresPacks
     from attune.postgres.runtimes.store import PostgresRuntimes
-    from attune.postgres.sensors import PostgresSensors
+    from attune.postgres.sensors.store import PostgresSensors
     from attune.postgres.tokens import PostgresTokens
     from attune.reactions import recorder
     from attune.runs import execution_desk

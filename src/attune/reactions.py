@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from attune.core.event_line import NewEvent
 from attune.core.expression import Expressions
+from attune.core.sensors.event_line import NewEvent
 from attune.expressions import IsolatedExpressions
 from attune.operations.react import Reaction, Recorded
 from attune.postgres.connection import Pool, translated
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
     from attune.postgres.event_log import Recorder
-    from attune.postgres.sensor_events import Record
+    from attune.postgres.sensors.events import Record
 
 
 @cache

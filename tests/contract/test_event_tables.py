@@ -10,8 +10,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from attune.core.event import Trigger
-from attune.core.event_line import NewEvent
 from attune.core.rule import NewEnforcement, Rule
+from attune.core.sensors.event_line import NewEvent
 from attune.postgres.connection import open_pool
 from attune.postgres.events import PostgresEventTables
 from attune.testing import MemoryEvents

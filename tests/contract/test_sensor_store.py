@@ -11,16 +11,16 @@ from uuid import uuid4
 import pytest
 
 from attune.core.errors import DatabaseError
-from attune.core.event_line import NewEvent
 from attune.core.nodes.role import SENSOR
 from attune.core.ports.nodes import Registration
-from attune.core.sensing import SensorState
-from attune.core.sensing_ports import SensorReport
-from attune.core.sensor import Sensor
+from attune.core.ports.sensors import SensorReport
+from attune.core.sensors.assignment import SensorState
+from attune.core.sensors.event_line import NewEvent
+from attune.core.sensors.sensor import Sensor
 from attune.postgres.connection import open_pool
 from attune.postgres.nodes.registry import PostgresNodes
-from attune.postgres.sensor_events import PostgresSensorEvents
-from attune.postgres.sensors import PostgresSensors
+from attune.postgres.sensors.events import PostgresSensorEvents
+from attune.postgres.sensors.store import PostgresSensors
 from attune.testing import MemorySensors
 from sensors import add_sensor
 

@@ -5,33 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from attune.agent.builtin_sensors import BuiltinSensors
-from attune.agent.complaints import Complaints
 from attune.agent.health.monitor import Vigil
 from attune.agent.node import Companion
 from attune.agent.registration import NodeRegistration
 from attune.agent.requests import requests_for
-from attune.agent.sensing import DatabaseClock, LeaseRules, Sensing
-from attune.agent.sensor_instance import BuiltinInstance, Instance, ProcessInstance
-from attune.agent.sensor_place import SensorPlace
-from attune.agent.shipping import Shipper
+from attune.agent.sensors.builtin import BuiltinSensors
+from attune.agent.sensors.event_forwarder import Shipper
+from attune.agent.sensors.event_log_limiter import Complaints
+from attune.agent.sensors.instance import BuiltinInstance, Instance, ProcessInstance
+from attune.agent.sensors.leases import DatabaseClock, LeaseRules, Sensing
+from attune.agent.sensors.sensor_context import SensorPlace
 from attune.agent.worker.executions import Executions
 from attune.config import Settings, process_environment, variable
 from attune.core.executions.work import PackFolders
 from attune.core.nodes.role import SENSOR, WORKER, Role
-from attune.core.restart import RestartRules
-from attune.core.sensing_ports import Taken
-from attune.core.sensor import Sensor
+from attune.core.ports.sensors import Taken
+from attune.core.sensors.restart import RestartRules
+from attune.core.sensors.sensor import Sensor
 from attune.host.executions.runner import HostWorkRunner
 from attune.host.packs.cache import PackCache
-from attune.host.sensor_journal import SensorFolder
+from attune.host.sensors.output_log import SensorFolder
 from attune.postgres.connection import Pool
 from attune.postgres.embedded import default_data_dir
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.packs.files import PostgresPackFiles
-from attune.postgres.sensor_events import PostgresSensorEvents
-from attune.postgres.sensors import PostgresSensors
+from attune.postgres.sensors.events import PostgresSensorEvents
+from attune.postgres.sensors.store import PostgresSensors
 from attune.queue.procrastinate_queue import ProcrastinateQueue
 from attune.reactions import reaction, record_for_sensors
 

@@ -15,7 +15,7 @@ from attune.core.packs.pack import PackStore
 from attune.core.ports.executions import ExecutionStore
 from attune.core.ports.nodes import NodeRecord, RuntimeRecord
 from attune.core.ports.runtimes import RuntimeStore
-from attune.core.sensing_ports import SensorStatus
+from attune.core.ports.sensors import SensorStatus
 
 
 class NodeReader(Protocol):

@@ -8,7 +8,6 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from attune.core.errors import AttuneError, DatabaseError, shown
 from attune.core.event import Trigger
-from attune.core.event_line import NewEvent
 from attune.core.expression import Evaluated, Expressions
 from attune.core.json_schema import secret_names, value_problems
 from attune.core.rule import (
@@ -22,6 +21,7 @@ from attune.core.rule import (
     parameter_texts,
 )
 from attune.core.runtimes.aliases import nearest
+from attune.core.sensors.event_line import NewEvent
 
 C = TypeVar("C")
 C_contra = TypeVar("C_contra", contravariant=True)

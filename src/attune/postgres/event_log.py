@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 
 from attune.core.errors import UsageError
 from attune.core.event import EnforcementRecord, EventRecord, RuleRecord, TriggerRecord
-from attune.core.event_line import BadLineError, NewEvent, check_storable
+from attune.core.sensors.event_line import BadLineError, NewEvent, check_storable
 from attune.postgres.connection import Pool, translated
 
 Recorder = Callable[[AsyncConnection[Any], NewEvent], Awaitable[tuple[int | None, str | None]]]

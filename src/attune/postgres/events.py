@@ -10,8 +10,8 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from attune.core.event import Trigger
-from attune.core.event_line import NewEvent
 from attune.core.rule import Firing, NewEnforcement, Rule
+from attune.core.sensors.event_line import NewEvent
 from attune.core.template import opening_of
 from attune.postgres.json_values import tolerate
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attune.core.event import Trigger
-from attune.core.event_line import NewEvent
 from attune.core.expression import Evaluated
 from attune.core.rule import Firing, NewEnforcement, Rule
+from attune.core.sensors.event_line import NewEvent
 
 
 class MemoryExpressions:

@@ -9,11 +9,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from attune.core.errors import DatabaseError
-from attune.core.event_line import NewEvent
 from attune.core.matching.fleet import Node
-from attune.core.sensing import Lease, SensorState, World
-from attune.core.sensing_ports import JournalRecord, Renewal, SensorReport, SensorStatus, Taken, explained
-from attune.core.sensor import Sensor
+from attune.core.ports.sensors import JournalRecord, Renewal, SensorReport, SensorStatus, Taken, explained
+from attune.core.sensors.assignment import Lease, SensorState, World
+from attune.core.sensors.event_line import NewEvent
+from attune.core.sensors.sensor import Sensor
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from attune.agent.complaints import Complaints
-from attune.core.event_line import NewEvent
+from attune.agent.sensors.event_log_limiter import Complaints
+from attune.core.sensors.event_line import NewEvent
 
 
 def test_a_sensor_gets_a_line_in_ten_seconds_and_the_next_says_how_many_were_left_out() -> None:

@@ -9,12 +9,12 @@ from uuid import UUID
 
 import pytest
 
-from attune.agent import shipping
-from attune.agent.shipping import Shipper
+from attune.agent.sensors import event_forwarder as shipping
+from attune.agent.sensors.event_forwarder import Shipper
 from attune.core.errors import DatabaseError
-from attune.core.event_line import LONGEST_LINE, NewEvent
-from attune.core.sensor import Sensor
-from attune.host.sensor_journal import JournalFile, SensorFolder
+from attune.core.sensors.event_line import LONGEST_LINE, NewEvent
+from attune.core.sensors.sensor import Sensor
+from attune.host.sensors.output_log import JournalFile, SensorFolder
 from attune.testing import MemorySensors
 
 pytestmark = pytest.mark.anyio

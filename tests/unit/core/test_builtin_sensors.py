@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from attune.core.builtin_sensors import parse_builtin
-from attune.core.file_watch import FileChange, FileWatch, changes
-from attune.core.timers import Cron, Fire, Interval, parse_cron, seconds_of
+from attune.core.sensors.builtin import parse_builtin
+from attune.core.sensors.file_watch import FileChange, FileWatch, changes
+from attune.core.sensors.timers import Cron, Fire, Interval, parse_cron, seconds_of
 
 NOON = datetime(2026, 3, 28, 12, tzinfo=UTC)
 

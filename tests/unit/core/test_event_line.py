@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from attune.core.event_line import LONGEST_LINE, BadLineError, parse_line
+from attune.core.sensors.event_line import LONGEST_LINE, BadLineError, parse_line
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attune.core.restart import RestartRules, Restarts
+from attune.core.sensors.restart import RestartRules, Restarts
 
 RULES = RestartRules(first=1, slowest=30, jitter=0.2, healthy_after=60, failed_after=4)
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from attune.core.matching.fleet import Capability, Instance, Node, NodeStatus
 from attune.core.runtimes.verdict import Status
-from attune.core.sensing import Lease, Plan, World, plan, why_waiting
-from attune.core.sensor import Sensor
+from attune.core.sensors.assignment import Lease, Plan, World, plan, why_waiting
+from attune.core.sensors.sensor import Sensor
 
 
 def node(number: int, *versions: str, status: NodeStatus = NodeStatus.ACTIVE) -> Node:

@@ -8,8 +8,8 @@ import pytest
 
 from attune.core.errors import DatabaseError, UsageError
 from attune.core.event import Trigger
-from attune.core.event_line import NewEvent
 from attune.core.rule import Firing, Rule
+from attune.core.sensors.event_line import NewEvent
 from attune.operations.react import Reaction
 from attune.testing import MemoryEvents, MemoryExpressions
 

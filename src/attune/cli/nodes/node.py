@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from attune.cli.sensor import definitions, disable, enable
+from attune.cli.sensors.sensor import definitions, disable, enable
 from attune.core.nodes.role import ROLES, Role
 
 

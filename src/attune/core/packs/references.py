@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from attune.core.builtin_sensors import BUILTIN_NAMES, parse_builtin
 from attune.core.errors import RequirementError, shown
 from attune.core.executions.action import Action
 from attune.core.json_schema import value_problems
@@ -17,7 +16,8 @@ from attune.core.packs.work_reader import ActionDraft, SensorDraft
 from attune.core.positions import Located, Mistake, origin_of
 from attune.core.runtimes.aliases import fold, nearest
 from attune.core.runtimes.definition import capability_name
-from attune.core.sensor import BUILTIN_RUNTIME
+from attune.core.sensors.builtin import BUILTIN_NAMES, parse_builtin
+from attune.core.sensors.sensor import BUILTIN_RUNTIME
 from attune.core.template import TemplateError, expressions_in
 
 Files = Mapping[str, PackFile]

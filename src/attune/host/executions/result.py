@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attune.core.errors import shown
-from attune.core.event_line import BadLineError, check_storable
+from attune.core.sensors.event_line import BadLineError, check_storable
 
 _LARGEST = 1024 * 1024
 

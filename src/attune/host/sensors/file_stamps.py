@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attune.core.errors import UsageError
-from attune.core.file_watch import MOST_FILES, Stamp
+from attune.core.sensors.file_watch import MOST_FILES, Stamp
 
 
 def file_stamps(path: str) -> dict[str, Stamp]:

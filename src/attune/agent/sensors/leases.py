@@ -1,6 +1,7 @@
 """Runs sensors on this node: takes leases, runs what it holds, and gives back what it can no longer run.
 
-What to take is `core/sensing.py`; running one sensor `sensor_instance.py`; storing what they print `shipping.py`.
+What to take is `core/sensors/assignment.py`; running one sensor `sensor_instance.py`; storing what they print
+`shipping.py`.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from typing import Any
 from uuid import UUID
 
 from attune.agent.logs import log
-from attune.agent.sensor_instance import Instance
-from attune.agent.shipping import Shipper
+from attune.agent.sensors.event_forwarder import Shipper
+from attune.agent.sensors.instance import Instance
 from attune.core.errors import DatabaseError
 from attune.core.matching.fleet import Node
-from attune.core.sensing import Plan, Spread, World, plan
-from attune.core.sensing_ports import Taken
-from attune.core.sensor import Sensor
-from attune.host.sensor_journal import SensorFolder
-from attune.host.sensor_process import boottime
-from attune.postgres.sensors import PostgresSensors
+from attune.core.ports.sensors import Taken
+from attune.core.sensors.assignment import Plan, Spread, World, plan
+from attune.core.sensors.sensor import Sensor
+from attune.host.sensors.output_log import SensorFolder
+from attune.host.sensors.process import boottime
+from attune.postgres.sensors.store import PostgresSensors
 
 _RENEWALS = 4  # in the time of one lease
 _FENCE = 0.8  # of a lease: then a sensor whose lease was not renewed is ended

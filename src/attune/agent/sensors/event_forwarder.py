@@ -14,9 +14,9 @@ from uuid import UUID
 
 from attune.agent.logs import log
 from attune.core.errors import DatabaseError
-from attune.core.event_line import LONGEST_LINE, BadLineError, NewEvent, parse_line
-from attune.core.sensing_ports import JournalRecord, SensorEvents
-from attune.host.sensor_journal import JournalFile, SensorFolder
+from attune.core.ports.sensors import JournalRecord, SensorEvents
+from attune.core.sensors.event_line import LONGEST_LINE, BadLineError, NewEvent, parse_line
+from attune.host.sensors.output_log import JournalFile, SensorFolder
 
 _LOOK_SECONDS = 0.05
 _SCAN_SECONDS = 2.0

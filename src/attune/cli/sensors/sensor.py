@@ -9,7 +9,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def definitions(as_json: bool) -> None:
     """The sensors of all packs: where each runs, how it is, and why one waits."""
-    from attune.cli.sensing import print_sensors, read_sensors
+    from attune.cli.sensors.sensors import print_sensors, read_sensors
 
     print_sensors(read_sensors(), as_json)
 
@@ -18,7 +18,7 @@ def _switch(verb: str, enabled: bool, text: str) -> click.Command:
     @click.command(name=verb, help=text, epilog=f"Example: attune sensor {verb} demo.ticks")
     @click.argument("ref")
     def switch(ref: str) -> None:
-        from attune.cli.sensing import switch_sensor
+        from attune.cli.sensors.sensors import switch_sensor
 
         switch_sensor(ref, enabled)
         click.echo(f"{ref} is {verb}d")

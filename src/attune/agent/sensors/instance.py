@@ -9,15 +9,15 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from attune.agent.logs import log
-from attune.agent.sensor_place import SensorPlace, command_of
+from attune.agent.sensors.sensor_context import SensorPlace, command_of
 from attune.core.durations import precise
 from attune.core.errors import AttuneError
-from attune.core.restart import Restarts
-from attune.core.sensing import SensorState
-from attune.core.sensing_ports import SensorReport, Taken
-from attune.core.sensor import Sensor
-from attune.host.sensor_journal import JournalFile
-from attune.host.sensor_process import SensorEnd, SensorProcess, SensorProgram, boottime, start_sensor
+from attune.core.ports.sensors import SensorReport, Taken
+from attune.core.sensors.assignment import SensorState
+from attune.core.sensors.restart import Restarts
+from attune.core.sensors.sensor import Sensor
+from attune.host.sensors.output_log import JournalFile
+from attune.host.sensors.process import SensorEnd, SensorProcess, SensorProgram, boottime, start_sensor
 
 Told = Callable[[], None]
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from attune.core.event_line import NewEvent
-from attune.core.sensing import SensorState, World, why_waiting
-from attune.core.sensor import Sensor
+from attune.core.sensors.assignment import SensorState, World, why_waiting
+from attune.core.sensors.event_line import NewEvent
+from attune.core.sensors.sensor import Sensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from attune.core.nodes.role import SENSOR
+from attune.core.ports.sensors import Renewal, SensorReport, SensorStatus, Taken, explained
 from attune.core.runtimes.aliases import fold
-from attune.core.sensing import Lease, World
-from attune.core.sensing_ports import Renewal, SensorReport, SensorStatus, Taken, explained
-from attune.core.sensor import Sensor
+from attune.core.sensors.assignment import Lease, World
+from attune.core.sensors.sensor import Sensor
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
 from attune.postgres.matching.fleet import read_fleet
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from attune.agent.sensor_instance import BuiltinInstance
-from attune.core.builtin_sensors import parse_builtin
+from attune.agent.sensors.instance import BuiltinInstance
 from attune.core.errors import AttuneError, DatabaseError
-from attune.core.event_line import NewEvent
-from attune.core.file_watch import FileWatch, Stamp, changes
-from attune.core.sensing import SensorState
-from attune.core.sensing_ports import SensorEvents
-from attune.core.timers import Timer
+from attune.core.ports.sensors import SensorEvents
+from attune.core.sensors.assignment import SensorState
+from attune.core.sensors.builtin import parse_builtin
+from attune.core.sensors.event_line import NewEvent
+from attune.core.sensors.file_watch import FileWatch, Stamp, changes
+from attune.core.sensors.timers import Timer
 from attune.host.sensors.file_stamps import file_stamps
 
 _LONGEST_SLEEP = 30.0

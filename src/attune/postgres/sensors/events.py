@@ -14,8 +14,8 @@ from uuid import UUID
 from psycopg import AsyncConnection, Rollback
 from psycopg.types.json import Jsonb
 
-from attune.core.event_line import NewEvent
-from attune.core.sensing_ports import JournalRecord
+from attune.core.ports.sensors import JournalRecord
+from attune.core.sensors.event_line import NewEvent
 from attune.postgres.connection import Pool, translated
 
 Record = Callable[[AsyncConnection[Any], Sequence[NewEvent]], Awaitable[None]]

@@ -12,9 +12,9 @@ from attune.cli.asking import ask
 from attune.cli.symbols import colour_of, with_symbol
 from attune.cli.table import table, terminal_width
 from attune.core.errors import UsageError
+from attune.core.ports.sensors import SensorStatus
 from attune.core.reach import Installation, SensorReader
 from attune.core.runtimes.aliases import nearest
-from attune.core.sensing_ports import SensorStatus
 
 
 def read_sensors() -> Sequence[SensorStatus]:

@@ -15,7 +15,7 @@ from uuid import UUID
 from attune.core.errors import RequirementError
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.matcher import match
-from attune.core.sensor import Sensor
+from attune.core.sensors.sensor import Sensor
 
 
 class SensorState(StrEnum):

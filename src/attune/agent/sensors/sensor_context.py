@@ -12,9 +12,9 @@ from attune.core.errors import AttuneError, UsageError
 from attune.core.executions.work import PackFolders
 from attune.core.matching.fleet import Node
 from attune.core.matching.matcher import match
-from attune.core.restart import RestartRules
-from attune.core.sensor import Sensor
-from attune.host.sensor_journal import SensorFolder
+from attune.core.sensors.restart import RestartRules
+from attune.core.sensors.sensor import Sensor
+from attune.host.sensors.output_log import SensorFolder
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from attune.core.errors import legible
-from attune.host import sensor_keeper
 from attune.host.environment import check_environment
+from attune.host.sensors import supervisor as sensor_keeper
 
 boottime = sensor_keeper.now
 """The clock of `until`: seconds since the machine started, sleep included."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from attune.agent.logs import log
-from attune.core.event_line import NewEvent
+from attune.core.sensors.event_line import NewEvent
 
 _SECONDS = 10.0
 

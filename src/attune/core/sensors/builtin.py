@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from attune.core.errors import Problem, shown
-from attune.core.file_watch import FileWatch, parse_file_watch
-from attune.core.timers import Cron, Interval, parse_cron, parse_interval
+from attune.core.sensors.file_watch import FileWatch, parse_file_watch
+from attune.core.sensors.timers import Cron, Interval, parse_cron, parse_interval
 
 Builtin = Interval | Cron | FileWatch
 _Parser = Callable[[Mapping[str, Any]], tuple[Builtin | None, list[Problem]]]

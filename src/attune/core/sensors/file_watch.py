@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attune.core.errors import Problem, shown
-from attune.core.timers import seconds_of
+from attune.core.sensors.timers import seconds_of
 
 KINDS = ("created", "changed", "removed")
 MOST_FILES = 10_000

@@ -1,0 +1,1 @@
+"""Running sensors on a node."""

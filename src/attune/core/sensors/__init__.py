@@ -1,0 +1,1 @@
+"""Sensors: which node runs which, their output, and the built-in ones."""

@@ -1,0 +1,1 @@
+"""Sensors, their leases and their events."""

@@ -10,7 +10,7 @@ from typing import Any
 from attune.core.packs.pack import Change, Known, PackError
 from attune.core.sensors.event_line import NewEvent
 from attune.expressions import IsolatedExpressions
-from attune.operations.react import Recorded
+from attune.operations.events.react import Recorded
 from attune.packs import check_folder
 from attune.postgres.connection import Pool
 from attune.postgres.packs.store import PostgresPacks

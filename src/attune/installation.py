@@ -51,7 +51,7 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
 async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     from attune.operations.matching.place import FleetPlacer
     from attune.postgres.connection import without_password
-    from attune.postgres.event_log import PostgresEventLog
+    from attune.postgres.events.log import PostgresEventLog
     from attune.postgres.nodes.node_control import PostgresLife
     from attune.postgres.nodes.registry import PostgresNodes
     from attune.postgres.packs.store import PostgresPacks

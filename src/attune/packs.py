@@ -8,13 +8,13 @@ from pathlib import Path
 
 from attune.config.data import located
 from attune.core.errors import shown
-from attune.core.expression import Evaluated, Expressions, unknown_names
+from attune.core.events.expression import Evaluated, Expressions, unknown_names
+from attune.core.events.rule import VARIABLES
 from attune.core.packs.files import PackFile
 from attune.core.packs.pack import KINDS, Known, Pack, PackError
 from attune.core.packs.reader import Documents, Draft, WrittenExpression, read_pack
 from attune.core.packs.references import resolve
 from attune.core.positions import Located, Mistake, in_order
-from attune.core.rule import VARIABLES
 from attune.host.packs.folder import read_folder
 
 _SUFFIXES = (".yaml", ".yml")

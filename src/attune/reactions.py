@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from attune.core.expression import Expressions
+from attune.core.events.expression import Expressions
 from attune.core.sensors.event_line import NewEvent
 from attune.expressions import IsolatedExpressions
-from attune.operations.react import Reaction, Recorded
+from attune.operations.events.react import Reaction, Recorded
 from attune.postgres.connection import Pool, translated
-from attune.postgres.events import PostgresEventTables, request_execution
+from attune.postgres.events.store import PostgresEventTables, request_execution
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
-    from attune.postgres.event_log import Recorder
+    from attune.postgres.events.log import Recorder
     from attune.postgres.sensors.events import Record
 
 

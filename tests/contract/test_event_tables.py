@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from attune.core.event import Trigger
-from attune.core.rule import NewEnforcement, Rule
+from attune.core.events.event import Trigger
+from attune.core.events.rule import NewEnforcement, Rule
 from attune.core.sensors.event_line import NewEvent
 from attune.postgres.connection import open_pool
-from attune.postgres.events import PostgresEventTables
+from attune.postgres.events.store import PostgresEventTables
 from attune.testing import MemoryEvents
 
 pytestmark = pytest.mark.anyio

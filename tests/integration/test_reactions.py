@@ -11,7 +11,7 @@ import pytest
 
 from attune.core.errors import UsageError
 from attune.postgres.connection import Pool, open_pool
-from attune.postgres.event_log import PostgresEventLog
+from attune.postgres.events.log import PostgresEventLog
 from attune.reactions import record_event, recorder
 from packs import IMAGES, happen, load, write_pack
 

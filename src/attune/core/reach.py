@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from attune.core.access import Scope, TokenRecord
-from attune.core.event import EventReader
+from attune.core.events.event import EventReader
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import WORKER, Role

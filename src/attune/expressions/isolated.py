@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from attune.core.errors import AttuneError, shown
-from attune.core.expression import LONGEST_EXPRESSION, Evaluated
+from attune.core.events.expression import LONGEST_EXPRESSION, Evaluated
 
 _EVALUATOR = Path(__file__).with_name("evaluator.py")
 _SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?(.*)")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from attune.core.event import Trigger
-from attune.core.expression import Evaluated
-from attune.core.rule import Firing, NewEnforcement, Rule
+from attune.core.events.event import Trigger
+from attune.core.events.expression import Evaluated
+from attune.core.events.rule import Firing, NewEnforcement, Rule
 from attune.core.sensors.event_line import NewEvent
 
 

@@ -11,7 +11,7 @@ from attune.config import Settings
 from attune.operations.executions.execute import ExecutionDesk
 from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool
-from attune.postgres.event_log import PostgresEventLog
+from attune.postgres.events.log import PostgresEventLog
 from attune.postgres.nodes.node_control import PostgresLife
 from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.nodes.requests import PostgresNodeRequests

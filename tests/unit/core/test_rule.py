@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from attune.core.expression import Evaluated, unknown_names
-from attune.core.rule import Rule, fill_parameters, judge_conditions
+from attune.core.events.expression import Evaluated, unknown_names
+from attune.core.events.rule import Rule, fill_parameters, judge_conditions
 
 PAYLOAD = {"n": 5, "s": "abc", "flag": True, "list": ["x", 2], "deep": {"a": [{"b": "c"}]}, "none": None}
 _HELD = {"field": "payload.n", "operator": "greater_than", "value": 4}

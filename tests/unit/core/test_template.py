@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from attune.core.template import TemplateError, expressions_in, rendered
+from attune.core.events.template import TemplateError, expressions_in, rendered
 
 VALUES: dict[str, Any] = {"a": 3, "b": "text", "c": [1, {"x": None}], "{'k': {'l': 1}}": {"k": {"l": 1}}, "'}}'": "}}"}
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from attune.core.errors import DatabaseError, UsageError
-from attune.core.event import Trigger
-from attune.core.rule import Firing, Rule
+from attune.core.events.event import Trigger
+from attune.core.events.rule import Firing, Rule
 from attune.core.sensors.event_line import NewEvent
-from attune.operations.react import Reaction
+from attune.operations.events.react import Reaction
 from attune.testing import MemoryEvents, MemoryExpressions
 
 pytestmark = pytest.mark.anyio

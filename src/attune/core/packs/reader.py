@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attune.core.errors import DefinitionError, shown
+from attune.core.events.template import Expression, TemplateError, parts_of
 from attune.core.json_schema import value_problems
 from attune.core.packs.pack import KINDS, Pack, RuleDefinition, TriggerDefinition
 from attune.core.packs.work_reader import ActionDraft, SensorDraft, read_action, read_sensor
 from attune.core.positions import Located, Mistake, Section, origin_of, plain, schema_mistakes, section_of
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.validation import vet
-from attune.core.template import Expression, TemplateError, parts_of
 
 REF = r"[a-z][a-z0-9_-]{1,99}"
 NAME = r"[a-z0-9_][a-z0-9_-]{0,99}"

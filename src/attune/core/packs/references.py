@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from attune.core.errors import RequirementError, shown
+from attune.core.events.template import TemplateError, expressions_in
 from attune.core.executions.action import Action
 from attune.core.json_schema import value_problems
 from attune.core.packs.files import PackFile
@@ -18,7 +19,6 @@ from attune.core.runtimes.aliases import fold, nearest
 from attune.core.runtimes.definition import capability_name
 from attune.core.sensors.builtin import BUILTIN_NAMES, parse_builtin
 from attune.core.sensors.sensor import BUILTIN_RUNTIME
-from attune.core.template import TemplateError, expressions_in
 
 Files = Mapping[str, PackFile]
 

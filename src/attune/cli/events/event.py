@@ -12,7 +12,7 @@ import click
 from attune.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from attune.core.event import EventReader, EventRecord
+    from attune.core.events.event import EventReader, EventRecord
 
 
 @click.group(epilog="Example: attune event list")
@@ -26,7 +26,7 @@ def event() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_command(trigger_ref: str | None, limit: int, as_json: bool) -> None:
     """The last events, newest first, and what followed from each."""
-    from attune.cli.events import with_events
+    from attune.cli.events.session import with_events
     from attune.cli.table import table, terminal_width
 
     found = with_events(lambda events: events.list_events(limit, trigger_ref))
@@ -53,7 +53,7 @@ def list_command(trigger_ref: str | None, limit: int, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(number: int, as_json: bool) -> None:
     """One event: its payload, and what each rule made of it."""
-    from attune.cli.events import with_events
+    from attune.cli.events.session import with_events
 
     found = with_events(lambda events: events.get_event(number))
     if found is None:
@@ -69,7 +69,7 @@ def show(number: int, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def send(trigger_ref: str, fields: Sequence[str], as_json: bool) -> None:
     """Record an event of the trigger REF, as a sensor would, and print what followed."""
-    from attune.cli.events import missing, with_events
+    from attune.cli.events.session import missing, with_events
     from attune.cli.pairs import read_pairs
 
     payload = read_pairs(fields)

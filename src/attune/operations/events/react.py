@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from attune.core.errors import AttuneError, DatabaseError, shown
-from attune.core.event import Trigger
-from attune.core.expression import Evaluated, Expressions
-from attune.core.json_schema import secret_names, value_problems
-from attune.core.rule import (
+from attune.core.events.event import Trigger
+from attune.core.events.expression import Evaluated, Expressions
+from attune.core.events.rule import (
     Decision,
     Firing,
     NewEnforcement,
@@ -20,6 +19,7 @@ from attune.core.rule import (
     judge_conditions,
     parameter_texts,
 )
+from attune.core.json_schema import secret_names, value_problems
 from attune.core.runtimes.aliases import nearest
 from attune.core.sensors.event_line import NewEvent
 

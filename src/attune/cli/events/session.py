@@ -7,7 +7,7 @@ from typing import NoReturn, TypeVar
 
 from attune.cli.asking import ask
 from attune.core.errors import UsageError
-from attune.core.event import EventReader
+from attune.core.events.event import EventReader
 from attune.core.reach import Installation
 from attune.core.runtimes.aliases import nearest
 

@@ -9,10 +9,10 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from attune.core.event import Trigger
-from attune.core.rule import Firing, NewEnforcement, Rule
+from attune.core.events.event import Trigger
+from attune.core.events.rule import Firing, NewEnforcement, Rule
+from attune.core.events.template import opening_of
 from attune.core.sensors.event_line import NewEvent
-from attune.core.template import opening_of
 from attune.postgres.json_values import tolerate
 
 

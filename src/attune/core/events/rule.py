@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attune.core.errors import shown
-from attune.core.expression import Evaluated
+from attune.core.events.expression import Evaluated
+from attune.core.events.template import OPEN, TemplateError, expressions_in, rendered
 from attune.core.json_schema import value_problems
-from attune.core.template import OPEN, TemplateError, expressions_in, rendered
 
 VARIABLES = frozenset({"payload", "event", "pack"})
 """The names that expressions know: the event's payload; the event (`payload`, `trigger`, `source`); the rule's pack

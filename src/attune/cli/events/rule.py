@@ -17,7 +17,7 @@ def rule() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_command(as_json: bool) -> None:
     """Every rule: its trigger, its conditions, its action."""
-    from attune.cli.events import with_events
+    from attune.cli.events.session import with_events
     from attune.cli.table import table, terminal_width
 
     found = with_events(lambda events: events.list_rules())
@@ -42,8 +42,8 @@ def _switch(verb: str, enabled: bool, text: str) -> click.Command:
     @rule.command(name=verb, help=text, epilog=f"Example: attune rule {verb} demo.greet")
     @click.argument("ref")
     def switch(ref: str) -> None:
-        from attune.cli.events import missing, with_events
-        from attune.core.event import EventReader
+        from attune.cli.events.session import missing, with_events
+        from attune.core.events.event import EventReader
 
         async def switched(events: EventReader) -> None:
             if not await events.set_rule_enabled(ref, enabled):

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from attune.core.errors import UsageError
-from attune.core.event import EnforcementRecord, EventRecord, RuleRecord, TriggerRecord
+from attune.core.events.event import EnforcementRecord, EventRecord, RuleRecord, TriggerRecord
 from attune.core.sensors.event_line import BadLineError, NewEvent, check_storable
 from attune.postgres.connection import Pool, translated
 

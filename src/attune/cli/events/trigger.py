@@ -17,7 +17,7 @@ def trigger() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_command(as_json: bool) -> None:
     """Every trigger, with its sensors and rules."""
-    from attune.cli.events import with_events
+    from attune.cli.events.session import with_events
     from attune.cli.table import table, terminal_width
 
     found = with_events(lambda events: events.list_triggers())

@@ -1,0 +1,1 @@
+"""Triggers, rules and the expressions in them."""

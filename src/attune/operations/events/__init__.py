@@ -1,0 +1,1 @@
+"""Recording events and doing what rules say."""

@@ -1,0 +1,1 @@
+"""Triggers, rules, events and enforcements."""

@@ -22,7 +22,7 @@ from fastapi import FastAPI, Response
 
 from attune.bootstrap import migrate
 from attune.config import Settings
-from attune.core.access import Scope
+from attune.core.access.tokens import Scope
 from attune.postgres.connection import open_pool
 from attune.postgres.embedded import EmbeddedServer
 from attune.web.app import create_app

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attune.config import Settings
-from attune.core.access import Scope
+from attune.core.access.tokens import Scope
 from attune.web.server import listen, serve
 from attune.web.services import Services
 

@@ -11,7 +11,7 @@ import httpx
 
 from attune.client import Wire
 from attune.config import Settings
-from attune.core.access import Scope
+from attune.core.access.tokens import Scope
 from attune.postgres.connection import open_pool
 from attune.web.app import create_app
 from attune.web.server import address_of, listen, serve

@@ -50,6 +50,7 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
 @asynccontextmanager
 async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     from attune.operations.matching.place import FleetPlacer
+    from attune.postgres.access.tokens import PostgresTokens
     from attune.postgres.connection import without_password
     from attune.postgres.events.log import PostgresEventLog
     from attune.postgres.nodes.node_control import PostgresLife
@@ -57,7 +58,6 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     from attune.postgres.packs.store import PostgresPacks
     from attune.postgres.runtimes.store import PostgresRuntimes
     from attune.postgres.sensors.store import PostgresSensors
-    from attune.postgres.tokens import PostgresTokens
     from attune.reactions import recorder
     from attune.runs import execution_desk
 

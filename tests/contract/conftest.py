@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from attune.client import HttpControl, HttpNodes, HttpRuntimes
-from attune.core.access import Scope
+from attune.core.access.tokens import Scope
 from attune.postgres.connection import open_pool
 from attune.postgres.nodes.node_control import PostgresLife
 from attune.postgres.nodes.registry import PostgresNodes

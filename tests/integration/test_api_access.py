@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from attune.core.access import Scope, csrf_of
+from attune.core.access.tokens import Scope, csrf_of
 from attune.web.access import SESSION_COOKIE
 from web_client import Api, with_api
 

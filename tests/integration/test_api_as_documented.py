@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from attune.core.access import Scope
+from attune.core.access.tokens import Scope
 from databases import create_database, drop_database
 from inhabited import inhabit, known_values
 from live_api import Live, live_api

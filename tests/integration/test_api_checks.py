@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from attune.core.access import Scope
+from attune.core.access.tokens import Scope
 from factories import command, verification
 from machines import Machine
 from waiting import rows, status, wait_for

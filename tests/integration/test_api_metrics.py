@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from attune.core.access import Scope
+from attune.core.access.tokens import Scope
 from attune.core.nodes.health import Transition
 from attune.core.nodes.role import SENSOR
 from attune.core.ports.nodes import HealthReport

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from attune.core.access import Scope
+from attune.core.access.tokens import Scope
 from attune.core.nodes.role import SENSOR
 from attune.core.runtimes.verdict import Status
 from registered import register, verdict

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from attune.core.access import Scope
+from attune.core.access.tokens import Scope
 from factories import command, verification
 from registered import register, verdict
 from web_client import Api, with_api

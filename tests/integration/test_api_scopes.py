@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from api_document import Operation, is_endless, operations
-from attune.core.access import Scope
+from attune.core.access.tokens import Scope
 from attune.web.app import create_app
 from web_client import Api, with_api
 

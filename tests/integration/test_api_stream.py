@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from attune.core.access import Scope
+from attune.core.access.tokens import Scope
 from registered import register, verdict
 from web_client import Api, with_server
 

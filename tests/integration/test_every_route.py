@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api_document import Operation, document, is_endless, operations, resolved, text_fields
-from attune.core.access import Scope, csrf_of
+from attune.core.access.tokens import Scope, csrf_of
 from attune.web.access import CSRF_HEADER, SESSION_COOKIE
 from inhabited import HOSTILE, inhabit, known_values
 from web_client import Api, with_api

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from attune.core.access import Scope
+from attune.core.access.tokens import Scope
 from attune.web import gate, protocol
 from databases import create_database, drop_database
 from live_api import Live, is_whole, live_api

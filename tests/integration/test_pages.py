@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from attune.core.access import Scope, csrf_of
+from attune.core.access.tokens import Scope, csrf_of
 from attune.core.runtimes.verdict import Status
 from attune.web.access import SESSION_COOKIE
 from registered import register, verdict

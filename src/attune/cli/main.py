@@ -24,7 +24,7 @@ _COMMANDS = {
     "execution": ("attune.cli.executions.execution:execution", "Executions: list, show, logs, cancel, retry."),
     "match": ("attune.cli.matching.match:match", "Which nodes can run this, why the others cannot, what would help."),
     "api": ("attune.cli.api:api", "Serve the HTTP API and the page."),
-    "token": ("attune.cli.token:token", "Access to the API: create, list, revoke, link."),
+    "token": ("attune.cli.access.token:token", "Access to the API: create, list, revoke, link."),
     "db": ("attune.cli.db:db", "The database: migrate, status, check, url, shell."),
     "doctor": ("attune.cli.doctor:doctor", "Check this installation; name each problem and its remedy."),
 }

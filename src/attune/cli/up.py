@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from attune.agent.registration import NodeRegistration
     from attune.bootstrap import Database
     from attune.config import Settings
-    from attune.postgres.tokens import PostgresTokens
+    from attune.postgres.access.tokens import PostgresTokens
     from attune.web.services import Services
 
 _PORTS = 20  # the configured one and, where somebody has it, the next ones
@@ -101,7 +101,7 @@ class _Announcement:
         from attune.bootstrap import data_dir
         from attune.cli.main import program_name
         from attune.postgres.connection import without_password
-        from attune.web.opening import login_link
+        from attune.web.login_link import login_link
         from attune.web.server import address_of
 
         address = self._settings.api.public_url or address_of(self._bound)

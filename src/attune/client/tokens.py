@@ -7,7 +7,7 @@ from typing import Any
 
 from attune.client.records import record_of
 from attune.client.wire import Wire
-from attune.core.access import Scope, TokenRecord
+from attune.core.access.tokens import Scope, TokenRecord
 
 _PATH = "/api/tokens"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from attune.core.access import Scope, TokenRecord
+from attune.core.access.tokens import Scope, TokenRecord
 from attune.core.events.event import EventReader
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.health import TransitionRecord

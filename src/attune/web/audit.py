@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from attune.core.access import Caller
+from attune.core.access.tokens import Caller
 from attune.core.errors import AttuneError
 from attune.web.services import Services
 

@@ -8,12 +8,12 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from attune.core.access import Caller, digest_of
+from attune.core.access.tokens import Caller, digest_of
 from attune.core.matching.fleet import Node
 from attune.core.nodes.role import Role
+from attune.postgres.access.tokens import PostgresTokens
 from attune.postgres.changes import CHANGED, EXECUTIONS, TOKENS
 from attune.postgres.nodes.registry import PostgresNodes
-from attune.postgres.tokens import PostgresTokens
 from attune.web.hub import Hub
 
 _CALLERS = 1000

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from attune.config import Settings
 from attune.operations.executions.execute import ExecutionDesk
+from attune.postgres.access.tokens import PostgresTokens
 from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool
 from attune.postgres.events.log import PostgresEventLog
@@ -20,7 +21,6 @@ from attune.postgres.read_models.metrics import PostgresMeasures
 from attune.postgres.read_models.node_pages import PostgresNodePages
 from attune.postgres.runtimes.previews import PostgresPreviews
 from attune.postgres.runtimes.store import PostgresRuntimes
-from attune.postgres.tokens import PostgresTokens
 from attune.reactions import recorder
 from attune.runs import execution_desk
 from attune.web.answers import Answers

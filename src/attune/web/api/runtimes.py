@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Response
 from pydantic import ValidationError
 
-from attune.core.access import Caller
+from attune.core.access.tokens import Caller
 from attune.core.errors import InUseError
 from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.runtime import Runtime

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from attune.core.access import Caller
+from attune.core.access.tokens import Caller
 from attune.postgres.changes import Position
 from attune.web.access import Reader
 from attune.web.api.paging import bad_field

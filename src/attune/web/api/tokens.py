@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from attune.core.access import Scope
+from attune.core.access.tokens import Scope
 from attune.core.errors import UsageError
 from attune.web.access import Admin, Reader
 from attune.web.api.paging import MAX_ID, Cursor, Limit, Page, before_of, cursor_of

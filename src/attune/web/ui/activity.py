@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from attune.core.access import Caller
+from attune.core.access.tokens import Caller
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord
 from attune.web.services import Given
 from attune.web.ui.pages import page, visitor

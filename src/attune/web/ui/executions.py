@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from attune.core.access import Caller, Scope
+from attune.core.access.tokens import Caller, Scope
 from attune.core.errors import RequirementError, UsageError
 from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, Printed

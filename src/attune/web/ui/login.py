@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from attune.core.access import Scope
+from attune.core.access.tokens import Scope
 from attune.web.access import SESSION_COOKIE, allow, client_of, is_same_origin
 from attune.web.problems import Problem
 from attune.web.services import Given

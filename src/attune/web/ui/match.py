@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from attune.core.access import Caller
+from attune.core.access.tokens import Caller
 from attune.core.errors import RequirementError
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import ROLES

@@ -10,7 +10,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from attune.core.access import Caller, csrf_of
+from attune.core.access.tokens import Caller, csrf_of
 from attune.web.access import SESSION_COOKIE, caller_of
 from attune.web.problems import Problem
 from attune.web.ui.assets import asset

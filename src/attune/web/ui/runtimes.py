@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from attune.core.access import Caller, Scope
+from attune.core.access.tokens import Caller, Scope
 from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.runtime import Runtime

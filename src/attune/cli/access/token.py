@@ -11,7 +11,7 @@ import click
 from attune.cli.asking import ask
 from attune.cli.runtimes.definitions import who
 from attune.cli.table import table, terminal_width
-from attune.core.access import Scope, TokenRecord
+from attune.core.access.tokens import Scope, TokenRecord
 from attune.core.errors import UsageError, shown
 from attune.core.reach import TokenStore
 from attune.core.runtimes.aliases import nearest

@@ -6,8 +6,8 @@ import os
 import socket
 from pathlib import Path
 
-from attune.core.access import Scope
-from attune.postgres.tokens import PostgresTokens
+from attune.core.access.tokens import Scope
+from attune.postgres.access.tokens import PostgresTokens
 
 
 async def login_link(tokens: PostgresTokens, file: Path, address: str) -> str:

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
-from attune.core.access import PREFIX, Caller, Scope, TokenRecord, digest_of
+from attune.core.access.tokens import PREFIX, Caller, Scope, TokenRecord, digest_of
 from attune.core.errors import UsageError
 from attune.postgres.connection import Pool, translated
 

@@ -1,0 +1,1 @@
+"""Tokens, logins and the audit."""

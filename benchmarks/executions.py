@@ -22,7 +22,7 @@ import psycopg
 import structlog
 
 from attune.agent.worker.executions import Executions
-from attune.bootstrap import migrate
+from attune.composition.databases import migrate
 from attune.core.executions.action import Action
 from attune.core.executions.work import Output, Work, WorkEnding, WorkOutcome
 from attune.core.matching.fleet import Capability, Instance, Node

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psycopg
 
-from attune.bootstrap import migrate
+from attune.composition.databases import migrate
 from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import Overdue, Registration
 from attune.postgres.connection import open_pool

@@ -20,7 +20,7 @@ import httpx
 import psycopg
 from fastapi import FastAPI, Response
 
-from attune.bootstrap import migrate
+from attune.composition.databases import migrate
 from attune.config import Settings
 from attune.core.access.tokens import Scope
 from attune.postgres.connection import open_pool

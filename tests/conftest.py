@@ -22,7 +22,7 @@ from databases import (  # noqa: F401
 def migrate_hook() -> Callable[[str], object]:
     from concurrent.futures import ThreadPoolExecutor
 
-    from attune.bootstrap import migrate
+    from attune.composition.databases import migrate
 
     def elsewhere(url: str) -> None:
         with ThreadPoolExecutor() as other:  # async tests ask for it too, and it has an event loop of its own

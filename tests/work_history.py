@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from attune.bootstrap import migrate
+from attune.composition.databases import migrate
 from attune.core.executions.execution import FINAL, TRANSITIONS, ExecutionStatus
 from attune.postgres.embedded import EmbeddedServer
 from waiting import rows, wait_for

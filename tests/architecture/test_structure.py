@@ -57,7 +57,9 @@ def test_sql_is_only_in_the_postgres_package() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and statement.search(node.value)
     ]
 
-    assert [name for name in found if name != "src/attune/cli/db.py"] == [], "cli/db.py shows a query in its help"
+    assert [name for name in found if name != "src/attune/cli/installation/db.py"] == [], (
+        "cli/installation/db.py shows a query in its help"
+    )
 
 
 def test_no_path_of_a_machine_and_no_registry_is_in_the_project() -> None:

@@ -12,9 +12,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from attune.cli.main import run
+from attune.composition.installation import reach_warnings
 from attune.config import load_settings
 from attune.core.access.tokens import Scope
-from attune.installation import reach_warnings
 from databases import create_database, drop_database
 from inhabited import HOSTILE, inhabit
 from live_api import Live, live_api

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from attune.core.access.tokens import Scope
-from attune.web import gate, protocol
+from attune.web import protocol
+from attune.web.middleware import limits as gate
 from databases import create_database, drop_database
 from live_api import Live, is_whole, live_api
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from attune.bootstrap import load_demo
+from attune.composition.databases import load_demo
 from attune.core.errors import AttuneError, InUseError, UsageError
 from attune.core.packs.files import digest_of
 from attune.core.packs.pack import PackError

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from attune.bootstrap import migrate
+from attune.composition.databases import migrate
 from attune.postgres.embedded import EmbeddedServer
 from databases import data_dir, made_folder
 from sensors import SensorFleet, add_sensor

@@ -11,7 +11,10 @@ import click
 from attune.core.errors import AttuneError, RequirementError
 
 _COMMANDS = {
-    "up": ("attune.cli.up:up", "Run everything on this machine: database, API and page, one worker, one sensor."),
+    "up": (
+        "attune.cli.installation.up:up",
+        "Run everything on this machine: database, API and page, one worker, one sensor.",
+    ),
     "detect": ("attune.cli.runtimes.detect:detect", "Verify this host now and print what it can run."),
     "runtime": ("attune.cli.runtimes.runtime:runtime", "Definitions: list, show, add, check, load, remove, history."),
     "worker": ("attune.cli.nodes.node:worker", "Start a worker; list and show workers."),
@@ -23,10 +26,10 @@ _COMMANDS = {
     "action": ("attune.cli.executions.action:action", "Actions: list, show, run."),
     "execution": ("attune.cli.executions.execution:execution", "Executions: list, show, logs, cancel, retry."),
     "match": ("attune.cli.matching.match:match", "Which nodes can run this, why the others cannot, what would help."),
-    "api": ("attune.cli.api:api", "Serve the HTTP API and the page."),
+    "api": ("attune.cli.installation.api:api", "Serve the HTTP API and the page."),
     "token": ("attune.cli.access.token:token", "Access to the API: create, list, revoke, link."),
-    "db": ("attune.cli.db:db", "The database: migrate, status, check, url, shell."),
-    "doctor": ("attune.cli.doctor:doctor", "Check this installation; name each problem and its remedy."),
+    "db": ("attune.cli.installation.db:db", "The database: migrate, status, check, url, shell."),
+    "doctor": ("attune.cli.installation.doctor:doctor", "Check this installation; name each problem and its remedy."),
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from attune.client.wire import Wire
-from attune.core.reach import Question
+from attune.core.ports.installation import Question
 
 
 class HttpPlacer:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 
 from attune.core.access.tokens import Caller, Scope, csrf_of
-from attune.web.problems import Problem
+from attune.web.middleware.problems import Problem
 from attune.web.services import services_of
 
 SESSION_COOKIE = "attune_session"

@@ -13,10 +13,10 @@ from fastapi.responses import RedirectResponse
 
 from attune.web.access import OPEN, SECURITY_SCHEME
 from attune.web.api import checks, executions, match, nodes, packs, runtimes, stream, system, tokens
-from attune.web.audit import Audit
-from attune.web.gate import Gate
-from attune.web.metrics import Measured, RequestFigures
-from attune.web.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
+from attune.web.middleware.audit import Audit
+from attune.web.middleware.limits import Gate
+from attune.web.middleware.metrics import Measured, RequestFigures
+from attune.web.middleware.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
 from attune.web.services import Services
 from attune.web.ui import activity, api_docs, assets, fleet, login
 from attune.web.ui import executions as execution_page

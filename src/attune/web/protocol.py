@@ -9,7 +9,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from attune.web.problems import MEDIA_TYPE, Problem
+from attune.web.middleware.problems import MEDIA_TYPE, Problem
 
 HEAD_SECONDS = 20.0
 

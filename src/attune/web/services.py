@@ -23,9 +23,9 @@ from attune.postgres.runtimes.previews import PostgresPreviews
 from attune.postgres.runtimes.store import PostgresRuntimes
 from attune.reactions import recorder
 from attune.runs import execution_desk
-from attune.web.answers import Answers
+from attune.web.caches import Callers, Fleets
 from attune.web.hub import Hub
-from attune.web.remembered import Callers, Fleets
+from attune.web.response_cache import Answers
 from attune.web.throttle import Throttle
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from attune.web.problems import json_fault
+from attune.web.middleware.problems import json_fault
 
 
 @pytest.mark.parametrize(

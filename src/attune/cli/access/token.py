@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
-from attune.cli.asking import ask
 from attune.cli.runtimes.definitions import who
+from attune.cli.session import ask
 from attune.cli.table import table, terminal_width
 from attune.core.access.tokens import Scope, TokenRecord
 from attune.core.errors import UsageError, shown
-from attune.core.reach import TokenStore
+from attune.core.ports.installation import TokenStore
 from attune.core.runtimes.aliases import nearest
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ def revoke(token_name: str) -> None:
 @click.argument("token_name", metavar="ID|NAME")
 def link(token_name: str) -> None:
     """Print a link that opens the page in the name of a token, for a day."""
-    from attune.bootstrap import is_remote
+    from attune.composition.databases import is_remote
     from attune.config import load_settings
 
     async def made(tokens: TokenStore) -> str:

@@ -70,7 +70,7 @@ def show(number: int, as_json: bool) -> None:
 def send(trigger_ref: str, fields: Sequence[str], as_json: bool) -> None:
     """Record an event of the trigger REF, as a sensor would, and print what followed."""
     from attune.cli.events.session import missing, with_events
-    from attune.cli.pairs import read_pairs
+    from attune.cli.key_values import read_pairs
 
     payload = read_pairs(fields)
 

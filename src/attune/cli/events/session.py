@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn, TypeVar
 
-from attune.cli.asking import ask
+from attune.cli.session import ask
 from attune.core.errors import UsageError
 from attune.core.events.event import EventReader
-from attune.core.reach import Installation
+from attune.core.ports.installation import Installation
 from attune.core.runtimes.aliases import nearest
 
 T = TypeVar("T")

@@ -105,7 +105,7 @@ def run(
     """
     from attune.cli.executions.session import as_data, print_ending, with_executions
     from attune.cli.executions.session import follow as follow_one
-    from attune.cli.pairs import read_pairs
+    from attune.cli.key_values import read_pairs
     from attune.core.executions.execution import Policy
     from attune.core.ports.executions import NewExecution
 

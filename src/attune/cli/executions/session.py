@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 import click
 
-from attune.cli.asking import ask
+from attune.cli.session import ask
 from attune.cli.symbols import with_symbol
 from attune.core.errors import UsageError, legible
 from attune.core.ports.executions import ExecutionRecord, ExecutionStore
-from attune.core.reach import Installation
+from attune.core.ports.installation import Installation
 
 T = TypeVar("T")
 _LOOK_SECONDS = 0.1

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from attune.cli.asking import ask
+from attune.cli.session import ask
 from attune.cli.table import table, terminal_width
 from attune.core.matching.explanation import Outcome
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import ROLES
-from attune.core.reach import Question
+from attune.core.ports.installation import Question
 
 
 @click.command(epilog="Example: attune match 'python >=3.9,<4' 'node ^20.1' '!docker' --prefer 'zone=eu'")

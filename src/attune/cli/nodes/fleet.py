@@ -10,16 +10,16 @@ from typing import Any
 
 import click
 
-from attune.cli.asking import ask
 from attune.cli.sensors.sensors import running_on, sensors_table
+from attune.cli.session import ask
 from attune.cli.symbols import colour_of, with_symbol
 from attune.cli.table import age, table, terminal_width
 from attune.core.errors import ApiError, DatabaseError, UsageError
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import SENSOR, Role
+from attune.core.ports.installation import Installation, NodeReader
 from attune.core.ports.nodes import NodeRecord, RuntimeRecord
 from attune.core.ports.sensors import SensorStatus
-from attune.core.reach import Installation, NodeReader
 from attune.core.runtimes.aliases import nearest
 
 _LOOK_EVERY_SECONDS = 1

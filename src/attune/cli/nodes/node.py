@@ -80,7 +80,7 @@ def _start(role: Role) -> click.Command:
     def start(name: str | None) -> None:
         from attune.agent.logs import configure_logging
         from attune.agent.service import run_service
-        from attune.bootstrap import require_migrated, use_database
+        from attune.composition.databases import require_migrated, use_database
         from attune.config import load_settings
 
         settings = load_settings()

@@ -14,7 +14,7 @@ from attune.core.errors import UsageError
 
 if TYPE_CHECKING:
     from attune.core.packs.pack import Change, PackRecord, PackStore
-    from attune.core.reach import Installation
+    from attune.core.ports.installation import Installation
 
 T = TypeVar("T")
 _KINDS = ("actions", "sensors", "triggers", "rules", "runtimes")
@@ -131,7 +131,7 @@ def remove(ref: str) -> None:
 
 
 def _with_packs(work: Callable[[PackStore], Awaitable[T]]) -> T:
-    from attune.cli.asking import ask
+    from attune.cli.session import ask
 
     async def asked(installation: Installation) -> T:
         if installation.packs is None:
@@ -147,7 +147,7 @@ def _with_packs(work: Callable[[PackStore], Awaitable[T]]) -> T:
 def _checked(folder: Path) -> Any:
     import asyncio
 
-    from attune.bootstrap import has_database
+    from attune.composition.databases import has_database
     from attune.config import load_settings
     from attune.packs import check_folder, shipped
     from attune.reactions import shared_expressions

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from attune.bootstrap import as_runtime
-from attune.cli.asking import ask
+from attune.cli.session import ask
+from attune.composition.databases import as_runtime
 from attune.config import Settings
 from attune.config.data import read_data
 from attune.core.errors import DefinitionError, Problem, UsageError, shown

@@ -118,7 +118,7 @@ def _progress(live: bool) -> Any:
 
 
 def _definitions(settings: Settings, local: bool) -> tuple[Sequence[Runtime], str]:
-    from attune.bootstrap import is_there, shipped_runtimes
+    from attune.composition.databases import is_there, shipped_runtimes
 
     if local or not is_there(settings):
         return shipped_runtimes(), "catalogue"

@@ -183,7 +183,7 @@ def _subject(subject: str) -> Sequence[Runtime]:
 
 
 def _find(ref: str) -> Runtime:
-    from attune.bootstrap import is_there
+    from attune.composition.databases import is_there
     from attune.config import load_settings
 
     stored = list(_stored()) if is_there(load_settings()) else []
@@ -196,7 +196,7 @@ def _find(ref: str) -> Runtime:
 
 def _from_catalogue(name: str) -> Runtime:
     from attune import catalogue
-    from attune.bootstrap import as_runtime
+    from attune.composition.databases import as_runtime
 
     entry = catalogue.find(name)
     if entry is None:
@@ -220,7 +220,7 @@ def _stored() -> Sequence[Runtime]:
 
 
 def _shipped() -> Sequence[Runtime]:
-    from attune.bootstrap import shipped_runtimes
+    from attune.composition.databases import shipped_runtimes
 
     return shipped_runtimes()
 

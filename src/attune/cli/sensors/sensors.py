@@ -8,12 +8,12 @@ from dataclasses import asdict
 
 import click
 
-from attune.cli.asking import ask
+from attune.cli.session import ask
 from attune.cli.symbols import colour_of, with_symbol
 from attune.cli.table import table, terminal_width
 from attune.core.errors import UsageError
+from attune.core.ports.installation import Installation, SensorReader
 from attune.core.ports.sensors import SensorStatus
-from attune.core.reach import Installation, SensorReader
 from attune.core.runtimes.aliases import nearest
 
 

@@ -11,7 +11,7 @@ from attune.core.matching.fleet import Node
 from attune.core.matching.matcher import Placement, match
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import Role
-from attune.core.reach import Question
+from attune.core.ports.installation import Question
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from attune.web.api.check_models import (
     VerdictItem,
 )
 from attune.web.api.paging import bad_field
-from attune.web.problems import Problem, documented
+from attune.web.middleware.problems import Problem, documented
 from attune.web.services import Given
 
 router = APIRouter(prefix="/runtimes", tags=["runtimes"])

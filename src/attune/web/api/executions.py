@@ -22,7 +22,7 @@ from attune.web.api.execution_models import (
     RunRequest,
 )
 from attune.web.api.paging import MAX_ID, Cursor, Limit, before_of, cursor_of, position_of
-from attune.web.problems import Problem, documented
+from attune.web.middleware.problems import Problem, documented
 from attune.web.services import Given
 
 actions = APIRouter(prefix="/actions", tags=["actions"])

@@ -12,7 +12,7 @@ from attune.core.matching.requirement import MAX_TERMS, Preference, Requirement
 from attune.core.nodes.role import ROLES
 from attune.operations.matching.place import Placed, place
 from attune.web.access import Reader
-from attune.web.problems import documented
+from attune.web.middleware.problems import documented
 from attune.web.services import Given
 
 router = APIRouter(tags=["match"])

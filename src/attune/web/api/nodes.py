@@ -26,7 +26,7 @@ from attune.web.api.paging import (
     page_text,
     position_of,
 )
-from attune.web.problems import Problem, documented, invalid
+from attune.web.middleware.problems import Problem, documented, invalid
 from attune.web.services import Given
 
 NodeId = Annotated[int, Path(ge=1, le=MAX_ID, description="The node's id.", examples=[1])]

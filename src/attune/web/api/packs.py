@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from attune.core.errors import UsageError
 from attune.web.access import Operator, Reader
 from attune.web.api.paging import MAX_ID, Page
-from attune.web.problems import Problem, documented
+from attune.web.middleware.problems import Problem, documented
 from attune.web.services import Given
 
 router = APIRouter(tags=["packs"])

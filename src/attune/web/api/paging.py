@@ -12,7 +12,7 @@ from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
 from attune.postgres.read_models.node_pages import JsonPage
-from attune.web.problems import FieldProblem, Problem
+from attune.web.middleware.problems import FieldProblem, Problem
 
 MAX_ID = 2**63 - 1
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]

@@ -29,7 +29,7 @@ from attune.web.api.runtime_models import (
     SavedRuntime,
     Validated,
 )
-from attune.web.problems import Problem, documented, invalid
+from attune.web.middleware.problems import Problem, documented, invalid
 from attune.web.services import Given
 
 router = APIRouter(prefix="/runtimes", tags=["runtimes"])

@@ -16,8 +16,8 @@ from attune.postgres.changes import Position
 from attune.web.access import Reader
 from attune.web.api.paging import bad_field
 from attune.web.hub import Subscription, Told, told_of
-from attune.web.metrics import RequestFigures
-from attune.web.problems import documented
+from attune.web.middleware.metrics import RequestFigures
+from attune.web.middleware.problems import documented
 from attune.web.services import Given, Services
 
 router = APIRouter(tags=["stream"])

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from attune.web.access import Reader
-from attune.web.metrics import CONTENT_TYPE, fleet_text
-from attune.web.problems import Problem, documented
+from attune.web.middleware.metrics import CONTENT_TYPE, fleet_text
+from attune.web.middleware.problems import Problem, documented
 from attune.web.services import Given
 
 router = APIRouter(tags=["system"])

@@ -12,7 +12,7 @@ from attune.core.access.tokens import Scope
 from attune.core.errors import UsageError
 from attune.web.access import Admin, Reader
 from attune.web.api.paging import MAX_ID, Cursor, Limit, Page, before_of, cursor_of
-from attune.web.problems import Problem, documented
+from attune.web.middleware.problems import Problem, documented
 from attune.web.services import Given
 
 router = APIRouter(tags=["access"])

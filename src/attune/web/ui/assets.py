@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, Response
 
-from attune.web.problems import Problem
+from attune.web.middleware.problems import Problem
 
 router = APIRouter(include_in_schema=False)
 _FOLDER = Path(__file__).parent / "static"

@@ -13,7 +13,7 @@ from attune.core.errors import RequirementError, UsageError
 from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, Printed
 from attune.web.access import Operator
-from attune.web.problems import Problem
+from attune.web.middleware.problems import Problem
 from attune.web.services import Given, Services
 from attune.web.ui.pages import page, visitor
 

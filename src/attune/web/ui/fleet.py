@@ -15,8 +15,8 @@ from attune.core.nodes.role import ROLES
 from attune.postgres.read_models.fleet_matrix import Column, Matrix, read_figures, read_matrix
 from attune.postgres.read_models.node_pages import NodeFilter
 from attune.web.services import Given
+from attune.web.ui.labels import NODE_STATES
 from attune.web.ui.pages import page, visitor
-from attune.web.ui.words import NODE_STATES
 
 router = APIRouter(include_in_schema=False)
 Visitor = Annotated[Caller, Depends(visitor)]

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from attune.core.access.tokens import Scope
 from attune.web.access import SESSION_COOKIE, allow, client_of, is_same_origin
-from attune.web.problems import Problem
+from attune.web.middleware.problems import Problem
 from attune.web.services import Given
 from attune.web.ui.pages import page
 

@@ -12,7 +12,7 @@ from attune.core.access.tokens import Caller, Scope
 from attune.core.errors import UsageError
 from attune.core.nodes.role import ROLES, Role
 from attune.web.access import Operator
-from attune.web.problems import Problem
+from attune.web.middleware.problems import Problem
 from attune.web.services import Given
 from attune.web.ui.pages import page, visitor
 

@@ -12,9 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from attune.core.access.tokens import Caller, csrf_of
 from attune.web.access import SESSION_COOKIE, caller_of
-from attune.web.problems import Problem
+from attune.web.middleware.problems import Problem
 from attune.web.ui.assets import asset
-from attune.web.ui.words import ago, since, state
+from attune.web.ui.labels import ago, since, state
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),

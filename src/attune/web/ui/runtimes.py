@@ -16,7 +16,7 @@ from attune.core.runtimes.runtime import Runtime
 from attune.operations.runtimes.examine import read_definitions
 from attune.postgres.read_models.runtime_counts import Coverage, coverage_of, coverages
 from attune.web.api.runtimes import etag_of
-from attune.web.problems import Problem
+from attune.web.middleware.problems import Problem
 from attune.web.services import Given
 from attune.web.ui.pages import page, visitor
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from attune.web.problems import Problem, json_fault
+from attune.web.middleware.problems import Problem, json_fault
 
 MAX_BODY = 1024 * 1024
 BODY_SECONDS = 30.0

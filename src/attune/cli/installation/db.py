@@ -25,7 +25,7 @@ def migrate(sql: bool) -> None:
     """
     import asyncio
 
-    from attune.bootstrap import seed, use_database
+    from attune.composition.databases import seed, use_database
     from attune.config import load_settings
     from attune.postgres.migrations import upgrade, upgrade_sql
 
@@ -62,7 +62,7 @@ def status(as_json: bool) -> None:
     import json
     from dataclasses import asdict
 
-    from attune.bootstrap import use_database
+    from attune.composition.databases import use_database
     from attune.config import load_settings
     from attune.postgres.connection import without_password
     from attune.postgres.migrations import state
@@ -83,7 +83,7 @@ def status(as_json: bool) -> None:
 @db.command(epilog="Example: attune db check && attune worker start")
 def check() -> None:
     """Succeed if the database can be reached and is migrated; else say why not (exit code 1)."""
-    from attune.bootstrap import require_migrated, use_database
+    from attune.composition.databases import require_migrated, use_database
     from attune.config import load_settings
 
     with use_database(load_settings()) as database:
@@ -94,7 +94,7 @@ def check() -> None:
 @db.command(epilog='Example: psql "$(attune db url)"')
 def url() -> None:
     """Print the database's URL. The embedded server runs only while an attune process uses it."""
-    from attune.bootstrap import use_database
+    from attune.composition.databases import use_database
     from attune.config import load_settings
 
     with use_database(load_settings()) as database:
@@ -108,9 +108,9 @@ def url() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def shell(arguments: tuple[str, ...]) -> int:
     """Open psql on the database; ARGUMENTS are psql's."""
-    from attune.bootstrap import embedded_server, use_database
+    from attune.composition.databases import embedded_server, use_database
     from attune.config import load_settings, process_environment
-    from attune.postgres.psql import run_psql
+    from attune.postgres.installation.psql import run_psql
 
     settings = load_settings()
     with use_database(settings) as database:

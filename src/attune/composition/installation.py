@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from attune.bootstrap import is_remote, opened, require_migrated, use_database
+from attune.composition.databases import is_remote, opened, require_migrated, use_database
 from attune.config import Settings
 from attune.core.errors import ConfigError
-from attune.core.reach import Installation
+from attune.core.ports.installation import Installation
 
 
 @asynccontextmanager

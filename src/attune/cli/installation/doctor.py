@@ -12,7 +12,7 @@ def doctor(as_json: bool) -> int:
     import json
     from dataclasses import asdict
 
-    from attune.cli.findings import PROBLEM, examine_installation
+    from attune.cli.installation.doctor_checks import PROBLEM, examine_installation
 
     findings = list(examine_installation())
     if as_json:

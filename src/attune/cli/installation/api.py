@@ -17,7 +17,7 @@ def start() -> None:
     """Serve the API and the page until Ctrl-C; `api.host` and `api.port` say where."""
     from attune.agent.control import Control, obey_signals
     from attune.agent.logs import configure_logging, log
-    from attune.bootstrap import require_migrated, use_database
+    from attune.composition.databases import require_migrated, use_database
     from attune.config import load_settings
     from attune.web.server import address_of, listen, serve
     from attune.web.services import Services

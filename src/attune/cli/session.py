@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import click
 
+from attune.composition.installation import connected, reach_warnings
 from attune.config import Settings, load_settings
-from attune.core.reach import Installation
-from attune.installation import connected, reach_warnings
+from attune.core.ports.installation import Installation
 
 T = TypeVar("T")
 

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from attune.composition.installation import reach_warnings
 from attune.config import Settings, load_settings, variable
 from attune.core.errors import AttuneError, DefinitionError
 from attune.core.nodes.role import ROLES
 from attune.core.runtimes.definition import parse_definition
 from attune.core.runtimes.selection import select
-from attune.installation import reach_warnings
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
@@ -64,7 +64,7 @@ def _selections(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
-    from attune.bootstrap import has_database, is_remote, use_database
+    from attune.composition.databases import has_database, is_remote, use_database
     from attune.postgres.connection import without_password
     from attune.postgres.migrations import state
 
@@ -84,8 +84,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _definitions(settings: Settings) -> Iterator[Finding]:
-    from attune.bootstrap import is_there
     from attune.cli.runtimes.definitions import read_runtimes
+    from attune.composition.databases import is_there
 
     if not is_there(settings):
         return
@@ -104,7 +104,7 @@ def _definitions(settings: Settings) -> Iterator[Finding]:
 
 def _host(settings: Settings) -> Iterator[Finding]:
     from attune.agent.host_examiner import examiner_for
-    from attune.bootstrap import core_runtimes
+    from attune.composition.databases import core_runtimes
     from attune.operations.runtimes.detect import DetectionOptions, detect
 
     selection = select("", None, "worker")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from socket import socket
 
     from attune.agent.registration import NodeRegistration
-    from attune.bootstrap import Database
+    from attune.composition.databases import Database
     from attune.config import Settings
     from attune.postgres.access.tokens import PostgresTokens
     from attune.web.services import Services
@@ -26,7 +26,7 @@ def up() -> None:
     The database is the embedded PostgreSQL unless `database.url` (or DATABASE_URL) names one.
     """
     from attune.agent.logs import configure_logging
-    from attune.bootstrap import load_demo, migrate, use_database
+    from attune.composition.databases import load_demo, migrate, use_database
     from attune.config import load_settings
     from attune.web.server import listen
 
@@ -98,8 +98,8 @@ class _Announcement:
             self._task = asyncio.create_task(self._say(self._tokens))
 
     async def _say(self, tokens: PostgresTokens) -> None:
-        from attune.bootstrap import data_dir
         from attune.cli.main import program_name
+        from attune.composition.databases import data_dir
         from attune.postgres.connection import without_password
         from attune.web.login_link import login_link
         from attune.web.server import address_of

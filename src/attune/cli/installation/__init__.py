@@ -1,0 +1,1 @@
+"""Commands on this installation: its database, its API, its state."""

@@ -1,0 +1,1 @@
+"""What every request passes: limits, audit, metrics, problems."""

@@ -162,7 +162,7 @@ def database(new_database: Any) -> Database:
     return new_database()
 
 
-HERE = Path(__file__).parent
+from schema_dump import HERE
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,7 @@ import pytest
 
 from attune.core.errors import DatabaseError
 from attune.postgres.migrations import downgrade, state, upgrade, upgrade_sql
-from migration.conftest import HERE
-from migration.schema_dump import rows_of, schema_of
+from schema_dump import HERE, rows_of, schema_of
 
 # What the earlier installation's own unify step leaves: five names of the core pack, and no more.
 THEIR_UNIFY = """

@@ -6,7 +6,7 @@ import pytest
 
 from attune.core.errors import DatabaseError
 from attune.postgres.migrations import downgrade, upgrade
-from migration.schema_dump import rows_of
+from schema_dump import rows_of
 
 BASELINE = "20250101000001_baseline"
 SENSOR = (

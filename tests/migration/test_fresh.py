@@ -9,7 +9,7 @@ import pytest
 
 from attune.core.errors import UsageError
 from attune.postgres.migrations import downgrade, state, upgrade, upgrade_sql
-from migration.schema_dump import schema_of
+from schema_dump import schema_of
 
 RUBY = r"""
 INSERT INTO runtime (ref, pack, pack_ref, name, distributions)

@@ -6,7 +6,7 @@ import pytest
 
 from attune.core.errors import DatabaseError
 from attune.postgres.migrations import downgrade, upgrade, upgrade_sql
-from migration.schema_dump import rows_of, schema_of
+from schema_dump import rows_of, schema_of
 
 ALL = ("pack", "runtime", "action", "sensor", "worker", "trigger", "event", "rule", "enforcement", "execution")
 BASELINE = "20250101000001_baseline"

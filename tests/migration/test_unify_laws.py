@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attune.postgres.migrations.statements import UNIFY, statement_text
-from migration.conftest import HERE
+from schema_dump import HERE
 
 NAMES = st.sampled_from(["python", "python3", "node", "nodejs", "native", "builtin", "a-b"])
 REFS = st.tuples(st.sampled_from(["core", "acme"]), st.sampled_from(["action", "sensor"]), NAMES).map(".".join)

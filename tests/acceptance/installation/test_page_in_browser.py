@@ -1,0 +1,213 @@
+"""The page as a person uses it: Chromium, the real server, a real worker whose tools come and go."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from browser import AXE, SCREENSHOTS, chromium, require
+from command_hosts import Machine
+from waiting import wait_for
+
+SIZES = {"1280": (1280, 900), "390": (390, 844)}
+PAGES = {
+    "fleet": "/",
+    "worker": "/workers/{worker}",
+    "runtimes": "/runtimes",
+    "runtime": "/runtimes/core.python",
+    "match": "/match?needs=python+%3E%3D3.12%3B+ruby",
+    "executions": "/executions",
+    "execution": "/executions/1",
+    "activity": "/activity",
+}
+
+
+class Installation:
+    """`attune up` on a machine whose tools the test owns."""
+
+    def __init__(self, machine: Machine, link: str) -> None:
+        self.machine = machine
+        self.link = link
+        self.address = link.partition("/login")[0]
+        workers = json.loads(machine.attune("worker", "list", "--json").stdout)
+        self.worker = workers[0]["id"]
+
+    def log_in(self, browser: Browser, **options: Any) -> Page:
+        page = browser.new_context(**options).new_page()
+        page.goto(self.link)
+        return page
+
+    def screenshot(self, page: Page, name: str) -> None:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def installation(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("up")
+    machine = Machine(folder)
+    machine.command("python3", "Python 3.11.7")
+    machine.command("node", "v20.20.2")
+    machine.variables |= {"ATTUNE__HEALTH__INTERVAL": "0.3s", "ATTUNE__HEARTBEAT__INTERVAL": "0.5s"}
+    log = folder / "up.log"
+    process = machine.start("up", log=log)
+    try:
+        wait_for(lambda: "/login?code=" in log.read_text() and "Ctrl-C" in log.read_text())
+        found = re.search(r"http://\S+/login\?code=\S+", log.read_text())
+        assert found is not None
+        yield Installation(machine, found[0])
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+def test_a_person_logs_in_by_the_link_filters_and_sees_a_runtime_go_and_come_back(
+    browser: Browser, installation: Installation
+) -> None:
+    page = installation.log_in(browser)
+    expect(page.locator("h1")).to_have_text("Fleet")
+    page.keyboard.press("/")
+    page.keyboard.type("python >=3.12")
+    page.keyboard.press("Enter")
+    expect(page.locator(".count")).to_have_text("0 workers match.")
+    page.goto(installation.address)
+    cell = page.locator('td[data-name="node"]')
+    expect(cell).to_contain_text("20.20.2")
+
+    page.locator('td[data-name="python"] a').click()
+    panel = page.get_by_role("dialog")
+    expect(panel).to_contain_text("python3 --version")
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+
+    page.wait_for_timeout(500)  # the stream is open
+    (installation.machine.bin / "node").unlink()
+    expect(page.locator("#announce")).to_contain_text("node is now unavailable", timeout=20_000)
+    page.goto(f"{installation.address}/workers/{installation.worker}")
+    gone = page.get_by_role("heading", name="unavailable node")  # the sensor node may have told of it first
+    expect(gone).to_be_visible(timeout=20_000)
+    expect(page.locator(".timeline").first).to_contain_text("not found on PATH")
+    installation.machine.command("node", "v20.20.2")
+    expect(page.get_by_role("heading", name="available node").first).to_be_visible(timeout=20_000)
+    page.context.close()
+
+
+def test_a_definition_is_looked_over_tried_and_saved(browser: Browser, installation: Installation) -> None:
+    page = installation.log_in(browser)
+    page.goto(f"{installation.address}/runtimes/core.python")
+    text = page.locator("#definition")
+    definition = json.loads(text.input_value())
+    wrong = {**definition, "distributions": {"verification": {"commands": [{"binary": "bin/python"}]}}}
+    text.fill(json.dumps(wrong))
+    expect(page.locator("#result")).to_contain_text("verification.commands[0].binary")
+    text.fill(json.dumps({**definition, "description": "Tried and saved"}))
+    expect(page.locator("#result")).to_contain_text("Well-formed")
+    page.get_by_role("button", name="Dry-run").click()
+    expect(page.locator("#outcome")).to_contain_text("available 3.11.7", timeout=20_000)
+    page.get_by_role("button", name="Who would gain or lose it?").click()
+    expect(page.locator("#outcome")).to_contain_text("2 keeps: sensor", timeout=20_000)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#outcome")).to_contain_text("Saved")
+    page.reload()
+    expect(page.locator(".diff").first).to_contain_text("Tried and saved")
+    page.context.close()
+
+
+def test_where_something_can_run_is_asked_and_answered(browser: Browser, installation: Installation) -> None:
+    page = installation.log_in(browser)
+    page.get_by_role("link", name="Where can this run?").click()
+    page.locator("#filter").fill("python >=3.12")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="What would help")).to_be_visible()
+    expect(page.locator("main")).to_contain_text("found 3.11.7")
+    page.locator("#filter").fill("python >=3.9")
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_contain_text("1 of 1 worker can take it now")
+    page.context.close()
+
+
+def test_an_event_becomes_an_execution_and_one_that_waits_says_why(
+    browser: Browser, installation: Installation
+) -> None:
+    page = installation.log_in(browser)
+    page.get_by_role("link", name="Executions").click()
+    waiting = page.locator("tr", has_text="the interpreter of shell is not there").first  # on this machine
+    expect(waiting).to_contain_text("by demo.greet", timeout=20_000)
+    page.get_by_label("Action").last.select_option("demo.hello_python")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("dl")).to_contain_text("completed", timeout=20_000)  # told by the stream
+    expect(page.locator("dl")).to_contain_text(str(installation.machine.bin / "python3"))
+    expect(page.locator("pre").last).to_have_text("Python 3.11.7\n")
+
+    page.goto(f"{installation.address}/executions")
+    page.get_by_label("Action").last.select_option("demo.hello_python")
+    page.get_by_label("Also needs").fill("cobol")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("main")).to_contain_text("nearest   worker")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("dl")).to_contain_text("cancelled")
+    page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_every_page_fits_and_has_no_serious_fault_for_those_who_see_or_hear_otherwise(
+    browser: Browser, installation: Installation, size: str, scheme: Any
+) -> None:
+    require(AXE.exists(), "axe-core")
+    width, height = SIZES[size]
+    options = {"viewport": {"width": width, "height": height}, "color_scheme": scheme, "bypass_csp": True}
+    page = installation.log_in(browser, **options)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    for name, path in PAGES.items():
+        page.goto(installation.address + path.format(worker=installation.worker))
+        installation.screenshot(page, f"{name}-{size}-{scheme}")
+        faults += _axe(page, name)
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{name} is {wide} px too wide at {size}"
+    context: BrowserContext = page.context
+    context.clear_cookies()
+    page.goto(f"{installation.address}/login")
+    installation.screenshot(page, f"login-{size}-{scheme}")
+    faults += _axe(page, "login")
+    context.close()
+
+    assert faults == []
+
+
+def test_without_javascript_the_pages_still_read(browser: Browser, installation: Installation) -> None:
+    page = installation.log_in(browser, java_script_enabled=False)
+    expect(page.locator("table.matrix")).to_contain_text("3.11.7")
+    page.locator('td[data-name="python"] a').click()
+    expect(page.locator("main")).to_contain_text("verified by `python3 --version`")
+    page.context.close()
+
+
+def _axe(page: Page, name: str) -> list[str]:
+    page.add_script_tag(path=str(AXE))
+    found = page.evaluate("async () => (await axe.run()).violations")
+    return [
+        f"{name}: {one['id']}: {one['nodes'][0]['html'][:200]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def test_screenshots_go_where_git_does_not_look() -> None:
+    ignored = (Path(__file__).parents[3] / ".gitignore").read_text().splitlines()
+
+    assert "build/" in ignored

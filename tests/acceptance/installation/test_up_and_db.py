@@ -1,0 +1,187 @@
+"""`attune up`, `attune db …` and `attune doctor` on the embedded server."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from command_hosts import Machine
+
+SEED_INSERT = """
+INSERT INTO runtime (ref, pack, pack_ref, name, distributions)
+VALUES (
+'core.ruby',
+(SELECT id FROM pack WHERE ref = 'core'),
+'core',
+'Ruby',
+jsonb_build_object(
+'verification', jsonb_build_object(
+'commands', jsonb_build_array(
+jsonb_build_object(
+'binary', 'ruby',
+'args', jsonb_build_array('--version'),
+'exit_code', 0,
+'pattern', 'ruby \\d+\\.\\d+',
+'priority', 1
+)
+)
+)
+)
+);
+"""
+SEED_UPDATE = """
+UPDATE runtime
+SET distributions = jsonb_set(
+distributions,
+'{verification,commands,0,binary}',
+'"python3.11"'
+)
+WHERE ref = 'core.python';
+"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    made = Machine(tmp_path)
+    made.command("python3", "Python 3.11.7")
+    made.variables["ATTUNE__HEARTBEAT__INTERVAL"] = "0.2s"
+    return made
+
+
+def wait_for_text(log: Path, text: str, seconds: float = 60) -> str:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = log.read_text() if log.exists() else ""
+        if text in found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"no {text!r} in:\n{log.read_text()}")
+
+
+def test_up_shows_a_newcomer_an_event_that_becomes_an_execution(machine: Machine, tmp_path: Path) -> None:
+    process = machine.start("up", log=tmp_path / "up.log", ATTUNE__DEMO="true")
+    try:
+        wait_for_text(tmp_path / "up.log", "attune is up")
+        begun = time.monotonic()
+        while not (found := json.loads(machine.attune("event", "list", "--json").stdout)):
+            assert time.monotonic() - begun < 30, (tmp_path / "up.log").read_text()
+            time.sleep(0.2)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    (followed,) = found[-1]["enforcements"]
+
+    assert (found[-1]["source_ref"], followed["rule_ref"]) == ("demo.clock", "demo.greet")
+    assert followed["execution"] == 1
+
+
+def test_up_registers_both_services_until_interrupted_and_the_seeds_sql_works(machine: Machine, tmp_path: Path) -> None:
+    log = tmp_path / "up.log"
+    process = machine.start("up", log=log)
+    try:
+        wait_for_text(log, "attune is up")
+        workers = json.loads(machine.attune("worker", "list", "--json").stdout)
+        sensors = json.loads(machine.attune("sensor", "list", "--json").stdout)
+        assert [(one["status"], one["capabilities"]["runtimes"]) for one in workers] == [
+            ("active", ["native", "python", "shell"])
+        ]
+        assert [(one["status"], one["capabilities"]["runtimes"]) for one in sensors] == [
+            ("active", ["native", "python", "builtin", "shell"])
+        ]
+
+        refs = machine.attune("db", "shell", "-Atc", "SELECT ref, name FROM runtime ORDER BY ref")
+        assert [line.split("|")[0] for line in refs.stdout.splitlines()] == [
+            "core.native",
+            "core.nodejs",
+            "core.python",
+            "core.sensor.builtin",
+            "core.shell",
+        ]
+        for statement in (SEED_INSERT, SEED_UPDATE):
+            done = machine.attune("db", "shell", "-v", "ON_ERROR_STOP=1", "-c", statement)
+            assert done.returncode == 0, done.stderr
+        named = machine.attune("db", "shell", "-Atc", "SELECT name, capabilities->'runtimes' FROM worker ORDER BY id")
+        assert '["native", "python", "shell"]' in named.stdout
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    assert "attune is down" in log.read_text()
+
+    machine.command("ruby", "ruby 3.1.2p20 (2022-04-12 revision 4491bb740a) [x86_64-linux-gnu]")
+    machine.command("python3.11", "Python 3.11.9")
+    restarted = machine.start("worker", "start", log=log)
+    try:
+        text = wait_for_text(log, '"ruby"')
+        assert "✓ Runtime available: Ruby (core.ruby)" in text
+        shown = json.loads(machine.attune("worker", "show", f"worker-{os.uname().nodename}", "--json").stdout)
+        assert shown["capabilities"]["runtime_versions"]["python"] == ["3.11.9"]
+    finally:
+        restarted.terminate()
+        assert restarted.wait(30) == 0
+
+
+def test_up_survives_the_death_of_its_server(machine: Machine, tmp_path: Path) -> None:
+    log = tmp_path / "up.log"
+    process = machine.start("up", log=log)
+    try:
+        wait_for_text(log, "attune is up")
+        pid = int((machine.folder / "data" / "postgres" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        for node in ("worker", "sensor"):
+            wait_for_text(log, f"heartbeats work again failed=1 node={node}")
+            listed = json.loads(machine.attune(node, "list", "--json").stdout)
+            assert [one["status"] for one in listed] == ["active"]
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_doctor_finds_problems_and_their_remedies(machine: Machine) -> None:
+    assert machine.attune("db", "migrate").returncode == 0
+    machine.attune("db", "shell", "-c", "UPDATE runtime SET distributions = '[]' WHERE ref = 'core.python'")
+    done = machine.attune("doctor")
+
+    assert done.returncode == 1
+    assert "core.python is invalid: distributions: expected an object, got []" in done.stdout
+    assert "try: attune runtime check core.python" in done.stdout
+
+
+def test_migrations_are_printed_instead_of_run(machine: Machine) -> None:
+    printed = machine.attune("db", "migrate", "--sql")
+
+    assert printed.returncode == 0
+    assert "CREATE TABLE runtime" in printed.stdout
+    status = json.loads(machine.attune("db", "status", "--json").stdout)
+    assert status["current"] is None and len(status["pending"]) >= 4
+
+
+def test_check_fails_before_the_migration_and_succeeds_after(machine: Machine) -> None:
+    before = machine.attune("db", "check")
+    assert before.returncode == 1
+    assert "try: attune db migrate" in before.stderr
+    assert machine.attune("db", "migrate").returncode == 0
+
+    assert machine.attune("db", "check").returncode == 0
+    assert machine.attune("db", "migrate").stdout.startswith("the database is at ")
+
+
+def test_a_removed_core_definition_stays_removed(machine: Machine) -> None:
+    machine.attune("db", "migrate")
+    assert machine.attune("runtime", "remove", "core.nodejs").returncode == 0
+    machine.attune("db", "migrate")
+
+    assert "core.nodejs" not in machine.attune("runtime", "list").stdout
+
+
+def test_the_servers_folder_belongs_to_an_unprivileged_user(machine: Machine) -> None:
+    machine.attune("db", "migrate")
+    owner = (machine.folder / "data" / "postgres").stat().st_uid
+
+    assert owner != 0
+    assert pwd.getpwuid(owner).pw_name in ("attune", "postgres", pwd.getpwuid(os.getuid()).pw_name)

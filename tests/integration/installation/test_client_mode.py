@@ -1,0 +1,224 @@
+"""The same commands on the database and on the API: the same words, the same JSON, the same exit codes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from attune.cli.main import run
+from attune.composition.installation import reach_warnings
+from attune.config import load_settings
+from attune.core.access.tokens import Scope
+from databases import create_database, drop_database
+from filled_database import HOSTILE, inhabit
+from live_api import Live, live_api
+
+RUBY = """
+ref: acme.ruby2
+name: Ruby
+distributions: {verification: {commands: [{binary: ruby, args: [--version]}]}}
+"""
+BAD = RUBY.replace("binary: ruby", "binary: bin/ruby")
+READING = [
+    "worker list", "worker list --json", "worker show w1", "worker show w1 --json", "worker show w2", "worker show w9",
+    f"worker show {HOSTILE}", "sensor list", "sensor list --json", "sensor show s1", "sensor show w1",
+    "runtime list", "runtime list --json", "runtime show core.python", "runtime show core.python --json",
+    "runtime show acme.ruby", "runtime show acme.rubi", "runtime show ..", "runtime show a/b?c#d%2e",
+    "runtime history acme.ruby", "runtime history acme.ruby --json", "runtime history acme.no",
+    "runtime check core.shell --json",
+    "match|python >=3.9", "match|python >=3.9|--json", "match|python|--tolerate|gpu-only|--prefer|zone=eu *5",
+    "match|python|--tolerate|gpu-only|--json|--limit|1", "match|python >=4", "match|node|--role|sensor",
+    "match|py~thon", "match|zone=eu|tolerates gpu-only|--json",
+    "token revoke nobody",
+]  # fmt: skip
+CHANGING = [
+    "worker drain w1", "worker list --json", "worker drain w2", "worker resume w1", "worker resume w1",
+    "worker reload w1", "worker reload w2", "worker remove w1", "worker remove w2", "worker remove w2",
+    "worker remove w1 --force", "worker list --json", "sensor drain s1", "sensor remove s1", "sensor drain w1",
+    "runtime add ruby.yaml", "runtime add ruby.yaml", "runtime load ruby.yaml", "runtime load bad.yaml",
+    "runtime show acme.ruby2 --json", "runtime remove acme.ruby2", "runtime remove acme.ruby2",
+    "runtime add --from-catalogue ruby", "runtime list",
+    "token create ci --scope operate --expires 1h --json", "token create ci", "token create| x", "token revoke ci",
+    "token revoke ci",
+]  # fmt: skip
+
+
+@dataclass
+class Places:
+    """Two databases with the same rows; the second is served."""
+
+    direct: str
+    served: str
+    live: Live
+
+
+@pytest.fixture(scope="module")
+def places(server_url: str, template_database: str) -> Iterator[Places]:
+    first = create_database(server_url, template=template_database)
+    inhabit(first)
+    second = create_database(server_url, template=str(conninfo_to_dict(first)["dbname"]))
+    with live_api(second) as live:
+        yield Places(first, second, live)
+    for url in (first, second):
+        drop_database(server_url, url)
+
+
+Said = tuple[int, str, str]
+
+
+@pytest.fixture
+def on_database(
+    places: Places, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], Said]:
+    def asked(command: str) -> Said:
+        with monkeypatch.context() as patch:
+            patch.setenv("DATABASE_URL", places.direct)
+            return said(command, capsys)
+
+    return asked
+
+
+@pytest.fixture
+def over_http(
+    places: Places, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], Said]:
+    def asked(command: str, scope: Scope = Scope.ADMIN) -> Said:
+        with monkeypatch.context() as patch:
+            patch.setenv("ATTUNE_URL", f"{places.live.address}/")
+            patch.setenv("ATTUNE_TOKEN", places.live.tokens[scope])
+            return said(command, capsys)
+
+    return asked
+
+
+def said(command: str, capsys: pytest.CaptureFixture[str]) -> Said:
+    code = run(command.split("|") if "|" in command else command.split())
+    output = capsys.readouterr()
+    return code, unaged(output.out), unaged(output.err)
+
+
+def unaged(text: str) -> str:
+    """*text* without what differs from one second, one token or one connection to the next."""
+    text = re.sub(r'("(heartbeat_age|duration_ms)": )[0-9.e-]+', r"\1…", text)
+    text = re.sub(r'("token": |)"?attune_[\w-]+"?', r"\1…", text)
+    text = re.sub(
+        r'"(last_heartbeat|since|checked_at|at|created|expires|revoked|last_used)": ("[^"]*"|[0-9.]+)', r'"\1": …', text
+    )
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "when", text)
+    text = re.sub(r"\b1000\d{3}\b", "id", text)
+    text = re.sub(r"\b\d+(ms| ms|s| s)\b", "some s", text)
+    return re.sub(r'"created_by": "[^"]*"|"changed_by": "[^"]*"', "who", text)
+
+
+@pytest.mark.parametrize("command", READING)
+def test_what_is_read_is_the_same(
+    on_database: Callable[[str], Said], over_http: Callable[[str], Said], command: str
+) -> None:
+    direct, http = on_database(command), over_http(command)
+
+    assert http == direct
+    assert direct[1] or direct[0] == 2
+
+
+def test_what_is_changed_is_the_same(on_database: Callable[[str], Said], over_http: Callable[[str], Said]) -> None:
+    Path("ruby.yaml").write_text(RUBY)
+    Path("bad.yaml").write_text(BAD)
+    for command in CHANGING:
+        direct, http = on_database(command), over_http(command)
+
+        assert http == direct, command
+
+
+@pytest.mark.parametrize(
+    ("command", "scope", "says", "hint"),
+    [
+        ("sensor drain s1", Scope.READ, "a token with scope operate, got 'live read' with scope read", "operate"),
+        ("runtime remove acme.ruby", Scope.OPERATE, "expected a token with scope admin, got 'live operate'", "admin"),
+        ("token list", Scope.OPERATE, "expected a token with scope admin", "admin"),
+    ],
+)
+def test_too_narrow_a_token_is_told_with_the_scope_it_takes(
+    over_http: Callable[..., Said], command: str, scope: Scope, says: str, hint: str
+) -> None:
+    code, out, err = over_http(command, scope)
+
+    assert (code, out) == (1, "")
+    assert err.startswith("attune: ATTUNE_TOKEN does not open this: ")
+    assert says in err
+    assert f"try: attune token create NAME --scope {hint}\n" in err
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["db status", "db migrate", "db check", "db url", "db shell", "up", "api start", "worker start", "sensor start"],
+)
+def test_what_needs_the_database_itself_says_so(over_http: Callable[[str], Said], command: str) -> None:
+    code, out, err = over_http(command)
+
+    assert (code, out) == (2, "")
+    assert "this works on the database itself, and the settings name only the API at http://127.0.0.1:" in err
+    assert "try: set DATABASE_URL or, for the embedded database of this machine, unset ATTUNE_URL" in err
+
+
+def test_detect_reads_its_definitions_over_the_api(over_http: Callable[[str], Said]) -> None:
+    code, out, _ = over_http("detect --json --only acme.ruby")
+
+    assert (code, '"source": "database"' in out, '"ref": "acme.ruby"' in out) == (0, True, True)
+
+
+def test_the_doctor_knows_of_the_api(over_http: Callable[[str], Said]) -> None:
+    _, out, _ = over_http("doctor")
+
+    assert "commands talk to the API at http://127.0.0.1:" in out
+    assert "definitions are valid" in out
+
+
+def test_without_a_token_nothing_is_sent(places: Places, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("ATTUNE_URL", places.live.address)
+    code, out, err = said("worker list", capsys)
+
+    assert (code, out) == (2, "")
+    assert f"api.token: expected a token for the API at {places.live.address}, got none" in err
+    assert "attune token create NAME" in err
+
+
+def test_a_revoked_token_is_told(places: Places, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("ATTUNE_URL", places.live.address)
+    monkeypatch.setenv("ATTUNE_TOKEN", "attune_no-such-token")
+    code, out, err = said("runtime list", capsys)
+
+    assert (code, out) == (1, "")
+    assert "does not know ATTUNE_TOKEN" in err
+    assert "no-such-token" not in err
+
+
+def test_a_configured_database_wins_and_says_so_once(
+    places: Places, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", places.direct)
+    monkeypatch.setenv("ATTUNE_URL", "http://127.0.0.1:9/")
+    code, _, err = said("runtime remove acme.none", capsys)
+
+    assert code == 2
+    assert err.count("database.url and api.url are both set; the database is used") == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://attune.example", True), ("http://10.0.0.7:8420", True), ("http://localhost.evil.example", True),
+        ("http://localhost:8420", False), ("http://127.0.0.9", False), ("http://[::1]:1", False),
+        ("https://attune.example", False), ("http://a.localhost", False),
+    ],
+)  # fmt: skip
+def test_a_token_in_the_clear_beyond_this_machine_is_warned_of(url: str, warned: bool) -> None:
+    settings = load_settings({"ATTUNE_URL": url}, Path())
+
+    assert [one for one in reach_warnings(settings) if "not encrypted" in one] == reach_warnings(settings)
+    assert bool(reach_warnings(settings)) == warned

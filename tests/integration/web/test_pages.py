@@ -1,0 +1,153 @@
+"""The pages without a browser: what they say without JavaScript, and what hostile text does to them."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from attune.core.access.tokens import Scope, csrf_of
+from attune.core.runtimes.verdict import Status
+from attune.web.access import SESSION_COOKIE
+from registered_nodes import register, verdict
+from web_client import Api, with_api
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+PAGES = [
+    "/",
+    "/?columns=all",
+    "/?role=sensor",
+    "/runtimes",
+    "/runtimes/core.python",
+    "/match?needs=python",
+    "/activity",
+]
+
+
+def active_parts(text: str) -> list[str]:
+    """Whatever in a page could run or load something that is not a file of ours."""
+    found: list[str] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            given = dict(attrs)
+            ours = tag == "script" and (given.get("src") or "").startswith("/static/")
+            if tag in ("img", "iframe", "style", "script") and not ours:
+                found.append(tag)
+            found.extend(name for name in given if name.startswith("on") or name == "style")
+
+    Reader().feed(text)
+    return found
+
+
+async def session_of(api: Api, scope: Scope = Scope.ADMIN) -> str:
+    answer = await api.http.post("/login", data={"token": api.tokens[scope]})
+    api.http.cookies.clear()
+    return answer.cookies[SESSION_COOKIE]
+
+
+async def get(api: Api, session: str, path: str) -> str:
+    answer = await api.http.get(path, headers={"Cookie": f"{SESSION_COOKIE}={session}", "Accept": "text/html"})
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def test_the_fleet_shows_versions_states_and_how_many_remain(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        pool, session = api.services.pool, await session_of(api)
+        await register(pool, "w1", verdict("python", "3.11.7"), verdict("node", "20.1.0"))
+        await register(pool, "w2", verdict("python", "3.9.2"), verdict("node", status=Status.UNKNOWN))
+        whole = await get(api, session, "/")
+        some = await get(api, session, "/?needs=python+%3E%3D3.10%3B+node")
+        wrong = await get(api, session, "/?needs=python+%3E%3E3")
+
+        assert re.search(r"3\.11\.7.*3\.9\.2", whole, re.S)
+        assert ("2 workers." in whole, "1 worker match." in some, "w2" in some) == (True, True, False)
+        assert "^ expected" in wrong
+        assert 'class="shade1"' in whole
+
+    with_api(migrated_database, check)
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/workers/{id}", "/nothing", "/workers/999"])
+def test_what_others_wrote_stays_text_on_every_page(migrated_database: str, path: str) -> None:
+    async def check(api: Api) -> None:
+        pool, session = api.services.pool, await session_of(api)
+        hostile = verdict("python", HOSTILE, reason=HOSTILE)
+        number = await register(pool, HOSTILE, hostile, labels={"zone": HOSTILE}, taints=[HOSTILE])
+        async with pool.connection() as connection:
+            await connection.execute("UPDATE runtime SET name = %s, description = %s", (HOSTILE, HOSTILE))
+            await connection.execute(
+                "INSERT INTO runtime_transition (worker, runtime_ref, name, from_status, to_status, reason)"
+                " VALUES (%s, %s, %s, 'available', 'unavailable', %s)",
+                (number, HOSTILE, HOSTILE, HOSTILE),
+            )
+        asked = path.format(id=number) + ("&" if "?" in path else "?") + "q=%3Cscript%3E&needs=%3Cscript%3E"
+        headers = {"Cookie": f"{SESSION_COOKIE}={session}", "Accept": "text/html"}
+        text = (await api.http.get(asked, headers=headers)).text
+
+        assert text.startswith("<!doctype html>")
+        assert active_parts(text) == []
+
+    with_api(migrated_database, check)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_whoever_is_not_logged_in_is_led_to_the_login_and_back(migrated_database: str, path: str) -> None:
+    async def check(api: Api) -> None:
+        answer = await api.http.get(path)
+        entered = await api.http.post(answer.headers["location"], data={"token": api.tokens[Scope.READ], "next": path})
+
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/login?next=%2F")
+        assert entered.headers["location"] == path
+
+    with_api(migrated_database, check)
+
+
+def test_a_reader_sees_no_buttons_and_may_not_use_them(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        number = await register(api.services.pool, "w1", verdict("python", "3.11.7"))
+        statuses = {}
+        for scope in (Scope.READ, Scope.OPERATE):
+            session = await session_of(api, scope)
+            text = await get(api, session, f"/workers/{number}")
+            form = {"csrf": csrf_of(session)}
+            headers = {"Cookie": f"{SESSION_COOKIE}={session}"}
+            done = await api.http.post(f"/workers/{number}/drain", data=form, headers=headers)
+            statuses[scope] = ("/drain" in text, done.status_code)
+        forged = await api.http.post(f"/workers/{number}/resume", data={"csrf": "0"}, headers=headers)
+
+        assert statuses == {Scope.READ: (False, 403), Scope.OPERATE: (True, 303)}
+        assert forged.status_code == 403
+        assert "Resume" in await get(api, session, f"/workers/{number}")
+
+    with_api(migrated_database, check)
+
+
+def test_what_a_page_loads_may_be_kept_for_ever_and_has_its_type(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        text = await get(api, await session_of(api), "/")
+        found = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', text))
+        types = {}
+        for address in found:
+            answer = await api.http.get(address)
+            assert (answer.status_code, "immutable" in answer.headers["cache-control"]) == (200, True)
+            types[address.rpartition(".")[2]] = answer.headers["content-type"].partition(";")[0]
+
+        assert types == {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+        for outside in ("/static/x/..%2fpages.py", "/static/x/%2e%2e", "/static/x/none.css"):
+            assert (await api.http.get(outside)).status_code == 404
+
+    with_api(migrated_database, check)
+
+
+def test_an_empty_fleet_says_what_to_do(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        session = await session_of(api)
+
+        assert "attune worker start" in await get(api, session, "/")
+        assert "as it happens" in await get(api, session, "/activity")
+
+    with_api(migrated_database, check)

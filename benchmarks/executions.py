@@ -21,11 +21,11 @@ import procrastinate
 import psycopg
 import structlog
 
-from attune.agent.worker.executions import Executions
+from attune.agent.worker.executions import ExecutionRunner
 from attune.composition.databases import migrate
 from attune.core.executions.action import Action
 from attune.core.executions.work import Output, Work, WorkEnding, WorkOutcome
-from attune.core.matching.fleet import Capability, Instance, Node
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node
 from attune.core.ports.executions import NewExecution
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.embedded import EmbeddedServer
@@ -76,7 +76,7 @@ async def _worker(pool: Pool) -> Node:
             "INSERT INTO action (ref, pack, pack_ref, label, description, entrypoint)"
             " SELECT 'bench.nothing', id, 'bench', '', '', '/bin/true' FROM pack WHERE ref = 'bench'"
         )
-    offers = {"python": Capability("python", instances=(Instance("3.11.7", "/bin/sh"),))}
+    offers = {"python": Capability("python", instances=(CapabilityInstance("3.11.7", "/bin/sh"),))}
     labels = {f"class-{number}": "yes" for number in range(1000)}
     return Node(row[0], "bench", offers, labels, max_concurrent=_AT_ONCE)
 
@@ -85,7 +85,7 @@ async def _worker(pool: Pool) -> Node:
 async def _running(pool: Pool, node: Node) -> AsyncIterator[Counted]:
     """Our own worker, without processes."""
     runner = Counted()
-    work = Executions(
+    work = ExecutionRunner(
         lambda: node, PostgresExecutions(pool), PostgresRouting(pool), runner, NoPacks(), lambda name: None, None
     )
     work.queue = ProcrastinateQueue(pool, work.take, _AT_ONCE)

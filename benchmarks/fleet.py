@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
-from attune.core.matching.fleet import Capability, Instance, Node
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node
 from attune.core.runtimes.verdict import Status
 
 # The newer of these are the more common ones: see `_version`.
@@ -61,7 +61,7 @@ def nodes(count: int, *, runtimes: int = 12, seed: int = 7) -> Iterator[Node]:
 
 def _capability(random: Random, name: str) -> Capability:
     count = 2 if name == "python" and random.random() < 0.2 else 1
-    instances = tuple(Instance(_version(random, name), f"/usr/bin/{name}") for _ in range(count))
+    instances = tuple(CapabilityInstance(_version(random, name), f"/usr/bin/{name}") for _ in range(count))
     return Capability(name, random.choice(_STATUS), instances)
 
 

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from attune.core.nodes.health_schedule import Rhythm
+from attune.core.nodes.health_schedule import CheckSchedule
 from attune.core.runtimes.definition import Definition, parse_definition
 from attune.core.runtimes.runtime import Runtime
 from attune.host.probing.assemble import assemble
-from attune.host.probing.file_probe import Witness
+from attune.host.probing.file_probe import FileProbe
 from attune.operations.runtimes.examine import Examiner
 from attune.operations.runtimes.reverify import Reverifier
 from benchmarks.probing import Figure
@@ -70,7 +70,7 @@ def measure(folder: Path, count: int) -> list[Figure]:
     # The folders of this machine's PATH come first, so that every look-up passes them.
     checks = assemble({**os.environ, "PATH": f"{os.environ['PATH']}:{folder / 'bin'}"})
     examiner = Examiner(checks.runner, checks.paths)
-    reverifier = Reverifier(examiner, Witness(checks.paths), time.monotonic, rhythm=Rhythm(3600, 86_400))
+    reverifier = Reverifier(examiner, FileProbe(checks.paths), time.monotonic, rhythm=CheckSchedule(3600, 86_400))
     definitions = [definition(name) for name in names]
     kept = reverifier.begin(definitions, examiner.examine(definitions))
     assert all(one.health.offered for one in kept.values())

@@ -22,7 +22,7 @@ from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import Overdue, Registration
 from attune.postgres.connection import open_pool
 from attune.postgres.embedded import EmbeddedServer
-from attune.postgres.nodes.node_control import PostgresLife
+from attune.postgres.nodes.node_control import PostgresNodeControl
 from attune.postgres.nodes.registry import PostgresNodes
 from benchmarks.probing import Figure
 
@@ -37,7 +37,7 @@ _INTERVAL = 10.0
 async def beat(url: str, first: int, count: int, seconds: float, pause: float) -> int:
     """Let *count* nodes beat for *seconds*, each as fast as it can or every *pause* seconds; how often they did."""
     async with open_pool(url, size=4) as pool:
-        life = PostgresLife(pool)
+        life = PostgresNodeControl(pool)
         nodes = [PostgresNodes(pool) for _ in range(count)]
         ids = []
         for number, node in enumerate(nodes, first):

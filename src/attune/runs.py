@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attune.core.nodes.role import WORKER
-from attune.operations.executions.execute import ExecutionDesk
+from attune.operations.executions.execute import ExecutionService
 from attune.postgres.connection import Pool
 from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.pages import PostgresExecutionPages
@@ -11,8 +11,8 @@ from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.nodes.registry import PostgresNodes
 
 
-def execution_desk(pool: Pool, nodes: PostgresNodes) -> ExecutionDesk:
+def execution_service(pool: Pool, nodes: PostgresNodes) -> ExecutionService:
     """Actions and executions on *pool*."""
-    return ExecutionDesk(
+    return ExecutionService(
         PostgresActions(pool), PostgresExecutions(pool), PostgresExecutionPages(pool), lambda: nodes.fleet(WORKER)
     )

@@ -12,10 +12,10 @@ import pytest
 from attune.client import HttpControl, HttpNodes, HttpRuntimes
 from attune.core.access.tokens import Scope
 from attune.postgres.connection import open_pool
-from attune.postgres.nodes.node_control import PostgresLife
+from attune.postgres.nodes.node_control import PostgresNodeControl
 from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.runtimes.store import PostgresRuntimes
-from attune.testing import MemoryFleet, MemoryLife, MemoryNodes, MemoryRuntimes
+from attune.testing import MemoryFleet, MemoryNodeControl, MemoryNodes, MemoryRuntimes
 from factories import make_runtime
 from web_client import Api, serving
 
@@ -108,7 +108,7 @@ class ReadOverHttp:
 class ControlOverHttp:
     """The life of nodes, of which operators' half goes over the API."""
 
-    def __init__(self, life: PostgresLife, control: HttpControl) -> None:
+    def __init__(self, life: PostgresNodeControl, control: HttpControl) -> None:
         self._life = life
         self._control = control
 
@@ -160,7 +160,7 @@ async def living(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIte
         async def pass_time(node_id: int, seconds: float) -> None:
             fleet.ahead += timedelta(seconds=seconds)
 
-        yield Living(MemoryNodes(fleet), MemoryLife(fleet), pass_time)
+        yield Living(MemoryNodes(fleet), MemoryNodeControl(fleet), pass_time)
         return
     url = request.getfixturevalue("migrated_database")
     async with open_pool(url) as pool:
@@ -172,7 +172,7 @@ async def living(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIte
                     (seconds, node_id),
                 )
 
-        registry, life = PostgresNodes(pool), PostgresLife(pool)
+        registry, life = PostgresNodes(pool), PostgresNodeControl(pool)
         if request.param == "postgres":
             yield Living(registry, life, age)
         else:

@@ -22,6 +22,7 @@ import psycopg
 import pytest
 
 from attune.postgres.migrations import upgrade
+from schema_dump import HERE
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 
@@ -160,9 +161,6 @@ def new_database(server: Server) -> Iterator[Any]:
 @pytest.fixture
 def database(new_database: Any) -> Database:
     return new_database()
-
-
-from schema_dump import HERE
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ RECORD = """
 
 
 @dataclass
-class Told:
+class StreamEvent:
     """What a history came to."""
 
     executions: int
@@ -59,7 +59,7 @@ class Told:
 
 def make_history(
     folder: Path, *, executions: int, kills: int, stops: int, removals: int, seed: int, patience: float
-) -> Told:
+) -> StreamEvent:
     """Run *executions* of three actions on three workers, while that happens to them. Raises `AssertionError`."""
     chance = random.Random(seed)
     server = EmbeddedServer(folder / "server")
@@ -149,7 +149,7 @@ def _at_work(fleet: WorkerFleet) -> list[str]:
     return []
 
 
-def _laws(fleet: WorkerFleet, numbers: list[int], seconds: float, kills: int, stops: int, removals: int) -> Told:
+def _laws(fleet: WorkerFleet, numbers: list[int], seconds: float, kills: int, stops: int, removals: int) -> StreamEvent:
     changes = rows(fleet.url, "SELECT execution, attempt, before, after, worker FROM history ORDER BY id")
     stories: dict[int, list[tuple[int, str, str, str | None]]] = defaultdict(list)
     for number, attempt, before, after, worker in changes:
@@ -172,7 +172,7 @@ def _laws(fleet: WorkerFleet, numbers: list[int], seconds: float, kills: int, st
     assert not [number for (number,) in completed if not ran[number]], "completed, and never ran"
     total = sum(1 for one in changes if one[3] == "running")
     again = sum(1 for count in ran.values() if count > 1)
-    return Told(len(numbers), seconds, kills, stops, removals, statuses, total, again)
+    return StreamEvent(len(numbers), seconds, kills, stops, removals, statuses, total, again)
 
 
 def _ran_where_it_could(fleet: WorkerFleet, refs: dict[int, str]) -> None:

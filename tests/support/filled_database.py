@@ -10,7 +10,7 @@ import psycopg
 
 from attune.core.nodes.health import Transition
 from attune.core.nodes.role import SENSOR, WORKER, Role
-from attune.core.ports.executions import NewExecution, Piece, Settled
+from attune.core.ports.executions import AttemptResult, NewExecution, OutputChunk
 from attune.core.ports.nodes import HealthReport, Registration
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 from attune.postgres.connection import Pool, open_pool
@@ -84,8 +84,8 @@ async def _run(pool: Pool, worker: int) -> None:
             "UPDATE execution SET status = 'running', attempt = 1, worker = %s, started_at = now() WHERE id = ANY(%s)",
             (worker, numbers[1:]),
         )
-    await store.print([Piece(number, 1, 1, "stderr", HOSTILE) for number in numbers[1:]])
-    await store.settle([Settled(numbers[2], 1, "failed", HOSTILE, {"is": HOSTILE}, 3)])
+    await store.print([OutputChunk(number, 1, 1, "stderr", HOSTILE) for number in numbers[1:]])
+    await store.settle([AttemptResult(numbers[2], 1, "failed", HOSTILE, {"is": HOSTILE}, 3)])
     await store.cancel(numbers[3])
 
 

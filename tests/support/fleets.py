@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from attune.core.errors import RequirementError
-from attune.core.matching.fleet import Capability, Instance, Node, NodeStatus
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus
 from attune.core.matching.requirement import Requirement
 from attune.core.runtimes.verdict import Status
 
@@ -16,7 +16,7 @@ AVAILABLE, UNKNOWN = Status.AVAILABLE, Status.UNKNOWN
 
 def capability(name: str, *versions: str | None, status: Status = AVAILABLE, **keys: Any) -> Capability:
     """One instance for each version, in /opt; verified 38 seconds ago unless *keys* say otherwise."""
-    instances = tuple(Instance(version, f"/opt/{name}-{version}/bin/{name}") for version in versions)
+    instances = tuple(CapabilityInstance(version, f"/opt/{name}-{version}/bin/{name}") for version in versions)
     defaults: dict[str, Any] = {"reason": f"{name}: verified", "evidence": f"{name} --version", "age": 38.0}
     return Capability(name, status, instances, **{**defaults, **keys})
 

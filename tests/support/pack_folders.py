@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from attune.core.packs.pack import Change, Known, PackError
+from attune.core.packs.pack import Known, PackChange, PackError
 from attune.core.sensors.event_line import NewEvent
 from attune.expressions import IsolatedExpressions
 from attune.operations.events.react import Recorded
@@ -91,7 +91,7 @@ async def mistakes_of(folder: Path, known: Known = KNOWN) -> list[str]:
     return []
 
 
-async def load(pool: Pool, folder: Path) -> Sequence[Change]:
+async def load(pool: Pool, folder: Path) -> Sequence[PackChange]:
     """Load the pack in *folder* as `attune pack load` does."""
     store = PostgresPacks(pool)
     found = await check_folder(folder, await store.known(), EXPRESSIONS)

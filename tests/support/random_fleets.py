@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from attune.core.errors import RequirementError
-from attune.core.matching.fleet import Capability, Instance, Node, NodeStatus
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.runtimes.verdict import Status
 
@@ -41,7 +41,7 @@ TERMS = (
 def random_capability(random: Random, name: str) -> Capability:
     count = random.choice((0, 1, 1, 1, 2, 3))
     instances = tuple(
-        Instance(random.choice((*VERSIONS, None)), f"/opt/{name}/{n}" if random.random() < 0.9 else None)
+        CapabilityInstance(random.choice((*VERSIONS, None)), f"/opt/{name}/{n}" if random.random() < 0.9 else None)
         for n in range(count)
     )
     status = random.choice((Status.AVAILABLE,) * 8 + tuple(Status))

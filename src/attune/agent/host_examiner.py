@@ -24,18 +24,18 @@ def examiner_for(settings: Settings, *, fresh: bool = False) -> Examiner:
 
 def reverifier_for(settings: Settings) -> Reverifier:
     """What keeps true on this host what was found there. It remembers outcomes, but always looks for itself."""
-    from attune.core.nodes.health import Patience
-    from attune.core.nodes.health_schedule import Rhythm
-    from attune.host.probing.file_probe import Witness
+    from attune.core.nodes.health import HealthPolicy
+    from attune.core.nodes.health_schedule import CheckSchedule
+    from attune.host.probing.file_probe import FileProbe
     from attune.operations.runtimes.reverify import Reverifier
 
     checks, health = _checks(settings, fresh=True), settings.health
     return Reverifier(
         Examiner(checks.runner, checks.paths, max_timeout_seconds=settings.detection.max_timeout),
-        Witness(checks.paths),
+        FileProbe(checks.paths),
         time.monotonic,
-        Patience(health.failures_to_withdraw, health.successes_to_restore),
-        Rhythm(health.interval, health.full_interval),
+        HealthPolicy(health.failures_to_withdraw, health.successes_to_restore),
+        CheckSchedule(health.interval, health.full_interval),
         deadline_seconds=settings.detection.deadline,
     )
 

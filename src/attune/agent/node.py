@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import structlog
 
 from attune.agent.control import Control, first_of
-from attune.agent.health.monitor import Vigil, vigil_for
+from attune.agent.health.monitor import HealthMonitor, health_monitor_for
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.core.errors import AttuneError, DatabaseError
-from attune.core.ports.nodes import Heartbeat, NodeLife, Overdue
+from attune.core.ports.nodes import Heartbeat, NodeLifecycle, Overdue
 
 _JITTER = 0.2
 _SLOWEST_RETRY_SECONDS = 10.0
@@ -25,7 +25,7 @@ _SLOWEST_RETRY_SECONDS = 10.0
 async def _nothing() -> None: ...
 
 
-class Companion(Protocol):
+class NodeService(Protocol):
     """What a node does beside its heartbeat: runs executions, runs sensors."""
 
     async def keep(self, stop: asyncio.Event) -> None:
@@ -42,10 +42,10 @@ class Companion(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Conduct:
+class NodeOptions:
     """How a node behaves. Times are in seconds.
 
-    `heal` is called while the database cannot be reached; `companions` makes what works beside the heartbeat, which
+    `heal` is called while the database cannot be reached; `services` makes what works beside the heartbeat, which
     has `drain_timeout` to finish when the node is told to stop.
     """
 
@@ -53,27 +53,27 @@ class Conduct:
     drain_timeout: float = 60.0
     overdue: Overdue = field(default_factory=Overdue)
     heal: Callable[[], Awaitable[None]] = _nothing
-    companions: Callable[[NodeRegistration, Vigil], Sequence[Companion]] = lambda registration, vigil: ()
+    services: Callable[[NodeRegistration, HealthMonitor], Sequence[NodeService]] = lambda registration, vigil: ()
     on_ready: Callable[[NodeRegistration], None] = lambda registration: None
 
 
-async def run_node(registration: NodeRegistration, life: NodeLife, control: Control, conduct: Conduct) -> None:
+async def run_node(registration: NodeRegistration, life: NodeLifecycle, control: Control, conduct: NodeOptions) -> None:
     """Run until `control.stop` is set. Raises `NameTakenError` where the name is taken, now or after an outage."""
     structlog.contextvars.bind_contextvars(node=registration.name)
     await registration.claim()
     joined = await _unless_stopped(_join(registration), control.stop)
-    companions: Sequence[Companion] = ()
+    services: Sequence[NodeService] = ()
     try:
         if joined:
             conduct.on_ready(registration)
-            vigil = vigil_for(registration, registration.settings)
-            companions = conduct.companions(registration, vigil)
-            heart = _Heart(registration, life, control, conduct)
-            beside = [vigil.keep(control.stop), *(one.keep(control.stop) for one in companions)]
+            vigil = health_monitor_for(registration, registration.settings)
+            services = conduct.services(registration, vigil)
+            heart = HeartbeatLoop(registration, life, control, conduct)
+            beside = [vigil.keep(control.stop), *(one.keep(control.stop) for one in services)]
             await _together(heart.beat(), *beside)
-            await _drain(registration, life, conduct.drain_timeout, companions)
+            await _drain(registration, life, conduct.drain_timeout, services)
     finally:
-        await asyncio.gather(*(one.close() for one in companions), return_exceptions=True)
+        await asyncio.gather(*(one.close() for one in services), return_exceptions=True)
         log.info(f"{registration.role.name} stops")
         with suppress(DatabaseError):
             await registration.deregister()
@@ -115,22 +115,24 @@ async def _together(*work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _drain(
-    registration: NodeRegistration, life: NodeLife, seconds: float, companions: Sequence[Companion]
+    registration: NodeRegistration, life: NodeLifecycle, seconds: float, services: Sequence[NodeService]
 ) -> None:
     """Take nothing new and wait for what runs, as long as it may."""
     with suppress(DatabaseError):
         await life.drain(registration.node_id or 0)
     try:
         async with asyncio.timeout(seconds):
-            await asyncio.gather(*(one.finish() for one in companions))
+            await asyncio.gather(*(one.finish() for one in services))
     except TimeoutError:
         log.warning(f"stopping although work still runs after {seconds:g} s")
 
 
-class _Heart:
+class HeartbeatLoop:
     """The heartbeats of one node, and what it does when they bring news or fail."""
 
-    def __init__(self, registration: NodeRegistration, life: NodeLife, control: Control, conduct: Conduct) -> None:
+    def __init__(
+        self, registration: NodeRegistration, life: NodeLifecycle, control: Control, conduct: NodeOptions
+    ) -> None:
         self._registration = registration
         self._life = life
         self._control = control

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from attune.agent.health.monitor import Vigil
-from attune.agent.node import Companion
+from attune.agent.health.monitor import HealthMonitor
+from attune.agent.node import NodeService
 from attune.agent.registration import NodeRegistration
-from attune.agent.requests import requests_for
+from attune.agent.requests import request_handler_for
 from attune.agent.sensors.builtin import BuiltinSensors
-from attune.agent.sensors.event_forwarder import Shipper
-from attune.agent.sensors.event_log_limiter import Complaints
-from attune.agent.sensors.instance import BuiltinInstance, Instance, ProcessInstance
-from attune.agent.sensors.leases import DatabaseClock, LeaseRules, Sensing
-from attune.agent.sensors.sensor_context import SensorPlace
-from attune.agent.worker.executions import Executions
+from attune.agent.sensors.event_forwarder import EventForwarder
+from attune.agent.sensors.event_log_limiter import EventLogLimiter
+from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, SensorInstance
+from attune.agent.sensors.leases import DatabaseClock, LeaseRules, SensorLeases
+from attune.agent.sensors.sensor_context import SensorContext
+from attune.agent.worker.executions import ExecutionRunner
 from attune.config import Settings, process_environment, variable
 from attune.core.executions.work import PackFolders
 from attune.core.nodes.role import SENSOR, WORKER, Role
-from attune.core.ports.sensors import Taken
+from attune.core.ports.sensors import TakenLease
 from attune.core.sensors.restart import RestartRules
 from attune.core.sensors.sensor import Sensor
 from attune.host.executions.runner import HostWorkRunner
@@ -35,42 +35,44 @@ from attune.postgres.sensors.store import PostgresSensors
 from attune.queue.procrastinate_queue import ProcrastinateQueue
 from attune.reactions import reaction, record_for_sensors
 
-Companions = Callable[[NodeRegistration, Vigil], Sequence[Companion]]
+NodeServices = Callable[[NodeRegistration, HealthMonitor], Sequence[NodeService]]
 
 
-def companions_of(role: Role, pool: Pool, packs: PackFolders | None = None) -> Companions:
+def node_services_of(role: Role, pool: Pool, packs: PackFolders | None = None) -> NodeServices:
     """What nodes of *role* do beside their heartbeat, on *pool*."""
     makers = _MAKERS[role.name]
 
-    def made(registration: NodeRegistration, vigil: Vigil) -> list[Companion]:
+    def made(registration: NodeRegistration, vigil: HealthMonitor) -> list[NodeService]:
         cache = packs or PackCache(_data_dir(registration.settings) / "packs", PostgresPackFiles(pool).files)
         return [make(registration, vigil, pool, cache) for make in makers]
 
     return made
 
 
-def sensing_for(registration: NodeRegistration, vigil: Vigil, pool: Pool, packs: PackFolders | None = None) -> Sensing:
+def sensing_for(
+    registration: NodeRegistration, vigil: HealthMonitor, pool: Pool, packs: PackFolders | None = None
+) -> SensorLeases:
     """Runs sensors on the node of *registration*."""
     settings = registration.settings
     folder = SensorFolder(_data_dir(settings))
-    clock, events = DatabaseClock(), PostgresSensorEvents(pool, record_for_sensors(reaction(), Complaints()))
+    clock, events = DatabaseClock(), PostgresSensorEvents(pool, record_for_sensors(reaction(), EventLogLimiter()))
 
     def node() -> tuple[str, int] | None:
         return None if registration.node_id is None else (registration.name, registration.node_id)
 
-    sensing = Sensing(node, PostgresSensors(pool), folder, LeaseRules(settings.sensing.lease), clock)
-    place = SensorPlace(
+    sensing = SensorLeases(node, PostgresSensors(pool), folder, LeaseRules(settings.sensing.lease), clock)
+    place = SensorContext(
         folder, process_environment(), sensing.node_now, clock.now, vigil.suspect, packs, restart_rules(settings)
     )
     builtins = BuiltinSensors(lambda: registration.node_id or 0, events, clock.now)
 
-    def begin(sensor: Sensor, taken: Taken, told: Callable[[], None]) -> Instance:
+    def begin(sensor: Sensor, taken: TakenLease, told: Callable[[], None]) -> SensorInstance:
         if sensor.is_builtin:
             return BuiltinInstance(sensor, taken, told, builtins.watch)
         return ProcessInstance(sensor, taken, place, told)
 
     sensing.begin = begin
-    sensing.shipper = Shipper(folder, events, sensing.bad_lines, sensing.press)
+    sensing.shipper = EventForwarder(folder, events, sensing.bad_lines, sensing.throttle)
     return sensing
 
 
@@ -90,7 +92,9 @@ def _data_dir(settings: Settings) -> Path:
     return default_data_dir(is_root=os.geteuid() == 0, home=Path.home(), xdg_data_home=variable("XDG_DATA_HOME"))
 
 
-def executions_for(registration: NodeRegistration, vigil: Vigil, pool: Pool, packs: PackFolders) -> Executions:
+def executions_for(
+    registration: NodeRegistration, vigil: HealthMonitor, pool: Pool, packs: PackFolders
+) -> ExecutionRunner:
     """Runs executions on the node of *registration*."""
     settings = registration.settings
 
@@ -100,7 +104,7 @@ def executions_for(registration: NodeRegistration, vigil: Vigil, pool: Pool, pac
                 vigil.suspect(verdict.ref)
 
     runner = HostWorkRunner(process_environment())
-    executions = Executions(
+    executions = ExecutionRunner(
         lambda: registration.node,
         PostgresExecutions(pool),
         PostgresRouting(pool),
@@ -113,8 +117,8 @@ def executions_for(registration: NodeRegistration, vigil: Vigil, pool: Pool, pac
     return executions
 
 
-Maker = Callable[[NodeRegistration, Vigil, Pool, PackFolders], Companion]
+Maker = Callable[[NodeRegistration, HealthMonitor, Pool, PackFolders], NodeService]
 _MAKERS: Mapping[str, tuple[Maker, ...]] = {
-    WORKER.name: (requests_for, executions_for),
-    SENSOR.name: (requests_for, sensing_for),
+    WORKER.name: (request_handler_for, executions_for),
+    SENSOR.name: (request_handler_for, sensing_for),
 }

@@ -14,7 +14,7 @@ from attune.agent.host_examiner import host_labels
 from attune.config import NodeSettings, Settings
 from attune.core.matching.fleet import Node
 from attune.core.nodes.capabilities import registered_node
-from attune.core.nodes.health import Checked, Transition
+from attune.core.nodes.health import CheckedVerdict, Transition
 from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRegistry, Registration
 from attune.operations.runtimes.detect import Detection
@@ -111,7 +111,7 @@ class NodeRegistration:
         await self.register()
 
     async def record_health(
-        self, now: float, checked: Sequence[Checked], transitions: Sequence[Transition], offer_changed: bool
+        self, now: float, checked: Sequence[CheckedVerdict], transitions: Sequence[Transition], offer_changed: bool
     ) -> bool:
         """Write what health checks found at the times of *now*'s clock; False if that must wait for a heartbeat.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from attune.agent.health.monitor import Vigil
+from attune.agent.health.monitor import HealthMonitor
 from attune.agent.host_examiner import examiner_for
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
@@ -29,8 +29,8 @@ _TO_TELL = 0.3  # seconds that remain for sending the answer
 _RETRY_SECONDS = 1.0
 
 
-class Requests:
-    """A `Companion`: answers the requests made of the node of *registration*."""
+class RequestHandler:
+    """A `NodeService`: answers the requests made of the node of *registration*."""
 
     def __init__(
         self, registration: NodeRegistration, requests: PostgresNodeRequests, examiner: Callable[[], Examiner]
@@ -117,9 +117,9 @@ class Requests:
             raise
 
 
-def requests_for(
-    registration: NodeRegistration, vigil: Vigil, pool: Pool, packs: PackFolders | None = None
-) -> Requests:
+def request_handler_for(
+    registration: NodeRegistration, vigil: HealthMonitor, pool: Pool, packs: PackFolders | None = None
+) -> RequestHandler:
     """Answers requests on this host, with what is true there now, whatever was found before."""
     settings = registration.settings
-    return Requests(registration, PostgresNodeRequests(pool), lambda: examiner_for(settings, fresh=True))
+    return RequestHandler(registration, PostgresNodeRequests(pool), lambda: examiner_for(settings, fresh=True))

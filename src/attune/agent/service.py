@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from attune.agent.control import Control, obey_signals
-from attune.agent.node import Conduct, run_node
-from attune.agent.node_services import companions_of
+from attune.agent.node import NodeOptions, run_node
+from attune.agent.node_services import node_services_of
 from attune.agent.registration import REGISTRATIONS, NodeRegistration
 from attune.agent.systemd import feed_watchdog, notify
 from attune.config import NodeSettings, Settings
 from attune.core.nodes.role import Role
 from attune.core.ports.nodes import Overdue
 from attune.postgres.connection import open_pool
-from attune.postgres.nodes.node_control import PostgresLife
+from attune.postgres.nodes.node_control import PostgresNodeControl
 
 
 async def _nothing() -> None: ...
@@ -49,9 +49,9 @@ async def run_service(
             asyncio.create_task(
                 run_node(
                     REGISTRATIONS[role.name](pool, settings, name=name),
-                    PostgresLife(pool),
+                    PostgresNodeControl(pool),
                     controls[role],
-                    replace(conduct_of(settings, role, heal, ready), companions=companions_of(role, pool)),
+                    replace(node_options(settings, role, heal, ready), services=node_services_of(role, pool)),
                 )
             )
             for role, name in nodes.items()
@@ -66,13 +66,13 @@ async def run_service(
             await asyncio.gather(*tasks, watchdog, return_exceptions=True)
 
 
-def conduct_of(
+def node_options(
     settings: Settings, role: Role, heal: Callable[[], Awaitable[None]], on_ready: Callable[[NodeRegistration], None]
-) -> Conduct:
+) -> NodeOptions:
     """How *settings* want nodes of *role* to behave."""
     heartbeat = settings.heartbeat
     section: NodeSettings = getattr(settings, role.settings_section)
-    return Conduct(
+    return NodeOptions(
         interval=heartbeat.interval,
         drain_timeout=section.drain_timeout,
         overdue=Overdue(

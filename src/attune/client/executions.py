@@ -9,7 +9,7 @@ from attune.client.records import record_of
 from attune.client.wire import Wire, segment
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action, Delivery, OnLost
-from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, Printed
+from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
 
 
 class HttpExecutions:
@@ -49,11 +49,11 @@ class HttpExecutions:
         found = (await self._wire.ask("GET", "/api/executions", query=query)).data["data"]
         return [record_of(ExecutionRecord, one) for one in found]
 
-    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[Printed]:
+    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
         cursor = self._next.get((execution, after))
         query = {"cursor": cursor} if cursor else {}
         found = (await self._wire.ask("GET", f"/api/executions/{execution}/output", query=query)).data
-        pieces = [record_of(Printed, one) for one in found["data"]]
+        pieces = [record_of(StoredOutput, one) for one in found["data"]]
         if pieces and found["next"]:
             self._next = {(execution, (pieces[-1].attempt, pieces[-1].number)): found["next"]}
         return pieces

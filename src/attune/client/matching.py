@@ -1,4 +1,4 @@
-"""Where work can run, over the API: `Placer`."""
+"""Where work can run, over the API: `Matcher`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from attune.client.wire import Wire
-from attune.core.ports.installation import Question
+from attune.core.ports.installation import MatchQuery
 
 
-class HttpPlacer:
-    """`Placer` over the API, so that a fleet is matched where it is."""
+class HttpMatcher:
+    """`Matcher` over the API, so that a fleet is matched where it is."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    async def answer(self, question: Question) -> Mapping[str, Any]:
+    async def answer(self, question: MatchQuery) -> Mapping[str, Any]:
         body = {
             "terms": [str(question.requirement)],
             "prefer": [str(one) for one in question.preferences],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attune.client.records import record_of
-from attune.client.wire import Answer, Wire
+from attune.client.wire import ApiAnswer, Wire
 from attune.core.errors import UsageError
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import ROLES, Role
@@ -65,7 +65,7 @@ class HttpControl:
         return (await _of_either_role(self._wire, "POST", node_id, f"/{verb}")).status < 400
 
 
-async def _of_either_role(wire: Wire, method: str, node_id: int, rest: str, **query: str | int) -> Answer:
+async def _of_either_role(wire: Wire, method: str, node_id: int, rest: str, **query: str | int) -> ApiAnswer:
     """What is answered for a node whose role nobody said: ids are unique among all nodes."""
     for role in ROLES.values():
         found = await wire.ask(method, f"/api/{role.name}s/{node_id}{rest}", query=query, accept=(_GONE, _RUNS))

@@ -28,7 +28,7 @@ _PROBLEM = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """A success, or a refusal that the caller wanted to see. `data` is the JSON, None where there is none."""
 
     status: int
@@ -72,7 +72,7 @@ class Wire:
         body: object = None,
         headers: Mapping[str, str] | None = None,
         accept: Collection[int] = (),
-    ) -> Answer:
+    ) -> ApiAnswer:
         """The answer to one request. Raises `AttuneError` for a refusal whose status is not in *accept*."""
         url = f"{self.url}{path}"
         raw = await self._exchange(method, url, query, body, headers)
@@ -85,15 +85,15 @@ class Wire:
                 raise stranger(raw.status_code, kind, raw.content, url)
             if raw.status_code not in accept:
                 raise refusal_of(raw.status_code, problem, self.url)
-            return Answer(raw.status_code, problem, raw.headers)
+            return ApiAnswer(raw.status_code, problem, raw.headers)
         if raw.status_code == 204:
-            return Answer(204, None, raw.headers)
+            return ApiAnswer(204, None, raw.headers)
         if not kind.startswith("application/json"):
             raise stranger(raw.status_code, kind, raw.content, url)
         data = _json_or_none(raw.content)
         if data is None:
             raise ApiError(f"expected JSON from {url}, got {len(raw.content)} bytes that are cut off or are none")
-        return Answer(raw.status_code, data, raw.headers)
+        return ApiAnswer(raw.status_code, data, raw.headers)
 
     async def get(self, path: str, **query: str | int) -> Any:
         """The JSON at *path*."""

@@ -26,7 +26,7 @@ async def connected(settings: Settings) -> AsyncIterator[Installation]:
 
 @asynccontextmanager
 async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
-    from attune.client import HttpControl, HttpExecutions, HttpNodes, HttpPlacer, HttpRuntimes, HttpTokens, Wire
+    from attune.client import HttpControl, HttpExecutions, HttpMatcher, HttpNodes, HttpRuntimes, HttpTokens, Wire
 
     url = settings.api.url
     assert url is not None
@@ -41,7 +41,7 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
             HttpRuntimes(wire),
             HttpNodes(wire),
             HttpControl(wire),
-            HttpPlacer(wire),
+            HttpMatcher(wire),
             HttpTokens(wire),
             executions=HttpExecutions(wire),
         )
@@ -49,17 +49,17 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
 
 @asynccontextmanager
 async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
-    from attune.operations.matching.place import FleetPlacer
+    from attune.operations.matching.place import FleetMatcher
     from attune.postgres.access.tokens import PostgresTokens
     from attune.postgres.connection import without_password
     from attune.postgres.events.log import PostgresEventLog
-    from attune.postgres.nodes.node_control import PostgresLife
+    from attune.postgres.nodes.node_control import PostgresNodeControl
     from attune.postgres.nodes.registry import PostgresNodes
     from attune.postgres.packs.store import PostgresPacks
     from attune.postgres.runtimes.store import PostgresRuntimes
     from attune.postgres.sensors.store import PostgresSensors
     from attune.reactions import recorder
-    from attune.runs import execution_desk
+    from attune.runs import execution_service
 
     with use_database(settings) as database:
         await asyncio.to_thread(require_migrated, database.url)
@@ -69,13 +69,13 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
                 without_password(database.url),
                 PostgresRuntimes(pool),
                 nodes,
-                PostgresLife(pool),
-                FleetPlacer(nodes.fleet),
+                PostgresNodeControl(pool),
+                FleetMatcher(nodes.fleet),
                 PostgresTokens(pool),
                 PostgresSensors(pool),
                 PostgresPacks(pool),
                 PostgresEventLog(pool, recorder()),
-                execution_desk(pool, nodes),
+                execution_service(pool, nodes),
             )
 
 

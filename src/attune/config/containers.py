@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attune.config.kinds import Kind, Leaf, Text, example_of
+from attune.config.kinds import Leaf, SettingKind, Text, example_of
 from attune.config.tree import Fault, Node, misfit
 
 
@@ -15,7 +15,7 @@ from attune.config.tree import Fault, Node, misfit
 class ListOf(Leaf):
     """A list; its faults name the item. A single text is never taken for a list."""
 
-    item: Kind
+    item: SettingKind
     expected: str
     longest: int = 1000
 
@@ -35,7 +35,7 @@ class ListOf(Leaf):
 
     def _as_list(self, key: str, node: Node) -> str:
         """The hint that a single text, or several with commas between them, is meant as a list."""
-        kind: Kind = self
+        kind: SettingKind = self
         if isinstance(node.value, str) and re.fullmatch(r"[\w./+-]{1,60}(, ?[\w./+-]{1,60}){0,9}", node.value):
             kind = replace(self, item=Text(example=node.value))
         return example_of(key, node, kind)
@@ -45,7 +45,7 @@ class ListOf(Leaf):
 class MapOf:
     """Keys of the user's own, all with values of one kind."""
 
-    item: Kind
+    item: SettingKind
     expected: str
     example: str
     verbatim = False
@@ -57,7 +57,7 @@ class MapOf:
             return {}
         return {name: self.item.read(f"{key}.{name}", item, faults) for name, item in node.value.items()}
 
-    def child(self, name: str) -> Kind | None:
+    def child(self, name: str) -> SettingKind | None:
         return self.item
 
 
@@ -91,7 +91,7 @@ class Capabilities:
     verbatim = False
     names = ("runtimes",)
 
-    def child(self, name: str) -> Kind | None:
+    def child(self, name: str) -> SettingKind | None:
         return RUNTIME_NAMES if name == "runtimes" else Anything()
 
     def read(self, key: str, node: Node, faults: list[Fault]) -> Any:

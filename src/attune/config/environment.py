@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
-from attune.config.kinds import Kind
+from attune.config.kinds import SettingKind
 from attune.config.sections import PREFIX, unknown_key
 from attune.config.tree import Fault, Node, merged
 
@@ -31,7 +31,7 @@ def variable(name: str, environ: Mapping[str, str] | None = None) -> str | None:
     return (os.environ if environ is None else environ).get(name)
 
 
-def overrides(environ: Mapping[str, str], root: Kind, faults: list[Fault]) -> Node:
+def overrides(environ: Mapping[str, str], root: SettingKind, faults: list[Fault]) -> Node:
     """The settings that *environ* gives, as one tree. An empty variable counts as not set."""
     tree = Node({}, "the environment")
     for variable, path in sorted(_assignments(environ), key=_precedence):
@@ -60,7 +60,7 @@ def _precedence(assignment: tuple[str, tuple[str, ...]]) -> tuple[bool, int, str
     return variable not in _NAMED, len(path), variable
 
 
-def _kind_at(root: Kind, path: tuple[str, ...], variable: str, faults: list[Fault]) -> Kind | None:
+def _kind_at(root: SettingKind, path: tuple[str, ...], variable: str, faults: list[Fault]) -> SettingKind | None:
     kind = root
     for depth, key in enumerate(path):
         child = kind.child(key)
@@ -71,7 +71,7 @@ def _kind_at(root: Kind, path: tuple[str, ...], variable: str, faults: list[Faul
     return kind
 
 
-def _read(variable: str, text: str, kind: Kind, faults: list[Fault]) -> Node:
+def _read(variable: str, text: str, kind: SettingKind, faults: list[Fault]) -> Node:
     if kind.verbatim:
         return Node(text, variable, text)
     from attune.config.document import read_document  # YAML is imported only where something is written in it

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from attune.config.tree import Fault, Node, misfit
 
 
-class Kind(Protocol):
+class SettingKind(Protocol):
     """What a value may be. `expected` ends the sentence "expected …"; `example` is a value that fits."""
 
     @property
@@ -36,7 +36,7 @@ class Kind(Protocol):
         """The value of *node*; a misfit is added to *faults*, and what is returned then means nothing."""
         ...
 
-    def child(self, name: str) -> Kind | None:
+    def child(self, name: str) -> SettingKind | None:
         """The kind of the value under key *name*, None where there is none."""
         ...
 
@@ -48,7 +48,7 @@ class Leaf:
     verbatim = False
     names = ()
 
-    def child(self, name: str) -> Kind | None:
+    def child(self, name: str) -> SettingKind | None:
         return None
 
 
@@ -127,7 +127,7 @@ class Folder(Leaf):
         return Path(text) if isinstance(text, str) else None
 
 
-def example_of(key: str, node: Node, kind: Kind) -> str:
+def example_of(key: str, node: Node, kind: SettingKind) -> str:
     """What to write in the place of *node*, as a hint."""
     if node.from_variable:
         return f"set {node.origin}='{kind.example}'"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attune.config.environment import overrides, process_environment
 from attune.config.files import SettingsFile, find_file
-from attune.config.sections import Section
+from attune.config.sections import SettingsSection
 from attune.config.settings import Settings
 from attune.config.tree import Fault, Node, merged, misfit, refuse
 from attune.core.errors import ConfigError
@@ -22,7 +22,7 @@ def load_settings(environ: Mapping[str, str] | None = None, cwd: Path | None = N
     environ = process_environment() if environ is None else environ
     file = find_file(environ, Path() if cwd is None else cwd)
     faults: list[Fault] = []
-    root = Section(Settings)
+    root = SettingsSection(Settings)
     tree = merged(_file_tree(file, faults), overrides(environ, root, faults))
     settings = root.read("", tree, faults)
     if faults:

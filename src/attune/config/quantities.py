@@ -15,7 +15,7 @@ _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|h)")
 
 
 @dataclass(frozen=True, slots=True)
-class Whole(Leaf):
+class Integer(Leaf):
     """An integer within bounds."""
 
     lowest: int

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
-from attune.config.kinds import Kind
+from attune.config.kinds import SettingKind
 from attune.config.quantities import Duration, duration_text
-from attune.config.sections import Section, variable_of
+from attune.config.sections import SettingsSection, variable_of
 from attune.config.settings import Settings
 
 
@@ -29,14 +29,14 @@ def describe_settings() -> list[SettingDescription]:
 def _described(cls: type, prefix: str) -> Iterator[SettingDescription]:
     for one in fields(cls):
         kind = one.metadata.get("kind")
-        if isinstance(kind, Section):
+        if isinstance(kind, SettingsSection):
             yield from _described(kind.cls, f"{prefix}{one.name}.")
         elif kind is not None:
             default = _written(one.default, kind)
             yield SettingDescription(f"{prefix}{one.name}", kind.expected, default, one.metadata["meaning"])
 
 
-def _written(default: Any, kind: Kind) -> str:
+def _written(default: Any, kind: SettingKind) -> str:
     if default is MISSING:
         return "{}"
     if isinstance(kind, Duration):

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from attune.config.kinds import Kind
+from attune.config.kinds import SettingKind
 from attune.config.tree import Fault, Node, misfit
 
 PREFIX = "ATTUNE__"
 
 
-def setting(kind: Kind, default: Any, meaning: str, *, secret: bool = False) -> Any:
+def setting(kind: SettingKind, default: Any, meaning: str, *, secret: bool = False) -> Any:
     """A dataclass field that is a setting. The `repr` of what it belongs to leaves a *secret* out."""
     metadata = {"kind": kind, "meaning": meaning}
     if isinstance(default, dict):
@@ -22,11 +22,11 @@ def setting(kind: Kind, default: Any, meaning: str, *, secret: bool = False) -> 
 
 def section(cls: type) -> Any:
     """A dataclass field that is a section of settings, with the defaults of *cls*."""
-    return field(default_factory=cls, metadata={"kind": Section(cls)})
+    return field(default_factory=cls, metadata={"kind": SettingsSection(cls)})
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class SettingsSection:
     """The settings of a dataclass: those of its fields that `setting` or `section` made."""
 
     cls: type
@@ -41,7 +41,7 @@ class Section:
     def names(self) -> tuple[str, ...]:
         return tuple(one.name for one in fields(self.cls) if "kind" in one.metadata)
 
-    def child(self, name: str) -> Kind | None:
+    def child(self, name: str) -> SettingKind | None:
         return next((one.metadata["kind"] for one in fields(self.cls) if one.name == name and one.metadata), None)
 
     def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
@@ -59,7 +59,7 @@ class Section:
         return self.cls(**values)
 
 
-def unknown_key(within: Kind, prefix: str, name: str, node: Node) -> Fault:
+def unknown_key(within: SettingKind, prefix: str, name: str, node: Node) -> Fault:
     """The fault of *node* under the key *name*, which *within* (at *prefix*) does not have."""
     path = f"{prefix}.{name}" if prefix else name
     shown = path if len(path) <= 100 else f"{path[:100]}…"
@@ -82,7 +82,7 @@ def variable_of(key: str) -> str:
     return PREFIX + key.upper().replace(".", "__")
 
 
-def paths_below(kind: Kind) -> Iterator[str]:
+def paths_below(kind: SettingKind) -> Iterator[str]:
     """The dotted keys of all settings below *kind*, in order."""
     for name in kind.names:
         child = kind.child(name)

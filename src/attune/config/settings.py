@@ -12,7 +12,7 @@ from attune.config.api_access import ApiUrl, Token
 from attune.config.containers import Capabilities, ListOf, MapOf
 from attune.config.database_url import DatabaseUrl, without_password
 from attune.config.kinds import Choice, Flag, Folder, Text
-from attune.config.quantities import Duration, Whole
+from attune.config.quantities import Duration, Integer
 from attune.config.sections import section, setting
 
 _NODE_NAME = Text(
@@ -70,7 +70,7 @@ class NodeSettings:
     drain_timeout: float = setting(
         Duration(0, 86_400), 60.0, "How long running work may take to finish when the node is told to stop."
     )
-    max_concurrent_executions: int = setting(Whole(1, 10_000), 1, "How many executions run at the same time.")
+    max_concurrent_executions: int = setting(Integer(1, 10_000), 1, "How many executions run at the same time.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class DetectionSettings:
         Duration(0.1, 3600), 60.0, "The most that one detection takes; what is left then is `unknown`."
     )
     concurrency: int | None = setting(
-        Whole(1, 256), None, "How many checks run at the same time. Not set: as many as suit the machine."
+        Integer(1, 256), None, "How many checks run at the same time. Not set: as many as suit the machine."
     )
     allowed_binaries: tuple[str, ...] | None = setting(
         ListOf(_BINARY, "a list of commands"),
@@ -130,12 +130,12 @@ class HealthSettings:
         Duration(0.1, 86_400), 900.0, "The time between two runs of its check. A file that changed has it run at once."
     )
     failures_to_withdraw: int = setting(
-        Whole(1, 100),
+        Integer(1, 100),
         2,
         "How many failed checks in a row withdraw a runtime; a command that is gone withdraws it at once.",
     )
     successes_to_restore: int = setting(
-        Whole(1, 100), 1, "How many passed checks in a row bring a withdrawn runtime back."
+        Integer(1, 100), 1, "How many passed checks in a row bring a withdrawn runtime back."
     )
 
 
@@ -148,7 +148,7 @@ class ApiSettings:
         "127.0.0.1",
         "The address to listen on. Beyond this machine, put a proxy that speaks TLS before it.",
     )
-    port: int = setting(Whole(1, 65_535), 8420, "The port to listen on.")
+    port: int = setting(Integer(1, 65_535), 8420, "The port to listen on.")
     public_url: str | None = setting(
         Text("a URL that starts with http:// or https://", "https://attune.example", r"https?://[^\s/]+(/[^\s]*)?"),
         None,

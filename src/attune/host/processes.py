@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ProcessState:
     """Where a process stands: `state` is the letter of ps (R, S, D, Z …)."""
 
     state: str
@@ -19,13 +19,13 @@ class Standing:
     session: int
 
 
-def standing(pid: int, task: int | None = None) -> Standing | None:
+def process_state(pid: int, task: int | None = None) -> ProcessState | None:
     """The standing of process *pid*, or of its thread *task*; None if it is gone."""
     place = f"/proc/{pid}/stat" if task is None else f"/proc/{pid}/task/{task}/stat"
     fields = read_bytes(place).rpartition(b")")[2].split()
     if len(fields) < 4:
         return None
-    return Standing(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]))
+    return ProcessState(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]))
 
 
 def children(pid: int) -> list[int]:
@@ -35,7 +35,7 @@ def children(pid: int) -> list[int]:
         place = f"/proc/{pid}/task/{task}/children"
         listed = read_bytes(place)
         if not listed and not os.path.exists(place):  # noqa: PTH110
-            return _children_by_scan(pid) if standing(pid) else found
+            return _children_by_scan(pid) if process_state(pid) else found
         found += map(int, listed.split())
     return found
 
@@ -78,7 +78,7 @@ def read_bytes(place: str, limit: int = 1 << 17) -> bytes:
 def _children_by_scan(pid: int) -> list[int]:
     found = []
     for other in every_process():
-        place = standing(other)
+        place = process_state(other)
         if place is not None and place.parent == pid:
             found.append(other)
     return found

@@ -23,7 +23,7 @@ Position = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangeRecord:
     """One change. `data` says what, in the words of `kind`."""
 
     position: Position
@@ -45,7 +45,7 @@ class PostgresChanges:
         )
         return int(rows[0][0]), int(rows[0][1])
 
-    async def since(self, position: Position, limit: int = 1000) -> tuple[Sequence[Change], bool]:
+    async def since(self, position: Position, limit: int = 1000) -> tuple[Sequence[ChangeRecord], bool]:
         """The next changes, and whether there is more that cannot be told before a transaction ends."""
         rows = await self._rows(
             """
@@ -57,7 +57,7 @@ class PostgresChanges:
             position[1],
             limit,
         )
-        settled = [Change((row[0], row[1]), row[2], row[3], row[4]) for row in rows if row[5]]
+        settled = [ChangeRecord((row[0], row[1]), row[2], row[3], row[4]) for row in rows if row[5]]
         return settled, len(settled) < len(rows) or len(rows) == limit
 
     async def reaches_back_to(self, position: Position) -> bool:

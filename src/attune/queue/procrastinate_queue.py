@@ -1,6 +1,6 @@
 """Jobs brought by Procrastinate. The only file that knows the engine, and what of its inside is relied upon:
 
-- `Worker._new_job_event`, which its loop clears after each look for a job, is replaced by a `_Bell` that cannot be
+- `Worker._new_job_event`, which its loop clears after each look for a job, is replaced by a `Notifier` that cannot be
   cleared while a ring has not been followed by a look;
 - `App.job_manager`, which its worker asks for jobs, is replaced by `_Jobs`: it looks only into queues that have rung,
   so that reading a thousand queues costs nothing while they are empty;
@@ -33,14 +33,14 @@ _RETRY_SECONDS = (0.2, 5.0)
 logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
 
 
-class _Bell(asyncio.Event):
+class Notifier(asyncio.Event):
     """An event that stays set if it was rung after the last look."""
 
     def __init__(self) -> None:
         super().__init__()
         self._rung = False
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         self._rung = True
         self.set()
 
@@ -58,7 +58,7 @@ class _Jobs(JobManager):
 
     def __init__(self, connector: Any) -> None:
         super().__init__(connector)
-        self.bell = _Bell()
+        self.bell = Notifier()
         self.read: frozenset[str] = frozenset()
         self.rung: dict[str, None] = {}
         self.refused: set[int] = set()
@@ -75,16 +75,16 @@ class _Jobs(JobManager):
                 return job
         return None
 
-    def ring(self, queues: Iterable[str]) -> None:
+    def notify(self, queues: Iterable[str]) -> None:
         """There may be jobs in *queues*."""
         self.rung.update(dict.fromkeys(queues))
-        self.bell.ring()
+        self.bell.notify()
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
         if job.id in self.refused:
             self.refused.discard(job.id)
             await self.retry_job(job)
-            self.ring([job.queue])  # whoever refuses it reads its queue no more
+            self.notify([job.queue])  # whoever refuses it reads its queue no more
 
 
 class ProcrastinateQueue:
@@ -104,9 +104,9 @@ class ProcrastinateQueue:
         """Take jobs of *queues* from now on, and of no others."""
         self._jobs.read = frozenset(queues)
 
-    def ring(self, queues: Collection[str]) -> None:
+    def notify(self, queues: Collection[str]) -> None:
         """There may be new jobs in *queues*."""
-        self._jobs.ring(queues)
+        self._jobs.notify(queues)
 
     async def keep(self) -> None:
         """Take jobs until cancelled, and begin anew whenever the engine's worker gives up."""
@@ -122,7 +122,7 @@ class ProcrastinateQueue:
                 pause = _RETRY_SECONDS[0]
             await asyncio.sleep(pause)
             pause = min(2 * pause, _RETRY_SECONDS[1])
-            self.ring(self._jobs.read)
+            self.notify(self._jobs.read)
 
     async def rescue(self) -> int:
         """Give back the jobs of nodes that died between taking and beginning them; how many."""

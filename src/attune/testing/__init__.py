@@ -5,7 +5,7 @@ The contract suite (tests/contract) runs on these and on the real ones alike.
 
 from attune.testing.events import MemoryEvents, MemoryExpressions
 from attune.testing.host import FakeHost, printed
-from attune.testing.life import MemoryLife
+from attune.testing.life import MemoryNodeControl
 from attune.testing.nodes import MemoryFleet, MemoryNodes
 from attune.testing.runtimes import MemoryRuntimes
 from attune.testing.sensors import MemorySensors
@@ -15,7 +15,7 @@ __all__ = [
     "MemoryEvents",
     "MemoryExpressions",
     "MemoryFleet",
-    "MemoryLife",
+    "MemoryNodeControl",
     "MemoryNodes",
     "MemoryRuntimes",
     "MemorySensors",

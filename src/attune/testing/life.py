@@ -12,8 +12,8 @@ from attune.testing.nodes import MemoryFleet
 _RUNNING = ("active", "busy", "starting", "draining", "stale")
 
 
-class MemoryLife:
-    """`NodeLife` in memory. Move `fleet.ahead` to let time pass."""
+class MemoryNodeControl:
+    """`NodeLifecycle` in memory. Move `fleet.ahead` to let time pass."""
 
     def __init__(self, fleet: MemoryFleet) -> None:
         self._fleet = fleet

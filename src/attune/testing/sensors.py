@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 from attune.core.errors import DatabaseError
 from attune.core.matching.fleet import Node
-from attune.core.ports.sensors import JournalRecord, Renewal, SensorReport, SensorStatus, Taken, explained
-from attune.core.sensors.assignment import Lease, SensorState, World
+from attune.core.ports.sensors import OutputLogRecord, Renewal, SensorReport, SensorStatus, TakenLease, explained
+from attune.core.sensors.assignment import AssignmentView, Lease, SensorState
 from attune.core.sensors.event_line import NewEvent
 from attune.core.sensors.sensor import Sensor
 
@@ -53,7 +53,7 @@ class MemorySensors:
         self._reach()
         return sorted(self.definitions.values(), key=lambda one: one.ref)
 
-    async def world(self) -> World:
+    async def world(self) -> AssignmentView:
         now = self.now()
         sensors = [sensor for sensor in await self.sensors() if sensor.enabled]
         ids = {(journal.sensor, journal.epoch): key for key, journal in self._journals.items()}
@@ -68,11 +68,11 @@ class MemorySensors:
             )
             for sensor, one in self._leases.items()
         }
-        return World(sensors, tuple(self.nodes), leases, frozenset(node.id for node in self.nodes))
+        return AssignmentView(sensors, tuple(self.nodes), leases, frozenset(node.id for node in self.nodes))
 
     async def take(
         self, node_id: int, sensors: Sequence[int], seconds: float, *, dead: Mapping[int, int] | None = None
-    ) -> Sequence[Taken]:
+    ) -> Sequence[TakenLease]:
         self._reach()
         taken = []
         for number in sensors:
@@ -84,7 +84,7 @@ class MemorySensors:
             report = SensorReport(number, epoch, SensorState.STARTING)
             self._leases[number] = _Lease(node_id, epoch, now, now + timedelta(seconds=seconds), now, report)
             self._journals[key] = _Journal(number, epoch)
-            taken.append(Taken(number, epoch, key))
+            taken.append(TakenLease(number, epoch, key))
         return taken
 
     async def renew(self, node_id: int, held: Mapping[int, int], seconds: float) -> Renewal:
@@ -150,13 +150,13 @@ class MemorySensors:
                 return True
         return False
 
-    async def journal(self, key: UUID) -> JournalRecord | None:
+    async def journal(self, key: UUID) -> OutputLogRecord | None:
         self._reach()
         journal = self._journals.get(key)
         sensor = self.definitions.get(journal.sensor) if journal else None
         if journal is None or sensor is None:
             return None
-        return JournalRecord(
+        return OutputLogRecord(
             sensor.id, sensor.ref, sensor.trigger_ref, journal.epoch, journal.shipped, self._is_over(journal)
         )
 

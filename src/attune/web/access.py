@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 
 from attune.core.access.tokens import Caller, Scope, csrf_of
-from attune.web.middleware.problems import Problem
+from attune.web.middleware.problems import ProblemError
 from attune.web.services import services_of
 
 SESSION_COOKIE = "attune_session"
@@ -25,14 +25,14 @@ OPEN = frozenset({"/healthz", "/readyz"})
 
 
 async def caller_of(request: Request) -> Caller | None:
-    """Who sent *request*, None for nobody. Raises `Problem` 401 for a token that opens nothing (any more)."""
+    """Who sent *request*, None for nobody. Raises `ProblemError` 401 for a token that opens nothing (any more)."""
     services = services_of(request)
     header = request.headers.get("authorization")
     if header is not None:
         kind, _, text = header.partition(" ")
         found = await services.callers.by_token(text.strip()) if kind.lower() == "bearer" else None
         if found is None:
-            raise Problem(
+            raise ProblemError(
                 401,
                 "expected a live token in `Authorization: Bearer …`, got one that opens nothing",
                 headers=_CHALLENGE,
@@ -43,7 +43,7 @@ async def caller_of(request: Request) -> Caller | None:
 
 
 def allow(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """A dependency: the caller, who has *scope*. Raises `Problem` 401 for nobody and 403 for too narrow a scope.
+    """A dependency: the caller, who has *scope*. Raises `ProblemError` 401 for nobody and 403 for too narrow a scope.
 
     A browser sends its cookie whoever asked it to, so that a change must also carry what only our pages know.
     """
@@ -52,9 +52,11 @@ def allow(scope: Scope) -> Callable[..., Awaitable[Caller]]:
         caller = await caller_of(request)
         request.scope.setdefault("state", {})["caller"] = caller
         if caller is None:
-            raise Problem(401, "expected a token in `Authorization: Bearer …`, got none", headers=_CHALLENGE)
+            raise ProblemError(401, "expected a token in `Authorization: Bearer …`, got none", headers=_CHALLENGE)
         if not caller.scope.holds(scope):
-            raise Problem(403, f"expected a token with scope {scope}, got {caller.name!r} with scope {caller.scope}")
+            raise ProblemError(
+                403, f"expected a token with scope {scope}, got {caller.name!r} with scope {caller.scope}"
+            )
         if caller.by_cookie and request.method not in _READS:
             await _require_own_page(request)
         return caller
@@ -70,7 +72,7 @@ async def _require_own_page(request: Request) -> None:
         given = value if isinstance(value, str) else None
     wanted = csrf_of(request.cookies.get(SESSION_COOKIE, ""))
     if given is None or not hmac.compare_digest(given.encode(), wanted.encode()) or not is_same_origin(request):
-        raise Problem(403, "expected a change that one of Attune's own pages asked for, got one from elsewhere")
+        raise ProblemError(403, "expected a change that one of Attune's own pages asked for, got one from elsewhere")
 
 
 def is_same_origin(request: Request) -> bool:

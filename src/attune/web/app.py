@@ -14,8 +14,8 @@ from fastapi.responses import RedirectResponse
 from attune.web.access import OPEN, SECURITY_SCHEME
 from attune.web.api import checks, executions, match, nodes, packs, runtimes, stream, system, tokens
 from attune.web.middleware.audit import Audit
-from attune.web.middleware.limits import Gate
-from attune.web.middleware.metrics import Measured, RequestFigures
+from attune.web.middleware.limits import RequestLimits
+from attune.web.middleware.metrics import MeteredApp, RequestFigures
 from attune.web.middleware.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
 from attune.web.services import Services
 from attune.web.ui import activity, api_docs, assets, fleet, login
@@ -87,8 +87,8 @@ def create_app(services: Services) -> FastAPI:
         return to_login(request)
 
     app.add_middleware(Audit)
-    app.add_middleware(Gate)
-    app.add_middleware(Measured, app.state.figures)
+    app.add_middleware(RequestLimits)
+    app.add_middleware(MeteredApp, app.state.figures)
     _describe_problems(app)
     return app
 

@@ -18,7 +18,7 @@ from attune.postgres.changes import (
     CHANGED,
     EXECUTIONS,
     TOKENS,
-    Change,
+    ChangeRecord,
     Position,
     PostgresChanges,
     listening,
@@ -32,7 +32,7 @@ _ANSWERED = 10_000  # answers that are remembered for whoever is about to wait f
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class StreamEvent:
     """What a stream tells: an event of *kind*, with the position that it can be resumed from, where it has one."""
 
     kind: str
@@ -46,10 +46,10 @@ class Subscription:
 
     kinds: Collection[str] | None
     token_id: int
-    queue: asyncio.Queue[Told | None] = field(default_factory=lambda: asyncio.Queue(_QUEUE))
+    queue: asyncio.Queue[StreamEvent | None] = field(default_factory=lambda: asyncio.Queue(_QUEUE))
     overrun: bool = False
 
-    def tell(self, told: Told | None) -> None:
+    def tell(self, told: StreamEvent | None) -> None:
         """Put *told* in the queue; None ends the stream."""
         if told is not None and self.kinds is not None and told.kind not in self.kinds:
             return
@@ -147,7 +147,7 @@ class Hub:
         elif channel == ANSWERED and payload.isdigit():
             self._answer_came(int(payload))
         elif channel == EXECUTIONS:
-            self._tell(Told("execution", _one_line(payload)))
+            self._tell(StreamEvent("execution", _one_line(payload)))
         elif channel == TOKENS and payload.isdigit():
             self.end_streams_of(int(payload))
         self._call(channel, payload)
@@ -180,18 +180,18 @@ class Hub:
         found, more = await self._changes.since(self.position)
         for one in found:
             self.position = one.position
-            self._tell(told_of(one))
+            self._tell(stream_event_of(one))
         return more
 
-    def _tell(self, told: Told) -> None:
+    def _tell(self, told: StreamEvent) -> None:
         for one in self._subscriptions:
             one.tell(told)
 
 
-def told_of(change: Change) -> Told:
+def stream_event_of(change: ChangeRecord) -> StreamEvent:
     """*change* as a stream tells it."""
     data: dict[str, Any] = {**change.data, "at": change.at.isoformat()}
-    return Told(change.kind, json.dumps(data, ensure_ascii=False), change.position)
+    return StreamEvent(change.kind, json.dumps(data, ensure_ascii=False), change.position)
 
 
 def _one_line(text: str) -> str:

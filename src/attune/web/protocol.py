@@ -9,7 +9,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from attune.web.middleware.problems import MEDIA_TYPE, Problem
+from attune.web.middleware.problems import MEDIA_TYPE, ProblemError
 
 HEAD_SECONDS = 20.0
 
@@ -39,7 +39,7 @@ class BoundedProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, as a problem."""
-        self._refuse(Problem(400, f"expected HTTP/1.1, got something else: {msg}"))
+        self._refuse(ProblemError(400, f"expected HTTP/1.1, got something else: {msg}"))
 
     def _time_the_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
@@ -52,9 +52,11 @@ class BoundedProtocol(H11Protocol):
     def _too_slow(self) -> None:
         self._head_timer = None
         if not self.transport.is_closing():
-            self._refuse(Problem(408, f"expected the head of a request within {HEAD_SECONDS:.0f} s, got less of it"))
+            self._refuse(
+                ProblemError(408, f"expected the head of a request within {HEAD_SECONDS:.0f} s, got less of it")
+            )
 
-    def _refuse(self, problem: Problem) -> None:
+    def _refuse(self, problem: ProblemError) -> None:
         self._stop_timing()
         body = json.dumps(problem.body()).encode()
         headers: list[Any] = [

@@ -15,7 +15,7 @@ _SECONDS = 2.0  # a heartbeat, or a check that only confirmed what was known, is
 _MOST_BYTES = 64 * 1024 * 1024
 
 
-class Answers:
+class ResponseCache:
     """Bodies by what was asked. While nobody would tell of a change, nothing is remembered."""
 
     def __init__(self, hub: Hub) -> None:

@@ -8,24 +8,24 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from attune.config import Settings
-from attune.operations.executions.execute import ExecutionDesk
+from attune.operations.executions.execute import ExecutionService
 from attune.postgres.access.tokens import PostgresTokens
 from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool
 from attune.postgres.events.log import PostgresEventLog
-from attune.postgres.nodes.node_control import PostgresLife
+from attune.postgres.nodes.node_control import PostgresNodeControl
 from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.nodes.requests import PostgresNodeRequests
 from attune.postgres.packs.store import PostgresPacks
-from attune.postgres.read_models.metrics import PostgresMeasures
+from attune.postgres.read_models.metrics import PostgresMetrics
 from attune.postgres.read_models.node_pages import PostgresNodePages
 from attune.postgres.runtimes.previews import PostgresPreviews
 from attune.postgres.runtimes.store import PostgresRuntimes
 from attune.reactions import recorder
-from attune.runs import execution_desk
+from attune.runs import execution_service
 from attune.web.caches import Callers, Fleets
 from attune.web.hub import Hub
-from attune.web.response_cache import Answers
+from attune.web.response_cache import ResponseCache
 from attune.web.throttle import Throttle
 
 
@@ -38,18 +38,18 @@ class Services:
     settings: Settings
     runtimes: PostgresRuntimes
     nodes: PostgresNodes
-    life: PostgresLife
+    life: PostgresNodeControl
     tokens: PostgresTokens
     node_pages: PostgresNodePages
     requests: PostgresNodeRequests
     previews: PostgresPreviews
-    measures: PostgresMeasures
+    measures: PostgresMetrics
     changes: PostgresChanges
     hub: Hub
     callers: Callers
     fleets: Fleets
-    answers: Answers
-    runs: ExecutionDesk
+    answers: ResponseCache
+    runs: ExecutionService
     packs: PostgresPacks
     events: PostgresEventLog
     logins: Throttle = field(default_factory=lambda: Throttle(burst=10, per_second=0.2))
@@ -71,18 +71,18 @@ def services_on(pool: Pool, url: str, settings: Settings) -> Services:
         settings=settings,
         runtimes=PostgresRuntimes(pool),
         nodes=nodes,
-        life=PostgresLife(pool),
+        life=PostgresNodeControl(pool),
         tokens=tokens,
         node_pages=PostgresNodePages(pool),
         requests=PostgresNodeRequests(pool),
         previews=PostgresPreviews(pool),
-        measures=PostgresMeasures(pool),
+        measures=PostgresMetrics(pool),
         changes=changes,
         hub=hub,
         callers=Callers(tokens, hub),
         fleets=Fleets(nodes, hub),
-        answers=Answers(hub),
-        runs=execution_desk(pool, nodes),
+        answers=ResponseCache(hub),
+        runs=execution_service(pool, nodes),
         packs=PostgresPacks(pool),
         events=PostgresEventLog(pool, recorder()),
     )

@@ -10,7 +10,7 @@ import pytest
 
 from attune.core.matching.matcher import match
 from attune.core.matching.requirement import Requirement
-from attune.core.nodes.health import Checked, Transition
+from attune.core.nodes.health import CheckedVerdict, Transition
 from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import HealthReport, Registration
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
@@ -66,7 +66,7 @@ async def test_the_generation_grows_only_when_the_capabilities_change(node_regis
 
 async def test_a_withdrawn_runtime_is_written_with_its_reason(node_registry: Any, node: int) -> None:
     before = await runtimes(node_registry, node)
-    report = HealthReport(50.0, [Checked(LOST, 50.0, 2)], [change(50.0)], offer({"runtimes": []}, LOST, RUBY))
+    report = HealthReport(50.0, [CheckedVerdict(LOST, 50.0, 2)], [change(50.0)], offer({"runtimes": []}, LOST, RUBY))
     assert await node_registry.record_health(node, report)
     after = await runtimes(node_registry, node)
 
@@ -82,7 +82,7 @@ async def test_a_withdrawn_runtime_is_written_with_its_reason(node_registry: Any
 async def test_the_matcher_sees_what_health_checks_found(node_registry: Any, node: int) -> None:
     wanted = Requirement.parse("python >=3")
     assert match(wanted, await node_registry.fleet(WORKER)).best is not None
-    report = HealthReport(50.0, [Checked(LOST, 50.0, 2)], [change(50.0)], offer({"runtimes": []}, LOST, RUBY))
+    report = HealthReport(50.0, [CheckedVerdict(LOST, 50.0, 2)], [change(50.0)], offer({"runtimes": []}, LOST, RUBY))
     await node_registry.record_health(node, report)
 
     (seen,) = await node_registry.fleet(WORKER)
@@ -94,7 +94,7 @@ async def test_the_matcher_sees_what_health_checks_found(node_registry: Any, nod
 async def test_since_stays_while_the_status_does(node_registry: Any, node: int) -> None:
     before = (await runtimes(node_registry, node))["core.python"]
     newer = replace(PYTHON, instances=(Instance("3.12.1", "/bin/py", "/bin/py"),))
-    await node_registry.record_health(node, HealthReport(9.0, [Checked(newer, 9.0)]))
+    await node_registry.record_health(node, HealthReport(9.0, [CheckedVerdict(newer, 9.0)]))
     after = (await runtimes(node_registry, node))["core.python"]
 
     assert (after.since, after.version) == (before.since, "3.12.1")
@@ -102,7 +102,7 @@ async def test_since_stays_while_the_status_does(node_registry: Any, node: int) 
 
 
 async def test_times_are_when_it_happened_even_if_it_is_told_later(node_registry: Any, node: int) -> None:
-    report = HealthReport(1000.0, [Checked(LOST, 940.0, 3)], [change(700.0), change(760.0, True), change(880.0)])
+    report = HealthReport(1000.0, [CheckedVerdict(LOST, 940.0, 3)], [change(700.0), change(760.0, True), change(880.0)])
     await node_registry.record_health(node, report)
     python = (await runtimes(node_registry, node))["core.python"]
     ages = [(datetime.now(UTC) - one.at).total_seconds() for one in await node_registry.node_transitions(node)]
@@ -128,7 +128,7 @@ async def test_transitions_are_listed_newest_first(node_registry: Any, node: int
 
 
 async def test_a_node_without_a_row_is_told_and_nothing_is_written(node_registry: Any, node: int) -> None:
-    report = HealthReport(1.0, [Checked(LOST, 1.0)], [change(1.0)], offer({"runtimes": []}))
+    report = HealthReport(1.0, [CheckedVerdict(LOST, 1.0)], [change(1.0)], offer({"runtimes": []}))
 
     assert await node_registry.record_health(node + 999, report) is False
     assert await node_registry.node_transitions(node + 999) == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from attune.core.executions.action import Action, OnLost
-from attune.core.ports.executions import NewExecution, Piece, Settled
+from attune.core.ports.executions import AttemptResult, NewExecution, OutputChunk
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.pages import PostgresExecutionPages
@@ -58,7 +58,7 @@ class Desk:
         return started[number].attempt if number in started else None
 
     async def settle(self, number: int, attempt: int, status: str, **more: Any) -> bool:
-        return number in await self.executions.settle([Settled(number, attempt, status, **more)])
+        return number in await self.executions.settle([AttemptResult(number, attempt, status, **more)])
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ async def test_only_the_present_attempt_can_end_an_execution(desk: Desk) -> None
     await desk.routing.tidy()
     assert await desk.start(number) == 2
     assert not await desk.settle(number, 1, "completed", result="of the first")
-    assert await desk.executions.print([Piece(number, 1, 1, "stdout", "late")]) == set()
+    assert await desk.executions.print([OutputChunk(number, 1, 1, "stdout", "late")]) == set()
     assert desk.execution(number) == ("running", 2)
     assert await desk.settle(number, 2, "completed", result="of the second")
     assert not await desk.settle(number, 2, "failed")

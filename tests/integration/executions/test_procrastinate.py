@@ -55,7 +55,7 @@ def test_the_inside_of_the_library_is_as_the_adapter_expects() -> None:
     assert TASK == executions.TASK
 
 
-class Taken:
+class TakenLease:
     """Notes what is taken; refuses what it is told to refuse."""
 
     def __init__(self, pool: Pool, limit: int = 4) -> None:
@@ -94,51 +94,51 @@ async def until(condition: Callable[[], object], seconds: float = 10) -> None:
 
 
 async def test_only_queues_that_are_read_and_have_rung_are_looked_into(pool: Pool) -> None:
-    taken = Taken(pool)
+    taken = TakenLease(pool)
     await defer(pool, QUEUE, 1)
     await defer(pool, OTHER, 2)
     taken.queue.read([QUEUE])
     async with kept(taken.queue):
         await asyncio.sleep(0.3)
         assert taken.seen == []
-        taken.queue.ring([QUEUE, OTHER])
+        taken.queue.notify([QUEUE, OTHER])
         await until(lambda: taken.seen)
         await asyncio.sleep(0.2)
         assert taken.seen == [(1, QUEUE)]
         taken.queue.read([QUEUE, OTHER])
-        taken.queue.ring([OTHER])
+        taken.queue.notify([OTHER])
         await until(lambda: len(taken.seen) == 2)
 
 
 async def test_a_ring_while_a_look_is_under_way_is_not_lost(pool: Pool) -> None:
-    taken = Taken(pool)
+    taken = TakenLease(pool)
     taken.queue.read([QUEUE])
     async with kept(taken.queue):
         for number in range(60):  # far below the 5 s that a lost ring would cost each time
             await defer(pool, QUEUE, number)
-            taken.queue.ring([QUEUE])
+            taken.queue.notify([QUEUE])
             await asyncio.sleep(0)
         await until(lambda: len(taken.seen) == 60, 4)
 
 
 async def test_what_is_refused_can_be_taken_again(pool: Pool) -> None:
-    taken = Taken(pool)
+    taken = TakenLease(pool)
     taken.refuses = {1}
     taken.queue.read([QUEUE])
     await defer(pool, QUEUE, 1)
     async with kept(taken.queue):
-        taken.queue.ring([QUEUE])
+        taken.queue.notify([QUEUE])
         await until(lambda: len(taken.seen) >= 2)
         taken.refuses = set()
 
 
 async def test_no_more_are_taken_than_may_run_at_once(pool: Pool) -> None:
-    taken = Taken(pool, limit=2)
+    taken = TakenLease(pool, limit=2)
     taken.goes_on.clear()
     taken.queue.read([QUEUE])
     await defer(pool, QUEUE, *range(5))
     async with kept(taken.queue):
-        taken.queue.ring([QUEUE])
+        taken.queue.notify([QUEUE])
         await until(lambda: len(taken.seen) == 2)
         await asyncio.sleep(0.2)
         assert len(taken.seen) == 2
@@ -147,12 +147,12 @@ async def test_no_more_are_taken_than_may_run_at_once(pool: Pool) -> None:
 
 
 async def test_what_has_begun_survives_the_end_of_the_engines_worker(pool: Pool) -> None:
-    taken = Taken(pool)
+    taken = TakenLease(pool)
     taken.goes_on.clear()
     taken.queue.read([QUEUE])
     await defer(pool, QUEUE, 1)
     async with kept(taken.queue):
-        taken.queue.ring([QUEUE])
+        taken.queue.notify([QUEUE])
         await until(lambda: taken.seen)
     (going,) = taken.queue._going
     assert not going.done()
@@ -161,7 +161,7 @@ async def test_what_has_begun_survives_the_end_of_the_engines_worker(pool: Pool)
 
 
 async def test_the_job_of_a_node_that_died_before_it_began_is_given_back(pool: Pool) -> None:
-    taken = Taken(pool)
+    taken = TakenLease(pool)
     await defer(pool, QUEUE, 1)
     async with pool.connection() as connection:
         await connection.execute(

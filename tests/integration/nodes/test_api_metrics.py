@@ -14,10 +14,10 @@ from attune.postgres.read_models import metrics as measures
 from registered_nodes import register, verdict
 from web_client import Api, with_api
 
-Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
+FleetFigures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-async def scraped(api: Api) -> Figures:
+async def scraped(api: Api) -> FleetFigures:
     answer = await api.http.get("/metrics", headers=api.as_(Scope.READ))
     assert answer.status_code == 200, answer.text
     return {
@@ -27,7 +27,7 @@ async def scraped(api: Api) -> Figures:
     }
 
 
-def of(figures: Figures, name: str, **labels: str) -> float | None:
+def of(figures: FleetFigures, name: str, **labels: str) -> float | None:
     return figures.get((name, frozenset(labels.items())))
 
 

@@ -12,7 +12,7 @@ from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import Heartbeat, Overdue, Registration
 from attune.core.runtimes.verdict import Instance, Status, Verdict
 from attune.postgres.connection import open_pool
-from attune.postgres.nodes.node_control import PostgresLife
+from attune.postgres.nodes.node_control import PostgresNodeControl
 from attune.postgres.nodes.registry import PostgresNodes
 from command_hosts import Machine
 from waiting import rows, wait_for
@@ -41,7 +41,7 @@ def test_two_hundred_nodes_start_at_once_and_every_one_is_right(migrated_databas
         async with open_pool(migrated_database, size=8) as pool:
             joined = await asyncio.gather(*(start(pool, number) for number in range(NODES)))
             beats = await asyncio.gather(*(registry.heartbeat(node_id) for registry, node_id in joined))
-            await asyncio.gather(*(PostgresLife(pool).mark_overdue(Overdue(amnesty=0)) for _ in range(20)))
+            await asyncio.gather(*(PostgresNodeControl(pool).mark_overdue(Overdue(amnesty=0)) for _ in range(20)))
             counted = rows(
                 migrated_database,
                 "SELECT w.status::text, count(*), count(DISTINCT w.name), count(c.worker) FROM worker AS w"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from attune.core.matching.explanation import Outcome, explain
+from attune.core.matching.explanation import PlacementOutcome, explain
 from attune.core.matching.fleet import Capability, Node
 from attune.core.matching.matcher import Category, match
 from attune.core.matching.requirement import Preference, Requirement, RuntimeTerm
@@ -103,7 +103,7 @@ def test_each_repair_makes_the_work_placeable_on_as_many_nodes_as_it_says(
     requirement, fleet = case
     explanation = explain(requirement, fleet)
 
-    assert not (explanation.repairs and explanation.outcome is not Outcome.BLOCKED)
+    assert not (explanation.repairs and explanation.outcome is not PlacementOutcome.BLOCKED)
     for repair in explanation.repairs:
         changed, nodes_after = repair.apply(requirement, fleet)
         assert len(match(changed, nodes_after).eligible) == repair.admits > 0

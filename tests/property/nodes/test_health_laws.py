@@ -7,8 +7,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attune.core.nodes.health import Health, Patience, Transition, begin, observe
-from attune.core.nodes.health_schedule import Rhythm, after_cheap, after_full, spread
+from attune.core.nodes.health import HealthPolicy, RuntimeHealth, Transition, begin, observe
+from attune.core.nodes.health_schedule import CheckSchedule, after_cheap, after_full, spread
 from attune.core.runtimes.verdict import Instance, Status, Verdict
 
 
@@ -20,7 +20,7 @@ def verdict(status: Status) -> Verdict:
 STATUSES = st.sampled_from([Status.AVAILABLE, Status.UNAVAILABLE, Status.UNKNOWN])
 LOOKS = st.lists(st.tuples(STATUSES, st.booleans(), st.floats(0.01, 500)), max_size=60)
 PATIENCE = st.builds(
-    Patience,
+    HealthPolicy,
     failures_to_withdraw=st.integers(1, 4),
     successes_to_restore=st.integers(1, 4),
     most_changes=st.integers(1, 6),
@@ -28,10 +28,10 @@ PATIENCE = st.builds(
     hold=st.floats(1, 100),
     longest_hold=st.floats(100, 5000),
 )
-Step = tuple[Health, Health, Transition | None, Status, bool, float]
+Step = tuple[RuntimeHealth, RuntimeHealth, Transition | None, Status, bool, float]
 
 
-def steps(first: Status, looks: list[tuple[Status, bool, float]], patience: Patience) -> list[Step]:
+def steps(first: Status, looks: list[tuple[Status, bool, float]], patience: HealthPolicy) -> list[Step]:
     health, now, made = begin(verdict(first)), 0.0, []
     for status, vanished, pause in looks:
         now += pause
@@ -92,7 +92,7 @@ def test_only_what_is_offered_has_instances(first, looks, patience) -> None:  # 
 
 @given(st.integers(1, 50), st.integers(0, 2**32), st.floats(0.1, 1000), st.floats(1, 10))
 def test_first_checks_are_spread_evenly(count, seed, interval, times) -> None:  # type: ignore[no-untyped-def]
-    rhythm = Rhythm(interval, interval * times)
+    rhythm = CheckSchedule(interval, interval * times)
     slots = spread([str(n) for n in range(count)], 100.0, rhythm, Random(seed))
 
     for due, within in (
@@ -105,7 +105,7 @@ def test_first_checks_are_spread_evenly(count, seed, interval, times) -> None:  
 
 @given(STATUSES, LOOKS, PATIENCE, st.integers(0, 2**32), st.floats(0.1, 1000), st.floats(1, 50))
 def test_every_runtime_is_looked_at_within_the_jittered_interval(first, looks, patience, seed, interval, times) -> None:  # type: ignore[no-untyped-def]
-    rhythm, random = Rhythm(interval, interval * times), Random(seed)
+    rhythm, random = CheckSchedule(interval, interval * times), Random(seed)
     for _, after, *_, now in steps(first, looks, patience):
         slot = after_full(after, now, rhythm, random)
         again = after_cheap(slot, now, rhythm, random)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attune.agent.service import conduct_of
+from attune.agent.service import node_options
 from attune.config import load_settings
 from attune.core.nodes.role import SENSOR, WORKER
 from attune.postgres.connection import with_connect_timeout
@@ -13,7 +13,7 @@ async def nothing() -> None: ...
 
 def test_each_role_has_its_own_time_to_drain() -> None:
     settings = load_settings({"ATTUNE__WORKER__DRAIN_TIMEOUT": "5s", "ATTUNE__SENSOR__DRAIN_TIMEOUT": "7s"})
-    conducts = [conduct_of(settings, role, nothing, lambda registration: None) for role in (WORKER, SENSOR)]
+    conducts = [node_options(settings, role, nothing, lambda registration: None) for role in (WORKER, SENSOR)]
 
     assert [conduct.drain_timeout for conduct in conducts] == [5, 7]
 

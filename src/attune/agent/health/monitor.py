@@ -14,9 +14,9 @@ from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.config import Settings
 from attune.core.errors import DatabaseError
-from attune.core.nodes.health import Checked, Transition
+from attune.core.nodes.health import CheckedVerdict, Transition
 from attune.core.runtimes.definition import Definition
-from attune.operations.runtimes.reverify import Kept, Reverifier, Round
+from attune.operations.runtimes.reverify import MonitoredRuntime, Reverifier, Round
 
 _SLOWEST_RETRY_SECONDS = 10.0
 
@@ -25,7 +25,7 @@ _SLOWEST_RETRY_SECONDS = 10.0
 class _Unsent:
     """What the registry has not been told yet."""
 
-    checked: dict[str, Checked] = field(default_factory=dict)
+    checked: dict[str, CheckedVerdict] = field(default_factory=dict)
     transitions: list[Transition] = field(default_factory=list)
     offer_changed: bool = False
     attempts: int = 0
@@ -33,7 +33,7 @@ class _Unsent:
     def add(self, done: Round, at: float) -> None:
         for ref in done.checked:
             health = done.kept[ref].health
-            self.checked[ref] = Checked(health.shown, at, health.failures)
+            self.checked[ref] = CheckedVerdict(health.shown, at, health.failures)
         self.transitions += done.transitions
         self.offer_changed = self.offer_changed or done.offer_changed
 
@@ -41,14 +41,14 @@ class _Unsent:
         return bool(self.checked or self.transitions)
 
 
-class Vigil:
+class HealthMonitor:
     """The health checks of one node. Use it from the event loop that runs `keep`."""
 
     def __init__(self, registration: NodeRegistration, reverifier: Reverifier) -> None:
         self._registration = registration
         self._reverifier = reverifier
         self._definitions: Sequence[Definition] = ()
-        self._kept: Mapping[str, Kept] = {}
+        self._kept: Mapping[str, MonitoredRuntime] = {}
         self._suspects: set[str] = set()
         self._wake = asyncio.Event()
         self._unsent = _Unsent()
@@ -140,9 +140,9 @@ class Vigil:
             unsent.attempts += 1
 
 
-def vigil_for(registration: NodeRegistration, settings: Settings) -> Vigil:
+def health_monitor_for(registration: NodeRegistration, settings: Settings) -> HealthMonitor:
     """The health checks of *registration* on this host."""
-    return Vigil(registration, reverifier_for(settings))
+    return HealthMonitor(registration, reverifier_for(settings))
 
 
 def _log_transitions(done: Round) -> None:

@@ -14,9 +14,9 @@ from uuid import UUID
 
 from attune.agent.logs import log
 from attune.core.errors import DatabaseError
-from attune.core.ports.sensors import JournalRecord, SensorEvents
+from attune.core.ports.sensors import OutputLogRecord, SensorEvents
 from attune.core.sensors.event_line import LONGEST_LINE, BadLineError, NewEvent, parse_line
-from attune.host.sensors.output_log import JournalFile, SensorFolder
+from attune.host.sensors.output_log import OutputLog, SensorFolder
 
 _LOOK_SECONDS = 0.05
 _SCAN_SECONDS = 2.0
@@ -34,8 +34,8 @@ _FORGOTTEN_AFTER = 7 * 86_400.0
 class _Reading:
     """How far a journal has been read. `most` is how many events are stored at once, fewer while they are refused."""
 
-    file: JournalFile
-    record: JournalRecord
+    file: OutputLog
+    record: OutputLogRecord
     line: int = 0
     skipping: bool = False
     most: int = _MOST_EVENTS
@@ -58,7 +58,7 @@ class _Batch:
     skipping: bool = False
 
 
-class Shipper:
+class EventForwarder:
     """Reads the journals below *folder*. *told_bad* hears of lines that are no events: the sensor's id and how many.
 
     *press* is told when a sensor must be held back, and when it may go on.
@@ -69,12 +69,12 @@ class Shipper:
         folder: SensorFolder,
         events: SensorEvents,
         told_bad: Callable[[UUID, int], None],
-        press: Callable[[UUID, bool], None],
+        throttle: Callable[[UUID, bool], None],
     ) -> None:
         self._folder = folder
         self._events = events
         self._told_bad = told_bad
-        self._press = press
+        self._throttle = throttle
         self._readings: dict[UUID, _Reading] = {}
         self._expected: set[UUID] = set()
         self._unknown: dict[UUID, float] = {}
@@ -129,7 +129,7 @@ class Shipper:
         for reading in list(self._readings.values()):
             await self._put_away(reading)
 
-    async def _open(self, file: JournalFile) -> None:
+    async def _open(self, file: OutputLog) -> None:
         if file.id in self._readings:
             return
         record = await self._events.journal(file.id)
@@ -189,7 +189,7 @@ class Shipper:
     def _stored(self, reading: _Reading, batch: _Batch) -> None:
         record = reading.record
         reading.file.forget(record.shipped, batch.end)
-        reading.record = JournalRecord(
+        reading.record = OutputLogRecord(
             record.sensor, record.sensor_ref, record.trigger_ref, record.epoch, batch.end, record.over
         )
         reading.line += batch.lines
@@ -221,9 +221,9 @@ class Shipper:
         for reading in self._readings.values():
             waiting = reading.file.size - reading.offset
             if waiting > _MOST_WAITING:
-                self._press(reading.file.id, True)
+                self._throttle(reading.file.id, True)
             elif waiting < _MOST_WAITING / 2:
-                self._press(reading.file.id, False)
+                self._throttle(reading.file.id, False)
 
 
 def _batch(reading: _Reading, chunk: bytes) -> _Batch:

@@ -11,7 +11,7 @@ from attune.core.sensors.event_line import NewEvent
 _SECONDS = 10.0
 
 
-class Complaints:
+class EventLogLimiter:
     """A line for each sensor in ten seconds at most; the next line says how many were left out meanwhile."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, tell: Callable[[str], None] | None = None) -> None:

@@ -9,24 +9,24 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from attune.agent.logs import log
-from attune.agent.sensors.sensor_context import SensorPlace, command_of
+from attune.agent.sensors.sensor_context import SensorContext, command_of
 from attune.core.durations import precise
 from attune.core.errors import AttuneError
-from attune.core.ports.sensors import SensorReport, Taken
+from attune.core.ports.sensors import SensorReport, TakenLease
 from attune.core.sensors.assignment import SensorState
 from attune.core.sensors.restart import Restarts
 from attune.core.sensors.sensor import Sensor
-from attune.host.sensors.output_log import JournalFile
+from attune.host.sensors.output_log import OutputLog
 from attune.host.sensors.process import SensorEnd, SensorProcess, SensorProgram, boottime, start_sensor
 
-Told = Callable[[], None]
+StreamEvent = Callable[[], None]
 
 
-class Instance(Protocol):
+class SensorInstance(Protocol):
     """A sensor that this node runs. `report` says how it is; `until` is when the node must have ended it."""
 
     sensor: Sensor
-    taken: Taken
+    taken: TakenLease
     report: SensorReport
 
     def begin(self, until: float) -> None: ...
@@ -35,7 +35,7 @@ class Instance(Protocol):
         """Let it go on until that time of `boottime`."""
         ...
 
-    def press(self, on: bool) -> None:
+    def throttle(self, on: bool) -> None:
         """Hold it back for as long as *on*: what it printed cannot be stored as quickly."""
         ...
 
@@ -51,13 +51,13 @@ class Instance(Protocol):
 class ProcessInstance:
     """A sensor that is a process of its own."""
 
-    def __init__(self, sensor: Sensor, taken: Taken, place: SensorPlace, told: Told) -> None:
+    def __init__(self, sensor: Sensor, taken: TakenLease, place: SensorContext, told: StreamEvent) -> None:
         self.sensor = sensor
         self.taken = taken
         self.report = SensorReport(taken.sensor, taken.epoch, SensorState.STARTING)
         self._place = place
         self._told = told
-        self._journal: JournalFile = place.folder.journal(taken.journal)
+        self._journal: OutputLog = place.folder.journal(taken.journal)
         self._until = 0.0
         self._stopping = asyncio.Event()
         self._process: SensorProcess | None = None
@@ -75,7 +75,7 @@ class ProcessInstance:
         if self._process is not None:
             self._process.extend(until)
 
-    def press(self, on: bool) -> None:
+    def throttle(self, on: bool) -> None:
         if self._process is not None and on != self._pressed:
             self._pressed = on
             (self._process.pause if on else self._process.resume)()
@@ -173,14 +173,14 @@ class ProcessInstance:
         log.info(f"sensor {self.sensor.ref} says: {line}")
 
 
-Watch = Callable[["BuiltinInstance"], Coroutine[Any, Any, None]]
+EventLoop = Callable[["BuiltinInstance"], Coroutine[Any, Any, None]]
 
 
 class BuiltinInstance:
     """A sensor that is part of Attune: a task of this process. What it fires is stored only under a valid lease."""
 
     def __init__(
-        self, sensor: Sensor, taken: Taken, told: Told, watch: Callable[[Any], Coroutine[Any, Any, None]]
+        self, sensor: Sensor, taken: TakenLease, told: StreamEvent, watch: Callable[[Any], Coroutine[Any, Any, None]]
     ) -> None:
         self.sensor = sensor
         self.taken = taken
@@ -196,7 +196,7 @@ class BuiltinInstance:
     def extend(self, until: float) -> None:
         """The database checks the lease with every event."""
 
-    def press(self, on: bool) -> None:
+    def throttle(self, on: bool) -> None:
         """It waits for its events to be stored anyway."""
 
     def kill(self) -> None:

@@ -15,12 +15,12 @@ from typing import Any
 from uuid import UUID
 
 from attune.agent.logs import log
-from attune.agent.sensors.event_forwarder import Shipper
-from attune.agent.sensors.instance import Instance
+from attune.agent.sensors.event_forwarder import EventForwarder
+from attune.agent.sensors.instance import SensorInstance
 from attune.core.errors import DatabaseError
 from attune.core.matching.fleet import Node
-from attune.core.ports.sensors import Taken
-from attune.core.sensors.assignment import Plan, Spread, World, plan
+from attune.core.ports.sensors import TakenLease
+from attune.core.sensors.assignment import AssignmentPlan, AssignmentView, BalanceRules, plan
 from attune.core.sensors.sensor import Sensor
 from attune.host.sensors.output_log import SensorFolder
 from attune.host.sensors.process import boottime
@@ -38,10 +38,10 @@ class LeaseRules:
     """How leases are held. `seconds` is how long one lasts without being renewed."""
 
     seconds: float = 10.0
-    spread: Spread = field(default_factory=Spread)
+    spread: BalanceRules = field(default_factory=BalanceRules)
 
 
-Begin = Callable[[Sensor, Taken, Callable[[], None]], Instance]
+Begin = Callable[[Sensor, TakenLease, Callable[[], None]], SensorInstance]
 """Makes what runs a sensor under a lease; the last argument is called when its report has changed."""
 
 
@@ -59,7 +59,7 @@ class DatabaseClock:
         return self._now + timedelta(seconds=boottime() - self._at)
 
 
-class Sensing:
+class SensorLeases:
     """The sensors of one node, beside its heartbeat. *node* gives its name and id, None while it is not registered."""
 
     def __init__(
@@ -75,10 +75,10 @@ class Sensing:
         self._folder = folder
         self._rules = rules
         self._clock = clock
-        self._held: dict[int, Instance] = {}
+        self._held: dict[int, SensorInstance] = {}
         self._leaving: dict[int, asyncio.Task[None]] = {}
-        self._world = World()
-        self._plan = Plan()
+        self._world = AssignmentView()
+        self._plan = AssignmentPlan()
         self._free: frozenset[int] = frozenset()
         self._looked = float("-inf")
         self._changed = asyncio.Event()
@@ -87,10 +87,10 @@ class Sensing:
         self._background: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
         self.begin: Begin
-        self.shipper: Shipper
+        self.shipper: EventForwarder
 
     @property
-    def held(self) -> Mapping[int, Instance]:
+    def held(self) -> Mapping[int, SensorInstance]:
         """What runs here, by sensor id."""
         return self._held
 
@@ -199,7 +199,7 @@ class Sensing:
                 self.shipper.expect(taken.journal)
             instance.begin(began + _FENCE * self._rules.seconds)
 
-    def _dead(self, node_id: int, todo: Plan) -> dict[int, int]:
+    def _dead(self, node_id: int, todo: AssignmentPlan) -> dict[int, int]:
         """Leases that an earlier process of this node held, and of which nothing lives any more: their epochs."""
         if not self._is_alone():
             return {}
@@ -252,12 +252,12 @@ class Sensing:
             instance.report = replace(instance.report, bad_lines=count)
             self._changed.set()
 
-    def press(self, journal: UUID, on: bool) -> None:
+    def throttle(self, journal: UUID, on: bool) -> None:
         """Hold back whatever prints into a journal, as long as *on*."""
         for instance in self._printing(journal):
-            instance.press(on)
+            instance.throttle(on)
 
-    def _printing(self, journal: UUID) -> list[Instance]:
+    def _printing(self, journal: UUID) -> list[SensorInstance]:
         return [one for one in self._held.values() if one.taken.journal == journal]
 
     async def _report(self) -> None:

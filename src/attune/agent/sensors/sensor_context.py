@@ -18,7 +18,7 @@ from attune.host.sensors.output_log import SensorFolder
 
 
 @dataclass(frozen=True)
-class SensorPlace:
+class SensorContext:
     """`node` gives this node as the registry last showed it; `now` the database's time.
 
     `suspect` is told the ref of a runtime whose interpreter cannot be executed.
@@ -33,7 +33,7 @@ class SensorPlace:
     restarts: RestartRules = field(default_factory=RestartRules)
 
 
-async def command_of(sensor: Sensor, place: SensorPlace) -> tuple[str, ...]:
+async def command_of(sensor: Sensor, place: SensorContext) -> tuple[str, ...]:
     """What to execute for *sensor*: the verified interpreter with its arguments, and the entry point.
 
     Raises `AttuneError` with the reason why it cannot be started here.
@@ -52,7 +52,7 @@ async def command_of(sensor: Sensor, place: SensorPlace) -> tuple[str, ...]:
     return (interpreter, *sensor.interpreter_args, str(entrypoint)) if interpreter else (str(entrypoint),)
 
 
-async def _entrypoint(sensor: Sensor, place: SensorPlace) -> Path:
+async def _entrypoint(sensor: Sensor, place: SensorContext) -> Path:
     written = Path(sensor.entrypoint)
     if sensor.pack_digest is None:
         if written.is_absolute():

@@ -13,17 +13,17 @@ from typing import Any
 
 from attune.agent.logs import log
 from attune.agent.worker.classes import Classes
-from attune.agent.worker.lost_executions import Rescue
-from attune.agent.worker.result_writer import Ledger
-from attune.agent.worker.suspect_runtimes import Doubts, interpreters_on
+from attune.agent.worker.lost_executions import LostExecutions
+from attune.agent.worker.result_writer import ResultWriter
+from attune.agent.worker.suspect_runtimes import SuspectRuntimes, interpreters_on
 from attune.core.errors import AttuneError, DatabaseError
 from attune.core.executions.action import OnLost, with_defaults
 from attune.core.executions.execution import RetryRule, after_loss, after_outcome
 from attune.core.executions.queue import WorkQueue
 from attune.core.executions.work import PackFolders, Work, WorkEnding, WorkOutcome, WorkRunner
 from attune.core.matching.fleet import Node
-from attune.core.ports.executions import Settled, Started
-from attune.postgres.executions.routing import CLASSES, QUEUE_CHANNEL, REQUESTS, Ear, PostgresRouting
+from attune.core.ports.executions import AttemptResult, StartedAttempt
+from attune.postgres.executions.routing import CLASSES, QUEUE_CHANNEL, REQUESTS, Listener, PostgresRouting
 from attune.postgres.executions.store import CANCELS, PostgresExecutions
 
 _LOOK_SECONDS = 0.2
@@ -34,7 +34,7 @@ _LAST_SECONDS = 5.0
 _UNREMARKABLE = ("completed", "cancelled")
 
 
-class Executions:
+class ExecutionRunner:
     """The executions of one node, beside its heartbeat.
 
     *node* gives the node as the matcher sees it, None while it takes nothing; *suspect* is told the capability name of
@@ -61,11 +61,11 @@ class Executions:
         self._running: dict[int, asyncio.Task[WorkOutcome]] = {}
         self._taking: set[asyncio.Task[Any]] = set()
         self._cancelled: set[int] = set()
-        self._doubts = Doubts()
+        self._doubts = SuspectRuntimes()
         self._finishing = False
         self.classes = Classes(routing)
-        self.ledger = Ledger(executions, lambda: len(self._running), self._disowned)
-        self.rescue = Rescue(executions, routing)
+        self.ledger = ResultWriter(executions, lambda: len(self._running), self._disowned)
+        self.rescue = LostExecutions(executions, routing)
         self.queue: WorkQueue
 
     @property
@@ -128,7 +128,7 @@ class Executions:
         await self.rescue.others()
         await self.queue.rescue()
 
-    async def _follow(self, ear: Ear, stop: asyncio.Event) -> None:
+    async def _follow(self, ear: Listener, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         tidied = rescued = float("-inf")
         seen: object = None
@@ -144,9 +144,9 @@ class Executions:
             if loop.time() - rescued > _RESCUE_SECONDS:
                 rescued = loop.time()
                 await self._rescue()
-            for channel, payload in await ear.hear(_LOOK_SECONDS):
+            for channel, payload in await ear.receive(_LOOK_SECONDS):
                 if channel.startswith(QUEUE_CHANNEL):
-                    self.queue.ring([channel.removeprefix(QUEUE_CHANNEL)])
+                    self.queue.notify([channel.removeprefix(QUEUE_CHANNEL)])
                 elif channel == CLASSES:
                     dirty = await self.classes.learn(payload) or dirty
                 elif channel == REQUESTS:
@@ -154,20 +154,20 @@ class Executions:
                 elif channel == CANCELS and payload.isdigit():
                     self._cancel(int(payload))
 
-    async def _subscribe(self, ear: Ear, node: Node | None) -> None:
+    async def _subscribe(self, ear: Listener, node: Node | None) -> None:
         queues = self.classes.satisfied_by(node) if node is not None else frozenset()
         self.queue.read(queues)
-        await ear.attend(queues)
+        await ear.follow_queues(queues)
         known = self._node()
         if known is not None or node is not None:
             await self._routing.subscribe((node or known).id, queues)  # type: ignore[union-attr]
-        self.queue.ring(await self._routing.offered(queues) if queues else ())
+        self.queue.notify(await self._routing.offered(queues) if queues else ())
 
     async def _tidy(self) -> None:
         await self._classify()
         if self.classes.reads:
             await self._routing.promote(self.classes.reads)
-            self.queue.ring(await self._routing.offered(self.classes.reads))
+            self.queue.notify(await self._routing.offered(self.classes.reads))
         await self._routing.tidy()
 
     async def _classify(self) -> None:
@@ -226,7 +226,7 @@ class Executions:
         tell(f"execution {execution} of {started.action.ref}: {settled.status} after {took}{why}")
         return True
 
-    async def _run(self, started: Started, interpreters: Mapping[str, Any], node: Node) -> WorkOutcome:
+    async def _run(self, started: StartedAttempt, interpreters: Mapping[str, Any], node: Node) -> WorkOutcome:
         action = started.action
         folder = await self._packs.folder(action.pack_digest) if action.pack_digest else None
         entrypoint = PurePath(action.entrypoint) if folder is None else folder / "actions" / action.entrypoint
@@ -250,12 +250,12 @@ class Executions:
         )
         return await self._runner.run(work, self.ledger.printer(started))
 
-    def _settled(self, started: Started, outcome: WorkOutcome, node: Node) -> Settled:
+    def _settled(self, started: StartedAttempt, outcome: WorkOutcome, node: Node) -> AttemptResult:
         asked = started.execution in self._cancelled
         self._cancelled.discard(started.execution)
         if outcome.ending is WorkEnding.CANCELLED and not asked:  # this node ends
             then = after_loss(_rule(started), worker=node.name, losses=started.losses)
-            return Settled(started.execution, started.attempt, then.status.value, then.reason, lost=True)
+            return AttemptResult(started.execution, started.attempt, then.status.value, then.reason, lost=True)
         if outcome.ending is WorkEnding.NOT_STARTED and started.action.runtime:
             self._suspect(started.action.runtime)
         then = after_outcome(
@@ -264,7 +264,7 @@ class Executions:
         reason = then.reason
         if outcome.succeeded and outcome.result_problem:
             reason = outcome.result_problem
-        return Settled(
+        return AttemptResult(
             started.execution,
             started.attempt,
             then.status.value,
@@ -292,7 +292,7 @@ class Executions:
             run.cancel()
 
 
-def _rule(started: Started) -> RetryRule:
+def _rule(started: StartedAttempt) -> RetryRule:
     return RetryRule(started.retries, started.retry_delay_seconds, OnLost(started.on_lost))
 
 

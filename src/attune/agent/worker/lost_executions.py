@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection
 from attune.agent.logs import log
 from attune.core.executions.action import OnLost
 from attune.core.executions.execution import ExecutionStatus, RetryRule, after_loss
-from attune.core.ports.executions import Settled
+from attune.core.ports.executions import AttemptResult
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
 
 
-class Rescue:
+class LostExecutions:
     """Settles attempts that nobody runs any more."""
 
     def __init__(self, executions: PostgresExecutions, routing: PostgresRouting) -> None:
@@ -35,7 +35,7 @@ class Rescue:
         for execution, attempt, on_lost, losses, status, name in lost:
             asked = status == ExecutionStatus.CANCELING
             then = after_loss(RetryRule(on_lost=OnLost(on_lost)), worker=name, losses=losses, cancel_asked=asked)
-            settled.append(Settled(execution, attempt, then.status.value, then.reason, lost=True))
+            settled.append(AttemptResult(execution, attempt, then.status.value, then.reason, lost=True))
         if not settled:
             return 0
         count = len(await self._executions.settle(settled))

@@ -11,7 +11,7 @@ from attune.agent.logs import log
 from attune.core.errors import DatabaseError
 from attune.core.executions.work import Output
 from attune.core.matching.fleet import Node
-from attune.core.ports.executions import Piece, Settled, Started
+from attune.core.ports.executions import AttemptResult, OutputChunk, StartedAttempt
 from attune.postgres.executions.store import PostgresExecutions
 
 _MOST = 200  # in one statement
@@ -20,10 +20,10 @@ _PRINT_SECONDS = 0.1
 _GATHER_SECONDS = 0.003
 _SLOWEST_SECONDS = 2.0
 
-_Start = tuple[int, int, Mapping[str, Any], Node, asyncio.Future[Started | None]]
+_Start = tuple[int, int, Mapping[str, Any], Node, asyncio.Future[StartedAttempt | None]]
 
 
-class Ledger:
+class ResultWriter:
     """Starts, output and ends. *disowned* is told of executions that another node has got meanwhile."""
 
     def __init__(
@@ -34,9 +34,9 @@ class Ledger:
         self._disowned = disowned
         self._starts: list[_Start] = []
         self._starting: set[int] = set()
-        self._ends: list[tuple[Settled, asyncio.Future[None]]] = []
+        self._ends: list[tuple[AttemptResult, asyncio.Future[None]]] = []
         self._ending: set[int] = set()
-        self._pieces: list[Piece] = []
+        self._pieces: list[OutputChunk] = []
         self._waiting_text = 0
         self._room = asyncio.Event()
         self._start_bell, self._end_bell, self._ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -72,9 +72,11 @@ class Ledger:
         for *_, told in self._starts:
             told.cancel()
 
-    async def start(self, job: int, execution: int, interpreters: Mapping[str, Any], node: Node) -> Started | None:
+    async def start(
+        self, job: int, execution: int, interpreters: Mapping[str, Any], node: Node
+    ) -> StartedAttempt | None:
         """Own *execution*; None if it is not to be run, or if that could not be written."""
-        told: asyncio.Future[Started | None] = asyncio.get_running_loop().create_future()
+        told: asyncio.Future[StartedAttempt | None] = asyncio.get_running_loop().create_future()
         self._starting.add(execution)
         try:
             self._starts.append((job, execution, interpreters, node, told))
@@ -84,7 +86,7 @@ class Ledger:
             # Whoever runs it has noted that by the time anybody asks again.
             asyncio.get_running_loop().call_soon(self._starting.discard, execution)
 
-    async def store(self, settled: Settled) -> None:
+    async def store(self, settled: AttemptResult) -> None:
         """Write *settled*, and return once it is stored, however long that takes."""
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ending.add(settled.execution)
@@ -93,14 +95,14 @@ class Ledger:
         self._ended.set()
         await told
 
-    def printer(self, started: Started) -> Output:
+    def printer(self, started: StartedAttempt) -> Output:
         """Takes what the attempt *started* prints."""
         number = 0
 
         async def printed(stream: str, text: str) -> None:
             nonlocal number
             number += 1
-            self._pieces.append(Piece(started.execution, started.attempt, number, stream, text))
+            self._pieces.append(OutputChunk(started.execution, started.attempt, number, stream, text))
             self._waiting_text += len(text)
             self._end_bell.set()
             while self._waiting_text > _MOST_TEXT:
@@ -116,7 +118,7 @@ class Ledger:
             while self._starts:
                 now, self._starts = self._starts[:_MOST], self._starts[_MOST:]
                 node = now[0][3]
-                found: dict[int, Started] = {}
+                found: dict[int, StartedAttempt] = {}
                 try:
                     taken = [(job, execution, interpreters) for job, execution, interpreters, _, _ in now]
                     running = min(self._running() + len(now), node.max_concurrent or 2**31 - 1)

@@ -18,7 +18,7 @@ _DOUBT_SECONDS = 30.0
 _THEMSELVES = frozenset({"native", "builtin"})  # what runs in them is executed itself
 
 
-class Doubts:
+class SuspectRuntimes:
     """Runtimes that work has just found broken: not offered until their check has had time to decide."""
 
     def __init__(self) -> None:

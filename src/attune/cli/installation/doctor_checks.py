@@ -17,7 +17,7 @@ OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """One thing that was looked at. `remedy` is the command or the change that helps."""
 
     level: str
@@ -26,64 +26,66 @@ class Finding:
     remedy: str | None = None
 
 
-def examine_installation() -> Iterator[Finding]:
+def examine_installation() -> Iterator[DoctorFinding]:
     """Look at everything, in the order in which it must be right."""
-    yield Finding(OK, "python", f"{'.'.join(map(str, sys.version_info[:3]))} at {sys.executable}")
+    yield DoctorFinding(OK, "python", f"{'.'.join(map(str, sys.version_info[:3]))} at {sys.executable}")
     try:
         settings = load_settings()
     except AttuneError as error:
-        yield Finding(PROBLEM, "settings", str(error), error.hint)
+        yield DoctorFinding(PROBLEM, "settings", str(error), error.hint)
         return
-    yield Finding(OK, "settings", f"read from {settings.path}" if settings.path else "defaults (no attune.yaml here)")
+    yield DoctorFinding(
+        OK, "settings", f"read from {settings.path}" if settings.path else "defaults (no attune.yaml here)"
+    )
     yield from _selections(settings)
-    yield from (Finding(WARNING, "api", warning) for warning in reach_warnings(settings))
+    yield from (DoctorFinding(WARNING, "api", warning) for warning in reach_warnings(settings))
     for look in (_database, _definitions, _host):
         yield from _guarded(look, settings)
 
 
-def _guarded(look: Callable[[Settings], Iterator[Finding]], settings: Settings) -> Iterator[Finding]:
+def _guarded(look: Callable[[Settings], Iterator[DoctorFinding]], settings: Settings) -> Iterator[DoctorFinding]:
     try:
         yield from look(settings)
     except AttuneError as error:
-        yield Finding(PROBLEM, look.__name__.strip("_"), str(error), error.hint)
+        yield DoctorFinding(PROBLEM, look.__name__.strip("_"), str(error), error.hint)
 
 
-def _selections(settings: Settings) -> Iterator[Finding]:
+def _selections(settings: Settings) -> Iterator[DoctorFinding]:
     for role in ROLES.values():
         section = settings.sensor if role.settings_section == "sensor" else settings.worker
         name = role.environment_variable
         try:
             chosen = select(name, variable(name), role.settings_section, section.capabilities)
         except AttuneError as error:
-            yield Finding(PROBLEM, role.name, str(error), error.hint)
+            yield DoctorFinding(PROBLEM, role.name, str(error), error.hint)
             continue
         what = "whatever is verified" if chosen.names is None else ", ".join(chosen.names) or "nothing"
-        yield Finding(OK, role.name, f"offers {what} (decided by: {chosen.source.value})")
+        yield DoctorFinding(OK, role.name, f"offers {what} (decided by: {chosen.source.value})")
         for warning in chosen.warnings:
-            yield Finding(WARNING, role.name, warning, f"unset {name}")
+            yield DoctorFinding(WARNING, role.name, warning, f"unset {name}")
 
 
-def _database(settings: Settings) -> Iterator[Finding]:
+def _database(settings: Settings) -> Iterator[DoctorFinding]:
     from attune.composition.databases import has_database, is_remote, use_database
     from attune.postgres.connection import without_password
     from attune.postgres.migrations import state
 
     if is_remote(settings):
-        yield Finding(OK, "database", f"none: commands talk to the API at {settings.api.url}")
+        yield DoctorFinding(OK, "database", f"none: commands talk to the API at {settings.api.url}")
         return
     if not has_database(settings):
-        yield Finding(WARNING, "database", "none is configured and the embedded one has no data yet", "attune up")
+        yield DoctorFinding(WARNING, "database", "none is configured and the embedded one has no data yet", "attune up")
         return
     with use_database(settings) as database:
         found = state(database.url)
         where = without_password(database.url)
         if found.pending:
-            yield Finding(PROBLEM, "database", f"{where} lacks {', '.join(found.pending)}", "attune db migrate")
+            yield DoctorFinding(PROBLEM, "database", f"{where} lacks {', '.join(found.pending)}", "attune db migrate")
         else:
-            yield Finding(OK, "database", f"{where}, revision {found.current}")
+            yield DoctorFinding(OK, "database", f"{where}, revision {found.current}")
 
 
-def _definitions(settings: Settings) -> Iterator[Finding]:
+def _definitions(settings: Settings) -> Iterator[DoctorFinding]:
     from attune.cli.runtimes.definitions import read_runtimes
     from attune.composition.databases import is_there
 
@@ -96,13 +98,13 @@ def _definitions(settings: Settings) -> Iterator[Finding]:
             parse_definition(runtime)
         except DefinitionError as error:
             faulty += 1
-            yield Finding(
+            yield DoctorFinding(
                 PROBLEM, "definitions", f"{runtime.ref} is invalid: {error}", f"attune runtime check {runtime.ref}"
             )
-    yield Finding(OK, "definitions", f"{len(runtimes) - faulty} of {len(runtimes)} definitions are valid")
+    yield DoctorFinding(OK, "definitions", f"{len(runtimes) - faulty} of {len(runtimes)} definitions are valid")
 
 
-def _host(settings: Settings) -> Iterator[Finding]:
+def _host(settings: Settings) -> Iterator[DoctorFinding]:
     from attune.agent.host_examiner import examiner_for
     from attune.composition.databases import core_runtimes
     from attune.operations.runtimes.detect import DetectionOptions, detect
@@ -110,9 +112,9 @@ def _host(settings: Settings) -> Iterator[Finding]:
     selection = select("", None, "worker")
     options = DetectionOptions(deadline_seconds=settings.detection.deadline, origin="catalogue")
     found = detect(core_runtimes(), selection, None, examiner_for(settings), options)
-    yield Finding(OK, "host", f"can run {', '.join(found.offered)}")
+    yield DoctorFinding(OK, "host", f"can run {', '.join(found.offered)}")
     for verdict in found.verdicts:
         if not verdict.status.offered:
-            yield Finding(
+            yield DoctorFinding(
                 WARNING, "host", f"{verdict.capability}: {verdict.reason}", f"attune runtime show {verdict.ref}"
             )

@@ -10,10 +10,10 @@ import click
 
 from attune.cli.session import ask
 from attune.cli.table import table, terminal_width
-from attune.core.matching.explanation import Outcome
+from attune.core.matching.explanation import PlacementOutcome
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import ROLES
-from attune.core.ports.installation import Question
+from attune.core.ports.installation import MatchQuery
 
 
 @click.command(epilog="Example: attune match 'python >=3.9,<4' 'node ^20.1' '!docker' --prefer 'zone=eu'")
@@ -38,7 +38,7 @@ def match(
     """
     requirement = Requirement.parse(terms)
     wishes = [Preference.parse(text) for text in preferences]
-    question = Question(requirement, wishes, tolerations, ROLES[role], limit)
+    question = MatchQuery(requirement, wishes, tolerations, ROLES[role], limit)
     answer = ask(lambda installation: installation.placer.answer(question))
     if as_json:
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
@@ -46,7 +46,7 @@ def match(
         _print(answer, role)
     if not answer["explanation"]["total"]:
         click.echo(f"No {role} has registered yet.\ntry: attune {role} start", err=True)
-    return 3 if answer["explanation"]["outcome"] == Outcome.BLOCKED.value else 0
+    return 3 if answer["explanation"]["outcome"] == PlacementOutcome.BLOCKED.value else 0
 
 
 def _print(answer: Mapping[str, Any], role: str) -> None:

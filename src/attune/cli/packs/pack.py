@@ -13,7 +13,7 @@ import click
 from attune.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from attune.core.packs.pack import Change, PackRecord, PackStore
+    from attune.core.packs.pack import PackChange, PackRecord, PackStore
     from attune.core.ports.installation import Installation
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ def load(folder: Path, as_json: bool) -> None:
     from attune.packs import check_folder
     from attune.reactions import shared_expressions
 
-    async def loaded(store: PackStore) -> tuple[str, str, list[Change]]:
+    async def loaded(store: PackStore) -> tuple[str, str, list[PackChange]]:
         found = await check_folder(folder, await store.known(), shared_expressions())
         changes = await store.load(found.pack, found.files, changed_by=who())
         return found.pack.ref, found.pack.version, list(changes)

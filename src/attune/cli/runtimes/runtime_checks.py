@@ -19,7 +19,7 @@ from attune.operations.runtimes.examine import read_definitions
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedRuntime:
     """One definition: its faults and warnings, and the verdict of a dry run on this host."""
 
     ref: str
@@ -44,7 +44,7 @@ class Checked:
         }
 
 
-def check_runtimes(runtimes: Sequence[Runtime]) -> list[Checked]:
+def check_runtimes(runtimes: Sequence[Runtime]) -> list[CheckedRuntime]:
     """Validate *runtimes*, judge their examples and dry-run them here."""
     settings = load_settings()
     read = read_definitions(runtimes)
@@ -57,14 +57,16 @@ def check_runtimes(runtimes: Sequence[Runtime]) -> list[Checked]:
     ]
 
 
-def _checked(one: Runtime, item: Definition | Verdict, verdict: Verdict) -> Checked:
+def _checked(one: Runtime, item: Definition | Verdict, verdict: Verdict) -> CheckedRuntime:
     if isinstance(item, Verdict):
-        return Checked(one.ref, (verdict.reason,), unknown_keys(one), 0, verdict)
+        return CheckedRuntime(one.ref, (verdict.reason,), unknown_keys(one), 0, verdict)
     faults = failed_examples(item)
-    return Checked(one.ref, faults, (*verdict.warnings, *unknown_keys(one)), len(item.verification.examples), verdict)
+    return CheckedRuntime(
+        one.ref, faults, (*verdict.warnings, *unknown_keys(one)), len(item.verification.examples), verdict
+    )
 
 
-def print_checks(checked: Sequence[Checked]) -> None:
+def print_checks(checked: Sequence[CheckedRuntime]) -> None:
     """A paragraph for each definition."""
     for one in checked:
         valid = "invalid" if one.verdict.status is Status.INVALID else "valid"

@@ -119,7 +119,7 @@ class RetryRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class NextStep:
     """What follows an attempt. `delay_seconds` is for `SCHEDULING`; `counts` says whether a retry was used up."""
 
     status: ExecutionStatus
@@ -135,31 +135,31 @@ _GIVEN_BACK_SECONDS = 0.5
 
 def after_outcome(
     outcome: WorkOutcome, rule: RetryRule, *, failures: int, losses: int = 0, cancel_asked: bool = False
-) -> Next:
+) -> NextStep:
     """What follows an attempt that ended with *outcome*; *failures* attempts have failed before it.
 
     An attempt whose interpreter could not be executed is given back: that is the host's fault, not the work's, unless
     it is the fault of host after host.
     """
     if outcome.succeeded:
-        return Next(_S.COMPLETED, "")
+        return NextStep(_S.COMPLETED, "")
     if cancel_asked or outcome.ending is WorkEnding.CANCELLED:
-        return Next(_S.CANCELLED, outcome.reason or "cancelled while it ran")
+        return NextStep(_S.CANCELLED, outcome.reason or "cancelled while it ran")
     if outcome.ending is WorkEnding.NOT_STARTED:
         if losses >= MOST_LOSSES:
-            return Next(_S.FAILED, outcome.reason, counts=True)
-        return Next(_S.SCHEDULING, outcome.reason, _GIVEN_BACK_SECONDS)
+            return NextStep(_S.FAILED, outcome.reason, counts=True)
+        return NextStep(_S.SCHEDULING, outcome.reason, _GIVEN_BACK_SECONDS)
     if failures < rule.retries:
-        return Next(_S.SCHEDULING, outcome.reason, rule.delay_seconds, counts=True)
+        return NextStep(_S.SCHEDULING, outcome.reason, rule.delay_seconds, counts=True)
     ended = _S.TIMEOUT if outcome.ending is WorkEnding.TIMED_OUT else _S.FAILED
-    return Next(ended, outcome.reason, counts=True)
+    return NextStep(ended, outcome.reason, counts=True)
 
 
-def after_loss(rule: RetryRule, *, worker: str, losses: int = 0, cancel_asked: bool = False) -> Next:
+def after_loss(rule: RetryRule, *, worker: str, losses: int = 0, cancel_asked: bool = False) -> NextStep:
     """What follows an attempt whose worker died: it ran an unknown part of the work."""
     reason = f"worker {worker} was lost while it ran"
     if cancel_asked:
-        return Next(_S.CANCELLED, reason)
+        return NextStep(_S.CANCELLED, reason)
     if losses >= MOST_LOSSES:
-        return Next(_S.ABANDONED, f"{reason}, as {losses} workers before")
-    return Next(_S.SCHEDULING if rule.on_lost is OnLost.RETRY else _S.ABANDONED, reason)
+        return NextStep(_S.ABANDONED, f"{reason}, as {losses} workers before")
+    return NextStep(_S.SCHEDULING if rule.on_lost is OnLost.RETRY else _S.ABANDONED, reason)

@@ -16,7 +16,7 @@ class WorkQueue(Protocol):
         """Take jobs of *queues* from now on, and of no others."""
         ...
 
-    def ring(self, queues: Collection[str]) -> None:
+    def notify(self, queues: Collection[str]) -> None:
         """There may be new jobs in *queues*."""
         ...
 

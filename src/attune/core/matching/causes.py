@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from attune.core.durations import coarse
 from attune.core.matching.fleet import Capability, Node, first_by_name
-from attune.core.matching.term_judgement import AND, Finding, Reason
+from attune.core.matching.term_judgement import AND, Reason, TermFinding
 from attune.core.matching.terms import RuntimeTerm
 from attune.core.runtimes.constraint import Constraint, Truth
 from attune.core.runtimes.version import Version
@@ -41,7 +41,7 @@ def first_names(nodes: Iterable[Node], limit: int = MAX_NAMED) -> tuple[str, ...
     return tuple(node.name for node in first_by_name(nodes, limit))
 
 
-def causes_of(unmet: Iterable[tuple[Finding, Sequence[Node]]]) -> tuple[Cause, ...]:
+def causes_of(unmet: Iterable[tuple[TermFinding, Sequence[Node]]]) -> tuple[Cause, ...]:
     """Why a term is not met, from what was found where: failures before unknowns, the most frequent first."""
     groups: dict[tuple[Reason, Truth, str], list[tuple[str, Sequence[Node]]]] = {}
     for finding, nodes in unmet:
@@ -63,7 +63,7 @@ def _cause(key: tuple[Reason, Truth, str], parts: list[tuple[str, Sequence[Node]
     return Cause(reason, truth, exact.pop() if len(exact) == 1 else label, len(nodes), first_names(nodes))
 
 
-def _parts(finding: Finding, nodes: Sequence[Node]) -> Iterable[tuple[str, str, Sequence[Node]]]:
+def _parts(finding: TermFinding, nodes: Sequence[Node]) -> Iterable[tuple[str, str, Sequence[Node]]]:
     """(group, exact finding, nodes) of one profile."""
     if finding.reason is Reason.RUNTIME_UNKNOWN:
         return _undecided(finding.term.name, nodes)
@@ -92,7 +92,7 @@ def last_good(capability: Capability) -> str:
     return f", last good {capability.last_good_version}{ago}"
 
 
-def _series(finding: Finding) -> str:
+def _series(finding: TermFinding) -> str:
     """`18.x` for 18.20.4 where the constraint speaks of whole majors."""
     term = finding.term
     constraint = term.constraint if isinstance(term, RuntimeTerm) else None

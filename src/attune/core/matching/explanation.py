@@ -15,7 +15,7 @@ from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.nearest import NearMiss, near_misses
 from attune.core.matching.repair.search import Repair, repairs_for
 from attune.core.matching.requirement import Preference, Requirement
-from attune.core.matching.survey import Category, Profile, Survey, survey
+from attune.core.matching.survey import Category, FleetSurvey, Profile, survey
 from attune.core.matching.term_judgement import Reason
 from attune.core.nodes.labels import FACTS
 from attune.core.runtimes.aliases import nearest as nearest_name
@@ -25,7 +25,7 @@ NEAREST = 2
 _SAMPLED = 1000  # nodes whose names are searched for what a misspelt one may have meant
 
 
-class Outcome(StrEnum):
+class PlacementOutcome(StrEnum):
     """What becomes of the work."""
 
     READY = "ready"  # a node can take it now
@@ -80,7 +80,7 @@ class TermRow:
 class Explanation:
     """Everything there is to say. The categories sum to `total`, and so does every row. `str()` says it in words."""
 
-    outcome: Outcome
+    outcome: PlacementOutcome
     needs: tuple[str, ...]
     prefers: tuple[str, ...]
     total: int
@@ -134,7 +134,7 @@ def explain(
     able, busy = (one.count for one in counts[:2])
     terms = [*map(str, requirement.terms), *(f"tolerates {taint}" for taint in requirement.tolerations)]
     return Explanation(
-        Outcome.READY if able else Outcome.WAITING if busy else Outcome.BLOCKED,
+        PlacementOutcome.READY if able else PlacementOutcome.WAITING if busy else PlacementOutcome.BLOCKED,
         tuple(terms),
         tuple(str(preference) for preference in preferences),
         len(fleet),
@@ -159,7 +159,7 @@ def _category_count(category: Category, profiles: Sequence[Profile]) -> Category
     return CategoryCount(category, sum(len(profile.nodes) for profile in mine), names)
 
 
-def _term_row(index: int, surveyed: Survey) -> TermRow:
+def _term_row(index: int, surveyed: FleetSurvey) -> TermRow:
     term, total = surveyed.requirement.terms[index], len(surveyed.nodes)
     causes = causes_of(surveyed.unmet(index))
     failed = sum(cause.count for cause in causes if cause.truth is Truth.NO)
@@ -174,7 +174,7 @@ def _term_row(index: int, surveyed: Survey) -> TermRow:
 _NAME_UNKNOWN = frozenset({Reason.RUNTIME_MISSING, Reason.LABEL_MISSING})
 
 
-def _state_rows(surveyed: Survey) -> Iterable[TermRow]:
+def _state_rows(surveyed: FleetSurvey) -> Iterable[TermRow]:
     """Rows of the taints that are in the way and of the nodes that are not in service, where there are any."""
     profiles = surveyed.profiles
     for taint in sorted({taint for profile in profiles for taint in profile.taints}):

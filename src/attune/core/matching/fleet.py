@@ -27,7 +27,7 @@ class NodeStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class CapabilityInstance:
     """One interpreter: its version as printed (None where the output showed none) and where it lies."""
 
     version: str | None = None
@@ -49,7 +49,7 @@ class Capability:
 
     name: str
     status: Status = Status.AVAILABLE
-    instances: tuple[Instance, ...] = ()
+    instances: tuple[CapabilityInstance, ...] = ()
     reason: str = ""
     evidence: str = ""
     age: float | None = None
@@ -63,7 +63,7 @@ class Capability:
         return cls(
             verdict.capability,
             verdict.status,
-            tuple(Instance(one.version, one.path) for one in verdict.instances),
+            tuple(CapabilityInstance(one.version, one.path) for one in verdict.instances),
             verdict.reason,
             " ".join(evidence.command) if evidence else "",
             evidence.cached_age if evidence else None,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from attune.core.matching.fleet import Instance, Node
+from attune.core.matching.fleet import CapabilityInstance, Node
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.survey import Category, Profile, survey
-from attune.core.matching.term_judgement import Finding, judge
+from attune.core.matching.term_judgement import TermFinding, judge
 
 __all__ = ["Candidate", "Category", "Placement", "Profile", "Refusal", "match"]
 
@@ -26,7 +26,7 @@ class Candidate:
     requirement: Requirement
 
     @property
-    def instances(self) -> Mapping[str, Instance]:
+    def instances(self) -> Mapping[str, CapabilityInstance]:
         """The interpreter to use for each runtime asked for: of those that satisfy, the highest version."""
         findings = (judge(term, self.node) for term in self.requirement.terms)
         return {found.term.name: found.instance for found in findings if found.instance is not None}
@@ -49,7 +49,7 @@ class Refusal:
         return self.profile.taints
 
     @property
-    def unmet(self) -> tuple[Finding, ...]:
+    def unmet(self) -> tuple[TermFinding, ...]:
         """What was found on this node for each term that fails or is unknown."""
         return tuple(judge(found.term, self.node) for found in self.profile.findings if not found.holds)
 

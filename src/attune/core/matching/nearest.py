@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from heapq import nsmallest
 
 from attune.core.durations import coarse
-from attune.core.matching.fleet import Instance, Node, first_by_name
-from attune.core.matching.survey import Category, Profile, Survey
-from attune.core.matching.term_judgement import Finding, Reason, judge
+from attune.core.matching.fleet import CapabilityInstance, Node, first_by_name
+from attune.core.matching.survey import Category, FleetSurvey, Profile
+from attune.core.matching.term_judgement import Reason, TermFinding, judge
 from attune.core.matching.terms import RuntimeTerm
 from attune.core.runtimes.constraint import Constraint, Truth
 from attune.core.runtimes.verdict import Status
@@ -74,7 +74,7 @@ class NearMiss:
         return f"{self.node}: {only}{' and '.join(lacking)} {verb}, {'; '.join(details)}"
 
 
-def near_misses(surveyed: Survey, limit: int) -> tuple[NearMiss, ...]:
+def near_misses(surveyed: FleetSurvey, limit: int) -> tuple[NearMiss, ...]:
     """The rejected nodes with the fewest faults; of equals those whose version is nearest, then by name."""
     rejected = [one for one in surveyed.profiles if one.category is Category.REJECTED and one.faults]
     fewest = min((profile.faults for profile in rejected), default=0)
@@ -84,7 +84,7 @@ def near_misses(surveyed: Survey, limit: int) -> tuple[NearMiss, ...]:
     return tuple(_near_miss(profile, node) for profile, node in named[:limit])
 
 
-def distance(finding: Finding, instances: Sequence[Instance]) -> Distance:
+def distance(finding: TermFinding, instances: Sequence[CapabilityInstance]) -> Distance:
     """How far a fault is from being none, as a sort key: an old version is nearer than no runtime at all."""
     term = finding.term
     if not isinstance(term, RuntimeTerm) or term.negated or term.constraint is None:
@@ -132,10 +132,10 @@ def nearness() -> Callable[[Profile], tuple[object, ...]]:
     return key
 
 
-def instances_of(finding: Finding, node: Node) -> tuple[Instance, ...]:
+def instances_of(finding: TermFinding, node: Node) -> tuple[CapabilityInstance, ...]:
     """What the term of *finding* was compared with on *node*."""
     if finding.reason is Reason.LABEL_DIFFERS:
-        return (Instance(finding.found),)
+        return (CapabilityInstance(finding.found),)
     capability = node.capabilities.get(finding.term.name)
     return capability.instances if capability is not None and capability.status.offered else ()
 
@@ -145,7 +145,7 @@ def _near_miss(profile: Profile, node: Node) -> NearMiss:
     return NearMiss(node.name, tuple(_miss(finding, node) for finding in unmet), profile.taints)
 
 
-def _miss(finding: Finding, node: Node) -> Miss:
+def _miss(finding: TermFinding, node: Node) -> Miss:
     term = finding.term
     capability = node.capabilities.get(term.name) if isinstance(term, RuntimeTerm) else None
     if capability is None:

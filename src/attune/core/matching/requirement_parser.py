@@ -20,7 +20,7 @@ from attune.core.errors import RequirementError, VersionError, shown
 from attune.core.matching.requirement import EXAMPLE, MAX_LENGTH, MAX_WEIGHT, Preference, Requirement
 from attune.core.matching.requirement_splitter import pieces
 from attune.core.matching.terms import WORD, LabelTerm, NumberTerm, RuntimeTerm, Term, compares_versions
-from attune.core.nodes.labels import FACTS, Kind, value_of
+from attune.core.nodes.labels import FACTS, LabelKind, value_of
 from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.constraint import Constraint
 from attune.core.runtimes.version import name_of
@@ -113,7 +113,7 @@ class _Reader:
             self.at = listed.end()
             return self._listed(name, negated != bool(listed[1] or listed[2]))
         run = self._operator(name)
-        if FACTS.get(name) is Kind.NUMBER and not self.text.startswith('"', self.at + len(run)):
+        if FACTS.get(name) is LabelKind.NUMBER and not self.text.startswith('"', self.at + len(run)):
             return self._number(name, run, negated)
         label = self._label(name, run, negated) if run in ("=", "==", "!=") else None
         return label or self._runtime(name, negated)

@@ -13,7 +13,7 @@ from itertools import repeat
 
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.requirement import Preference, Requirement
-from attune.core.matching.term_judgement import Finding, Reason, judge, signature_of
+from attune.core.matching.term_judgement import Reason, TermFinding, judge, signature_of
 from attune.core.matching.terms import Term
 from attune.core.runtimes.constraint import Truth
 
@@ -36,7 +36,7 @@ class Profile:
     The others share truths and reasons with it; once refined, everything but paths and the reasons of checks.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[TermFinding, ...]
     taints: tuple[str, ...]  # those that are not tolerated
     category: Category
     nodes: tuple[Node, ...]
@@ -50,23 +50,23 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TermColumn:
     """One term on all nodes: node number n came to `findings[which[n]]`."""
 
-    findings: Sequence[Finding]
+    findings: Sequence[TermFinding]
     which: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class FleetSurvey:
     """A requirement on a fleet: one column for each of its terms, and the nodes grouped."""
 
     requirement: Requirement
     nodes: Sequence[Node]
-    columns: tuple[Column, ...]
+    columns: tuple[TermColumn, ...]
     profiles: tuple[Profile, ...]
 
-    def unmet(self, index: int) -> Iterable[tuple[Finding, list[Node]]]:
+    def unmet(self, index: int) -> Iterable[tuple[TermFinding, list[Node]]]:
         """What term number *index* came to where it fails or is unknown, and the nodes."""
         column = self.columns[index]
         groups: list[list[Node]] = [[] for _ in column.findings]
@@ -95,7 +95,7 @@ def survey(
     *,
     preferences: Sequence[Preference] = (),
     tolerations: Iterable[str] = (),
-) -> Survey:
+) -> FleetSurvey:
     """Judge *requirement* on *nodes*, whose ids differ. Profiles are in the order of their first nodes."""
     fleet = list(nodes)
     columns = tuple(_column(term, fleet) for term in requirement.terms)
@@ -113,7 +113,7 @@ def survey(
         members = tuple([fleet[position] for position in group])
         category = _category(findings, taints, first)
         profiles.append(Profile(findings, taints, category, members, tuple(group), score))
-    return Survey(requirement, fleet, columns, tuple(profiles))
+    return FleetSurvey(requirement, fleet, columns, tuple(profiles))
 
 
 def _grouped(keyed: Iterable[tuple[int, object]]) -> Iterable[list[int]]:
@@ -128,10 +128,10 @@ def _grouped(keyed: Iterable[tuple[int, object]]) -> Iterable[list[int]]:
     return groups.values()
 
 
-def _column(term: Term, nodes: Sequence[Node]) -> Column:
+def _column(term: Term, nodes: Sequence[Node]) -> TermColumn:
     signature = signature_of(term)
     numbers: dict[object, int] = {}
-    findings: list[Finding] = []
+    findings: list[TermFinding] = []
     which: list[int] = []
     for node in nodes:
         sight = signature(node)
@@ -140,13 +140,13 @@ def _column(term: Term, nodes: Sequence[Node]) -> Column:
             number = numbers[sight] = len(findings)
             findings.append(judge(term, node))
         which.append(number)
-    return Column(findings, which)
+    return TermColumn(findings, which)
 
 
 _REASONS = {reason: index for index, reason in enumerate(Reason)}
 
 
-def _coarse(column: Column) -> list[int]:
+def _coarse(column: TermColumn) -> list[int]:
     codes = [found.truth.value * len(_REASONS) + _REASONS[found.reason] for found in column.findings]
     return [codes[number] for number in column.which]
 
@@ -163,11 +163,11 @@ _STANDING = {
 }
 
 
-def _category(findings: Sequence[Finding], taints: Sequence[str], node: Node) -> Category:
+def _category(findings: Sequence[TermFinding], taints: Sequence[str], node: Node) -> Category:
     truths = {finding.truth for finding in findings}
-    standing = _STANDING[node.status]
-    if Truth.NO in truths or taints or standing is Category.REJECTED:
+    process_state = _STANDING[node.status]
+    if Truth.NO in truths or taints or process_state is Category.REJECTED:
         return Category.REJECTED
-    if Truth.UNKNOWN in truths or standing is Category.UNDECIDED:
+    if Truth.UNKNOWN in truths or process_state is Category.UNDECIDED:
         return Category.UNDECIDED
-    return Category.BUSY if standing is Category.ABLE and node.is_full else standing
+    return Category.BUSY if process_state is Category.ABLE and node.is_full else process_state

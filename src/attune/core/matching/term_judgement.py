@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from attune.core.matching.fleet import Capability, Instance, Node
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node
 from attune.core.matching.terms import LabelTerm, NumberTerm, RuntimeTerm, Term
 from attune.core.nodes.labels import UNIVERSAL, number
 from attune.core.runtimes.constraint import Truth
@@ -43,7 +43,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class TermFinding:
     """What one term came to on one node.
 
     `found` is short ("3.10.14", "none", "us"); `instance` is the interpreter chosen where a runtime satisfies.
@@ -53,7 +53,7 @@ class Finding:
     truth: Truth
     reason: Reason
     found: str
-    instance: Instance | None = None
+    instance: CapabilityInstance | None = None
 
     @property
     def holds(self) -> bool:
@@ -72,7 +72,7 @@ class Finding:
         return f"found {self.found}" + (f" at {paths[0]}" if paths else "")
 
 
-def judge(term: Term, node: Node) -> Finding:
+def judge(term: Term, node: Node) -> TermFinding:
     """Whether *term* holds on *node*."""
     if isinstance(term, RuntimeTerm):
         return _judge_runtime(term, node)
@@ -97,7 +97,7 @@ def signature_of(term: Term) -> Callable[[Node], Hashable]:
     return signature
 
 
-def _judge_runtime(term: RuntimeTerm, node: Node) -> Finding:
+def _judge_runtime(term: RuntimeTerm, node: Node) -> TermFinding:
     offer = _offer(term, node.capabilities.get(term.name))
     label = None if term.verified else _as_label(term, node.labels)
     best = offer
@@ -108,9 +108,9 @@ def _judge_runtime(term: RuntimeTerm, node: Node) -> Finding:
     if best.truth is Truth.UNKNOWN:
         return best
     if best.truth is Truth.NO:
-        return Finding(term, Truth.YES, Reason.SATISFIED, best.found)
+        return TermFinding(term, Truth.YES, Reason.SATISFIED, best.found)
     reason = Reason.LABEL_PRESENT if best is label else Reason.RUNTIME_PRESENT
-    return Finding(term, Truth.NO, reason, best.found)
+    return TermFinding(term, Truth.NO, reason, best.found)
 
 
 _NOT_OFFERED = {
@@ -120,54 +120,54 @@ _NOT_OFFERED = {
 }
 
 
-def _offer(term: RuntimeTerm, capability: Capability | None) -> Finding:
+def _offer(term: RuntimeTerm, capability: Capability | None) -> TermFinding:
     """What the runtime alone says, negation aside."""
     if capability is None:
-        return Finding(term, Truth.NO, Reason.RUNTIME_MISSING, "none")
+        return TermFinding(term, Truth.NO, Reason.RUNTIME_MISSING, "none")
     if not capability.status.offered:
-        return Finding(term, *_NOT_OFFERED[capability.status])
+        return TermFinding(term, *_NOT_OFFERED[capability.status])
     found = _versions(capability)
     if term.verified and capability.status is not Status.AVAILABLE:
-        return Finding(term, Truth.NO, Reason.NOT_VERIFIED, f"{found} ({capability.status.value})")
+        return TermFinding(term, Truth.NO, Reason.NOT_VERIFIED, f"{found} ({capability.status.value})")
     if term.constraint is None:
-        return Finding(term, Truth.YES, Reason.SATISFIED, found, _highest(capability.instances))
+        return TermFinding(term, Truth.YES, Reason.SATISFIED, found, _highest(capability.instances))
     read = [(instance, instance.parsed) for instance in capability.instances]
     truths = [term.constraint.check(version) if version else Truth.UNKNOWN for _, version in read]
     if Truth.YES in truths:
         able = tuple(one for (one, _), truth in zip(read, truths, strict=True) if truth is Truth.YES)
-        return Finding(term, Truth.YES, Reason.SATISFIED, found, _highest(able))
+        return TermFinding(term, Truth.YES, Reason.SATISFIED, found, _highest(able))
     if truths and Truth.UNKNOWN not in truths:
-        return Finding(term, Truth.NO, Reason.VERSION_MISMATCH, found)
+        return TermFinding(term, Truth.NO, Reason.VERSION_MISMATCH, found)
     imprecise = any(version and truth is Truth.UNKNOWN for (_, version), truth in zip(read, truths, strict=True))
     reason = Reason.VERSION_IMPRECISE if imprecise else Reason.VERSION_UNKNOWN
-    return Finding(term, Truth.UNKNOWN, reason, found)
+    return TermFinding(term, Truth.UNKNOWN, reason, found)
 
 
-def _as_label(term: RuntimeTerm, labels: Mapping[str, str]) -> Finding | None:
+def _as_label(term: RuntimeTerm, labels: Mapping[str, str]) -> TermFinding | None:
     """What the label of that name says, negation aside; None where it has nothing to say."""
     value = labels.get(term.name)
     if value is None:
         if term.name in UNIVERSAL:
-            return Finding(term, Truth.UNKNOWN, Reason.FACT_UNKNOWN, "not reported")
+            return TermFinding(term, Truth.UNKNOWN, Reason.FACT_UNKNOWN, "not reported")
         return None
     if term.constraint is None:
-        return Finding(term, Truth.YES, Reason.SATISFIED, value)
+        return TermFinding(term, Truth.YES, Reason.SATISFIED, value)
     version = Version.read(value)
     truth = term.constraint.check(version) if version else Truth.NO
     reasons = {Truth.YES: Reason.SATISFIED, Truth.NO: Reason.LABEL_DIFFERS, Truth.UNKNOWN: Reason.VERSION_IMPRECISE}
-    return Finding(term, truth, reasons[truth], value)
+    return TermFinding(term, truth, reasons[truth], value)
 
 
-def _judge_label(term: LabelTerm, node: Node) -> Finding:
+def _judge_label(term: LabelTerm, node: Node) -> TermFinding:
     value = node.labels.get(term.name)
     if value is None:
         if term.name in UNIVERSAL:
-            return Finding(term, Truth.UNKNOWN, Reason.FACT_UNKNOWN, "not reported")
+            return TermFinding(term, Truth.UNKNOWN, Reason.FACT_UNKNOWN, "not reported")
         truth = Truth.YES if term.negated else Truth.NO
-        return Finding(term, truth, Reason.SATISFIED if term.negated else Reason.LABEL_MISSING, "none")
+        return TermFinding(term, truth, Reason.SATISFIED if term.negated else Reason.LABEL_MISSING, "none")
     if (value in term.values) != term.negated:
-        return Finding(term, Truth.YES, Reason.SATISFIED, value)
-    return Finding(term, Truth.NO, Reason.LABEL_PRESENT if term.negated else Reason.LABEL_DIFFERS, value)
+        return TermFinding(term, Truth.YES, Reason.SATISFIED, value)
+    return TermFinding(term, Truth.NO, Reason.LABEL_PRESENT if term.negated else Reason.LABEL_DIFFERS, value)
 
 
 _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
@@ -180,14 +180,14 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 }
 
 
-def _judge_number(term: NumberTerm, node: Node) -> Finding:
+def _judge_number(term: NumberTerm, node: Node) -> TermFinding:
     written = node.labels.get(term.name)
     value = number(written) if written is not None else None
     if written is None or value is None:
-        return Finding(term, Truth.UNKNOWN, Reason.FACT_UNKNOWN, written or "not reported")
+        return TermFinding(term, Truth.UNKNOWN, Reason.FACT_UNKNOWN, written or "not reported")
     if _COMPARISONS[term.operator](value, term.value):
-        return Finding(term, Truth.YES, Reason.SATISFIED, written)
-    return Finding(term, Truth.NO, Reason.NUMBER_MISMATCH, written)
+        return TermFinding(term, Truth.YES, Reason.SATISFIED, written)
+    return TermFinding(term, Truth.NO, Reason.NUMBER_MISMATCH, written)
 
 
 def _versions(capability: Capability) -> str:
@@ -195,7 +195,7 @@ def _versions(capability: Capability) -> str:
     return AND.join(texts) or "unknown version"
 
 
-def _highest(instances: tuple[Instance, ...]) -> Instance | None:
+def _highest(instances: tuple[CapabilityInstance, ...]) -> CapabilityInstance | None:
     """The one with the highest version; the first of equals; one without version only where none has any."""
     known = [(version, instance) for instance in instances if (version := instance.parsed) is not None]
     if known:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from attune.core.errors import VersionError
-from attune.core.nodes.labels import FACTS, Kind
+from attune.core.nodes.labels import FACTS, LabelKind
 from attune.core.runtimes.constraint import Constraint
 
 WORD = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.:/+@-]*[A-Za-z0-9_+])?")
@@ -102,11 +102,11 @@ def is_version_like(value: str) -> bool:
 
 def compares_versions(name: str, value: str) -> bool:
     """Whether `name=value`, unquoted, is a runtime term: the value is a version and *name* no fact that is a text."""
-    return FACTS.get(name) in (None, Kind.VERSION) and is_version_like(value)
+    return FACTS.get(name) in (None, LabelKind.VERSION) and is_version_like(value)
 
 
 def _single(name: str, value: str) -> str:
-    asks_for_version = compares_versions(name, value) or FACTS.get(name) is Kind.NUMBER
+    asks_for_version = compares_versions(name, value) or FACTS.get(name) is LabelKind.NUMBER
     return f'"{value}"' if asks_for_version else _quoted(value)
 
 

@@ -17,7 +17,7 @@ from attune.core.runtimes.verdict import Evidence, Status, Verdict
 _CLOCK_TICK = 0.02  # file systems note times as coarsely as this
 
 
-class Sighting(StrEnum):
+class SnapshotChange(StrEnum):
     """What the cheap check came to."""
 
     UNCHANGED = "unchanged"
@@ -26,7 +26,7 @@ class Sighting(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Snapshot:
     """The files that would prove a runtime, as they are now: the state of each, or a text that says why it is none.
 
     `newest` is the latest change of them, in seconds since the epoch.
@@ -40,14 +40,14 @@ class Sight:
         return all(isinstance(file, str) for file in self.files)
 
 
-def compare(before: Sight, now: Sight) -> Sighting:
+def compare(before: Snapshot, now: Snapshot) -> SnapshotChange:
     """What happened between two looks."""
     if now == before:
-        return Sighting.UNCHANGED
-    return Sighting.GONE if now.gone and not before.gone else Sighting.CHANGED
+        return SnapshotChange.UNCHANGED
+    return SnapshotChange.GONE if now.gone and not before.gone else SnapshotChange.CHANGED
 
 
-def outdated(verdict: Verdict, sight: Sight) -> bool:
+def outdated(verdict: Verdict, sight: Snapshot) -> bool:
     """Whether the files became what *sight* saw after the check of *verdict* had begun."""
     evidence = verdict.evidence
     if evidence is None:
@@ -58,7 +58,7 @@ def outdated(verdict: Verdict, sight: Sight) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class HealthPolicy:
     """How much it takes to withdraw and to restore a runtime.
 
     More than `most_changes` within `window` seconds is flapping: then the runtime must have been good for `hold`
@@ -105,7 +105,7 @@ class TransitionRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedVerdict:
     """What is registered of a runtime after it was looked at again. `at`: when, by the clock of the report."""
 
     verdict: Verdict
@@ -114,7 +114,7 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class RuntimeHealth:
     """One runtime on one node.
 
     `shown` is what the node registers: its status is the offered one, its reason and evidence are of the last look.
@@ -140,10 +140,10 @@ class Health:
         return self.failures > 0 if self.offered else self.successes > 0
 
 
-def begin(verdict: Verdict) -> Health:
+def begin(verdict: Verdict) -> RuntimeHealth:
     """The state after the first verdict."""
     status = verdict.status
-    return Health(
+    return RuntimeHealth(
         verdict,
         failures=int(not status.offered and status is not Status.UNKNOWN),
         successes=int(status.offered),
@@ -152,8 +152,8 @@ def begin(verdict: Verdict) -> Health:
 
 
 def observe(
-    health: Health, verdict: Verdict, now: float, patience: Patience, *, gone: bool = False
-) -> tuple[Health, Transition | None]:
+    health: RuntimeHealth, verdict: Verdict, now: float, patience: HealthPolicy, *, gone: bool = False
+) -> tuple[RuntimeHealth, Transition | None]:
     """The state after *verdict*, and the transition if what is offered has changed.
 
     *gone* says that there is nothing left to run, which needs no second look. A verdict that could not decide
@@ -166,7 +166,7 @@ def observe(
     return _after_failure(health, verdict, now, patience, gone)
 
 
-def _after_doubt(health: Health, verdict: Verdict) -> Health:
+def _after_doubt(health: RuntimeHealth, verdict: Verdict) -> RuntimeHealth:
     shown = verdict
     if health.shown.status is not Status.UNKNOWN:
         shown = _with_reason(health.shown, f"the last check could not decide: {verdict.reason}", verdict)
@@ -174,8 +174,8 @@ def _after_doubt(health: Health, verdict: Verdict) -> Health:
 
 
 def _after_success(
-    health: Health, verdict: Verdict, now: float, patience: Patience
-) -> tuple[Health, Transition | None]:
+    health: RuntimeHealth, verdict: Verdict, now: float, patience: HealthPolicy
+) -> tuple[RuntimeHealth, Transition | None]:
     since = now if health.good_since is None else health.good_since
     health = replace(health, failures=0, undecided=0, successes=health.successes + 1, good_since=since)
     if health.offered:
@@ -192,8 +192,8 @@ def _after_success(
 
 
 def _after_failure(
-    health: Health, verdict: Verdict, now: float, patience: Patience, gone: bool
-) -> tuple[Health, Transition | None]:
+    health: RuntimeHealth, verdict: Verdict, now: float, patience: HealthPolicy, gone: bool
+) -> tuple[RuntimeHealth, Transition | None]:
     health = replace(health, failures=health.failures + 1, undecided=0, successes=0, good_since=None)
     needed = patience.failures_to_withdraw
     if health.offered:
@@ -207,7 +207,7 @@ def _after_failure(
     return replace(health, shown=verdict), _transition(health, verdict, now) if changed else None
 
 
-def _withdrawn(health: Health, now: float, patience: Patience) -> Health:
+def _withdrawn(health: RuntimeHealth, now: float, patience: HealthPolicy) -> RuntimeHealth:
     """*health* with this change noted, and damped if there were too many."""
     changes = (*_recent(health, now, patience), now)
     soon = bool(health.changes) and now - health.changes[-1] < _memory(health, patience)
@@ -215,16 +215,16 @@ def _withdrawn(health: Health, now: float, patience: Patience) -> Health:
     return replace(health, changes=changes, holds=holds)
 
 
-def _recent(health: Health, now: float, patience: Patience) -> tuple[float, ...]:
+def _recent(health: RuntimeHealth, now: float, patience: HealthPolicy) -> tuple[float, ...]:
     return tuple(at for at in health.changes if now - at < _memory(health, patience))
 
 
-def _memory(health: Health, patience: Patience) -> float:
+def _memory(health: RuntimeHealth, patience: HealthPolicy) -> float:
     """How long changes count: longer for what was held back, or a long hold would outlast its own cause."""
     return patience.window + patience.hold_seconds(health.holds)
 
 
-def _flapping(health: Health, patience: Patience) -> str:
+def _flapping(health: RuntimeHealth, patience: HealthPolicy) -> str:
     changes = health.changes
     span, hold = precise(changes[-1] - changes[0]), precise(patience.hold_seconds(health.holds))
     return f"flapping: {len(changes)} changes in {span}, held back until it has been good for {hold}"
@@ -234,7 +234,7 @@ def _with_reason(shown: Verdict, reason: str, seen: Verdict) -> Verdict:
     return replace(shown, reason=reason, evidence=seen.evidence, duration_ms=seen.duration_ms)
 
 
-def _transition(health: Health, verdict: Verdict, now: float) -> Transition:
+def _transition(health: RuntimeHealth, verdict: Verdict, now: float) -> Transition:
     """From what *health* shows to *verdict*."""
     before = health.shown.status
     return Transition(verdict.ref, verdict.capability, before, verdict.status, verdict.reason, verdict.evidence, now)

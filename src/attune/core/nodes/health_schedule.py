@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from random import Random
 
-from attune.core.nodes.health import Health
+from attune.core.nodes.health import RuntimeHealth
 
 _JITTER = 0.2
 # A contradiction is looked at again soon: the registry should be right within about one interval.
@@ -17,7 +17,7 @@ _SECOND_LOOK = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class CheckSchedule:
     """The seconds between two cheap checks of a runtime, and between two full ones."""
 
     interval: float = 60.0
@@ -36,7 +36,7 @@ class Slot:
         return min(self.cheap, self.full)
 
 
-def spread(refs: Iterable[str], now: float, rhythm: Rhythm, random: Random) -> dict[str, Slot]:
+def spread(refs: Iterable[str], now: float, rhythm: CheckSchedule, random: Random) -> dict[str, Slot]:
     """The first slots of *refs*: evenly over the interval, in a random order of their own for either check."""
     names = list(refs)
     cheap, full = random.sample(range(len(names)), len(names)), random.sample(range(len(names)), len(names))
@@ -49,17 +49,17 @@ def spread(refs: Iterable[str], now: float, rhythm: Rhythm, random: Random) -> d
     }
 
 
-def after_cheap(slot: Slot, now: float, rhythm: Rhythm, random: Random) -> Slot:
+def after_cheap(slot: Slot, now: float, rhythm: CheckSchedule, random: Random) -> Slot:
     """The slot after a cheap check that saw no change."""
     return replace(slot, cheap=now + _jittered(rhythm.interval, random))
 
 
-def after_full(health: Health, now: float, rhythm: Rhythm, random: Random) -> Slot:
+def after_full(health: RuntimeHealth, now: float, rhythm: CheckSchedule, random: Random) -> Slot:
     """The slot after a full check that led to *health*."""
     return Slot(now + _jittered(rhythm.interval, random), now + _jittered(_until_full(health, rhythm), random))
 
 
-def _until_full(health: Health, rhythm: Rhythm) -> float:
+def _until_full(health: RuntimeHealth, rhythm: CheckSchedule) -> float:
     """Soon where two looks disagree; what keeps failing or hanging is asked less and less often."""
     if health.offered and health.wavering:
         return rhythm.interval * _SECOND_LOOK

@@ -12,7 +12,7 @@ from enum import Enum
 from attune.core.runtimes.aliases import fold
 
 
-class Kind(Enum):
+class LabelKind(Enum):
     """How the value of a fact is compared."""
 
     TEXT = "text"
@@ -20,15 +20,15 @@ class Kind(Enum):
     NUMBER = "number"
 
 
-FACTS: Mapping[str, Kind] = {
-    "os": Kind.TEXT,
-    "arch": Kind.TEXT,
-    "distro": Kind.TEXT,
-    "kernel": Kind.VERSION,
-    "cpus": Kind.NUMBER,
-    "memory_gb": Kind.NUMBER,
-    "container": Kind.TEXT,
-    "hostname": Kind.TEXT,
+FACTS: Mapping[str, LabelKind] = {
+    "os": LabelKind.TEXT,
+    "arch": LabelKind.TEXT,
+    "distro": LabelKind.TEXT,
+    "kernel": LabelKind.VERSION,
+    "cpus": LabelKind.NUMBER,
+    "memory_gb": LabelKind.NUMBER,
+    "container": LabelKind.TEXT,
+    "hostname": LabelKind.TEXT,
 }
 
 # Every host has one of these: where it is not reported, the answer is unknown rather than no.

@@ -97,7 +97,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PackChange:
     """What loading a pack did to one thing: `what` is added, changed or removed; `kind` is one of a row's, singular."""
 
     kind: str
@@ -144,7 +144,7 @@ class PackStore(Protocol):
 
     async def known(self) -> Known: ...
 
-    async def load(self, pack: Pack, files: Sequence[PackFile], *, changed_by: str) -> Sequence[Change]: ...
+    async def load(self, pack: Pack, files: Sequence[PackFile], *, changed_by: str) -> Sequence[PackChange]: ...
 
     async def remove_pack(self, ref: str, *, changed_by: str) -> bool: ...
 

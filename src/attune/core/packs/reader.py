@@ -17,7 +17,7 @@ from attune.core.packs.pack import KINDS, Pack, RuleDefinition, TriggerDefinitio
 from attune.core.packs.work_reader import ActionDraft, SensorDraft, read_action, read_sensor
 from attune.core.positions import Located, Mistake, Section, origin_of, plain, schema_mistakes, section_of
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.validation import vet
+from attune.core.runtimes.validation import validate_definition
 
 REF = r"[a-z][a-z0-9_-]{1,99}"
 NAME = r"[a-z0-9_][a-z0-9_-]{0,99}"
@@ -151,7 +151,7 @@ def _read_runtime(section: Section, node: Located, draft: Draft, mistakes: list[
         installation=value.get("installation"),
     )
     try:
-        vet(runtime)
+        validate_definition(runtime)
     except DefinitionError as error:
         mistakes += [Mistake(_place(node, problem.field), str(problem)) for problem in error.problems]
     draft.runtimes.append(runtime)

@@ -43,7 +43,7 @@ class NewExecution:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartedAttempt:
     """An attempt that this node now owns: what to run."""
 
     execution: int
@@ -59,7 +59,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class AttemptResult:
     """What an attempt came to. Accepted only while that attempt is the execution's present one."""
 
     execution: int
@@ -75,7 +75,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class OutputChunk:
     """A piece of what an attempt printed."""
 
     execution: int
@@ -139,7 +139,7 @@ class ExecutionFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Printed:
+class StoredOutput:
     """A piece of output, as it was stored."""
 
     attempt: int
@@ -172,7 +172,7 @@ class ExecutionStore(Protocol):
         """Executions, newest first."""
         ...
 
-    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[Printed]:
+    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
         """What was printed after the piece *after* (attempt, number), in order; not all of it at once perhaps."""
         ...
 

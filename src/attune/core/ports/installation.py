@@ -29,7 +29,7 @@ class NodeReader(Protocol):
 
 
 class NodeControl(Protocol):
-    """What operators ask of nodes: `NodeLife` without the watching."""
+    """What operators ask of nodes: `NodeLifecycle` without the watching."""
 
     async def drain(self, node_id: int) -> bool: ...
 
@@ -41,7 +41,7 @@ class NodeControl(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class MatchQuery:
     """Where can work run that needs *requirement*? At most *limit* nodes are listed."""
 
     requirement: Requirement
@@ -51,10 +51,10 @@ class Question:
     limit: int = 10
 
 
-class Placer(Protocol):
+class Matcher(Protocol):
     """Answers where work can run."""
 
-    async def answer(self, question: Question) -> Mapping[str, Any]:
+    async def answer(self, question: MatchQuery) -> Mapping[str, Any]:
         """The ranked nodes and the explanation, as `Placed.to_data` has them."""
         ...
 
@@ -104,7 +104,7 @@ class Installation:
     runtimes: RuntimeStore
     nodes: NodeReader
     control: NodeControl
-    placer: Placer
+    placer: Matcher
     tokens: TokenStore
     sensors: SensorReader | None = None
     packs: PackStore | None = None

@@ -12,7 +12,7 @@ from attune.core.runtimes.verdict import Verdict
 
 if TYPE_CHECKING:  # `attune detect` needs neither, and starts often
     from attune.core.matching.fleet import Node
-    from attune.core.nodes.health import Checked, Transition, TransitionRecord
+    from attune.core.nodes.health import CheckedVerdict, Transition, TransitionRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class HealthReport:
     """
 
     now: float
-    checked: Sequence[Checked] = ()
+    checked: Sequence[CheckedVerdict] = ()
     transitions: Sequence[Transition] = ()
     offer: Registration | None = None
 
@@ -96,7 +96,7 @@ class Overdue:
     look_every: float = 5.0
 
 
-class NodeLife(Protocol):
+class NodeLifecycle(Protocol):
     """What operators ask of nodes, and what becomes of nodes that are not heard of."""
 
     async def mark_overdue(self, rules: Overdue) -> int:

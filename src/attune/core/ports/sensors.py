@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from attune.core.sensors.assignment import SensorState, World, why_waiting
+from attune.core.sensors.assignment import AssignmentView, SensorState, why_waiting
 from attune.core.sensors.event_line import NewEvent
 from attune.core.sensors.sensor import Sensor
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenLease:
     """A lease that was taken, and the id of the journal that belongs to its epoch."""
 
     sensor: int
@@ -63,7 +63,7 @@ class SensorStatus:
     since: datetime | None
 
 
-def explained(found: Sequence[SensorStatus], world: World) -> list[SensorStatus]:
+def explained(found: Sequence[SensorStatus], world: AssignmentView) -> list[SensorStatus]:
     """*found*, with the reason of those that wait."""
     known = {sensor.id: sensor for sensor in world.sensors}
     nodes = [node for node in world.nodes if node.id in world.connected] or world.nodes
@@ -74,7 +74,7 @@ def explained(found: Sequence[SensorStatus], world: World) -> list[SensorStatus]
 
 
 @dataclass(frozen=True, slots=True)
-class JournalRecord:
+class OutputLogRecord:
     """A journal as the database knows it: `shipped` bytes of it are events, `over` says that its epoch has ended."""
 
     sensor: int
@@ -90,11 +90,11 @@ class SensorStore(Protocol):
 
     async def sensors(self) -> Sequence[Sensor]: ...
 
-    async def world(self) -> World: ...
+    async def world(self) -> AssignmentView: ...
 
     async def take(
         self, node_id: int, sensors: Sequence[int], seconds: float, *, dead: Mapping[int, int] | None = None
-    ) -> Sequence[Taken]: ...
+    ) -> Sequence[TakenLease]: ...
 
     async def renew(self, node_id: int, held: Mapping[int, int], seconds: float) -> Renewal: ...
 
@@ -112,7 +112,7 @@ class SensorStore(Protocol):
 class SensorEvents(Protocol):
     """Events of sensors, each stored exactly once, and what built-in sensors remember."""
 
-    async def journal(self, key: UUID) -> JournalRecord | None: ...
+    async def journal(self, key: UUID) -> OutputLogRecord | None: ...
 
     async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent]) -> bool:
         """Store *events*, which stand between two offsets; False, and nothing stored, if *begin* is not next."""

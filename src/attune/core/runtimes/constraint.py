@@ -37,7 +37,7 @@ class Truth(Enum):
         raise TypeError("a Truth is no bool: compare it with Truth.YES or Truth.NO")
 
 
-class Side(Enum):
+class Edge(Enum):
     """Where a cut falls: below a release and all its pre-releases, just before a version, or just after it."""
 
     BELOW = -1
@@ -50,20 +50,20 @@ _START: Place = ((), (), 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class VersionBound:
     """One end of a span of versions."""
 
     version: Version
-    side: Side
+    side: Edge
     place: Place
 
     @classmethod
-    def at(cls, version: Version, side: Side) -> Cut:
+    def at(cls, version: Version, side: Edge) -> VersionBound:
         # Zeros at the end say nothing, except of a release that is itself the last one inside.
-        if version.is_plain and side is not Side.AFTER:
+        if version.is_plain and side is not Edge.AFTER:
             version = without_zeros(version)
         release, *rest = version.key
-        if side is Side.BELOW:
+        if side is Edge.BELOW:
             return cls(version, side, (release, (), 0))
         return cls(version, side, (release, tuple(rest), side.value))
 
@@ -78,34 +78,34 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Interval:
     """The versions between two cuts; None means no limit."""
 
-    lower: Cut | None = None
-    upper: Cut | None = None
+    lower: VersionBound | None = None
+    upper: VersionBound | None = None
 
     @classmethod
-    def series(cls, release: tuple[int, ...]) -> Span:
-        return cls(Cut.at(plain(release), Side.BEFORE), Cut.at(plain(after(release)), Side.BELOW))
+    def series(cls, release: tuple[int, ...]) -> Interval:
+        return cls(VersionBound.at(plain(release), Edge.BEFORE), VersionBound.at(plain(after(release)), Edge.BELOW))
 
     @classmethod
-    def exactly(cls, version: Version) -> Span:
-        return cls(Cut.at(version, Side.BEFORE), Cut.at(version, Side.AFTER))
+    def exactly(cls, version: Version) -> Interval:
+        return cls(VersionBound.at(version, Edge.BEFORE), VersionBound.at(version, Edge.AFTER))
 
     def check(self, version: Version) -> Truth:
         above = Truth.YES if self.lower is None else self.lower.is_under(version)
         return above if self.upper is None else above & ~self.upper.is_under(version)
 
-    def overlaps(self, other: Span) -> bool:
-        def below(lower: Cut | None, upper: Cut | None) -> bool:
+    def overlaps(self, other: Interval) -> bool:
+        def below(lower: VersionBound | None, upper: VersionBound | None) -> bool:
             return lower is None or upper is None or lower.place < upper.place
 
         return below(self.lower, other.upper) and below(other.lower, self.upper) and below(self.lower, self.upper)
 
-    def narrowed(self, other: Span) -> Span:
+    def narrowed(self, other: Interval) -> Interval:
         lowers = [cut for cut in (self.lower, other.lower) if cut is not None]
         uppers = [cut for cut in (self.upper, other.upper) if cut is not None]
-        return Span(
+        return Interval(
             max(lowers, key=lambda cut: (cut.place, len(cut.version.release)), default=None),
             min(uppers, key=lambda cut: (cut.place, -len(cut.version.release)), default=None),
         )
@@ -115,13 +115,13 @@ class Span:
 class Clause:
     """One alternative of a constraint: a span without some spans. `str()` is its canonical text."""
 
-    span: Span
-    excluded: tuple[Span, ...] = ()
+    span: Interval
+    excluded: tuple[Interval, ...] = ()
 
     @classmethod
-    def of(cls, spans: Iterable[Span], excluded: Iterable[Span] = ()) -> Clause:
+    def of(cls, spans: Iterable[Interval], excluded: Iterable[Interval] = ()) -> Clause:
         """What is in all of *spans* and in none of *excluded*."""
-        whole = Span()
+        whole = Interval()
         for span in spans:
             whole = whole.narrowed(span)
         if not whole.overlaps(whole):
@@ -200,7 +200,7 @@ def after(release: tuple[int, ...]) -> tuple[int, ...]:
     return (*release[:-1], release[-1] + 1)
 
 
-NEVER = Clause(Span(None, Cut.at(plain((0,)), Side.BELOW)))
+NEVER = Clause(Interval(None, VersionBound.at(plain((0,)), Edge.BELOW)))
 
 
 @lru_cache(maxsize=1024)
@@ -210,38 +210,38 @@ def _parse(text: str) -> Constraint:
     return read_constraint(text)
 
 
-def _order(span: Span) -> tuple[object, ...]:
+def _order(span: Interval) -> tuple[object, ...]:
     lower, upper = span.lower, span.upper
     return (lower.place if lower else _START, upper is not None, upper.place if upper else _START, str(upper))
 
 
-def _span_text(span: Span) -> list[str]:
+def _span_text(span: Interval) -> list[str]:
     lower, upper = span.lower, span.upper
     named = _series_of(span)
     if named is not None:
         return [named]
-    if lower and upper and upper.side is Side.AFTER and lower.place[:2] == upper.place[:2]:
+    if lower and upper and upper.side is Edge.AFTER and lower.place[:2] == upper.place[:2]:
         return [f"=={upper.version}"]
     parts = []
     if lower:
-        parts.append(f"{'>' if lower.side is Side.AFTER else '>='}{lower.version}")
+        parts.append(f"{'>' if lower.side is Edge.AFTER else '>='}{lower.version}")
     if upper:
-        parts.append(f"{'<=' if upper.side is Side.AFTER else '<'}{upper.version}")
+        parts.append(f"{'<=' if upper.side is Edge.AFTER else '<'}{upper.version}")
     return parts
 
 
-def _excluded_text(span: Span) -> str:
+def _excluded_text(span: Interval) -> str:
     named = _series_of(span)
     return f"{named}.*" if named else str(span.upper.version if span.upper else "")
 
 
-def _series_of(span: Span) -> str | None:
+def _series_of(span: Interval) -> str | None:
     """`3.11` for what lies from 3.11 to below 3.12, None for any other span."""
     lower, upper = span.lower, span.upper
-    if lower is None or upper is None or upper.side is not Side.BELOW or not lower.version.is_plain:
+    if lower is None or upper is None or upper.side is not Edge.BELOW or not lower.version.is_plain:
         return None
     begin, end = lower.version.release, upper.version.release
     begin += (0,) * (len(end) - len(begin))
-    if lower.side is not Side.BEFORE or after(begin) != end:
+    if lower.side is not Edge.BEFORE or after(begin) != end:
         return None
     return ".".join(map(str, begin))

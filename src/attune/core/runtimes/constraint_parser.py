@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from attune.core.errors import VersionError
-from attune.core.runtimes.constraint import Clause, Constraint, Cut, Side, Span, after
+from attune.core.runtimes.constraint import Clause, Constraint, Edge, Interval, VersionBound, after
 from attune.core.runtimes.version import Version, name_of, plain
 
 MAX_LENGTH = 1000
@@ -47,8 +47,8 @@ class _Reader:
         return Constraint.of(clauses)
 
     def _clause(self) -> Clause:
-        spans: list[Span] = []
-        excluded: list[Span] = []
+        spans: list[Interval] = []
+        excluded: list[Interval] = []
         bare = 0
         while True:
             self._skip()
@@ -75,17 +75,17 @@ class _Reader:
         self._skip()
         return found[0]
 
-    def _comparison(self, operator: str, start: int) -> Span:
+    def _comparison(self, operator: str, start: int) -> Interval:
         version, wild = self._version(operator)
         hyphen = _HYPHEN.match(self.text, self.at) if not operator else None
         if hyphen is not None and version is not None:
             self.at = hyphen.end()
             last, last_wild = self._version("-")
-            upper = Span() if last is None else _at_most(last, last_wild)
-            return Span(Cut.at(version, Side.BEFORE)).narrowed(upper)
+            upper = Interval() if last is None else _at_most(last, last_wild)
+            return Interval(VersionBound.at(version, Edge.BEFORE)).narrowed(upper)
         if version is None:
             if operator in ("", "=", "==", ">=", "~", "^"):
-                return Span()
+                return Interval()
             raise self._fault(f"a version after {operator!r}", start + len(operator), got="a wildcard for all")
         if wild and operator in ("~=", "~>"):
             raise self._fault(f"a version without wildcard after {operator!r}", start + len(operator))
@@ -141,48 +141,48 @@ def _is_series(version: Version, wild: bool) -> bool:
     return wild or (version.is_plain and len(version.release) < 3)
 
 
-def _between(version: Version, end: tuple[int, ...]) -> Span:
-    return Span(Cut.at(version, Side.BEFORE), Cut.at(plain(end), Side.BELOW))
+def _between(version: Version, end: tuple[int, ...]) -> Interval:
+    return Interval(VersionBound.at(version, Edge.BEFORE), VersionBound.at(plain(end), Edge.BELOW))
 
 
-def _bare(version: Version, wild: bool) -> Span:
-    return Span.series(version.release) if version.is_plain else Span.exactly(version)
+def _bare(version: Version, wild: bool) -> Interval:
+    return Interval.series(version.release) if version.is_plain else Interval.exactly(version)
 
 
-def _exactly(version: Version, wild: bool) -> Span:
-    return Span.series(version.release) if wild else Span.exactly(version)
+def _exactly(version: Version, wild: bool) -> Interval:
+    return Interval.series(version.release) if wild else Interval.exactly(version)
 
 
-def _at_least(version: Version, wild: bool) -> Span:
-    return Span(Cut.at(version, Side.BEFORE))
+def _at_least(version: Version, wild: bool) -> Interval:
+    return Interval(VersionBound.at(version, Edge.BEFORE))
 
 
-def _above(version: Version, wild: bool) -> Span:
+def _above(version: Version, wild: bool) -> Interval:
     if _is_series(version, wild):
-        return Span(Cut.at(plain(after(version.release)), Side.BEFORE))
-    return Span(Cut.at(version, Side.AFTER))
+        return Interval(VersionBound.at(plain(after(version.release)), Edge.BEFORE))
+    return Interval(VersionBound.at(version, Edge.AFTER))
 
 
-def _at_most(version: Version, wild: bool) -> Span:
+def _at_most(version: Version, wild: bool) -> Interval:
     if _is_series(version, wild):
-        return Span(None, Cut.at(plain(after(version.release)), Side.BELOW))
-    return Span(None, Cut.at(version, Side.AFTER))
+        return Interval(None, VersionBound.at(plain(after(version.release)), Edge.BELOW))
+    return Interval(None, VersionBound.at(version, Edge.AFTER))
 
 
-def _under(version: Version, wild: bool) -> Span:
-    return Span(None, Cut.at(version, Side.BELOW if version.is_plain else Side.BEFORE))
+def _under(version: Version, wild: bool) -> Interval:
+    return Interval(None, VersionBound.at(version, Edge.BELOW if version.is_plain else Edge.BEFORE))
 
 
-def _pessimistic(version: Version, wild: bool) -> Span:
+def _pessimistic(version: Version, wild: bool) -> Interval:
     """`~=` and `~>`: the last component may grow, the others stay; a single one may grow below the next."""
     return _between(version, after(version.release[:-1] or version.release))
 
 
-def _tilde(version: Version, wild: bool) -> Span:
+def _tilde(version: Version, wild: bool) -> Interval:
     return _between(version, after(version.release[:2]))
 
 
-def _caret(version: Version, wild: bool) -> Span:
+def _caret(version: Version, wild: bool) -> Interval:
     """The first component that is not zero stays."""
     release = version.release
     first = next((index for index, number in enumerate(release) if number), len(release) - 1)

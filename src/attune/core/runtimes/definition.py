@@ -17,7 +17,7 @@ _KNOWN_KEYS = (*_BOUNDS, "verification", "recommended_version", "aliases", "role
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class DeclaredBound:
     """One limit on the versions that count; `text` is how a reason shows it (">=3.8")."""
 
     text: str
@@ -36,8 +36,8 @@ class Definition:
     capability: str
     roles: frozenset[str]
     verification: Verification
-    bounds: tuple[Bound, ...] = ()
-    recommended: Bound | None = None
+    bounds: tuple[DeclaredBound, ...] = ()
+    recommended: DeclaredBound | None = None
     aliases: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -95,7 +95,7 @@ def _roles(fields: Fields) -> frozenset[str]:
     return frozenset(names) or frozenset(ROLES)
 
 
-def _bound(fields: Fields, key: str, form: str) -> Bound | None:
+def _bound(fields: Fields, key: str, form: str) -> DeclaredBound | None:
     text = fields.raw(key)
     if text is None:
         return None
@@ -109,4 +109,4 @@ def _bound(fields: Fields, key: str, form: str) -> Bound | None:
         fields.refuse(key, wanted, f"{shown(text)}: {error}")
         return None
     prefix = {"max_version": "<=", "version_constraint": ""}.get(key, ">=")
-    return Bound(f"{prefix}{text.strip()}", constraint)
+    return DeclaredBound(f"{prefix}{text.strip()}", constraint)

@@ -24,7 +24,7 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class PreviewCandidate:
     """A live node that would verify the definition, and what it knows of it now; None where it knows nothing."""
 
     id: int
@@ -38,14 +38,14 @@ class Candidate:
 class Forecast:
     """One node: what it has, and what it would have. `verdict` is what it answered, as `verdict_data` has it."""
 
-    node: Candidate
+    node: PreviewCandidate
     effect: Effect
     verdict: Mapping[str, Any] | None = None
     error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
+class AffectedWork:
     """What uses the runtime today: refs of actions and sensors, and how many unfinished executions in which state."""
 
     actions: Sequence[str] = ()
@@ -53,7 +53,7 @@ class Touched:
     executions: Mapping[str, int] = field(default_factory=dict)
 
 
-def forecast(node: Candidate, answer: Mapping[str, Any] | None) -> Forecast:
+def forecast(node: PreviewCandidate, answer: Mapping[str, Any] | None) -> Forecast:
     """What *answer*, a node's to a request to check, means for it; None: it did not answer."""
     if answer is None:
         return Forecast(node, Effect.SILENT, error="no answer in time")
@@ -65,7 +65,7 @@ def forecast(node: Candidate, answer: Mapping[str, Any] | None) -> Forecast:
     return Forecast(node, _effect(node, Status(verdict["status"]), verdict.get("version")), verdict)
 
 
-def _effect(node: Candidate, status: Status, version: str | None) -> Effect:
+def _effect(node: PreviewCandidate, status: Status, version: str | None) -> Effect:
     if status is Status.UNKNOWN:
         return Effect.UNDECIDED
     before, after = node.status is not None and node.status.offered, status.offered

@@ -10,7 +10,7 @@ from attune.core.runtimes.runtime import Runtime
 _LONGEST = 200
 
 
-def vet(runtime: Runtime) -> tuple[str, ...]:
+def validate_definition(runtime: Runtime) -> tuple[str, ...]:
     """The warnings about *runtime*. Raises `DefinitionError` with every fault, also where its own examples fail."""
     problems = [*_ref_problems(runtime.ref)]
     if len(runtime.name) > _LONGEST or "\0" in runtime.name:

@@ -50,7 +50,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class AssignmentView:
     """What all sensor nodes see: the enabled sensors, the nodes, the leases; `connected` are the ids of live nodes."""
 
     sensors: Sequence[Sensor] = ()
@@ -60,7 +60,7 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class BalanceRules:
     """How sensors move. `patience`: seconds until the next node in line steps in. A lease that is older than `settled`
     seconds may move to a node that runs at least two sensors fewer."""
 
@@ -69,7 +69,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AssignmentPlan:
     """What one node is to do now. `give_back` has a sentence for each lease.
 
     `pending`: there is something that some node should take, so that it is worth looking again soon.
@@ -80,9 +80,9 @@ class Plan:
     pending: bool = False
 
 
-def plan(me: int, world: World, spread: Spread | None = None) -> Plan:
+def plan(me: int, world: AssignmentView, spread: BalanceRules | None = None) -> AssignmentPlan:
     """What node *me* takes and gives back, by sensor id."""
-    spread = spread or Spread()
+    spread = spread or BalanceRules()
     mine = [lease for lease in world.leases.values() if lease.worker == me and not lease.is_free]
     known = {sensor.id: sensor for sensor in world.sensors}
     node = next((one for one in world.nodes if one.id == me), None)
@@ -95,7 +95,7 @@ def plan(me: int, world: World, spread: Spread | None = None) -> Plan:
     take, pending = _take(me, world, counts, spread)
     if not back and not pending:
         back = _evened(me, [lease for lease in mine if lease.age >= spread.settled], known, world, counts)
-    return Plan(take, back, pending)
+    return AssignmentPlan(take, back, pending)
 
 
 def why_waiting(sensor: Sensor, nodes: Iterable[Node]) -> str:
@@ -138,7 +138,7 @@ def _why_not_keep(sensor: Sensor | None, node: Node | None) -> str:
     return f"{node.name} cannot run it any more: {', '.join(unmet) or 'a taint'}"
 
 
-def _take(me: int, world: World, counts: Counter[int], spread: Spread) -> tuple[tuple[int, ...], bool]:
+def _take(me: int, world: AssignmentView, counts: Counter[int], spread: BalanceRules) -> tuple[tuple[int, ...], bool]:
     """What *me* takes, and whether there is anything that some node can take. Counts what it gives to whom."""
     take: list[int] = []
     pending = False
@@ -160,7 +160,7 @@ def _take(me: int, world: World, counts: Counter[int], spread: Spread) -> tuple[
 
 
 def _evened(
-    me: int, mine: Sequence[Lease], known: Mapping[int, Sensor], world: World, counts: Counter[int]
+    me: int, mine: Sequence[Lease], known: Mapping[int, Sensor], world: AssignmentView, counts: Counter[int]
 ) -> dict[int, str]:
     """At most one lease that a node with fewer sensors should have."""
     able = _Able(world)
@@ -174,7 +174,7 @@ def _evened(
 class _Able:
     """The connected nodes that can run a sensor, found once for each requirement."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: AssignmentView) -> None:
         self._nodes = [node for node in world.nodes if node.id in world.connected]
         self._found: dict[str, tuple[Node, ...]] = {}
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from attune.core.errors import Problem, shown
 from attune.core.sensors.file_watch import FileWatch, parse_file_watch
-from attune.core.sensors.timers import Cron, Interval, parse_cron, parse_interval
+from attune.core.sensors.timers import CronTimer, IntervalTimer, parse_cron, parse_interval
 
-Builtin = Interval | Cron | FileWatch
+Builtin = IntervalTimer | CronTimer | FileWatch
 _Parser = Callable[[Mapping[str, Any]], tuple[Builtin | None, list[Problem]]]
 _PARSERS: dict[str, _Parser] = {"interval": parse_interval, "cron": parse_cron, "file_watch": parse_file_watch}
 BUILTIN_NAMES = tuple(_PARSERS)

@@ -22,7 +22,7 @@ _MOST_COUNTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Fire:
+class TimerFired:
     """A timer has fired: for the time `at`, after `missed` others that nobody fired (counted up to 1000)."""
 
     at: datetime
@@ -33,7 +33,7 @@ class Fire:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class IntervalTimer:
     """Fires every so many seconds; the first time one interval after it began."""
 
     every: float
@@ -42,16 +42,16 @@ class Interval:
         """When it fires after it fired (or began) at *last*."""
         return last + timedelta(seconds=self.every)
 
-    def fire(self, last: datetime, now: datetime) -> Fire | None:
+    def fire(self, last: datetime, now: datetime) -> TimerFired | None:
         """What is due by *now*, in the grid that *last* began."""
         passed = int((now - last) / timedelta(seconds=self.every))
         if passed < 1:
             return None
-        return Fire(last + passed * timedelta(seconds=self.every), min(passed - 1, _MOST_COUNTED))
+        return TimerFired(last + passed * timedelta(seconds=self.every), min(passed - 1, _MOST_COUNTED))
 
 
 @dataclass(frozen=True, slots=True)
-class Cron:
+class CronTimer:
     """Fires at the times of a cron expression in a time zone."""
 
     expression: str
@@ -61,7 +61,7 @@ class Cron:
         """The first time after *last*; None where there is none within 50 years."""
         return next(CronSim(self.expression, last.astimezone(self.zone)), None)
 
-    def fire(self, last: datetime, now: datetime) -> Fire | None:
+    def fire(self, last: datetime, now: datetime) -> TimerFired | None:
         """The latest time that is due by *now*, if any is after *last*."""
         # The search backwards leaves its own start out.
         found: datetime | None = None
@@ -73,23 +73,23 @@ class Cron:
                 continue
             missed += int(found is not None)
             found = found or at
-        return Fire(found, missed) if found else None
+        return TimerFired(found, missed) if found else None
 
 
-Timer = Interval | Cron
+Timer = IntervalTimer | CronTimer
 
 
-def parse_interval(config: Mapping[str, Any]) -> tuple[Interval | None, list[Problem]]:
+def parse_interval(config: Mapping[str, Any]) -> tuple[IntervalTimer | None, list[Problem]]:
     """`{"every": "5s"}`: the timer, or what is wrong."""
     problems = _unknown(config, ("every",))
     every = seconds_of(config.get("every"))
     if every is None or not _SHORTEST <= every <= _LONGEST:
         wanted = "a time from 100ms to 366d, such as '5s'"
         problems.append(Problem("every", wanted, shown(config.get("every")) if "every" in config else "nothing"))
-    return (None if problems or every is None else Interval(every)), problems
+    return (None if problems or every is None else IntervalTimer(every)), problems
 
 
-def parse_cron(config: Mapping[str, Any]) -> tuple[Cron | None, list[Problem]]:
+def parse_cron(config: Mapping[str, Any]) -> tuple[CronTimer | None, list[Problem]]:
     """`{"cron": "*/5 * * * *", "timezone": "Europe/Berlin"}`: the timer, or what is wrong."""
     problems = _unknown(config, ("cron", "timezone"))
     expression, zone = config.get("cron"), _zone(config.get("timezone", "UTC"))
@@ -104,7 +104,7 @@ def parse_cron(config: Mapping[str, Any]) -> tuple[Cron | None, list[Problem]]:
                 problems.append(Problem("cron", "an expression that some time fits", shown(expression)))
         except CronSimError as error:
             problems.append(Problem("cron", wanted, f"{shown(expression)}: {str(error).lower()}"))
-    return (None if problems or zone is None else Cron(str(expression), zone)), problems
+    return (None if problems or zone is None else CronTimer(str(expression), zone)), problems
 
 
 def seconds_of(value: object) -> float | None:

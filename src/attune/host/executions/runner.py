@@ -83,7 +83,7 @@ class HostWorkRunner:
         try:
             ended = await run.until_ended()
         finally:
-            await asyncio.shield(run.sweep())
+            await asyncio.shield(run.reap())
             self._tell("-", process.pid)
         result, problem = await asyncio.to_thread(result_of, work.result_file, folder, run.lines)
         code = process.returncode if process.returncode is not None else 0
@@ -154,7 +154,7 @@ class _Run:
             raise
         return WorkEnding.SIGNALED if (self._process.returncode or 0) < 0 else WorkEnding.EXITED
 
-    async def sweep(self) -> None:
+    async def reap(self) -> None:
         """End what is left of its group, and take what was printed last."""
         self._signal(signal.SIGKILL)
         await asyncio.wait(self._readers, timeout=_PIPE_SECONDS)

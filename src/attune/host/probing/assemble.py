@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from attune.host.environment import check_environment
 from attune.host.policy import HostPolicy
 from attune.host.probing.caching_runner import CachingRunner
-from attune.host.probing.concurrency import bounded_pace
+from attune.host.probing.concurrency import bounded_concurrency
 from attune.host.probing.outcome_cache import OutcomeCache
 from attune.host.probing.path_index import PathIndex
 from attune.host.probing.runner import HostRunner
@@ -46,7 +46,7 @@ def assemble(
     options = options or HostOptions()
     passed = check_environment(environment, options.extra_variables)
     paths = PathIndex(passed["PATH"], options.policy)
-    pace = None if options.concurrency is None else bounded_pace(options.concurrency)
+    pace = None if options.concurrency is None else bounded_concurrency(options.concurrency)
     if options.cache_folder is None:
         return HostChecks(HostRunner(passed, paths, pace=pace, clock=clock), paths)
     cache = OutcomeCache(passed, paths, options.cache_folder, clock)

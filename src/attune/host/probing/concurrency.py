@@ -30,7 +30,7 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Concurrency:
     """The bounds of one runner.
 
     `slots` are for checks that compute, `most` bounds everything that runs at once. Up to `burst` unknown checks
@@ -44,18 +44,18 @@ class Pace:
     patience_seconds: float = 0.5
 
 
-def pace_of_this_machine() -> Pace:
+def machine_concurrency() -> Concurrency:
     """Two slots for every processor that this process may use, at least four.
 
     Where less than two processors may be used there is no burst: many at once would run into their time limits.
     """
     processors = min(float(len(os.sched_getaffinity(0))), _quota())
-    return Pace(slots=max(4, int(2 * processors)), burst=40 if processors >= 2 else 0)
+    return Concurrency(slots=max(4, int(2 * processors)), burst=40 if processors >= 2 else 0)
 
 
-def bounded_pace(most: int) -> Pace:
+def bounded_concurrency(most: int) -> Concurrency:
     """Never more than *most* at the same time, whether they compute or wait."""
-    return Pace(slots=most, most=most, burst=0)
+    return Concurrency(slots=most, most=most, burst=0)
 
 
 def _quota() -> float:

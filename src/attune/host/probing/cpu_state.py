@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attune.host.processes import children, cpu_nanoseconds, standing, tasks
+from attune.host.processes import children, cpu_nanoseconds, process_state, tasks
 
 Snapshot = tuple[tuple[int, int], ...]
 _DEEPEST = 8
@@ -27,7 +27,7 @@ def only_waits(now: Snapshot, before: Snapshot | None) -> bool:
 
 def _is_ready(pid: int) -> bool:
     for task in tasks(pid):
-        place = standing(pid, task)
+        place = process_state(pid, task)
         if place is not None and place.state in "RD":
             return True
     return False

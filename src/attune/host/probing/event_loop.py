@@ -15,7 +15,7 @@ _YOUNG_SECONDS = 0.003
 _LONGEST_SECONDS = 60.0
 
 
-class Watch:
+class EventLoop:
     """An epoll over the processes and pipes of the running checks.
 
     Pipes are watched only when a process has lived for some milliseconds: most end before, and then one event says

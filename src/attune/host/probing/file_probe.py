@@ -9,24 +9,24 @@ import os
 import stat
 from collections.abc import Sequence
 
-from attune.core.nodes.health import Sight
+from attune.core.nodes.health import Snapshot
 from attune.host.probing.path_index import Found, PathIndex
 
 State = tuple[int, int, int, int, int]
 
 
-class Witness:
+class FileProbe:
     """Looks at the commands of this host where *paths* finds them."""
 
     def __init__(self, paths: PathIndex) -> None:
         self._paths = paths
 
-    def look(self, binaries: Sequence[Sequence[str]]) -> list[Sight]:
+    def look(self, binaries: Sequence[Sequence[str]]) -> list[Snapshot]:
         """One sight for each group of *binaries* (bare names or absolute paths), all at the same moment."""
         self._paths.token()  # reads the folders of PATH again if one has changed
         return [self._sight(group) for group in binaries]
 
-    def _sight(self, group: Sequence[str]) -> Sight:
+    def _sight(self, group: Sequence[str]) -> Snapshot:
         files: list[object] = []
         newest = 0
         for binary in group:
@@ -34,7 +34,7 @@ class Witness:
             files.append(file)
             if not isinstance(file, str):
                 newest = max(newest, file[1][4], file[2][4])
-        return Sight(tuple(files), newest / 1e9)
+        return Snapshot(tuple(files), newest / 1e9)
 
     def _file(self, binary: str) -> str | tuple[str, State, State]:
         found = self._paths.find(binary)

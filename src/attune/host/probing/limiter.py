@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attune.host.probing.concurrency import Pace
+from attune.host.probing.concurrency import Concurrency
 from attune.host.probing.cpu_state import only_waits, snapshot
 from attune.host.probing.job import Job
 
@@ -10,10 +10,10 @@ _LOOK_SECONDS = 0.005
 _LONGEST_LOOK_SECONDS = 0.04
 
 
-class Gate:
+class Limiter:
     """Counts the checks that run and those among them that need a processor."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Concurrency) -> None:
         self._pace = pace
         self._most = pace.most
         self._running = 0

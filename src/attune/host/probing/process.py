@@ -25,7 +25,7 @@ LABEL_LIMIT = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ProcessContext:
     """What all processes of one run share."""
 
     environment: Mapping[bytes, bytes]
@@ -110,7 +110,7 @@ class Process:
         return held
 
 
-def start(argv: Sequence[str], path: str, around: Surroundings) -> Process:
+def start(argv: Sequence[str], path: str, around: ProcessContext) -> Process:
     """Execute the file at *path* with *argv*. Raises `NotStartedError` when that cannot be done."""
     fds: list[int] = []
     try:
@@ -141,7 +141,7 @@ def start(argv: Sequence[str], path: str, around: Surroundings) -> Process:
     return Process(popen, pidfd, Stream(fds[0]), Stream(fds[2]))
 
 
-def _spawn(argv: Sequence[str], path: str, around: Surroundings, outputs: tuple[int, int]) -> subprocess.Popen[bytes]:
+def _spawn(argv: Sequence[str], path: str, around: ProcessContext, outputs: tuple[int, int]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         argv,
         bufsize=0,

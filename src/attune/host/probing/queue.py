@@ -27,7 +27,7 @@ class Item:
         return self.expectation is None or not self.expectation.waits
 
 
-class Backlog:
+class CommandQueue:
     """Three lines: those that only wait (start at any time), unknown ones in their order, and the longest first."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable
 from types import TracebackType
 
-from attune.host.processes import children, every_process, read_bytes, standing
+from attune.host.processes import children, every_process, process_state, read_bytes
 
 MARK_VARIABLE = "CHECK_RUN_MARK"
 _SET_CHILD_SUBREAPER = 36
@@ -53,7 +53,7 @@ class Subreaper:
 SUBREAPER = Subreaper()
 
 
-class Marks:
+class ProcessMarks:
     """How the processes of one run are known: by session or group, label, environment, working folder or pipes.
 
     Each can be shaken off, but hardly all of them. `leaders` are the checks that are over, `pipes` all pipes.
@@ -68,7 +68,7 @@ class Marks:
 
     def bears(self, pid: int) -> bool:
         """Whether *pid* was started, directly or not, by a check of this run."""
-        place = standing(pid)
+        place = process_state(pid)
         if place is None:
             return False
         # A leader is collected before it is entered here, so one of that number is another process by now.
@@ -99,7 +99,7 @@ class Marks:
         return False
 
 
-def sweep(marks: Marks) -> None:
+def reap(marks: ProcessMarks) -> None:
     """End and collect every process that bears *marks*. Takes microseconds when there is none."""
     until = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < until:
@@ -111,7 +111,7 @@ def sweep(marks: Marks) -> None:
             _end(pid, marks, until)
 
 
-def _end(pid: int, marks: Marks, until: float) -> None:
+def _end(pid: int, marks: ProcessMarks, until: float) -> None:
     try:
         pidfd = os.pidfd_open(pid)
     except OSError:

@@ -9,16 +9,16 @@ from types import TracebackType
 
 from attune.core.ports.runtimes import Next, RunObserver
 from attune.core.runtimes.command import Command, Ending, Outcome
-from attune.host.probing.concurrency import Pace
-from attune.host.probing.event_loop import Watch
+from attune.host.probing.concurrency import Concurrency
+from attune.host.probing.event_loop import EventLoop
 from attune.host.probing.job import Job, Phase, real_path_of
-from attune.host.probing.limiter import Gate
+from attune.host.probing.limiter import Limiter
 from attune.host.probing.path_index import Missing, PathIndex
 from attune.host.probing.process import start
-from attune.host.probing.queue import Backlog, Item
+from attune.host.probing.queue import CommandQueue, Item
 from attune.host.probing.refusal import NotStartedError
 from attune.host.probing.run_hooks import Journal, Trace
-from attune.host.probing.sandbox import Workplace
+from attune.host.probing.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Host:
 
     environment: Mapping[str, str]
     paths: PathIndex
-    pace: Pace
+    pace: Concurrency
     journal: Journal | None
     clock: Callable[[], float]
 
@@ -40,16 +40,16 @@ class Run:
         self._then = then
         self._observer = observer
         self._waker = waker
-        self._backlog = Backlog()
+        self._backlog = CommandQueue()
         self._jobs: set[Job] = set()
         self._began = time.monotonic()
-        self._gate = Gate(host.pace)
+        self._gate = Limiter(host.pace)
         self._deadline = float("inf")
         self._closed = ""
 
     def __enter__(self) -> Run:
-        self._place = Workplace(self._host.environment)
-        self._watch = Watch(self._waker, look_at_programs=self._host.journal is not None)
+        self._place = Sandbox(self._host.environment)
+        self._watch = EventLoop(self._waker, look_at_programs=self._host.journal is not None)
         return self
 
     def __exit__(

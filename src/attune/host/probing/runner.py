@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from attune.core.ports.runtimes import Next, RunObserver
 from attune.core.runtimes.command import Command
-from attune.host.probing.concurrency import Pace, pace_of_this_machine
+from attune.host.probing.concurrency import Concurrency, machine_concurrency
 from attune.host.probing.path_index import PathIndex
 from attune.host.probing.reaper import SUBREAPER
 from attune.host.probing.run import Host, Run
@@ -31,11 +31,11 @@ class HostRunner:
         environment: Mapping[str, str],
         paths: PathIndex,
         *,
-        pace: Pace | None = None,
+        pace: Concurrency | None = None,
         journal: Journal | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._host = Host(dict(environment), paths, pace or pace_of_this_machine(), journal, clock)
+        self._host = Host(dict(environment), paths, pace or machine_concurrency(), journal, clock)
         self._lock = threading.Lock()
         self._stopped = False
         self._wakers: set[int] = set()

@@ -7,28 +7,28 @@ import os
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from attune.host.probing.process import Surroundings
-from attune.host.probing.reaper import MARK_VARIABLE, Marks, sweep
+from attune.host.probing.process import ProcessContext
+from attune.host.probing.reaper import MARK_VARIABLE, ProcessMarks, reap
 from attune.host.probing.stream import Stream
 
 _MOST_RETAINED = 64
 
 
-class Workplace:
+class Sandbox:
     """Made for one run; `close` ends what the run left behind and removes the folder."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._folder = _private_folder(environment.get("TMPDIR"))
         mark = os.urandom(16).hex()
         label = (1 << 40) + int.from_bytes(os.urandom(5))
-        self.surroundings = Surroundings(
+        self.surroundings = ProcessContext(
             environment=_encoded({**environment, MARK_VARIABLE: mark}),
             folder=self._folder or "/",
             null_fd=os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC),
             label=label,
         )
         self._retained: deque[Stream] = deque()
-        self.marks = Marks(mark, label, self._folder)
+        self.marks = ProcessMarks(mark, label, self._folder)
 
     def retain(self, streams: Iterable[Stream]) -> None:
         """Keep pipes that a process left behind still writes to: closing them could end it before it is known."""
@@ -39,7 +39,7 @@ class Workplace:
     def close(self) -> None:
         """Leave nothing: no process, no descriptor, no folder."""
         try:
-            sweep(self.marks)
+            reap(self.marks)
         finally:
             for stream in self._retained:
                 stream.close()

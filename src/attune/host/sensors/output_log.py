@@ -21,7 +21,7 @@ _PUNCH_HOLE = 0x03  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
 _PAGE = 4096
 
 
-class JournalFile:
+class OutputLog:
     """One journal: read, never written, by the node."""
 
     def __init__(self, folder: Path) -> None:
@@ -108,10 +108,10 @@ class SensorFolder:
         if held is not None:
             os.close(held)
 
-    def journal(self, key: UUID) -> JournalFile:
-        return JournalFile(self.path / str(key))
+    def journal(self, key: UUID) -> OutputLog:
+        return OutputLog(self.path / str(key))
 
-    def journals(self) -> Iterator[JournalFile]:
+    def journals(self) -> Iterator[OutputLog]:
         """Those that there are."""
         try:
             entries = sorted(self.path.iterdir())
@@ -119,4 +119,4 @@ class SensorFolder:
             return
         for entry in entries:
             with contextlib.suppress(ValueError):
-                yield JournalFile(entry)
+                yield OutputLog(entry)

@@ -36,7 +36,7 @@ def now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-class Keeper:
+class SensorSupervisor:
     """One sensor process. `run` returns when nothing of it is left."""
 
     def __init__(self, spec: dict[str, Any], rest: bytes) -> None:
@@ -237,7 +237,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     _prctl(_SET_CHILD_SUBREAPER, 1)
     line, rest = _first_line()
-    Keeper(json.loads(line), rest).run()
+    SensorSupervisor(json.loads(line), rest).run()
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)

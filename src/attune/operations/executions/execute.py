@@ -12,7 +12,7 @@ from attune.core.matching.explanation import Waiting, explain, with_context
 from attune.core.matching.fleet import Node
 from attune.core.matching.matcher import Category
 from attune.core.matching.requirement import Requirement
-from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, Printed
+from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
 
 
 class Actions(Protocol):
@@ -40,12 +40,12 @@ class Reader(Protocol):
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]: ...
 
-    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[Printed]: ...
+    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]: ...
 
     async def asked(self, execution: int) -> tuple[str, Mapping[str, Any], tuple[str, ...]] | None: ...
 
 
-class ExecutionDesk:
+class ExecutionService:
     """`ExecutionStore` on the tables. *fleet* gives the workers, for work that is not to wait."""
 
     def __init__(
@@ -78,7 +78,7 @@ class ExecutionDesk:
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
         return await self._reader.list(wanted)
 
-    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[Printed]:
+    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
         return await self._reader.output(execution, after)
 
     async def cancel(self, execution: int) -> ExecutionRecord:

@@ -11,7 +11,7 @@ from attune.core.matching.fleet import Node
 from attune.core.matching.matcher import Placement, match
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import Role
-from attune.core.ports.installation import Question
+from attune.core.ports.installation import MatchQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,13 @@ def place(
     )
 
 
-class FleetPlacer:
-    """`Placer` on the fleet of a registry."""
+class FleetMatcher:
+    """`Matcher` on the fleet of a registry."""
 
     def __init__(self, fleet: Callable[[Role], Awaitable[Sequence[Node]]]) -> None:
         self._fleet = fleet
 
-    async def answer(self, question: Question) -> Mapping[str, Any]:
+    async def answer(self, question: MatchQuery) -> Mapping[str, Any]:
         placed = place(
             question.requirement,
             await self._fleet(question.role),

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from attune.core.nodes.requests import CHECK, NodeRequests, check_body
-from attune.core.runtimes.preview import Candidate, Forecast, forecast
+from attune.core.runtimes.preview import Forecast, PreviewCandidate, forecast
 from attune.core.runtimes.runtime import Runtime
 
 _LOOK_SECONDS = 0.5  # without news; with news at once
@@ -50,7 +50,7 @@ async def ask_nodes(
 
 async def preview(
     port: NodeRequests,
-    nodes: Sequence[Candidate],
+    nodes: Sequence[PreviewCandidate],
     runtime: Runtime,
     *,
     asked_by: str,

@@ -8,8 +8,18 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Protocol
 
-from attune.core.nodes.health import Health, Patience, Sight, Sighting, Transition, begin, compare, observe, outdated
-from attune.core.nodes.health_schedule import Rhythm, Slot, after_cheap, after_full, spread
+from attune.core.nodes.health import (
+    HealthPolicy,
+    RuntimeHealth,
+    Snapshot,
+    SnapshotChange,
+    Transition,
+    begin,
+    compare,
+    observe,
+    outdated,
+)
+from attune.core.nodes.health_schedule import CheckSchedule, Slot, after_cheap, after_full, spread
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.verdict import Verdict
 from attune.operations.runtimes.examine import Examiner
@@ -18,21 +28,21 @@ from attune.operations.runtimes.examine import Examiner
 _TOGETHER = 0.1
 
 
-class Looks(Protocol):
+class SnapshotReader(Protocol):
     """The cheap check."""
 
-    def look(self, binaries: Sequence[Sequence[str]]) -> Sequence[Sight]:
+    def look(self, binaries: Sequence[Sequence[str]]) -> Sequence[Snapshot]:
         """What the files of each group of commands are now. Starts no process."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class MonitoredRuntime:
     """One runtime that is kept true: its definition as read at start, and what is known of it."""
 
     definition: Definition
-    health: Health
-    sight: Sight
+    health: RuntimeHealth
+    sight: Snapshot
     slot: Slot
 
 
@@ -40,7 +50,7 @@ class Kept:
 class Round:
     """What one round came to. `checked` were verified in full; `offer_changed`: other versions, or another status."""
 
-    kept: Mapping[str, Kept]
+    kept: Mapping[str, MonitoredRuntime]
     checked: tuple[str, ...] = ()
     transitions: tuple[Transition, ...] = ()
     offer_changed: bool = False
@@ -51,14 +61,14 @@ class Reverifier:
     """Keeps runtimes true, a round at a time. *clock* gives seconds and only goes forward."""
 
     examiner: Examiner
-    witness: Looks
+    witness: SnapshotReader
     clock: Callable[[], float]
-    patience: Patience = field(default_factory=Patience)
-    rhythm: Rhythm = field(default_factory=Rhythm)
+    patience: HealthPolicy = field(default_factory=HealthPolicy)
+    rhythm: CheckSchedule = field(default_factory=CheckSchedule)
     random: Random = field(default_factory=Random)
     deadline_seconds: float = 60.0
 
-    def begin(self, definitions: Iterable[Definition], verdicts: Iterable[Verdict]) -> dict[str, Kept]:
+    def begin(self, definitions: Iterable[Definition], verdicts: Iterable[Verdict]) -> dict[str, MonitoredRuntime]:
         """The state after detection. Definitions that nothing has to be run for are left out.
 
         What has changed since detection looked at it is due at once.
@@ -72,15 +82,17 @@ class Reverifier:
             if outdated(found[one.ref], sight):
                 slots[one.ref] = replace(slots[one.ref], full=now)
         return {
-            one.ref: Kept(one, begin(found[one.ref]), sight, slots[one.ref])
+            one.ref: MonitoredRuntime(one, begin(found[one.ref]), sight, slots[one.ref])
             for one, sight in zip(wanted, sights, strict=True)
         }
 
-    def next_round(self, kept: Mapping[str, Kept]) -> float | None:
+    def next_round(self, kept: Mapping[str, MonitoredRuntime]) -> float | None:
         """The time of the next round by the clock, None if there is nothing to keep."""
         return min((one.slot.next for one in kept.values()), default=None)
 
-    def round(self, kept: Mapping[str, Kept], suspects: AbstractSet[str] = frozenset(), glance: bool = False) -> Round:
+    def round(
+        self, kept: Mapping[str, MonitoredRuntime], suspects: AbstractSet[str] = frozenset(), glance: bool = False
+    ) -> Round:
         """Look at what is due; at *suspects* in full at once; with *glance* at everything. Blocks."""
         now = self.clock()
         horizon = now + self.rhythm.interval * _TOGETHER
@@ -91,17 +103,19 @@ class Reverifier:
         ]
         sights = self.witness.look([_binaries(one.definition) for one in due])
         after = dict(kept)
-        full: list[tuple[Kept, Sight, bool]] = []
+        full: list[tuple[MonitoredRuntime, Snapshot, bool]] = []
         for one, sight in zip(due, sights, strict=True):
             sighting = compare(one.sight, sight)
             ref = one.definition.ref
-            if sighting is not Sighting.UNCHANGED or ref in suspects or one.slot.full <= horizon:
+            if sighting is not SnapshotChange.UNCHANGED or ref in suspects or one.slot.full <= horizon:
                 full.append((one, sight, sight.gone))
             else:
                 after[ref] = replace(one, slot=after_cheap(one.slot, now, self.rhythm, self.random))
         return self._verify(after, full) if full else Round(after)
 
-    def _verify(self, after: dict[str, Kept], full: Sequence[tuple[Kept, Sight, bool]]) -> Round:
+    def _verify(
+        self, after: dict[str, MonitoredRuntime], full: Sequence[tuple[MonitoredRuntime, Snapshot, bool]]
+    ) -> Round:
         """Run the commands of *full*, in one call: what is gone costs no process."""
         verdicts = self.examiner.examine([one.definition for one, *_ in full], deadline_seconds=self.deadline_seconds)
         now = self.clock()
@@ -110,7 +124,7 @@ class Reverifier:
         for (one, sight, gone), verdict in zip(full, verdicts, strict=True):
             health, transition = observe(one.health, verdict, now, self.patience, gone=gone)
             slot = after_full(health, now, self.rhythm, self.random)
-            after[verdict.ref] = Kept(one.definition, health, sight, slot)
+            after[verdict.ref] = MonitoredRuntime(one.definition, health, sight, slot)
             transitions += [transition] if transition else []
             offer_changed = offer_changed or _offer(health) != _offer(one.health)
         return Round(after, tuple(one.definition.ref for one, *_ in full), tuple(transitions), offer_changed)
@@ -120,5 +134,5 @@ def _binaries(definition: Definition) -> tuple[str, ...]:
     return tuple(dict.fromkeys(check.binary for check in definition.verification.checks))
 
 
-def _offer(health: Health) -> tuple[object, ...]:
+def _offer(health: RuntimeHealth) -> tuple[object, ...]:
     return (health.shown.status, *((one.version, one.path) for one in health.shown.instances))

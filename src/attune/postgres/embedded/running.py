@@ -17,7 +17,7 @@ from attune.postgres.embedded.account import Account
 from attune.postgres.embedded.binaries import Binaries
 from attune.postgres.embedded.cluster import DATABASE, ROLE, complaint, remedy
 from attune.postgres.embedded.folders import Folders, read_small, seen_by, write_private
-from attune.postgres.embedded.wire import Answer, State, ask
+from attune.postgres.embedded.wire import ServerAnswer, State, ask
 
 DEFAULT_PORT = 5432  # without TCP it is but a part of the socket's name
 _START_SECONDS = 30.0
@@ -52,11 +52,11 @@ def address(folders: Folders, account: Account) -> Address | None:
     return Address(socket, port, account.name)
 
 
-def state(folders: Folders, account: Account) -> Answer:
+def state(folders: Folders, account: Account) -> ServerAnswer:
     """What the server of this cluster is doing. Raises `DatabaseError` when another user holds its socket."""
     where = address(folders, account)
     if where is None:
-        return Answer(State.ABSENT)
+        return ServerAnswer(State.ABSENT)
     socket = where.socket / f".s.PGSQL.{where.port}"
     return ask(socket, uid=account.uid, role=ROLE, seconds=_ANSWER_SECONDS)
 
@@ -112,7 +112,7 @@ def _says_ready(folders: Folders) -> bool:
     return len(lines) > 7 and lines[7].strip() == "ready"
 
 
-def wait_while_busy(folders: Folders, account: Account) -> Answer:
+def wait_while_busy(folders: Folders, account: Account) -> ServerAnswer:
     """The state once the server neither starts nor stops. Raises `DatabaseError` when that takes too long."""
     deadline = time.monotonic() + _START_SECONDS
     while (answer := state(folders, account)).state is State.BUSY:

@@ -30,14 +30,14 @@ class State(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerAnswer:
     """The state, and the process that listens (None: unknown, or of another process namespace)."""
 
     state: State
     pid: int | None = None
 
 
-def ask(path: Path, *, uid: int, role: str, seconds: float) -> Answer:
+def ask(path: Path, *, uid: int, role: str, seconds: float) -> ServerAnswer:
     """How the server of user *uid* on the socket *path* is doing; takes *seconds* at most.
 
     Raises `DatabaseError` when the socket cannot be used or belongs to another user.
@@ -48,14 +48,14 @@ def ask(path: Path, *, uid: int, role: str, seconds: float) -> Answer:
         try:
             connection.connect(str(path))
         except OSError as error:
-            return Answer(_state_of(error, path))
+            return ServerAnswer(_state_of(error, path))
         pid, owner, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         if owner != uid:
             raise DatabaseError(
                 f"expected a server of user id {uid} on {path}, found one of user id {owner}",
                 hint="stop that server and remove its socket",
             )
-        return Answer(_greet(connection, role, deadline), pid or None)
+        return ServerAnswer(_greet(connection, role, deadline), pid or None)
 
 
 def _state_of(error: OSError, path: Path) -> State:

@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.rows import class_row
 
-from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, Printed
+from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, StoredOutput
 from attune.postgres.connection import Pool, translated
 from attune.postgres.json_values import tolerate
 
@@ -60,12 +60,12 @@ class PostgresExecutionPages:
             },
         )
 
-    async def output(self, execution: int, after: tuple[int, int] = (0, 0), limit: int = 500) -> Sequence[Printed]:
+    async def output(self, execution: int, after: tuple[int, int] = (0, 0), limit: int = 500) -> Sequence[StoredOutput]:
         """What was printed after the piece *after* (attempt, number), in order."""
         with translated():
             async with (
                 self._pool.connection() as connection,
-                connection.cursor(row_factory=class_row(Printed)) as cursor,
+                connection.cursor(row_factory=class_row(StoredOutput)) as cursor,
             ):
                 await cursor.execute(
                     """

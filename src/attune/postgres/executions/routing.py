@@ -162,11 +162,11 @@ class PostgresRouting:
                 return await classify(connection)
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[Ear]:
+    async def listening(self) -> AsyncIterator[Listener]:
         """A connection that hears of new classes, requests, cancellations, and of jobs in the queues it is told."""
         connection = await connect(await conninfo_of(self._pool), application_name="attune work")
         try:
-            ear = Ear(connection)
+            ear = Listener(connection)
             with translated():
                 for channel in (CLASSES, REQUESTS, CANCELS):
                     await connection.execute(f'LISTEN "{channel}"'.encode())
@@ -185,14 +185,14 @@ class PostgresRouting:
                 return (await connection.execute(query.encode(), given)).rowcount
 
 
-class Ear:
+class Listener:
     """What a connection hears: pairs of channel and payload."""
 
     def __init__(self, connection: AsyncConnection[Any]) -> None:
         self._connection = connection
         self._queues: set[str] = set()
 
-    async def attend(self, queues: Collection[str]) -> None:
+    async def follow_queues(self, queues: Collection[str]) -> None:
         """Hear of new jobs in *queues*, and in no others."""
         wanted = set(queues)
         commands = [f'LISTEN "{QUEUE_CHANNEL}{queue}"' for queue in sorted(wanted - self._queues)]
@@ -202,7 +202,7 @@ class Ear:
                 await self._connection.execute(";".join(commands).encode())
         self._queues = wanted
 
-    async def hear(self, seconds: float) -> list[tuple[str, str]]:
+    async def receive(self, seconds: float) -> list[tuple[str, str]]:
         """What is heard within *seconds*, as soon as there is something. Raises `DatabaseError`."""
         with translated():
             return [

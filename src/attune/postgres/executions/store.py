@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from attune.core.errors import UsageError
-from attune.core.ports.executions import NewExecution, Piece, Settled, Started
+from attune.core.ports.executions import AttemptResult, NewExecution, OutputChunk, StartedAttempt
 from attune.postgres.connection import Pool, translated
 from attune.postgres.executions.actions import COLUMNS, action_of
 from attune.postgres.json_values import tolerate
@@ -119,13 +119,13 @@ class PostgresExecutions:
 
     async def start(
         self, taken: Sequence[tuple[int, int, Mapping[str, Any] | None]], *, worker: int, name: str, running: int
-    ) -> dict[int, Started]:
+    ) -> dict[int, StartedAttempt]:
         """Own the executions of *taken* jobs (job, execution, interpreter) that may still be run; by execution."""
         rows = [{"job": job, "execution": one, "interpreter": path} for job, one, path in taken]
         given = {"rows": json.dumps(rows), "worker": worker, "name": name, "running": running}
         return {row[0]: _started(row) for row in await self._rows(_START, given)}
 
-    async def settle(self, ended: Sequence[Settled], *, worker: int | None = None, running: int = 0) -> set[int]:
+    async def settle(self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0) -> set[int]:
         """Write what attempts came to; the executions whose attempt was still the present one."""
         rows = [
             {
@@ -145,7 +145,7 @@ class PostgresExecutions:
         given = {"rows": json.dumps(rows), "worker": worker, "running": running}
         return {row[0] for row in await self._rows(_SETTLE, given)}
 
-    async def print(self, pieces: Sequence[Piece]) -> set[int]:
+    async def print(self, pieces: Sequence[OutputChunk]) -> set[int]:
         """Store what attempts printed; the executions that still run that attempt."""
         rows = [
             {"e": one.execution, "a": one.attempt, "n": one.number, "s": one.stream, "t": one.text} for one in pieces
@@ -243,6 +243,6 @@ async def know_classes(connection: AsyncConnection[Any], classes: Mapping[str, s
     )
 
 
-def _started(row: tuple[Any, ...]) -> Started:
+def _started(row: tuple[Any, ...]) -> StartedAttempt:
     action = action_of({**row[10], "pack_digest": row[9] or row[10]["pack_digest"]})
-    return Started(row[0], row[1], action, row[2] or {}, *row[3:9])
+    return StartedAttempt(row[0], row[1], action, row[2] or {}, *row[3:9])

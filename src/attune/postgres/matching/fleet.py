@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from attune.core.matching.fleet import Capability, Instance, Node, NodeStatus, capabilities_of
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, capabilities_of
 from attune.core.nodes.capabilities import execution_limit
 from attune.core.nodes.labels import labels_of
 from attune.core.nodes.role import Role
@@ -93,8 +93,8 @@ _STATUSES = {status.value: status for status in Status}
 
 
 @lru_cache(maxsize=65_536)
-def _paths(text: str) -> tuple[Instance, ...]:
-    return tuple(Instance(one["version"], one["path"]) for one in json.loads(text))
+def _paths(text: str) -> tuple[CapabilityInstance, ...]:
+    return tuple(CapabilityInstance(one["version"], one["path"]) for one in json.loads(text))
 
 
 @lru_cache(maxsize=4096)

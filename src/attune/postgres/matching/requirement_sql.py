@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from attune.core.matching.fleet import Capability, Instance, Node
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.term_judgement import judge
 from attune.core.matching.terms import LabelTerm, RuntimeTerm, Term
@@ -138,5 +138,5 @@ def _judge(term: Term, key: Key) -> Truth:
         return judge(positive, Node(0, "", labels={term.name: key.value})).truth
     if not isinstance(positive, RuntimeTerm):
         return Truth.NO
-    offered = Capability(_NEUTRAL, Status(key.status), (Instance(key.value),))
+    offered = Capability(_NEUTRAL, Status(key.status), (CapabilityInstance(key.value),))
     return judge(replace(positive, name=_NEUTRAL), Node(0, "", {_NEUTRAL: offered})).truth

@@ -1,6 +1,6 @@
 """Where a database stands, and moving it up or down. Each call is one transaction: all of it happens, or nothing.
 
-Whose database it is, `survey` finds out; what a revision does is in `sql/`.
+Whose database it is, `survey_database` finds out; what a revision does is in `sql/`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from attune.core.errors import DatabaseError, UsageError
 from attune.postgres.migrations.session import changing, driver, looking
-from attune.postgres.migrations.survey import UNIFIED, Origin, Survey, survey
+from attune.postgres.migrations.survey import UNIFIED, DatabaseSurvey, Origin, survey_database
 
 if TYPE_CHECKING:
     import psycopg
@@ -70,7 +70,7 @@ def state(url: str) -> MigrationState:
     """Where the database at *url* (a libpq URL) stands. Raises `DatabaseError` if it cannot be read."""
     revisions = _revisions()
     with looking(url) as connection:
-        found = survey(connection, revisions)
+        found = survey_database(connection, revisions)
     problem = None
     try:
         found.refuse_unless_usable()
@@ -92,7 +92,7 @@ def upgrade(url: str, revision: str = "head") -> MigrationReport:
     applied: list[str] = []
     with changing(url) as connection:
         database = driver(connection)
-        found = survey(database, revisions)
+        found = survey_database(database, revisions)
         found.refuse_unless_usable()
         before = _count_runtimes(database) if "runtime" in found.tables else 0
         database.execute(_VERSION_TABLE)
@@ -110,7 +110,7 @@ def downgrade(url: str, revision: str) -> None:
     revisions = _revisions()
     _require_known(revision, revisions)
     with changing(url) as connection:
-        found = survey(driver(connection), revisions)
+        found = survey_database(driver(connection), revisions)
         found.refuse_unless_usable()
         if found.origin != "attune":
             raise DatabaseError(
@@ -133,7 +133,7 @@ def upgrade_sql(url: str | None) -> str:
     start, preamble = "base", []
     if url is not None:
         with looking(url) as connection:
-            found = survey(connection, revisions)
+            found = survey_database(connection, revisions)
         found.refuse_unless_usable()
         start = found.revisions[0] if found.revisions else found.adopts or "base"
         if start == revisions[-1] and found.revisions:
@@ -171,7 +171,7 @@ def _require_known(revision: str, revisions: tuple[str, ...]) -> None:
         raise UsageError(f"expected a revision, got {revision!r}", hint=f"revisions: {', '.join(revisions)}")
 
 
-def _stamp(found: Survey) -> list[str]:
+def _stamp(found: DatabaseSurvey) -> list[str]:
     return [f"INSERT INTO alembic_version (version_num) VALUES ('{found.adopts}')"] if found.adopts else []
 
 

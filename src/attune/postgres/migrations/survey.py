@@ -52,7 +52,7 @@ _TELLING = frozenset({"id", "ref", "name", "distributions"})
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class DatabaseSurvey:
     """What the current schema of a database holds, as far as migrations care.
 
     `sql_migrations` are the earlier installation's, version -> success; another program's are left out.
@@ -161,7 +161,7 @@ GROUP BY attrelid HAVING count(*) = 2
 """
 
 
-def survey(connection: psycopg.Connection[Any], known: Collection[str]) -> Survey:
+def survey_database(connection: psycopg.Connection[Any], known: Collection[str]) -> DatabaseSurvey:
     """Look at the database behind *connection*; *known* are the revisions that this version of Attune has.
 
     Raises `DatabaseError` if the server is too old or the role has no schema to create objects in.
@@ -187,4 +187,4 @@ def survey(connection: psycopg.Connection[Any], known: Collection[str]) -> Surve
     if FIRST_SQL_MIGRATION not in sql_migrations:
         sql_migrations = {}
     found = connection.execute(_ELSEWHERE).fetchone()
-    return Survey(schema, tables, revisions, sql_migrations, found[0] if found else None, known)
+    return DatabaseSurvey(schema, tables, revisions, sql_migrations, found[0] if found else None, known)

@@ -15,8 +15,8 @@ CHANNEL = "attune_node"
 _LIVE = "('active', 'busy', 'starting', 'draining', 'stale')"
 
 
-class PostgresLife:
-    """`NodeLife` on PostgreSQL."""
+class PostgresNodeControl:
+    """`NodeLifecycle` on PostgreSQL."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

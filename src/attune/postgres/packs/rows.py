@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from attune.core.errors import InUseError
 from attune.core.executions.action import Action
-from attune.core.packs.pack import Change, Pack, RuleDefinition, SensorDefinition, TriggerDefinition
+from attune.core.packs.pack import Pack, PackChange, RuleDefinition, SensorDefinition, TriggerDefinition
 from attune.core.runtimes.runtime import Runtime
 
 TABLES = {"runtimes": "runtime", "actions": "action", "triggers": "trigger", "sensors": "sensor", "rules": "rule"}
@@ -60,7 +60,9 @@ def rows_of(pack: Pack, pack_id: int, ids: Mapping[tuple[str, str], int]) -> Ite
         yield "rules", rule.ref, {**owner, **_rule(rule, ids)}, rule.enabled
 
 
-async def write_row(connection: AsyncConnection[Any], table: str, ref: str, values: Mapping[str, Any]) -> Change | None:
+async def write_row(
+    connection: AsyncConnection[Any], table: str, ref: str, values: Mapping[str, Any]
+) -> PackChange | None:
     """Insert or update the row *ref*, None if it is as it should be already."""
     columns = [Identifier(name) for name in values]
     query = SQL(
@@ -80,10 +82,12 @@ async def write_row(connection: AsyncConnection[Any], table: str, ref: str, valu
     )
     cursor = await connection.execute(query, {"ref": ref, **values})
     row = await cursor.fetchone()
-    return None if row is None else Change(table, ref, "added" if row[0] else "changed")
+    return None if row is None else PackChange(table, ref, "added" if row[0] else "changed")
 
 
-async def remove_rows(connection: AsyncConnection[Any], kind: str, refs: Sequence[str], pack_id: int) -> list[Change]:
+async def remove_rows(
+    connection: AsyncConnection[Any], kind: str, refs: Sequence[str], pack_id: int
+) -> list[PackChange]:
     """Delete the rows *refs* of a pack. Raises `InUseError` that names what uses one of them.
 
     Finished executions of an action keep its ref and lose their link to it.
@@ -108,7 +112,7 @@ async def remove_rows(connection: AsyncConnection[Any], kind: str, refs: Sequenc
         if table == "action":
             await connection.execute("UPDATE execution SET action = NULL WHERE action = %s", (number,))
         await connection.execute(SQL("DELETE FROM {} WHERE id = %s").format(Identifier(table)), (number,))
-    return [Change(table, ref, "removed") for _, ref in found]
+    return [PackChange(table, ref, "removed") for _, ref in found]
 
 
 def _json(value: Any) -> Jsonb | None:

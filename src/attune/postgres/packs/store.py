@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from attune.core.errors import InUseError, UsageError
 from attune.core.packs.files import PackFile, digest_of
-from attune.core.packs.pack import KINDS, Change, Known, Pack, PackRecord
+from attune.core.packs.pack import KINDS, Known, Pack, PackChange, PackRecord
 from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.postgres.connection import Pool, translated
@@ -67,7 +67,7 @@ class PostgresPacks:
                 actions = {ref: schema if isinstance(schema, dict) else {} for ref, schema in await cursor.fetchall()}
         return Known(runtimes, triggers, actions)
 
-    async def load(self, pack: Pack, files: Sequence[PackFile], *, changed_by: str) -> list[Change]:
+    async def load(self, pack: Pack, files: Sequence[PackFile], *, changed_by: str) -> list[PackChange]:
         """Write *pack* and its *files* in one transaction; what changed, nothing if it was loaded just so.
 
         What the folder had when it was last loaded and has no more is removed. Raises `InUseError` where something
@@ -165,7 +165,7 @@ async def _untouched(connection: AsyncConnection[Any]) -> bool:
     return await cursor.fetchone() is None
 
 
-async def _load(connection: AsyncConnection[Any], pack: Pack, files: Sequence[PackFile]) -> list[Change]:
+async def _load(connection: AsyncConnection[Any], pack: Pack, files: Sequence[PackFile]) -> list[PackChange]:
     digest = digest_of(files)
     before = await _loaded(connection, pack.ref)
     gone = {kind: sorted({*before.get(kind, {})} - {*pack.refs(kind)}) for kind in KINDS}

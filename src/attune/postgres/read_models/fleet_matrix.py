@@ -14,7 +14,7 @@ _OFFERED = "('available', 'declared', 'assumed')"
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class MatrixColumn:
     """A runtime that somebody offers. `versions` are those that are offered, the most frequent first."""
 
     name: str
@@ -23,7 +23,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MatrixRow:
     """A node. `cells` are by name: status, version and ref. `seen` is the age of its heartbeat in seconds."""
 
     id: int
@@ -35,16 +35,16 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix:
+class FleetMatrix:
     """The nodes of a page, and what the whole filtered fleet offers."""
 
     total: int
-    columns: Sequence[Column]
-    rows: Sequence[Row]
+    columns: Sequence[MatrixColumn]
+    rows: Sequence[MatrixRow]
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class FleetFigures:
     """What an operator looks at first."""
 
     active: int
@@ -54,7 +54,7 @@ class Figures:
     stranded: int
 
 
-async def read_matrix(pool: Pool, role: Role, wanted: NodeFilter, *, skip: int = 0, limit: int = 200) -> Matrix:
+async def read_matrix(pool: Pool, role: Role, wanted: NodeFilter, *, skip: int = 0, limit: int = 200) -> FleetMatrix:
     """The nodes of *role* that *wanted* leaves, by name."""
     with translated():
         async with pool.connection() as connection, connection.transaction():
@@ -73,7 +73,7 @@ async def read_matrix(pool: Pool, role: Role, wanted: NodeFilter, *, skip: int =
                 """.encode(),
                 parameters,
             )
-            found = [Column(name, count, versions or []) for name, count, versions in await columns.fetchall()]
+            found = [MatrixColumn(name, count, versions or []) for name, count, versions in await columns.fetchall()]
             rows = await connection.execute(
                 f"""
                 SELECT w.id, w.name, coalesce(w.status::text, 'inactive'),
@@ -87,10 +87,10 @@ async def read_matrix(pool: Pool, role: Role, wanted: NodeFilter, *, skip: int =
                 """.encode(),
                 parameters,
             )
-            return Matrix(total, found, [Row(*row) for row in await rows.fetchall()])
+            return FleetMatrix(total, found, [MatrixRow(*row) for row in await rows.fetchall()])
 
 
-async def read_figures(pool: Pool) -> Figures:
+async def read_figures(pool: Pool) -> FleetFigures:
     """The four figures at the top of the fleet."""
     query = f"""
         SELECT count(*) FILTER (WHERE status IN ('active', 'busy')),
@@ -105,4 +105,4 @@ async def read_figures(pool: Pool) -> Figures:
         async with pool.connection() as connection:
             row = await (await connection.execute(query.encode())).fetchone()
             assert row is not None
-            return Figures(*row)
+            return FleetFigures(*row)

@@ -35,7 +35,7 @@ class Probes:
 
 
 @dataclass(frozen=True, slots=True)
-class Measures:
+class FleetMetrics:
     """Counts by their labels: (role, status), (runtime, status, version), runtime, (runtime, status), (class, status).
 
     `executions` are those that have not ended; `without_worker` of them wait for a class that no live worker reads.
@@ -49,17 +49,17 @@ class Measures:
     without_worker: int
 
 
-class PostgresMeasures:
+class PostgresMetrics:
     """Reads the figures, and remembers them for a moment."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._reading = asyncio.Lock()
-        self._known: tuple[Measures, float] | None = None
+        self._known: tuple[FleetMetrics, float] | None = None
         self._tally: dict[tuple[str, str], int] = {}
         self._tallied = 0
 
-    async def read(self) -> Measures:
+    async def read(self) -> FleetMetrics:
         """The figures, at most a few seconds old. Raises `DatabaseError`."""
         async with self._reading:
             began = time.monotonic()
@@ -73,12 +73,12 @@ class PostgresMeasures:
             self._known = found, time.monotonic() + max(_FRESH_SECONDS, took * _SHARE)
             return found
 
-    async def _read(self, connection: AsyncConnection[Any]) -> Measures:
+    async def _read(self, connection: AsyncConnection[Any]) -> FleetMetrics:
         workers = await _rows(
             connection,
             f"SELECT {_ROLE}, coalesce(w.status::text, 'inactive'), count(*) FROM worker AS w GROUP BY 1, 2",
         )
-        return Measures(
+        return FleetMetrics(
             {(role, status): count for role, status, count in workers},
             await _runtimes(connection),
             await _probes(connection),

@@ -8,7 +8,7 @@ from attune.postgres.connection import Pool, translated
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class RuntimeCounts:
     """Counts of nodes that are not gone. `nodes` is the whole fleet of the roles that verify the runtime."""
 
     statuses: dict[str, int]
@@ -16,7 +16,7 @@ class Coverage:
     nodes: int
 
 
-async def coverage_of(pool: Pool, ref: str) -> Coverage:
+async def runtime_counts_of(pool: Pool, ref: str) -> RuntimeCounts:
     """The coverage of the definition *ref*."""
     query = """
         SELECT r.status, coalesce(r.version, ''), count(*) FROM worker_runtime AS r JOIN worker AS w ON w.id = r.worker
@@ -31,23 +31,23 @@ async def coverage_of(pool: Pool, ref: str) -> Coverage:
                 statuses[status] = statuses.get(status, 0) + count
                 if version and status in ("available", "declared", "assumed"):
                     versions[version] = versions.get(version, 0) + count
-    return Coverage(statuses, versions, sum(statuses.values()))
+    return RuntimeCounts(statuses, versions, sum(statuses.values()))
 
 
-async def coverages(pool: Pool) -> dict[str, Coverage]:
+async def all_runtime_counts(pool: Pool) -> dict[str, RuntimeCounts]:
     """The coverage of every definition that some node has looked at, by ref."""
     query = """
         SELECT r.runtime_ref, r.status, coalesce(r.version, ''), count(*)
         FROM worker_runtime AS r JOIN worker AS w ON w.id = r.worker
         WHERE coalesce(w.status::text, 'inactive') NOT IN ('inactive', 'lost') GROUP BY 1, 2, 3 ORDER BY 4 DESC, 3
     """
-    found: dict[str, Coverage] = {}
+    found: dict[str, RuntimeCounts] = {}
     with translated():
         async with pool.connection() as connection:
             for ref, status, version, count in await (await connection.execute(query)).fetchall():
-                old = found.get(ref, Coverage({}, {}, 0))
+                old = found.get(ref, RuntimeCounts({}, {}, 0))
                 old.statuses[status] = old.statuses.get(status, 0) + count
                 if version and status in ("available", "declared", "assumed"):
                     old.versions[version] = old.versions.get(version, 0) + count
-                found[ref] = Coverage(old.statuses, old.versions, old.nodes + count)
+                found[ref] = RuntimeCounts(old.statuses, old.versions, old.nodes + count)
     return found

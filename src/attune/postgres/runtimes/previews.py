@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from attune.core.runtimes.preview import Candidate, Touched
+from attune.core.runtimes.preview import AffectedWork, PreviewCandidate
 from attune.core.runtimes.verdict import Status
 from attune.postgres.connection import Pool, translated
 
@@ -25,7 +25,7 @@ class PostgresPreviews:
         rows = await self._rows(f"SELECT count(*) FROM worker AS w WHERE {_LIVE} AND {_ROLE} = ANY(%s)", list(roles))
         return int(rows[0][0])
 
-    async def candidates(self, ref: str, roles: Collection[str], most: int) -> Sequence[Candidate]:
+    async def candidates(self, ref: str, roles: Collection[str], most: int) -> Sequence[PreviewCandidate]:
         """Live nodes of *roles*, by name: of more than *most*, some of each status and version of the runtime *ref*."""
         return await self._candidates(
             f"""
@@ -41,7 +41,7 @@ class PostgresPreviews:
             most,
         )
 
-    async def named(self, ref: str, nodes: Sequence[int]) -> Sequence[Candidate]:
+    async def named(self, ref: str, nodes: Sequence[int]) -> Sequence[PreviewCandidate]:
         """Those of *nodes* that exist, whatever their state, by name."""
         return await self._candidates(
             f"""
@@ -53,7 +53,7 @@ class PostgresPreviews:
             list(nodes),
         )
 
-    async def find(self, node: int | str) -> tuple[Candidate, bool] | None:
+    async def find(self, node: int | str) -> tuple[PreviewCandidate, bool] | None:
         """The node of that id or name, a worker rather than a sensor, and whether it lives."""
         column = "w.id" if isinstance(node, int) else "w.name"
         rows = await self._rows(
@@ -64,9 +64,9 @@ class PostgresPreviews:
         if not rows:
             return None
         number, name, role, lives = rows[0]
-        return Candidate(number, name, role, None, None), lives
+        return PreviewCandidate(number, name, role, None, None), lives
 
-    async def touched(self, ref: str) -> Touched:
+    async def touched(self, ref: str) -> AffectedWork:
         """What uses the runtime *ref*."""
         actions = await self._rows(
             "SELECT a.ref FROM action AS a JOIN runtime AS r ON r.id = a.runtime WHERE r.ref = %s ORDER BY 1", ref
@@ -80,11 +80,11 @@ class PostgresPreviews:
             """,
             ref,
         )
-        return Touched([one for (one,) in actions], [one for (one,) in sensors], dict(executions))
+        return AffectedWork([one for (one,) in actions], [one for (one,) in sensors], dict(executions))
 
-    async def _candidates(self, query: str, *parameters: Any) -> Sequence[Candidate]:
+    async def _candidates(self, query: str, *parameters: Any) -> Sequence[PreviewCandidate]:
         return [
-            Candidate(number, name, role, Status(status) if status else None, version)
+            PreviewCandidate(number, name, role, Status(status) if status else None, version)
             for number, name, role, status, version in await self._rows(query, *parameters)
         ]
 

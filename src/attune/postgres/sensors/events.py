@@ -14,7 +14,7 @@ from uuid import UUID
 from psycopg import AsyncConnection, Rollback
 from psycopg.types.json import Jsonb
 
-from attune.core.ports.sensors import JournalRecord
+from attune.core.ports.sensors import OutputLogRecord
 from attune.core.sensors.event_line import NewEvent
 from attune.postgres.connection import Pool, translated
 
@@ -51,7 +51,7 @@ class PostgresSensorEvents:
         self._pool = pool
         self._record = record
 
-    async def journal(self, key: UUID) -> JournalRecord | None:
+    async def journal(self, key: UUID) -> OutputLogRecord | None:
         with translated():
             async with self._pool.connection() as connection:
                 cursor = await connection.execute(
@@ -63,7 +63,7 @@ class PostgresSensorEvents:
                     (key,),
                 )
                 row = await cursor.fetchone()
-                return JournalRecord(*row) if row else None
+                return OutputLogRecord(*row) if row else None
 
     async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent]) -> bool:
         with translated():

@@ -13,9 +13,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from attune.core.nodes.role import SENSOR
-from attune.core.ports.sensors import Renewal, SensorReport, SensorStatus, Taken, explained
+from attune.core.ports.sensors import Renewal, SensorReport, SensorStatus, TakenLease, explained
 from attune.core.runtimes.aliases import fold
-from attune.core.sensors.assignment import Lease, World
+from attune.core.sensors.assignment import AssignmentView, Lease
 from attune.core.sensors.sensor import Sensor
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
 from attune.postgres.matching.fleet import read_fleet
@@ -115,7 +115,7 @@ class PostgresSensors:
         """Every definition, by ref."""
         return [_sensor(row) for row in await self._rows(_SENSORS + "ORDER BY s.ref")]
 
-    async def world(self) -> World:
+    async def world(self) -> AssignmentView:
         """What a plan needs: enabled sensors, sensor nodes, leases."""
         with translated():
             async with self._pool.connection() as connection:
@@ -127,18 +127,18 @@ class PostgresSensors:
                 connected = await (await connection.execute(_CONNECTED)).fetchall()
                 # Last, so that nothing that is thought free has been taken long ago.
                 leases = {row[0]: Lease(*row) for row in await (await connection.execute(_LEASES)).fetchall()}
-        return World(sensors, nodes, leases, frozenset(number for (number,) in connected))
+        return AssignmentView(sensors, nodes, leases, frozenset(number for (number,) in connected))
 
     async def take(
         self, node_id: int, sensors: Sequence[int], seconds: float, *, dead: Mapping[int, int] | None = None
-    ) -> Sequence[Taken]:
+    ) -> Sequence[TakenLease]:
         """Take the leases of *sensors* that are free, for so long; those that were taken, each with a new epoch.
 
         *dead* names epochs of this very node that nobody runs any more, by sensor: they need not expire first.
         """
         wanted = [{"sensor": sensor, "dead": (dead or {}).get(sensor)} for sensor in sensors]
         rows = await self._rows(_TAKE, {"wanted": _json(wanted), "worker": node_id, "seconds": seconds})
-        return [Taken(*row) for row in rows]
+        return [TakenLease(*row) for row in rows]
 
     async def renew(self, node_id: int, held: Mapping[int, int], seconds: float) -> Renewal:
         """Hold the leases *held* (sensor to epoch) for so long from now."""
@@ -190,14 +190,14 @@ class PostgresSensors:
                 return cursor.rowcount > 0
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[_Ear]:
+    async def listening(self) -> AsyncIterator[_Listener]:
         """Hears of changes as long as it lasts. Raises `DatabaseError`."""
         connection = await connect(await conninfo_of(self._pool), application_name="attune sensing")
         try:
             with translated():
                 for channel in _CHANNELS:
                     await connection.execute(f"LISTEN {channel}".encode())
-            yield _Ear(connection)
+            yield _Listener(connection)
         finally:
             await connection.close()
 
@@ -207,7 +207,7 @@ class PostgresSensors:
                 return await (await connection.execute(query.encode(), parameters)).fetchall()
 
 
-class _Ear:
+class _Listener:
     """A connection that listens."""
 
     def __init__(self, connection: AsyncConnection[Any]) -> None:

@@ -9,9 +9,9 @@ from fastapi import APIRouter
 
 from attune.core.errors import DefinitionError
 from attune.core.runtimes.definition import capability_name, parse_definition
-from attune.core.runtimes.preview import Candidate, counted
+from attune.core.runtimes.preview import PreviewCandidate, counted
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.validation import vet
+from attune.core.runtimes.validation import validate_definition
 from attune.operations.nodes.ask import ask_nodes, preview
 from attune.web.access import Admin
 from attune.web.api.check_models import (
@@ -24,7 +24,7 @@ from attune.web.api.check_models import (
     VerdictItem,
 )
 from attune.web.api.paging import bad_field
-from attune.web.middleware.problems import Problem, documented
+from attune.web.middleware.problems import ProblemError, documented
 from attune.web.services import Given
 
 router = APIRouter(prefix="/runtimes", tags=["runtimes"])
@@ -36,10 +36,10 @@ async def checked(who: Admin, services: Given, body: CheckRequest) -> CheckAnswe
     runtime, warnings = await _definition(services, body)
     found = await services.previews.find(body.worker)
     if found is None:
-        raise Problem(404, f"no node has the {'id' if isinstance(body.worker, int) else 'name'} {body.worker!r}")
+        raise ProblemError(404, f"no node has the {'id' if isinstance(body.worker, int) else 'name'} {body.worker!r}")
     node, lives = found
     if not lives:
-        raise Problem(504, f"expected a node that runs, got {node.name}, which does not")
+        raise ProblemError(504, f"expected a node that runs, got {node.name}, which does not")
     answers = await ask_nodes(
         services.requests,
         [node.id],
@@ -50,9 +50,9 @@ async def checked(who: Admin, services: Given, body: CheckRequest) -> CheckAnswe
     )
     answer = answers.get(node.id)
     if answer is None:
-        raise Problem(504, f"expected an answer of {node.name} within {body.timeout_seconds:g} s, got none")
+        raise ProblemError(504, f"expected an answer of {node.name} within {body.timeout_seconds:g} s, got none")
     if "verdict" not in answer:
-        raise Problem(502, f"{node.name}: {answer.get('error', 'an answer without a verdict')}")
+        raise ProblemError(502, f"{node.name}: {answer.get('error', 'an answer without a verdict')}")
     return CheckAnswer(
         node=node.id,
         node_name=node.name,
@@ -68,7 +68,7 @@ async def previewed(who: Admin, services: Given, body: PreviewRequest) -> Previe
     """From dry-runs on live nodes: who would gain, lose or keep the runtime, and which work uses it today."""
     runtime, warnings = await _definition(services, body)
     roles = _roles(runtime)
-    candidates: Sequence[Candidate]
+    candidates: Sequence[PreviewCandidate]
     if body.nodes is None:
         candidates = await services.previews.candidates(runtime.ref, roles, body.most)
     else:
@@ -104,10 +104,10 @@ async def _definition(services: Given, body: CheckRequest | PreviewRequest) -> t
     """The definition that *body* is about, and the warnings about it. Raises `DefinitionError` for a new one."""
     if body.definition is not None:
         runtime = body.definition.draft()
-        return runtime, vet(runtime)
+        return runtime, validate_definition(runtime)
     stored = await services.runtimes.get_runtime(body.ref or "")
     if stored is None:
-        raise Problem(404, f"no definition has the ref {body.ref!r}")
+        raise ProblemError(404, f"no definition has the ref {body.ref!r}")
     return stored, ()
 
 
@@ -119,7 +119,7 @@ def _roles(runtime: Runtime) -> Sequence[str]:
         return ["sensor", "worker"]
 
 
-def _role_warning(runtime: Runtime, node: Candidate) -> list[str]:
+def _role_warning(runtime: Runtime, node: PreviewCandidate) -> list[str]:
     roles = _roles(runtime)
     if node.role in roles:
         return []

@@ -22,7 +22,7 @@ from attune.web.api.execution_models import (
     RunRequest,
 )
 from attune.web.api.paging import MAX_ID, Cursor, Limit, before_of, cursor_of, position_of
-from attune.web.middleware.problems import Problem, documented
+from attune.web.middleware.problems import ProblemError, documented
 from attune.web.services import Given
 
 actions = APIRouter(prefix="/actions", tags=["actions"])
@@ -110,7 +110,7 @@ async def cancelled(_who: Operator, services: Given, execution_id: ExecutionId) 
     try:
         return ExecutionItem.model_validate(await services.runs.cancel(execution_id))
     except UsageError as error:
-        raise Problem(409, str(error)) from None
+        raise ProblemError(409, str(error)) from None
 
 
 @executions.post(
@@ -120,21 +120,21 @@ async def retried(_who: Operator, services: Given, execution_id: ExecutionId) ->
     """A new execution of the same action with the same parameters, for one that has ended."""
     found = await _execution(services, execution_id)
     if not found.is_final:
-        raise Problem(409, f"execution {execution_id}: expected one that has ended, got {found.status}")
+        raise ProblemError(409, f"execution {execution_id}: expected one that has ended, got {found.status}")
     return ExecutionItem.model_validate(await services.runs.retry(execution_id))
 
 
 async def _action(services: Given, ref: str) -> Action:
     if "\0" in ref or not ref.isprintable():
-        raise Problem(404, "no action has such a ref")
+        raise ProblemError(404, "no action has such a ref")
     try:
         return await services.runs.action(ref)
     except UsageError as error:
-        raise Problem(404, f"{error}; try: {error.hint}" if error.hint else str(error)) from None
+        raise ProblemError(404, f"{error}; try: {error.hint}" if error.hint else str(error)) from None
 
 
 async def _execution(services: Given, number: int) -> ExecutionRecord:
     try:
         return await services.runs.get(number)
     except UsageError as error:
-        raise Problem(404, str(error)) from None
+        raise ProblemError(404, str(error)) from None

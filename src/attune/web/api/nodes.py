@@ -26,7 +26,7 @@ from attune.web.api.paging import (
     page_text,
     position_of,
 )
-from attune.web.middleware.problems import Problem, documented, invalid
+from attune.web.middleware.problems import ProblemError, documented, invalid
 from attune.web.services import Given
 
 NodeId = Annotated[int, Path(ge=1, le=MAX_ID, description="The node's id.", examples=[1])]
@@ -58,7 +58,7 @@ class NodeQuery(BaseModel):
 
     @classmethod
     def of(cls, given: QueryParams) -> NodeQuery:
-        """What *given* asks for. Raises `Problem` with every fault."""
+        """What *given* asks for. Raises `ProblemError` with every fault."""
         values: dict[str, object] = {
             name: given.getlist(name) if name in _LISTS else given.getlist(name)[-1] for name in given
         }
@@ -68,7 +68,7 @@ class NodeQuery(BaseModel):
             raise invalid([{**one, "loc": ("query", *one["loc"])} for one in error.errors()]) from None
 
     def filter(self) -> NodeFilter:
-        """The filter. Raises `Problem` for a term that cannot be read."""
+        """The filter. Raises `ProblemError` for a term that cannot be read."""
         try:
             requirement = Requirement.parse(self.term) if self.term else None
         except RequirementError as error:
@@ -100,8 +100,8 @@ def nodes_router(role: Role) -> APIRouter:
     return router
 
 
-def _unknown(role: Role, node_id: int) -> Problem:
-    return Problem(404, f"no {role.name} has the id {node_id}")
+def _unknown(role: Role, node_id: int) -> ProblemError:
+    return ProblemError(404, f"no {role.name} has the id {node_id}")
 
 
 def _listing(router: APIRouter, role: Role) -> None:
@@ -187,7 +187,7 @@ def _asking(router: APIRouter, role: Role) -> None:
         try:
             await services.life.remove(node_id, force=force)
         except UsageError as error:
-            raise Problem(409, f"{error}; try: {error.hint}") from None
+            raise ProblemError(409, f"{error}; try: {error.hint}") from None
         services.forget()
 
 
@@ -205,7 +205,7 @@ def _ask(router: APIRouter, role: Role, verb: str, summary: str) -> None:
             raise _unknown(role, node_id)
         if not await getattr(services.life, verb)(node_id):
             state = "draining" if verb == "resume" else "running"
-            raise Problem(409, f"expected a {role.name} that is {state}, got one that is not")
+            raise ProblemError(409, f"expected a {role.name} that is {state}, got one that is not")
         services.forget()
         return Asked(id=node_id, asked=verb)
 

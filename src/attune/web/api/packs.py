@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from attune.core.errors import UsageError
 from attune.web.access import Operator, Reader
 from attune.web.api.paging import MAX_ID, Page
-from attune.web.middleware.problems import Problem, documented
+from attune.web.middleware.problems import ProblemError, documented
 from attune.web.services import Given
 
 router = APIRouter(tags=["packs"])
@@ -96,7 +96,7 @@ class EventList(Page):
     data: list[EventItem]
 
 
-class NewEvent(BaseModel):
+class NewEventBody(BaseModel):
     """Something that happened."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -116,7 +116,7 @@ async def pack(_who: Reader, services: Given, ref: Ref) -> PackItem:
     """What it brings."""
     found = await services.packs.get_pack(ref) if ref.isprintable() else None
     if found is None:
-        raise Problem(404, "no pack has that ref")
+        raise ProblemError(404, "no pack has that ref")
     return PackItem.model_validate(found)
 
 
@@ -143,14 +143,14 @@ async def event(_who: Reader, services: Given, event_id: EventId) -> EventItem:
     """Its payload, and what each rule made of it."""
     found = await services.events.get_event(event_id)
     if found is None:
-        raise Problem(404, f"no event has the number {event_id}")
+        raise ProblemError(404, f"no event has the number {event_id}")
     return EventItem.model_validate(found)
 
 
 @router.post("/events", status_code=201, summary="Tell of an event", responses=documented(401, 403, 422))
-async def told(_who: Operator, services: Given, body: NewEvent) -> EventItem:
+async def told(_who: Operator, services: Given, body: NewEventBody) -> EventItem:
     """As a sensor would: the rules of its trigger are evaluated, and what they ask for is recorded with it."""
     try:
         return EventItem.model_validate(await services.events.send(body.trigger, body.payload))
     except UsageError as error:
-        raise Problem(422, str(error)) from None
+        raise ProblemError(422, str(error)) from None

@@ -12,7 +12,7 @@ from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
 from attune.postgres.read_models.node_pages import JsonPage
-from attune.web.middleware.problems import FieldProblem, Problem
+from attune.web.middleware.problems import FieldProblem, ProblemError
 
 MAX_ID = 2**63 - 1
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
@@ -35,7 +35,7 @@ def cursor_of(position: Sequence[Any] | None) -> str | None:
 
 
 def position_of(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
-    """The position that *cursor* stands for: one value of each of *kinds*. Raises `Problem` 422."""
+    """The position that *cursor* stands for: one value of each of *kinds*. Raises `ProblemError` 422."""
     if cursor is None:
         return None
     try:
@@ -56,14 +56,14 @@ def _is_storable(text: str) -> bool:
 
 
 def before_of(cursor: str | None) -> int | None:
-    """The id that the page begins below. Raises `Problem` 422."""
+    """The id that the page begins below. Raises `ProblemError` 422."""
     position = position_of(cursor, int)
     return None if position is None else int(position[0])
 
 
-def bad_field(field: str, expected: str, got: str) -> Problem:
+def bad_field(field: str, expected: str, got: str) -> ProblemError:
     """The problem that parameter *field* is wrong."""
-    return Problem(
+    return ProblemError(
         422, f"{field}: expected {expected}, got {got}", errors=[FieldProblem(field=field, expected=expected, got=got)]
     )
 

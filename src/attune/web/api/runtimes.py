@@ -13,8 +13,8 @@ from attune.core.access.tokens import Caller
 from attune.core.errors import InUseError
 from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.validation import vet
-from attune.postgres.read_models.runtime_counts import coverage_of
+from attune.core.runtimes.validation import validate_definition
+from attune.postgres.read_models.runtime_counts import runtime_counts_of
 from attune.web.access import Admin, Reader
 from attune.web.api.paging import Cursor, Limit, before_of, cursor_of, position_of
 from attune.web.api.runtime_models import (
@@ -29,7 +29,7 @@ from attune.web.api.runtime_models import (
     SavedRuntime,
     Validated,
 )
-from attune.web.middleware.problems import Problem, documented, invalid
+from attune.web.middleware.problems import ProblemError, documented, invalid
 from attune.web.services import Given
 
 router = APIRouter(prefix="/runtimes", tags=["runtimes"])
@@ -72,7 +72,7 @@ async def created(who: Admin, services: Given, body: NewRuntime, response: Respo
 
     def added(old: Runtime | None) -> Runtime:
         if old is not None:
-            raise Problem(409, f"{body.ref} exists already; PUT /api/runtimes/{body.ref} replaces it")
+            raise ProblemError(409, f"{body.ref} exists already; PUT /api/runtimes/{body.ref} replaces it")
         return runtime
 
     return await _save(services, who, runtime, added, response)
@@ -81,7 +81,7 @@ async def created(who: Admin, services: Given, body: NewRuntime, response: Respo
 @router.post("/validate", summary="Look a definition over", responses=documented(401, 403, 422))
 async def validated(_who: Reader, body: NewRuntime) -> Validated:
     """Nothing is stored and nothing is run: 422 with every fault, or the warnings."""
-    return Validated(warnings=list(vet(body.runtime(body.ref))))
+    return Validated(warnings=list(validate_definition(body.runtime(body.ref))))
 
 
 @router.put(
@@ -119,12 +119,12 @@ async def patched(
             made.append(RuntimeBody.model_validate(whole).runtime(ref))
         except ValidationError as error:
             raise invalid([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from None
-        vet(made[0])
+        validate_definition(made[0])
         return made[0]
 
     await services.runtimes.change_runtime(ref, merged, changed_by=who.name)
     response.headers["ETag"] = etag_of(made[0])
-    return SavedRuntime(**RuntimeDefinition.of(made[0]).model_dump(), warnings=list(vet(made[0])))
+    return SavedRuntime(**RuntimeDefinition.of(made[0]).model_dump(), warnings=list(validate_definition(made[0])))
 
 
 @router.delete("/{ref}", status_code=204, summary="Remove a definition", responses=documented(401, 403, 404, 409, 412))
@@ -135,7 +135,7 @@ async def removed(who: Admin, services: Given, ref: Ref, if_match: IfMatch = Non
             ref, changed_by=who.name, expecting=lambda old: _require_match(if_match, old)
         )
     except InUseError as error:
-        raise Problem(409, f"{error}; try: {error.hint}") from None
+        raise ProblemError(409, f"{error}; try: {error.hint}") from None
     if not found:
         raise _unknown(ref)
 
@@ -157,7 +157,7 @@ async def history(_who: Reader, services: Given, ref: Ref, limit: Limit = 100, c
 async def coverage(_who: Reader, services: Given, ref: Ref) -> CoverageItem:
     """How many nodes that are not gone have it, in which state and version."""
     await _known(services, ref)
-    return CoverageItem.model_validate(await coverage_of(services.pool, ref), from_attributes=True)
+    return CoverageItem.model_validate(await runtime_counts_of(services.pool, ref), from_attributes=True)
 
 
 async def _known(services: Given, ref: str) -> Runtime:
@@ -167,18 +167,20 @@ async def _known(services: Given, ref: str) -> Runtime:
     return found
 
 
-def _unknown(ref: str) -> Problem:
-    return Problem(404, f"no definition has the ref {ref!r}")
+def _unknown(ref: str) -> ProblemError:
+    return ProblemError(404, f"no definition has the ref {ref!r}")
 
 
 def _require_match(if_match: str | None, old: Runtime | None) -> None:
-    """Raises `Problem` 412 where *if_match* names something else than *old*."""
+    """Raises `ProblemError` 412 where *if_match* names something else than *old*."""
     if if_match is None:
         return
     there = "nothing" if old is None else etag_of(old)
     wanted = [one.strip() for one in if_match.split(",")]
     if old is None or ("*" not in wanted and there not in wanted):
-        raise Problem(412, f"If-Match: expected the definition to be {if_match[:80]}, got {there}: somebody changed it")
+        raise ProblemError(
+            412, f"If-Match: expected the definition to be {if_match[:80]}, got {there}: somebody changed it"
+        )
 
 
 def _merge(target: Any, patch: Any) -> Any:
@@ -194,7 +196,7 @@ def _merge(target: Any, patch: Any) -> Any:
 
 
 async def _save(services: Given, who: Caller, runtime: Runtime, change: Any, response: Response) -> SavedRuntime:
-    warnings = vet(runtime)
+    warnings = validate_definition(runtime)
     new = await services.runtimes.change_runtime(runtime.ref, change, changed_by=who.name)
     response.status_code = 201 if new else 200
     response.headers["ETag"] = etag_of(runtime)

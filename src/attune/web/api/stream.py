@@ -15,7 +15,7 @@ from attune.core.access.tokens import Caller
 from attune.postgres.changes import Position
 from attune.web.access import Reader
 from attune.web.api.paging import bad_field
-from attune.web.hub import Subscription, Told, told_of
+from attune.web.hub import StreamEvent, Subscription, stream_event_of
 from attune.web.middleware.metrics import RequestFigures
 from attune.web.middleware.problems import documented
 from attune.web.services import Given, Services
@@ -84,11 +84,11 @@ async def _events(
     subscription = services.hub.subscribe(who.token_id, kinds)
     try:
         begin = position or services.hub.position or await services.changes.end()
-        yield f"retry: 2000\n{_event(Told('hello', '{}', begin))}"
+        yield f"retry: 2000\n{_event(StreamEvent('hello', '{}', begin))}"
         reached = begin
         if position is not None:
             if not await services.changes.reaches_back_to(position):
-                yield _event(Told("reset", "{}"))
+                yield _event(StreamEvent("reset", "{}"))
             more = True
             while more:
                 found, more = await services.changes.since(reached)
@@ -96,7 +96,7 @@ async def _events(
                 for one in found:
                     reached = one.position
                     if kinds is None or one.kind in kinds:
-                        yield _event(told_of(one))
+                        yield _event(stream_event_of(one))
         async for told in _live(subscription):
             if told is None:
                 yield ": still here\n\n"
@@ -106,14 +106,14 @@ async def _events(
         services.hub.unsubscribe(subscription)
 
 
-async def _live(subscription: Subscription) -> AsyncIterator[Told | None]:
+async def _live(subscription: Subscription) -> AsyncIterator[StreamEvent | None]:
     """What is told, until the stream ends; None after a quiet time.
 
     Whoever was too slow is told so, and must come again.
     """
     while True:
         if subscription.overrun and subscription.queue.empty():
-            yield Told("reset", "{}")
+            yield StreamEvent("reset", "{}")
             return
         try:
             async with asyncio.timeout(_QUIET_SECONDS):
@@ -126,6 +126,6 @@ async def _live(subscription: Subscription) -> AsyncIterator[Told | None]:
         yield told
 
 
-def _event(told: Told) -> str:
+def _event(told: StreamEvent) -> str:
     number = f"id: {told.position[0]}-{told.position[1]}\n" if told.position else ""
     return f"{number}event: {told.kind}\ndata: {told.data}\n\n"

@@ -7,30 +7,30 @@ from pydantic import BaseModel, Field
 
 from attune.web.access import Reader
 from attune.web.middleware.metrics import CONTENT_TYPE, fleet_text
-from attune.web.middleware.problems import Problem, documented
+from attune.web.middleware.problems import ProblemError, documented
 from attune.web.services import Given
 
 router = APIRouter(tags=["system"])
 
 
-class Health(BaseModel):
+class HealthAnswer(BaseModel):
     """The answer of the health checks."""
 
     status: str = Field(examples=["ok"])
 
 
 @router.get("/healthz")
-async def alive() -> Health:
+async def alive() -> HealthAnswer:
     """Whether the process answers; it asks nobody else."""
-    return Health(status="ok")
+    return HealthAnswer(status="ok")
 
 
 @router.get("/readyz", responses=documented(503))
-async def ready(services: Given) -> Health:
+async def ready(services: Given) -> HealthAnswer:
     """Whether the database answers as well."""
     if not await services.tokens.answers():
-        raise Problem(503, "the database does not answer", headers={"Retry-After": "2"})
-    return Health(status="ok")
+        raise ProblemError(503, "the database does not answer", headers={"Retry-After": "2"})
+    return HealthAnswer(status="ok")
 
 
 _METRICS = {

@@ -12,7 +12,7 @@ from attune.core.access.tokens import Scope
 from attune.core.errors import UsageError
 from attune.web.access import Admin, Reader
 from attune.web.api.paging import MAX_ID, Cursor, Limit, Page, before_of, cursor_of
-from attune.web.middleware.problems import Problem, documented
+from attune.web.middleware.problems import ProblemError, documented
 from attune.web.services import Given
 
 router = APIRouter(tags=["access"])
@@ -111,7 +111,7 @@ async def created(who: Admin, services: Given, body: NewToken) -> MadeToken:
             body.name, body.scope, created_by=who.name, expires_in=body.expires_in
         )
     except UsageError as error:
-        raise Problem(409, f"{error}; try: {error.hint}" if error.hint else str(error)) from None
+        raise ProblemError(409, f"{error}; try: {error.hint}" if error.hint else str(error)) from None
     return MadeToken(**TokenItem.model_validate(made, from_attributes=True).model_dump(), token=text)
 
 
@@ -143,5 +143,5 @@ async def audit(_who: Admin, services: Given, limit: Limit = 100, cursor: Cursor
     )
 
 
-def _not_live(token_id: int) -> Problem:
-    return Problem(404, f"no live token has the id {token_id}")
+def _not_live(token_id: int) -> ProblemError:
+    return ProblemError(404, f"no live token has the id {token_id}")

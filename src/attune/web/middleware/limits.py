@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from attune.web.middleware.problems import Problem, json_fault
+from attune.web.middleware.problems import ProblemError, json_fault
 
 MAX_BODY = 1024 * 1024
 BODY_SECONDS = 30.0
@@ -40,7 +40,7 @@ _POLICY = (
 _UNSTORABLE = re.compile(rb"[\x00]")
 
 
-class Gate:
+class RequestLimits:
     """Wraps the app. A request that cannot be taken is answered here with a problem and never reaches a route."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -57,7 +57,7 @@ class Gate:
             if scope["method"] in _WRITES:
                 body = await _body_in_time(scope, receive)
                 receive = _again(body, receive)
-        except Problem as problem:
+        except ProblemError as problem:
             await problem.response()(scope, receive, guarded)
             return
         await self._app(scope, receive, guarded)
@@ -66,16 +66,16 @@ class Gate:
 def _look_at_size(scope: Scope) -> None:
     query = scope["query_string"]
     if len(scope.get("raw_path", b"")) + len(query) > _MAX_ADDRESS:
-        raise Problem(414, f"address: expected at most {_MAX_ADDRESS} bytes, got more")
+        raise ProblemError(414, f"address: expected at most {_MAX_ADDRESS} bytes, got more")
     if query.count(b"&") >= _MAX_PARAMETERS:
-        raise Problem(400, f"address: expected at most {_MAX_PARAMETERS} parameters, got more")
+        raise ProblemError(400, f"address: expected at most {_MAX_PARAMETERS} parameters, got more")
     headers = scope["headers"]
     if sum(len(name) + len(value) for name, value in headers) > _MAX_HEADERS:
-        raise Problem(431, f"headers: expected at most {_MAX_HEADERS} bytes, got more")
+        raise ProblemError(431, f"headers: expected at most {_MAX_HEADERS} bytes, got more")
     names = {name for name, _ in headers}
     if b"transfer-encoding" in names and b"content-length" in names:
         # What stands between may have believed the other one, and taken part of the body for the next request.
-        raise Problem(400, "headers: expected Content-Length or Transfer-Encoding, got both", headers=_CLOSE)
+        raise ProblemError(400, "headers: expected Content-Length or Transfer-Encoding, got both", headers=_CLOSE)
 
 
 def _look_at_address(scope: Scope) -> None:
@@ -83,15 +83,15 @@ def _look_at_address(scope: Scope) -> None:
     if b"%" in query + scope.get("raw_path", b""):
         decoded = unquote_to_bytes(query) + b"\n" + unquote_to_bytes(scope.get("raw_path", b""))
         if _UNSTORABLE.search(decoded):
-            raise Problem(400, "address: expected text without the character U+0000, got one")
+            raise ProblemError(400, "address: expected text without the character U+0000, got one")
         try:
             decoded.decode()
         except UnicodeDecodeError:
-            raise Problem(400, "address: expected UTF-8, got bytes that are none") from None
+            raise ProblemError(400, "address: expected UTF-8, got bytes that are none") from None
     if scope["path"].startswith("/api") and query:
         names = {name.lower() for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)}
         if names & _TOKEN_NAMES:
-            raise Problem(
+            raise ProblemError(
                 400,
                 "expected the token in the header `Authorization: Bearer …`, got it in the address, where logs keep it",
             )
@@ -103,13 +103,13 @@ async def _body_in_time(scope: Scope, receive: Receive) -> bytes:
             return await _whole_body(scope, receive)
     except TimeoutError:
         sentence = f"body: expected all of it within {BODY_SECONDS:.0f} s, got less"
-        raise Problem(408, sentence, headers=_CLOSE) from None
+        raise ProblemError(408, sentence, headers=_CLOSE) from None
 
 
 async def _whole_body(scope: Scope, receive: Receive) -> bytes:
     headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
     declared = next((value for name, value in headers if name == b"content-length"), b"")
-    too_large = Problem(413, f"body: expected at most {MAX_BODY} bytes, got more", headers=_CLOSE)
+    too_large = ProblemError(413, f"body: expected at most {MAX_BODY} bytes, got more", headers=_CLOSE)
     if declared.isdigit() and (len(declared) > 18 or int(declared) > MAX_BODY):
         if all(name != b"expect" for name, _ in headers):
             await _drain(receive)
@@ -119,7 +119,7 @@ async def _whole_body(scope: Scope, receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Problem(400, "body: expected all of it, got an end of the connection")
+            raise ProblemError(400, "body: expected all of it, got an end of the connection")
         part = message.get("body", b"")
         size += len(part)
         if size > MAX_BODY:
@@ -133,7 +133,7 @@ async def _whole_body(scope: Scope, receive: Receive) -> bytes:
     kind = next((value for name, value in headers if name == b"content-type"), b"").lower()
     fault = json_fault(body) or _encoding_fault(kind, body)
     if fault:
-        raise Problem(400, f"body: {fault}")
+        raise ProblemError(400, f"body: {fault}")
     return body
 
 

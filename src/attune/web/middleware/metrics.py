@@ -12,7 +12,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from attune.postgres.read_models.metrics import PROBE_BUCKETS, Measures
+from attune.postgres.read_models.metrics import PROBE_BUCKETS, FleetMetrics
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
@@ -55,7 +55,7 @@ class RequestFigures:
         return generate_latest(self._registry)
 
 
-class Measured:
+class MeteredApp:
     """Wraps the app: counts each request and the time until its answer is whole. Plain ASGI, for it is always there."""
 
     def __init__(self, app: ASGIApp, figures: RequestFigures) -> None:
@@ -81,7 +81,7 @@ class Measured:
             self._figures.count(scope, status, time.perf_counter() - began)
 
 
-def fleet_text(measures: Measures) -> bytes:
+def fleet_text(measures: FleetMetrics) -> bytes:
     """*measures* as Prometheus reads them."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(measures))
@@ -89,7 +89,7 @@ def fleet_text(measures: Measures) -> bytes:
 
 
 class _Once(Collector):
-    def __init__(self, measures: Measures) -> None:
+    def __init__(self, measures: FleetMetrics) -> None:
         self._measures = measures
 
     def collect(self) -> Iterator[Metric]:

@@ -45,7 +45,7 @@ class ProblemDetails(BaseModel):
     errors: list[FieldProblem] = []
 
 
-class Problem(Exception):
+class ProblemError(Exception):
     """Raised by a route: becomes the answer with *status*. *detail* is one sentence."""
 
     def __init__(
@@ -84,27 +84,27 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def problem_of(error: AttuneError) -> Problem:
+def problem_of(error: AttuneError) -> ProblemError:
     """How *error* is told to a program."""
     detail = f"{error}; try: {error.hint}" if error.hint else str(error)
     if isinstance(error, DefinitionError):
         found = [FieldProblem(field=one.field, expected=one.expected, got=one.got) for one in error.problems]
-        return Problem(422, detail, errors=found)
+        return ProblemError(422, detail, errors=found)
     if isinstance(error, RequirementError):
         where = f"offset {error.position} of {shown(error.text)}"
-        return Problem(422, detail, errors=[FieldProblem(field=where, expected=error.expected, got=error.got)])
+        return ProblemError(422, detail, errors=[FieldProblem(field=where, expected=error.expected, got=error.got)])
     if isinstance(error, DatabaseError):
-        return Problem(503, str(error), headers={"Retry-After": "2"})
+        return ProblemError(503, str(error), headers={"Retry-After": "2"})
     if isinstance(error, UsageError):
-        return Problem(422, detail)
-    return Problem(500, detail)
+        return ProblemError(422, detail)
+    return ProblemError(500, detail)
 
 
-def invalid(errors: Sequence[Any]) -> Problem:
+def invalid(errors: Sequence[Any]) -> ProblemError:
     """The problem that pydantic found *errors*."""
     found = field_problems(errors)
     detail = "; ".join(f"{one.field}: expected {one.expected}, got {one.got}" for one in found[:3])
-    return Problem(422, detail, errors=found)
+    return ProblemError(422, detail, errors=found)
 
 
 def field_problems(errors: Sequence[Any]) -> list[FieldProblem]:
@@ -135,18 +135,18 @@ def _expected(error: Mapping[str, Any]) -> str:
     return known.get(error["type"], message[:1].lower() + message[1:])
 
 
-Page = Callable[[Request, Problem], Response]
+Page = Callable[[Request, ProblemError], Response]
 
 
 def answer_with_problems(app: FastAPI, page: Page) -> None:
     """Have *app* tell every error as a problem; to a person who looks at a page, as *page* makes one of it."""
 
-    def told(request: Request, problem: Problem) -> Response:
+    def told(request: Request, problem: ProblemError) -> Response:
         by_browser = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api")
         return page(request, problem) if by_browser else problem.response()
 
-    @app.exception_handler(Problem)
-    async def raised(request: Request, error: Problem) -> Response:
+    @app.exception_handler(ProblemError)
+    async def raised(request: Request, error: ProblemError) -> Response:
         return told(request, error)
 
     @app.exception_handler(AttuneError)
@@ -158,7 +158,7 @@ def answer_with_problems(app: FastAPI, page: Page) -> None:
         detail = str(error.detail)
         if error.status_code == 404 and detail == "Not Found":
             detail = "there is nothing at this path; /api/docs lists what there is"
-        return told(request, Problem(error.status_code, detail, headers=error.headers or {}))
+        return told(request, ProblemError(error.status_code, detail, headers=error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
     async def misfit(request: Request, error: RequestValidationError) -> Response:
@@ -166,12 +166,12 @@ def answer_with_problems(app: FastAPI, page: Page) -> None:
         if broken is not None:
             offset = broken["loc"][-1]
             said = broken.get("ctx", {}).get("error", "it cannot be read")
-            return Problem(400, f"body: expected JSON, got a fault at offset {offset}: {said}").response()
+            return ProblemError(400, f"body: expected JSON, got a fault at offset {offset}: {said}").response()
         return told(request, invalid(error.errors()))
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:
-        return told(request, Problem(500, f"an error of Attune's own: {type(error).__name__}; its log has more"))
+        return told(request, ProblemError(500, f"an error of Attune's own: {type(error).__name__}; its log has more"))
 
 
 def json_fault(body: bytes, *, deepest: int = 100) -> str | None:

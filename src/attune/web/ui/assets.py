@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, Response
 
-from attune.web.middleware.problems import Problem
+from attune.web.middleware.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
 _FOLDER = Path(__file__).parent / "static"
@@ -30,7 +30,7 @@ def static(digest: str, name: str) -> Response:
     """A file of the folder `static`."""
     path = _FOLDER / name
     if path.parent != _FOLDER or path.suffix not in _TYPES or not path.is_file():
-        raise Problem(404, "there is no such file")
+        raise ProblemError(404, "there is no such file")
     lasts = "public, max-age=31536000, immutable" if digest == _digest(name) else "no-cache"
     return Response(path.read_bytes(), media_type=_TYPES[path.suffix], headers={"Cache-Control": lasts})
 

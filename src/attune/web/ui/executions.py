@@ -11,9 +11,9 @@ from fastapi.responses import RedirectResponse, Response
 from attune.core.access.tokens import Caller, Scope
 from attune.core.errors import RequirementError, UsageError
 from attune.core.executions.execution import ExecutionStatus
-from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, Printed
+from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
 from attune.web.access import Operator
-from attune.web.middleware.problems import Problem
+from attune.web.middleware.problems import ProblemError
 from attune.web.services import Given, Services
 from attune.web.ui.pages import page, visitor
 
@@ -49,7 +49,7 @@ async def listed(
 async def shown(request: Request, who: Visitor, services: Given, number: int) -> Response:
     """One execution: where it runs, with what, what it prints; why it waits."""
     found = await _one(services, number)
-    after, output = (0, 0), list[Printed]()
+    after, output = (0, 0), list[StoredOutput]()
     for _ in range(_MOST_PIECES):
         pieces = await services.runs.output(number, after)
         output += pieces
@@ -85,9 +85,9 @@ async def run(
         extra = tuple(one.strip() for one in require.replace(";", "\n").splitlines() if one.strip())
         made = await services.runs.run(NewExecution(await services.runs.action(action), given, extra))
     except (UsageError, RequirementError) as error:
-        raise Problem(422, str(error)) from None
+        raise ProblemError(422, str(error)) from None
     except (ValueError, RecursionError):
-        raise Problem(422, 'parameters: expected JSON such as {"name": "world"}') from None
+        raise ProblemError(422, 'parameters: expected JSON such as {"name": "world"}') from None
     return RedirectResponse(f"/executions/{made.id}", 303)
 
 
@@ -101,16 +101,16 @@ async def asked(_who: Operator, services: Given, number: int, verb: str) -> Resp
         elif verb == "retry":
             found = await services.runs.retry(number)
         else:
-            raise Problem(404, f"nothing is called {verb}")
+            raise ProblemError(404, f"nothing is called {verb}")
     except UsageError as error:
-        raise Problem(409, str(error)) from None
+        raise ProblemError(409, str(error)) from None
     return RedirectResponse(f"/executions/{found.id}", 303)
 
 
 async def _one(services: Services, number: int) -> ExecutionRecord:
     if not 0 < number < 2**63:
-        raise Problem(404, f"no execution has the number {number}")
+        raise ProblemError(404, f"no execution has the number {number}")
     try:
         return await services.runs.get(number)
     except UsageError as error:
-        raise Problem(404, str(error)) from None
+        raise ProblemError(404, str(error)) from None

@@ -12,7 +12,7 @@ from attune.core.access.tokens import Caller
 from attune.core.errors import RequirementError
 from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import ROLES
-from attune.postgres.read_models.fleet_matrix import Column, Matrix, read_figures, read_matrix
+from attune.postgres.read_models.fleet_matrix import FleetMatrix, MatrixColumn, read_figures, read_matrix
 from attune.postgres.read_models.node_pages import NodeFilter
 from attune.web.services import Given
 from attune.web.ui.labels import NODE_STATES
@@ -72,12 +72,12 @@ def _requirement(text: str) -> tuple[Requirement | None, str | None]:
         return None, error.caret
 
 
-def _shades(column: Column) -> dict[str, int]:
+def _shades(column: MatrixColumn) -> dict[str, int]:
     """Versions by how usual they are: 0 for the most frequent one."""
     return {version: min(place, _SHADES - 1) for place, version in enumerate(column.versions)}
 
 
-def _links(kept: dict[str, Any], matrix: Matrix, skip: int) -> dict[str, str | None]:
+def _links(kept: dict[str, Any], matrix: FleetMatrix, skip: int) -> dict[str, str | None]:
     def link(**changes: Any) -> str:
         return "/?" + urlencode([*((k, v) for k, v in {**kept, **changes}.items() if v)], doseq=True)
 

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from attune.core.access.tokens import Scope
 from attune.web.access import SESSION_COOKIE, allow, client_of, is_same_origin
-from attune.web.middleware.problems import Problem
+from attune.web.middleware.problems import ProblemError
 from attune.web.services import Given
 from attune.web.ui.pages import page
 
@@ -37,7 +37,7 @@ async def log_in(
 ) -> Response:
     """Log in with a token."""
     if not is_same_origin(request):
-        raise Problem(403, "expected a login from Attune's own page, got one from elsewhere")
+        raise ProblemError(403, "expected a login from Attune's own page, got one from elsewhere")
     _slow_down(request, services)
     session = await services.tokens.log_in(token.strip(), by_code=False)
     if session is None:
@@ -59,7 +59,7 @@ async def log_out(request: Request, services: Given) -> Response:
 def _slow_down(request: Request, services: Given) -> None:
     pause = services.logins.wait(client_of(request))
     if pause:
-        raise Problem(
+        raise ProblemError(
             429,
             f"too many logins from here; the next may come in {ceil(pause)} s",
             headers={"Retry-After": str(ceil(pause))},

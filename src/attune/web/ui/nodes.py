@@ -12,7 +12,7 @@ from attune.core.access.tokens import Caller, Scope
 from attune.core.errors import UsageError
 from attune.core.nodes.role import ROLES, Role
 from attune.web.access import Operator
-from attune.web.middleware.problems import Problem
+from attune.web.middleware.problems import ProblemError
 from attune.web.services import Given
 from attune.web.ui.pages import page, visitor
 
@@ -26,7 +26,7 @@ def _shown(role: Role) -> Callable[..., object]:
         nodes = await services.nodes.list_nodes(role)
         node = next((one for one in nodes if one.id == node_id), None)
         if node is None:
-            raise Problem(404, f"no {role.name} has the id {node_id}")
+            raise ProblemError(404, f"no {role.name} has the id {node_id}")
         found = await services.nodes.node_runtimes(node_id)
         runtimes = sorted(found, key=lambda one: (_order(one.status), one.name))
         return page(
@@ -45,12 +45,12 @@ def _shown(role: Role) -> Callable[..., object]:
 def _asked(role: Role) -> Callable[..., object]:
     async def asked(_who: Operator, services: Given, node_id: int, verb: str) -> Response:
         if verb not in _VERBS or not await services.node_pages.exists(role, node_id):
-            raise Problem(404, f"no {role.name} has the id {node_id}, or nothing is called {verb}")
+            raise ProblemError(404, f"no {role.name} has the id {node_id}, or nothing is called {verb}")
         if verb == "remove":
             try:
                 await services.life.remove(node_id)
             except UsageError as error:
-                raise Problem(409, str(error)) from None
+                raise ProblemError(409, str(error)) from None
             services.forget()
             return RedirectResponse("/", 303)
         await getattr(services.life, verb)(node_id)

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from attune.core.access.tokens import Caller, csrf_of
 from attune.web.access import SESSION_COOKIE, caller_of
-from attune.web.middleware.problems import Problem
+from attune.web.middleware.problems import ProblemError
 from attune.web.ui.assets import asset
 from attune.web.ui.labels import ago, since, state
 
@@ -29,7 +29,7 @@ NAV = (
     ("/", "Fleet"),
     ("/runtimes", "Runtimes"),
     ("/match", "Where can this run?"),
-    ("/executions", "Executions"),
+    ("/executions", "ExecutionRunner"),
     ("/activity", "Activity"),
 )
 _TEMPLATES.globals |= {"asset": asset, "state": state, "ago": ago, "since": since, "nav": NAV}
@@ -49,7 +49,7 @@ def page(request: Request, template: str, *, caller: Caller | None, status: int 
     return HTMLResponse(text, status)
 
 
-def problem_page(request: Request, problem: Problem) -> HTMLResponse:
+def problem_page(request: Request, problem: ProblemError) -> HTMLResponse:
     """*problem* for a person."""
     caller = request.scope.get("state", {}).get("caller")
     title = HTTPStatus(problem.status).phrase
@@ -66,7 +66,7 @@ async def visitor(request: Request) -> Caller:
     """A dependency of pages: who looks. Raises `LoginNeeded`."""
     try:
         caller = await caller_of(request)
-    except Problem:
+    except ProblemError:
         caller = None
     if caller is None:
         raise LoginNeeded

@@ -14,9 +14,9 @@ from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.runtime import Runtime
 from attune.operations.runtimes.examine import read_definitions
-from attune.postgres.read_models.runtime_counts import Coverage, coverage_of, coverages
+from attune.postgres.read_models.runtime_counts import RuntimeCounts, all_runtime_counts, runtime_counts_of
 from attune.web.api.runtimes import etag_of
-from attune.web.middleware.problems import Problem
+from attune.web.middleware.problems import ProblemError
 from attune.web.services import Given
 from attune.web.ui.pages import page, visitor
 
@@ -30,8 +30,8 @@ _EDITED = ("name", "description", "pack_ref", "distributions", "installation")
 async def listed(request: Request, who: Visitor, services: Given) -> Response:
     """Every definition, with where it is."""
     runtimes = await services.runtimes.list_runtimes()
-    found = await coverages(services.pool)
-    none = Coverage({}, {}, 0)
+    found = await all_runtime_counts(services.pool)
+    none = RuntimeCounts({}, {}, 0)
     rows = [(one, found.get(one.ref, none), proofs(one)) for one in runtimes]
     return page(request, "runtimes.html", caller=who, rows=rows)
 
@@ -41,7 +41,7 @@ async def shown(request: Request, who: Visitor, services: Given, ref: str) -> Re
     """One definition: its proof, its versions over the fleet, its history, and a place to change it."""
     runtime = await services.runtimes.get_runtime(ref)
     if runtime is None:
-        raise Problem(404, f"no definition has the ref {ref!r}")
+        raise ProblemError(404, f"no definition has the ref {ref!r}")
     history = list(await services.runtimes.runtime_history(ref))[:_CHANGES]
     nodes = [one for one in await services.nodes.list_nodes() if one.status in ("active", "busy", "draining")]
     body = {name: getattr(runtime, name) for name in _EDITED}
@@ -51,7 +51,7 @@ async def shown(request: Request, who: Visitor, services: Given, ref: str) -> Re
         caller=who,
         runtime=runtime,
         proofs=proofs(runtime),
-        coverage=await coverage_of(services.pool, ref),
+        coverage=await runtime_counts_of(services.pool, ref),
         history=[(one, diff_of(one)) for one in history],
         body=json.dumps(body, indent=2, ensure_ascii=False, default=str),
         etag=etag_of(runtime),

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from attune.agent.detector import RuntimeDetector
-from attune.agent.health.monitor import Vigil
+from attune.agent.health.monitor import HealthMonitor
 from attune.agent.registration import WorkerRegistration
 from attune.config import Settings
 from attune.core.errors import DatabaseError
-from attune.core.nodes.health import Sight
-from attune.core.nodes.health_schedule import Rhythm
+from attune.core.nodes.health import Snapshot
+from attune.core.nodes.health_schedule import CheckSchedule
 from attune.core.ports.nodes import HealthReport
 from attune.core.runtimes.command import Outcome
 from attune.operations.runtimes.examine import Examiner
@@ -36,9 +36,9 @@ def anyio_backend() -> str:
 class Host(FakeHost):
     """A `FakeHost` whose outcomes stand for the files that gave them."""
 
-    def look(self, binaries: Sequence[Sequence[str]]) -> list[Sight]:
+    def look(self, binaries: Sequence[Sequence[str]]) -> list[Snapshot]:
         return [
-            Sight(tuple(id(self.commands[name]) if name in self.commands else "absent" for name in group))
+            Snapshot(tuple(id(self.commands[name]) if name in self.commands else "absent" for name in group))
             for group in binaries
         ]
 
@@ -60,7 +60,7 @@ class Registry(MemoryNodes):
         return await super().record_health(node_id, report)
 
 
-class World:
+class AssignmentView:
     """A node whose health checks run."""
 
     def __init__(self, interval: float) -> None:
@@ -74,8 +74,8 @@ class World:
         detector = RuntimeDetector(MemoryRuntimes(runtimes), examiner=examiner)
         pool: Any = None
         self.node = WorkerRegistration(pool, Settings(), name="w1", registry=self.registry, detector=detector)
-        rhythm = Rhythm(interval, 1e6)
-        self.vigil = Vigil(self.node, Reverifier(examiner, self.host, time.monotonic, rhythm=rhythm))
+        rhythm = CheckSchedule(interval, 1e6)
+        self.vigil = HealthMonitor(self.node, Reverifier(examiner, self.host, time.monotonic, rhythm=rhythm))
         self.stop = asyncio.Event()
 
     async def capabilities(self) -> Any:
@@ -90,8 +90,8 @@ class World:
 
 
 @pytest.fixture(params=[0.05])
-async def world(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[World]:
-    made = World(request.param)
+async def world(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[AssignmentView]:
+    made = AssignmentView(request.param)
     await made.node.register()
     made.host.ran.clear()
     keeping = asyncio.create_task(made.vigil.keep(made.stop))
@@ -100,13 +100,13 @@ async def world(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIter
     await keeping
 
 
-async def test_nothing_is_written_while_nothing_changes(world: World) -> None:
+async def test_nothing_is_written_while_nothing_changes(world: AssignmentView) -> None:
     await asyncio.sleep(0.5)
 
     assert (world.registry.reports, world.host.ran) == ([], [])
 
 
-async def test_what_is_gone_is_withdrawn_from_the_registry_and_from_the_registration(world: World) -> None:
+async def test_what_is_gone_is_withdrawn_from_the_registry_and_from_the_registration(world: AssignmentView) -> None:
     del world.host.commands["ruby"]
     await world.until(lambda: world.registry.reports)
 
@@ -117,7 +117,7 @@ async def test_what_is_gone_is_withdrawn_from_the_registry_and_from_the_registra
 
 
 @pytest.mark.parametrize("world", [1000.0], indirect=True)
-async def test_a_suspect_is_run_at_once_and_only_it(world: World) -> None:
+async def test_a_suspect_is_run_at_once_and_only_it(world: AssignmentView) -> None:
     broken: Callable[[tuple[str, ...]], Outcome] = lambda argv: printed("", exit_code=1)  # noqa: E731
     await asyncio.sleep(0.1)
     world.host.commands["ruby"] = broken
@@ -131,7 +131,7 @@ async def test_a_suspect_is_run_at_once_and_only_it(world: World) -> None:
     assert {argv[0] for argv in world.host.ran} == {"ruby"}
 
 
-async def test_what_happened_during_an_outage_is_told_afterwards_with_its_times(world: World) -> None:
+async def test_what_happened_during_an_outage_is_told_afterwards_with_its_times(world: AssignmentView) -> None:
     world.registry.reachable = False
     assert world.node.node_id is not None
     ruby = world.host.commands.pop("ruby")
@@ -151,7 +151,7 @@ async def test_what_happened_during_an_outage_is_told_afterwards_with_its_times(
     assert len(world.registry.reports) == 1
 
 
-async def test_a_node_that_detects_again_keeps_true_what_it_found_then(world: World) -> None:
+async def test_a_node_that_detects_again_keeps_true_what_it_found_then(world: AssignmentView) -> None:
     before = world.node.detection
     world.host.commands["ruby"] = printed("ruby 3.3.0")
     await world.node.detect_capabilities()

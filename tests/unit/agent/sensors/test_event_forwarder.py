@@ -10,11 +10,11 @@ from uuid import UUID
 import pytest
 
 from attune.agent.sensors import event_forwarder as shipping
-from attune.agent.sensors.event_forwarder import Shipper
+from attune.agent.sensors.event_forwarder import EventForwarder
 from attune.core.errors import DatabaseError
 from attune.core.sensors.event_line import LONGEST_LINE, NewEvent
 from attune.core.sensors.sensor import Sensor
-from attune.host.sensors.output_log import JournalFile, SensorFolder
+from attune.host.sensors.output_log import OutputLog, SensorFolder
 from attune.testing import MemorySensors
 
 pytestmark = pytest.mark.anyio
@@ -45,12 +45,12 @@ class Desk:
         self.pressed: list[bool] = []
         self.shipper = self.another()
 
-    def another(self) -> Shipper:
-        return Shipper(
+    def another(self) -> EventForwarder:
+        return EventForwarder(
             self.folder, self.store, lambda key, count: self.bad.append(count), lambda key, on: self.pressed.append(on)
         )
 
-    async def begin(self) -> JournalFile:
+    async def begin(self) -> OutputLog:
         (taken,) = await self.store.take(1, [1], 10)
         journal = self.folder.journal(taken.journal)
         journal.create()
@@ -67,7 +67,7 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path, MemorySensors())
 
 
-def put(journal: JournalFile, *numbers: int, raw: bytes = b"") -> None:
+def put(journal: OutputLog, *numbers: int, raw: bytes = b"") -> None:
     with journal.path.open("ab") as file:
         file.write(b"".join(json.dumps({"number": number}).encode() + b"\n" for number in numbers) + raw)
 

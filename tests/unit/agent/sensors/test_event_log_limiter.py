@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from attune.agent.sensors.event_log_limiter import Complaints
+from attune.agent.sensors.event_log_limiter import EventLogLimiter
 from attune.core.sensors.event_line import NewEvent
 
 
 def test_a_sensor_gets_a_line_in_ten_seconds_and_the_next_says_how_many_were_left_out() -> None:
     now = 0.0
     told: list[str] = []
-    complain = Complaints(lambda: now, told.append)
+    complain = EventLogLimiter(lambda: now, told.append)
     for second in (0, 1, 9, 11, 12):
         now = float(second)
         complain(NewEvent("acme.t", {}, 1, "acme.a"), f"reason {second}")

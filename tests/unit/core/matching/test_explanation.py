@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attune.core.durations import coarse, precise
-from attune.core.matching.explanation import Outcome, Waiting, explain, with_context
+from attune.core.matching.explanation import PlacementOutcome, Waiting, explain, with_context
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.runtimes.verdict import Status
@@ -69,7 +69,7 @@ def test_a_node_that_left_or_has_just_started_has_a_row_of_its_own() -> None:
     fleet = [node(number, python, status=status) for number, status in enumerate(states, 1)]
     explanation = explain(Requirement.parse("python"), fleet)
 
-    assert explanation.outcome is Outcome.BLOCKED
+    assert explanation.outcome is PlacementOutcome.BLOCKED
     assert str(explanation).splitlines()[2:] == [
         "fleet     3 = 0 able + 2 rejected (w1, w2) + 1 undecided (w3)",
         "term        pass  fail  unknown   because",
@@ -104,7 +104,7 @@ def test_work_that_only_busy_nodes_can_do_waits_and_work_that_can_run_is_ready()
     assert str(with_context(explain(requirement, [busy]), waiting=Waiting(41, "fail"))).splitlines()[0] == (
         "WAITING 41s   policy fail"
     )
-    assert explain(requirement, [busy, *pythons("3.9.1")]).outcome is Outcome.READY
+    assert explain(requirement, [busy, *pythons("3.9.1")]).outcome is PlacementOutcome.READY
     assert explain(requirement, []).to_data()["total"] == 0
 
 

@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from attune.core.matching.fleet import Capability, Instance, Node, NodeStatus, capabilities_of, first_by_name
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, capabilities_of, first_by_name
 from attune.core.matching.matcher import Category, match
 from attune.core.matching.requirement import Preference, Requirement
-from attune.core.matching.term_judgement import Finding, Reason, judge
+from attune.core.matching.term_judgement import Reason, TermFinding, judge
 from attune.core.nodes.labels import labels_of
 from attune.core.runtimes.constraint import Truth
-from attune.core.runtimes.verdict import Evidence, Status, Verdict
 from attune.core.runtimes.verdict import Instance as VerifiedInstance
+from attune.core.runtimes.verdict import Evidence, Status, Verdict
 from fleets import capability, node, pythons
 
 YES, NO, PERHAPS = Truth.YES, Truth.NO, Truth.UNKNOWN
 
 
-def judged(text: str, one: Node) -> Finding:
+def judged(text: str, one: Node) -> TermFinding:
     return judge(Requirement.parse(text).terms[0], one)
 
 
@@ -108,7 +108,7 @@ def test_the_highest_version_that_satisfies_is_chosen_with_its_path() -> None:
     placement = match(Requirement.parse("python >=3.9,<3.13"), [several])
 
     assert placement.best is not None
-    assert placement.best.instances == {"python": Instance("3.12.1", "/opt/python-3.12.1/bin/python")}
+    assert placement.best.instances == {"python": CapabilityInstance("3.12.1", "/opt/python-3.12.1/bin/python")}
     unbounded = match(Requirement.parse("python"), [several]).best
     assert unbounded is not None and unbounded.instances["python"].version == "3.13.0"
 

@@ -6,10 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from attune.core.nodes.health import Health, Patience, Sight, Sighting, Transition, begin, compare, observe, outdated
+from attune.core.nodes.health import (
+    HealthPolicy,
+    RuntimeHealth,
+    Snapshot,
+    SnapshotChange,
+    Transition,
+    begin,
+    compare,
+    observe,
+    outdated,
+)
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 
-PATIENCE = Patience()
+PATIENCE = HealthPolicy()
 
 
 def verdict(status: Status, reason: str = "", version: str | None = None) -> Verdict:
@@ -24,8 +34,8 @@ DOUBT = verdict(Status.UNKNOWN, "python3 --version: timed out after 1 s")
 
 
 def run(
-    *looks: Verdict, first: Verdict = GOOD, patience: Patience = PATIENCE, step: float = 1.0, gone: bool = False
-) -> tuple[Health, list[Transition]]:
+    *looks: Verdict, first: Verdict = GOOD, patience: HealthPolicy = PATIENCE, step: float = 1.0, gone: bool = False
+) -> tuple[RuntimeHealth, list[Transition]]:
     health, transitions = begin(first), []
     for number, look in enumerate(looks, 1):
         health, transition = observe(health, look, number * step, patience, gone=gone)
@@ -100,7 +110,7 @@ def test_one_success_restores_unless_more_are_asked_for() -> None:
     health, (transition,) = run(GOOD, first=BAD)
     assert (health.shown, transition.to_status) == (GOOD, Status.AVAILABLE)
 
-    health, transitions = run(GOOD, first=BAD, patience=Patience(successes_to_restore=2))
+    health, transitions = run(GOOD, first=BAD, patience=HealthPolicy(successes_to_restore=2))
     assert (health.shown.status, health.shown.instances, transitions) == (Status.UNAVAILABLE, (), [])
     assert health.shown.reason == f"1 of 2 successes: {GOOD.reason}"
 
@@ -116,7 +126,7 @@ FLAPPING = (BAD, GOOD) * 2
 
 
 def test_a_flapping_runtime_is_held_back_and_says_so() -> None:
-    health, transitions = run(*FLAPPING, BAD, GOOD, patience=Patience(1), step=30)
+    health, transitions = run(*FLAPPING, BAD, GOOD, patience=HealthPolicy(1), step=30)
 
     assert len(transitions) == 5
     assert transitions[-1].reason == (
@@ -129,7 +139,7 @@ def test_a_flapping_runtime_is_held_back_and_says_so() -> None:
 
 
 def test_what_was_held_back_returns_after_the_hold_time() -> None:
-    patience = Patience(1)
+    patience = HealthPolicy(1)
     health, transitions = run(*FLAPPING, BAD, GOOD, GOOD, patience=patience, step=30)
     assert len(transitions) == 5
 
@@ -138,14 +148,14 @@ def test_what_was_held_back_returns_after_the_hold_time() -> None:
 
 
 def test_a_failure_while_held_back_begins_the_hold_anew() -> None:
-    patience = Patience(1)
+    patience = HealthPolicy(1)
     health, _ = run(*FLAPPING, BAD, GOOD, BAD, GOOD, patience=patience, step=30)
 
     assert observe(health, GOOD, 8 * 30 + 59.0, patience)[1] is None
     assert observe(health, GOOD, 8 * 30 + 60.0, patience)[1] is not None
 
 
-def held(health: Health, at: float, patience: Patience) -> tuple[Health, float]:
+def held(health: RuntimeHealth, at: float, patience: HealthPolicy) -> tuple[RuntimeHealth, float]:
     """The state once it is restored, and how long that took."""
     start = at
     while not health.offered:
@@ -155,7 +165,7 @@ def held(health: Health, at: float, patience: Patience) -> tuple[Health, float]:
 
 
 def test_the_hold_grows_each_time_it_fails_again_and_is_forgotten_when_it_does_not() -> None:
-    patience = Patience(1)
+    patience = HealthPolicy(1)
     health, _ = run(*FLAPPING, BAD, patience=patience, step=30)
     waited, at = [], 151.0
     for _ in range(3):
@@ -176,30 +186,30 @@ def test_the_hold_has_an_end() -> None:
     assert PATIENCE.hold_seconds(1000) == PATIENCE.longest_hold
 
 
-THERE, OTHER, NOWHERE = Sight((("/bin/x", 1),)), Sight((("/bin/x", 2),)), Sight(("not found on PATH",))
+THERE, OTHER, NOWHERE = Snapshot((("/bin/x", 1),)), Snapshot((("/bin/x", 2),)), Snapshot(("not found on PATH",))
 
 
 @pytest.mark.parametrize(
     ("before", "now", "sighting"),
     [
-        (THERE, THERE, Sighting.UNCHANGED),
-        (NOWHERE, NOWHERE, Sighting.UNCHANGED),
-        (THERE, OTHER, Sighting.CHANGED),
-        (NOWHERE, THERE, Sighting.CHANGED),
-        (THERE, NOWHERE, Sighting.GONE),
-        (NOWHERE, Sight(("x is a directory",)), Sighting.CHANGED),
-        (Sight((*THERE.files, *OTHER.files)), Sight((*NOWHERE.files, *OTHER.files)), Sighting.CHANGED),
+        (THERE, THERE, SnapshotChange.UNCHANGED),
+        (NOWHERE, NOWHERE, SnapshotChange.UNCHANGED),
+        (THERE, OTHER, SnapshotChange.CHANGED),
+        (NOWHERE, THERE, SnapshotChange.CHANGED),
+        (THERE, NOWHERE, SnapshotChange.GONE),
+        (NOWHERE, Snapshot(("x is a directory",)), SnapshotChange.CHANGED),
+        (Snapshot((*THERE.files, *OTHER.files)), Snapshot((*NOWHERE.files, *OTHER.files)), SnapshotChange.CHANGED),
     ],
 )
-def test_two_looks_compare(before: Sight, now: Sight, sighting: Sighting) -> None:
+def test_two_looks_compare(before: Snapshot, now: Snapshot, sighting: SnapshotChange) -> None:
     assert compare(before, now) is sighting
 
 
 @pytest.mark.parametrize(
     ("at", "sight", "expected"),
     [
-        (100.0, Sight((("x",),), newest=90.0), False),
-        (100.0, Sight((("x",),), newest=101.0), True),
+        (100.0, Snapshot((("x",),), newest=90.0), False),
+        (100.0, Snapshot((("x",),), newest=101.0), True),
         (100.0, NOWHERE, True),
         (None, NOWHERE, False),
         (None, THERE, True),

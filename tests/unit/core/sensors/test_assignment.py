@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from attune.core.matching.fleet import Capability, Instance, Node, NodeStatus
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus
 from attune.core.runtimes.verdict import Status
-from attune.core.sensors.assignment import Lease, Plan, World, plan, why_waiting
+from attune.core.sensors.assignment import AssignmentPlan, AssignmentView, Lease, plan, why_waiting
 from attune.core.sensors.sensor import Sensor
 
 
 def node(number: int, *versions: str, status: NodeStatus = NodeStatus.ACTIVE) -> Node:
-    instances = tuple(Instance(version, f"/usr/bin/python{version}") for version in versions)
+    instances = tuple(CapabilityInstance(version, f"/usr/bin/python{version}") for version in versions)
     capabilities = {"python": Capability("python", Status.AVAILABLE, instances)} if versions else {}
     return Node(number, f"s{number}", capabilities, status=status, role="sensor")
 
@@ -20,9 +20,11 @@ def sensor(number: int, *requires: str) -> Sensor:
     return Sensor(number, f"acme.{number:02}", "acme.happened", "x.py", "python", "core.python", requires=requires)
 
 
-def world(nodes: list[Node], sensors: list[Sensor], *leases: Lease, connected: set[int] | None = None) -> World:
+def world(
+    nodes: list[Node], sensors: list[Sensor], *leases: Lease, connected: set[int] | None = None
+) -> AssignmentView:
     ids = frozenset(one.id for one in nodes) if connected is None else frozenset(connected)
-    return World(sensors, nodes, {one.sensor: one for one in leases}, ids)
+    return AssignmentView(sensors, nodes, {one.sensor: one for one in leases}, ids)
 
 
 def test_free_sensors_are_spread_and_every_node_sees_it_alike() -> None:
@@ -41,7 +43,7 @@ def test_a_lease_that_is_valid_stays_and_counts() -> None:
     held = Lease(1, worker=1, epoch=4, left=5.0, age=10.0)
     view = world([node(1, "3.11"), node(2, "3.11")], [sensor(1), sensor(2)], held)
 
-    assert (plan(1, view), plan(2, view)) == (Plan(pending=True), Plan((2,), pending=True))
+    assert (plan(1, view), plan(2, view)) == (AssignmentPlan(pending=True), AssignmentPlan((2,), pending=True))
 
 
 def test_the_next_in_line_steps_in_where_the_first_does_not_act() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from attune.core.sensors.builtin import parse_builtin
 from attune.core.sensors.file_watch import FileChange, FileWatch, changes
-from attune.core.sensors.timers import Cron, Fire, Interval, parse_cron, seconds_of
+from attune.core.sensors.timers import CronTimer, IntervalTimer, TimerFired, parse_cron, seconds_of
 
 NOON = datetime(2026, 3, 28, 12, tzinfo=UTC)
 
@@ -58,31 +58,31 @@ def test_times_are_read_with_and_without_units() -> None:
 
 
 def test_an_interval_fires_in_its_grid_and_once_for_what_was_missed() -> None:
-    timer = Interval(5)
+    timer = IntervalTimer(5)
     assert timer.next(NOON) == later(5)
     assert [timer.fire(NOON, later(at)) for at in (4.9, 5, 6, 18)] == [
         None,
-        Fire(later(5)),
-        Fire(later(5)),
-        Fire(later(15), missed=2),
+        TimerFired(later(5)),
+        TimerFired(later(5)),
+        TimerFired(later(15), missed=2),
     ]
     assert timer.fire(NOON, NOON - timedelta(days=1)) is None
 
 
 def test_a_cron_expression_fires_at_its_times_and_once_for_what_was_missed() -> None:
-    timer = Cron("*/5 * * * *")
+    timer = CronTimer("*/5 * * * *")
     assert timer.next(NOON) == later(300)
     assert [timer.fire(NOON, later(at)) for at in (299.9, 300, 301, 1000)] == [
         None,
-        Fire(later(300)),
-        Fire(later(300)),
-        Fire(later(900), missed=2),
+        TimerFired(later(300)),
+        TimerFired(later(300)),
+        TimerFired(later(900), missed=2),
     ]
 
 
 def test_years_of_missed_times_are_not_counted_out() -> None:
-    fire = Cron("* * * * *").fire(NOON - timedelta(days=3650), NOON)
-    assert fire == Fire(NOON, missed=1000)
+    fire = CronTimer("* * * * *").fire(NOON - timedelta(days=3650), NOON)
+    assert fire == TimerFired(NOON, missed=1000)
 
 
 def test_a_cron_expression_follows_the_clocks_of_its_time_zone() -> None:
@@ -94,11 +94,11 @@ def test_a_cron_expression_follows_the_clocks_of_its_time_zone() -> None:
     assert second is not None
 
     assert [one.astimezone(UTC).hour for one in (first, second)] == [7, 7]  # summer time began that night
-    assert timer.fire(NOON - timedelta(days=1), NOON) == Fire(datetime(2026, 3, 28, 8, tzinfo=UTC))
+    assert timer.fire(NOON - timedelta(days=1), NOON) == TimerFired(datetime(2026, 3, 28, 8, tzinfo=UTC))
 
 
 def test_what_a_timer_fired_is_not_fired_again_by_another_node() -> None:
-    timer = Cron("0 * * * *")
+    timer = CronTimer("0 * * * *")
     fire = timer.fire(later(-10), later(0.2))
     assert fire is not None
 

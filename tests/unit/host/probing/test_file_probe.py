@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from attune.core.nodes.health import Sighting, compare
-from attune.host.probing.file_probe import Witness
+from attune.core.nodes.health import SnapshotChange, compare
+from attune.host.probing.file_probe import FileProbe
 from attune.host.probing.path_index import PathIndex
 from host_checks import script
 
@@ -66,43 +66,43 @@ def nothing(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sighting"),
     [
-        (nothing, Sighting.UNCHANGED),
-        (remove, Sighting.GONE),
-        (break_link, Sighting.GONE),
-        (unexecutable, Sighting.GONE),
-        (rewrite, Sighting.CHANGED),
-        (rewrite_with_old_times, Sighting.CHANGED),
-        (replace, Sighting.CHANGED),
-        (point_elsewhere, Sighting.CHANGED),
-        (shadow, Sighting.CHANGED),
+        (nothing, SnapshotChange.UNCHANGED),
+        (remove, SnapshotChange.GONE),
+        (break_link, SnapshotChange.GONE),
+        (unexecutable, SnapshotChange.GONE),
+        (rewrite, SnapshotChange.CHANGED),
+        (rewrite_with_old_times, SnapshotChange.CHANGED),
+        (replace, SnapshotChange.CHANGED),
+        (point_elsewhere, SnapshotChange.CHANGED),
+        (shadow, SnapshotChange.CHANGED),
     ],
 )
 @pytest.mark.parametrize("absolute", [False, True])
 def test_every_change_of_the_file_behind_a_command_is_seen(folder: Path, change, sighting, absolute) -> None:  # type: ignore[no-untyped-def]
-    witness = Witness(PathIndex(f"{folder}/early:{folder}/bin"))
+    witness = FileProbe(PathIndex(f"{folder}/early:{folder}/bin"))
     binary = str(folder / "bin" / "tool") if absolute else "tool"
     (before,) = witness.look([[binary]])
     change(folder)
     (now,) = witness.look([[binary]])
 
-    assert compare(before, now) is (Sighting.UNCHANGED if absolute and change is shadow else sighting)
+    assert compare(before, now) is (SnapshotChange.UNCHANGED if absolute and change is shadow else sighting)
 
 
 def test_a_command_that_appears_is_a_change(folder: Path) -> None:
-    witness = Witness(PathIndex(f"{folder}/early:{folder}/bin"))
+    witness = FileProbe(PathIndex(f"{folder}/early:{folder}/bin"))
     (before,) = witness.look([["absent"]])
     assert before.gone
     script(folder / "early", "absent", "echo 1")
     (now,) = witness.look([["absent"]])
 
-    assert compare(before, now) is Sighting.CHANGED
+    assert compare(before, now) is SnapshotChange.CHANGED
 
 
 def test_a_runtime_is_not_gone_while_one_of_its_commands_is_left(folder: Path) -> None:
-    witness = Witness(PathIndex(f"{folder}/early:{folder}/bin"))
+    witness = FileProbe(PathIndex(f"{folder}/early:{folder}/bin"))
     script(folder / "early", "other", "echo 1")
     (before,) = witness.look([["tool", "other"]])
     remove(folder)
     (now,) = witness.look([["tool", "other"]])
 
-    assert compare(before, now) is Sighting.CHANGED
+    assert compare(before, now) is SnapshotChange.CHANGED

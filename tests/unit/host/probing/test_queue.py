@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from attune.core.runtimes.command import Command
 from attune.host.probing.concurrency import Expectation
-from attune.host.probing.queue import Backlog, Item
+from attune.host.probing.queue import CommandQueue, Item
 
 COMPUTES = Expectation(wall_ms=300, cpu_ms=200)
 SHORT = Expectation(wall_ms=30, cpu_ms=20)
@@ -13,8 +13,8 @@ def item(key: str, expectation: Expectation | None = None) -> Item:
     return Item(key, Command((key,)), f"/bin/{key}", expectation)
 
 
-def backlog(*items: Item) -> Backlog:
-    made = Backlog()
+def backlog(*items: Item) -> CommandQueue:
+    made = CommandQueue()
     for one in items:
         made.push(one)
     return made

@@ -9,16 +9,16 @@ from random import Random
 
 import pytest
 
-from attune.core.nodes.health import Sight
-from attune.core.nodes.health_schedule import Rhythm, Slot
+from attune.core.nodes.health import Snapshot
+from attune.core.nodes.health_schedule import CheckSchedule, Slot
 from attune.core.runtimes.command import Ending, Outcome
 from attune.core.runtimes.verdict import Status
 from attune.operations.runtimes.examine import Examiner
-from attune.operations.runtimes.reverify import Kept, Reverifier, Round
+from attune.operations.runtimes.reverify import MonitoredRuntime, Reverifier, Round
 from attune.testing import FakeHost, printed
 from factories import command, make_definition
 
-RHYTHM = Rhythm(60, 900)
+RHYTHM = CheckSchedule(60, 900)
 FAILING = Outcome(Ending.EXITED, exit_code=1, path="/usr/bin/fake", real_path="/usr/bin/fake")
 HANGING = Outcome(Ending.TIMED_OUT, detail="timed out after 1 s")
 
@@ -26,14 +26,14 @@ HANGING = Outcome(Ending.TIMED_OUT, detail="timed out after 1 s")
 class Host(FakeHost):
     """A `FakeHost` whose outcomes stand for the files that gave them."""
 
-    def look(self, binaries: Sequence[Sequence[str]]) -> list[Sight]:
+    def look(self, binaries: Sequence[Sequence[str]]) -> list[Snapshot]:
         return [
-            Sight(tuple(id(self.commands[name]) if name in self.commands else "absent" for name in group))
+            Snapshot(tuple(id(self.commands[name]) if name in self.commands else "absent" for name in group))
             for group in binaries
         ]
 
 
-class World:
+class AssignmentView:
     """A host with definitions that are kept true."""
 
     def __init__(self, *names: str) -> None:
@@ -44,7 +44,7 @@ class World:
         definitions = [
             make_definition(command(binary=name, pattern=None), name=name, ref=f"acme.{name}") for name in names
         ]
-        self.kept: dict[str, Kept] = self.reverifier.begin(definitions, examiner.examine(definitions))
+        self.kept: dict[str, MonitoredRuntime] = self.reverifier.begin(definitions, examiner.examine(definitions))
         self.host.ran.clear()
 
     def at(self, seconds: float, *suspects: str, glance: bool = False) -> Round:
@@ -58,7 +58,7 @@ class World:
 
 
 def test_an_unchanged_runtime_costs_no_process_until_its_full_check_is_due() -> None:
-    world = World("python3")
+    world = AssignmentView("python3")
     full = world.kept["acme.python3"].slot.full
     for second in range(0, int(full) - 7, 5):
         world.at(second)
@@ -70,7 +70,7 @@ def test_an_unchanged_runtime_costs_no_process_until_its_full_check_is_due() -> 
 
 
 def test_what_is_not_due_is_not_looked_at() -> None:
-    world = World("python3")
+    world = AssignmentView("python3")
     world.host.commands.clear()
     world.kept["acme.python3"] = replace(world.kept["acme.python3"], slot=Slot(60, 900))
 
@@ -79,7 +79,7 @@ def test_what_is_not_due_is_not_looked_at() -> None:
 
 
 def test_a_file_that_changed_has_its_command_run_at_once() -> None:
-    world = World("python3", "ruby")
+    world = AssignmentView("python3", "ruby")
     world.host.commands["python3"] = printed("python3 2.0")
     done = world.at(0.001, glance=True)
 
@@ -89,7 +89,7 @@ def test_a_file_that_changed_has_its_command_run_at_once() -> None:
 
 
 def test_a_command_that_is_gone_withdraws_at_once_and_costs_no_process() -> None:
-    world = World("python3")
+    world = AssignmentView("python3")
     del world.host.commands["python3"]
     done = world.at(70)
 
@@ -99,7 +99,7 @@ def test_a_command_that_is_gone_withdraws_at_once_and_costs_no_process() -> None
 
 
 def test_a_command_that_is_back_is_offered_again() -> None:
-    world = World("python3")
+    world = AssignmentView("python3")
     found = world.host.commands.pop("python3")
     world.at(70)
     world.host.commands["python3"] = found
@@ -110,7 +110,7 @@ def test_a_command_that_is_back_is_offered_again() -> None:
 
 
 def test_a_failure_is_looked_at_again_within_an_interval_before_it_counts() -> None:
-    world = World("python3")
+    world = AssignmentView("python3")
     world.host.commands["python3"] = FAILING
     first = world.at(70)
     assert (first.checked, first.transitions, first.offer_changed) == (("acme.python3",), (), False)
@@ -121,7 +121,7 @@ def test_a_failure_is_looked_at_again_within_an_interval_before_it_counts() -> N
 
 
 def test_what_hangs_stays_and_is_asked_less_and_less() -> None:
-    world = World("python3")
+    world = AssignmentView("python3")
     world.host.commands["python3"] = HANGING
     moments = [70.0]
     for _ in range(8):
@@ -134,14 +134,14 @@ def test_what_hangs_stays_and_is_asked_less_and_less() -> None:
 
 
 def test_a_suspect_is_verified_in_full_at_once() -> None:
-    world = World("python3", "ruby")
+    world = AssignmentView("python3", "ruby")
     done = world.at(0.001, "acme.python3", "acme.unknown")
 
     assert done.checked == ("acme.python3",)
 
 
 def test_a_glance_looks_at_everything_now() -> None:
-    world = World("python3", "ruby")
+    world = AssignmentView("python3", "ruby")
     world.host.commands["ruby"] = printed("ruby 2.0")
 
     assert world.at(0.001).checked == ()
@@ -149,7 +149,7 @@ def test_a_glance_looks_at_everything_now() -> None:
 
 
 def test_definitions_that_nothing_is_run_for_are_not_kept() -> None:
-    world = World("python3")
+    world = AssignmentView("python3")
     shipped = [
         make_definition(ref="acme.a", always_available=True),
         make_definition(ref="acme.b", check_required=False),
@@ -162,14 +162,14 @@ def test_definitions_that_nothing_is_run_for_are_not_kept() -> None:
 
 
 def test_the_next_round_is_when_the_first_check_is_due() -> None:
-    world = World("python3", "ruby")
+    world = AssignmentView("python3", "ruby")
 
     assert world.reverifier.next_round(world.kept) == min(one.slot.next for one in world.kept.values())
     assert world.reverifier.next_round({}) is None
 
 
 def test_rounds_over_thirty_runtimes_never_check_all_of_them_together() -> None:
-    world = World(*(f"tool{number}" for number in range(30)))
+    world = AssignmentView(*(f"tool{number}" for number in range(30)))
     most, now = 0, 0.0
     while now < 3600:
         most = max(most, len(world.at(now).checked))
@@ -180,7 +180,7 @@ def test_rounds_over_thirty_runtimes_never_check_all_of_them_together() -> None:
 
 
 def test_what_changed_since_detection_is_verified_at_once() -> None:
-    world = World("python3", "ruby", "perl")
+    world = AssignmentView("python3", "ruby", "perl")
     kept = world.reverifier.begin(
         [one.definition for one in world.kept.values()],
         [

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 
 from attune import Node, Requirement
 from attune.core.errors import RequirementError
-from attune.core.matching.fleet import Capability, Instance
+from attune.core.matching.fleet import Capability, CapabilityInstance
 from attune.operations.matching.place import place
 from attune.web.api.match import MatchAnswer, MatchRequest
 
-NODE = Node(7, "w1", {"python": Capability("python", instances=(Instance("3.11.7", "/usr/bin/python3"),))})
+NODE = Node(7, "w1", {"python": Capability("python", instances=(CapabilityInstance("3.11.7", "/usr/bin/python3"),))})
 
 
 def test_a_body_becomes_a_requirement_and_its_answer_is_json() -> None:

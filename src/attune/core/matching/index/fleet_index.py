@@ -21,7 +21,7 @@ from attune.core.matching.index.plans import (
     RUNTIME,
     STANDING,
     TAINT,
-    Plan,
+    RequirementPlan,
     TermPlan,
     offers_of,
     patched,
@@ -53,7 +53,7 @@ class FleetIndex:
         self._epoch = 0  # grows when a slot gets another node
         self._standings: dict[tuple[NodeStatus, bool], Category] = {}
         self._apart: dict[str, ManyValues] = {}
-        self._plans: dict[Requirement, Plan] = {}
+        self._plans: dict[Requirement, RequirementPlan] = {}
         self._terms: WeakValueDictionary[Term, TermPlan] = WeakValueDictionary()
         self._kept_ids = 0
         self._asked = 0  # how often
@@ -115,11 +115,11 @@ class FleetIndex:
         """The ids of the nodes on which nothing fails but something is unknown, ascending."""
         plan = self._fresh_plan(requirement, tolerations)
         yes, maybe = plan.sets(self._facets)
-        standing = self._facets.get(STANDING, EMPTY)
-        fit = maybe & ~self._repelled(plan) & ~standing.among([Category.REJECTED])
-        return self._ids_of(fit & (~yes | standing.among([Category.UNDECIDED])))
+        process_state = self._facets.get(STANDING, EMPTY)
+        fit = maybe & ~self._repelled(plan) & ~process_state.among([Category.REJECTED])
+        return self._ids_of(fit & (~yes | process_state.among([Category.UNDECIDED])))
 
-    def _fresh_plan(self, requirement: Requirement, tolerations: Iterable[str]) -> Plan:
+    def _fresh_plan(self, requirement: Requirement, tolerations: Iterable[str]) -> RequirementPlan:
         added = set(tolerations).difference(requirement.tolerations)
         if added:
             requirement = replace(requirement, tolerations=tuple(sorted(added.union(requirement.tolerations))))
@@ -128,7 +128,9 @@ class FleetIndex:
             if len(self._plans) >= _KEPT_PLANS:
                 oldest = min(self._plans.values(), key=lambda one: one.used)
                 self._forget_ids(self._plans.pop(oldest.requirement))
-            plan = Plan(requirement, [self._terms.setdefault(term, TermPlan(term)) for term in requirement.terms])
+            plan = RequirementPlan(
+                requirement, [self._terms.setdefault(term, TermPlan(term)) for term in requirement.terms]
+            )
             self._plans[requirement] = plan
         self._asked = plan.used = self._asked + 1
         if plan.stamp != self._clock:
@@ -137,14 +139,14 @@ class FleetIndex:
             plan.stamp = self._clock
         return plan
 
-    def _repelled(self, plan: Plan) -> int:
+    def _repelled(self, plan: RequirementPlan) -> int:
         return self._facets.get(TAINT, EMPTY).where(lambda taint: taint not in plan.requirement.tolerations)
 
     def _ids_of(self, bits: int) -> tuple[int, ...]:
         found = picked(self._ids, bits)
         return tuple(found if self._ascending else sorted(found))
 
-    def _keep(self, plan: Plan, ids: tuple[int, ...]) -> None:
+    def _keep(self, plan: RequirementPlan, ids: tuple[int, ...]) -> None:
         self._forget_ids(plan)
         plan.ids, plan.bits_of_ids, plan.epoch = ids, plan.bits, self._epoch
         self._kept_ids += len(ids)
@@ -153,7 +155,7 @@ class FleetIndex:
                 if other is not plan and self._kept_ids > _KEPT_IDS:
                     self._forget_ids(other)
 
-    def _forget_ids(self, plan: Plan) -> None:
+    def _forget_ids(self, plan: RequirementPlan) -> None:
         self._kept_ids -= len(plan.ids or ())
         plan.ids = None
 
@@ -171,11 +173,11 @@ class FleetIndex:
     def _describe(self, node: Node) -> set[int]:
         """The numbers of what the index keeps of *node*."""
         state = (node.status, node.is_full)
-        standing = self._standings.get(state)
-        if standing is None:
+        process_state = self._standings.get(state)
+        if process_state is None:
             (profile,) = survey(Requirement(), [replace(node, taints=frozenset())]).profiles
-            standing = self._standings[state] = profile.category
-        numbers = {self._number(EVERYONE, True), self._number(STANDING, standing)}
+            process_state = self._standings[state] = profile.category
+        numbers = {self._number(EVERYONE, True), self._number(STANDING, process_state)}
         numbers.update(self._number(TAINT, taint) for taint in node.taints)
         numbers.update(self._number((LABEL, k), v) for k, v in node.labels.items() if k not in self._apart)
         for name, capability in node.capabilities.items():

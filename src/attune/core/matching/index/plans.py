@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from attune.core.matching.fleet import Capability, Instance, Node
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node
 from attune.core.matching.index.facets import EMPTY, Facet, Key, few_slots_of, truth_sets
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.term_judgement import judge
@@ -104,7 +104,7 @@ class TermPlan:
     def _judge_offer(self, value: Hashable) -> Truth:
         assert isinstance(self._term, RuntimeTerm) and isinstance(value, tuple)
         status, version, exists = value
-        instances = (Instance(version),) if exists else ()
+        instances = (CapabilityInstance(version),) if exists else ()
         term = replace(self._term, name=_NEUTRAL, negated=False)
         return judge(term, Node(0, "", {_NEUTRAL: Capability(_NEUTRAL, status, instances)})).truth
 
@@ -112,7 +112,7 @@ class TermPlan:
         return judge(_positive(self._term), Node(0, "", labels={self._term.name: str(value)})).truth
 
 
-class Plan:
+class RequirementPlan:
     """One requirement over the whole fleet: the bits of the eligible nodes as of `stamp`, and the ids last given."""
 
     __slots__ = ("bits", "bits_of_ids", "epoch", "ids", "requirement", "stamp", "terms", "used")

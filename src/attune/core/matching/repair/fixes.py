@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from attune.core.errors import RequirementError
-from attune.core.matching.fleet import Capability, Instance, Node, NodeStatus, first_by_name
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, first_by_name
 from attune.core.matching.nearest import Distance, distance, instances_of
 from attune.core.matching.repair.widen import relaxed, witness
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.survey import Profile
-from attune.core.matching.term_judgement import Finding, Reason
+from attune.core.matching.term_judgement import Reason, TermFinding
 from attune.core.matching.terms import NumberTerm, RuntimeTerm, Term
 from attune.core.nodes.labels import FACTS, number
 from attune.core.runtimes.constraint import Truth
@@ -32,7 +32,7 @@ class ChangeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RepairChange:
     """One change: of the node `node_id`, or (None) of the requirement.
 
     `term` is the term it is about, `replacement` what that becomes (None: nothing, it goes). `installed` is what
@@ -84,7 +84,7 @@ class Change:
 class Remedy:
     """A change that could cure a fault, and how far it reaches; `direction` tells apart the ways to relax a term."""
 
-    change: Change
+    change: RepairChange
     distance: Distance
     direction: str = ""
 
@@ -102,13 +102,13 @@ def remedies_for(requirement: Requirement, profile: Profile, limit: int) -> list
             return []
         found.append(
             [
-                Remedy(Change(kind, node_id=node.id, node=node.name), (0, ()))
+                Remedy(RepairChange(kind, node_id=node.id, node=node.name), (0, ()))
                 for node in first_by_name(profile.nodes, limit)
             ]
         )
     if first.is_full:
         return []
-    found.extend([[Remedy(Change(ChangeKind.TOLERATE, taint=taint), (1, ()))] for taint in profile.taints])
+    found.extend([[Remedy(RepairChange(ChangeKind.TOLERATE, taint=taint), (1, ()))] for taint in profile.taints])
     found.extend([list(_for_term(finding, profile, limit)) for finding in profile.findings if not finding.holds])
     possible = [[one for one in remedies if _fits(requirement, one.change)] for remedies in found]
     return possible if all(possible) else []
@@ -121,7 +121,7 @@ _REVIVED = {
 }
 
 
-def _fits(requirement: Requirement, change: Change) -> bool:
+def _fits(requirement: Requirement, change: RepairChange) -> bool:
     """Whether what is asked for can still be written down."""
     try:
         change.apply(requirement, ())
@@ -130,16 +130,16 @@ def _fits(requirement: Requirement, change: Change) -> bool:
     return True
 
 
-def _for_term(finding: Finding, profile: Profile, limit: int) -> Iterator[Remedy]:
+def _for_term(finding: TermFinding, profile: Profile, limit: int) -> Iterator[Remedy]:
     term = finding.term
     if isinstance(term, NumberTerm) and finding.truth is Truth.NO:
         value = number(finding.found)
         if value is not None and value >= 0 and round(value, 3) == value and term.operator in _TOWARDS:
-            change = Change(ChangeKind.RELAX, term, NumberTerm(term.name, _TOWARDS[term.operator], value))
+            change = RepairChange(ChangeKind.RELAX, term, NumberTerm(term.name, _TOWARDS[term.operator], value))
             yield Remedy(change, (0, (int(abs(term.value - value) * 1000),)), "number")
             return
     if not isinstance(term, RuntimeTerm) or term.negated or finding.reason is Reason.FACT_UNKNOWN:
-        yield Remedy(Change(ChangeKind.DROP, term), (1, ()))
+        yield Remedy(RepairChange(ChangeKind.DROP, term), (1, ()))
         return
     yield from _relaxations(term, finding, profile.nodes[0])
     if finding.reason is not Reason.LABEL_DIFFERS and term.name not in FACTS:
@@ -149,16 +149,16 @@ def _for_term(finding: Finding, profile: Profile, limit: int) -> Iterator[Remedy
 _TOWARDS = {">=": ">=", ">": ">=", "<=": "<=", "<": "<="}
 
 
-def _relaxations(term: RuntimeTerm, finding: Finding, node: Node) -> Iterator[Remedy]:
+def _relaxations(term: RuntimeTerm, finding: TermFinding, node: Node) -> Iterator[Remedy]:
     if finding.reason is Reason.NOT_VERIFIED:
-        yield Remedy(Change(ChangeKind.RELAX, term, replace(term, verified=False)), (0, ()), "verified")
+        yield Remedy(RepairChange(ChangeKind.RELAX, term, replace(term, verified=False)), (0, ()), "verified")
     if term.constraint is None:
         return
     for instance in instances_of(finding, node):
         version = instance.parsed
         wider = relaxed(term.constraint, version) if version is not None else None
         if wider is not None:
-            change = Change(ChangeKind.RELAX, term, replace(term, constraint=wider))
+            change = RepairChange(ChangeKind.RELAX, term, replace(term, constraint=wider))
             yield Remedy(change, distance(finding, [instance]), _direction(term, version))
 
 
@@ -168,11 +168,11 @@ def _direction(term: RuntimeTerm, version: Version | None) -> str:
     return "below" if below else "above"
 
 
-def _installations(term: RuntimeTerm, finding: Finding, profile: Profile, limit: int) -> Iterator[Remedy]:
+def _installations(term: RuntimeTerm, finding: TermFinding, profile: Profile, limit: int) -> Iterator[Remedy]:
     version = witness(term.constraint)
     if version is None:
         return
-    installed = Capability(term.name, Status.AVAILABLE, (Instance(version),), "installed")
+    installed = Capability(term.name, Status.AVAILABLE, (CapabilityInstance(version),), "installed")
     far = distance(finding, instances_of(finding, profile.nodes[0]))
     for node in first_by_name(profile.nodes, limit):
-        yield Remedy(Change(ChangeKind.INSTALL, term, node_id=node.id, node=node.name, installed=installed), far)
+        yield Remedy(RepairChange(ChangeKind.INSTALL, term, node_id=node.id, node=node.name, installed=installed), far)

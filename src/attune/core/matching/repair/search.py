@@ -1,7 +1,7 @@
 """The smallest changes that would make work placeable, each tried before it is told.
 
-A `Change` is data with a pure `apply`; a `Repair` is one change, or two where no single one helps, with the number
-of nodes that could then take the work. Which changes could cure which fault is in `remedies.py`.
+A `RepairChange` is data with a pure `apply`; a `Repair` is one change, or two where no single one helps, with the
+number of nodes that could then take the work. Which changes could cure which fault is in `remedies.py`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from itertools import product
 
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.nearest import Distance, nearness
-from attune.core.matching.repair.fixes import Change, ChangeKind, Remedy, remedies_for
+from attune.core.matching.repair.fixes import ChangeKind, Remedy, RepairChange, remedies_for
 from attune.core.matching.requirement import Requirement
-from attune.core.matching.survey import Category, Profile, Survey, survey
+from attune.core.matching.survey import Category, FleetSurvey, Profile, survey
 
-__all__ = ["Change", "ChangeKind", "Repair", "repairs_for"]
+__all__ = ["ChangeKind", "Repair", "RepairChange", "repairs_for"]
 
 _PER_KIND = {ChangeKind.RESUME: 3, ChangeKind.INSTALL: 2, ChangeKind.RECONNECT: 2}
 _PER_TERM = 2  # ways to relax one term
@@ -34,7 +34,7 @@ _ORDER = tuple(ChangeKind)
 class Repair:
     """Changes that together make the work placeable; `admits` nodes can then take it at once."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[RepairChange, ...]
     admits: int
 
     def apply(self, requirement: Requirement, nodes: Iterable[Node]) -> tuple[Requirement, list[Node]]:
@@ -56,7 +56,7 @@ class Repair:
         return f"{text} -> {self.admits} {'worker' if self.admits == 1 else 'workers'}"
 
 
-def repairs_for(surveyed: Survey) -> tuple[Repair, ...]:
+def repairs_for(surveyed: FleetSurvey) -> tuple[Repair, ...]:
     """What would help, best first. Empty where a node is able, or where more than two changes would be needed."""
     requirement = surveyed.requirement
     if any(profile.category is Category.ABLE for profile in surveyed.profiles):
@@ -141,9 +141,9 @@ class _Trial:
         self._requirement = requirement
         self._profile_of = {profile.nodes[0].id: profile for profile in profiles}
         self._affordable = max(2, _MATCHES // max(1, len(profiles)))
-        self._able: dict[tuple[Change, ...], dict[int, Profile]] = {}
+        self._able: dict[tuple[RepairChange, ...], dict[int, Profile]] = {}
 
-    def admitted(self, changes: Sequence[Change]) -> int:
+    def admitted(self, changes: Sequence[RepairChange]) -> int:
         """How many nodes are able after *changes*."""
         asked = tuple(change for change in changes if change.node_id is None)
         able = self._able_when(asked)
@@ -156,7 +156,7 @@ class _Trial:
             count += _is_able(requirement, changed) - (profile.nodes[0].id in able)
         return count
 
-    def _able_when(self, asked: tuple[Change, ...]) -> dict[int, Profile]:
+    def _able_when(self, asked: tuple[RepairChange, ...]) -> dict[int, Profile]:
         """The profiles that are able when only what is asked for changes, by the id of their first node."""
         found = self._able.get(asked)
         if found is None and len(self._able) >= self._affordable:

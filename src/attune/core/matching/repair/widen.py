@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from attune.core.errors import VersionError
-from attune.core.runtimes.constraint import Clause, Constraint, Cut, Side, Span, Truth, after
+from attune.core.runtimes.constraint import Clause, Constraint, Edge, Interval, Truth, VersionBound, after
 from attune.core.runtimes.version import Version, plain
 
 _MAX_TEXT = 1000
@@ -32,11 +32,11 @@ def relaxed(constraint: Constraint, version: Version) -> Constraint | None:
 def _moved(clause: Clause, version: Version) -> Constraint:
     lower, upper = clause.span.lower, clause.span.upper
     if lower is not None and lower.is_under(version) is Truth.NO:
-        lower = Cut.at(plain(version.release[: len(lower.version.release)]), Side.BEFORE)
+        lower = VersionBound.at(plain(version.release[: len(lower.version.release)]), Edge.BEFORE)
     elif upper is not None and upper.is_under(version) is Truth.YES:
-        upper = Cut.at(plain(after(version.release[: len(upper.version.release)])), Side.BELOW)
+        upper = VersionBound.at(plain(after(version.release[: len(upper.version.release)])), Edge.BELOW)
     excluded = [span for span in clause.excluded if span.check(version) is not Truth.YES]
-    return Constraint.of([Clause.of([Span(lower, upper)], excluded)])
+    return Constraint.of([Clause.of([Interval(lower, upper)], excluded)])
 
 
 def witness(constraint: Constraint | None) -> str | None:

@@ -166,11 +166,6 @@ class Constraint:
         return cls(tuple(sorted(possible, key=lambda clause: (*_order(clause.span), str(clause)))))
 
     @property
-    def allows_prereleases(self) -> bool:
-        """Whether any pre-release can satisfy it."""
-        return any(clause.asked for clause in self.clauses)
-
-    @property
     def is_impossible(self) -> bool:
         """Whether its own bounds contradict each other, so that no version can satisfy it."""
         return self.clauses == (NEVER,)

@@ -2,12 +2,12 @@
 CREATE VIEW node AS
 SELECT w.id, w.name, CASE w.worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END AS role, w.host,
        coalesce(w.status::text, 'inactive') AS status,
-       -- It has neither left nor been lost.
-       coalesce(w.status NOT IN ('inactive', 'lost'), false) AS is_live,
+       -- It has neither left nor been lost. As text: values that an enum got in this very transaction cannot be used in it.
+       coalesce(w.status::text NOT IN ('inactive', 'lost'), false) AS is_live,
        -- It takes work.
-       coalesce(w.status IN ('active', 'busy'), false) AS takes_work,
+       coalesce(w.status::text IN ('active', 'busy'), false) AS takes_work,
        -- It answers requests.
-       coalesce(w.status IN ('active', 'busy', 'draining'), false) AS answers,
+       coalesce(w.status::text IN ('active', 'busy', 'draining'), false) AS answers,
        -- Its name is held: the lock goes with its connection, at once when its process dies.
        EXISTS (
            SELECT FROM pg_locks AS held

@@ -16,7 +16,7 @@ _MOST = 20  # requests that a node looks at in one go
 
 
 class PostgresNodeRequests:
-    """`NodeRequests` on PostgreSQL, and the node's side of it."""
+    """`NodeRequests` on PostgreSQL."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -46,7 +46,6 @@ class PostgresNodeRequests:
         )
 
     async def open(self, node_id: int, known: Collection[int] = ()) -> Sequence[NodeRequest]:
-        """What is asked of a node and not answered yet, oldest first, without those that are *known*."""
         return await read_all(
             self._pool,
             NodeRequest,
@@ -58,7 +57,6 @@ class PostgresNodeRequests:
         )
 
     async def answer(self, request: int, answer: Mapping[str, Any]) -> bool:
-        """Answer a request; False if nobody waits for it any more."""
         query = """
             UPDATE node_request SET answer = %s, answered_at = now()
             WHERE id = %s AND answered_at IS NULL AND expires > now()

@@ -55,15 +55,3 @@ def _entry(path: Path, index: int, entry: object) -> Runtime:
     if problems:
         raise DefinitionError(str(ref or place), problems)
     return as_runtime(entry)
-
-
-def who() -> str:
-    """Who sits at this terminal, for histories: `ada@build-7`."""
-    import getpass
-    import socket
-
-    try:
-        person = getpass.getuser()
-    except (OSError, KeyError):
-        person = "unknown"
-    return f"{person}@{socket.gethostname()}"

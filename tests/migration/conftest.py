@@ -65,7 +65,7 @@ def _running(binaries: Path) -> Iterator[Server]:
     user = None
     if os.geteuid() == 0:
         user = next(name for name in ("postgres", "nobody") if name in {entry.pw_name for entry in pwd.getpwall()})
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
     (folder / "a socket").mkdir()
     if user:
         for path in (folder, folder / "a socket"):
@@ -102,7 +102,7 @@ def _running(binaries: Path) -> Iterator[Server]:
         yield server
     finally:
         process.send_signal(signal.SIGINT)  # SIGTERM would wait for every client to leave
-        process.wait(30)
+        process.wait(60)
         shutil.rmtree(folder)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 
 import warm_programs
 from databases import (  # noqa: F401
@@ -17,9 +18,11 @@ from databases import (  # noqa: F401
     server_url,
     template_database,
 )
+from effort import is_soak  # noqa: F401  # registers the profiles
 from whole_run import begin_run, end_run
 
 RUN_FOLDER = begin_run()
+settings.load_profile("test")
 LEFT_BEHIND: list[str] = []
 
 

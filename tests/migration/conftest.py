@@ -22,6 +22,7 @@ import psycopg
 import pytest
 
 from attune.postgres.migrations import upgrade
+from effort import is_soak
 from schema_dump import HERE
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
@@ -106,7 +107,18 @@ def _running(binaries: Path) -> Iterator[Server]:
         shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session", params=["shipped", "debian-15"])
+ON_BOTH = ("test_fresh", "test_adoption")
+"""Modules whose tests run on the oldest supported PostgreSQL too; in soak all do."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" in metafunc.fixturenames:
+        both = is_soak() or metafunc.module.__name__.rpartition(".")[2] in ON_BOTH
+        servers = ["shipped", "debian-15"] if both else ["shipped"]
+        metafunc.parametrize("server", servers, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     if request.param == "debian-15" and not DEBIAN.is_dir():
         pytest.skip("Debian's PostgreSQL 15 is not installed")

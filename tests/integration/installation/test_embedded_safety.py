@@ -49,7 +49,7 @@ def mode(path: Path) -> int:
 
 @pytest.mark.parametrize(
     "name",
-    ["with space", 'it\'s "quoted"', "ünïcödé-数据", "comma,colon:semi;", "100%_$HOME&?#@", "line\nbreak", "x" * 200],
+    ['it\'s "quoted", colon: semi; 100%_$HOME&?#@', "ünïcödé-数据\nline break", "x" * 200],
 )
 def test_any_folder_name_works(tmp_path: Path, name: str) -> None:
     with EmbeddedServer(tmp_path / name) as server:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attune.core.errors import VersionError
-from attune.core.runtimes.constraint import Constraint, Truth
+from attune.core.runtimes.constraint import Constraint
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.version import Version
 from effort import share
 
@@ -90,11 +91,11 @@ def test_more_detail_never_contradicts_a_verdict_on_a_bound_with_less(
     """Where all bounds are longer than `3.12`, it is known to satisfy them only if 3.12.anything does."""
     longer = Version.parse(".".join([str(version), *map(str, more)]))
     lengths = {
-        len(cut.version.release)
+        len(bound.version.release)
         for clause in constraint.clauses
-        for span in (clause.span, *clause.excluded)
-        for cut in (span.lower, span.upper)
-        if cut is not None
+        for interval in (clause.interval, *clause.excluded)
+        for bound in (interval.lower, interval.upper)
+        if bound is not None
     }
     if min(lengths, default=0) > len(version.release):
         verdict = constraint.check(version)

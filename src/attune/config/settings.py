@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from attune.config.addresses import ApiUrl, DatabaseUrl, Token, without_password
+from attune.config.addresses import ApiUrl, DatabaseUrl, Token
 from attune.config.containers import Capabilities, ListOf, MapOf
 from attune.config.kinds import Choice, Duration, Flag, Folder, Integer, Text
 from attune.config.sections import section, setting
@@ -27,7 +27,7 @@ _VARIABLE = Text(
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
-    """Where PostgreSQL is. `url` holds a password, perhaps: print `shown_url`."""
+    """Where PostgreSQL is. `url` holds a password, perhaps: print it `without_password`."""
 
     url: str | None = setting(
         DatabaseUrl(),
@@ -37,11 +37,6 @@ class DatabaseSettings:
         secret=True,
     )
     connect_timeout: float = setting(Duration(1, 300), 10.0, "How long to try to reach the server.")
-
-    @property
-    def shown_url(self) -> str | None:
-        """`url` with `***` for its password."""
-        return None if self.url is None else without_password(self.url)
 
 
 @dataclass(frozen=True, slots=True)

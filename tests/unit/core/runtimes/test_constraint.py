@@ -7,7 +7,8 @@ import time
 import pytest
 
 from attune.core.errors import VersionError
-from attune.core.runtimes.constraint import Constraint, Truth
+from attune.core.runtimes.constraint import Constraint
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.version import Version
 
 YES, NO, UNKNOWN = Truth.YES, Truth.NO, Truth.UNKNOWN

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action
-from attune.core.executions.execution import Policy
+from attune.core.executions.execution import FINAL, Policy
 from attune.core.json_schema import value_problems
 from attune.core.matching.requirement import Requirement
 
@@ -120,7 +120,7 @@ class ExecutionRecord:
     @property
     def is_final(self) -> bool:
         """Whether nothing follows by itself."""
-        return self.status in ("completed", "failed", "cancelled", "timeout", "abandoned")
+        return self.status in FINAL
 
     @property
     def succeeded(self) -> bool:

@@ -32,6 +32,7 @@ from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.packs.files import PostgresPackFiles
 from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
+from attune.postgres.statements import Statements
 from attune.queue.procrastinate_queue import ProcrastinateQueue
 from attune.reactions import reaction, record_for_sensors
 
@@ -103,18 +104,16 @@ def executions_for(
             if verdict.capability == name:
                 vigil.suspect(verdict.ref)
 
-    runner = HostWorkRunner(process_environment())
-    executions = ExecutionRunner(
+    return ExecutionRunner(
         lambda: registration.node,
-        PostgresExecutions(pool),
-        PostgresRouting(pool),
-        runner,
-        packs,
-        suspect,
-        settings.executions.timeout,
+        queue=ProcrastinateQueue(Statements(pool).rows),
+        routing=PostgresRouting(pool),
+        attempts=PostgresExecutions(pool),
+        runner=HostWorkRunner(process_environment()),
+        packs=packs,
+        suspect=suspect,
+        default_timeout=settings.executions.timeout,
     )
-    executions.queue = ProcrastinateQueue(pool, executions.take, settings.worker.max_concurrent_executions)
-    return executions
 
 
 Maker = Callable[[NodeRegistration, HealthMonitor, Pool, PackFolders], NodeService]

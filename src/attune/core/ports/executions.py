@@ -43,49 +43,6 @@ class NewExecution:
 
 
 @dataclass(frozen=True, slots=True)
-class StartedAttempt:
-    """An attempt that this node now owns: what to run."""
-
-    execution: int
-    attempt: int
-    action: Action
-    parameters: Mapping[str, Any]
-    failures: int
-    losses: int
-    retries: int
-    retry_delay_seconds: float
-    timeout_seconds: float | None
-    on_lost: str
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptResult:
-    """What an attempt came to. Accepted only while that attempt is the execution's present one."""
-
-    execution: int
-    attempt: int
-    status: str
-    reason: str = ""
-    result: Any = None
-    exit_code: int | None = None
-    dropped_bytes: int = 0
-    delay_seconds: float = 0.0
-    failed: bool = False
-    lost: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OutputChunk:
-    """A piece of what an attempt printed."""
-
-    execution: int
-    attempt: int
-    number: int
-    stream: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class ExecutionRecord:
     """An execution as people and programs read it. Ages and durations are in seconds."""
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attune.agent.detector import RuntimeDetector
-    from attune.agent.registration import SensorWorkerRegistration, WorkerRegistration
+    from attune.composition.embedding import RuntimeDetector, SensorWorkerRegistration, WorkerRegistration
     from attune.config import Settings, load_settings
     from attune.core.errors import AttuneError
     from attune.core.matching.explanation import Explanation, explain
@@ -24,12 +23,12 @@ _HOMES = {
     "Preference": "attune.core.matching.requirement",
     "Requirement": "attune.core.matching.requirement",
     "Runtime": "attune.core.runtimes.runtime",
-    "RuntimeDetector": "attune.agent.detector",
-    "SensorWorkerRegistration": "attune.agent.registration",
+    "RuntimeDetector": "attune.composition.embedding",
+    "SensorWorkerRegistration": "attune.composition.embedding",
     "Settings": "attune.config",
     "Status": "attune.core.runtimes.verdict",
     "Verdict": "attune.core.runtimes.verdict",
-    "WorkerRegistration": "attune.agent.registration",
+    "WorkerRegistration": "attune.composition.embedding",
     "explain": "attune.core.matching.explanation",
     "load_settings": "attune.config",
     "match": "attune.core.matching.matcher",

@@ -97,19 +97,17 @@ _LOST = f"""
 
 
 class PostgresRouting:
-    """Keeps queues and waiting work in step."""
+    """`WorkRouting`: keeps queues and waiting work in step."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._statements = Statements(pool)
 
     async def classes(self, queue: str | None = None) -> dict[str, str]:
-        """Requirements by queue: all of them, or the one of *queue*."""
         query = "SELECT queue, requirement FROM requirement_class WHERE %(queue)s::text IS NULL OR queue = %(queue)s"
         return {row["queue"]: row["requirement"] for row in await self._statements.rows(query, {"queue": queue})}
 
     async def subscribe(self, worker: int, queues: Collection[str]) -> None:
-        """Have *worker* read *queues* and no others, and offer what has waited for it."""
         given = {"worker": worker, "queues": sorted(queues)}
         await self._statements.count(
             """
@@ -125,7 +123,6 @@ class PostgresRouting:
         await self.promote(queues)
 
     async def promote(self, queues: Collection[str]) -> int:
-        """Offer what waits in *queues*, where a live node reads them; how many."""
         total = 0
         while queues:
             count = await self._statements.count(_PROMOTE, {"queues": sorted(queues), "most": _AT_ONCE})
@@ -135,28 +132,35 @@ class PostgresRouting:
         return total
 
     async def tidy(self) -> int:
-        """Move what is due, what nobody reads any more and what has waited too long; how many executions."""
         given = {"most": _AT_ONCE}
         return sum([await self._statements.count(query, given) for query in (_DUE, _DEMOTE, _ADRIFT, _OVERDUE)])
 
     async def lost(self) -> list[HeldAttempt]:
-        """Attempts whose node is gone."""
         return [HeldAttempt(**row) for row in await self._statements.rows(_LOST, {})]
 
     async def held(self, worker: int) -> list[HeldAttempt]:
-        """Attempts that are said to run on *worker*."""
         rows = await self._statements.rows(f"{_HELD} AND e.worker = %(worker)s", {"worker": worker})
         return [HeldAttempt(**row) for row in rows]
 
     async def classify(self) -> list[str]:
-        """Give what was requested without a class its class; the queues."""
         with translated():
             async with self._pool.connection() as connection, connection.transaction():
-                return await classify(connection)
+                cursor = await connection.execute(
+                    """
+                    SELECT id, action_ref, extra_requires FROM execution
+                    WHERE status = 'requested' AND policy IS NOT NULL AND queue IS NULL
+                    ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
+                    """
+                )
+                waiting = await cursor.fetchall()
+                actions = await actions_of(connection, sorted({row[1] for row in waiting})) if waiting else {}
+                classes: dict[str, str] = {}
+                for number, ref, extra in waiting:
+                    classes |= await _classify_one(connection, number, actions.get(ref), ref, extra)
+                return sorted(classes)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Listener]:
-        """A connection that is told of new classes, requests, cancellations, and of jobs in the queues it follows."""
         connection = await connect(await conninfo_of(self._pool), application_name="attune work")
         try:
             with translated():
@@ -175,7 +179,6 @@ class Listener:
         self._queues: set[str] = set()
 
     async def follow_queues(self, queues: Collection[str]) -> None:
-        """Tell of new jobs in *queues*, and in no others."""
         wanted = set(queues)
         commands = [f'LISTEN "{jobs.CHANNEL}{queue}"' for queue in sorted(wanted - self._queues)]
         commands += [f'UNLISTEN "{jobs.CHANNEL}{queue}"' for queue in sorted(self._queues - wanted)]
@@ -185,7 +188,6 @@ class Listener:
         self._queues = wanted
 
     async def receive(self, seconds: float) -> list[WorkerNotice]:
-        """What comes within *seconds*, as soon as there is something. Raises `DatabaseError`."""
         with translated():
             return [
                 _notice(one.channel, one.payload)
@@ -197,24 +199,6 @@ def _notice(channel: str, payload: str) -> WorkerNotice:
     if channel in _SIGNALS:
         return WorkerNotice(_SIGNALS[channel], payload)
     return WorkerNotice(Signal.JOB, channel.removeprefix(jobs.CHANNEL))
-
-
-async def classify(connection: AsyncConnection[Any]) -> list[str]:
-    """`PostgresRouting.classify` in the caller's transaction."""
-    cursor = await connection.execute(
-        """
-        SELECT id, action_ref, extra_requires FROM execution
-        WHERE status = 'requested' AND policy IS NOT NULL AND queue IS NULL
-        ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
-        """
-    )
-    waiting = await cursor.fetchall()
-    actions = await actions_of(connection, sorted({row[1] for row in waiting})) if waiting else {}
-    classes: dict[str, str] = {}
-    for number, ref, extra in waiting:
-        queue = await _classify_one(connection, number, actions.get(ref), ref, extra)
-        classes.update(queue)
-    return sorted(classes)
 
 
 async def _classify_one(

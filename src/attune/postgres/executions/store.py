@@ -106,7 +106,7 @@ _CANCEL = f"""
 
 
 class PostgresExecutions:
-    """Writes executions. All its statements are one transaction each."""
+    """`AttemptStore`, and what people ask for: written. All its statements are one transaction each."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -121,13 +121,11 @@ class PostgresExecutions:
     async def start(
         self, wanted: Sequence[AttemptStart], *, worker: int, name: str, running: int
     ) -> dict[int, StartedAttempt]:
-        """Own the executions of taken jobs that may still be run, and remove the jobs; by execution."""
         rows = [{"job": one.job.id, "execution": one.job.execution, "interpreter": one.interpreters} for one in wanted]
         given = {"rows": json.dumps(rows), "worker": worker, "name": name, "running": running}
         return {row["execution"]: _started(row) for row in await self._statements.rows(_START, given)}
 
     async def settle(self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0) -> set[int]:
-        """Write what attempts came to; the executions whose attempt was still the present one."""
         rows = [
             {
                 "execution": one.execution,
@@ -147,7 +145,6 @@ class PostgresExecutions:
         return {row["id"] for row in await self._statements.rows(_SETTLE, given)}
 
     async def print(self, chunks: Sequence[OutputChunk]) -> set[int]:
-        """Store what attempts printed; the executions that still run that attempt."""
         rows = [
             {"e": one.execution, "a": one.attempt, "n": one.number, "s": one.stream, "t": one.text} for one in chunks
         ]
@@ -174,7 +171,6 @@ class PostgresExecutions:
         return None
 
     async def note(self, execution: int, reason: str) -> None:
-        """Say of what waits why it still does."""
         query = """
             UPDATE execution SET reason = %(reason)s
             WHERE id = %(id)s AND status IN ('requested', 'scheduled') RETURNING id

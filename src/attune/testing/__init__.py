@@ -8,7 +8,7 @@ from attune.testing.host import FakeHost, printed
 from attune.testing.life import MemoryNodeControl
 from attune.testing.nodes import MemoryFleet, MemoryNodes
 from attune.testing.runtimes import MemoryRuntimes
-from attune.testing.sensor_host import FakeSensor, FakeSensorHost, MemoryOutput, MemoryOutputs
+from attune.testing.sensor_host import FakeSensor, FakeSensorHost, MemoryOutput
 from attune.testing.sensors import MemorySensors
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "MemoryNodeControl",
     "MemoryNodes",
     "MemoryOutput",
-    "MemoryOutputs",
     "MemoryRuntimes",
     "MemorySensors",
     "printed",

@@ -39,27 +39,6 @@ class MemoryOutput:
         self.exists, self.printed = False, b""
 
 
-class MemoryOutputs:
-    """`SensorOutputs` in memory; `holder` is the name of the node that lives here."""
-
-    def __init__(self) -> None:
-        self.files: dict[UUID, MemoryOutput] = {}
-        self.holder: str | None = None
-
-    def hold(self, node: str) -> bool:
-        self.holder = self.holder or node
-        return self.holder == node
-
-    def release(self) -> None:
-        self.holder = None
-
-    def journal(self, key: UUID) -> MemoryOutput:
-        return self.files.setdefault(key, MemoryOutput(key))
-
-    def journals(self) -> Iterator[MemoryOutput]:
-        return iter([file for file in self.files.values() if file.exists])
-
-
 @dataclass
 class FakeSensor:
     """`RunningSensor` that is no process. A test ends it with `finish`, and sees what was asked of it in `asked`."""
@@ -105,13 +84,30 @@ class FakeSensor:
         return await self.ended
 
 
-class FakeSensorHost(MemoryOutputs):
-    """`SensorOutputs` and, called, `SensorStarter`: `started` are its sensors; *failures* befall the next ones."""
+class FakeSensorHost:
+    """`SensorOutputs` and, called, `SensorStarter`: `started` are its sensors; *failures* befall the next ones.
+
+    `holder` is the name of the node that lives here.
+    """
 
     def __init__(self, *failures: SensorEnd) -> None:
-        super().__init__()
+        self.files: dict[UUID, MemoryOutput] = {}
+        self.holder: str | None = None
         self.started: list[FakeSensor] = []
         self.failures = list(failures)
+
+    def hold(self, node: str) -> bool:
+        self.holder = self.holder or node
+        return self.holder == node
+
+    def release(self) -> None:
+        self.holder = None
+
+    def journal(self, key: UUID) -> MemoryOutput:
+        return self.files.setdefault(key, MemoryOutput(key))
+
+    def journals(self) -> Iterator[MemoryOutput]:
+        return iter([file for file in self.files.values() if file.exists])
 
     async def __call__(
         self, program: SensorProgram, until: float, environment: Mapping[str, str], complain: Callable[[str], None]

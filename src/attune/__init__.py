@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from attune.composition.embedding import RuntimeDetector, SensorWorkerRegistration, WorkerRegistration
     from attune.config import Settings, load_settings
     from attune.core.errors import AttuneError
-    from attune.core.matching.explanation import Explanation, explain
+    from attune.core.matching.explain import explain
+    from attune.core.matching.explanation import Explanation
     from attune.core.matching.fleet import Node
     from attune.core.matching.matcher import Placement, match
     from attune.core.matching.requirement import Preference, Requirement
@@ -29,7 +30,7 @@ _HOMES = {
     "Status": "attune.core.runtimes.verdict",
     "Verdict": "attune.core.runtimes.verdict",
     "WorkerRegistration": "attune.composition.embedding",
-    "explain": "attune.core.matching.explanation",
+    "explain": "attune.core.matching.explain",
     "load_settings": "attune.config",
     "match": "attune.core.matching.matcher",
 }

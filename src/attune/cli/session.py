@@ -17,7 +17,8 @@ from attune.core.errors import UsageError
 from attune.core.events.event import EventReader
 from attune.core.packs.pack import PackStore
 from attune.core.ports.executions import ExecutionStore
-from attune.core.ports.installation import Installation, SensorReader
+from attune.core.ports.installation import Installation
+from attune.core.ports.sensors import SensorReader
 from attune.core.runtimes.aliases import nearest
 
 T = TypeVar("T")

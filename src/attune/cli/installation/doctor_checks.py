@@ -80,9 +80,7 @@ def _database(settings: Settings) -> Iterator[DoctorFinding]:
         schema = state(database.url)
         where = without_password(database.url)
         if schema.pending:
-            yield DoctorFinding(
-                PROBLEM, "database", f"{where} lacks {', '.join(schema.pending)}", "attune db migrate"
-            )
+            yield DoctorFinding(PROBLEM, "database", f"{where} lacks {', '.join(schema.pending)}", "attune db migrate")
         else:
             yield DoctorFinding(OK, "database", f"{where}, revision {schema.current}")
 

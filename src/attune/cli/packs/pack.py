@@ -62,7 +62,7 @@ def check(folder: Path, as_json: bool) -> int:
     except PackError as error:
         if not as_json:
             raise
-        mistakes = [{"where": mistake.origin, "text": mistake.text} for mistake in error.mistakes]
+        mistakes = [{"where": str(fault.position), "text": str(fault)} for fault in error.faults]
         print_json({"valid": False, "mistakes": mistakes})
         return error.exit_code
     counts = _counts(pack)

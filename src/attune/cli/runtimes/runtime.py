@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from attune.cli.runtimes.differences import changed_paths
 from attune.cli.session import unknown, who
 from attune.composition.databases import as_runtime, is_there, shipped_runtimes
 from attune.config import load_settings
-from attune.core.errors import DefinitionError, Problem, UsageError
+from attune.core.errors import DefinitionError, UsageError
 from attune.core.ports.runtimes import RuntimeStore
 from attune.core.runtimes.definition import Definition, parse_definition, unknown_keys
 from attune.core.runtimes.examples import failed_examples
@@ -155,11 +155,12 @@ def refuse_faulty(runtime: Runtime) -> Definition:
     ref = runtime.ref
     try:
         definition = parse_definition(runtime)
+        faults = failed_examples(definition)
     except DefinitionError as error:
-        problems = [Problem(f"{ref}: {problem.field}", problem.expected, problem.got) for problem in error.problems]
-        raise DefinitionError(ref, problems) from error
-    for fault in failed_examples(definition):
-        raise UsageError(f"{ref}: {fault}", hint="correct the definition or its example")
+        named = [replace(fault, field=f"{ref}: {fault.field}") for fault in error.faults]
+        raise DefinitionError(ref, named) from error
+    for fault in faults:
+        raise UsageError(f"{ref}: {fault.located}", faults=[fault], hint="correct the definition or its example")
     for warning in (*definition.warnings, *unknown_keys(runtime)):
         click.echo(f"attune: warning: {ref}: {warning}", err=True)
     return definition
@@ -191,9 +192,8 @@ def _unknown(ref: str, known: Sequence[str]) -> UsageError:
 
 
 def _data(runtime: Runtime) -> dict[str, Any]:
-    data = asdict(runtime)
     keys = ("ref", "name", "pack_ref", "description", "distributions", "installation")
-    return {key: data[key] for key in keys if data[key]}
+    return {key: value for key in keys if (value := getattr(runtime, key))}
 
 
 def _proof(runtime: Runtime) -> str:

@@ -9,8 +9,8 @@ import click
 from attune.cli.output import json_option, listing, print_list, switch_command
 from attune.cli.session import with_sensors
 from attune.core.errors import UsageError
-from attune.core.ports.installation import Installation, SensorReader
-from attune.core.ports.sensors import SensorStatus
+from attune.core.ports.installation import Installation
+from attune.core.ports.sensors import SensorReader, SensorStatus
 from attune.core.runtimes.aliases import nearest
 
 

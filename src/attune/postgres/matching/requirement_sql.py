@@ -13,7 +13,7 @@ from attune.core.matching.fleet import Capability, CapabilityInstance, Node
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.term_judgement import judge
 from attune.core.matching.terms import LabelTerm, RuntimeTerm, Term
-from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Status
 from attune.postgres.nodes.capabilities import HAS_LABEL, LABEL, RUNTIME, TAINT, Key, indexed
 from attune.postgres.rows import Source, read_all

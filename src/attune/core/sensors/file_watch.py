@@ -50,7 +50,7 @@ def parse_file_watch(config: Mapping[str, Any]) -> tuple[FileWatch | None, list[
     if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
         wanted = "an absolute path or pattern such as '/var/spool/in/*.csv'"
         problems.append(Problem("path", wanted, shown(path) if "path" in config else "nothing"))
-    if not isinstance(events, list) or not events or any(one not in KINDS for one in events):
+    if not isinstance(events, list) or not events or any(event not in KINDS for event in events):
         problems.append(Problem("events", f"a list of {', '.join(KINDS)}", shown(events)))
     if every is None or not _SHORTEST <= every <= _LONGEST:
         problems.append(Problem("every", "a time from 100ms to 1d, such as '1s'", shown(config.get("every"))))

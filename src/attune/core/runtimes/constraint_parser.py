@@ -136,15 +136,8 @@ class _Reader:
 
     def _fault(self, expected: str, position: int | None = None, *, got: str | None = None) -> VersionError:
         at = self.at if position is None else position
-<<<<<<< HEAD
         seen = got or (name_of(self.text[at]) if at < len(self.text) else "the end of the text")
-        shown = self.text if len(self.text) <= 60 else f"{self.text[:60]}…"
-        message = f"constraint {shown!r}: expected {expected} at offset {at}, got {seen}"
-        return VersionError(message, text=self.text, position=at)
-=======
-        found = got or (name_of(self.text[at]) if at < len(self.text) else "the end of the text")
-        return VersionError("constraint", self.text, at, expected, found)
->>>>>>> main
+        return VersionError("constraint", self.text, at, expected, seen)
 
 
 def _is_series(version: Version, wild: bool) -> bool:

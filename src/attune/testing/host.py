@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from attune.core.executions.work import Output, Work, WorkEnding, WorkOutcome
 from attune.core.ports.runtimes import Next, RunObserver
 from attune.core.runtimes.command import Command, Ending, Outcome
 
@@ -56,3 +59,29 @@ class FakeHost:
         if answer is None:
             return Outcome(Ending.NOT_FOUND, detail="not found on PATH")
         return answer(command.argv) if callable(answer) else answer
+
+
+@dataclass
+class FakeRunner:
+    """`WorkRunner` that starts no process: it prints `prints`, waits for `goes_on` and ends with `outcome`."""
+
+    outcome: WorkOutcome | Exception = field(default_factory=lambda: WorkOutcome(WorkEnding.EXITED, exit_code=0))
+    prints: Sequence[tuple[str, str]] = ()
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+    ran: list[Work] = field(default_factory=list)
+    is_closed: bool = False
+
+    def __post_init__(self) -> None:
+        self.goes_on.set()
+
+    async def run(self, work: Work, output: Output) -> WorkOutcome:
+        self.ran.append(work)
+        for stream, text in self.prints:
+            await output(stream, text)
+        await self.goes_on.wait()
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    async def close(self) -> None:
+        self.is_closed = True

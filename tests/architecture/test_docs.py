@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import attune
 from attune.cli.reference import commands_reference
 from attune.config import describe_settings
+from python_reference import function_of, members
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -53,3 +60,27 @@ def test_every_setting_is_read_by_somebody() -> None:
     names = {setting.key.rpartition(".")[2] for setting in describe_settings()}
 
     assert [name for name in sorted(names) if not any(re.search(rf"\.{name}\b", text) for text in sources)] == []
+
+
+def public_functions() -> Iterator[tuple[str, Any]]:
+    """The public functions, and the methods and properties of the public classes, by name."""
+    for name in attune.__all__:
+        value = getattr(attune, name)
+        if not inspect.isclass(value):
+            yield name, value
+            continue
+        for attribute, member in members(value):
+            yield f"{name}.{attribute}", function_of(member)
+
+
+def test_what_is_public_says_what_it_is_and_what_it_raises() -> None:
+    assert [name for name in attune.__all__ if not inspect.getdoc(getattr(attune, name))] == []
+    silent = []
+    for name, function in public_functions():
+        text = inspect.getdoc(function) or ""
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        raises = any(isinstance(node, ast.Raise) and node.exc is not None for node in ast.walk(tree))
+        if not text or (raises and "raises" not in text.lower()):
+            silent.append(name)
+
+    assert silent == []

@@ -1,7 +1,7 @@
 """Why work runs or does not run on a fleet, as data: every node counted once, every term on every node.
 
-`explain` gathers it; `explanation_text.py` says it in words. Grouping of reasons is in `explanation_causes.py`, the
-nearest misses in `explanation_nearest.py`, what would help in `repair.py`.
+`explain` gathers it; `explanation_text.py` says it in words. Grouping of reasons is in `causes.py`, the
+nearest misses in `nearest.py`, what would help in `repair/`.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ class Explanation:
     history: str | None = None
 
     def count(self, category: Category) -> int:
+        """How many nodes stand in *category*."""
         return next(one.count for one in self.fleet if one.category is category)
 
     def to_data(self) -> dict[str, object]:
@@ -126,7 +127,7 @@ def explain(
     preferences: Sequence[Preference] = (),
     tolerations: Iterable[str] = (),
 ) -> Explanation:
-    """Explain where *requirement* stands on *nodes*. `with_context` adds what only the caller knows."""
+    """Where *requirement* stands on *nodes*: what `match` decides, with every reason, counted and grouped."""
     fleet = list(nodes)
     requirement = Requirement(requirement.terms, tuple(sorted({*requirement.tolerations, *tolerations})))
     surveyed = survey(requirement, fleet)

@@ -1,6 +1,6 @@
 """Which nodes can do work, best first, and what is in the way on every other node. The specification of matching.
 
-A term on its own is judged in `matching_terms.py`, all of them on all nodes in `matching_survey.py`; the answer in
+A term on its own is judged in `term_judgement.py`, all of them on all nodes in `survey.py`; the answer in
 words is made in `explanation.py`.
 """
 
@@ -41,6 +41,7 @@ class Refusal:
 
     @property
     def category(self) -> Category:
+        """Where the node stands."""
         return self.profile.category
 
     @property
@@ -64,6 +65,7 @@ class Placement:
 
     @property
     def best(self) -> Candidate | None:
+        """The node to take; None where no node can."""
         return self.eligible[0] if self.eligible else None
 
 

@@ -2,7 +2,7 @@
 
 `Requirement.parse` reads `python >=3.9,<4; node ^20.1; !docker; zone=eu; arch in (x86_64, aarch64)`: terms are
 separated by `;` or a new line. `str()` is canonical and parses back to an equal requirement. The grammar is in
-`requirement_text.py`, what a term is in `requirement_terms.py`, whether it holds in `matching.py`.
+`requirement_parser.py`, what a term is in `terms.py`, whether it holds in `term_judgement.py`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A comma or a space means and, `||` means or. Each operator means what it means w
 node-semver, RubyGems). Where those differ, a bound of one or two components names its whole series, as node-semver
 has it: `>17` begins at 18, `<=3.12` admits 3.12.4. `==` and `!=` are exact, as PEP 440 has them (`==3.11` is 3.11.0);
 a bare `3.11`, `=3.11` and `==3.11.*` are the series. A pre-release counts only where a bound beside it names a
-pre-release of the same release, and `<4` never admits 4.0.0rc1. Reading the text belongs to `constraint_text.py`.
+pre-release of the same release, and `<4` never admits 4.0.0rc1. Reading the text belongs to `constraint_parser.py`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 class Runtime:
     """One row of table `runtime`.
 
-    `distributions` is the JSON as stored, whatever it is; `attune.core.definition.parse_definition` reads it.
+    `distributions` is the JSON as stored, whatever it is; `definition.py` reads it.
     """
 
     ref: str

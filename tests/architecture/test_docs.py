@@ -15,16 +15,18 @@ import pytest
 import attune
 from attune.cli.reference import commands_reference
 from attune.config import describe_settings
-from python_reference import function_of, members
+from reference_pages import function_of, members, pages
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
-def test_the_page_of_commands_is_what_the_commands_say() -> None:
-    page = ROOT / "docs" / "reference" / "commands.md"
+PAGES_OF_CODE = [(page, text) for page, text in pages().items() if page.stem != "python"]
 
-    assert page.read_text() == commands_reference(), "write commands_reference() to docs/reference/commands.md"
+
+@pytest.mark.parametrize(("page", "text"), PAGES_OF_CODE, ids=lambda value: getattr(value, "stem", ""))
+def test_a_page_that_is_made_from_the_code_is_up_to_date(page: Path, text: str) -> None:
+    assert page.read_text() == text, "run: make reference"
 
 
 def test_every_command_has_an_example() -> None:
@@ -60,6 +62,41 @@ def test_every_setting_is_read_by_somebody() -> None:
     names = {setting.key.rpartition(".")[2] for setting in describe_settings()}
 
     assert [name for name in sorted(names) if not any(re.search(rf"\.{name}\b", text) for text in sources)] == []
+
+
+FOLDERS = {path.name for path in (ROOT / "src" / "attune").iterdir() if path.is_dir()}
+NAMED = re.compile(r"`((?:[\w.{},-]+/)+(?:[\w.-]+\.(?:py|yaml|md|sql|html|js))?)`")
+PATHS = [
+    (page, name)
+    for page in PAGES
+    if page.parent.name != "decisions" and page.name != "CHANGELOG.md"  # they tell of what was
+    for name in NAMED.findall(page.read_text())
+    if name.split("/")[0] in FOLDERS | {"tests", "docs", "src", "benchmarks", "contrib"}
+]
+
+
+def test_every_path_that_a_page_names_exists() -> None:
+    missing = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page, name in PATHS
+        if not re.search("NAME|STAMP", name) and not any((root / name).exists() for root in (ROOT, ROOT / "src/attune"))
+    ]
+
+    assert PATHS
+    assert missing == []
+
+
+def test_every_path_that_a_module_names_exists() -> None:
+    sources = [path for folder in ("src", "tests") for path in (ROOT / folder).rglob("*.py")]
+    known = {f"/{path.relative_to(ROOT)}" for path in sources}
+    missing = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources
+        for name in re.findall(r"([\w/]+\.py)\b", ast.get_docstring(ast.parse(path.read_text())) or "")
+        if not any(other.endswith(f"/{name}") for other in known)
+    ]
+
+    assert missing == []
 
 
 def public_functions() -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,6 @@
 """Runs executions on this node: reads the queues that it satisfies, checks each job once more, runs it, keeps its end.
 
-What to read is `work_classes.py`; storing what came of it `work_ledger.py`; what others left behind `work_rescue.py`.
+What to read is `classes.py`; storing what came of it `result_writer.py`; what others left behind `lost_executions.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes the page docs/reference/python.md from signatures, docstrings and docs/examples. Run it to write the page."""
+"""The pages of docs/reference that are made from the code. `make reference` writes them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,34 @@ from typing import Any
 
 import attune
 import attune.testing
+from attune.cli.reference import commands_reference
+from attune.config import settings_reference
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "reference" / "python.md"
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
 INTRODUCTION = """# Python
 
 What `import attune` gives to programs that embed Attune. Names that are not on this page may change at any time.
 The package is typed (`py.typed`). Everything that is raised on purpose is an `AttuneError`.
 
-This page is made from the code: `python tests/support/python_reference.py` writes it.
+This page is made from signatures, docstrings and [examples](../examples/).
 
 ## Examples
 """
 
 
-def page() -> str:
-    """The whole page."""
+def pages() -> dict[Path, str]:
+    """What each of the pages should say."""
+    folder = ROOT / "docs" / "reference"
+    return {
+        folder / "commands.md": commands_reference(),
+        folder / "settings.md": settings_reference(),
+        folder / "python.md": python_reference(),
+    }
+
+
+def python_reference() -> str:
+    """What `attune` and `attune.testing` give, with examples."""
     return "\n".join([INTRODUCTION, *_examples(), *_module(attune), *_module(attune.testing)]).rstrip() + "\n"
 
 
@@ -123,4 +134,5 @@ def _indented(text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    for path, text in pages().items():
+        path.write_text(text)

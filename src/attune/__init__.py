@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attune.agent.detector import RuntimeDetector
-    from attune.agent.registration import SensorWorkerRegistration, WorkerRegistration
-    from attune.composition.fleets import load_fleet
+    from attune.composition.embedding import RuntimeDetector, SensorWorkerRegistration, WorkerRegistration, load_fleet
     from attune.config import Settings, load_settings
     from attune.core.errors import (
         AttuneError,
@@ -72,9 +70,7 @@ __all__ = [
     "match",
 ]
 _HOMES = {
-    "attune.agent.detector": "RuntimeDetector",
-    "attune.agent.registration": "SensorWorkerRegistration WorkerRegistration",
-    "attune.composition.fleets": "load_fleet",
+    "attune.composition.embedding": "RuntimeDetector SensorWorkerRegistration WorkerRegistration load_fleet",
     "attune.config": "Settings load_settings",
     "attune.core.errors": "AttuneError ConfigError DatabaseError NameTakenError "
     "RequirementError UsageError VersionError",

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 OBSERVERS = {"RunObserver"}
 
 # What commands ask of an installation; their fakes come with them.
-MISSING = {"ExecutionStore", "Matcher", "NodeControl", "NodeReader", "SensorReader", "TokenStore"}
+MISSING = {"ExecutionStore", "Matcher", "NodeControl", "NodeReader", "NodeRequests", "SensorReader", "TokenStore"}
 
 
 def test_every_port_has_a_fake_and_a_contract() -> None:

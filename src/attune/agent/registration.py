@@ -5,41 +5,39 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
-from attune.agent.detector import RuntimeDetector, capabilities_of
-from attune.agent.host_examiner import host_labels
+from attune.agent.detector import HostDetector, capabilities_of
 from attune.config import NodeSettings, Settings
 from attune.core.matching.fleet import Node
 from attune.core.nodes.capabilities import registered_node
 from attune.core.nodes.health import CheckedVerdict, Transition
-from attune.core.nodes.role import SENSOR, WORKER, Role
+from attune.core.nodes.role import Role
 from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRegistry, Registration
 from attune.operations.runtimes.detect import Detection
-from attune.postgres.connection import Pool
-from attune.postgres.nodes.registry import PostgresNodes
 
 
 class NodeRegistration:
-    """One node of `role`. *pool* is an open psycopg `AsyncConnectionPool`."""
-
-    role: ClassVar[Role]
+    """One node of *role*. *labels* gives the labels of a node on this host from its settings."""
 
     def __init__(
         self,
-        pool: Pool,
+        role: Role,
         config: Settings,
         *,
+        registry: NodeRegistry,
+        detector: HostDetector,
+        labels: Callable[[NodeSettings], Mapping[str, str]],
         name: str | None = None,
-        registry: NodeRegistry | None = None,
-        detector: RuntimeDetector | None = None,
     ) -> None:
+        self.role = role
         self._config = config
-        self._registry = registry or PostgresNodes(pool)
-        self._detector = detector or RuntimeDetector(pool)
-        self.name = name or self._section(config).name or f"{self.role.name}-{socket.gethostname()}"
+        self._registry = registry
+        self._detector = detector
+        self._labels = labels
+        self.name = name or self._section(config).name or f"{role.name}-{socket.gethostname()}"
         self.node_id: int | None = None
         self.detection: Detection | None = None
         self.told = asyncio.Event()  # set whenever somebody may have asked something of this node
@@ -143,28 +141,10 @@ class NodeRegistration:
             pid=os.getpid(),
             capabilities=capabilities_of(self.detection, settings),
             verdicts=self.detection.verdicts,
-            labels=host_labels(section),
+            labels=self._labels(section),
             taints=section.taints,
         )
 
     def _section(self, config: Settings) -> NodeSettings:
         section: NodeSettings = getattr(config, self.role.settings_section)
         return section
-
-
-class WorkerRegistration(NodeRegistration):
-    """A worker: it runs actions."""
-
-    role = WORKER
-
-
-class SensorWorkerRegistration(NodeRegistration):
-    """A sensor: it watches for events."""
-
-    role = SENSOR
-
-
-REGISTRATIONS: dict[str, type[NodeRegistration]] = {
-    WORKER.name: WorkerRegistration,
-    SENSOR.name: SensorWorkerRegistration,
-}

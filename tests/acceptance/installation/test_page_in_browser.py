@@ -143,7 +143,7 @@ def test_an_event_becomes_an_execution_and_one_that_waits_says_why(
     browser: Browser, installation: Installation
 ) -> None:
     page = installation.log_in(browser)
-    page.get_by_role("link", name="ExecutionRunner").click()
+    page.get_by_role("link", name="Executions").click()
     waiting = page.locator("tr", has_text="the interpreter of shell is not there").first  # on this machine
     expect(waiting).to_contain_text("by demo.greet", timeout=20_000)
     page.get_by_label("Action").last.select_option("demo.hello_python")

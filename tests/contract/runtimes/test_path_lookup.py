@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ def lookup(request: pytest.FixtureRequest, tmp_path: Path) -> PathLookup:
     program = tmp_path / "ruby"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
+    os.utime(tmp_path, (1_700_000_000, 1_700_000_000))  # what has just changed may change again unseen
     return PathIndex(str(tmp_path))
 
 

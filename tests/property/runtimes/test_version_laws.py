@@ -89,11 +89,11 @@ def test_more_detail_never_contradicts_a_verdict_on_a_bound_with_less(
     """Where all bounds are longer than `3.12`, it is known to satisfy them only if 3.12.anything does."""
     longer = Version.parse(".".join([str(version), *map(str, more)]))
     lengths = {
-        len(cut.version.release)
+        len(bound.version.release)
         for clause in constraint.clauses
-        for span in (clause.span, *clause.excluded)
-        for cut in (span.lower, span.upper)
-        if cut is not None
+        for interval in (clause.interval, *clause.excluded)
+        for bound in (interval.lower, interval.upper)
+        if bound is not None
     }
     if min(lengths, default=0) > len(version.release):
         verdict = constraint.check(version)

@@ -105,8 +105,7 @@ def _series(finding: TermFinding) -> str:
 
 def precision(constraint: Constraint) -> int:
     """How many components its bounds name at most; at least 1."""
-    cuts = [cut for clause in constraint.clauses for cut in (clause.span.lower, clause.span.upper) if cut is not None]
-    return max((len(cut.version.release) for cut in cuts), default=1)
+    return max((len(bound.version.release) for bound in constraint.bounds), default=1)
 
 
 def names_in(nodes: Iterable[Node]) -> set[str]:

@@ -96,8 +96,7 @@ def distance(finding: TermFinding, instances: Sequence[CapabilityInstance]) -> D
 
 
 def _gap(constraint: Constraint, version: Version) -> Distance:
-    cuts = [cut for clause in constraint.clauses for cut in (clause.span.lower, clause.span.upper) if cut is not None]
-    return (0, min((_apart(version, cut.version) for cut in cuts), default=()))
+    return (0, min((_apart(version, bound.version) for bound in constraint.bounds), default=()))
 
 
 def _apart(one: Version, other: Version) -> tuple[int, ...]:

@@ -50,22 +50,22 @@ _START: Place = ((), (), 0)
 
 
 @dataclass(frozen=True, slots=True)
-class VersionBound:
+class Bound:
     """One end of a span of versions."""
 
     version: Version
-    side: Edge
+    edge: Edge
     place: Place
 
     @classmethod
-    def at(cls, version: Version, side: Edge) -> VersionBound:
+    def at(cls, version: Version, edge: Edge) -> Bound:
         # Zeros at the end say nothing, except of a release that is itself the last one inside.
-        if version.is_plain and side is not Edge.AFTER:
+        if version.is_plain and edge is not Edge.AFTER:
             version = without_zeros(version)
         release, *rest = version.key
-        if side is Edge.BELOW:
-            return cls(version, side, (release, (), 0))
-        return cls(version, side, (release, tuple(rest), side.value))
+        if edge is Edge.BELOW:
+            return cls(version, edge, (release, (), 0))
+        return cls(version, edge, (release, tuple(rest), edge.value))
 
     def is_under(self, version: Version) -> Truth:
         """Whether *version* lies above; unknown where it names too few components to tell."""
@@ -81,70 +81,73 @@ class VersionBound:
 class Interval:
     """The versions between two cuts; None means no limit."""
 
-    lower: VersionBound | None = None
-    upper: VersionBound | None = None
+    lower: Bound | None = None
+    upper: Bound | None = None
 
     @classmethod
     def series(cls, release: tuple[int, ...]) -> Interval:
-        return cls(VersionBound.at(plain(release), Edge.BEFORE), VersionBound.at(plain(after(release)), Edge.BELOW))
+        return cls(Bound.at(plain(release), Edge.BEFORE), Bound.at(plain(after(release)), Edge.BELOW))
+
+    @property
+    def bounds(self) -> list[Bound]:
+        return [bound for bound in (self.lower, self.upper) if bound is not None]
 
     @classmethod
     def exactly(cls, version: Version) -> Interval:
-        return cls(VersionBound.at(version, Edge.BEFORE), VersionBound.at(version, Edge.AFTER))
+        return cls(Bound.at(version, Edge.BEFORE), Bound.at(version, Edge.AFTER))
 
     def check(self, version: Version) -> Truth:
         above = Truth.YES if self.lower is None else self.lower.is_under(version)
         return above if self.upper is None else above & ~self.upper.is_under(version)
 
     def overlaps(self, other: Interval) -> bool:
-        def below(lower: VersionBound | None, upper: VersionBound | None) -> bool:
+        def below(lower: Bound | None, upper: Bound | None) -> bool:
             return lower is None or upper is None or lower.place < upper.place
 
         return below(self.lower, other.upper) and below(other.lower, self.upper) and below(self.lower, self.upper)
 
     def narrowed(self, other: Interval) -> Interval:
-        lowers = [cut for cut in (self.lower, other.lower) if cut is not None]
-        uppers = [cut for cut in (self.upper, other.upper) if cut is not None]
+        lowers = [bound for bound in (self.lower, other.lower) if bound is not None]
+        uppers = [bound for bound in (self.upper, other.upper) if bound is not None]
         return Interval(
-            max(lowers, key=lambda cut: (cut.place, len(cut.version.release)), default=None),
-            min(uppers, key=lambda cut: (cut.place, -len(cut.version.release)), default=None),
+            max(lowers, key=lambda bound: (bound.place, len(bound.version.release)), default=None),
+            min(uppers, key=lambda bound: (bound.place, -len(bound.version.release)), default=None),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One alternative of a constraint: a span without some spans. `str()` is its canonical text."""
+    """One alternative of a constraint: an interval without some intervals. `str()` is its canonical text."""
 
-    span: Interval
+    interval: Interval
     excluded: tuple[Interval, ...] = ()
 
     @classmethod
-    def of(cls, spans: Iterable[Interval], excluded: Iterable[Interval] = ()) -> Clause:
-        """What is in all of *spans* and in none of *excluded*."""
+    def of(cls, intervals: Iterable[Interval], excluded: Iterable[Interval] = ()) -> Clause:
+        """what is in all of *intervals* and in none of *excluded*."""
         whole = Interval()
-        for span in spans:
-            whole = whole.narrowed(span)
+        for interval in intervals:
+            whole = whole.narrowed(interval)
         if not whole.overlaps(whole):
             return NEVER
-        kept = {span for span in excluded if whole.overlaps(span)}
+        kept = {interval for interval in excluded if whole.overlaps(interval)}
         return cls(whole, tuple(sorted(kept, key=_order)))
 
     @property
     def asked(self) -> frozenset[tuple[int, ...]]:
         """The releases whose pre-releases count, because a bound names one."""
-        cuts = (self.span.lower, self.span.upper)
-        return frozenset(cut.version.key[0] for cut in cuts if cut is not None and cut.version.is_prerelease)
+        return frozenset(bound.version.key[0] for bound in self.interval.bounds if bound.version.is_prerelease)
 
     def check(self, version: Version) -> Truth:
         if version.is_prerelease and version.key[0] not in self.asked:
             return Truth.NO
-        truth = self.span.check(version)
-        for span in self.excluded:
-            truth &= ~span.check(version)
+        truth = self.interval.check(version)
+        for interval in self.excluded:
+            truth &= ~interval.check(version)
         return truth
 
     def __str__(self) -> str:
-        parts = [*_span_text(self.span), *(f"!={_excluded_text(span)}" for span in self.excluded)]
+        parts = [*_interval_text(self.interval), *(f"!={_excluded_text(interval)}" for interval in self.excluded)]
         return ",".join(parts) or "*"
 
 
@@ -163,12 +166,12 @@ class Constraint:
     def of(cls, clauses: Iterable[Clause]) -> Constraint:
         """The constraint that at least one of *clauses* holds."""
         possible = {clause for clause in clauses if clause != NEVER} or {NEVER}
-        return cls(tuple(sorted(possible, key=lambda clause: (*_order(clause.span), str(clause)))))
+        return cls(tuple(sorted(possible, key=lambda clause: (*_order(clause.interval), str(clause)))))
 
     @property
-    def allows_prereleases(self) -> bool:
-        """Whether any pre-release can satisfy it."""
-        return any(clause.asked for clause in self.clauses)
+    def bounds(self) -> list[Bound]:
+        """The ends of all its intervals; an end without limit has none."""
+        return [bound for clause in self.clauses for bound in clause.interval.bounds]
 
     @property
     def is_impossible(self) -> bool:
@@ -188,7 +191,7 @@ class Constraint:
     def __and__(self, other: Constraint) -> Constraint:
         pairs = ((mine, theirs) for mine in self.clauses for theirs in other.clauses)
         return Constraint.of(
-            Clause.of((mine.span, theirs.span), (*mine.excluded, *theirs.excluded)) for mine, theirs in pairs
+            Clause.of((mine.interval, theirs.interval), (*mine.excluded, *theirs.excluded)) for mine, theirs in pairs
         )
 
     def __str__(self) -> str:
@@ -200,7 +203,7 @@ def after(release: tuple[int, ...]) -> tuple[int, ...]:
     return (*release[:-1], release[-1] + 1)
 
 
-NEVER = Clause(Interval(None, VersionBound.at(plain((0,)), Edge.BELOW)))
+NEVER = Clause(Interval(None, Bound.at(plain((0,)), Edge.BELOW)))
 
 
 @lru_cache(maxsize=1024)
@@ -210,38 +213,38 @@ def _parse(text: str) -> Constraint:
     return read_constraint(text)
 
 
-def _order(span: Interval) -> tuple[object, ...]:
-    lower, upper = span.lower, span.upper
+def _order(interval: Interval) -> tuple[object, ...]:
+    lower, upper = interval.lower, interval.upper
     return (lower.place if lower else _START, upper is not None, upper.place if upper else _START, str(upper))
 
 
-def _span_text(span: Interval) -> list[str]:
-    lower, upper = span.lower, span.upper
-    named = _series_of(span)
+def _interval_text(interval: Interval) -> list[str]:
+    lower, upper = interval.lower, interval.upper
+    named = _series_of(interval)
     if named is not None:
         return [named]
-    if lower and upper and upper.side is Edge.AFTER and lower.place[:2] == upper.place[:2]:
+    if lower and upper and upper.edge is Edge.AFTER and lower.place[:2] == upper.place[:2]:
         return [f"=={upper.version}"]
     parts = []
     if lower:
-        parts.append(f"{'>' if lower.side is Edge.AFTER else '>='}{lower.version}")
+        parts.append(f"{'>' if lower.edge is Edge.AFTER else '>='}{lower.version}")
     if upper:
-        parts.append(f"{'<=' if upper.side is Edge.AFTER else '<'}{upper.version}")
+        parts.append(f"{'<=' if upper.edge is Edge.AFTER else '<'}{upper.version}")
     return parts
 
 
-def _excluded_text(span: Interval) -> str:
-    named = _series_of(span)
-    return f"{named}.*" if named else str(span.upper.version if span.upper else "")
+def _excluded_text(interval: Interval) -> str:
+    named = _series_of(interval)
+    return f"{named}.*" if named else str(interval.upper.version if interval.upper else "")
 
 
-def _series_of(span: Interval) -> str | None:
+def _series_of(interval: Interval) -> str | None:
     """`3.11` for what lies from 3.11 to below 3.12, None for any other span."""
-    lower, upper = span.lower, span.upper
-    if lower is None or upper is None or upper.side is not Edge.BELOW or not lower.version.is_plain:
+    lower, upper = interval.lower, interval.upper
+    if lower is None or upper is None or upper.edge is not Edge.BELOW or not lower.version.is_plain:
         return None
     begin, end = lower.version.release, upper.version.release
     begin += (0,) * (len(end) - len(begin))
-    if lower.side is not Edge.BEFORE or after(begin) != end:
+    if lower.edge is not Edge.BEFORE or after(begin) != end:
         return None
     return ".".join(map(str, begin))

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from attune.core.errors import VersionError
-from attune.core.runtimes.constraint import Clause, Constraint, Edge, Interval, VersionBound, after
+from attune.core.runtimes.constraint import Bound, Clause, Constraint, Edge, Interval, after
 from attune.core.runtimes.version import Version, name_of, plain
 
 MAX_LENGTH = 1000
@@ -47,7 +47,7 @@ class _Reader:
         return Constraint.of(clauses)
 
     def _clause(self) -> Clause:
-        spans: list[Interval] = []
+        intervals: list[Interval] = []
         excluded: list[Interval] = []
         bare = 0
         while True:
@@ -58,12 +58,12 @@ class _Reader:
                 bare += 1
                 if bare > 1:
                     raise self._fault("'||' between two versions, for both can never hold", start)
-            span = self._comparison(operator, start)
-            (excluded if operator == "!=" else spans).append(span)
+            interval = self._comparison(operator, start)
+            (excluded if operator == "!=" else intervals).append(interval)
             more = self._take(",")
             self._skip()
             if not more and (self.at == len(self.text) or self.text[self.at] in "|,"):
-                return Clause.of(spans, excluded)
+                return Clause.of(intervals, excluded)
 
     def _operator(self) -> str:
         found = _OPERATOR.match(self.text, self.at)
@@ -82,7 +82,7 @@ class _Reader:
             self.at = hyphen.end()
             last, last_wild = self._version("-")
             upper = Interval() if last is None else _at_most(last, last_wild)
-            return Interval(VersionBound.at(version, Edge.BEFORE)).narrowed(upper)
+            return Interval(Bound.at(version, Edge.BEFORE)).narrowed(upper)
         if version is None:
             if operator in ("", "=", "==", ">=", "~", "^"):
                 return Interval()
@@ -92,7 +92,7 @@ class _Reader:
         if operator == "~=" and len(version.release) < 2:
             written = f"'>={version},<{version.release[0] + 1}'"
             raise self._fault(f"two or more components after '~=' (or {written})", start + len(operator))
-        return _SPANS[operator](version, wild)
+        return _INTERVALS[operator](version, wild)
 
     def _version(self, operator: str) -> tuple[Version | None, bool]:
         """The version that stands here (None for `*`), and whether a wildcard ends it."""
@@ -142,7 +142,7 @@ def _is_series(version: Version, wild: bool) -> bool:
 
 
 def _between(version: Version, end: tuple[int, ...]) -> Interval:
-    return Interval(VersionBound.at(version, Edge.BEFORE), VersionBound.at(plain(end), Edge.BELOW))
+    return Interval(Bound.at(version, Edge.BEFORE), Bound.at(plain(end), Edge.BELOW))
 
 
 def _bare(version: Version, wild: bool) -> Interval:
@@ -154,23 +154,23 @@ def _exactly(version: Version, wild: bool) -> Interval:
 
 
 def _at_least(version: Version, wild: bool) -> Interval:
-    return Interval(VersionBound.at(version, Edge.BEFORE))
+    return Interval(Bound.at(version, Edge.BEFORE))
 
 
 def _above(version: Version, wild: bool) -> Interval:
     if _is_series(version, wild):
-        return Interval(VersionBound.at(plain(after(version.release)), Edge.BEFORE))
-    return Interval(VersionBound.at(version, Edge.AFTER))
+        return Interval(Bound.at(plain(after(version.release)), Edge.BEFORE))
+    return Interval(Bound.at(version, Edge.AFTER))
 
 
 def _at_most(version: Version, wild: bool) -> Interval:
     if _is_series(version, wild):
-        return Interval(None, VersionBound.at(plain(after(version.release)), Edge.BELOW))
-    return Interval(None, VersionBound.at(version, Edge.AFTER))
+        return Interval(None, Bound.at(plain(after(version.release)), Edge.BELOW))
+    return Interval(None, Bound.at(version, Edge.AFTER))
 
 
 def _under(version: Version, wild: bool) -> Interval:
-    return Interval(None, VersionBound.at(version, Edge.BELOW if version.is_plain else Edge.BEFORE))
+    return Interval(None, Bound.at(version, Edge.BELOW if version.is_plain else Edge.BEFORE))
 
 
 def _pessimistic(version: Version, wild: bool) -> Interval:
@@ -189,7 +189,7 @@ def _caret(version: Version, wild: bool) -> Interval:
     return _between(version, after(release[: first + 1]))
 
 
-_SPANS = {
+_INTERVALS = {
     "": _bare,
     "=": _bare,
     "==": _exactly,

@@ -15,7 +15,7 @@ _MOST = 20  # requests that a node looks at in one go
 
 
 class PostgresNodeRequests:
-    """`NodeRequests` on PostgreSQL, and the node's side of it."""
+    """`NodeRequests` on PostgreSQL."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -45,7 +45,6 @@ class PostgresNodeRequests:
         return {number: answer for number, answer in rows if isinstance(answer, dict)}
 
     async def open(self, node_id: int, known: Collection[int] = ()) -> Sequence[NodeRequest]:
-        """What is asked of a node and not answered yet, oldest first, without those that are *known*."""
         rows = await self._rows(
             """
             SELECT id, kind, body, extract(epoch FROM expires - now())::float8 FROM node_request
@@ -58,7 +57,6 @@ class PostgresNodeRequests:
         return [NodeRequest(*row) for row in rows]
 
     async def answer(self, request: int, answer: Mapping[str, Any]) -> bool:
-        """Answer a request; False if nobody waits for it any more."""
         query = """
             UPDATE node_request SET answer = %s, answered_at = now()
             WHERE id = %s AND answered_at IS NULL AND expires > now() RETURNING id

@@ -315,12 +315,6 @@ def test_absurd_constraints_are_refused_at_once(text: str) -> None:
     assert len(str(caught.value)) < 300
 
 
-def test_a_constraint_tells_whether_it_allows_prereleases() -> None:
-    assert Constraint.parse(">=3.13.0rc1").allows_prereleases
-    assert not Constraint.parse(">=3.13,<4").allows_prereleases
-    assert not Constraint.parse("!=3.13.0rc1").allows_prereleases
-
-
 def test_contradicting_bounds_are_legal_and_known_to_be_impossible() -> None:
     assert Constraint.parse(">=4,<3").is_impossible
     assert Constraint.parse("==3.11.4,==3.11.5").is_impossible

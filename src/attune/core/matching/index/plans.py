@@ -20,7 +20,7 @@ from attune.core.runtimes.constraint import Truth
 from attune.core.runtimes.verdict import Status
 
 RUNTIME, LABEL = "runtime", "label"  # kinds of facets, each with a name
-EVERYONE, STANDING, TAINT = ("node", ""), ("standing", ""), ("taint", "")
+EVERYONE, CATEGORY, TAINT = ("node", ""), ("standing", ""), ("taint", "")
 Facets = Mapping[Key, Facet]
 Offer = tuple[Status, str | None, bool]  # status, version, whether there is an interpreter at all
 

@@ -163,7 +163,7 @@ def _relaxations(term: RuntimeTerm, finding: TermFinding, node: Node) -> Iterato
 
 
 def _direction(term: RuntimeTerm, version: Version | None) -> str:
-    lower = term.constraint.clauses[0].span.lower if term.constraint else None
+    lower = term.constraint.clauses[0].interval.lower if term.constraint else None
     below = lower is not None and version is not None and lower.is_under(version) is Truth.NO
     return "below" if below else "above"
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
         UsageError,
         VersionError,
     )
-    from attune.core.matching.explanation import Explanation, explain
+    from attune.core.matching.explain import explain
+    from attune.core.matching.explanation import Explanation
     from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus
     from attune.core.matching.matcher import Candidate, Placement, Refusal, match
     from attune.core.matching.requirement import Preference, Requirement
@@ -74,7 +75,8 @@ _HOMES = {
     "attune.config": "Settings load_settings",
     "attune.core.errors": "AttuneError ConfigError DatabaseError NameTakenError "
     "RequirementError UsageError VersionError",
-    "attune.core.matching.explanation": "Explanation explain",
+    "attune.core.matching.explain": "explain",
+    "attune.core.matching.explanation": "Explanation",
     "attune.core.matching.fleet": "Capability CapabilityInstance Node NodeStatus",
     "attune.core.matching.matcher": "Candidate Placement Refusal match",
     "attune.core.matching.requirement": "Preference Requirement",

@@ -23,13 +23,7 @@ MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES, MOST_PYTHON = 20, 300, 40, 34_600
 WIDE_FOLDERS = {"src/attune/host/probing", "tests/support"}  # the smaller outcome cache takes seven modules away
 LONG_FUNCTIONS = {"run_service", "run", "serve"}  # their wiring goes to composition/
 ALIKE_CLASSES = {"Node", "Selection"}  # one of each goes with the reader of documents and the version managers
-CYCLES = {  # a value and the text that is read into it
-    frozenset({"attune.core.runtimes.constraint", "attune.core.runtimes.constraint_parser"}),
-    frozenset({"attune.core.matching.requirement", "attune.core.matching.requirement_parser"}),
-    frozenset({"attune.core.matching.requirement_splitter", "attune.core.matching.requirement_parser"}),
-    frozenset({"attune.core.matching.requirement_splitter", "attune.core.matching.requirement"}),
-    frozenset({"attune.core.matching.explanation", "attune.core.matching.explanation_text"}),
-}
+CYCLES: set[frozenset[str]] = set()
 
 
 def name_of(path: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import share
 from version_managers import BINARIES, PyenvMachine
 
 
@@ -56,7 +57,7 @@ ACTIONS: list[Callable[[PyenvMachine, str], None]] = [
 steps = st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(["3.11.7", "3.12.1"])), min_size=2, max_size=8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=share(40))
 @given(steps)
 def test_what_is_remembered_is_what_would_be_found(sequence: list[tuple[Callable[..., None], str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -9,7 +9,8 @@ from attune.core.durations import coarse
 from attune.core.matching.fleet import Capability, Node, first_by_name
 from attune.core.matching.term_judgement import AND, Reason, TermFinding
 from attune.core.matching.terms import RuntimeTerm
-from attune.core.runtimes.constraint import Constraint, Truth
+from attune.core.runtimes.constraint import Constraint
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.version import Version
 
 MAX_NAMED = 10  # nodes that a cause names; its count has them all

@@ -11,7 +11,8 @@ from attune.core.matching.fleet import CapabilityInstance, Node, first_by_name
 from attune.core.matching.survey import Category, FleetSurvey, Profile
 from attune.core.matching.term_judgement import Reason, TermFinding, judge
 from attune.core.matching.terms import RuntimeTerm
-from attune.core.runtimes.constraint import Constraint, Truth
+from attune.core.runtimes.constraint import Constraint
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Status
 from attune.core.runtimes.version import Version
 

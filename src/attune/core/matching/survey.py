@@ -15,7 +15,7 @@ from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.term_judgement import Reason, TermFinding, judge, signature_of
 from attune.core.matching.terms import Term
-from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.interval import Truth
 
 
 class Category(StrEnum):

@@ -1,4 +1,4 @@
-"""The grammar of version constraints: text in, a `Constraint` or one exact error out."""
+"""The grammar of version constraints: text in, alternatives or one exact error out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from attune.core.errors import VersionError
-from attune.core.runtimes.constraint import Bound, Clause, Constraint, Edge, Interval, after
+from attune.core.runtimes.interval import Bound, Clause, Edge, Interval, after
 from attune.core.runtimes.version import Version, name_of, plain
 
 MAX_LENGTH = 1000
@@ -18,11 +18,19 @@ _WILDCARD = re.compile(r"(?:[vV]?(?P<release>\d+(?:\.\d+)*)\.)?[*xX](?:\.[*xX])*
 _HYPHEN = re.compile(r"[ \t]+-[ \t]+")
 _MISSPELT = {"===": "==", "=>": ">=", "=<": "<=", "<>": "!=", "=~": "~=", "!": "!="}
 _LOOK_ALIKES = {"≥": ">=", "≤": "<=", "≠": "!=", "⩾": ">=", "⩽": "<=", "≈": "~=", "–": "-", "—": "-", "‖": "||"}
-_LOOK_ALIKES.update({"х": "x", "Х": "x", "∗": "*", "а": "a", "с": "c", "‚": ",", "،": ","})
+_LOOK_ALIKES |= {"∗": "*", "×": "*", "‚": ",", "،": ",", "·": ";", "“": '"', "”": '"', "„": '"', "¬": "!"}
+_LOOK_ALIKES |= dict(zip("асеорхуіХАВЕКМНОРСТ", "aceopxyixABEKMHOPCT", strict=True))  # Cyrillic
+_LOOK_ALIKES |= dict(zip("ονρΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ovpABEZHIKMNOPTX", strict=True))  # Greek
 
 
-def read_constraint(text: str) -> Constraint:
-    """Read *text*; raises `VersionError`."""
+def meant_by(character: str) -> str | None:
+    """The printable ASCII that a foreign *character* looks like; None where it looks like none."""
+    meant = _LOOK_ALIKES.get(character) or unicodedata.normalize("NFKC", character)
+    return meant if meant.isascii() and meant.isprintable() else None
+
+
+def read_constraint(text: str) -> list[Clause]:
+    """The alternatives of *text*; raises `VersionError`."""
     if len(text) > MAX_LENGTH:
         raise VersionError(
             f"constraint: expected at most {MAX_LENGTH} characters, got {len(text)}", text=text, position=MAX_LENGTH
@@ -37,14 +45,14 @@ class _Reader:
         self.text = text
         self.at = 0
 
-    def read(self) -> Constraint:
+    def read(self) -> list[Clause]:
         self._refuse_foreign()
         clauses = [self._clause()]
         while self._take("||"):
             clauses.append(self._clause())
         if self.at < len(self.text):
             raise self._fault("',' or '||'")
-        return Constraint.of(clauses)
+        return clauses
 
     def _clause(self) -> Clause:
         intervals: list[Interval] = []
@@ -125,9 +133,8 @@ class _Reader:
     def _refuse_foreign(self) -> None:
         for index, character in enumerate(self.text):
             if not character.isascii():
-                meant = _LOOK_ALIKES.get(character) or unicodedata.normalize("NFKC", character)
-                hint = f"{meant!r}" if meant.isascii() and meant.isprintable() else "plain ASCII"
-                raise self._fault(hint, index)
+                meant = meant_by(character)
+                raise self._fault("plain ASCII" if meant is None else repr(meant), index)
 
     def _fault(self, expected: str, position: int | None = None, *, got: str | None = None) -> VersionError:
         at = self.at if position is None else position

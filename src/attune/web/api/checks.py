@@ -34,11 +34,10 @@ router = APIRouter(prefix="/runtimes", tags=["runtimes"])
 async def check_runtime(who: Admin, services: Given, body: CheckRequest) -> CheckAnswer:
     """The node runs the commands now and tells its verdict with the evidence; nothing is saved or registered."""
     runtime, warnings = await _definition(services, body)
-    found = await services.previews.find(body.worker)
-    if found is None:
+    node = await services.previews.find(body.worker)
+    if node is None:
         raise ProblemError(404, f"no node has the {'id' if isinstance(body.worker, int) else 'name'} {body.worker!r}")
-    node, lives = found
-    if not lives:
+    if not node.answers:
         raise ProblemError(504, f"expected a node that runs, got {node.name}, which does not")
     answers = await ask_nodes(
         services.requests,

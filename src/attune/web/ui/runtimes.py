@@ -30,7 +30,7 @@ async def list_runtimes_page(request: Request, who: Visitor, services: Given) ->
     """Every definition, with where it is."""
     runtimes = await services.runtimes.list_runtimes()
     found = await all_runtime_counts(services.pool)
-    none = RuntimeCounts({}, {}, 0)
+    none = RuntimeCounts()
     rows = [(one, found.get(one.ref, none), proofs(one)) for one in runtimes]
     return page(request, "runtimes.html", caller=who, rows=rows)
 

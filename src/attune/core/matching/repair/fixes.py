@@ -15,7 +15,7 @@ from attune.core.matching.survey import Profile
 from attune.core.matching.term_judgement import Reason, TermFinding
 from attune.core.matching.terms import NumberTerm, RuntimeTerm, Term
 from attune.core.nodes.labels import FACTS, number
-from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Status
 from attune.core.runtimes.version import Version
 

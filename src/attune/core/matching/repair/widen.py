@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from attune.core.errors import VersionError
-from attune.core.runtimes.constraint import Bound, Clause, Constraint, Edge, Interval, Truth, after
+from attune.core.runtimes.constraint import Constraint
+from attune.core.runtimes.interval import Bound, Clause, Edge, Interval, Truth, after
 from attune.core.runtimes.version import Version, plain
 
 _MAX_TEXT = 1000

@@ -17,6 +17,7 @@ from attune.core.nodes.capabilities import registered_node
 from attune.core.nodes.health import CheckedVerdict, Transition
 from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRegistry, Registration
+from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS
 from attune.operations.runtimes.detect import Detection
 from attune.postgres.connection import Pool
 from attune.postgres.nodes.registry import PostgresNodes
@@ -66,10 +67,16 @@ class NodeRegistration:
         await self._registry.claim(self.name, self.role, host=socket.gethostname(), pid=os.getpid())
 
     async def detect_capabilities(self, config: Settings | None = None) -> dict[str, Any]:
-        """Detect what this host can run; the capabilities that `register` will write."""
+        """Detect what this host can run; the capabilities that `register` will write.
+
+        The first time, proofs of an earlier run count: health checks verify them right after.
+        """
         settings = config or self._config
         self.detection = await self._detector.detect(
-            settings, self.role, capabilities=self._section(settings).capabilities
+            settings,
+            self.role,
+            capabilities=self._section(settings).capabilities,
+            max_age_seconds=MAX_CACHED_AGE_SECONDS if self.detection is None else 0.0,
         )
         return capabilities_of(self.detection, settings)
 

@@ -122,4 +122,4 @@ def request_handler_for(
 ) -> RequestHandler:
     """Answers requests on this host, with what is true there now, whatever was found before."""
     settings = registration.settings
-    return RequestHandler(registration, PostgresNodeRequests(pool), lambda: examiner_for(settings, fresh=True))
+    return RequestHandler(registration, PostgresNodeRequests(pool), lambda: examiner_for(settings))

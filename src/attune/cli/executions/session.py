@@ -13,6 +13,7 @@ import click
 
 from attune.cli.session import ask
 from attune.cli.symbols import with_symbol
+from attune.core.durations import coarse
 from attune.core.errors import UsageError, legible
 from attune.core.ports.executions import ExecutionRecord, ExecutionStore
 from attune.core.ports.installation import Installation
@@ -76,7 +77,11 @@ def interpreters(found: ExecutionRecord) -> str:
     """The interpreters that it was given, in words."""
     given = found.interpreter if isinstance(found.interpreter, dict) else {}
     return ", ".join(
-        f"{name} {one.get('version') or '?'} at {one.get('path') or '?'}"
+        f"{name} {one.get('version') or '?'} at {one.get('path') or '?'}{_cached(one.get('cached_age_seconds'))}"
         for name, one in given.items()
         if isinstance(one, dict)
     )
+
+
+def _cached(age: object) -> str:
+    return f" (cached, {coarse(age)})" if isinstance(age, int | float) else ""

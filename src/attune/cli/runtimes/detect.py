@@ -15,6 +15,7 @@ from attune.agent.host_examiner import examiner_for, host_labels
 from attune.cli.symbols import ORDER, colour_of, with_symbol
 from attune.cli.table import table, terminal_width
 from attune.config import Settings, load_settings, variable
+from attune.core.durations import seconds_of
 from attune.core.nodes.role import ROLES, SENSOR
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import select
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
 @click.option("--require", "required", multiple=True, metavar="TERM", help="Exit with 3 unless this holds; repeatable.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this runtime (name or ref); repeatable.")
 @click.option("--local", is_flag=True, help="Use everything that is shipped instead of the database.")
-@click.option("--fresh", is_flag=True, help="Run every check again, whatever is cached.")
-def detect(role: str, as_json: bool, required: Sequence[str], only: Sequence[str], local: bool, fresh: bool) -> int:
+@click.option("--max-age", metavar="DURATION", help="Accept what was verified at most this long ago, such as 10m.")
+def detect(
+    role: str, as_json: bool, required: Sequence[str], only: Sequence[str], local: bool, max_age: str | None
+) -> int:
     """Verify this host now and print what it can run: runtime, status, version, path and why.
 
     Definitions come from the database (or the API) if one is configured or embedded data exists, else (or with
@@ -41,7 +44,8 @@ def detect(role: str, as_json: bool, required: Sequence[str], only: Sequence[str
     """
     requirement = _requirement(required)
     settings = load_settings()
-    detection = _detect(settings, role, frozenset(only), local, fresh, live=not as_json)
+    oldest = seconds_of(max_age, "--max-age") if max_age is not None else 0.0
+    detection = _detect(settings, role, frozenset(only), local, oldest, live=not as_json)
     for warning in detection.warnings:
         click.echo(f"attune: warning: {warning}", err=True)
     click.echo(json.dumps(as_data(detection), indent=2, ensure_ascii=False) if as_json else as_text(detection))
@@ -75,7 +79,7 @@ def _holds(requirement: Requirement, detection: Detection, settings: Settings) -
 
 
 def _detect(
-    settings: Settings, role_name: str, only: frozenset[str], local: bool, fresh: bool, *, live: bool
+    settings: Settings, role_name: str, only: frozenset[str], local: bool, max_age_seconds: float, *, live: bool
 ) -> Detection:
     from attune.core.runtimes.aliases import fold
 
@@ -91,9 +95,10 @@ def _detect(
         deadline_seconds=settings.detection.deadline,
         origin=origin,
         only=only | frozenset(fold(name) for name in only),
+        max_age_seconds=max_age_seconds,
     )
     with _progress(live) as observer:
-        return detect_runtimes(runtimes, selection, role, examiner_for(settings, fresh=fresh), options, observer)
+        return detect_runtimes(runtimes, selection, role, examiner_for(settings), options, observer)
 
 
 def _refuse_unknown(only: frozenset[str], runtimes: Sequence[Runtime], selected: Sequence[str]) -> None:

@@ -22,12 +22,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from attune.core.matching.explanation import explain
+from attune.core.matching.explain import explain
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.index.fleet_index import FleetIndex
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.term_judgement import judge
-from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.interval import Truth
 from attune.postgres.connection import open_pool
 from attune.postgres.embedded import EmbeddedServer
 from attune.postgres.matching.matcher import PostgresMatcher

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 
+import warm_programs
 from databases import (  # noqa: F401
     blank_database,
     migrated_database,
@@ -16,6 +18,30 @@ from databases import (  # noqa: F401
     server_url,
     template_database,
 )
+from effort import is_soak  # noqa: F401  # registers the profiles
+from whole_run import begin_run, end_run
+
+RUN_FOLDER = begin_run()
+settings.load_profile("test")
+LEFT_BEHIND: list[str] = []
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """A run that leaves a process or a file in the temporary folder has failed."""
+    yield
+    warm_programs.end()
+    if RUN_FOLDER is not None:
+        LEFT_BEHIND.extend(end_run(RUN_FOLDER))
+        if LEFT_BEHIND and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if LEFT_BEHIND:
+        terminalreporter.section("left behind by the tests", red=True, bold=True)
+        for line in LEFT_BEHIND:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attune.agent.detector import RuntimeDetector
-    from attune.agent.registration import SensorWorkerRegistration, WorkerRegistration
+    from attune.composition.embedding import RuntimeDetector, SensorWorkerRegistration, WorkerRegistration
     from attune.config import Settings, load_settings
     from attune.core.errors import AttuneError
-    from attune.core.matching.explanation import Explanation, explain
+    from attune.core.matching.explain import explain
+    from attune.core.matching.explanation import Explanation
     from attune.core.matching.fleet import Node
     from attune.core.matching.matcher import Placement, match
     from attune.core.matching.requirement import Preference, Requirement
@@ -24,13 +24,13 @@ _HOMES = {
     "Preference": "attune.core.matching.requirement",
     "Requirement": "attune.core.matching.requirement",
     "Runtime": "attune.core.runtimes.runtime",
-    "RuntimeDetector": "attune.agent.detector",
-    "SensorWorkerRegistration": "attune.agent.registration",
+    "RuntimeDetector": "attune.composition.embedding",
+    "SensorWorkerRegistration": "attune.composition.embedding",
     "Settings": "attune.config",
     "Status": "attune.core.runtimes.verdict",
     "Verdict": "attune.core.runtimes.verdict",
-    "WorkerRegistration": "attune.agent.registration",
-    "explain": "attune.core.matching.explanation",
+    "WorkerRegistration": "attune.composition.embedding",
+    "explain": "attune.core.matching.explain",
     "load_settings": "attune.config",
     "match": "attune.core.matching.matcher",
 }

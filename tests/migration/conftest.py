@@ -22,6 +22,7 @@ import psycopg
 import pytest
 
 from attune.postgres.migrations import upgrade
+from effort import is_soak
 from schema_dump import HERE
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
@@ -65,7 +66,7 @@ def _running(binaries: Path) -> Iterator[Server]:
     user = None
     if os.geteuid() == 0:
         user = next(name for name in ("postgres", "nobody") if name in {entry.pw_name for entry in pwd.getpwall()})
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
     (folder / "a socket").mkdir()
     if user:
         for path in (folder, folder / "a socket"):
@@ -102,11 +103,22 @@ def _running(binaries: Path) -> Iterator[Server]:
         yield server
     finally:
         process.send_signal(signal.SIGINT)  # SIGTERM would wait for every client to leave
-        process.wait(30)
+        process.wait(60)
         shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session", params=["shipped", "debian-15"])
+ON_BOTH = ("test_fresh", "test_adoption")
+"""Modules whose tests run on the oldest supported PostgreSQL too; in soak all do."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" in metafunc.fixturenames:
+        both = is_soak() or metafunc.module.__name__.rpartition(".")[2] in ON_BOTH
+        servers = ["shipped", "debian-15"] if both else ["shipped"]
+        metafunc.parametrize("server", servers, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     if request.param == "debian-15" and not DEBIAN.is_dir():
         pytest.skip("Debian's PostgreSQL 15 is not installed")

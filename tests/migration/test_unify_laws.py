@@ -7,10 +7,11 @@ from collections import Counter
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attune.postgres.migrations.statements import UNIFY, statement_text
+from effort import share
 from schema_dump import HERE
 
 NAMES = st.sampled_from(["python", "python3", "node", "nodejs", "native", "builtin", "a-b"])
@@ -128,9 +129,7 @@ def run(connection, *names):
         connection.execute(statement_text(name))
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=share(40))
 @given(rows=ROWS)
 def test_no_reference_is_lost_and_no_command_is_forgotten(connection, rows):
     try:
@@ -157,9 +156,7 @@ def test_no_reference_is_lost_and_no_command_is_forgotten(connection, rows):
         connection.rollback()
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=share(20))
 @given(rows=ROWS)
 def test_the_split_brings_every_row_back_and_uniting_again_gives_the_same(connection, rows):
     def everything():

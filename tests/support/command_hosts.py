@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import warm_programs
+
 ATTUNE = (sys.executable, "-m", "attune")
+PATIENCE = 240
+"""Seconds that a command may take. Nothing is expected to: it bounds what hangs."""
+Program = warm_programs.Program | subprocess.Popen[bytes]
 
 
 @dataclass
@@ -24,6 +29,12 @@ class Machine:
     @property
     def bin(self) -> Path:
         path = self.folder / "bin"
+        path.mkdir(exist_ok=True, parents=True)
+        return path
+
+    @property
+    def temporary(self) -> Path:
+        path = self.folder / "temporary"
         path.mkdir(exist_ok=True, parents=True)
         return path
 
@@ -53,6 +64,7 @@ class Machine:
             "HOME": str(self.folder),
             "LANG": "C.UTF-8",
             "ATTUNE_DATA_DIR": str(self.folder / "data"),
+            "TMPDIR": str(self.temporary),
             **passed,
             **self.variables,
             **more,
@@ -60,28 +72,33 @@ class Machine:
 
     def attune(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the command line to its end."""
-        return subprocess.run(
-            [*ATTUNE, *arguments],
-            env=self.environment(**variables),
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=90,
-        )
-
-    def start(self, *arguments: str, log: Path | None = None, **variables: str) -> subprocess.Popen[str]:
-        """Start the command line and leave it running; its output goes to *log*."""
-        with (log or self.folder / "attune.log").open("a") as output:
-            return subprocess.Popen(
+        environment = self.environment(**variables)
+        if _needs_a_new_interpreter(variables):
+            return subprocess.run(
                 [*ATTUNE, *arguments],
-                env=self.environment(**variables),
+                env=environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                capture_output=True,
                 text=True,
+                timeout=PATIENCE,
             )
+        return warm_programs.run(arguments, environment, self.folder, PATIENCE)
+
+    def start(self, *arguments: str, log: Path | None = None, **variables: str) -> Program:
+        """Start the command line and leave it running; its output goes to *log*."""
+        environment = self.environment(**variables)
+        with (log or self.folder / "attune.log").open("a") as output:
+            if _needs_a_new_interpreter(variables):
+                return subprocess.Popen(
+                    [*ATTUNE, *arguments],
+                    env=environment,
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+            return warm_programs.start(arguments, environment, self.folder, output, output)
 
     def detect(self, *arguments: str, **variables: str) -> dict[str, Any]:
         """`attune detect --local --json` as data."""
@@ -89,6 +106,11 @@ class Machine:
         assert done.returncode == 0, done.stderr
         data: dict[str, Any] = json.loads(done.stdout)
         return data
+
+
+def _needs_a_new_interpreter(variables: Mapping[str, str]) -> bool:
+    """Whether *variables* act when Python starts: a copy of a running one would not heed them."""
+    return any(name.startswith(("PYTHON", "LC_", "LANG")) for name in variables)
 
 
 def by_name(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def live_api(url: str, settings: Settings | None = None) -> Iterator[Live]:
     """Serve the database at *url* as `attune api start` does."""
     thread = _Serving(url, settings or Settings())
     thread.start()
-    thread.ready.wait(30)
+    thread.ready.wait(60)
     try:
         assert thread.failure is None, thread.failure
         yield Live(thread.port, thread.tokens)

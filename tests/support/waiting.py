@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 45) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 100) -> Any:
     """What *condition* gives as soon as it is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

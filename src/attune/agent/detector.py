@@ -1,76 +1,37 @@
-"""`RuntimeDetector`: what this host can run, decided in three tiers, for workers and sensors alike."""
+"""What this host can run, decided in three tiers, for workers and sensors alike."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from attune.agent.host_examiner import examiner_for
 from attune.agent.logs import log
-from attune.config import Settings, load_settings, variable
+from attune.config import Settings, variable
 from attune.core.nodes.capabilities import build_capabilities
-from attune.core.nodes.role import ROLES, SENSOR, WORKER, Role, role_of_variable
+from attune.core.nodes.role import ROLES, SENSOR, WORKER, Role
 from attune.core.ports.runtimes import RuntimeCatalog
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.selection import other_role_note, select
+from attune.core.runtimes.selection import Selection, other_role_note, select
 from attune.core.runtimes.verdict import Status, Verdict
 from attune.operations.runtimes.detect import Detection, DetectionOptions, detect
 from attune.operations.runtimes.examine import ExaminationObserver, Examiner
-from attune.postgres.connection import Pool
-from attune.postgres.runtimes.store import PostgresRuntimes
 
 
-class RuntimeDetector:
+class HostDetector:
     """Detects what this host can run.
 
-    *source* is an open psycopg `AsyncConnectionPool`, or any `RuntimeCatalog`. Definitions are read each time
-    `detect` is called and never behind your back.
+    Definitions are read from *catalog* each time `detect` is called and never otherwise. *examiner_of* makes what runs
+    the checks within the limits of settings.
     """
 
-    def __init__(self, source: Pool | RuntimeCatalog, *, examiner: Examiner | None = None) -> None:
-        self._catalog: RuntimeCatalog = source if hasattr(source, "list_runtimes") else PostgresRuntimes(source)
-        self._given = examiner
+    def __init__(self, catalog: RuntimeCatalog, examiner_of: Callable[[Settings], Examiner]) -> None:
+        self._catalog = catalog
+        self._examiner_of = examiner_of
         self._made: tuple[Settings, Examiner] | None = None
-
-    async def detect_capabilities(
-        self,
-        config: Settings | None,
-        env_var_name: str,
-        config_capabilities: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """The capabilities to register, as stored in `worker.capabilities`.
-
-        Environment variable *env_var_name* decides first, then `config_capabilities["runtimes"]`, then the
-        definitions, verified on this host. Raises `ConfigError` for values that cannot be read.
-        """
-        settings = config or load_settings()
-        role = role_of_variable(env_var_name)
-        detection = await self.detect(settings, role or WORKER, env_var_name, config_capabilities)
-        return capabilities_of(detection, settings)
-
-    async def detect_from_database(self) -> list[str]:
-        """The names of all runtimes that are verified on this host, whatever the environment or a file say."""
-        runtimes = await self._catalog.list_runtimes()
-        selection = select("", None, WORKER.settings_section)
-        return (await self._run(runtimes, load_settings(), selection, None, None)).offered
-
-    @staticmethod
-    async def verify_runtime_available(runtime: Runtime) -> bool:
-        """Whether *runtime* is there on this host."""
-        return (await RuntimeDetector.verify(runtime)).status.offered
-
-    @staticmethod
-    async def verify(runtime: Runtime) -> Verdict:
-        """The verdict on *runtime* on this host, with its reason and evidence."""
-        settings = load_settings()
-        selection = select("", None, WORKER.settings_section)
-        examiner = examiner_for(settings)
-        detection = await asyncio.to_thread(detect, [runtime], selection, None, examiner, _options(settings))
-        return detection.verdicts[0]
 
     async def detect(
         self,
@@ -100,17 +61,22 @@ class RuntimeDetector:
         log_detection(detection)
         return detection
 
+    async def detect_all(self, settings: Settings) -> Detection:
+        """What every definition comes to on this host, for any role and without overrides."""
+        selection = select("", None, WORKER.settings_section)
+        return await self._run(await self._catalog.list_runtimes(), settings, selection, None, None)
+
     async def _run(
         self,
         runtimes: Sequence[Runtime],
         settings: Settings,
-        selection: Any,
+        selection: Selection,
         role: Role | None,
         observer: ExaminationObserver | None,
         max_age_seconds: float = 0.0,
     ) -> Detection:
         examiner = self._examiner(settings)
-        options = replace(_options(settings), max_age_seconds=max_age_seconds)
+        options = replace(detection_options(settings), max_age_seconds=max_age_seconds)
         work = asyncio.create_task(asyncio.to_thread(detect, runtimes, selection, role, examiner, options, observer))
         try:
             return await asyncio.shield(work)
@@ -122,14 +88,13 @@ class RuntimeDetector:
 
     def _examiner(self, settings: Settings) -> Examiner:
         """The examiner for *settings*, kept while they stay the same because it remembers what is absent."""
-        if self._given is not None:
-            return self._given
         if self._made is None or self._made[0] != settings:
-            self._made = settings, examiner_for(settings)
+            self._made = settings, self._examiner_of(settings)
         return self._made[1]
 
 
-def _options(settings: Settings) -> DetectionOptions:
+def detection_options(settings: Settings) -> DetectionOptions:
+    """How *settings* want detection to be done."""
     return DetectionOptions(
         verify_overrides=settings.detection.verify_overrides, deadline_seconds=settings.detection.deadline
     )

@@ -12,11 +12,12 @@ from typing import Any, Protocol
 import structlog
 
 from attune.agent.control import Control, first_of
-from attune.agent.health.monitor import HealthMonitor, health_monitor_for
+from attune.agent.health.monitor import HealthMonitor
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.core.errors import AttuneError, DatabaseError
 from attune.core.ports.nodes import Heartbeat, NodeLifecycle, Overdue
+from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS
 
 _JITTER = 0.2
 _SLOWEST_RETRY_SECONDS = 10.0
@@ -45,42 +46,49 @@ class NodeService(Protocol):
 class NodeOptions:
     """How a node behaves. Times are in seconds.
 
-    `heal` is called while the database cannot be reached; `services` makes what works beside the heartbeat, which
-    has `drain_timeout` to finish when the node is told to stop.
+    `heal` is called while the database cannot be reached; what works beside the heartbeat has `drain_timeout` to
+    finish when the node is told to stop.
     """
 
     interval: float = 10.0
     drain_timeout: float = 60.0
     overdue: Overdue = field(default_factory=Overdue)
     heal: Callable[[], Awaitable[None]] = _nothing
-    services: Callable[[NodeRegistration, HealthMonitor], Sequence[NodeService]] = lambda registration, vigil: ()
-    on_ready: Callable[[NodeRegistration], None] = lambda registration: None
 
 
-async def run_node(registration: NodeRegistration, life: NodeLifecycle, control: Control, conduct: NodeOptions) -> None:
+@dataclass(frozen=True, slots=True)
+class NodeParts:
+    """What one node consists of. `services` work beside its heartbeat."""
+
+    registration: NodeRegistration
+    lifecycle: NodeLifecycle
+    monitor: HealthMonitor
+    services: Sequence[NodeService] = ()
+    options: NodeOptions = field(default_factory=NodeOptions)
+
+
+async def run_node(node: NodeParts, control: Control, on_ready: Callable[[NodeRegistration], None]) -> None:
     """Run until `control.stop` is set. Raises `NameTakenError` where the name is taken, now or after an outage."""
+    registration = node.registration
     structlog.contextvars.bind_contextvars(node=registration.name)
     await registration.claim()
     joined = await _unless_stopped(_join(registration), control.stop)
-    services: Sequence[NodeService] = ()
     try:
         if joined:
-            conduct.on_ready(registration)
-            vigil = health_monitor_for(registration, registration.settings)
-            services = conduct.services(registration, vigil)
-            heart = HeartbeatLoop(registration, life, control, conduct)
-            beside = [vigil.keep(control.stop), *(one.keep(control.stop) for one in services)]
-            await _together(heart.beat(), *beside)
-            await _drain(registration, life, conduct.drain_timeout, services)
+            on_ready(registration)
+            beside = [node.monitor.keep(control.stop), *(one.keep(control.stop) for one in node.services)]
+            await _together(HeartbeatLoop(node, control).beat(), *beside)
+            await _drain(node)
     finally:
-        await asyncio.gather(*(one.close() for one in services), return_exceptions=True)
+        if joined:
+            await asyncio.gather(*(one.close() for one in node.services), return_exceptions=True)
         log.info(f"{registration.role.name} stops")
         with suppress(DatabaseError):
             await registration.deregister()
 
 
 async def _join(registration: NodeRegistration) -> None:
-    await registration.detect_capabilities()
+    await registration.detect_capabilities(max_age_seconds=MAX_CACHED_AGE_SECONDS)
     node_id = await registration.register()
     log.info(f"{registration.role.name} registered", id=node_id)
 
@@ -114,15 +122,14 @@ async def _together(*work: Coroutine[Any, Any, None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _drain(
-    registration: NodeRegistration, life: NodeLifecycle, seconds: float, services: Sequence[NodeService]
-) -> None:
+async def _drain(node: NodeParts) -> None:
     """Take nothing new and wait for what runs, as long as it may."""
+    seconds = node.options.drain_timeout
     with suppress(DatabaseError):
-        await life.drain(registration.node_id or 0)
+        await node.lifecycle.drain(node.registration.node_id or 0)
     try:
         async with asyncio.timeout(seconds):
-            await asyncio.gather(*(one.finish() for one in services))
+            await asyncio.gather(*(one.finish() for one in node.services))
     except TimeoutError:
         log.warning(f"stopping although work still runs after {seconds:g} s")
 
@@ -130,13 +137,11 @@ async def _drain(
 class HeartbeatLoop:
     """The heartbeats of one node, and what it does when they bring news or fail."""
 
-    def __init__(
-        self, registration: NodeRegistration, life: NodeLifecycle, control: Control, conduct: NodeOptions
-    ) -> None:
-        self._registration = registration
-        self._life = life
+    def __init__(self, node: NodeParts, control: Control) -> None:
+        self._registration = node.registration
+        self._lifecycle = node.lifecycle
+        self._options = node.options
         self._control = control
-        self._conduct = conduct
         self._last: Heartbeat | None = None
         self._failures = 0
 
@@ -167,18 +172,18 @@ class HeartbeatLoop:
         before = last.status if last is not None else "active"
         if beat.status != before:
             log.info(f"now {beat.status}", before=before)
-        await self._life.mark_overdue(self._conduct.overdue)
+        await self._lifecycle.mark_overdue(self._options.overdue)
 
     async def _failed(self, error: DatabaseError) -> None:
         if not self._failures:
             log.warning(f"heartbeat failed, trying again until it works: {error}")
         self._failures += 1
         with suppress(AttuneError):
-            await self._conduct.heal()
+            await self._options.heal()
 
     async def _pause(self) -> None:
         """Wait for the next heartbeat, for news, or to be told something."""
-        seconds = _spread(self._conduct.interval)
+        seconds = _spread(self._options.interval)
         if self._failures:
             seconds = _spread(min(_SLOWEST_RETRY_SECONDS, 0.5 * 2 ** min(self._failures - 1, 10)))
             await first_of(self._control.stop, self._control.reload, seconds=seconds)

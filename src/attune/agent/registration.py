@@ -5,42 +5,39 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
-from attune.agent.detector import RuntimeDetector, capabilities_of
-from attune.agent.host_examiner import host_labels
+from attune.agent.detector import HostDetector, capabilities_of
 from attune.config import NodeSettings, Settings
 from attune.core.matching.fleet import Node
 from attune.core.nodes.capabilities import registered_node
 from attune.core.nodes.health import CheckedVerdict, Transition
-from attune.core.nodes.role import SENSOR, WORKER, Role
+from attune.core.nodes.role import Role
 from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRegistry, Registration
-from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS
 from attune.operations.runtimes.detect import Detection
-from attune.postgres.connection import Pool
-from attune.postgres.nodes.registry import PostgresNodes
 
 
 class NodeRegistration:
-    """One node of `role`. *pool* is an open psycopg `AsyncConnectionPool`."""
-
-    role: ClassVar[Role]
+    """One node of *role*. *labels* gives the labels of a node on this host from its settings."""
 
     def __init__(
         self,
-        pool: Pool,
+        role: Role,
         config: Settings,
         *,
+        registry: NodeRegistry,
+        detector: HostDetector,
+        labels: Callable[[NodeSettings], Mapping[str, str]],
         name: str | None = None,
-        registry: NodeRegistry | None = None,
-        detector: RuntimeDetector | None = None,
     ) -> None:
+        self.role = role
         self._config = config
-        self._registry = registry or PostgresNodes(pool)
-        self._detector = detector or RuntimeDetector(pool)
-        self.name = name or self._section(config).name or f"{self.role.name}-{socket.gethostname()}"
+        self._registry = registry
+        self._detector = detector
+        self._labels = labels
+        self.name = name or self._section(config).name or f"{role.name}-{socket.gethostname()}"
         self.node_id: int | None = None
         self.detection: Detection | None = None
         self.told = asyncio.Event()  # set whenever somebody may have asked something of this node
@@ -66,17 +63,19 @@ class NodeRegistration:
         """Hold the name from now on. Raises `NameTakenError` that says who has it."""
         await self._registry.claim(self.name, self.role, host=socket.gethostname(), pid=os.getpid())
 
-    async def detect_capabilities(self, config: Settings | None = None) -> dict[str, Any]:
+    async def detect_capabilities(
+        self, config: Settings | None = None, *, max_age_seconds: float = 0.0
+    ) -> dict[str, Any]:
         """Detect what this host can run; the capabilities that `register` will write.
 
-        The first time, proofs of an earlier run count: health checks verify them right after.
+        A cached proof of at most *max_age_seconds* counts, for nodes whose health checks verify it right after.
         """
         settings = config or self._config
         self.detection = await self._detector.detect(
             settings,
             self.role,
             capabilities=self._section(settings).capabilities,
-            max_age_seconds=MAX_CACHED_AGE_SECONDS if self.detection is None else 0.0,
+            max_age_seconds=max_age_seconds,
         )
         return capabilities_of(self.detection, settings)
 
@@ -149,28 +148,10 @@ class NodeRegistration:
             pid=os.getpid(),
             capabilities=capabilities_of(self.detection, settings),
             verdicts=self.detection.verdicts,
-            labels=host_labels(section),
+            labels=self._labels(section),
             taints=section.taints,
         )
 
     def _section(self, config: Settings) -> NodeSettings:
         section: NodeSettings = getattr(config, self.role.settings_section)
         return section
-
-
-class WorkerRegistration(NodeRegistration):
-    """A worker: it runs actions."""
-
-    role = WORKER
-
-
-class SensorWorkerRegistration(NodeRegistration):
-    """A sensor: it watches for events."""
-
-    role = SENSOR
-
-
-REGISTRATIONS: dict[str, type[NodeRegistration]] = {
-    WORKER.name: WorkerRegistration,
-    SENSOR.name: SensorWorkerRegistration,
-}

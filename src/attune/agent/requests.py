@@ -10,19 +10,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from attune.agent.health.monitor import HealthMonitor
-from attune.agent.host_examiner import examiner_for
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.core.errors import AttuneError, DatabaseError
-from attune.core.executions.work import PackFolders
 from attune.core.nodes.requests import CHECK, NodeRequest, checked_runtime
+from attune.core.ports.nodes import NodeRequests
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verdict import Verdict, verdict_data
 from attune.operations.runtimes.examine import Examiner, read_definitions
-from attune.postgres.connection import Pool
-from attune.postgres.nodes.requests import PostgresNodeRequests
 
 _AT_ONCE = 2
 _TO_TELL = 0.3  # seconds that remain for sending the answer
@@ -33,7 +29,7 @@ class RequestHandler:
     """A `NodeService`: answers the requests made of the node of *registration*."""
 
     def __init__(
-        self, registration: NodeRegistration, requests: PostgresNodeRequests, examiner: Callable[[], Examiner]
+        self, registration: NodeRegistration, requests: NodeRequests, examiner: Callable[[], Examiner]
     ) -> None:
         self._registration = registration
         self._requests = requests
@@ -115,11 +111,3 @@ class RequestHandler:
             examiner.stop()
             await work
             raise
-
-
-def request_handler_for(
-    registration: NodeRegistration, vigil: HealthMonitor, pool: Pool, packs: PackFolders | None = None
-) -> RequestHandler:
-    """Answers requests on this host, with what is true there now, whatever was found before."""
-    settings = registration.settings
-    return RequestHandler(registration, PostgresNodeRequests(pool), lambda: examiner_for(settings))

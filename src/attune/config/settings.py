@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from attune.config.api_access import ApiUrl, Token
 from attune.config.containers import Capabilities, ListOf, MapOf
-from attune.config.database_url import DatabaseUrl, without_password
+from attune.config.database_url import DatabaseUrl
 from attune.config.kinds import Choice, Flag, Folder, Text
 from attune.config.quantities import Duration, Integer
 from attune.config.sections import section, setting
@@ -29,7 +29,7 @@ _VARIABLE = Text(
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
-    """Where PostgreSQL is. `url` holds a password, perhaps: print `shown_url`."""
+    """Where PostgreSQL is. `url` holds a password, perhaps: print it `without_password`."""
 
     url: str | None = setting(
         DatabaseUrl(),
@@ -39,11 +39,6 @@ class DatabaseSettings:
         secret=True,
     )
     connect_timeout: float = setting(Duration(1, 300), 10.0, "How long to try to reach the server.")
-
-    @property
-    def shown_url(self) -> str | None:
-        """`url` with `***` for its password."""
-        return None if self.url is None else without_password(self.url)
 
 
 @dataclass(frozen=True, slots=True)

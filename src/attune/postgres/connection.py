@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import select
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from math import ceil
 from typing import Any
@@ -86,6 +86,21 @@ async def connect(url: str, *, application_name: str = "attune") -> AsyncConnect
     """One connection of its own. Raises `DatabaseError`."""
     with translated(url):
         return await AsyncConnection.connect(node_conninfo(url, application_name), autocommit=True)
+
+
+@asynccontextmanager
+async def listening(
+    url: str, channels: Iterable[str], *, application_name: str = "attune"
+) -> AsyncIterator[AsyncConnection[Any]]:
+    """A connection of its own that listens to *channels*. Raises `DatabaseError`."""
+    connection = await connect(url, application_name=application_name)
+    try:
+        with translated():
+            for channel in channels:
+                await connection.execute(f'LISTEN "{channel}"'.encode())
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def conninfo_of(pool: Pool) -> str:

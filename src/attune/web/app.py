@@ -71,6 +71,7 @@ def create_app(services: Services) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
     )
     app.state.services = services
@@ -107,31 +108,31 @@ def _describe_problems(app: FastAPI) -> None:
             schema.pop("$defs", None)
             schemas[model.__name__] = schema
         document["components"]["securitySchemes"] = {"HTTPBearer": SECURITY_SCHEME}
-        for name, path in document.get("paths", {}).items():
-            for operation in path.values():
-                if name not in OPEN:
+        for path, operations in document.get("paths", {}).items():
+            for method, operation in operations.items():
+                if path not in OPEN:
                     operation["security"] = [{"HTTPBearer": []}]
-                _add_problems(operation)
+                _add_problems(operation, may_be_missing="{" in path and method != "put")
         return document
 
     app.openapi = described  # type: ignore[method-assign]
 
 
-_ANY = (400,)  # what the gate says of addresses
-_GUARDED = (401, 403, 503)  # what the guard of a route can answer
-_WITH_BODY = (408, 413)  # what the gate says of bodies
+_GUARDED = (401, 403, 503)  # what `allow` answers
+_WITH_BODY = (408, 413)  # what the limits say of bodies
 
 
-def _add_problems(operation: dict[str, Any]) -> None:
-    """Add to *operation* the problems that do not come from its route."""
+def _add_problems(operation: dict[str, Any], *, may_be_missing: bool) -> None:
+    """Add to *operation* the problems that its route need not name: those of the limits, of access and of paths."""
     answers = operation.setdefault("responses", {})
-    statuses = [
-        *_ANY,
-        *(_GUARDED if operation.get("security") else ()),
-        *(_WITH_BODY if "requestBody" in operation else ()),
-    ]
-    if "422" in answers:
-        answers.pop("422")
+    statuses = [400]
+    if operation.get("security"):
+        statuses += _GUARDED
+    if "requestBody" in operation:
+        statuses += _WITH_BODY
+    if may_be_missing:
+        statuses.append(404)
+    if answers.pop("422", None):
         statuses.append(422)
     for status, answer in documented(*statuses).items():
         answers.setdefault(str(status), answer)

@@ -52,7 +52,7 @@ def test_a_token_opens_the_api_until_it_is_revoked(machine: Machine) -> None:
         assert f"api.port: expected an address that is free, got 127.0.0.1:{port}" in second.stderr
     finally:
         api.send_signal(signal.SIGTERM)
-        assert api.wait(30) == 0
+        assert api.wait(60) == 0
 
 
 def test_up_prints_a_link_that_logs_in_and_keeps_its_token_to_itself(machine: Machine, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_up_prints_a_link_that_logs_in_and_keeps_its_token_to_itself(machine: Ma
         assert file.read_text().strip() not in log.read_text()
     finally:
         up.send_signal(signal.SIGINT)
-        assert up.wait(30) == 0
+        assert up.wait(60) == 0
 
 
 def _answers(url: str) -> bool:

@@ -235,7 +235,7 @@ def test_work_that_is_running_is_finished_before_a_worker_stops(fleet: WorkerFle
     )
     wait_for(lambda: len(fleet.runs()) == 1)
     fleet.processes["w1"].terminate()
-    fleet.processes["w1"].wait(20)
+    fleet.processes["w1"].wait(60)
 
     assert shown(fleet.url, running)["status"] == "completed"
     assert shown(fleet.url, later)["status"] == "requested"
@@ -284,7 +284,7 @@ def test_a_sensor_of_a_pack_leads_by_its_rule_to_a_finished_execution(fleet: Wor
         found = wait_for(lambda: rows(fleet.url, "SELECT id FROM execution WHERE status = 'completed'"))
     finally:
         watcher.terminate()
-        watcher.wait(20)
+        watcher.wait(60)
     assert len(found) == 1
     assert [worker for _, worker, _ in fleet.runs()] == ["w1"]
     query = (

@@ -43,7 +43,7 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         yield client
     finally:
         up.send_signal(signal.SIGINT)
-        up.wait(30)
+        up.wait(60)
 
 
 def test_the_fleet_is_seen_and_asked_from_afar(far: Machine) -> None:
@@ -102,7 +102,7 @@ def test_the_list_is_watched_from_afar_until_interrupted(far: Machine) -> None:
             drawn += os.read(terminal, 65_536)
     finally:
         watching.send_signal(signal.SIGINT)
-        code = watching.wait(30)
+        code = watching.wait(60)
         os.close(terminal)
 
     assert code == 130

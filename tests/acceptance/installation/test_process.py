@@ -58,7 +58,7 @@ def test_a_signal_while_a_check_hangs_leaves_nothing(machine: Machine, number: s
     check = int(pids.read_text())
 
     started.send_signal(number)
-    assert started.wait(30) == {signal.SIGINT: 130}.get(number, 128 + number)
+    assert started.wait(60) == {signal.SIGINT: 130}.get(number, 128 + number)
     with pytest.raises(ProcessLookupError):
         os.kill(check, 0)
     assert list(places.iterdir()) == []

@@ -110,7 +110,7 @@ def test_up_registers_both_services_until_interrupted_and_the_seeds_sql_works(ma
         assert '["native", "python", "shell"]' in named.stdout
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     assert "attune is down" in log.read_text()
 
     machine.command("ruby", "ruby 3.1.2p20 (2022-04-12 revision 4491bb740a) [x86_64-linux-gnu]")
@@ -123,7 +123,7 @@ def test_up_registers_both_services_until_interrupted_and_the_seeds_sql_works(ma
         assert shown["capabilities"]["runtime_versions"]["python"] == ["3.11.9"]
     finally:
         restarted.terminate()
-        assert restarted.wait(30) == 0
+        assert restarted.wait(60) == 0
 
 
 def test_up_survives_the_death_of_its_server(machine: Machine, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_up_survives_the_death_of_its_server(machine: Machine, tmp_path: Path) -
             assert [one["status"] for one in listed] == ["active"]
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 def test_doctor_finds_problems_and_their_remedies(machine: Machine) -> None:

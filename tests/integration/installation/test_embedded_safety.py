@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("tidy_folder")
 @pytest.fixture
 def open_dir() -> Iterator[Path]:
     """A folder whose parents every user may pass through."""
-    folder = Path(tempfile.mkdtemp(prefix="attune-test-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="attune-test-"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
@@ -49,7 +49,7 @@ def mode(path: Path) -> int:
 
 @pytest.mark.parametrize(
     "name",
-    ["with space", 'it\'s "quoted"', "ünïcödé-数据", "comma,colon:semi;", "100%_$HOME&?#@", "line\nbreak", "x" * 200],
+    ['it\'s "quoted", colon: semi; 100%_$HOME&?#@', "ünïcödé-数据\nline break", "x" * 200],
 )
 def test_any_folder_name_works(tmp_path: Path, name: str) -> None:
     with EmbeddedServer(tmp_path / name) as server:
@@ -65,7 +65,7 @@ def test_any_folder_name_works(tmp_path: Path, name: str) -> None:
 
 
 def test_a_very_deep_folder_gets_a_short_socket_that_is_tidied_away(tmp_path: Path) -> None:
-    short = Path(tempfile.mkdtemp(prefix="r-", dir="/tmp"))
+    short = Path(tempfile.mkdtemp(prefix="r-"))
     short.chmod(0o711)
     deep = tmp_path.joinpath(*["d" * 100] * 8)
     with EmbeddedServer(deep, runtime_dir=short) as server:

@@ -196,5 +196,5 @@ def test_a_worker_that_is_told_to_stop_ends_a_hanging_check(machine: Machine, wo
     worker.wait((machine.folder / "pid").exists)
     worker.process.send_signal(signal.SIGTERM)
 
-    assert worker.process.wait(15) == 0
+    assert worker.process.wait(60) == 0
     assert worker.transitions == []

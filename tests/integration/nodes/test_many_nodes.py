@@ -89,4 +89,4 @@ def test_a_clock_that_is_an_hour_wrong_changes_nothing(tmp_path: Path, migrated_
     finally:
         for process in (skewed, straight):
             process.terminate()
-        assert [process.wait(30) for process in (skewed, straight)] == [0, 0]
+        assert [process.wait(60) for process in (skewed, straight)] == [0, 0]

@@ -56,7 +56,7 @@ def test_a_worker_registers_what_it_verified_and_goes_inactive_on_sigterm(
     assert verdicts["core.nodejs"] == "unavailable"
 
     process.send_signal(signal.SIGTERM)
-    assert process.wait(15) == 0
+    assert process.wait(60) == 0
     assert status(migrated_database)["w1"] == "inactive"
 
 

@@ -136,4 +136,4 @@ def test_systemd_is_told_when_the_node_is_ready_alive_and_stopping(
         process.send_signal(signal.SIGTERM)
         while manager.recv(100) != b"STOPPING=1":
             pass
-    assert process.wait(15) == 0
+    assert process.wait(60) == 0

@@ -31,7 +31,7 @@ def fleet(tmp_path: Path, migrated_database: str) -> Iterator[SensorFleet]:
 
 def started(fleet: SensorFleet, *names: str) -> None:
     fleet.start(*names)
-    wait_for(lambda: status(fleet.url, "sensor") == dict.fromkeys(names, "active"), 20)
+    wait_for(lambda: status(fleet.url, "sensor") == dict.fromkeys(names, "active"))
 
 
 def lease(url: str, columns: str) -> tuple[Any, ...]:
@@ -53,18 +53,18 @@ def killed_again_and_again(fleet: SensorFleet, victims: Sequence[str]) -> None:
     for number, victim in enumerate(victims):
         fleet.kill(victim)
         if number % 2 == 0:
-            wait_for(lambda gone=victim: len(fleet.holders()) == sensors and gone not in fleet.holders().values(), 20)
+            wait_for(lambda gone=victim: len(fleet.holders()) == sensors and gone not in fleet.holders().values())
         fleet.start(victim)
         began = len(fleet.lived())
-        wait_for(lambda: len(fleet.holders()) == sensors, 20)
-        wait_for(lambda before=began: {one[1] for one in fleet.lived()[before:]} == ALL, 20)
+        wait_for(lambda: len(fleet.holders()) == sensors)
+        wait_for(lambda before=began: {one[1] for one in fleet.lived()[before:]} == ALL)
 
 
 def test_each_sensor_runs_once_and_loses_nothing_when_nodes_are_killed(fleet: SensorFleet) -> None:
     started(fleet, "s1", "s2")
     for name in ("one", "two", "three"):
         fleet.add(name)
-    wait_for(lambda: len(fleet.holders()) == 3, 20)
+    wait_for(lambda: len(fleet.holders()) == 3)
     assert set(fleet.holders().values()) == {"s1", "s2"}
 
     killed_again_and_again(fleet, ("s1", "s2", "s1", "s2"))
@@ -73,24 +73,26 @@ def test_each_sensor_runs_once_and_loses_nothing_when_nodes_are_killed(fleet: Se
     assert fleet.overlaps() == []
     printed = fleet.printed()
     assert len({pid for _, pid, _ in printed}) >= 7
-    assert fleet.stored() == printed
+    fleet.start("s1", "s2")  # what a node had no time to store lies in its files for the next one there
+    wait_for(lambda: set(printed) <= set(fleet.stored()))
+    assert len(fleet.stored()) == len(set(fleet.stored()))
 
 
 def test_a_sensor_moves_at_once_when_its_node_loses_the_runtime(fleet: SensorFleet) -> None:
     fleet.lease = "60s"
     started(fleet, "s1", "s2")
     fleet.add("one")
-    wait_for(lambda: "acme.one" in fleet.holders(), 20)
+    wait_for(lambda: "acme.one" in fleet.holders())
     before = fleet.holders()["acme.one"]
     (fleet.machine(before).bin / "python3").unlink()
-    wait_for(lambda: fleet.holders().get("acme.one") not in (None, before), 20)
+    wait_for(lambda: fleet.holders().get("acme.one") not in (None, before))
     assert f"{before} cannot run it any more: python: unavailable" in fleet.log(before).read_text()
 
     (other,) = {"s1", "s2"} - {before}
     fleet.machine(other).attune("sensor", "drain", other)
-    wait_for(lambda: fleet.holders() == {}, 20)
+    wait_for(lambda: fleet.holders() == {})
     assert fleet.overlaps() == []
-    wait_for(lambda: fleet.stored() == fleet.printed(), 10)
+    wait_for(lambda: fleet.stored() == fleet.printed())
 
 
 def test_a_runtime_that_cannot_be_started_is_verified_at_once_and_its_sensor_moves(fleet: SensorFleet) -> None:
@@ -99,14 +101,14 @@ def test_a_runtime_that_cannot_be_started_is_verified_at_once_and_its_sensor_mov
         fleet.machine(name).variables["ATTUNE__HEALTH__INTERVAL"] = "24h"
     started(fleet, "s1", "s2")
     fleet.add("one")
-    wait_for(lambda: "acme.one" in fleet.holders(), 20)
+    wait_for(lambda: "acme.one" in fleet.holders())
     before = fleet.holders()["acme.one"]
     broken = fleet.machine(before).bin / "python3"
     broken.unlink()  # it is a link to this machine's own
     broken.write_text("#!/nowhere/python\n")
     broken.chmod(0o755)
     os.kill(lease(fleet.url, "pid")[0], signal.SIGKILL)
-    wait_for(lambda: fleet.holders().get("acme.one") not in (None, before), 20)
+    wait_for(lambda: fleet.holders().get("acme.one") not in (None, before))
 
     assert "Runtime withdrawn: Python" in fleet.log(before).read_text()
     assert fleet.overlaps() == []
@@ -117,11 +119,11 @@ def test_what_a_node_left_is_stored_by_another_node_of_the_same_host(fleet: Sens
         fleet.machine(name).variables["ATTUNE_DATA_DIR"] = str(fleet.folder / "shared")
     started(fleet, "s1", "s2")
     fleet.add("one", pause=0.002)
-    wait_for(lambda: "acme.one" in fleet.holders(), 20)
-    wait_for(fleet.stored, 20)
+    wait_for(lambda: "acme.one" in fleet.holders())
+    wait_for(fleet.stored)
     before = fleet.holders()["acme.one"]
     fleet.kill(before)
-    wait_for(lambda: fleet.holders().get("acme.one") not in (None, before), 20)
+    wait_for(lambda: fleet.holders().get("acme.one") not in (None, before))
     fleet.close()
 
     assert fleet.overlaps() == []
@@ -133,17 +135,17 @@ def test_a_sensor_is_switched_off_and_on_and_changed_while_it_runs(fleet: Sensor
     fleet.lease = "60s"
     started(fleet, "s1")
     number = fleet.add("one")
-    wait_for(fleet.holders, 20)
+    wait_for(fleet.holders)
     with psycopg.connect(fleet.url, autocommit=True) as connection:
         connection.execute("UPDATE sensor SET enabled = false")
-        wait_for(lambda: not fleet.holders(), 5)
+        wait_for(lambda: not fleet.holders())
         assert not rows(fleet.url, "SELECT FROM sensor_lease WHERE expires_at > now()")
         connection.execute("UPDATE sensor SET enabled = true")
-        wait_for(fleet.holders, 5)
+        wait_for(fleet.holders)
         connection.execute('UPDATE sensor SET config = config || \'{"name": "other"}\'')
-        wait_for(lambda: any(name == "other" for name, _, _ in fleet.stored()), 5)
+        wait_for(lambda: any(name == "other" for name, _, _ in fleet.stored()))
         connection.execute("DELETE FROM sensor WHERE id = %s", (number,))
-    wait_for(lambda: not any(alive(pid) for pid in {one[2] for one in fleet.lived()}), 5)
+    wait_for(lambda: not any(alive(pid) for pid in {one[2] for one in fleet.lived()}))
 
     assert fleet.overlaps() == []
 
@@ -151,12 +153,12 @@ def test_a_sensor_is_switched_off_and_on_and_changed_while_it_runs(fleet: Sensor
 def test_a_frozen_node_has_its_sensor_ended_before_another_starts_it(fleet: SensorFleet) -> None:
     started(fleet, "s1", "s2")
     fleet.add("one")
-    wait_for(lambda: "acme.one" in fleet.holders(), 20)
+    wait_for(lambda: "acme.one" in fleet.holders())
     frozen = fleet.holders()["acme.one"]
     fleet.kill(frozen, signal.SIGSTOP)
-    wait_for(lambda: fleet.holders().get("acme.one") not in (None, frozen), 20)
+    wait_for(lambda: fleet.holders().get("acme.one") not in (None, frozen))
     fleet.kill(frozen, signal.SIGCONT)
-    wait_for(lambda: "its lease is lost" in fleet.log(frozen).read_text(), 10)
+    wait_for(lambda: "its lease is lost" in fleet.log(frozen).read_text())
     fleet.close()
 
     assert fleet.overlaps() == []
@@ -170,13 +172,13 @@ def test_a_sensor_goes_on_while_the_database_is_away_for_less_than_a_lease(tmp_p
         migrate(fleet.url)
         started(fleet, "s1")
         fleet.add("one")
-        wait_for(fleet.stored, 20)
+        wait_for(fleet.stored)
         postmaster = int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
         os.kill(postmaster, signal.SIGQUIT)  # as pg_ctl stop -m immediate does
         printed = len(fleet.printed())
-        wait_for(lambda: len(fleet.printed()) > printed + 30, 20)
+        wait_for(lambda: len(fleet.printed()) > printed + 30)
         server.ensure_running()
-        wait_for(lambda: len(fleet.stored()) > printed + 30, 30)
+        wait_for(lambda: len(fleet.stored()) > printed + 30)
         fleet.close()
 
         assert len({pid for _, pid, _ in fleet.printed()}) == 1
@@ -201,7 +203,7 @@ def test_lines_that_are_no_events_are_told_and_the_others_stored(fleet: SensorFl
     lines = ['{"number": 1}', "nonsense", '{"number": "\\u0000"}', "\xff", "", '{"number": 2}']
     add_sensor(fleet.url, "acme.bad", str(program), {"lines": lines})
     started(fleet, "s1")
-    wait_for(lambda: rows(fleet.url, "SELECT FROM sensor_lease WHERE restarts >= 2 AND bad_lines >= 4"), 20)
+    wait_for(lambda: rows(fleet.url, "SELECT FROM sensor_lease WHERE restarts >= 2 AND bad_lines >= 4"))
     query = "SELECT (payload->>'number')::int, trigger_ref, source_ref, trigger IS NULL FROM event ORDER BY id LIMIT 3"
     assert rows(fleet.url, query) == [(number, "acme.happened", "acme.bad", False) for number in (1, 2, 3)]
     state, reason, restarts = lease(fleet.url, "state, reason, restarts")
@@ -217,7 +219,7 @@ def test_lines_that_are_no_events_are_told_and_the_others_stored(fleet: SensorFl
 def test_a_sensor_that_cannot_be_started_says_why(fleet: SensorFleet) -> None:
     started(fleet, "s1")
     add_sensor(fleet.url, "acme.none", "nothing.py", {})
-    wait_for(lambda: rows(fleet.url, "SELECT FROM sensor_lease WHERE state = 'backing off'"), 20)
+    wait_for(lambda: rows(fleet.url, "SELECT FROM sensor_lease WHERE state = 'backing off'"))
 
     assert "expected the files of a pack or an absolute entry point, got 'nothing.py'" in lease(fleet.url, "reason")[0]
 
@@ -225,9 +227,9 @@ def test_a_sensor_that_cannot_be_started_says_why(fleet: SensorFleet) -> None:
 def test_nothing_of_a_sensor_is_left_when_its_keeper_or_the_sensor_is_killed(fleet: SensorFleet) -> None:
     started(fleet, "s1")
     fleet.add("one")
-    wait_for(fleet.stored, 20)
+    wait_for(fleet.stored)
     for victim in ("sensor", "keeper"):
-        pid = wait_for(lambda: lease(fleet.url, "pid")[0], 10)
+        pid = wait_for(lambda: lease(fleet.url, "pid")[0])
         parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(pid if victim == "sensor" else parent, signal.SIGKILL)
         wait_for(
@@ -254,17 +256,17 @@ def test_built_in_sensors_neither_lose_nor_repeat_themselves_when_their_node_die
     )
     add_sensor(fleet.url, "acme.wrong", "cron", {"cron": "soon"}, runtime="core.sensor.builtin")
     ticks = "SELECT (payload->>'at')::timestamptz FROM event WHERE source_ref = 'acme.tick' ORDER BY id"
-    wait_for(lambda: len(rows(fleet.url, ticks)) > 2, 20)
-    wait_for(lambda: rows(fleet.url, "SELECT FROM sensor_position"), 20)
-    wait_for(lambda: len(fleet.holders()) == 2, 20)
+    wait_for(lambda: len(rows(fleet.url, ticks)) > 2)
+    wait_for(lambda: rows(fleet.url, "SELECT FROM sensor_position"))
+    wait_for(lambda: len(fleet.holders()) == 2)
     holders = fleet.holders()
     fleet.kill(holders["acme.tick"])
     (inbox / "new").write_text("hello")
     before = len(rows(fleet.url, ticks))
-    wait_for(lambda: len(rows(fleet.url, ticks)) > before + 3, 20)
+    wait_for(lambda: len(rows(fleet.url, ticks)) > before + 3)
     (inbox / "old").unlink()
     files = "SELECT payload->>'event', payload->>'path' FROM event WHERE source_ref = 'acme.files' ORDER BY id"
-    wait_for(lambda: ("removed", str(inbox / "old")) in rows(fleet.url, files), 20)
+    wait_for(lambda: ("removed", str(inbox / "old")) in rows(fleet.url, files))
 
     told = [at for (at,) in rows(fleet.url, ticks)]
     assert told == sorted(set(told))
@@ -281,7 +283,7 @@ def test_commands_show_and_switch_sensors(fleet: SensorFleet) -> None:
     started(fleet, "s1")
     fleet.add("one")
     add_sensor(fleet.url, "acme.two", "/two.py", {}, requires=["python >=4"])
-    wait_for(fleet.holders, 20)
+    wait_for(fleet.holders)
     machine = fleet.machine("s1")
     listed = {one["ref"]: one for one in json.loads(machine.attune("sensor", "definitions", "--json").stdout)}
     assert (listed["acme.one"]["state"], listed["acme.one"]["node"]) == ("running", "s1")
@@ -293,5 +295,5 @@ def test_commands_show_and_switch_sensors(fleet: SensorFleet) -> None:
     refused = machine.attune("sensor", "disable", "acme.onn")
     assert (refused.returncode, "attune sensor disable acme.one" in refused.stderr) == (2, True)
     assert machine.attune("sensor", "disable", "acme.one").stdout == "acme.one is disabled\n"
-    wait_for(lambda: not fleet.holders(), 5)
+    wait_for(lambda: not fleet.holders())
     assert "disabled" in machine.attune("sensor", "definitions").stdout

@@ -9,11 +9,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 from attune.core.access.tokens import Scope
 from databases import create_database, drop_database
+from effort import share
 from filled_database import inhabit, known_values
 from live_api import Live, live_api
 from schema_walk import WALKED, walk
 
-EXAMPLES = 20
+EXAMPLES = share(40)
 # The generator of cases uses the module `random` inside its own strategies.
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
 

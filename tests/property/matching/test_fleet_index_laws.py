@@ -12,6 +12,7 @@ from attune.core.matching.index.fleet_index import FleetIndex
 from attune.core.matching.matcher import match
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.survey import Category
+from effort import share
 from random_fleets import TAINTS, changed_node, random_node, random_requirement
 
 SEEDS = st.integers(0, 2**32).map(Random)
@@ -43,7 +44,7 @@ def assert_same(index: FleetIndex, fleet: dict[int, Node], requirement: Requirem
     assert index.count(requirement, tolerations=tolerations) == len(eligible)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=share(60))
 @given(SEEDS, st.sampled_from((3, 1024)))
 def test_the_index_and_the_matcher_agree_while_the_fleet_changes(random: Random, many_values: int) -> None:
     index = FleetIndex(many_values=many_values)
@@ -61,7 +62,7 @@ def test_the_index_and_the_matcher_agree_while_the_fleet_changes(random: Random,
     assert all(node_id in index for node_id in fleet)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=share(15))
 @given(SEEDS, st.sampled_from((3, 20, 1024)))
 def test_they_agree_on_fleets_that_fill_many_words(random: Random, many_values: int) -> None:
     fleet = {node_id: random_node(random, node_id) for node_id in random.sample(range(10**6), 700)}
@@ -76,7 +77,7 @@ def test_they_agree_on_fleets_that_fill_many_words(random: Random, many_values: 
             assert_same(index, fleet, requirement)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=share(20))
 @given(SEEDS)
 def test_a_fleet_that_left_leaves_nothing_behind(random: Random) -> None:
     index = FleetIndex(many_values=10_000)

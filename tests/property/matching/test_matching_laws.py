@@ -8,13 +8,14 @@ from dataclasses import replace
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from attune.core.matching.explanation import PlacementOutcome, explain
+from attune.core.matching.explain import explain
+from attune.core.matching.explanation import PlacementOutcome
 from attune.core.matching.fleet import Capability, Node
 from attune.core.matching.matcher import Category, match
 from attune.core.matching.requirement import Preference, Requirement, RuntimeTerm
 from attune.core.matching.survey import survey
 from attune.core.matching.term_judgement import judge
-from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.interval import Truth
 from fleets import RUNTIMES, capabilities, fleets, nodes, requirements, term_texts, versioned, versioned_fleets
 
 PREFERENCES = (Preference.parse("zone=eu *5"), Preference.parse("docker *-2"))

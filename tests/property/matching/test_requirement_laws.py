@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attune.core.errors import RequirementError
-from attune.core.matching.requirement import MAX_WEIGHT, Preference, Requirement
+from attune.core.matching.requirement import Preference, Requirement
+from attune.core.matching.requirement_parser import MAX_WEIGHT
 from fleets import requirements, term_texts
 
 SIGNS = "pythonzeucm><=!~^|&()*\"';,.·#/\\ \t\n\r\x00019-+_@{}[]≥﹥оЕ\ud800\u202e🐍"

@@ -14,11 +14,12 @@ from attune.postgres.connection import Pool, open_pool
 from attune.postgres.matching import matcher as matching
 from attune.postgres.matching.matcher import PostgresMatcher
 from attune.postgres.nodes.capabilities import write_capabilities
+from effort import share
 from random_fleets import TAINTS, changed_node, random_node, random_preferences, random_requirement
 
 pytestmark = pytest.mark.anyio
 
-FLEETS, NODES, REQUIREMENTS = 3, 120, 200
+FLEETS, NODES, REQUIREMENTS = 3, 120, share(200)
 
 
 @pytest.fixture

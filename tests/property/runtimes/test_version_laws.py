@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attune.core.errors import VersionError
-from attune.core.runtimes.constraint import Constraint, Truth
+from attune.core.runtimes.constraint import Constraint
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.version import Version
+from effort import share
 
 # Few different numbers, so that versions and bounds often meet.
 numbers = st.sampled_from([0, 0, 1, 1, 2, 3, 10, 10**6])
@@ -55,13 +57,13 @@ def test_the_canonical_form_of_a_constraint_reads_back(text: str) -> None:
     assert str(Constraint.parse(str(constraint))) == str(constraint)
 
 
-@settings(max_examples=300)
+@settings(max_examples=share(300))
 @given(constraints, constraints, versions)
 def test_a_union_holds_where_either_side_holds(a: Constraint, b: Constraint, version: Version) -> None:
     assert (a | b).check(version) is a.check(version) | b.check(version)
 
 
-@settings(max_examples=500)
+@settings(max_examples=share(500))
 @given(constraints, constraints, versions)
 def test_an_intersection_holds_where_both_sides_hold(a: Constraint, b: Constraint, version: Version) -> None:
     both, separately = (a & b).check(version), a.check(version) & b.check(version)
@@ -81,7 +83,7 @@ def test_union_and_intersection_are_sets(a: Constraint, b: Constraint, c: Constr
     assert (a | b) | c == a | (b | c)
 
 
-@settings(max_examples=500)
+@settings(max_examples=share(500))
 @given(constraints, plain_versions, st.lists(numbers, min_size=1, max_size=2))
 def test_more_detail_never_contradicts_a_verdict_on_a_bound_with_less(
     constraint: Constraint, version: Version, more: list[int]
@@ -89,11 +91,11 @@ def test_more_detail_never_contradicts_a_verdict_on_a_bound_with_less(
     """Where all bounds are longer than `3.12`, it is known to satisfy them only if 3.12.anything does."""
     longer = Version.parse(".".join([str(version), *map(str, more)]))
     lengths = {
-        len(cut.version.release)
+        len(bound.version.release)
         for clause in constraint.clauses
-        for span in (clause.span, *clause.excluded)
-        for cut in (span.lower, span.upper)
-        if cut is not None
+        for interval in (clause.interval, *clause.excluded)
+        for bound in (interval.lower, interval.upper)
+        if bound is not None
     }
     if min(lengths, default=0) > len(version.release):
         verdict = constraint.check(version)
@@ -108,7 +110,7 @@ def test_every_version_is_below_within_or_above_its_own_series(version: Version)
     assert held == [Truth.YES] * 4 + [Truth.NO] * 3
 
 
-@settings(max_examples=300)
+@settings(max_examples=share(300))
 @given(st.text(max_size=60))
 def test_any_text_is_a_version_or_one_clear_error(text: str) -> None:
     try:
@@ -118,7 +120,7 @@ def test_any_text_is_a_version_or_one_clear_error(text: str) -> None:
         assert "expected" in str(error)
 
 
-@settings(max_examples=300)
+@settings(max_examples=share(300))
 @given(st.text(alphabet="0123456789.*xX<>=!~^|, -v(rcbaw\t\u0660≥", max_size=30))
 def test_any_text_is_a_constraint_or_one_clear_error(text: str) -> None:
     try:

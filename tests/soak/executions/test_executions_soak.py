@@ -1,4 +1,4 @@
-"""Five thousand executions, twenty-five kills of workers, three immediate stops of PostgreSQL, vanishing runtimes."""
+"""Whatever happens to workers, to the database and to runtimes: each execution ends once, and ran where it could."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from pathlib import Path
 import pytest
 
 from execution_history import make_history
+
+
+@pytest.mark.timeout(900)
+def test_a_short_history_obeys_its_laws(tmp_path: Path) -> None:
+    told = make_history(tmp_path, executions=240, kills=3, stops=1, removals=2, seed=7, patience=600)
+    print(f"\n{told}")
+    assert told.statuses == {"completed": 240}, told
 
 
 @pytest.mark.timeout(1800)

@@ -13,7 +13,7 @@ async def nothing() -> None: ...
 
 def test_each_role_has_its_own_time_to_drain() -> None:
     settings = load_settings({"ATTUNE__WORKER__DRAIN_TIMEOUT": "5s", "ATTUNE__SENSOR__DRAIN_TIMEOUT": "7s"})
-    conducts = [node_options(settings, role, nothing, lambda registration: None) for role in (WORKER, SENSOR)]
+    conducts = [node_options(settings, role, nothing) for role in (WORKER, SENSOR)]
 
     assert [conduct.drain_timeout for conduct in conducts] == [5, 7]
 

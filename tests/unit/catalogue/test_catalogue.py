@@ -15,6 +15,7 @@ from attune import catalogue
 from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.extraction import displayed_version, extract_version
 from attune.core.runtimes.version import Version
+from effort import is_soak
 
 ENTRIES = [*catalogue.core_pack(), *catalogue.extras()]
 FOLDER = Path(catalogue.__file__).parent
@@ -24,6 +25,7 @@ COMMANDS = [
     for command in entry["distributions"]["verification"].get("commands", [])
 ]
 ON_THIS_MACHINE = [case for case in COMMANDS if shutil.which(case.values[1]["binary"])]  # type: ignore[index, call-overload]
+SLOW = {"gcloud", "aws", "pip", "pip3", "mvn"}
 PROVING_NOTHING_HERE = {"convert"}  # often a stand-in for a program that is not installed
 
 
@@ -140,6 +142,8 @@ def test_the_examples_of_a_definition_come_out_as_they_say(entry: dict[str, Any]
 def test_the_real_program_passes_its_check_and_shows_a_version(entry: dict[str, Any], command: dict[str, Any]) -> None:
     if command["binary"] in PROVING_NOTHING_HERE:
         pytest.skip("may be a stand-in")
+    if command["binary"] in SLOW and not is_soak():
+        pytest.skip("takes seconds; part of make soak")
     environment = {
         name: value
         for name, value in os.environ.items()

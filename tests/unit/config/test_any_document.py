@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attune.config import Settings, describe_settings, load_settings
 from attune.core.errors import ConfigError
+from effort import share
 
 KEYS = sorted({part for one in describe_settings() for part in one.key.split(".")} | {"runtimes"})
 
@@ -24,7 +25,7 @@ values: st.SearchStrategy[Any] = st.recursive(
 )
 documents = st.dictionaries(names, values, max_size=5)
 syntax = st.text(alphabet="abno01:-[]{}&*!?|>'\"%@#,.~<\t \n\r\\\ufeff\x85\u2028é", max_size=60)
-hard = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+hard = settings(max_examples=share(150))
 
 
 def outcome(content: str, environ: dict[str, str], cwd: Path) -> Settings | ConfigError:

@@ -9,10 +9,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from attune.agent.host_examiner import reverifier_for
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
-from attune.config import Settings
 from attune.core.errors import DatabaseError
 from attune.core.nodes.health import CheckedVerdict, Transition
 from attune.core.runtimes.definition import Definition
@@ -138,11 +136,6 @@ class HealthMonitor:
             self._unsent = _Unsent()
         else:
             unsent.attempts += 1
-
-
-def health_monitor_for(registration: NodeRegistration, settings: Settings) -> HealthMonitor:
-    """The health checks of *registration* on this host."""
-    return HealthMonitor(registration, reverifier_for(settings))
 
 
 def _log_transitions(done: Round) -> None:

@@ -105,8 +105,8 @@ def _definitions(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def _host(settings: Settings) -> Iterator[DoctorFinding]:
-    from attune.agent.host_examiner import examiner_for
     from attune.composition.databases import core_runtimes
+    from attune.composition.host_examiner import examiner_for
     from attune.operations.runtimes.detect import DetectionOptions, detect
 
     selection = select("", None, "worker")

@@ -44,7 +44,7 @@ def up() -> None:
 
 async def _everything(settings: Settings, database: Database, bound: socket) -> None:
     """The API and both nodes, until a signal; the API goes last, so that the page shows the nodes leave."""
-    from attune.agent.service import run_service
+    from attune.composition.node_services import run_nodes
     from attune.core.nodes.role import SENSOR, WORKER
     from attune.web.server import serve
 
@@ -54,7 +54,7 @@ async def _everything(settings: Settings, database: Database, bound: socket) -> 
         serve(settings, database.url, bound, stop, on_ready=announcement.api_is_ready, heal=database.heal)
     )
     nodes = asyncio.create_task(
-        run_service(
+        run_nodes(
             settings,
             database.url,
             {WORKER: None, SENSOR: None},

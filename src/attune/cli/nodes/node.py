@@ -79,15 +79,15 @@ def _start(role: Role) -> click.Command:
     @click.option("--name", help=f"The {role.name}'s name. Default: {role.name}-HOSTNAME.")
     def start(name: str | None) -> None:
         from attune.agent.logs import configure_logging
-        from attune.agent.service import run_service
         from attune.composition.databases import require_migrated, use_database
+        from attune.composition.node_services import run_nodes
         from attune.config import load_settings
 
         settings = load_settings()
         configure_logging(form=settings.log.format, level=settings.log.level)
         with use_database(settings) as database:
             require_migrated(database.url)
-            asyncio.run(run_service(settings, database.url, {role: name}, heal=database.heal))
+            asyncio.run(run_nodes(settings, database.url, {role: name}, heal=database.heal))
 
     return start
 

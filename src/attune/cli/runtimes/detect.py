@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from attune.agent.host_examiner import examiner_for, host_labels
 from attune.cli.symbols import ORDER, colour_of, with_symbol
 from attune.cli.table import table, terminal_width
+from attune.composition.host_examiner import examiner_for, host_labels
 from attune.config import Settings, load_settings, variable
 from attune.core.durations import seconds_of
 from attune.core.nodes.role import ROLES, SENSOR

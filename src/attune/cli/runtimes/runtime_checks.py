@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from attune.agent.host_examiner import examiner_for
 from attune.cli.symbols import colour_of, with_symbol
+from attune.composition.host_examiner import examiner_for
 from attune.config import load_settings
 from attune.core.runtimes.definition import Definition, unknown_keys
 from attune.core.runtimes.examples import failed_examples

@@ -9,7 +9,8 @@ from attune.core.durations import coarse
 from attune.core.matching.fleet import Capability, Node, first_by_name
 from attune.core.matching.term_judgement import AND, Reason, TermFinding
 from attune.core.matching.terms import RuntimeTerm
-from attune.core.runtimes.constraint import Constraint, Truth
+from attune.core.runtimes.constraint import Constraint
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.version import Version
 
 MAX_NAMED = 10  # nodes that a cause names; its count has them all
@@ -105,8 +106,7 @@ def _series(finding: TermFinding) -> str:
 
 def precision(constraint: Constraint) -> int:
     """How many components its bounds name at most; at least 1."""
-    cuts = [cut for clause in constraint.clauses for cut in (clause.span.lower, clause.span.upper) if cut is not None]
-    return max((len(cut.version.release) for cut in cuts), default=1)
+    return max((len(bound.version.release) for bound in constraint.bounds), default=1)
 
 
 def names_in(nodes: Iterable[Node]) -> set[str]:

@@ -1,28 +1,31 @@
-"""Why work runs or does not run on a fleet, as data: every node counted once, every term on every node.
+"""Why work runs or does not run on a fleet, as data and in words: headline, needs, fleet, terms, nearest, repair.
 
-`explain` gathers it; `explanation_text.py` says it in words. Grouping of reasons is in `explanation_causes.py`, the
-nearest misses in `explanation_nearest.py`, what would help in `repair.py`.
+`explain.py` gathers it. Grouping of reasons is in `causes.py`, the nearest misses in `nearest.py`, what would help in
+`repair/`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
-from attune.core.matching.causes import Cause, causes_of, first_names, names_in
-from attune.core.matching.fleet import Node, NodeStatus
-from attune.core.matching.nearest import NearMiss, near_misses
-from attune.core.matching.repair.search import Repair, repairs_for
-from attune.core.matching.requirement import Preference, Requirement
-from attune.core.matching.survey import Category, FleetSurvey, Profile, survey
+from attune.core.durations import precise
+from attune.core.matching.causes import Cause
+from attune.core.matching.nearest import NearMiss
+from attune.core.matching.repair.search import Repair
+from attune.core.matching.survey import Category
 from attune.core.matching.term_judgement import Reason
-from attune.core.nodes.labels import FACTS
-from attune.core.runtimes.aliases import nearest as nearest_name
-from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.interval import Truth
 
-NEAREST = 2
-_SAMPLED = 1000  # nodes whose names are searched for what a misspelt one may have meant
+_LABEL = 10
+_FEW = 3  # nodes that are named one by one
+_GROUPS = 4
+_REPAIRS = 4
+_WIDEST = 48
+_SILENT = frozenset({"", "true", "unknown version"})  # findings that say nothing beside the name of the node
+_OF_NODES = (Reason.NODE_OUT_OF_SERVICE, Reason.NODE_STARTING)
+_SENTENCES = frozenset({Reason.RUNTIME_UNKNOWN, Reason.RUNTIME_INVALID, Reason.FACT_UNKNOWN, *_OF_NODES})
 
 
 class PlacementOutcome(StrEnum):
@@ -114,90 +117,89 @@ class Explanation:
         }
 
     def __str__(self) -> str:
-        from attune.core.matching.explanation_text import as_text
-
-        return as_text(self)
+        return _as_text(self)
 
 
-def explain(
-    requirement: Requirement,
-    nodes: Iterable[Node],
-    *,
-    preferences: Sequence[Preference] = (),
-    tolerations: Iterable[str] = (),
-) -> Explanation:
-    """Explain where *requirement* stands on *nodes*. `with_context` adds what only the caller knows."""
-    fleet = list(nodes)
-    requirement = Requirement(requirement.terms, tuple(sorted({*requirement.tolerations, *tolerations})))
-    surveyed = survey(requirement, fleet)
-    counts = tuple(_category_count(category, surveyed.profiles) for category in Category)
-    able, busy = (one.count for one in counts[:2])
-    terms = [*map(str, requirement.terms), *(f"tolerates {taint}" for taint in requirement.tolerations)]
-    return Explanation(
-        PlacementOutcome.READY if able else PlacementOutcome.WAITING if busy else PlacementOutcome.BLOCKED,
-        tuple(terms),
-        tuple(str(preference) for preference in preferences),
-        len(fleet),
-        counts,
-        tuple(_term_row(index, surveyed) for index in range(len(requirement.terms))),
-        tuple(_state_rows(surveyed)),
-        () if able else near_misses(surveyed, NEAREST),
-        () if able or busy else repairs_for(surveyed),
-    )
+def _as_text(explanation: Explanation) -> str:
+    """The lines that people read."""
+    lines = [_headline(explanation), *_needs(explanation), _line("fleet", _fleet(explanation))]
+    if explanation.terms or explanation.states:
+        lines += _table(explanation)
+    lines += _labelled("nearest", map(str, explanation.nearest))
+    if explanation.repairs:
+        lines.append(_line("repair", "  |  ".join(map(str, explanation.repairs[:_REPAIRS]))))
+    if explanation.history:
+        lines.append(_line("history", explanation.history))
+    return "\n".join(lines)
 
 
-def with_context(
-    explanation: Explanation, *, waiting: Waiting | None = None, history: str | None = None
-) -> Explanation:
-    """*explanation* with how long the work has waited, and a sentence on when it was last placeable."""
-    return replace(explanation, waiting=waiting, history=history)
+def _line(label: str, text: str) -> str:
+    return f"{label:<{_LABEL}}{text}".rstrip()
 
 
-def _category_count(category: Category, profiles: Sequence[Profile]) -> CategoryCount:
-    mine = [profile for profile in profiles if profile.category is category]
-    names = first_names(node for profile in mine for node in profile.nodes)
-    return CategoryCount(category, sum(len(profile.nodes) for profile in mine), names)
+def _labelled(label: str, texts: Iterable[str]) -> list[str]:
+    return [_line("" if index else label, text) for index, text in enumerate(texts)]
 
 
-def _term_row(index: int, surveyed: FleetSurvey) -> TermRow:
-    term, total = surveyed.requirement.terms[index], len(surveyed.nodes)
-    causes = causes_of(surveyed.unmet(index))
-    failed = sum(cause.count for cause in causes if cause.truth is Truth.NO)
-    unknown = sum(cause.count for cause in causes if cause.truth is Truth.UNKNOWN)
-    hint = None
-    if total and sum(cause.count for cause in causes if cause.reason in _NAME_UNKNOWN) == total:
-        known = names_in(surveyed.nodes[:_SAMPLED]) | set(FACTS)
-        hint = nearest_name(term.name, sorted(known - {term.name}))
-    return TermRow(str(term), total - failed - unknown, failed, unknown, causes, hint)
+def _headline(explanation: Explanation) -> str:
+    name, waiting = explanation.outcome.value.upper(), explanation.waiting
+    if waiting is None:
+        return name
+    deadline = "" if waiting.deadline_in is None else f", deadline in {precise(waiting.deadline_in)}"
+    return f"{name} {precise(waiting.seconds)}   policy {waiting.policy}{deadline}"
 
 
-_NAME_UNKNOWN = frozenset({Reason.RUNTIME_MISSING, Reason.LABEL_MISSING})
+def _needs(explanation: Explanation) -> list[str]:
+    needs = "   ".join(explanation.needs) or "any node"
+    prefers = f"      prefers {', '.join(explanation.prefers)}" if explanation.prefers else ""
+    return [_line("needs", needs + prefers)]
 
 
-def _state_rows(surveyed: FleetSurvey) -> Iterable[TermRow]:
-    """Rows of the taints that are in the way and of the nodes that are not in service, where there are any."""
-    profiles = surveyed.profiles
-    for taint in sorted({taint for profile in profiles for taint in profile.taints}):
-        nodes = [node for profile in profiles if taint in profile.taints for node in profile.nodes]
-        cause = Cause(Reason.NODE_TAINTED, Truth.NO, "", len(nodes), first_names(nodes))
-        yield TermRow(f"taint {taint}", len(surveyed.nodes) - len(nodes), len(nodes), 0, (cause,))
-    causes = tuple(_out_of_service(profiles))
-    failed = sum(cause.count for cause in causes if cause.truth is Truth.NO)
-    unknown = sum(cause.count for cause in causes) - failed
-    if causes:
-        yield TermRow("in service", len(surveyed.nodes) - failed - unknown, failed, unknown, causes)
+def _fleet(explanation: Explanation) -> str:
+    counts = [one for one in explanation.fleet if one.count or one.category is Category.ABLE]
+    return f"{explanation.total} = " + " + ".join(map(_category, counts))
 
 
-def _out_of_service(profiles: Sequence[Profile]) -> Iterable[Cause]:
-    for status, reason in _NOT_IN_SERVICE.items():
-        nodes = [node for profile in profiles if profile.nodes[0].status is status for node in profile.nodes]
-        if nodes:
-            truth = Truth.UNKNOWN if reason is Reason.NODE_STARTING else Truth.NO
-            yield Cause(reason, truth, status.value, len(nodes), first_names(nodes))
+def _category(one: CategoryCount) -> str:
+    named = f" ({', '.join(one.nodes)})" if 0 < one.count <= _FEW else ""
+    return f"{one.count} {one.category.value}{named}"
 
 
-_NOT_IN_SERVICE = {
-    NodeStatus.INACTIVE: Reason.NODE_OUT_OF_SERVICE,
-    NodeStatus.ERROR: Reason.NODE_OUT_OF_SERVICE,
-    NodeStatus.STARTING: Reason.NODE_STARTING,
-}
+def _table(explanation: Explanation) -> list[str]:
+    rows = [
+        (row.term, row.passed, row.failed, row.unknown, _because(row))
+        for row in (*explanation.terms, *explanation.states)
+    ]
+    width = min(_WIDEST, max(len(row[0]) for row in rows))
+    lines = [f"{'term':<{width}}  pass  fail  unknown   because"]
+    for term, passed, failed, unknown, because in rows:
+        lines.append(f"{term:<{width}}  {passed:>4}  {failed:>4}  {unknown:>7}   {because}".rstrip())
+    return lines
+
+
+def _because(row: TermRow) -> str:
+    failed = [cause for cause in row.causes if cause.truth is Truth.NO]
+    unknown = [cause for cause in row.causes if cause.truth is Truth.UNKNOWN]
+    text = " | ".join(_causes(side) for side in (failed, unknown) if side)
+    return f"{text}, did you mean {row.hint}?" if row.hint else text
+
+
+def _causes(causes: Sequence[Cause]) -> str:
+    if sum(cause.count for cause in causes) <= _FEW:
+        named = [(name, cause) for cause in causes for name in cause.nodes]
+        named.sort(key=lambda pair: (len(pair[0]), pair[0]))
+        return ", ".join(f"{name} {cause.found}" if cause.found not in _SILENT else name for name, cause in named)
+    phrases: dict[str, list[Cause]] = {}
+    for cause in causes:
+        phrases.setdefault(cause.found, []).append(cause)
+    texts = [_group(found, alike) for found, alike in phrases.items()]
+    more = len(texts) - _GROUPS
+    return ", ".join(texts[:_GROUPS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _group(found: str, causes: Sequence[Cause]) -> str:
+    count = sum(cause.count for cause in causes)
+    who = causes[0].nodes[0] if count == 1 else str(count)
+    if causes[0].reason in _SENTENCES:
+        return f"{who}: {found}"
+    return f"{who} {'has' if count == 1 else 'have'} {found if found not in _SILENT else 'it'}"

@@ -11,7 +11,8 @@ from attune.core.matching.fleet import CapabilityInstance, Node, first_by_name
 from attune.core.matching.survey import Category, FleetSurvey, Profile
 from attune.core.matching.term_judgement import Reason, TermFinding, judge
 from attune.core.matching.terms import RuntimeTerm
-from attune.core.runtimes.constraint import Constraint, Truth
+from attune.core.runtimes.constraint import Constraint
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Status
 from attune.core.runtimes.version import Version
 
@@ -96,8 +97,7 @@ def distance(finding: TermFinding, instances: Sequence[CapabilityInstance]) -> D
 
 
 def _gap(constraint: Constraint, version: Version) -> Distance:
-    cuts = [cut for clause in constraint.clauses for cut in (clause.span.lower, clause.span.upper) if cut is not None]
-    return (0, min((_apart(version, cut.version) for cut in cuts), default=()))
+    return (0, min((_apart(version, bound.version) for bound in constraint.bounds), default=()))
 
 
 def _apart(one: Version, other: Version) -> tuple[int, ...]:

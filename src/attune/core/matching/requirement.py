@@ -2,7 +2,7 @@
 
 `Requirement.parse` reads `python >=3.9,<4; node ^20.1; !docker; zone=eu; arch in (x86_64, aarch64)`: terms are
 separated by `;` or a new line. `str()` is canonical and parses back to an equal requirement. The grammar is in
-`requirement_text.py`, what a term is in `requirement_terms.py`, whether it holds in `matching.py`.
+`requirement_parser.py`, what a term is in `terms.py`, whether it holds in `term_judgement.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from attune.core.errors import RequirementError
+from attune.core.matching.requirement_parser import EXAMPLE, MAX_LENGTH, MAX_TERMS, read_preference, read_requirement
 from attune.core.matching.terms import LabelTerm, NumberTerm, RuntimeTerm, Term
 
 __all__ = [
@@ -26,10 +27,6 @@ __all__ = [
     "Term",
 ]
 
-EXAMPLE = "python >=3.9,<4"
-MAX_TERMS = 64
-MAX_LENGTH = 4096  # characters of all terms together
-MAX_WEIGHT = 100
 _MAX_ALTERNATIVES = 64
 _MAX_CONSTRAINT = 1000
 
@@ -48,9 +45,7 @@ class Requirement:
     @staticmethod
     def parse(source: str | Iterable[str]) -> Requirement:
         """Read one text, or several of them. Raises `RequirementError`, whatever *source* is."""
-        from attune.core.matching.requirement_parser import read_requirement
-
-        return read_requirement(source)
+        return Requirement.of(*read_requirement(source))
 
     @classmethod
     def of(cls, terms: Iterable[Term], tolerations: Iterable[str] = ()) -> Requirement:
@@ -88,9 +83,7 @@ class Preference:
     @staticmethod
     def parse(text: str) -> Preference:
         """Read `zone=eu` or `zone=eu *5` (a weight from -100 to 100, not 0). Raises `RequirementError`."""
-        from attune.core.matching.requirement_parser import read_preference
-
-        return read_preference(text)
+        return Preference(*read_preference(text))
 
     def __str__(self) -> str:
         return str(self.term) if self.weight == 1 else f"{self.term} *{self.weight}"

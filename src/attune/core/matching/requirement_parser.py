@@ -14,17 +14,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from attune.core.errors import RequirementError, VersionError, shown
-from attune.core.matching.requirement import EXAMPLE, MAX_LENGTH, MAX_WEIGHT, Preference, Requirement
-from attune.core.matching.requirement_splitter import pieces
 from attune.core.matching.terms import WORD, LabelTerm, NumberTerm, RuntimeTerm, Term, compares_versions
 from attune.core.nodes.labels import FACTS, LabelKind, value_of
 from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.constraint import Constraint
+from attune.core.runtimes.constraint_parser import meant_by
 from attune.core.runtimes.version import name_of
 
+EXAMPLE = "python >=3.9,<4"
+MAX_TERMS = 64
+MAX_LENGTH = 4096  # characters of all terms together
+MAX_WEIGHT = 100
 MAX_NAME = 128
 
 _OPERATORS = (">=", "<=", "==", "!=", "~=", "~>", ">", "<", "=", "~", "^")
@@ -35,18 +38,19 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _IN = re.compile(r"(not[ \t]+)?in[ \t]*(?=\(|$)|(not[ \t]+)?in\b")
 _TOLERATES = re.compile(r"tolerates[ \t]+(?=[\w\"])")
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,3})?(?![\w.])", re.ASCII)
+_TERM = re.compile(r'(?:"[^"\n]*"|[^;\n])*')
 _VALUE = re.compile(r'"[^"\n]*"|[^\s,;()"|<>=!~^]+')
 _VERIFIED = re.compile(r"(?:^|(?<=[ \t]))verified[ \t]*$")
 _WEIGHT = re.compile(r"[ \t]\*[ \t]*(?P<weight>[+-]?\d{1,6})[ \t]*$", re.ASCII)
 _OPPOSITE = {">=": "<", "<": ">=", ">": "<=", "<=": ">", "=": "!=", "!=": "="}
 
 
-def read_requirement(source: str | Iterable[str]) -> Requirement:
-    """Read *source*; raises `RequirementError`."""
+def read_requirement(source: str | Iterable[str]) -> tuple[list[Term], list[str]]:
+    """The terms and the tolerated taints of *source*; raises `RequirementError`."""
     terms: list[Term] = []
     tolerations: list[str] = []
     anything = False
-    for text, start, end in pieces(source):
+    for text, start, end in _split_terms(source):
         anything = True
         if text[start:end].strip() == "*":
             continue
@@ -59,28 +63,76 @@ def read_requirement(source: str | Iterable[str]) -> Requirement:
     if not anything:
         text = source if isinstance(source, str) else ""
         raise RequirementError(text, 0, "a term", "nothing", suggestion=f"{EXAMPLE} (or * for any node)")
-    return Requirement.of(terms, tolerations)
+    return terms, tolerations
 
 
 def read_term(text: str) -> Term:
     """Read the only term of *text*; raises `RequirementError`."""
-    found = list(pieces(text))
+    found = list(_split_terms(text))
     if len(found) != 1:
         got = "nothing" if not found else f"{len(found)} terms"
         raise RequirementError(text, found[1][1] if found else 0, "one term", got, suggestion=EXAMPLE)
     return _Reader(*found[0]).term()
 
 
-def read_preference(text: str) -> Preference:
-    """Read *text*; raises `RequirementError`."""
+def read_preference(text: str) -> tuple[Term, int]:
+    """The term and the weight of *text*; raises `RequirementError`."""
     found = _WEIGHT.search(text) if isinstance(text, str) and len(text) <= MAX_LENGTH else None
     if found is None:
-        return Preference(read_term(text))
+        return read_term(text), 1
     weight = int(found["weight"])
     if weight == 0 or abs(weight) > MAX_WEIGHT:
         expected = f"a weight from 1 to {MAX_WEIGHT} (negative to avoid)"
         raise RequirementError(text, found.start("weight"), expected, str(weight))
-    return Preference(read_term(text[: found.start()]), weight)
+    return read_term(text[: found.start()]), weight
+
+
+def _split_terms(source: str | Iterable[str]) -> Iterator[tuple[str, int, int]]:
+    """Each term as (text, begin, end)."""
+    if not isinstance(source, Iterable):
+        raise RequirementError("", 0, "a text or a list of texts", shown(source))
+    length = count = 0
+    for text in [source] if isinstance(source, str) else source:
+        if not isinstance(text, str):
+            raise RequirementError("", 0, "a text for each term", shown(text))
+        length += len(text)
+        if length > MAX_LENGTH:
+            got = f"{length}" if isinstance(source, str) else "more"
+            raise RequirementError(text, 0, f"at most {MAX_LENGTH} characters in all", got)
+        if not isinstance(source, str) and not text.strip():
+            raise RequirementError(text, 0, "a term", "an empty text", suggestion=EXAMPLE)
+        for begin, end in _split_text(text):
+            count += 1
+            if count > MAX_TERMS:
+                raise RequirementError(text, begin, f"at most {MAX_TERMS} terms", "more")
+            yield text, begin, end
+
+
+def _split_text(text: str) -> Iterator[tuple[int, int]]:
+    _refuse_foreign(text)
+    at = 0
+    while at <= len(text):
+        found = _TERM.match(text, at)
+        end = found.end() if found else at
+        if text[at:end].strip():
+            yield at, end
+        at = end + 1
+
+
+def _refuse_foreign(text: str) -> None:
+    """Only printable characters, and outside quotes only ASCII."""
+    inside = False
+    for index, sign in enumerate(text):
+        inside = (not inside if sign == '"' else inside) and sign != "\n"
+        if sign in "\t\r\n" and not inside:
+            continue
+        if not sign.isprintable():
+            raise RequirementError(text, index, "printable characters", name_of(sign))
+        if not sign.isascii() and not inside:
+            meant = meant_by(sign)
+            expected = "ASCII (or quotes around the value)" if meant is None else repr(meant)
+            suggestion = None if meant is None else (text[:index] + meant + text[index + 1 :])[:MAX_NAME]
+            raise RequirementError(text, index, expected, name_of(sign), suggestion=suggestion)
 
 
 class _Reader:

@@ -15,7 +15,7 @@ from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.term_judgement import Reason, TermFinding, judge, signature_of
 from attune.core.matching.terms import Term
-from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.interval import Truth
 
 
 class Category(StrEnum):
@@ -151,7 +151,7 @@ def _coarse(column: TermColumn) -> list[int]:
     return [codes[number] for number in column.which]
 
 
-_STANDING = {
+_BY_STATUS = {
     NodeStatus.ACTIVE: Category.ABLE,
     NodeStatus.BUSY: Category.BUSY,
     NodeStatus.DRAINING: Category.DRAINING,
@@ -165,9 +165,9 @@ _STANDING = {
 
 def _category(findings: Sequence[TermFinding], taints: Sequence[str], node: Node) -> Category:
     truths = {finding.truth for finding in findings}
-    process_state = _STANDING[node.status]
-    if Truth.NO in truths or taints or process_state is Category.REJECTED:
+    category = _BY_STATUS[node.status]
+    if Truth.NO in truths or taints or category is Category.REJECTED:
         return Category.REJECTED
-    if Truth.UNKNOWN in truths or process_state is Category.UNDECIDED:
+    if Truth.UNKNOWN in truths or category is Category.UNDECIDED:
         return Category.UNDECIDED
-    return Category.BUSY if process_state is Category.ABLE and node.is_full else process_state
+    return Category.BUSY if category is Category.ABLE and node.is_full else category

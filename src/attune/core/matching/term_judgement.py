@@ -13,7 +13,7 @@ from attune.core.durations import coarse
 from attune.core.matching.fleet import Capability, CapabilityInstance, Node
 from attune.core.matching.terms import LabelTerm, NumberTerm, RuntimeTerm, Term
 from attune.core.nodes.labels import UNIVERSAL, number
-from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Status
 from attune.core.runtimes.version import Version
 

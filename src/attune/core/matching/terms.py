@@ -1,6 +1,6 @@
-"""The terms of a requirement, as values. `str()` of each is canonical. Reading them belongs to `requirement_text.py`.
+"""The terms of a requirement, as values. `str()` of each is canonical. Reading them belongs to `requirement_parser.py`.
 
-What they mean, term by term, is decided in `matching_terms.py`.
+What they mean, term by term, is decided in `term_judgement.py`.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from attune.core.runtimes.runtime import Runtime
 
@@ -19,20 +19,6 @@ class NodeRequest:
     kind: str
     body: Mapping[str, Any]
     seconds_left: float
-
-
-class NodeRequests(Protocol):
-    """Where requests wait for their nodes, and answers for whoever asked."""
-
-    async def ask(
-        self, nodes: Sequence[int], kind: str, body: Mapping[str, Any], *, asked_by: str, lasts: float
-    ) -> Mapping[int, int]:
-        """Ask each of *nodes*, for *lasts* seconds; the node of each request by its id. Nodes that are gone are not."""
-        ...
-
-    async def answers(self, requests: Collection[int]) -> Mapping[int, Mapping[str, Any]]:
-        """The answers that are there, by the id of the request."""
-        ...
 
 
 def check_body(runtime: Runtime) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,6 +13,7 @@ from attune.core.runtimes.verdict import Verdict
 if TYPE_CHECKING:  # `attune detect` needs neither, and starts often
     from attune.core.matching.fleet import Node
     from attune.core.nodes.health import CheckedVerdict, Transition, TransitionRecord
+    from attune.core.nodes.requests import NodeRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,4 +163,26 @@ class NodeRegistry(Protocol):
 
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
         """What is known of every runtime on a node, by ref."""
+        ...
+
+
+class NodeRequests(Protocol):
+    """Where requests wait for their nodes, and answers for whoever asked."""
+
+    async def ask(
+        self, nodes: Sequence[int], kind: str, body: Mapping[str, Any], *, asked_by: str, lasts: float
+    ) -> Mapping[int, int]:
+        """Ask each of *nodes*, for *lasts* seconds; the node of each request by its id. Nodes that are gone are not."""
+        ...
+
+    async def answers(self, requests: Collection[int]) -> Mapping[int, Mapping[str, Any]]:
+        """The answers that are there, by the id of the request."""
+        ...
+
+    async def open(self, node_id: int, known: Collection[int] = ()) -> Sequence[NodeRequest]:
+        """What is asked of a node and not answered yet, oldest first, without those that are *known*."""
+        ...
+
+    async def answer(self, request: int, answer: Mapping[str, Any]) -> bool:
+        """Answer a request; False if nobody waits for it any more."""
         ...

@@ -4,148 +4,18 @@ A comma or a space means and, `||` means or. Each operator means what it means w
 node-semver, RubyGems). Where those differ, a bound of one or two components names its whole series, as node-semver
 has it: `>17` begins at 18, `<=3.12` admits 3.12.4. `==` and `!=` are exact, as PEP 440 has them (`==3.11` is 3.11.0);
 a bare `3.11`, `=3.11` and `==3.11.*` are the series. A pre-release counts only where a bound beside it names a
-pre-release of the same release, and `<4` never admits 4.0.0rc1. Reading the text belongs to `constraint_text.py`.
+pre-release of the same release, and `<4` never admits 4.0.0rc1. Reading the text belongs to `constraint_parser.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
 
-from attune.core.runtimes.version import Version, plain, without_zeros
-
-
-class Truth(Enum):
-    """Yes, no, or not known, with Kleene's logic. It has no truth value of its own: compare with a member."""
-
-    NO = 0
-    UNKNOWN = 1
-    YES = 2
-
-    def __and__(self, other: Truth) -> Truth:
-        return self if self.value <= other.value else other
-
-    def __or__(self, other: Truth) -> Truth:
-        return self if self.value >= other.value else other
-
-    def __invert__(self) -> Truth:
-        return Truth(2 - self.value)
-
-    def __bool__(self) -> bool:
-        raise TypeError("a Truth is no bool: compare it with Truth.YES or Truth.NO")
-
-
-class Edge(Enum):
-    """Where a cut falls: below a release and all its pre-releases, just before a version, or just after it."""
-
-    BELOW = -1
-    BEFORE = 0
-    AFTER = 1
-
-
-Place = tuple[tuple[int, ...], tuple[object, ...], int]
-_START: Place = ((), (), 0)
-
-
-@dataclass(frozen=True, slots=True)
-class VersionBound:
-    """One end of a span of versions."""
-
-    version: Version
-    side: Edge
-    place: Place
-
-    @classmethod
-    def at(cls, version: Version, side: Edge) -> VersionBound:
-        # Zeros at the end say nothing, except of a release that is itself the last one inside.
-        if version.is_plain and side is not Edge.AFTER:
-            version = without_zeros(version)
-        release, *rest = version.key
-        if side is Edge.BELOW:
-            return cls(version, side, (release, (), 0))
-        return cls(version, side, (release, tuple(rest), side.value))
-
-    def is_under(self, version: Version) -> Truth:
-        """Whether *version* lies above; unknown where it names too few components to tell."""
-        mine, given = self.version.release, version.release
-        if len(given) < len(mine) and version.is_plain and mine[: len(given)] == given:
-            beyond = self.version.is_prerelease and not any(mine[len(given) :])
-            return Truth.YES if beyond else Truth.UNKNOWN
-        release, *rest = version.key
-        return Truth.YES if (release, tuple(rest), 0) >= self.place else Truth.NO
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """The versions between two cuts; None means no limit."""
-
-    lower: VersionBound | None = None
-    upper: VersionBound | None = None
-
-    @classmethod
-    def series(cls, release: tuple[int, ...]) -> Interval:
-        return cls(VersionBound.at(plain(release), Edge.BEFORE), VersionBound.at(plain(after(release)), Edge.BELOW))
-
-    @classmethod
-    def exactly(cls, version: Version) -> Interval:
-        return cls(VersionBound.at(version, Edge.BEFORE), VersionBound.at(version, Edge.AFTER))
-
-    def check(self, version: Version) -> Truth:
-        above = Truth.YES if self.lower is None else self.lower.is_under(version)
-        return above if self.upper is None else above & ~self.upper.is_under(version)
-
-    def overlaps(self, other: Interval) -> bool:
-        def below(lower: VersionBound | None, upper: VersionBound | None) -> bool:
-            return lower is None or upper is None or lower.place < upper.place
-
-        return below(self.lower, other.upper) and below(other.lower, self.upper) and below(self.lower, self.upper)
-
-    def narrowed(self, other: Interval) -> Interval:
-        lowers = [cut for cut in (self.lower, other.lower) if cut is not None]
-        uppers = [cut for cut in (self.upper, other.upper) if cut is not None]
-        return Interval(
-            max(lowers, key=lambda cut: (cut.place, len(cut.version.release)), default=None),
-            min(uppers, key=lambda cut: (cut.place, -len(cut.version.release)), default=None),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """One alternative of a constraint: a span without some spans. `str()` is its canonical text."""
-
-    span: Interval
-    excluded: tuple[Interval, ...] = ()
-
-    @classmethod
-    def of(cls, spans: Iterable[Interval], excluded: Iterable[Interval] = ()) -> Clause:
-        """What is in all of *spans* and in none of *excluded*."""
-        whole = Interval()
-        for span in spans:
-            whole = whole.narrowed(span)
-        if not whole.overlaps(whole):
-            return NEVER
-        kept = {span for span in excluded if whole.overlaps(span)}
-        return cls(whole, tuple(sorted(kept, key=_order)))
-
-    @property
-    def asked(self) -> frozenset[tuple[int, ...]]:
-        """The releases whose pre-releases count, because a bound names one."""
-        cuts = (self.span.lower, self.span.upper)
-        return frozenset(cut.version.key[0] for cut in cuts if cut is not None and cut.version.is_prerelease)
-
-    def check(self, version: Version) -> Truth:
-        if version.is_prerelease and version.key[0] not in self.asked:
-            return Truth.NO
-        truth = self.span.check(version)
-        for span in self.excluded:
-            truth &= ~span.check(version)
-        return truth
-
-    def __str__(self) -> str:
-        parts = [*_span_text(self.span), *(f"!={_excluded_text(span)}" for span in self.excluded)]
-        return ",".join(parts) or "*"
+from attune.core.runtimes.constraint_parser import read_constraint
+from attune.core.runtimes.interval import NEVER, Bound, Clause, Truth, order_of
+from attune.core.runtimes.version import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +33,12 @@ class Constraint:
     def of(cls, clauses: Iterable[Clause]) -> Constraint:
         """The constraint that at least one of *clauses* holds."""
         possible = {clause for clause in clauses if clause != NEVER} or {NEVER}
-        return cls(tuple(sorted(possible, key=lambda clause: (*_order(clause.span), str(clause)))))
+        return cls(tuple(sorted(possible, key=lambda clause: (*order_of(clause.interval), str(clause)))))
 
     @property
-    def allows_prereleases(self) -> bool:
-        """Whether any pre-release can satisfy it."""
-        return any(clause.asked for clause in self.clauses)
+    def bounds(self) -> list[Bound]:
+        """The ends of all its intervals; an end without limit has none."""
+        return [bound for clause in self.clauses for bound in clause.interval.bounds]
 
     @property
     def is_impossible(self) -> bool:
@@ -188,60 +58,13 @@ class Constraint:
     def __and__(self, other: Constraint) -> Constraint:
         pairs = ((mine, theirs) for mine in self.clauses for theirs in other.clauses)
         return Constraint.of(
-            Clause.of((mine.span, theirs.span), (*mine.excluded, *theirs.excluded)) for mine, theirs in pairs
+            Clause.of((mine.interval, theirs.interval), (*mine.excluded, *theirs.excluded)) for mine, theirs in pairs
         )
 
     def __str__(self) -> str:
         return " || ".join(map(str, self.clauses))
 
 
-def after(release: tuple[int, ...]) -> tuple[int, ...]:
-    """The release number that follows the series *release*: (3, 11) gives (3, 12)."""
-    return (*release[:-1], release[-1] + 1)
-
-
-NEVER = Clause(Interval(None, VersionBound.at(plain((0,)), Edge.BELOW)))
-
-
 @lru_cache(maxsize=1024)
 def _parse(text: str) -> Constraint:
-    from attune.core.runtimes.constraint_parser import read_constraint
-
-    return read_constraint(text)
-
-
-def _order(span: Interval) -> tuple[object, ...]:
-    lower, upper = span.lower, span.upper
-    return (lower.place if lower else _START, upper is not None, upper.place if upper else _START, str(upper))
-
-
-def _span_text(span: Interval) -> list[str]:
-    lower, upper = span.lower, span.upper
-    named = _series_of(span)
-    if named is not None:
-        return [named]
-    if lower and upper and upper.side is Edge.AFTER and lower.place[:2] == upper.place[:2]:
-        return [f"=={upper.version}"]
-    parts = []
-    if lower:
-        parts.append(f"{'>' if lower.side is Edge.AFTER else '>='}{lower.version}")
-    if upper:
-        parts.append(f"{'<=' if upper.side is Edge.AFTER else '<'}{upper.version}")
-    return parts
-
-
-def _excluded_text(span: Interval) -> str:
-    named = _series_of(span)
-    return f"{named}.*" if named else str(span.upper.version if span.upper else "")
-
-
-def _series_of(span: Interval) -> str | None:
-    """`3.11` for what lies from 3.11 to below 3.12, None for any other span."""
-    lower, upper = span.lower, span.upper
-    if lower is None or upper is None or upper.side is not Edge.BELOW or not lower.version.is_plain:
-        return None
-    begin, end = lower.version.release, upper.version.release
-    begin += (0,) * (len(end) - len(begin))
-    if lower.side is not Edge.BEFORE or after(begin) != end:
-        return None
-    return ".".join(map(str, begin))
+    return Constraint.of(read_constraint(text))

@@ -1,4 +1,4 @@
-"""The grammar of version constraints: text in, a `Constraint` or one exact error out."""
+"""The grammar of version constraints: text in, alternatives or one exact error out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from attune.core.errors import VersionError
-from attune.core.runtimes.constraint import Clause, Constraint, Edge, Interval, VersionBound, after
+from attune.core.runtimes.interval import Bound, Clause, Edge, Interval, after
 from attune.core.runtimes.version import Version, name_of, plain
 
 MAX_LENGTH = 1000
@@ -18,11 +18,19 @@ _WILDCARD = re.compile(r"(?:[vV]?(?P<release>\d+(?:\.\d+)*)\.)?[*xX](?:\.[*xX])*
 _HYPHEN = re.compile(r"[ \t]+-[ \t]+")
 _MISSPELT = {"===": "==", "=>": ">=", "=<": "<=", "<>": "!=", "=~": "~=", "!": "!="}
 _LOOK_ALIKES = {"≥": ">=", "≤": "<=", "≠": "!=", "⩾": ">=", "⩽": "<=", "≈": "~=", "–": "-", "—": "-", "‖": "||"}
-_LOOK_ALIKES.update({"х": "x", "Х": "x", "∗": "*", "а": "a", "с": "c", "‚": ",", "،": ","})
+_LOOK_ALIKES |= {"∗": "*", "×": "*", "‚": ",", "،": ",", "·": ";", "“": '"', "”": '"', "„": '"', "¬": "!"}
+_LOOK_ALIKES |= dict(zip("асеорхуіХАВЕКМНОРСТ", "aceopxyixABEKMHOPCT", strict=True))  # Cyrillic
+_LOOK_ALIKES |= dict(zip("ονρΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ovpABEZHIKMNOPTX", strict=True))  # Greek
 
 
-def read_constraint(text: str) -> Constraint:
-    """Read *text*; raises `VersionError`."""
+def meant_by(character: str) -> str | None:
+    """The printable ASCII that a foreign *character* looks like; None where it looks like none."""
+    meant = _LOOK_ALIKES.get(character) or unicodedata.normalize("NFKC", character)
+    return meant if meant.isascii() and meant.isprintable() else None
+
+
+def read_constraint(text: str) -> list[Clause]:
+    """The alternatives of *text*; raises `VersionError`."""
     if len(text) > MAX_LENGTH:
         raise VersionError(
             f"constraint: expected at most {MAX_LENGTH} characters, got {len(text)}", text=text, position=MAX_LENGTH
@@ -37,17 +45,17 @@ class _Reader:
         self.text = text
         self.at = 0
 
-    def read(self) -> Constraint:
+    def read(self) -> list[Clause]:
         self._refuse_foreign()
         clauses = [self._clause()]
         while self._take("||"):
             clauses.append(self._clause())
         if self.at < len(self.text):
             raise self._fault("',' or '||'")
-        return Constraint.of(clauses)
+        return clauses
 
     def _clause(self) -> Clause:
-        spans: list[Interval] = []
+        intervals: list[Interval] = []
         excluded: list[Interval] = []
         bare = 0
         while True:
@@ -58,12 +66,12 @@ class _Reader:
                 bare += 1
                 if bare > 1:
                     raise self._fault("'||' between two versions, for both can never hold", start)
-            span = self._comparison(operator, start)
-            (excluded if operator == "!=" else spans).append(span)
+            interval = self._comparison(operator, start)
+            (excluded if operator == "!=" else intervals).append(interval)
             more = self._take(",")
             self._skip()
             if not more and (self.at == len(self.text) or self.text[self.at] in "|,"):
-                return Clause.of(spans, excluded)
+                return Clause.of(intervals, excluded)
 
     def _operator(self) -> str:
         found = _OPERATOR.match(self.text, self.at)
@@ -82,7 +90,7 @@ class _Reader:
             self.at = hyphen.end()
             last, last_wild = self._version("-")
             upper = Interval() if last is None else _at_most(last, last_wild)
-            return Interval(VersionBound.at(version, Edge.BEFORE)).narrowed(upper)
+            return Interval(Bound.at(version, Edge.BEFORE)).narrowed(upper)
         if version is None:
             if operator in ("", "=", "==", ">=", "~", "^"):
                 return Interval()
@@ -92,7 +100,7 @@ class _Reader:
         if operator == "~=" and len(version.release) < 2:
             written = f"'>={version},<{version.release[0] + 1}'"
             raise self._fault(f"two or more components after '~=' (or {written})", start + len(operator))
-        return _SPANS[operator](version, wild)
+        return _INTERVALS[operator](version, wild)
 
     def _version(self, operator: str) -> tuple[Version | None, bool]:
         """The version that stands here (None for `*`), and whether a wildcard ends it."""
@@ -125,9 +133,8 @@ class _Reader:
     def _refuse_foreign(self) -> None:
         for index, character in enumerate(self.text):
             if not character.isascii():
-                meant = _LOOK_ALIKES.get(character) or unicodedata.normalize("NFKC", character)
-                hint = f"{meant!r}" if meant.isascii() and meant.isprintable() else "plain ASCII"
-                raise self._fault(hint, index)
+                meant = meant_by(character)
+                raise self._fault("plain ASCII" if meant is None else repr(meant), index)
 
     def _fault(self, expected: str, position: int | None = None, *, got: str | None = None) -> VersionError:
         at = self.at if position is None else position
@@ -142,7 +149,7 @@ def _is_series(version: Version, wild: bool) -> bool:
 
 
 def _between(version: Version, end: tuple[int, ...]) -> Interval:
-    return Interval(VersionBound.at(version, Edge.BEFORE), VersionBound.at(plain(end), Edge.BELOW))
+    return Interval(Bound.at(version, Edge.BEFORE), Bound.at(plain(end), Edge.BELOW))
 
 
 def _bare(version: Version, wild: bool) -> Interval:
@@ -154,23 +161,23 @@ def _exactly(version: Version, wild: bool) -> Interval:
 
 
 def _at_least(version: Version, wild: bool) -> Interval:
-    return Interval(VersionBound.at(version, Edge.BEFORE))
+    return Interval(Bound.at(version, Edge.BEFORE))
 
 
 def _above(version: Version, wild: bool) -> Interval:
     if _is_series(version, wild):
-        return Interval(VersionBound.at(plain(after(version.release)), Edge.BEFORE))
-    return Interval(VersionBound.at(version, Edge.AFTER))
+        return Interval(Bound.at(plain(after(version.release)), Edge.BEFORE))
+    return Interval(Bound.at(version, Edge.AFTER))
 
 
 def _at_most(version: Version, wild: bool) -> Interval:
     if _is_series(version, wild):
-        return Interval(None, VersionBound.at(plain(after(version.release)), Edge.BELOW))
-    return Interval(None, VersionBound.at(version, Edge.AFTER))
+        return Interval(None, Bound.at(plain(after(version.release)), Edge.BELOW))
+    return Interval(None, Bound.at(version, Edge.AFTER))
 
 
 def _under(version: Version, wild: bool) -> Interval:
-    return Interval(None, VersionBound.at(version, Edge.BELOW if version.is_plain else Edge.BEFORE))
+    return Interval(None, Bound.at(version, Edge.BELOW if version.is_plain else Edge.BEFORE))
 
 
 def _pessimistic(version: Version, wild: bool) -> Interval:
@@ -189,7 +196,7 @@ def _caret(version: Version, wild: bool) -> Interval:
     return _between(version, after(release[: first + 1]))
 
 
-_SPANS = {
+_INTERVALS = {
     "": _bare,
     "=": _bare,
     "==": _exactly,

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from attune.core.errors import legible, shown
 from attune.core.pattern import search
 from attune.core.runtimes.command import Ending, Outcome
-from attune.core.runtimes.constraint import Truth
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.extraction import displayed_version, extract_version
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 from attune.core.runtimes.verification import Check
 from attune.core.runtimes.version import Version

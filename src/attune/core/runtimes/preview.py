@@ -23,15 +23,20 @@ class Effect(StrEnum):
     SILENT = "silent"  # no answer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewCandidate:
-    """A live node that would verify the definition, and what it knows of it now; None where it knows nothing."""
+    """A node that would verify the definition, whether it answers, and what it knows now; None: nothing."""
 
     id: int
     name: str
     role: str
-    status: Status | None
-    version: str | None
+    answers: bool = True
+    status: Status | None = None
+    version: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.status is not None:
+            object.__setattr__(self, "status", Status(self.status))
 
 
 @dataclass(frozen=True, slots=True)

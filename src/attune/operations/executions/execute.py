@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import Policy
-from attune.core.matching.explanation import Waiting, explain, with_context
+from attune.core.matching.explain import explain, with_context
+from attune.core.matching.explanation import Waiting
 from attune.core.matching.fleet import Node
 from attune.core.matching.matcher import Category
 from attune.core.matching.requirement import Requirement

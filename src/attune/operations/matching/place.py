@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attune.core.matching.explanation import Explanation, explain
+from attune.core.matching.explain import explain
+from attune.core.matching.explanation import Explanation
 from attune.core.matching.fleet import Node
 from attune.core.matching.matcher import Placement, match
 from attune.core.matching.requirement import Preference, Requirement

@@ -1,4 +1,4 @@
-"""Ask running nodes something and wait for their answers, no longer than somebody is patient."""
+"""Ask running nodes something and wait for their answers, no longer than a time limit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from attune.core.nodes.requests import CHECK, NodeRequests, check_body
+from attune.core.nodes.requests import CHECK, check_body
+from attune.core.ports.nodes import NodeRequests
 from attune.core.runtimes.preview import Forecast, PreviewCandidate, forecast
 from attune.core.runtimes.runtime import Runtime
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import WORKER, Role
 from attune.postgres.connection import Pool, translated
 from attune.postgres.matching.requirement_sql import Need, needs_of
+from attune.postgres.rows import read_all, read_values
 
 _NEAR = 1000  # how far down the ranking is looked before the whole index is
 
@@ -61,9 +61,7 @@ class PostgresMatcher:
         with translated():
             async with self._pool.connection() as connection:
                 need, _ = await needs_of(connection, requirement, (), tolerations)
-                if need.is_impossible:
-                    return []
-                return await _Query(self._role.name, need, [], 0).ids(connection)
+                return [] if need.is_impossible else await _Query(self._role.name, need, [], 0).ids(connection)
 
 
 class _Query:
@@ -122,16 +120,11 @@ class _Query:
         )
 
     async def ids(self, connection: AsyncConnection[Any]) -> Sequence[int]:
-        cursor = await connection.execute(
-            f"""
+        query = f"""
             SELECT held.worker FROM worker_capability AS held JOIN worker_load AS place ON place.worker = held.worker
             WHERE {self._holds} AND place.able AND place.role = %(role)s
-            """,
-            self._parameters,
-        )
-        return [worker for (worker,) in await cursor.fetchall()]
+        """
+        return await read_values(connection, query, self._parameters)
 
     async def _fetch(self, connection: AsyncConnection[Any], statement: str) -> Sequence[RankedNode]:
-        async with connection.cursor(row_factory=class_row(RankedNode)) as cursor:
-            await cursor.execute(statement, self._parameters)
-            return await cursor.fetchall()
+        return await read_all(connection, RankedNode, statement, self._parameters)

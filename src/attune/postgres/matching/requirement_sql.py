@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
-
-from psycopg import AsyncConnection
 
 from attune.core.matching.fleet import Capability, CapabilityInstance, Node
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.term_judgement import judge
 from attune.core.matching.terms import LabelTerm, RuntimeTerm, Term
-from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Status
 from attune.postgres.nodes.capabilities import CACHED, HAS_LABEL, LABEL, RUNTIME, TAINT, Key, indexed
+from attune.postgres.rows import Source, read_all
 
 _NOBODY = Node(0, "")
 _NEUTRAL = "runtime"  # a name that is no fact, so that only the capability is judged
@@ -37,8 +35,17 @@ class Need:
         return not all(self.some)
 
 
+@dataclass(slots=True)
+class _CapabilityRow:
+    id: int
+    kind: str
+    name: str
+    value: str
+    status: str
+
+
 async def needs_of(
-    connection: AsyncConnection[Any],
+    source: Source,
     requirement: Requirement,
     preferences: Sequence[Preference],
     tolerations: Iterable[str],
@@ -46,8 +53,8 @@ async def needs_of(
     """What *requirement* needs, and what each preference does, with its weight."""
     terms = [*requirement.terms, *(preference.term for preference in preferences)]
     tolerated = [indexed(taint) for taint in {*requirement.tolerations, *tolerations}]
-    cursor = await connection.execute(_KNOWN, _asked(terms, tolerated))
-    known = {Key(*key): number for number, *key in await cursor.fetchall()}
+    rows = await read_all(source, _CapabilityRow, _KNOWN, _asked(terms, tolerated))
+    known = {Key(row.kind, row.name, row.value, row.status): row.id for row in rows}
     need = Need(none=[number for key, number in known.items() if key.kind == TAINT])
     for term in requirement.terms:
         _add(need, term, known)

@@ -85,9 +85,7 @@ async def write_capabilities(connection: AsyncConnection[Any], worker_id: int, n
     await connection.execute(
         """
         INSERT INTO worker_load (worker, role, name, active, max_concurrent)
-        SELECT id, CASE worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END, name,
-               coalesce(status = 'active', false), %(limit)s
-        FROM worker WHERE id = %(worker)s
+        SELECT id, role, name, status = 'active', %(limit)s FROM node WHERE id = %(worker)s
         ON CONFLICT (worker) DO UPDATE SET role = excluded.role, name = excluded.name, active = excluded.active,
             max_concurrent = excluded.max_concurrent
         """,

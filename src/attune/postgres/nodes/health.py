@@ -5,15 +5,12 @@ Ages come from the node and times from the database, so a host whose clock is wr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from attune.core.nodes.capabilities import registered_node, stored_capabilities
-from attune.core.nodes.health import TransitionRecord
 from attune.core.ports.nodes import HealthReport
 from attune.postgres.nodes.capabilities import storable, write_capabilities
 from attune.postgres.nodes.worker_runtimes import evidence_object, row_of
@@ -38,19 +35,6 @@ async def write_health(connection: AsyncConnection[Any], node_id: int, report: H
     if report.transitions:
         await _write_transitions(connection, node_id, report)
     return True
-
-
-async def read_transitions(connection: AsyncConnection[Any], node_id: int, limit: int) -> Sequence[TransitionRecord]:
-    """The last *limit* transitions of a node, newest first."""
-    async with connection.cursor(row_factory=class_row(TransitionRecord)) as cursor:
-        await cursor.execute(
-            """
-            SELECT id, runtime_ref, name, from_status, to_status, reason, evidence, at
-            FROM runtime_transition WHERE worker = %s ORDER BY at DESC, id DESC LIMIT %s
-            """,
-            (node_id, limit),
-        )
-        return await cursor.fetchall()
 
 
 async def _write_checked(connection: AsyncConnection[Any], node_id: int, report: HealthReport) -> None:

@@ -5,11 +5,10 @@ All times are the database's, so hosts whose clocks are wrong change nothing.
 
 from __future__ import annotations
 
-from typing import Any
-
 from attune.core.errors import UsageError
 from attune.core.ports.nodes import Overdue
-from attune.postgres.connection import Pool, translated
+from attune.postgres.connection import Pool
+from attune.postgres.rows import execute
 
 CHANNEL = "attune_node"
 _LIVE = "('active', 'busy', 'starting', 'draining', 'stale')"
@@ -27,7 +26,8 @@ class PostgresNodeControl:
         Of all who call, one looks each `rules.look_every` seconds. For `rules.amnesty` seconds after the server itself
         has started nobody is marked: no node could have reached it.
         """
-        return await self._changed(
+        return await execute(
+            self._pool,
             """
             WITH turn AS (
                 UPDATE fleet_watch SET looked_at = now() WHERE only_row = (
@@ -36,17 +36,17 @@ class PostgresNodeControl:
                 RETURNING only_row
             ), overdue AS (
                 SELECT id, CASE WHEN last_heartbeat < now() - %(lost)s * interval '1 second'
-                           THEN 'lost' ELSE 'stale' END::worker_status_enum AS found
+                           THEN 'lost' ELSE 'stale' END::worker_status_enum AS judged
                 FROM worker
                 WHERE EXISTS (SELECT FROM turn)
                   AND pg_postmaster_start_time() < now() - %(amnesty)s * interval '1 second'
                   AND status IN ('active', 'busy', 'starting', 'draining', 'stale')
                   AND last_heartbeat < now() - %(stale)s * interval '1 second'
             )
-            UPDATE worker SET status = overdue.found,
+            UPDATE worker SET status = overdue.judged,
                 meta = coalesce(meta, '{}') || jsonb_build_object('was', CASE WHEN worker.status = 'stale'
                     THEN coalesce(worker.meta->>'was', 'active') ELSE worker.status::text END)
-            FROM overdue WHERE worker.id = overdue.id AND worker.status <> overdue.found
+            FROM overdue WHERE worker.id = overdue.id AND worker.status <> overdue.judged
             """,
             {
                 "look_every": rules.look_every,
@@ -76,17 +76,11 @@ class PostgresNodeControl:
     async def remove(self, node_id: int, *, force: bool = False) -> None:
         """Forget a node. Raises `UsageError` for one that is not gone, unless *force*."""
         gone = "" if force else "AND (status IS NULL OR status IN ('inactive', 'lost', 'error'))"
-        if not await self._changed(f"DELETE FROM worker WHERE id = %(id)s {gone}", {"id": node_id}):
+        if not await execute(self._pool, f"DELETE FROM worker WHERE id = %s {gone}", (node_id,)):
             raise UsageError(
                 "expected a node that is inactive or lost, got one that runs", hint="stop it, or use --force"
             )
 
     async def _ask(self, change: str, node_id: int) -> bool:
-        query = f"UPDATE worker SET {change} AND id = %(id)s RETURNING pg_notify('{CHANNEL}', id::text)"
-        return bool(await self._changed(query, {"id": node_id}))
-
-    async def _changed(self, query: str, parameters: dict[str, Any]) -> int:
-        with translated():
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute(query.encode(), parameters)
-                return cursor.rowcount
+        query = f"UPDATE worker SET {change} AND id = %s RETURNING pg_notify('{CHANNEL}', id::text)"
+        return bool(await execute(self._pool, query, (node_id,)))

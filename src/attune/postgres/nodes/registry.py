@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from attune.core.errors import DatabaseError, NameTakenError
@@ -22,13 +22,15 @@ from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Registr
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
 from attune.postgres.matching.fleet import read_fleet
 from attune.postgres.nodes.capabilities import write_capabilities
-from attune.postgres.nodes.health import read_transitions, write_health
+from attune.postgres.nodes.health import write_health
 from attune.postgres.nodes.worker_runtimes import write_runtimes
+from attune.postgres.rows import execute, read_all, read_one, read_value, transaction
 
 # Only a column that no index and no trigger looks at, so that it costs next to nothing.
 _BEAT = """
     UPDATE worker SET last_heartbeat = now() WHERE id = %s
-    RETURNING status::text, CASE WHEN meta->>'reloads' ~ '^[0-9]{1,9}$' THEN (meta->>'reloads')::int ELSE 0 END
+    RETURNING status::text,
+              CASE WHEN meta->>'reloads' ~ '^[0-9]{1,9}$' THEN (meta->>'reloads')::int ELSE 0 END AS reloads
 """
 # A node that was thought stale or lost is what it was before.
 _BACK = """
@@ -44,16 +46,6 @@ _STARTING = """
         status = CASE WHEN worker.meta->'pid' IS DISTINCT FROM excluded.meta->'pid' OR worker.status = 'inactive'
             THEN 'starting' WHEN worker.status = 'draining' THEN 'draining' ELSE 'active' END::worker_status_enum,
         meta = coalesce(worker.meta, '{}') || excluded.meta
-"""
-_NODE = """
-    SELECT id, name, CASE worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END AS role, host,
-           coalesce(status::text, 'inactive') AS status,
-           CASE jsonb_typeof(capabilities) WHEN 'object' THEN capabilities ELSE '{}' END AS capabilities,
-           last_heartbeat,
-           extract(epoch FROM now() - last_heartbeat)::float8 AS heartbeat_age,
-           CASE WHEN meta->>'pid' ~ '^[0-9]{1,9}$' THEN (meta->>'pid')::int END AS pid,
-           generation
-    FROM worker
 """
 
 
@@ -90,33 +82,29 @@ class PostgresNodes:
         return self._holding is not None and not self._holding.closed
 
     async def register(self, registration: Registration) -> int:
-        with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                cursor = await connection.execute(
-                    """
-                    INSERT INTO worker
-                        (name, worker_type, worker_role, host, status, capabilities, meta, last_heartbeat)
-                    VALUES (%(name)s, 'local', %(role)s, %(host)s, 'active', %(capabilities)s, %(meta)s, now())
-                    ON CONFLICT (name, worker_role) DO UPDATE SET
-                        host = excluded.host, capabilities = excluded.capabilities,
-                        status = CASE WHEN worker.status = 'draining' THEN worker.status ELSE 'active' END,
-                        meta = coalesce(worker.meta, '{}') || excluded.meta, last_heartbeat = now()
-                    RETURNING id
-                    """,
-                    {
-                        "name": registration.name,
-                        "role": registration.role.database_role,
-                        "host": registration.host,
-                        "capabilities": Jsonb(stored_capabilities(registration)),
-                        "meta": Jsonb({"pid": registration.pid}),
-                    },
-                )
-                row = await cursor.fetchone()
-                assert row is not None
-                node_id = int(row[0])
-                await write_runtimes(connection, node_id, registration.verdicts)
-                await write_capabilities(connection, node_id, registered_node(node_id, registration))
-                return node_id
+        async with transaction(self._pool) as connection:
+            node_id: int = await read_value(
+                connection,
+                """
+                INSERT INTO worker (name, worker_type, worker_role, host, status, capabilities, meta, last_heartbeat)
+                VALUES (%(name)s, 'local', %(role)s, %(host)s, 'active', %(capabilities)s, %(meta)s, now())
+                ON CONFLICT (name, worker_role) DO UPDATE SET
+                    host = excluded.host, capabilities = excluded.capabilities,
+                    status = CASE WHEN worker.status = 'draining' THEN worker.status ELSE 'active' END,
+                    meta = coalesce(worker.meta, '{}') || excluded.meta, last_heartbeat = now()
+                RETURNING id
+                """,
+                {
+                    "name": registration.name,
+                    "role": registration.role.database_role,
+                    "host": registration.host,
+                    "capabilities": Jsonb(stored_capabilities(registration)),
+                    "meta": Jsonb({"pid": registration.pid}),
+                },
+            )
+            await write_runtimes(connection, node_id, registration.verdicts)
+            await write_capabilities(connection, node_id, registered_node(node_id, registration))
+        return node_id
 
     async def heartbeat(self, node_id: int) -> Heartbeat | None:
         """Beats on the connection that holds the name, so that losing one is noticed with the other."""
@@ -124,16 +112,14 @@ class PostgresNodes:
             raise DatabaseError("cannot reach the database: the name is not held")
         try:
             with translated():
-                cursor = await self._holding.execute(_BEAT, (node_id,))
-                row = await cursor.fetchone()
-                if row is not None and row[0] in ("stale", "lost"):
-                    cursor = await self._holding.execute(_BACK, (node_id,))
-                    back = await cursor.fetchone()
-                    row = (back[0] if back else row[0], row[1])
+                heartbeat = await read_one(self._holding, Heartbeat, _BEAT, (node_id,))
+                if heartbeat is not None and heartbeat.status in ("stale", "lost"):
+                    status = await read_value(self._holding, _BACK, (node_id,))
+                    heartbeat = replace(heartbeat, status=status or heartbeat.status)
         except DatabaseError:
             await self._let_go()
             raise
-        return Heartbeat(*row) if row else None
+        return heartbeat
 
     async def news(self, node_id: int, timeout_seconds: float) -> None:
         """Listens on the connection that holds the name; losing it ends the wait."""
@@ -151,9 +137,7 @@ class PostgresNodes:
     async def leave(self, node_id: int | None = None) -> None:
         try:
             if node_id is not None:
-                with translated():
-                    async with self._pool.connection() as connection:
-                        await connection.execute("UPDATE worker SET status = 'inactive' WHERE id = %s", (node_id,))
+                await execute(self._pool, "UPDATE worker SET status = 'inactive' WHERE id = %s", (node_id,))
         finally:
             await self._let_go()
 
@@ -163,26 +147,30 @@ class PostgresNodes:
             await holding.close()
 
     async def record_health(self, node_id: int, report: HealthReport) -> bool:
-        with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                return await write_health(connection, node_id, report)
+        async with transaction(self._pool) as connection:
+            return await write_health(connection, node_id, report)
 
     async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
-        with translated():
-            async with self._pool.connection() as connection:
-                return await read_transitions(connection, node_id, limit)
+        return await read_all(
+            self._pool,
+            TransitionRecord,
+            """
+            SELECT id, runtime_ref, name, from_status, to_status, reason, evidence, at
+            FROM runtime_transition WHERE worker = %s ORDER BY at DESC, id DESC LIMIT %s
+            """,
+            (node_id, limit),
+        )
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
-        with translated():
-            async with (
-                self._pool.connection() as connection,
-                connection.cursor(row_factory=class_row(NodeRecord)) as cursor,
-            ):
-                await cursor.execute(
-                    _NODE + "WHERE %(role)s::text IS NULL OR worker_role::text = %(role)s ORDER BY worker_role, name",
-                    {"role": role.database_role if role else None},
-                )
-                return await cursor.fetchall()
+        return await read_all(
+            self._pool,
+            NodeRecord,
+            """
+            SELECT id, name, role, host, status, capabilities, last_heartbeat, heartbeat_age, pid, generation
+            FROM node WHERE %(role)s::text IS NULL OR role = %(role)s ORDER BY role DESC, name
+            """,
+            {"role": role.name if role else None},
+        )
 
     async def fleet(self, role: Role) -> Sequence[Node]:
         with translated():
@@ -190,20 +178,16 @@ class PostgresNodes:
                 return [node async for node in read_fleet(connection, role)]
 
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
-        with translated():
-            async with (
-                self._pool.connection() as connection,
-                connection.cursor(row_factory=class_row(RuntimeRecord)) as cursor,
-            ):
-                await cursor.execute(
-                    """
-                    SELECT runtime_ref AS ref, name, status, version, path, reason, instances, evidence,
-                           checked_at, since, failures
-                    FROM worker_runtime WHERE worker = %s ORDER BY runtime_ref
-                    """,
-                    (node_id,),
-                )
-                return await cursor.fetchall()
+        return await read_all(
+            self._pool,
+            RuntimeRecord,
+            """
+            SELECT runtime_ref AS ref, name, status, version, path, reason, instances, evidence,
+                   checked_at, since, failures
+            FROM worker_runtime WHERE worker = %s ORDER BY runtime_ref
+            """,
+            (node_id,),
+        )
 
 
 def _key(name: str, role: Role) -> str:
@@ -212,24 +196,20 @@ def _key(name: str, role: Role) -> str:
 
 async def _lock(connection: AsyncConnection[Any], name: str, role: Role) -> bool:
     """Try to take the lock of *name*; True if somebody else has it."""
-    cursor = await connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (_key(name, role),))
-    row = await cursor.fetchone()
-    return not (row and row[0])
+    return not await read_value(connection, "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (_key(name, role),))
 
 
 async def _holder(connection: AsyncConnection[Any], name: str, role: Role) -> str:
-    cursor = await connection.execute(
+    holder = await read_value(
+        connection,
         """
-        SELECT session.application_name, to_char(session.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ')
+        SELECT coalesce(nullif(replace(session.application_name, %s, ''), ''), 'another process')
+               || ', connected since ' || to_char(session.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ')
         FROM pg_locks AS held JOIN pg_stat_activity AS session ON session.pid = held.pid
         WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1
           AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
           AND (held.classid::bigint << 32) | held.objid::bigint = hashtextextended(%s, 0)
         """,
-        (_key(name, role),),
+        (f"attune {role.name} of ", _key(name, role)),
     )
-    row = await cursor.fetchone()
-    if row is None:
-        return "another process"
-    who = str(row[0]).removeprefix(f"attune {role.name} of ") or "another process"
-    return f"{who}, connected since {row[1]}"
+    return holder or "another process"

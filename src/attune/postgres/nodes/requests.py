@@ -8,14 +8,15 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from attune.core.nodes.requests import NodeRequest
-from attune.postgres.connection import Pool, translated
+from attune.postgres.connection import Pool
 from attune.postgres.nodes.capabilities import storable
+from attune.postgres.rows import execute, read_all, read_pairs
 
 _MOST = 20  # requests that a node looks at in one go
 
 
 class PostgresNodeRequests:
-    """`NodeRequests` on PostgreSQL, and the node's side of it."""
+    """`NodeRequests` on PostgreSQL."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -23,52 +24,44 @@ class PostgresNodeRequests:
     async def ask(
         self, nodes: Sequence[int], kind: str, body: Mapping[str, Any], *, asked_by: str, lasts: float
     ) -> Mapping[int, int]:
-        rows = await self._rows(
+        return await read_pairs(
+            self._pool,
             """
             WITH old AS (DELETE FROM node_request WHERE expires < now() - interval '1 hour')
             INSERT INTO node_request (worker, kind, body, asked_by, expires)
             SELECT id, %s, %s, %s, now() + %s * interval '1 second' FROM worker WHERE id = ANY(%s)
             RETURNING id, worker
             """,
-            kind,
-            Jsonb(dict(body)),
-            asked_by,
-            lasts,
-            list(nodes),
+            (kind, Jsonb(dict(body)), asked_by, lasts, list(nodes)),
         )
-        return dict(rows)
 
     async def answers(self, requests: Collection[int]) -> Mapping[int, Mapping[str, Any]]:
-        rows = await self._rows(
-            "SELECT id, answer FROM node_request WHERE id = ANY(%s) AND answered_at IS NOT NULL", list(requests)
+        return await read_pairs(
+            self._pool,
+            """
+            SELECT id, answer FROM node_request
+            WHERE id = ANY(%s) AND answered_at IS NOT NULL AND jsonb_typeof(answer) = 'object'
+            """,
+            (list(requests),),
         )
-        return {number: answer for number, answer in rows if isinstance(answer, dict)}
 
     async def open(self, node_id: int, known: Collection[int] = ()) -> Sequence[NodeRequest]:
-        """What is asked of a node and not answered yet, oldest first, without those that are *known*."""
-        rows = await self._rows(
+        return await read_all(
+            self._pool,
+            NodeRequest,
             """
-            SELECT id, kind, body, extract(epoch FROM expires - now())::float8 FROM node_request
+            SELECT id, kind, body, extract(epoch FROM expires - now())::float8 AS seconds_left FROM node_request
             WHERE worker = %s AND answered_at IS NULL AND expires > now() AND NOT id = ANY(%s) ORDER BY id LIMIT %s
             """,
-            node_id,
-            list(known),
-            _MOST,
+            (node_id, list(known), _MOST),
         )
-        return [NodeRequest(*row) for row in rows]
 
     async def answer(self, request: int, answer: Mapping[str, Any]) -> bool:
-        """Answer a request; False if nobody waits for it any more."""
         query = """
             UPDATE node_request SET answer = %s, answered_at = now()
-            WHERE id = %s AND answered_at IS NULL AND expires > now() RETURNING id
+            WHERE id = %s AND answered_at IS NULL AND expires > now()
         """
-        return bool(await self._rows(query, Jsonb(_storable(answer)), request))
-
-    async def _rows(self, query: str, *parameters: Any) -> Sequence[tuple[Any, ...]]:
-        with translated():
-            async with self._pool.connection() as connection:
-                return await (await connection.execute(query.encode(), parameters)).fetchall()
+        return bool(await execute(self._pool, query, (Jsonb(_storable(answer)), request)))
 
 
 def _storable(value: Any) -> Any:

@@ -13,14 +13,13 @@ from attune.core.errors import InUseError
 from attune.core.executions.action import Action
 from attune.core.packs.pack import Pack, PackChange, RuleDefinition, SensorDefinition, TriggerDefinition
 from attune.core.runtimes.runtime import Runtime
+from attune.postgres.rows import read_values
 
 TABLES = {"runtimes": "runtime", "actions": "action", "triggers": "trigger", "sensors": "sensor", "rules": "rule"}
 """The table of each kind."""
 
 _SHOWN = 10
-# Who uses a row, by table: as sentences for people. A sensor goes with its runtime and its trigger without a word,
-# so this is asked before every delete.
-_USERS = {
+USERS = {
     "runtime": """
         SELECT 'action ' || ref FROM action WHERE runtime = %(id)s
         UNION ALL SELECT 'sensor ' || ref FROM sensor WHERE runtime = %(id)s
@@ -40,6 +39,10 @@ _USERS = {
         ORDER BY 1
     """,
 }
+"""Queries by table: who uses the row `id`, in words.
+
+A sensor is deleted with its runtime and its trigger without an error, so they are run before every delete.
+"""
 
 Written = tuple[str, str, dict[str, Any], bool | None]
 """Kind, ref, values by column, and for what can be switched: whether the pack wants it on."""
@@ -96,13 +99,10 @@ async def remove_rows(
     query = SQL("SELECT id, ref FROM {} WHERE ref = ANY(%s) AND pack = %s ORDER BY ref FOR UPDATE").format(
         Identifier(table)
     )
-    found = await (await connection.execute(query, (list(refs), pack_id))).fetchall()
-    for number, ref in found:
-        if table in _USERS:
-            users = [
-                str(one[0])
-                for one in await (await connection.execute(_USERS[table].encode(), {"id": number})).fetchall()
-            ]
+    rows = await (await connection.execute(query, (list(refs), pack_id))).fetchall()
+    for number, ref in rows:
+        if table in USERS:
+            users = await read_values(connection, USERS[table], {"id": number})
             if users:
                 more = f" and {len(users) - _SHOWN} more" if len(users) > _SHOWN else ""
                 raise InUseError(
@@ -112,7 +112,7 @@ async def remove_rows(
         if table == "action":
             await connection.execute("UPDATE execution SET action = NULL WHERE action = %s", (number,))
         await connection.execute(SQL("DELETE FROM {} WHERE id = %s").format(Identifier(table)), (number,))
-    return [PackChange(table, ref, "removed") for _, ref in found]
+    return [PackChange(table, ref, "removed") for _, ref in rows]
 
 
 def _json(value: Any) -> Jsonb | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from attune.core.nodes.role import Role
-from attune.postgres.connection import Pool, translated
-from attune.postgres.read_models.node_pages import ROLE, NodeFilter, conditions_of
+from attune.postgres.connection import Pool
+from attune.postgres.read_models.node_pages import NodeFilter, condition_of
+from attune.postgres.rows import read_all, read_value, transaction
 
 _OFFERED = "('available', 'declared', 'assumed')"
 
@@ -22,15 +22,13 @@ class MatrixColumn:
     versions: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixRow:
-    """A node. `cells` are by name: status, version and ref. `seen` is the age of its heartbeat in seconds."""
+    """A node. `cells` are by name: status, version and ref."""
 
     id: int
     name: str
     status: str
-    seen: float | None
-    labels: dict[str, Any]
     cells: dict[str, tuple[str, str | None, str]]
 
 
@@ -43,7 +41,7 @@ class FleetMatrix:
     rows: Sequence[MatrixRow]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetFigures:
     """What an operator looks at first."""
 
@@ -56,53 +54,42 @@ class FleetFigures:
 
 async def read_matrix(pool: Pool, role: Role, wanted: NodeFilter, *, skip: int = 0, limit: int = 200) -> FleetMatrix:
     """The nodes of *role* that *wanted* leaves, by name."""
-    with translated():
-        async with pool.connection() as connection, connection.transaction():
-            conditions, parameters = await conditions_of(connection, wanted)
-            where = f"{ROLE} = %(role)s" + "".join(f" AND {one}" for one in conditions)
-            parameters |= {"role": role.name, "skip": skip, "limit": limit}
-            counted = await connection.execute(f"SELECT count(*) FROM worker AS w WHERE {where}".encode(), parameters)
-            total = (await counted.fetchone() or (0,))[0]
-            columns = await connection.execute(
-                f"""
-                SELECT name, sum(n)::int, array_agg(version ORDER BY n DESC, version) FILTER (WHERE version <> '')
-                FROM (SELECT r.name, coalesce(r.version, '') AS version, count(*) AS n
-                      FROM worker_runtime AS r JOIN worker AS w ON w.id = r.worker
-                      WHERE r.status IN {_OFFERED} AND {where} GROUP BY 1, 2) AS one
-                GROUP BY name ORDER BY 2 DESC, 1
-                """.encode(),
-                parameters,
-            )
-            found = [MatrixColumn(name, count, versions or []) for name, count, versions in await columns.fetchall()]
-            rows = await connection.execute(
-                f"""
-                SELECT w.id, w.name, coalesce(w.status::text, 'inactive'),
-                       extract(epoch FROM now() - w.last_heartbeat)::float8,
-                       CASE jsonb_typeof(w.capabilities -> 'labels') WHEN 'object' THEN w.capabilities -> 'labels'
-                            ELSE '{{}}' END,
-                       (SELECT coalesce(json_object_agg(r.name, json_build_array(r.status, r.version, r.runtime_ref)
-                                ORDER BY r.status IN {_OFFERED}), '{{}}')
-                        FROM worker_runtime AS r WHERE r.worker = w.id)
-                FROM worker AS w WHERE {where} ORDER BY w.name, w.id OFFSET %(skip)s LIMIT %(limit)s
-                """.encode(),
-                parameters,
-            )
-            return FleetMatrix(total, found, [MatrixRow(*row) for row in await rows.fetchall()])
+    async with transaction(pool) as connection:
+        condition, parameters = await condition_of(connection, role, wanted)
+        total = await read_value(connection, f"SELECT count(*) FROM node AS n WHERE {condition}", parameters)
+        columns = f"""
+            SELECT name, sum(nodes)::int AS offered,
+                   coalesce(array_agg(version ORDER BY nodes DESC, version) FILTER (WHERE version <> ''), '{{}}')
+                       AS versions
+            FROM (SELECT r.name, coalesce(r.version, '') AS version, count(*) AS nodes
+                  FROM worker_runtime AS r JOIN node AS n ON n.id = r.worker
+                  WHERE r.status IN {_OFFERED} AND {condition} GROUP BY 1, 2) AS counted
+            GROUP BY name ORDER BY 2 DESC, 1
+        """
+        rows = f"""
+            SELECT n.id, n.name, n.status,
+                   (SELECT coalesce(json_object_agg(r.name, json_build_array(r.status, r.version, r.runtime_ref)
+                            ORDER BY r.status IN {_OFFERED}), '{{}}')
+                    FROM worker_runtime AS r WHERE r.worker = n.id) AS cells
+            FROM node AS n WHERE {condition} ORDER BY n.name, n.id OFFSET %(skip)s LIMIT %(limit)s
+        """
+        return FleetMatrix(
+            total,
+            await read_all(connection, MatrixColumn, columns, parameters),
+            await read_all(connection, MatrixRow, rows, {**parameters, "skip": skip, "limit": limit}),
+        )
 
 
 async def read_figures(pool: Pool) -> FleetFigures:
-    """The four figures at the top of the fleet."""
-    query = f"""
-        SELECT count(*) FILTER (WHERE status IN ('active', 'busy')),
-               count(*) FILTER (WHERE status IN ('stale', 'lost')),
-               (SELECT count(*) FROM worker_runtime AS r JOIN worker AS w ON w.id = r.worker
-                WHERE r.status IN ('unknown', 'invalid') AND w.status NOT IN ('inactive', 'lost')),
-               (SELECT count(*) FROM execution WHERE status IN ('requested', 'scheduling', 'scheduled')),
-               (SELECT count(*) FROM execution WHERE status = 'requested')
-        FROM worker AS w WHERE {ROLE} = 'worker'
+    """The figures at the top of the fleet."""
+    query = """
+        SELECT count(*) FILTER (WHERE takes_work) AS active,
+               count(*) FILTER (WHERE status IN ('stale', 'lost')) AS overdue,
+               (SELECT count(*) FROM worker_runtime AS r JOIN node AS n ON n.id = r.worker
+                WHERE r.status IN ('unknown', 'invalid') AND n.is_live) AS troubled,
+               (SELECT count(*) FROM execution WHERE status IN ('requested', 'scheduling', 'scheduled')) AS waiting,
+               (SELECT count(*) FROM execution WHERE status = 'requested') AS stranded
+        FROM node WHERE role = 'worker'
     """
-    with translated():
-        async with pool.connection() as connection:
-            row = await (await connection.execute(query.encode())).fetchone()
-            assert row is not None
-            return FleetFigures(*row)
+    (figures,) = await read_all(pool, FleetFigures, query)
+    return figures

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg import AsyncConnection
 
-from attune.postgres.connection import Pool, translated
+from attune.postgres.connection import Pool
 from attune.postgres.executions.store import LIVE
+from attune.postgres.rows import read_all, read_pairs, transaction
 
 PROBE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _FRESH_SECONDS = 5.0
@@ -21,32 +21,72 @@ _TIMEOUT_SECONDS = 10
 _VERSIONS = 50  # of a runtime; the rarer ones count together
 _CLASSES = 50  # and statuses; the rarer ones count together
 _SETTLED_SECONDS = 60  # no transaction that writes a transition lasts that long
-_LIVE = "coalesce(w.status::text, 'inactive') NOT IN ('inactive', 'lost')"
-_ROLE = "CASE w.worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END"
+_RUNTIMES = """
+    SELECT (name, status, CASE WHEN turn <= %(most)s THEN version ELSE 'other' END), sum(number)::bigint FROM (
+        SELECT r.name, r.status, coalesce(r.version, '') AS version, count(*) AS number,
+               row_number() OVER (PARTITION BY r.name ORDER BY count(*) DESC, r.version) AS turn
+        FROM worker_runtime AS r JOIN node AS n ON n.id = r.worker WHERE n.is_live GROUP BY 1, 2, 3, r.version
+    ) AS counted GROUP BY 1
+"""
+_EXECUTIONS = f"""
+    SELECT (CASE WHEN turn <= %(most)s THEN requirement ELSE 'other' END, status) AS labels,
+           sum(number)::bigint AS count, coalesce(sum(number) FILTER (WHERE lone), 0)::bigint AS lone FROM (
+        SELECT coalesce(requirement, '') AS requirement, status::text AS status, count(*) AS number,
+               status = 'requested' AND NOT {LIVE.format(queue="e.queue")} AS lone,
+               row_number() OVER (ORDER BY count(*) DESC, requirement) AS turn
+        FROM execution AS e
+        WHERE policy IS NOT NULL AND status IN ('requested', 'scheduling', 'scheduled', 'running', 'canceling')
+        GROUP BY e.requirement, e.status, e.queue
+    ) AS counted GROUP BY 1
+"""
+_PROBES = f"""
+    SELECT name, ARRAY[{", ".join(f"count(*) FILTER (WHERE seconds < {bound})" for bound in PROBE_BUCKETS)}] AS counts,
+           count(*) AS total, sum(seconds) AS seconds FROM (
+        SELECT r.name, (r.evidence ->> 'duration_ms')::float8 / 1000 AS seconds
+        FROM worker_runtime AS r JOIN node AS n ON n.id = r.worker
+        WHERE n.is_live AND jsonb_typeof(r.evidence -> 'duration_ms') = 'number') AS probe
+    GROUP BY name ORDER BY name
+"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Probes:
-    """How long the latest check of a runtime took on each node: how many took at most each of `PROBE_BUCKETS`."""
+    """How long the latest check of runtime *name* took on each node: how many less than each of `PROBE_BUCKETS`."""
 
+    name: str
     counts: Sequence[int]
     total: int
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetMetrics:
-    """Counts by their labels: (role, status), (runtime, status, version), runtime, (runtime, status), (class, status).
+    """Counts by their labels: (role, status), (runtime, status, version), (runtime, status), (class, status).
 
     `executions` are those that have not ended; `without_worker` of them wait for a class that no live worker reads.
     """
 
     workers: Mapping[tuple[str, str], int]
     runtimes: Mapping[tuple[str, str, str], int]
-    probes: Mapping[str, Probes]
+    probes: Sequence[Probes]
     transitions: Mapping[tuple[str, str], int]
     executions: Mapping[tuple[str, str], int]
     without_worker: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Executions:
+    labels: tuple[str, str]
+    count: int
+    lone: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Transitions:
+    labels: tuple[str, str]
+    count: int
+    settled: int
+    last: int
 
 
 class PostgresMetrics:
@@ -65,108 +105,38 @@ class PostgresMetrics:
             began = time.monotonic()
             if self._known is not None and began < self._known[1]:
                 return self._known[0]
-            with translated():
-                async with self._pool.connection() as connection, connection.transaction():
-                    await connection.execute(f"SET LOCAL statement_timeout = '{_TIMEOUT_SECONDS}s'".encode())
-                    found = await self._read(connection)
+            async with transaction(self._pool) as connection:
+                await connection.execute(f"SET LOCAL statement_timeout = '{_TIMEOUT_SECONDS}s'".encode())
+                metrics = await self._read(connection)
             took = time.monotonic() - began
-            self._known = found, time.monotonic() + max(_FRESH_SECONDS, took * _SHARE)
-            return found
+            self._known = metrics, time.monotonic() + max(_FRESH_SECONDS, took * _SHARE)
+            return metrics
 
     async def _read(self, connection: AsyncConnection[Any]) -> FleetMetrics:
-        workers = await _rows(
-            connection,
-            f"SELECT {_ROLE}, coalesce(w.status::text, 'inactive'), count(*) FROM worker AS w GROUP BY 1, 2",
-        )
+        executions = await read_all(connection, _Executions, _EXECUTIONS, {"most": _CLASSES})
         return FleetMetrics(
-            {(role, status): count for role, status, count in workers},
-            await _runtimes(connection),
-            await _probes(connection),
-            await self._transitions(connection),
-            *await _executions(connection),
+            workers=await read_pairs(connection, "SELECT (role, status), count(*) FROM node GROUP BY role, status"),
+            runtimes=await read_pairs(connection, _RUNTIMES, {"most": _VERSIONS}),
+            probes=await read_all(connection, Probes, _PROBES),
+            transitions=await self._transitions(connection),
+            executions={row.labels: row.count for row in executions},
+            without_worker=sum(row.lone for row in executions),
         )
 
     async def _transitions(self, connection: AsyncConnection[Any]) -> Mapping[tuple[str, str], int]:
         """All that there ever were since this process began to count; those that may still be joined by others anew."""
         query = """
-            SELECT one.name, one.to_status, count(*), count(*) FILTER (WHERE one.id <= settled.id), max(settled.id)
-            FROM runtime_transition AS one,
+            SELECT (t.name, t.to_status) AS labels, count(*), count(*) FILTER (WHERE t.id <= settled.id) AS settled,
+                   max(settled.id) AS last
+            FROM runtime_transition AS t,
                  (SELECT coalesce(max(id), 0) AS id FROM runtime_transition
                   WHERE id > %(tallied)s AND at < now() - %(settled)s * interval '1 second') AS settled
-            WHERE one.id > %(tallied)s GROUP BY 1, 2
+            WHERE t.id > %(tallied)s GROUP BY t.name, t.to_status
         """
-        rows = await _rows(connection, query, {"tallied": self._tallied, "settled": _SETTLED_SECONDS})
-        counted = dict(self._tally)
-        for name, status, count, settled, last in rows:
-            key = (name, status)
-            counted[key] = counted.get(key, 0) + count
-            self._tally[key] = self._tally.get(key, 0) + settled
-            self._tallied = max(self._tallied, last)
-        return counted
-
-
-async def _runtimes(connection: AsyncConnection[Any]) -> Mapping[tuple[str, str, str], int]:
-    rows = await _rows(
-        connection,
-        f"""
-        SELECT name, status, CASE WHEN turn <= {_VERSIONS} THEN version ELSE 'other' END, sum(number)::bigint FROM (
-            SELECT r.name, r.status, coalesce(r.version, '') AS version, count(*) AS number,
-                   row_number() OVER (PARTITION BY r.name ORDER BY count(*) DESC, r.version) AS turn
-            FROM worker_runtime AS r JOIN worker AS w ON w.id = r.worker WHERE {_LIVE} GROUP BY 1, 2, 3, r.version
-        ) AS one GROUP BY 1, 2, 3
-        """,
-    )
-    return {(name, status, version): count for name, status, version, count in rows}
-
-
-async def _executions(connection: AsyncConnection[Any]) -> tuple[Mapping[tuple[str, str], int], int]:
-    rows = await _rows(
-        connection,
-        f"""
-        SELECT CASE WHEN turn <= {_CLASSES} THEN requirement ELSE 'other' END, status, sum(number)::bigint,
-               coalesce(sum(number) FILTER (WHERE lone), 0)::bigint FROM (
-            SELECT coalesce(requirement, '') AS requirement, status::text AS status, count(*) AS number,
-                   status = 'requested' AND NOT {LIVE.format(queue="e.queue")} AS lone,
-                   row_number() OVER (ORDER BY count(*) DESC, requirement) AS turn
-            FROM execution AS e
-            WHERE policy IS NOT NULL AND status IN ('requested', 'scheduling', 'scheduled', 'running', 'canceling')
-            GROUP BY e.requirement, e.status, e.queue
-        ) AS one GROUP BY 1, 2
-        """,
-    )
-    found: dict[tuple[str, str], int] = {(requirement, status): count for requirement, status, count, _ in rows}
-    return found, sum(row[3] for row in rows)
-
-
-async def _probes(connection: AsyncConnection[Any]) -> Mapping[str, Probes]:
-    bounds = ", ".join(map(str, PROBE_BUCKETS))
-    rows = await _rows(
-        connection,
-        f"""
-        SELECT name, width_bucket(seconds, ARRAY[{bounds}]::float8[]), count(*), sum(seconds) FROM (
-            SELECT r.name, (r.evidence ->> 'duration_ms')::float8 / 1000 AS seconds
-            FROM worker_runtime AS r JOIN worker AS w ON w.id = r.worker
-            WHERE {_LIVE} AND jsonb_typeof(r.evidence -> 'duration_ms') = 'number') AS one
-        GROUP BY 1, 2
-        """,
-    )
-    buckets: dict[str, list[int]] = defaultdict(lambda: [0] * (len(PROBE_BUCKETS) + 1))
-    seconds: dict[str, float] = defaultdict(float)
-    for name, bucket, count, took in rows:
-        buckets[name][bucket] += count
-        seconds[name] += took
-    return {name: Probes(_cumulated(counts[:-1]), sum(counts), seconds[name]) for name, counts in buckets.items()}
-
-
-def _cumulated(counts: Sequence[int]) -> list[int]:
-    total, found = 0, []
-    for count in counts:
-        total += count
-        found.append(total)
-    return found
-
-
-async def _rows(
-    connection: AsyncConnection[Any], query: str, parameters: Mapping[str, Any] | None = None
-) -> Sequence[tuple[Any, ...]]:
-    return await (await connection.execute(query.encode(), parameters)).fetchall()
+        counts = dict(self._tally)
+        parameters = {"tallied": self._tallied, "settled": _SETTLED_SECONDS}
+        for row in await read_all(connection, _Transitions, query, parameters):
+            counts[row.labels] = counts.get(row.labels, 0) + row.count
+            self._tally[row.labels] = self._tally.get(row.labels, 0) + row.settled
+            self._tallied = max(self._tallied, row.last)
+        return counts

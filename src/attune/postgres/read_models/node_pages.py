@@ -6,32 +6,26 @@ A fleet may have 100,000 nodes, and a node many runtimes: what is only passed on
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import AsyncConnection
-
 from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import Role
-from attune.postgres.connection import Pool, translated
+from attune.postgres.connection import Pool
 from attune.postgres.matching.requirement_sql import needs_of
+from attune.postgres.rows import Source, read_all, read_value
 
-ROLE = "CASE w.worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END"
-_CAPABILITIES = "CASE jsonb_typeof(w.capabilities) WHEN 'object' THEN w.capabilities ELSE '{}' END AS capabilities"
-_NODE = f"""
-    SELECT w.id, w.name, {ROLE} AS role, w.host, coalesce(w.status::text, 'inactive') AS status,
-           {_CAPABILITIES},
-           w.last_heartbeat, extract(epoch FROM now() - w.last_heartbeat)::float8 AS heartbeat_age,
-           CASE WHEN w.meta->>'pid' ~ '^[0-9]{{1,9}}$' THEN (w.meta->>'pid')::int END AS pid, w.generation,
-           coalesce(place.running, 0) AS running, place.max_concurrent
-    FROM worker AS w LEFT JOIN worker_load AS place ON place.worker = w.id
+_NODE = """
+    SELECT n.id, n.name, n.role, n.host, n.status, n.capabilities, n.last_heartbeat, n.heartbeat_age, n.pid,
+           n.generation, coalesce(place.running, 0) AS running, place.max_concurrent
+    FROM node AS n LEFT JOIN worker_load AS place ON place.worker = n.id
 """
 _RUNTIMES = """
-    SELECT json_agg(one ORDER BY one.ref) FROM (
+    SELECT json_agg(result ORDER BY result.ref) FROM (
         SELECT r.runtime_ref AS ref, r.name, r.status, r.version, r.path, r.instances, r.reason, r.evidence,
                r.checked_at, extract(epoch FROM now() - r.checked_at)::float8 AS age_seconds, r.since, r.failures
-        FROM worker_runtime AS r WHERE r.worker = w.id) AS one
+        FROM worker_runtime AS r WHERE r.worker = n.id) AS result
 """
 
 
@@ -64,79 +58,69 @@ class PostgresNodePages:
         self, role: Role, wanted: NodeFilter, *, after: tuple[str, int] | None = None, limit: int = 100
     ) -> JsonPage:
         """The next *limit* nodes by name."""
-        with translated():
-            async with self._pool.connection() as connection:
-                conditions, parameters = await conditions_of(connection, wanted)
-                if after is not None:
-                    conditions.append("(w.name, w.id) > (%(after_name)s, %(after_id)s)")
-                    parameters |= {"after_name": after[0], "after_id": after[1]}
-                parameters |= {"role": role.name, "limit": limit}
-                cursor = await connection.execute(
-                    f"""
-                    SELECT row_to_json(one)::text, one.name, one.id
-                    FROM ({_NODE} WHERE {ROLE} = %(role)s {"".join(f" AND {one}" for one in conditions)}
-                          ORDER BY w.name, w.id LIMIT %(limit)s) AS one
-                    """.encode(),
-                    parameters,
-                )
-                return _page(await cursor.fetchall(), limit)
+        condition, parameters = await condition_of(self._pool, role, wanted)
+        if after is not None:
+            condition += " AND (n.name, n.id) > (%(after_name)s, %(after_id)s)"
+            parameters |= {"after_name": after[0], "after_id": after[1]}
+        query = f"""
+            SELECT row_to_json(item)::text AS text, jsonb_build_array(item.name, item.id) AS position
+            FROM ({_NODE} WHERE {condition} ORDER BY n.name, n.id LIMIT %(limit)s) AS item
+        """
+        return await self._page(query, {**parameters, "limit": limit}, limit)
 
     async def show(self, role: Role, node_id: int) -> str | None:
         """One node as JSON; None if there is none of that role."""
         return await self._text(
-            f"SELECT row_to_json(one)::text FROM ({_NODE} WHERE w.id = %s AND {ROLE} = %s) AS one", role, node_id
+            f"SELECT row_to_json(item)::text FROM ({_NODE} WHERE n.id = %s AND n.role = %s) AS item", role, node_id
         )
 
     async def capabilities(self, role: Role, node_id: int) -> str | None:
         """What a node offers and how each verdict was reached, as JSON; None if there is none of that role."""
         query = f"""
-            SELECT row_to_json(one)::text FROM (
-                SELECT w.id, w.name, {ROLE} AS role, coalesce(w.status::text, 'inactive') AS status, w.generation,
-                       {_CAPABILITIES},
-                       w.last_heartbeat, extract(epoch FROM now() - w.last_heartbeat)::float8 AS heartbeat_age,
+            SELECT row_to_json(item)::text FROM (
+                SELECT n.id, n.name, n.role, n.status, n.generation, n.capabilities, n.last_heartbeat, n.heartbeat_age,
                        now() AS as_of, coalesce(({_RUNTIMES}), '[]') AS results
-                FROM worker AS w WHERE w.id = %s AND {ROLE} = %s) AS one
+                FROM node AS n WHERE n.id = %s AND n.role = %s) AS item
         """
         return await self._text(query, role, node_id)
 
     async def exists(self, role: Role, node_id: int) -> bool:
         """Whether there is such a node of that role."""
-        return bool(
-            await self._text(f"SELECT w.id::text FROM worker AS w WHERE w.id = %s AND {ROLE} = %s", role, node_id)
-        )
+        return await self._text("SELECT 'yes' FROM node WHERE id = %s AND role = %s", role, node_id) is not None
 
     async def transitions(self, *, node_id: int | None = None, before: int | None = None, limit: int = 100) -> JsonPage:
         """What nodes, or one node, gained and lost, newest first."""
-        query = f"""
-            SELECT row_to_json(one)::text, one.id FROM (
-                SELECT t.id, t.worker, w.name AS worker_name, {ROLE} AS role, t.runtime_ref, t.name, t.from_status,
+        query = """
+            SELECT row_to_json(item)::text AS text, jsonb_build_array(item.id) AS position FROM (
+                SELECT t.id, t.worker, n.name AS worker_name, n.role, t.runtime_ref, t.name, t.from_status,
                        t.to_status, t.reason, t.evidence, t.at
-                FROM runtime_transition AS t JOIN worker AS w ON w.id = t.worker
+                FROM runtime_transition AS t JOIN node AS n ON n.id = t.worker
                 WHERE (%(node)s::bigint IS NULL OR t.worker = %(node)s)
                   AND (%(before)s::bigint IS NULL OR t.id < %(before)s)
-                ORDER BY t.id DESC LIMIT %(limit)s) AS one
+                ORDER BY t.id DESC LIMIT %(limit)s) AS item
         """
-        with translated():
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute(query.encode(), {"node": node_id, "before": before, "limit": limit})
-                return _page(await cursor.fetchall(), limit)
+        return await self._page(query, {"node": node_id, "before": before, "limit": limit}, limit)
+
+    async def _page(self, query: str, parameters: Mapping[str, Any], limit: int) -> JsonPage:
+        items = await read_all(self._pool, _Item, query, parameters)
+        following = tuple(items[-1].position) if len(items) == limit else None
+        return JsonPage(f"[{','.join(item.text for item in items)}]", following)
 
     async def _text(self, query: str, role: Role, node_id: int) -> str | None:
-        with translated():
-            async with self._pool.connection() as connection:
-                row = await (await connection.execute(query.encode(), (node_id, role.name))).fetchone()
-                return str(row[0]) if row else None
+        text: str | None = await read_value(self._pool, query, (node_id, role.name))
+        return text
 
 
-def _page(rows: Sequence[tuple[Any, ...]], limit: int) -> JsonPage:
-    following = tuple(rows[-1][1:]) if len(rows) == limit else None
-    return JsonPage(f"[{','.join(row[0] for row in rows)}]", following)
+@dataclass(frozen=True, slots=True)
+class _Item:
+    text: str
+    position: list[Any]
 
 
-async def conditions_of(connection: AsyncConnection[Any], wanted: NodeFilter) -> tuple[list[str], dict[str, Any]]:
-    """*wanted* as SQL conditions on `worker AS w`, and their parameters."""
-    conditions: list[str] = []
-    parameters: dict[str, Any] = {}
+async def condition_of(source: Source, role: Role, wanted: NodeFilter) -> tuple[str, dict[str, Any]]:
+    """The nodes of *role* that *wanted* leaves, as an SQL condition on `node AS n`, and its parameters."""
+    conditions = ["n.role = %(role)s"]
+    parameters: dict[str, Any] = {"role": role.name}
 
     def add(condition: str, value: Any) -> None:
         name = f"p{len(parameters)}"
@@ -144,27 +128,27 @@ async def conditions_of(connection: AsyncConnection[Any], wanted: NodeFilter) ->
         conditions.append(condition.format(f"%({name})s"))
 
     if wanted.statuses:
-        add("coalesce(w.status::text, 'inactive') = ANY({})", list(wanted.statuses))
+        add("n.status = ANY({})", list(wanted.statuses))
     if wanted.q:
-        add("strpos(lower(w.name || ' ' || coalesce(w.host, '')), lower({})) > 0", wanted.q)
+        add("strpos(lower(n.name || ' ' || coalesce(n.host, '')), lower({})) > 0", wanted.q)
     for name in wanted.runtimes:
         add(
-            "EXISTS (SELECT FROM worker_runtime AS r WHERE r.worker = w.id AND r.name = {}"
+            "EXISTS (SELECT FROM worker_runtime AS r WHERE r.worker = n.id AND r.name = {}"
             " AND r.status IN ('available', 'declared', 'assumed'))",
             name,
         )
     for name, value in wanted.labels:
         if value is None:
-            add("w.capabilities -> 'labels' ? {}", name)
+            add("n.capabilities -> 'labels' ? {}", name)
         else:
-            add("w.capabilities -> 'labels' @> {}::jsonb", json.dumps({name: value}))
+            add("n.capabilities -> 'labels' @> {}::jsonb", json.dumps({name: value}))
     if wanted.requirement is not None:
-        need, _ = await needs_of(connection, wanted.requirement, (), ())
+        need, _ = await needs_of(source, wanted.requirement, (), ())
         if need.is_impossible:
             conditions.append("false")
-        held = "EXISTS (SELECT FROM worker_capability AS held WHERE held.worker = w.id AND {})"
+        held = "EXISTS (SELECT FROM worker_capability AS held WHERE held.worker = n.id AND {})"
         for ids in need.some:
             add(held.replace("{}", "held.capabilities && {}::integer[]"), ids)
         if need.none:
             add("NOT " + held.replace("{}", "held.capabilities && {}::integer[]"), need.none)
-    return conditions, parameters
+    return " AND ".join(conditions), parameters

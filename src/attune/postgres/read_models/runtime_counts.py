@@ -2,52 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
-from attune.postgres.connection import Pool, translated
+from attune.postgres.connection import Pool
+from attune.postgres.rows import read_all
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeCounts:
     """Counts of nodes that are not gone. `nodes` is the whole fleet of the roles that verify the runtime."""
 
-    statuses: dict[str, int]
-    versions: dict[str, int]
+    statuses: Counter[str] = field(default_factory=Counter)
+    versions: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def nodes(self) -> int:
+        return self.statuses.total()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Count:
+    ref: str
+    status: str
+    version: str
     nodes: int
 
 
 async def runtime_counts_of(pool: Pool, ref: str) -> RuntimeCounts:
     """The coverage of the definition *ref*."""
-    query = """
-        SELECT r.status, coalesce(r.version, ''), count(*) FROM worker_runtime AS r JOIN worker AS w ON w.id = r.worker
-        WHERE r.runtime_ref = %s AND coalesce(w.status::text, 'inactive') NOT IN ('inactive', 'lost')
-        GROUP BY 1, 2 ORDER BY 3 DESC, 2
-    """
-    statuses: dict[str, int] = {}
-    versions: dict[str, int] = {}
-    with translated():
-        async with pool.connection() as connection:
-            for status, version, count in await (await connection.execute(query, (ref,))).fetchall():
-                statuses[status] = statuses.get(status, 0) + count
-                if version and status in ("available", "declared", "assumed"):
-                    versions[version] = versions.get(version, 0) + count
-    return RuntimeCounts(statuses, versions, sum(statuses.values()))
+    return (await all_runtime_counts(pool, ref)).get(ref, RuntimeCounts())
 
 
-async def all_runtime_counts(pool: Pool) -> dict[str, RuntimeCounts]:
-    """The coverage of every definition that some node has looked at, by ref."""
+async def all_runtime_counts(pool: Pool, ref: str | None = None) -> dict[str, RuntimeCounts]:
+    """The coverage of every definition that some node has looked at, or of *ref* alone, by ref."""
     query = """
-        SELECT r.runtime_ref, r.status, coalesce(r.version, ''), count(*)
-        FROM worker_runtime AS r JOIN worker AS w ON w.id = r.worker
-        WHERE coalesce(w.status::text, 'inactive') NOT IN ('inactive', 'lost') GROUP BY 1, 2, 3 ORDER BY 4 DESC, 3
+        SELECT r.runtime_ref AS ref, r.status, coalesce(r.version, '') AS version, count(*) AS nodes
+        FROM worker_runtime AS r JOIN node AS n ON n.id = r.worker
+        WHERE n.is_live AND (%(ref)s::text IS NULL OR r.runtime_ref = %(ref)s) GROUP BY 1, 2, 3 ORDER BY 4 DESC, 3
     """
-    found: dict[str, RuntimeCounts] = {}
-    with translated():
-        async with pool.connection() as connection:
-            for ref, status, version, count in await (await connection.execute(query)).fetchall():
-                old = found.get(ref, RuntimeCounts({}, {}, 0))
-                old.statuses[status] = old.statuses.get(status, 0) + count
-                if version and status in ("available", "declared", "assumed"):
-                    old.versions[version] = old.versions.get(version, 0) + count
-                found[ref] = RuntimeCounts(old.statuses, old.versions, old.nodes + count)
-    return found
+    counts: dict[str, RuntimeCounts] = {}
+    for row in await read_all(pool, _Count, query, {"ref": ref}):
+        of_ref = counts.setdefault(row.ref, RuntimeCounts())
+        of_ref.statuses[row.status] += row.nodes
+        if row.version and row.status in ("available", "declared", "assumed"):
+            of_ref.versions[row.version] += row.nodes
+    return counts

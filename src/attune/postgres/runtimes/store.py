@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from attune.core.errors import InUseError
 from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.runtime import Runtime
-from attune.postgres.connection import Pool, translated
-from attune.postgres.json_values import tolerate
+from attune.postgres.connection import Pool
+from attune.postgres.packs.rows import USERS
+from attune.postgres.rows import execute, read_all, read_one, read_value, read_values, transaction
 
 _COLUMNS = "id, ref, name, pack, pack_ref, description, distributions, installation"
 
@@ -25,24 +25,10 @@ class PostgresRuntimes:
         self._pool = pool
 
     async def list_runtimes(self) -> Sequence[Runtime]:
-        with translated():
-            async with (
-                self._pool.connection() as connection,
-                connection.cursor(row_factory=class_row(Runtime)) as cursor,
-            ):
-                tolerate(cursor)
-                await cursor.execute(f"SELECT {_COLUMNS} FROM runtime ORDER BY ref")
-                return await cursor.fetchall()
+        return await read_all(self._pool, Runtime, f"SELECT {_COLUMNS} FROM runtime ORDER BY ref")
 
     async def get_runtime(self, ref: str) -> Runtime | None:
-        with translated():
-            async with (
-                self._pool.connection() as connection,
-                connection.cursor(row_factory=class_row(Runtime)) as cursor,
-            ):
-                tolerate(cursor)
-                await cursor.execute(f"SELECT {_COLUMNS} FROM runtime WHERE ref = %s", (ref,))
-                return await cursor.fetchone()
+        return await read_one(self._pool, Runtime, f"SELECT {_COLUMNS} FROM runtime WHERE ref = %s", (ref,))
 
     async def save_runtime(self, runtime: Runtime, *, changed_by: str) -> bool:
         """Insert or replace by ref; True if the row is new. The pack is linked by `pack_ref` where it exists."""
@@ -53,30 +39,29 @@ class PostgresRuntimes:
 
         Nobody else changes that row meanwhile. What *change* raises, ends it.
         """
-        with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                old = await _locked(connection, ref, changed_by)
-                runtime = change(old)
-                await connection.execute(
-                    """
-                    INSERT INTO runtime (ref, pack, pack_ref, description, name, distributions, installation)
-                    VALUES (%(ref)s, (SELECT id FROM pack WHERE ref = %(pack_ref)s), %(pack_ref)s,
-                            %(description)s, %(name)s, %(distributions)s, %(installation)s)
-                    ON CONFLICT (ref) DO UPDATE SET
-                        pack = excluded.pack, pack_ref = excluded.pack_ref, description = excluded.description,
-                        name = excluded.name, distributions = excluded.distributions,
-                        installation = excluded.installation
-                    """,
-                    {
-                        "ref": ref,
-                        "pack_ref": runtime.pack_ref,
-                        "description": runtime.description,
-                        "name": runtime.name,
-                        "distributions": Jsonb(runtime.distributions),
-                        "installation": Jsonb(runtime.installation) if runtime.installation is not None else None,
-                    },
-                )
-                return old is None
+        async with transaction(self._pool) as connection:
+            old = await _locked(connection, ref, changed_by)
+            runtime = change(old)
+            await connection.execute(
+                """
+                INSERT INTO runtime (ref, pack, pack_ref, description, name, distributions, installation)
+                VALUES (%(ref)s, (SELECT id FROM pack WHERE ref = %(pack_ref)s), %(pack_ref)s,
+                        %(description)s, %(name)s, %(distributions)s, %(installation)s)
+                ON CONFLICT (ref) DO UPDATE SET
+                    pack = excluded.pack, pack_ref = excluded.pack_ref, description = excluded.description,
+                    name = excluded.name, distributions = excluded.distributions,
+                    installation = excluded.installation
+                """,
+                {
+                    "ref": ref,
+                    "pack_ref": runtime.pack_ref,
+                    "description": runtime.description,
+                    "name": runtime.name,
+                    "distributions": Jsonb(runtime.distributions),
+                    "installation": Jsonb(runtime.installation) if runtime.installation is not None else None,
+                },
+            )
+            return old is None
 
     async def remove_runtime(
         self, ref: str, *, changed_by: str, expecting: Callable[[Runtime], None] = lambda _old: None
@@ -85,46 +70,27 @@ class PostgresRuntimes:
 
         What *expecting* raises about the row, keeps it.
         """
-        with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                old = await _locked(connection, ref, changed_by)
-                if old is None:
-                    return False
-                expecting(old)
-                cursor = await connection.execute(
-                    """
-                    SELECT 'action ' || ref FROM action WHERE runtime = %(id)s
-                    UNION ALL SELECT 'sensor ' || ref FROM sensor WHERE runtime = %(id)s
-                    UNION ALL SELECT 'worker ' || name FROM worker WHERE runtime = %(id)s
-                    ORDER BY 1
-                    """,
-                    {"id": old.id},
+        async with transaction(self._pool) as connection:
+            old = await _locked(connection, ref, changed_by)
+            if old is None:
+                return False
+            expecting(old)
+            users = await read_values(connection, USERS["runtime"], {"id": old.id})
+            if users:
+                raise InUseError(
+                    f"{ref} is in use by {', '.join(users[:10])}{' …' if len(users) > 10 else ''}",
+                    hint="move them to another runtime first",
                 )
-                users = [str(user[0]) for user in await cursor.fetchall()]
-                if users:
-                    raise InUseError(
-                        f"{ref} is in use by {', '.join(users[:10])}{' …' if len(users) > 10 else ''}",
-                        hint="move them to another runtime first",
-                    )
-                await connection.execute("DELETE FROM runtime WHERE id = %s", (old.id,))
-                return True
+            await connection.execute("DELETE FROM runtime WHERE id = %s", (old.id,))
+            return True
 
     async def runtime_history(self, ref: str) -> Sequence[RuntimeChange]:
         """Every recorded change of *ref*, newest first."""
-        with translated():
-            async with (
-                self._pool.connection() as connection,
-                connection.cursor(row_factory=class_row(RuntimeChange)) as cursor,
-            ):
-                tolerate(cursor)
-                await cursor.execute(
-                    """
-                    SELECT runtime_ref AS ref, operation, old, new, changed_by, changed_at, note
-                    FROM runtime_history WHERE runtime_ref = %s ORDER BY id DESC
-                    """,
-                    (ref,),
-                )
-                return await cursor.fetchall()
+        query = """
+            SELECT runtime_ref AS ref, operation, old, new, changed_by, changed_at, note
+            FROM runtime_history WHERE runtime_ref = %s ORDER BY id DESC
+        """
+        return await read_all(self._pool, RuntimeChange, query, (ref,))
 
     async def seed(self, version: str, label: str, runtimes: Sequence[Runtime]) -> list[str]:
         """Give a database the core pack's definitions once for each shipped *version*; the refs that were written.
@@ -132,44 +98,38 @@ class PostgresRuntimes:
         A row that is there stays as it is unless it has no verification at all; one that an operator removed after
         it was seeded stays removed.
         """
-        with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                await connection.execute("SELECT set_config('attune.changed_by', 'attune (core pack)', true)")
-                cursor = await connection.execute(
-                    """
-                    INSERT INTO pack (ref, label, description, version, is_standard)
-                    VALUES ('core', %s, 'The runtimes that every installation has', '1.0.0', true)
-                    ON CONFLICT (ref) DO UPDATE SET ref = excluded.ref
-                    RETURNING meta->>'attune_definitions'
-                    """,
-                    (label,),
-                )
-                row = await cursor.fetchone()
-                if row is None or row[0] == version:
-                    return []
-                written = [runtime.ref for runtime in runtimes if await _seed_one(connection, runtime)]
-                await connection.execute(
-                    """
-                    UPDATE pack SET meta = meta || jsonb_build_object('attune_definitions', %s::text)
-                    WHERE ref = 'core'
-                    """,
-                    (version,),
-                )
-                return written
+        async with transaction(self._pool) as connection:
+            await connection.execute("SELECT set_config('attune.changed_by', 'attune (core pack)', true)")
+            seeded = await read_value(
+                connection,
+                """
+                INSERT INTO pack (ref, label, description, version, is_standard)
+                VALUES ('core', %s, 'The runtimes that every installation has', '1.0.0', true)
+                ON CONFLICT (ref) DO UPDATE SET ref = excluded.ref
+                RETURNING meta->>'attune_definitions'
+                """,
+                (label,),
+            )
+            if seeded == version:
+                return []
+            written = [runtime.ref for runtime in runtimes if await _seed_one(connection, runtime)]
+            await connection.execute(
+                "UPDATE pack SET meta = meta || jsonb_build_object('attune_definitions', %s::text) WHERE ref = 'core'",
+                (version,),
+            )
+            return written
 
 
 async def _locked(connection: AsyncConnection[Any], ref: str, changed_by: str) -> Runtime | None:
     """The row of *ref*, which stays as it is, or absent, until the transaction ends."""
     await connection.execute("SELECT set_config('attune.changed_by', %s, true)", (changed_by,))
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('attune runtime ' || %s, 0))", (ref,))
-    async with connection.cursor(row_factory=class_row(Runtime)) as cursor:
-        tolerate(cursor)
-        await cursor.execute(f"SELECT {_COLUMNS} FROM runtime WHERE ref = %s FOR UPDATE".encode(), (ref,))
-        return await cursor.fetchone()
+    return await read_one(connection, Runtime, f"SELECT {_COLUMNS} FROM runtime WHERE ref = %s FOR UPDATE", (ref,))
 
 
 async def _seed_one(connection: Any, runtime: Runtime) -> bool:
-    cursor = await connection.execute(
+    written = await execute(
+        connection,
         """
         INSERT INTO runtime AS old (ref, pack, pack_ref, description, name, distributions)
         VALUES (%(ref)s, (SELECT id FROM pack WHERE ref = 'core'), 'core', %(description)s, %(name)s, %(distributions)s)
@@ -185,4 +145,4 @@ async def _seed_one(connection: Any, runtime: Runtime) -> bool:
             "distributions": Jsonb(runtime.distributions),
         },
     )
-    return bool(cursor.rowcount)
+    return bool(written)

@@ -30,15 +30,14 @@ from attune.web.services import Given
 router = APIRouter(prefix="/runtimes", tags=["runtimes"])
 
 
-@router.post("/check", summary="Check a definition on a node", responses=documented(401, 403, 404, 422, 502, 504))
-async def checked(who: Admin, services: Given, body: CheckRequest) -> CheckAnswer:
+@router.post("/check", summary="Check a definition on a node", responses=documented(404, 502, 504))
+async def check_runtime(who: Admin, services: Given, body: CheckRequest) -> CheckAnswer:
     """The node runs the commands now and tells its verdict with the evidence; nothing is saved or registered."""
     runtime, warnings = await _definition(services, body)
-    found = await services.previews.find(body.worker)
-    if found is None:
+    node = await services.previews.find(body.worker)
+    if node is None:
         raise ProblemError(404, f"no node has the {'id' if isinstance(body.worker, int) else 'name'} {body.worker!r}")
-    node, lives = found
-    if not lives:
+    if not node.answers:
         raise ProblemError(504, f"expected a node that runs, got {node.name}, which does not")
     answers = await ask_nodes(
         services.requests,
@@ -63,8 +62,8 @@ async def checked(who: Admin, services: Given, body: CheckRequest) -> CheckAnswe
     )
 
 
-@router.post("/preview", summary="What a definition would change", responses=documented(401, 403, 404, 422))
-async def previewed(who: Admin, services: Given, body: PreviewRequest) -> PreviewAnswer:
+@router.post("/preview", summary="What a definition would change", responses=documented(404))
+async def preview_runtime(who: Admin, services: Given, body: PreviewRequest) -> PreviewAnswer:
     """From dry-runs on live nodes: who would gain, lose or keep the runtime, and which work uses it today."""
     runtime, warnings = await _definition(services, body)
     roles = _roles(runtime)

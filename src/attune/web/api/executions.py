@@ -36,20 +36,22 @@ OfWorker = Annotated[str | None, Query(max_length=300, description="Only those t
 OfStatus = Annotated[ExecutionStatus | None, Query(description="Only those of this status.")]
 
 
-@actions.get("", summary="List actions", responses=documented(401, 403, 422))
-async def action_list(_who: Reader, services: Given, pack: OfPack = None) -> ActionList:
+@actions.get("", summary="List actions")
+async def list_actions(_who: Reader, services: Given, pack: OfPack = None) -> ActionList:
     """By ref: all of them, or those of one pack."""
     return ActionList(data=[ActionItem.of(one) for one in await services.runs.actions(pack)])
 
 
-@actions.get("/{ref}", summary="Show an action", responses=documented(401, 403, 404))
-async def action_shown(_who: Reader, services: Given, ref: ActionRef) -> ActionItem:
+@actions.get("/{ref}", summary="Show an action")
+async def get_action(_who: Reader, services: Given, ref: ActionRef) -> ActionItem:
     """What it needs and takes."""
     return ActionItem.of(await _action(services, ref))
 
 
-@actions.post("/{ref}/run", status_code=201, summary="Run an action", responses=documented(401, 403, 404, 422))
-async def run(_who: Operator, services: Given, response: Response, ref: ActionRef, body: RunRequest) -> ExecutionItem:
+@actions.post("/{ref}/run", status_code=201, summary="Run an action")
+async def run_action(
+    _who: Operator, services: Given, response: Response, ref: ActionRef, body: RunRequest
+) -> ExecutionItem:
     """Recorded at once, and run on a worker that satisfies the action and the terms of `require`."""
     action = await _action(services, ref)
     asked = NewExecution(
@@ -60,8 +62,8 @@ async def run(_who: Operator, services: Given, response: Response, ref: ActionRe
     return ExecutionItem.model_validate(made)
 
 
-@executions.get("", summary="List executions", responses=documented(401, 403, 422))
-async def execution_list(
+@executions.get("", summary="List executions")
+async def list_executions(
     _who: Reader,
     services: Given,
     status: OfStatus = None,
@@ -79,14 +81,16 @@ async def execution_list(
     )
 
 
-@executions.get("/{execution_id}", summary="Show an execution", responses=documented(401, 403, 404))
-async def shown(_who: Reader, services: Given, execution_id: ExecutionId) -> ExecutionItem:
+@executions.get("/{execution_id}", summary="Show an execution")
+async def get_execution(_who: Reader, services: Given, execution_id: ExecutionId) -> ExecutionItem:
     """Its status, where it runs or ran and with what, and its result."""
     return ExecutionItem.model_validate(await _execution(services, execution_id))
 
 
-@executions.get("/{execution_id}/output", summary="What it printed", responses=documented(401, 403, 404, 422))
-async def output(_who: Reader, services: Given, execution_id: ExecutionId, cursor: Cursor = None) -> Output:
+@executions.get("/{execution_id}/output", summary="What it printed")
+async def get_execution_output(
+    _who: Reader, services: Given, execution_id: ExecutionId, cursor: Cursor = None
+) -> Output:
     """In order, as it was stored while it ran. `next` goes on where this ends."""
     await _execution(services, execution_id)
     position = position_of(cursor, int, int)
@@ -96,15 +100,15 @@ async def output(_who: Reader, services: Given, execution_id: ExecutionId, curso
     return Output(data=[OutputPiece.model_validate(one) for one in found], next=cursor_of(last))
 
 
-@executions.get("/{execution_id}/explanation", summary="Why it waits", responses=documented(401, 403, 404))
-async def explained(_who: Reader, services: Given, execution_id: ExecutionId) -> ExecutionExplanation:
+@executions.get("/{execution_id}/explanation", summary="Why it waits")
+async def get_execution_explanation(_who: Reader, services: Given, execution_id: ExecutionId) -> ExecutionExplanation:
     """Which workers could take it, why the others cannot, and what would help. Empty until its needs are known."""
     found = await services.runs.explanation(await _execution(services, execution_id))
     return ExecutionExplanation(explanation=found.get("explanation", {}), text=found.get("text", ""))
 
 
-@executions.post("/{execution_id}/cancel", status_code=202, summary="End it", responses=documented(401, 403, 404, 409))
-async def cancelled(_who: Operator, services: Given, execution_id: ExecutionId) -> ExecutionItem:
+@executions.post("/{execution_id}/cancel", status_code=202, summary="End it", responses=documented(409))
+async def cancel_execution(_who: Operator, services: Given, execution_id: ExecutionId) -> ExecutionItem:
     """At once if it waits; if it runs, its processes are ended."""
     await _execution(services, execution_id)
     try:
@@ -113,10 +117,8 @@ async def cancelled(_who: Operator, services: Given, execution_id: ExecutionId) 
         raise ProblemError(409, str(error)) from None
 
 
-@executions.post(
-    "/{execution_id}/retry", status_code=201, summary="Run it once more", responses=documented(401, 403, 404, 409, 422)
-)
-async def retried(_who: Operator, services: Given, execution_id: ExecutionId) -> ExecutionItem:
+@executions.post("/{execution_id}/retry", status_code=201, summary="Run it once more", responses=documented(409))
+async def retry_execution(_who: Operator, services: Given, execution_id: ExecutionId) -> ExecutionItem:
     """A new execution of the same action with the same parameters, for one that has ended."""
     found = await _execution(services, execution_id)
     if not found.is_final:

@@ -12,7 +12,6 @@ from attune.core.matching.requirement import MAX_TERMS, Preference, Requirement
 from attune.core.nodes.role import ROLES
 from attune.operations.matching.place import Placed, place
 from attune.web.access import Reader
-from attune.web.middleware.problems import documented
 from attune.web.services import Given
 
 router = APIRouter(tags=["match"])
@@ -72,8 +71,8 @@ class MatchAnswer(BaseModel):
         return cls.model_validate(placed.to_data(limit))
 
 
-@router.post("/match", summary="Where can this run?", responses=documented(401, 403, 422))
-async def matched(_who: Reader, services: Given, body: MatchRequest) -> MatchAnswer:
+@router.post("/match", summary="Where can this run?")
+async def match_nodes(_who: Reader, services: Given, body: MatchRequest) -> MatchAnswer:
     """Nothing is started: the fleet is asked as it is now."""
     requirement, preferences = body.requirement(), body.preferences()
     fleet = await services.fleets.of(ROLES[body.role])

@@ -92,11 +92,17 @@ def _parameters() -> list[dict[str, object]]:
 
 
 def nodes_router(role: Role) -> APIRouter:
-    """The routes of the nodes of *role*."""
+    """The routes of the nodes of *role*; their names say it too: `list_workers`, `get_sensor`."""
     router = APIRouter(prefix=f"/{role.name}s", tags=[f"{role.name}s"])
-    _listing(router, role)
-    _one(router, role)
-    _asking(router, role)
+    _add_list(router, role)
+    _add_reads(router, role)
+    for verb, summary in (
+        ("drain", "Finish what runs and take nothing new"),
+        ("resume", "Take work again"),
+        ("reload", "Read the definitions again and verify them"),
+    ):
+        _add_request(router, role, verb, summary)
+    _add_delete(router, role)
     return router
 
 
@@ -104,17 +110,23 @@ def _unknown(role: Role, node_id: int) -> ProblemError:
     return ProblemError(404, f"no {role.name} has the id {node_id}")
 
 
-def _listing(router: APIRouter, role: Role) -> None:
+async def _require(services: Given, role: Role, node_id: int) -> None:
+    if not await services.node_pages.exists(role, node_id):
+        raise _unknown(role, node_id)
+
+
+def _add_list(router: APIRouter, role: Role) -> None:
     what = role.name
 
     @router.get(
         "",
+        name=f"list_{what}s",
         response_model=NodeList,
         summary=f"List {what}s",
-        responses=documented(401, 403, 422),
+        responses=documented(422),
         openapi_extra={"parameters": _parameters()},
     )
-    async def listed(request: Request, _who: Reader, services: Given) -> Response:
+    async def list_nodes(request: Request, _who: Reader, services: Given) -> Response:
         """By name, page by page."""
 
         async def read() -> str:
@@ -127,82 +139,57 @@ def _listing(router: APIRouter, role: Role) -> None:
         )
 
 
-def _one(router: APIRouter, role: Role) -> None:
+def _add_reads(router: APIRouter, role: Role) -> None:
     what = role.name
 
-    @router.get("/{node_id}", response_model=NodeItem, summary=f"Show a {what}", responses=documented(401, 403, 404))
-    async def shown(_who: Reader, services: Given, node_id: NodeId) -> Response:
+    @router.get("/{node_id}", name=f"get_{what}", response_model=NodeItem, summary=f"Show a {what}")
+    async def get_node(_who: Reader, services: Given, node_id: NodeId) -> Response:
         """What the registry knows of it."""
-        found = await services.node_pages.show(role, node_id)
-        if found is None:
+        node = await services.node_pages.show(role, node_id)
+        if node is None:
             raise _unknown(role, node_id)
-        return json_response(found)
+        return json_response(node)
 
     @router.get(
         "/{node_id}/capabilities",
+        name=f"get_{what}_capabilities",
         response_model=NodeCapabilities,
         summary=f"What a {what} can run",
-        responses=documented(401, 403, 404),
     )
-    async def capabilities(request: Request, _who: Reader, services: Given, node_id: NodeId) -> Response:
+    async def get_capabilities(request: Request, _who: Reader, services: Given, node_id: NodeId) -> Response:
         """With versions, evidence and freshness, for every definition, offered or not."""
-        key = ("capabilities", role.name, node_id)
-        found = await services.answers.of(request, key, lambda: services.node_pages.capabilities(role, node_id))
-        if found is None:
+        key = ("capabilities", what, node_id)
+        body = await services.answers.of(request, key, lambda: services.node_pages.capabilities(role, node_id))
+        if body is None:
             raise _unknown(role, node_id)
-        return json_response(found)
+        return json_response(body)
 
     @router.get(
         "/{node_id}/transitions",
+        name=f"list_{what}_transitions",
         response_model=TransitionList,
         summary=f"What a {what} gained and lost",
-        responses=documented(401, 403, 404),
     )
-    async def transitions(
+    async def list_node_transitions(
         _who: Reader, services: Given, node_id: NodeId, limit: Limit = 100, cursor: Cursor = None
     ) -> Response:
         """Newest first."""
         before = before_of(cursor)
-        if not await services.node_pages.exists(role, node_id):
-            raise _unknown(role, node_id)
-        page = await services.node_pages.transitions(node_id=node_id, before=before, limit=limit)
-        return json_page(page)
+        await _require(services, role, node_id)
+        return json_page(await services.node_pages.transitions(node_id=node_id, before=before, limit=limit))
 
 
-def _asking(router: APIRouter, role: Role) -> None:
-    for verb, summary in (
-        ("drain", "Finish what runs and take nothing new"),
-        ("resume", "Take work again"),
-        ("reload", "Read the definitions again and verify them"),
-    ):
-        _ask(router, role, verb, summary)
-
-    @router.delete(
-        "/{node_id}", status_code=204, summary=f"Forget a {role.name}", responses=documented(401, 403, 404, 409)
-    )
-    async def removed(_who: Operator, services: Given, node_id: NodeId, force: Force = False) -> None:
-        """One that runs is refused, unless forced; it registers again if it lives."""
-        if not await services.node_pages.exists(role, node_id):
-            raise _unknown(role, node_id)
-        try:
-            await services.life.remove(node_id, force=force)
-        except UsageError as error:
-            raise ProblemError(409, f"{error}; try: {error.hint}") from None
-        services.forget()
-
-
-def _ask(router: APIRouter, role: Role, verb: str, summary: str) -> None:
+def _add_request(router: APIRouter, role: Role, verb: str, summary: str) -> None:
     @router.post(
         f"/{{node_id}}/{verb}",
         status_code=202,
         name=f"{verb}_{role.name}",
         summary=f"{summary} ({role.name})",
-        responses=documented(401, 403, 404, 409),
+        responses=documented(409),
     )
-    async def asked(_who: Operator, services: Given, node_id: NodeId) -> Asked:
+    async def request_verb(_who: Operator, services: Given, node_id: NodeId) -> Asked:
         """It is asked at once, and does so at its next heartbeat."""
-        if not await services.node_pages.exists(role, node_id):
-            raise _unknown(role, node_id)
+        await _require(services, role, node_id)
         if not await getattr(services.life, verb)(node_id):
             state = "draining" if verb == "resume" else "running"
             raise ProblemError(409, f"expected a {role.name} that is {state}, got one that is not")
@@ -210,16 +197,31 @@ def _ask(router: APIRouter, role: Role, verb: str, summary: str) -> None:
         return Asked(id=node_id, asked=verb)
 
 
+def _add_delete(router: APIRouter, role: Role) -> None:
+    @router.delete(
+        "/{node_id}",
+        status_code=204,
+        name=f"delete_{role.name}",
+        summary=f"Forget a {role.name}",
+        responses=documented(409),
+    )
+    async def delete_node(_who: Operator, services: Given, node_id: NodeId, force: Force = False) -> None:
+        """One that runs is refused, unless forced; it registers again if it lives."""
+        await _require(services, role, node_id)
+        try:
+            await services.life.remove(node_id, force=force)
+        except UsageError as error:
+            raise ProblemError(409, f"{error}; try: {error.hint}") from None
+        services.forget()
+
+
 workers = nodes_router(WORKER)
 sensors = nodes_router(SENSOR)
 transitions = APIRouter(prefix="/transitions", tags=["transitions"])
 
 
-@transitions.get(
-    "", response_model=TransitionList, summary="What the fleet gained and lost", responses=documented(401, 403, 422)
-)
-async def listed_transitions(_who: Reader, services: Given, limit: Limit = 100, cursor: Cursor = None) -> Response:
+@transitions.get("", response_model=TransitionList, summary="What the fleet gained and lost")
+async def list_transitions(_who: Reader, services: Given, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Newest first, of all nodes."""
     before = before_of(cursor)
-    page = await services.node_pages.transitions(before=before, limit=limit)
-    return json_page(page)
+    return json_page(await services.node_pages.transitions(before=before, limit=limit))

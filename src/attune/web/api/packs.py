@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from attune.core.errors import UsageError
 from attune.web.access import Operator, Reader
 from attune.web.api.paging import MAX_ID, Page
-from attune.web.middleware.problems import ProblemError, documented
+from attune.web.middleware.problems import ProblemError
 from attune.web.services import Given
 
 router = APIRouter(tags=["packs"])
@@ -105,14 +105,14 @@ class NewEventBody(BaseModel):
     payload: dict[str, Any] = Field(default={}, examples=[{"at": "now", "missed": 0}])
 
 
-@router.get("/packs", summary="List packs", responses=documented(401, 403))
-async def packs(_who: Reader, services: Given) -> PackList:
+@router.get("/packs", summary="List packs")
+async def list_packs(_who: Reader, services: Given) -> PackList:
     """By ref, with what each brings."""
     return PackList(data=[PackItem.model_validate(one) for one in await services.packs.list_packs()])
 
 
-@router.get("/packs/{ref}", summary="Show a pack", responses=documented(401, 403, 404))
-async def pack(_who: Reader, services: Given, ref: Ref) -> PackItem:
+@router.get("/packs/{ref}", summary="Show a pack")
+async def get_pack(_who: Reader, services: Given, ref: Ref) -> PackItem:
     """What it brings."""
     found = await services.packs.get_pack(ref) if ref.isprintable() else None
     if found is None:
@@ -120,14 +120,14 @@ async def pack(_who: Reader, services: Given, ref: Ref) -> PackItem:
     return PackItem.model_validate(found)
 
 
-@router.get("/rules", summary="List rules", responses=documented(401, 403))
-async def rules(_who: Reader, services: Given) -> RuleList:
+@router.get("/rules", summary="List rules")
+async def list_rules(_who: Reader, services: Given) -> RuleList:
     """By ref: what follows which event."""
     return RuleList(data=[RuleItem.model_validate(one) for one in await services.events.list_rules()])
 
 
-@router.get("/events", summary="List events", responses=documented(401, 403, 422))
-async def events(
+@router.get("/events", summary="List events")
+async def list_events(
     _who: Reader,
     services: Given,
     trigger: Annotated[str | None, Query(max_length=300, description="Only events of this trigger.")] = None,
@@ -138,8 +138,8 @@ async def events(
     return EventList(data=[EventItem.model_validate(one) for one in found])
 
 
-@router.get("/events/{event_id}", summary="Show an event", responses=documented(401, 403, 404))
-async def event(_who: Reader, services: Given, event_id: EventId) -> EventItem:
+@router.get("/events/{event_id}", summary="Show an event")
+async def get_event(_who: Reader, services: Given, event_id: EventId) -> EventItem:
     """Its payload, and what each rule made of it."""
     found = await services.events.get_event(event_id)
     if found is None:
@@ -147,8 +147,8 @@ async def event(_who: Reader, services: Given, event_id: EventId) -> EventItem:
     return EventItem.model_validate(found)
 
 
-@router.post("/events", status_code=201, summary="Tell of an event", responses=documented(401, 403, 422))
-async def told(_who: Operator, services: Given, body: NewEventBody) -> EventItem:
+@router.post("/events", status_code=201, summary="Tell of an event")
+async def create_event(_who: Operator, services: Given, body: NewEventBody) -> EventItem:
     """As a sensor would: the rules of its trigger are evaluated, and what they ask for is recorded with it."""
     try:
         return EventItem.model_validate(await services.events.send(body.trigger, body.payload))

@@ -47,8 +47,8 @@ def etag_of(runtime: Runtime) -> str:
     return f'"{hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]}"'
 
 
-@router.get("", summary="List definitions", responses=documented(401, 403, 422))
-async def listed(_who: Reader, services: Given, limit: Limit = 1000, cursor: Cursor = None) -> RuntimeList:
+@router.get("", summary="List definitions")
+async def list_runtimes(_who: Reader, services: Given, limit: Limit = 1000, cursor: Cursor = None) -> RuntimeList:
     """By ref."""
     after = position_of(cursor, str)
     found = [one for one in await services.runtimes.list_runtimes() if after is None or one.ref > after[0]]
@@ -57,16 +57,16 @@ async def listed(_who: Reader, services: Given, limit: Limit = 1000, cursor: Cur
     return RuntimeList(data=shown, next=cursor_of([shown[-1].ref]) if len(found) > limit else None)
 
 
-@router.get("/{ref}", summary="Show a definition", responses=documented(401, 403, 404))
-async def shown(_who: Reader, services: Given, ref: Ref, response: Response) -> RuntimeDefinition:
+@router.get("/{ref}", summary="Show a definition")
+async def get_runtime(_who: Reader, services: Given, ref: Ref, response: Response) -> RuntimeDefinition:
     """With the `ETag` that a change of it names in `If-Match`."""
     found = await _known(services, ref)
     response.headers["ETag"] = etag_of(found)
     return RuntimeDefinition.of(found)
 
 
-@router.post("", status_code=201, summary="Add a definition", responses=documented(401, 403, 409, 422))
-async def created(who: Admin, services: Given, body: NewRuntime, response: Response) -> SavedRuntime:
+@router.post("", status_code=201, summary="Add a definition", responses=documented(409))
+async def create_runtime(who: Admin, services: Given, body: NewRuntime, response: Response) -> SavedRuntime:
     """Nodes verify it when they start or are told to reload."""
     runtime = body.runtime(body.ref)
 
@@ -78,8 +78,8 @@ async def created(who: Admin, services: Given, body: NewRuntime, response: Respo
     return await _save(services, who, runtime, added, response)
 
 
-@router.post("/validate", summary="Look a definition over", responses=documented(401, 403, 422))
-async def validated(_who: Reader, body: NewRuntime) -> Validated:
+@router.post("/validate", summary="Look a definition over")
+async def validate_runtime(_who: Reader, body: NewRuntime) -> Validated:
     """Nothing is stored and nothing is run: 422 with every fault, or the warnings."""
     return Validated(warnings=list(validate_definition(body.runtime(body.ref))))
 
@@ -87,9 +87,9 @@ async def validated(_who: Reader, body: NewRuntime) -> Validated:
 @router.put(
     "/{ref}",
     summary="Add or replace a definition",
-    responses={201: {"description": "Added", "model": SavedRuntime}, **documented(401, 403, 412, 422)},
+    responses={201: {"description": "Added", "model": SavedRuntime}, **documented(412)},
 )
-async def replaced(
+async def replace_runtime(
     who: Admin, services: Given, ref: Ref, body: RuntimeBody, response: Response, if_match: IfMatch = None
 ) -> SavedRuntime:
     """201 where there was none. With `If-Match`, only what the caller has seen is replaced."""
@@ -102,8 +102,8 @@ async def replaced(
     return await _save(services, who, runtime, put, response)
 
 
-@router.patch("/{ref}", summary="Change parts of a definition", responses=documented(401, 403, 404, 412, 422))
-async def patched(
+@router.patch("/{ref}", summary="Change parts of a definition", responses=documented(412))
+async def update_runtime(
     who: Admin, services: Given, ref: Ref, body: RuntimePatch, response: Response, if_match: IfMatch = None
 ) -> SavedRuntime:
     """A JSON merge patch (RFC 7396): null removes a key, lists are replaced whole."""
@@ -127,8 +127,8 @@ async def patched(
     return SavedRuntime(**RuntimeDefinition.of(made[0]).model_dump(), warnings=list(validate_definition(made[0])))
 
 
-@router.delete("/{ref}", status_code=204, summary="Remove a definition", responses=documented(401, 403, 404, 409, 412))
-async def removed(who: Admin, services: Given, ref: Ref, if_match: IfMatch = None) -> None:
+@router.delete("/{ref}", status_code=204, summary="Remove a definition", responses=documented(409, 412))
+async def delete_runtime(who: Admin, services: Given, ref: Ref, if_match: IfMatch = None) -> None:
     """One that actions, sensors or workers use is refused, and the answer lists them."""
     try:
         found = await services.runtimes.remove_runtime(
@@ -140,8 +140,10 @@ async def removed(who: Admin, services: Given, ref: Ref, if_match: IfMatch = Non
         raise _unknown(ref)
 
 
-@router.get("/{ref}/history", summary="Every change of a definition", responses=documented(401, 403, 404, 422))
-async def history(_who: Reader, services: Given, ref: Ref, limit: Limit = 100, cursor: Cursor = None) -> HistoryList:
+@router.get("/{ref}/history", summary="Every change of a definition")
+async def get_runtime_history(
+    _who: Reader, services: Given, ref: Ref, limit: Limit = 100, cursor: Cursor = None
+) -> HistoryList:
     """Newest first, also of a definition that was removed."""
     found: list[RuntimeChange] = list(await services.runtimes.runtime_history(ref))
     if not found:
@@ -153,8 +155,8 @@ async def history(_who: Reader, services: Given, ref: Ref, limit: Limit = 100, c
     return HistoryList(data=data, next=cursor_of([skipped + limit]) if more else None)
 
 
-@router.get("/{ref}/coverage", summary="Where a runtime is", responses=documented(401, 403, 404))
-async def coverage(_who: Reader, services: Given, ref: Ref) -> CoverageItem:
+@router.get("/{ref}/coverage", summary="Where a runtime is")
+async def get_runtime_coverage(_who: Reader, services: Given, ref: Ref) -> CoverageItem:
     """How many nodes that are not gone have it, in which state and version."""
     await _known(services, ref)
     return CoverageItem.model_validate(await runtime_counts_of(services.pool, ref), from_attributes=True)

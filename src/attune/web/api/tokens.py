@@ -90,21 +90,21 @@ class AuditList(Page):
     data: list[AuditItem]
 
 
-@router.get("/me", summary="Who one is", responses=documented(401, 403))
-async def me(who: Reader) -> Me:
+@router.get("/me", summary="Who one is")
+async def get_me(who: Reader) -> Me:
     """The name and the scope of the caller's token."""
     return Me(name=who.name, scope=who.scope)
 
 
-@router.get("/tokens", summary="List tokens", responses=documented(401, 403))
-async def listed(_who: Admin, services: Given) -> TokenList:
+@router.get("/tokens", summary="List tokens")
+async def list_tokens(_who: Admin, services: Given) -> TokenList:
     """Every token, newest first; when each was last used is known to half a minute."""
     found = await services.tokens.list_tokens()
     return TokenList(data=[TokenItem.model_validate(one, from_attributes=True) for one in found])
 
 
-@router.post("/tokens", status_code=201, summary="Make a token", responses=documented(401, 403, 409, 422))
-async def created(who: Admin, services: Given, body: NewToken) -> MadeToken:
+@router.post("/tokens", status_code=201, summary="Make a token", responses=documented(409))
+async def create_token(who: Admin, services: Given, body: NewToken) -> MadeToken:
     """Its text is in the answer, and nowhere else."""
     try:
         made, text = await services.tokens.create(
@@ -115,8 +115,8 @@ async def created(who: Admin, services: Given, body: NewToken) -> MadeToken:
     return MadeToken(**TokenItem.model_validate(made, from_attributes=True).model_dump(), token=text)
 
 
-@router.delete("/tokens/{token_id}", status_code=204, summary="Revoke a token", responses=documented(401, 403, 404))
-async def revoked(_who: Admin, services: Given, token_id: TokenId) -> None:
+@router.delete("/tokens/{token_id}", status_code=204, summary="Revoke a token")
+async def revoke_token(_who: Admin, services: Given, token_id: TokenId) -> None:
     """It is refused from now on, and the sessions made from it end."""
     if not await services.tokens.revoke(token_id):
         raise _not_live(token_id)
@@ -124,18 +124,16 @@ async def revoked(_who: Admin, services: Given, token_id: TokenId) -> None:
     services.hub.end_streams_of(token_id)
 
 
-@router.post(
-    "/tokens/{token_id}/link", status_code=201, summary="Make a login link", responses=documented(401, 403, 404)
-)
-async def link(_who: Admin, services: Given, token_id: TokenId) -> LoginCode:
+@router.post("/tokens/{token_id}/link", status_code=201, summary="Make a login link")
+async def create_login_link(_who: Admin, services: Given, token_id: TokenId) -> LoginCode:
     """A code that opens the page in the name of the token, for a day."""
     if not any(one.id == token_id and one.state == "active" for one in await services.tokens.list_tokens()):
         raise _not_live(token_id)
     return LoginCode(code=await services.tokens.login_link(token_id))
 
 
-@router.get("/audit", summary="Who did what", responses=documented(401, 403, 422))
-async def audit(_who: Admin, services: Given, limit: Limit = 100, cursor: Cursor = None) -> AuditList:
+@router.get("/audit", summary="Who did what")
+async def list_audit(_who: Admin, services: Given, limit: Limit = 100, cursor: Cursor = None) -> AuditList:
     """Every change asked for through the API, and every refusal, newest first."""
     found = await services.tokens.audit(before=before_of(cursor), limit=limit)
     return AuditList(

@@ -109,9 +109,9 @@ class _Once(Collector):
         probes = HistogramMetricFamily(
             "attune_probe_seconds", "How long the latest check of a runtime took on each live node.", labels=["runtime"]
         )
-        for name, one in sorted(measures.probes.items()):
-            buckets = [(str(bound), float(count)) for bound, count in zip(PROBE_BUCKETS, one.counts, strict=True)]
-            probes.add_metric([name], [*buckets, ("+Inf", float(one.total))], one.seconds)
+        for probe in measures.probes:
+            buckets = [(str(bound), float(count)) for bound, count in zip(PROBE_BUCKETS, probe.counts, strict=True)]
+            probes.add_metric([probe.name], [*buckets, ("+Inf", float(probe.total))], probe.seconds)
         yield probes
         transitions = CounterMetricFamily(
             "attune_transitions", "Changes of what nodes offer, by what it became.", labels=["runtime", "status"]

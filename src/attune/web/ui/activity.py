@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from attune.core.access.tokens import Caller
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord
 from attune.web.services import Given
-from attune.web.ui.pages import page, visitor
+from attune.web.ui.pages import Visitor, page
 
 router = APIRouter(include_in_schema=False)
-Visitor = Annotated[Caller, Depends(visitor)]
 _SHOWN = 200
 
 
-@router.get("/activity", name="activity")
-async def activity(request: Request, who: Visitor, services: Given, q: str = "") -> Response:
+@router.get("/activity")
+async def activity_page(request: Request, who: Visitor, services: Given, q: str = "") -> Response:
     """Transitions and executions whose node, runtime, action or status contains *q*."""
     found = json.loads((await services.node_pages.transitions(limit=_SHOWN)).items)
     wanted = q.lower().strip()

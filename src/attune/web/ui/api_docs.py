@@ -13,8 +13,8 @@ from attune.web.ui.pages import page
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/api/docs", name="api_docs")
-async def shown(request: Request) -> Response:
+@router.get("/api/docs")
+async def api_docs_page(request: Request) -> Response:
     """Every route by tag, with its parameters, an example of its body and its answers."""
     document = request.app.openapi()
     groups: dict[str, list[dict[str, Any]]] = {}

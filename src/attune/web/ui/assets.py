@@ -26,7 +26,7 @@ def asset(name: str) -> str:
 
 
 @router.get("/static/{digest}/{name}")
-def static(digest: str, name: str) -> Response:
+def get_asset(digest: str, name: str) -> Response:
     """A file of the folder `static`."""
     path = _FOLDER / name
     if path.parent != _FOLDER or path.suffix not in _TYPES or not path.is_file():
@@ -36,6 +36,6 @@ def static(digest: str, name: str) -> Response:
 
 
 @router.get("/favicon.ico")
-def icon() -> Response:
+def get_icon() -> Response:
     """The icon of the page."""
-    return static(_digest("icon.svg"), "icon.svg")
+    return get_asset(_digest("icon.svg"), "icon.svg")

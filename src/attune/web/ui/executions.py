@@ -5,27 +5,26 @@ from __future__ import annotations
 import json
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from attune.core.access.tokens import Caller, Scope
+from attune.core.access.tokens import Scope
 from attune.core.errors import RequirementError, UsageError
 from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
 from attune.web.access import Operator
 from attune.web.middleware.problems import ProblemError
 from attune.web.services import Given, Services
-from attune.web.ui.pages import page, visitor
+from attune.web.ui.pages import Visitor, page
 
 router = APIRouter(include_in_schema=False)
-Visitor = Annotated[Caller, Depends(visitor)]
 _SHOWN = 100
 _MOST_PIECES = 4
 _STATUSES = [one.value for one in ExecutionStatus]
 
 
-@router.get("/executions", name="executions")
-async def listed(
+@router.get("/executions")
+async def list_executions_page(
     request: Request, who: Visitor, services: Given, status: str = "", action: str = "", worker: str = ""
 ) -> Response:
     """Newest first; those of a status, an action, a worker."""
@@ -46,7 +45,7 @@ async def listed(
 
 
 @router.get("/executions/{number}")
-async def shown(request: Request, who: Visitor, services: Given, number: int) -> Response:
+async def execution_page(request: Request, who: Visitor, services: Given, number: int) -> Response:
     """One execution: where it runs, with what, what it prints; why it waits."""
     found = await _one(services, number)
     after, output = (0, 0), list[StoredOutput]()
@@ -70,7 +69,7 @@ async def shown(request: Request, who: Visitor, services: Given, number: int) ->
 
 
 @router.post("/executions")
-async def run(
+async def run_action(
     _who: Operator,
     services: Given,
     action: Annotated[str, Form(max_length=300)],
@@ -92,7 +91,7 @@ async def run(
 
 
 @router.post("/executions/{number}/{verb}")
-async def asked(_who: Operator, services: Given, number: int, verb: str) -> Response:
+async def end_or_retry_execution(_who: Operator, services: Given, number: int, verb: str) -> Response:
     """End it, or run it once more."""
     found = await _one(services, number)
     try:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from attune.core.access.tokens import Caller
 from attune.core.errors import RequirementError
 from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import ROLES
@@ -16,17 +15,16 @@ from attune.postgres.read_models.fleet_matrix import FleetMatrix, MatrixColumn, 
 from attune.postgres.read_models.node_pages import NodeFilter
 from attune.web.services import Given
 from attune.web.ui.labels import NODE_STATES
-from attune.web.ui.pages import page, visitor
+from attune.web.ui.pages import Visitor, page
 
 router = APIRouter(include_in_schema=False)
-Visitor = Annotated[Caller, Depends(visitor)]
 _ROWS = 200
 _COLUMNS = 12
 _SHADES = 4
 
 
-@router.get("/", name="fleet")
-async def fleet(
+@router.get("/")
+async def fleet_page(
     request: Request,
     who: Visitor,
     services: Given,

@@ -18,8 +18,8 @@ router = APIRouter(include_in_schema=False)
 _WEEK = 7 * 86_400
 
 
-@router.get("/login", name="login_form")
-async def form(request: Request, services: Given, code: str | None = None, next: str = "/") -> Response:
+@router.get("/login", name="login_page")
+async def login_page(request: Request, services: Given, code: str | None = None, next: str = "/") -> Response:
     """The form or, with the code of a login link, the login itself."""
     if code is None:
         return page(request, "login.html", caller=None, failed=None, target=_local(next))

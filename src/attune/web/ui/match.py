@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from attune.core.access.tokens import Caller
 from attune.core.errors import RequirementError
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import ROLES
 from attune.operations.matching.place import place
 from attune.web.services import Given
-from attune.web.ui.pages import page, visitor
+from attune.web.ui.pages import Visitor, page
 
 router = APIRouter(include_in_schema=False)
-Visitor = Annotated[Caller, Depends(visitor)]
 _LISTED = 20
 
 
-@router.get("/match", name="match_page")
-async def asked(
+@router.get("/match")
+async def match_page(
     request: Request, who: Visitor, services: Given, needs: str = "", prefer: str = "", role: str = "worker"
 ) -> Response:
     """Terms stand on lines of their own, or between semicolons."""

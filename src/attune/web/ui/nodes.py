@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from attune.core.access.tokens import Caller, Scope
+from attune.core.access.tokens import Scope
 from attune.core.errors import UsageError
 from attune.core.nodes.role import ROLES, Role
 from attune.web.access import Operator
 from attune.web.middleware.problems import ProblemError
 from attune.web.services import Given
-from attune.web.ui.pages import page, visitor
+from attune.web.ui.pages import Visitor, page
 
 router = APIRouter(include_in_schema=False)
-Visitor = Annotated[Caller, Depends(visitor)]
 _VERBS = ("drain", "resume", "reload", "remove")
 
 
-def _shown(role: Role) -> Callable[..., object]:
-    async def shown(request: Request, who: Visitor, services: Given, node_id: int) -> Response:
+def _page_of(role: Role) -> Callable[..., object]:
+    async def node_page(request: Request, who: Visitor, services: Given, node_id: int) -> Response:
         nodes = await services.nodes.list_nodes(role)
         node = next((one for one in nodes if one.id == node_id), None)
         if node is None:
@@ -39,11 +37,11 @@ def _shown(role: Role) -> Callable[..., object]:
             may_operate=who.scope.holds(Scope.OPERATE),
         )
 
-    return shown
+    return node_page
 
 
-def _asked(role: Role) -> Callable[..., object]:
-    async def asked(_who: Operator, services: Given, node_id: int, verb: str) -> Response:
+def _verbs_of(role: Role) -> Callable[..., object]:
+    async def request_verb(_who: Operator, services: Given, node_id: int, verb: str) -> Response:
         if verb not in _VERBS or not await services.node_pages.exists(role, node_id):
             raise ProblemError(404, f"no {role.name} has the id {node_id}, or nothing is called {verb}")
         if verb == "remove":
@@ -57,7 +55,7 @@ def _asked(role: Role) -> Callable[..., object]:
         services.forget()
         return RedirectResponse(f"/{role.name}s/{node_id}", 303)
 
-    return asked
+    return request_verb
 
 
 def _order(status: str) -> int:
@@ -66,5 +64,7 @@ def _order(status: str) -> int:
 
 
 for _role in ROLES.values():
-    router.add_api_route(f"/{_role.name}s/{{node_id}}", _shown(_role), methods=["GET"], response_model=None)
-    router.add_api_route(f"/{_role.name}s/{{node_id}}/{{verb}}", _asked(_role), methods=["POST"], response_model=None)
+    router.add_api_route(f"/{_role.name}s/{{node_id}}", _page_of(_role), methods=["GET"], response_model=None)
+    router.add_api_route(
+        f"/{_role.name}s/{{node_id}}/{{verb}}", _verbs_of(_role), methods=["POST"], response_model=None
+    )

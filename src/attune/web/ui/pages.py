@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
@@ -29,7 +29,7 @@ NAV = (
     ("/", "Fleet"),
     ("/runtimes", "Runtimes"),
     ("/match", "Where can this run?"),
-    ("/executions", "ExecutionRunner"),
+    ("/executions", "Executions"),
     ("/activity", "Activity"),
 )
 _TEMPLATES.globals |= {"asset": asset, "state": state, "ago": ago, "since": since, "nav": NAV}
@@ -74,8 +74,11 @@ async def visitor(request: Request) -> Caller:
     return caller
 
 
+Visitor = Annotated[Caller, Depends(visitor)]
+
+
 def to_login(request: Request) -> RedirectResponse:
     """The way to the login and, after it, back to the page asked for."""
     target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    url = request.url_for("login_form").include_query_params(next=target)
+    url = request.url_for("login_page").include_query_params(next=target)
     return RedirectResponse(f"{url.path}?{url.query}", 303)

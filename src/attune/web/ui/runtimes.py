@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from attune.core.access.tokens import Caller, Scope
+from attune.core.access.tokens import Scope
 from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.runtime import Runtime
@@ -18,26 +18,25 @@ from attune.postgres.read_models.runtime_counts import RuntimeCounts, all_runtim
 from attune.web.api.runtimes import etag_of
 from attune.web.middleware.problems import ProblemError
 from attune.web.services import Given
-from attune.web.ui.pages import page, visitor
+from attune.web.ui.pages import Visitor, page
 
 router = APIRouter(include_in_schema=False)
-Visitor = Annotated[Caller, Depends(visitor)]
 _CHANGES = 20
 _EDITED = ("name", "description", "pack_ref", "distributions", "installation")
 
 
-@router.get("/runtimes", name="runtimes")
-async def listed(request: Request, who: Visitor, services: Given) -> Response:
+@router.get("/runtimes")
+async def list_runtimes_page(request: Request, who: Visitor, services: Given) -> Response:
     """Every definition, with where it is."""
     runtimes = await services.runtimes.list_runtimes()
     found = await all_runtime_counts(services.pool)
-    none = RuntimeCounts({}, {}, 0)
+    none = RuntimeCounts()
     rows = [(one, found.get(one.ref, none), proofs(one)) for one in runtimes]
     return page(request, "runtimes.html", caller=who, rows=rows)
 
 
-@router.get("/runtimes/{ref}", name="runtime")
-async def shown(request: Request, who: Visitor, services: Given, ref: str) -> Response:
+@router.get("/runtimes/{ref}")
+async def runtime_page(request: Request, who: Visitor, services: Given, ref: str) -> Response:
     """One definition: its proof, its versions over the fleet, its history, and a place to change it."""
     runtime = await services.runtimes.get_runtime(ref)
     if runtime is None:

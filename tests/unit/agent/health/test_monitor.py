@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from attune.agent.detector import RuntimeDetector
+from attune.agent.detector import HostDetector
 from attune.agent.health.monitor import HealthMonitor
-from attune.agent.registration import WorkerRegistration
+from attune.agent.registration import NodeRegistration
 from attune.config import Settings
 from attune.core.errors import DatabaseError
 from attune.core.nodes.health import Snapshot
 from attune.core.nodes.health_schedule import CheckSchedule
+from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import HealthReport
 from attune.core.runtimes.command import Outcome
 from attune.operations.runtimes.examine import Examiner
@@ -71,9 +72,10 @@ class AssignmentView:
         ]
         self.registry = Registry()
         examiner = Examiner(self.host, self.host)
-        detector = RuntimeDetector(MemoryRuntimes(runtimes), examiner=examiner)
-        pool: Any = None
-        self.node = WorkerRegistration(pool, Settings(), name="w1", registry=self.registry, detector=detector)
+        detector = HostDetector(MemoryRuntimes(runtimes), lambda _settings: examiner)
+        self.node = NodeRegistration(
+            WORKER, Settings(), registry=self.registry, detector=detector, labels=lambda section: {}, name="w1"
+        )
         rhythm = CheckSchedule(interval, 1e6)
         self.vigil = HealthMonitor(self.node, Reverifier(examiner, self.host, time.monotonic, rhythm=rhythm))
         self.stop = asyncio.Event()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from attune.core.durations import coarse, precise
-from attune.core.matching.explanation import PlacementOutcome, Waiting, explain, with_context
+from attune.core.matching.explain import explain, with_context
+from attune.core.matching.explanation import PlacementOutcome, Waiting
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.runtimes.verdict import Status

@@ -12,7 +12,7 @@ from attune.core.matching.matcher import Category, match
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.term_judgement import Reason, TermFinding, judge
 from attune.core.nodes.labels import labels_of
-from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Evidence, Status, Verdict
 from attune.core.runtimes.verdict import Instance as VerifiedInstance
 from fleets import capability, node, pythons

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from attune.core.matching.explanation import explain
+from attune.core.matching.explain import explain
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.repair.widen import relaxed, witness
 from attune.core.matching.requirement import Requirement

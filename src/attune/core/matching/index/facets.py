@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import compress
 
-from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.interval import Truth
 
 _FEW = 32  # slots up to which a list is kept instead of a bit for every node
 Key = tuple[str, str]  # what kind of facet, and its name

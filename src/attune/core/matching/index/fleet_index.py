@@ -16,10 +16,10 @@ from weakref import WeakValueDictionary
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.index.facets import EMPTY, Facet, Feature, Key, ManyValues, picked
 from attune.core.matching.index.plans import (
+    CATEGORY,
     EVERYONE,
     LABEL,
     RUNTIME,
-    STANDING,
     TAINT,
     RequirementPlan,
     TermPlan,
@@ -51,7 +51,7 @@ class FleetIndex:
         self._free_slots: list[int] = []
         self._clock = 0
         self._epoch = 0  # grows when a slot gets another node
-        self._standings: dict[tuple[NodeStatus, bool], Category] = {}
+        self._categories: dict[tuple[NodeStatus, bool], Category] = {}
         self._apart: dict[str, ManyValues] = {}
         self._plans: dict[Requirement, RequirementPlan] = {}
         self._terms: WeakValueDictionary[Term, TermPlan] = WeakValueDictionary()
@@ -115,9 +115,9 @@ class FleetIndex:
         """The ids of the nodes on which nothing fails but something is unknown, ascending."""
         plan = self._fresh_plan(requirement, tolerations)
         yes, maybe = plan.sets(self._facets)
-        process_state = self._facets.get(STANDING, EMPTY)
-        fit = maybe & ~self._repelled(plan) & ~process_state.among([Category.REJECTED])
-        return self._ids_of(fit & (~yes | process_state.among([Category.UNDECIDED])))
+        categories = self._facets.get(CATEGORY, EMPTY)
+        fit = maybe & ~self._repelled(plan) & ~categories.among([Category.REJECTED])
+        return self._ids_of(fit & (~yes | categories.among([Category.UNDECIDED])))
 
     def _fresh_plan(self, requirement: Requirement, tolerations: Iterable[str]) -> RequirementPlan:
         added = set(tolerations).difference(requirement.tolerations)
@@ -134,7 +134,7 @@ class FleetIndex:
             self._plans[requirement] = plan
         self._asked = plan.used = self._asked + 1
         if plan.stamp != self._clock:
-            able = self._facets.get(STANDING, EMPTY).among([Category.ABLE])
+            able = self._facets.get(CATEGORY, EMPTY).among([Category.ABLE])
             plan.bits = plan.sets(self._facets).yes & able & ~self._repelled(plan)
             plan.stamp = self._clock
         return plan
@@ -173,11 +173,11 @@ class FleetIndex:
     def _describe(self, node: Node) -> set[int]:
         """The numbers of what the index keeps of *node*."""
         state = (node.status, node.is_full)
-        process_state = self._standings.get(state)
-        if process_state is None:
+        category = self._categories.get(state)
+        if category is None:
             (profile,) = survey(Requirement(), [replace(node, taints=frozenset())]).profiles
-            process_state = self._standings[state] = profile.category
-        numbers = {self._number(EVERYONE, True), self._number(STANDING, process_state)}
+            category = self._categories[state] = profile.category
+        numbers = {self._number(EVERYONE, True), self._number(CATEGORY, category)}
         numbers.update(self._number(TAINT, taint) for taint in node.taints)
         numbers.update(self._number((LABEL, k), v) for k, v in node.labels.items() if k not in self._apart)
         for name, capability in node.capabilities.items():

@@ -16,11 +16,11 @@ from attune.core.matching.index.facets import EMPTY, Facet, Key, few_slots_of, t
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.term_judgement import judge
 from attune.core.matching.terms import LabelTerm, RuntimeTerm, Term
-from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Status
 
 RUNTIME, LABEL = "runtime", "label"  # kinds of facets, each with a name
-EVERYONE, STANDING, TAINT = ("node", ""), ("standing", ""), ("taint", "")
+EVERYONE, CATEGORY, TAINT = ("node", ""), ("standing", ""), ("taint", "")
 Facets = Mapping[Key, Facet]
 Offer = tuple[Status, str | None, bool, bool]  # status, version, whether there is an interpreter at all, whether cached
 

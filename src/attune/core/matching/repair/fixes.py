@@ -15,7 +15,7 @@ from attune.core.matching.survey import Profile
 from attune.core.matching.term_judgement import Reason, TermFinding
 from attune.core.matching.terms import NumberTerm, RuntimeTerm, Term
 from attune.core.nodes.labels import FACTS, number
-from attune.core.runtimes.constraint import Truth
+from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Status
 from attune.core.runtimes.version import Version
 
@@ -163,7 +163,7 @@ def _relaxations(term: RuntimeTerm, finding: TermFinding, node: Node) -> Iterato
 
 
 def _direction(term: RuntimeTerm, version: Version | None) -> str:
-    lower = term.constraint.clauses[0].span.lower if term.constraint else None
+    lower = term.constraint.clauses[0].interval.lower if term.constraint else None
     below = lower is not None and version is not None and lower.is_under(version) is Truth.NO
     return "below" if below else "above"
 

@@ -1,7 +1,7 @@
 """The smallest changes that would make work placeable, each tried before it is told.
 
 A `RepairChange` is data with a pure `apply`; a `Repair` is one change, or two where no single one helps, with the
-number of nodes that could then take the work. Which changes could cure which fault is in `remedies.py`.
+number of nodes that could then take the work. Which changes could cure which fault is in `fixes.py`.
 """
 
 from __future__ import annotations

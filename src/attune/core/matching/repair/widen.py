@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 
 from attune.core.errors import VersionError
-from attune.core.runtimes.constraint import Clause, Constraint, Edge, Interval, Truth, VersionBound, after
+from attune.core.runtimes.constraint import Constraint
+from attune.core.runtimes.interval import Bound, Clause, Edge, Interval, Truth, after
 from attune.core.runtimes.version import Version, plain
 
 _MAX_TEXT = 1000
@@ -30,12 +30,12 @@ def relaxed(constraint: Constraint, version: Version) -> Constraint | None:
 
 
 def _moved(clause: Clause, version: Version) -> Constraint:
-    lower, upper = clause.span.lower, clause.span.upper
+    lower, upper = clause.interval.lower, clause.interval.upper
     if lower is not None and lower.is_under(version) is Truth.NO:
-        lower = VersionBound.at(plain(version.release[: len(lower.version.release)]), Edge.BEFORE)
+        lower = Bound.at(plain(version.release[: len(lower.version.release)]), Edge.BEFORE)
     elif upper is not None and upper.is_under(version) is Truth.YES:
-        upper = VersionBound.at(plain(after(version.release[: len(upper.version.release)])), Edge.BELOW)
-    excluded = [span for span in clause.excluded if span.check(version) is not Truth.YES]
+        upper = Bound.at(plain(after(version.release[: len(upper.version.release)])), Edge.BELOW)
+    excluded = [interval for interval in clause.excluded if interval.check(version) is not Truth.YES]
     return Constraint.of([Clause.of([Interval(lower, upper)], excluded)])
 
 
@@ -49,18 +49,17 @@ def witness(constraint: Constraint | None) -> str | None:
 
 def _likely(constraint: Constraint) -> Iterator[Version]:
     """Its bounds, what follows them closely and what precedes them, most natural first."""
-    cuts = chain.from_iterable((clause.span.lower, clause.span.upper) for clause in constraint.clauses)
-    bounds = [cut.version for cut in cuts if cut is not None]
-    bounds += [span.upper.version for clause in constraint.clauses for span in clause.excluded if span.upper]
-    for bound in bounds:
-        padded = bound.release + (0,) * (_PADDED - len(bound.release))
+    excluded = [interval.upper for clause in constraint.clauses for interval in clause.excluded if interval.upper]
+    for bound in (*constraint.bounds, *excluded):
+        release = bound.version.release
+        padded = release + (0,) * (_PADDED - len(release))
         yield plain(padded)
-        yield bound
+        yield bound.version
         for step in range(1, 4):
             yield plain((*padded[:-1], padded[-1] + step))
         yield plain((*padded, 1))
-        yield plain(after(bound.release) + (0,) * (_PADDED - len(bound.release)))
-        if bound.release[0]:
-            yield plain((bound.release[0] - 1, 0, 0))
+        yield plain(after(release) + (0,) * (_PADDED - len(release)))
+        if release[0]:
+            yield plain((release[0] - 1, 0, 0))
     yield plain((0, 0, 0))
     yield plain((0, 0, 1))

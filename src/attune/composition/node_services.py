@@ -1,22 +1,25 @@
-"""What nodes of each role do beside their heartbeat: a table, and nothing else differs."""
+"""The parts of a node. What nodes of each role do beside their heartbeat is a table, and nothing else differs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 
 from attune.agent.health.monitor import HealthMonitor
-from attune.agent.node import NodeService
+from attune.agent.node import NodeParts, NodeService
 from attune.agent.registration import NodeRegistration
-from attune.agent.requests import request_handler_for
+from attune.agent.requests import RequestHandler
 from attune.agent.sensors.builtin import BuiltinSensors
 from attune.agent.sensors.event_forwarder import EventForwarder
 from attune.agent.sensors.event_log_limiter import EventLogLimiter
 from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, SensorInstance
 from attune.agent.sensors.leases import DatabaseClock, LeaseRules, SensorLeases
 from attune.agent.sensors.sensor_context import SensorContext
+from attune.agent.service import node_options, run_service
 from attune.agent.worker.executions import ExecutionRunner
-from attune.config import Settings, process_environment, variable
+from attune.composition.databases import data_dir
+from attune.composition.embedding import REGISTRATIONS
+from attune.composition.host_examiner import examiner_for, reverifier_for
+from attune.config import Settings, process_environment
 from attune.core.executions.work import PackFolders
 from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.ports.sensors import TakenLease
@@ -25,36 +28,59 @@ from attune.core.sensors.sensor import Sensor
 from attune.host.executions.runner import HostWorkRunner
 from attune.host.packs.cache import PackCache
 from attune.host.sensors.output_log import SensorFolder
-from attune.postgres.connection import Pool
-from attune.postgres.embedded import default_data_dir
+from attune.postgres.connection import Pool, open_pool
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
+from attune.postgres.nodes.node_control import PostgresNodeControl
+from attune.postgres.nodes.requests import PostgresNodeRequests
 from attune.postgres.packs.files import PostgresPackFiles
 from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
 from attune.queue.procrastinate_queue import ProcrastinateQueue
 from attune.reactions import reaction, record_for_sensors
 
-NodeServices = Callable[[NodeRegistration, HealthMonitor], Sequence[NodeService]]
+
+async def _nothing() -> None: ...
 
 
-def node_services_of(role: Role, pool: Pool, packs: PackFolders | None = None) -> NodeServices:
-    """What nodes of *role* do beside their heartbeat, on *pool*."""
-    makers = _MAKERS[role.name]
+async def run_nodes(
+    settings: Settings,
+    url: str,
+    names: Mapping[Role, str | None],
+    *,
+    heal: Callable[[], Awaitable[None]] = _nothing,
+    on_ready: Callable[[NodeRegistration], None] = lambda registration: None,
+) -> None:
+    """Run one node for each role of *names* (None for its default name) until a signal, as `run_service` says."""
+    async with open_pool(url, application_name="attune node") as pool:
+        nodes = [node_parts(settings, role, name, pool, heal) for role, name in names.items()]
+        await run_service(nodes, on_ready=on_ready)
 
-    def made(registration: NodeRegistration, vigil: HealthMonitor) -> list[NodeService]:
-        cache = packs or PackCache(_data_dir(registration.settings) / "packs", PostgresPackFiles(pool).files)
-        return [make(registration, vigil, pool, cache) for make in makers]
 
-    return made
+def node_parts(
+    settings: Settings, role: Role, name: str | None, pool: Pool, heal: Callable[[], Awaitable[None]]
+) -> NodeParts:
+    """A node of *role* on *pool*."""
+    registration = REGISTRATIONS[role.name](pool, settings, name=name)
+    monitor = HealthMonitor(registration, reverifier_for(settings))
+    packs = PackCache(data_dir(settings) / "packs", PostgresPackFiles(pool).files)
+    services = [make(registration, monitor, pool, packs) for make in _MAKERS[role.name]]
+    options = node_options(settings, role, heal)
+    return NodeParts(registration, PostgresNodeControl(pool), monitor, services, options)
 
 
-def sensing_for(
-    registration: NodeRegistration, vigil: HealthMonitor, pool: Pool, packs: PackFolders | None = None
-) -> SensorLeases:
+def request_handler_for(
+    registration: NodeRegistration, _monitor: HealthMonitor, pool: Pool, _packs: PackFolders
+) -> RequestHandler:
+    """Answers requests on this host, with what is true there now, whatever was found before."""
+    settings = registration.settings
+    return RequestHandler(registration, PostgresNodeRequests(pool), lambda: examiner_for(settings))
+
+
+def sensing_for(registration: NodeRegistration, vigil: HealthMonitor, pool: Pool, packs: PackFolders) -> SensorLeases:
     """Runs sensors on the node of *registration*."""
     settings = registration.settings
-    folder = SensorFolder(_data_dir(settings))
+    folder = SensorFolder(data_dir(settings))
     clock, events = DatabaseClock(), PostgresSensorEvents(pool, record_for_sensors(reaction(), EventLogLimiter()))
 
     def node() -> tuple[str, int] | None:
@@ -82,14 +108,6 @@ def restart_rules(settings: Settings) -> RestartRules:
     return RestartRules(
         first=sensing.restart_first, slowest=sensing.restart_slowest, healthy_after=sensing.healthy_after
     )
-
-
-def _data_dir(settings: Settings) -> Path:
-    if settings.data_dir is not None:
-        return settings.data_dir
-    import os
-
-    return default_data_dir(is_root=os.geteuid() == 0, home=Path.home(), xdg_data_home=variable("XDG_DATA_HOME"))
 
 
 def executions_for(

@@ -1,0 +1,111 @@
+"""What programs that embed Attune use: the detector and the registrations of nodes, on a pool of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from attune.agent.detector import HostDetector, capabilities_of, detection_options
+from attune.agent.registration import NodeRegistration
+from attune.composition.host_examiner import examiner_for, host_labels
+from attune.config import Settings, load_settings
+from attune.core.nodes.role import SENSOR, WORKER, Role, role_of_variable
+from attune.core.ports.nodes import NodeRegistry
+from attune.core.ports.runtimes import RuntimeCatalog
+from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.selection import select
+from attune.core.runtimes.verdict import Verdict
+from attune.operations.runtimes.detect import detect
+from attune.operations.runtimes.examine import Examiner
+from attune.postgres.connection import Pool
+from attune.postgres.nodes.registry import PostgresNodes
+from attune.postgres.runtimes.store import PostgresRuntimes
+
+
+class RuntimeDetector(HostDetector):
+    """Detects what this host can run.
+
+    *source* is an open psycopg `AsyncConnectionPool`, or any `RuntimeCatalog`. Definitions are read each time
+    `detect` is called and never behind your back.
+    """
+
+    def __init__(self, source: Pool | RuntimeCatalog, *, examiner: Examiner | None = None) -> None:
+        catalog: RuntimeCatalog = source if hasattr(source, "list_runtimes") else PostgresRuntimes(source)
+        super().__init__(catalog, (lambda _settings: examiner) if examiner else examiner_for)
+
+    async def detect_capabilities(
+        self,
+        config: Settings | None,
+        env_var_name: str,
+        config_capabilities: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The capabilities to register, as stored in `worker.capabilities`.
+
+        Environment variable *env_var_name* decides first, then `config_capabilities["runtimes"]`, then the
+        definitions, verified on this host. Raises `ConfigError` for values that cannot be read.
+        """
+        settings = config or load_settings()
+        role = role_of_variable(env_var_name)
+        detection = await self.detect(settings, role or WORKER, env_var_name, config_capabilities)
+        return capabilities_of(detection, settings)
+
+    async def detect_from_database(self) -> list[str]:
+        """The names of all runtimes that are verified on this host, whatever the environment or a file say."""
+        return (await self.detect_all(load_settings())).offered
+
+    @staticmethod
+    async def verify_runtime_available(runtime: Runtime) -> bool:
+        """Whether *runtime* is there on this host."""
+        return (await RuntimeDetector.verify(runtime)).status.offered
+
+    @staticmethod
+    async def verify(runtime: Runtime) -> Verdict:
+        """The verdict on *runtime* on this host, with its reason and evidence."""
+        settings = load_settings()
+        selection = select("", None, WORKER.settings_section)
+        options = detection_options(settings)
+        detection = await asyncio.to_thread(detect, [runtime], selection, None, examiner_for(settings), options)
+        return detection.verdicts[0]
+
+
+class PoolRegistration(NodeRegistration):
+    """A node that registers itself on *pool*, an open psycopg `AsyncConnectionPool`."""
+
+    _role: ClassVar[Role]
+
+    def __init__(
+        self,
+        pool: Pool,
+        config: Settings,
+        *,
+        name: str | None = None,
+        registry: NodeRegistry | None = None,
+        detector: HostDetector | None = None,
+    ) -> None:
+        super().__init__(
+            self._role,
+            config,
+            registry=registry or PostgresNodes(pool),
+            detector=detector or RuntimeDetector(pool),
+            labels=host_labels,
+            name=name,
+        )
+
+
+class WorkerRegistration(PoolRegistration):
+    """A worker: it runs actions."""
+
+    _role = WORKER
+
+
+class SensorWorkerRegistration(PoolRegistration):
+    """A sensor: it watches for events."""
+
+    _role = SENSOR
+
+
+REGISTRATIONS: Mapping[str, type[PoolRegistration]] = {
+    WORKER.name: WorkerRegistration,
+    SENSOR.name: SensorWorkerRegistration,
+}

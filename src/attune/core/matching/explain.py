@@ -1,0 +1,105 @@
+"""Explains where work stands on a fleet: every node counted once, every term on every node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from attune.core.matching.causes import Cause, causes_of, first_names, names_in
+from attune.core.matching.explanation import CategoryCount, Explanation, PlacementOutcome, TermRow, Waiting
+from attune.core.matching.fleet import Node, NodeStatus
+from attune.core.matching.nearest import near_misses
+from attune.core.matching.repair.search import repairs_for
+from attune.core.matching.requirement import Preference, Requirement
+from attune.core.matching.survey import Category, FleetSurvey, Profile, survey
+from attune.core.matching.term_judgement import Reason
+from attune.core.nodes.labels import FACTS
+from attune.core.runtimes.aliases import nearest as nearest_name
+from attune.core.runtimes.interval import Truth
+
+NEAREST = 2
+_SAMPLED = 1000  # nodes whose names are searched for what a misspelt one may have meant
+
+
+def explain(
+    requirement: Requirement,
+    nodes: Iterable[Node],
+    *,
+    preferences: Sequence[Preference] = (),
+    tolerations: Iterable[str] = (),
+) -> Explanation:
+    """Explain where *requirement* stands on *nodes*. `with_context` adds what only the caller knows."""
+    fleet = list(nodes)
+    requirement = Requirement(requirement.terms, tuple(sorted({*requirement.tolerations, *tolerations})))
+    surveyed = survey(requirement, fleet)
+    counts = tuple(_category_count(category, surveyed.profiles) for category in Category)
+    able, busy = (one.count for one in counts[:2])
+    terms = [*map(str, requirement.terms), *(f"tolerates {taint}" for taint in requirement.tolerations)]
+    return Explanation(
+        PlacementOutcome.READY if able else PlacementOutcome.WAITING if busy else PlacementOutcome.BLOCKED,
+        tuple(terms),
+        tuple(str(preference) for preference in preferences),
+        len(fleet),
+        counts,
+        tuple(_term_row(index, surveyed) for index in range(len(requirement.terms))),
+        tuple(_state_rows(surveyed)),
+        () if able else near_misses(surveyed, NEAREST),
+        () if able or busy else repairs_for(surveyed),
+    )
+
+
+def with_context(
+    explanation: Explanation, *, waiting: Waiting | None = None, history: str | None = None
+) -> Explanation:
+    """*explanation* with how long the work has waited, and a sentence on when it was last placeable."""
+    return replace(explanation, waiting=waiting, history=history)
+
+
+def _category_count(category: Category, profiles: Sequence[Profile]) -> CategoryCount:
+    mine = [profile for profile in profiles if profile.category is category]
+    names = first_names(node for profile in mine for node in profile.nodes)
+    return CategoryCount(category, sum(len(profile.nodes) for profile in mine), names)
+
+
+def _term_row(index: int, surveyed: FleetSurvey) -> TermRow:
+    term, total = surveyed.requirement.terms[index], len(surveyed.nodes)
+    causes = causes_of(surveyed.unmet(index))
+    failed = sum(cause.count for cause in causes if cause.truth is Truth.NO)
+    unknown = sum(cause.count for cause in causes if cause.truth is Truth.UNKNOWN)
+    hint = None
+    if total and sum(cause.count for cause in causes if cause.reason in _NAME_UNKNOWN) == total:
+        known = names_in(surveyed.nodes[:_SAMPLED]) | set(FACTS)
+        hint = nearest_name(term.name, sorted(known - {term.name}))
+    return TermRow(str(term), total - failed - unknown, failed, unknown, causes, hint)
+
+
+_NAME_UNKNOWN = frozenset({Reason.RUNTIME_MISSING, Reason.LABEL_MISSING})
+
+
+def _state_rows(surveyed: FleetSurvey) -> Iterable[TermRow]:
+    """Rows of the taints that are in the way and of the nodes that are not in service, where there are any."""
+    profiles = surveyed.profiles
+    for taint in sorted({taint for profile in profiles for taint in profile.taints}):
+        nodes = [node for profile in profiles if taint in profile.taints for node in profile.nodes]
+        cause = Cause(Reason.NODE_TAINTED, Truth.NO, "", len(nodes), first_names(nodes))
+        yield TermRow(f"taint {taint}", len(surveyed.nodes) - len(nodes), len(nodes), 0, (cause,))
+    causes = tuple(_out_of_service(profiles))
+    failed = sum(cause.count for cause in causes if cause.truth is Truth.NO)
+    unknown = sum(cause.count for cause in causes) - failed
+    if causes:
+        yield TermRow("in service", len(surveyed.nodes) - failed - unknown, failed, unknown, causes)
+
+
+def _out_of_service(profiles: Sequence[Profile]) -> Iterable[Cause]:
+    for status, reason in _NOT_IN_SERVICE.items():
+        nodes = [node for profile in profiles if profile.nodes[0].status is status for node in profile.nodes]
+        if nodes:
+            truth = Truth.UNKNOWN if reason is Reason.NODE_STARTING else Truth.NO
+            yield Cause(reason, truth, status.value, len(nodes), first_names(nodes))
+
+
+_NOT_IN_SERVICE = {
+    NodeStatus.INACTIVE: Reason.NODE_OUT_OF_SERVICE,
+    NodeStatus.ERROR: Reason.NODE_OUT_OF_SERVICE,
+    NodeStatus.STARTING: Reason.NODE_STARTING,
+}

@@ -1,0 +1,45 @@
+"""What every test may rely on: signals as at a start, whoever started the run, and a temporary folder of the run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from whole_run import begin_run, default_signals, end_run
+
+TELL = "import signal; print([signal.getsignal(one).name for one in map(signal.Signals, (15, 1, 3, 17))])"
+
+
+def test_what_is_started_has_the_signals_of_a_terminal_even_where_the_run_ignores_them() -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+    default_signals()
+    told = subprocess.run([sys.executable, "-c", TELL], capture_output=True, text=True, check=True, timeout=60)
+
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert told.stdout == f"{['SIG_DFL'] * 4}\n"
+
+
+def test_a_process_and_a_file_that_a_run_leaves_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    before = os.environ["TMPDIR"], tempfile.tempdir
+    folder = begin_run()
+    assert folder is not None
+    (folder / "forgotten").touch()
+    (folder / "pytest-of-somebody").mkdir()
+    with subprocess.Popen(["sleep", "300"], cwd=folder) as lasting:
+        try:
+            left = end_run(folder)
+        finally:
+            os.environ["TMPDIR"], tempfile.tempdir = before
+            lasting.kill()
+
+    assert left == [f"still running: {lasting.pid} sleep 300 ", f"not removed: {folder / 'forgotten'}"]
+    assert not Path(folder).exists()

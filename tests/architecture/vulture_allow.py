@@ -1,0 +1,69 @@
+"""What `vulture` takes for unused and is not: each group with its reason. A name that is gone from the source goes."""
+
+# ruff: noqa: B018, F821
+# mypy: ignore-errors
+
+# The public Python API, and a page that tests hold against the commands.
+__getattr__
+_.detect_from_database
+_.verify_runtime_available
+commands_reference
+
+# Called by the frameworks that we build on: click, uvicorn, h11, prometheus-client, google-re2, psycopg.
+_.format_commands
+_.capture_signals
+_.should_exit
+_.send_400_response
+_.collect
+_.log_errors
+_.max_mem
+_.read_only
+
+# Procrastinate calls or reads them.
+_.finish_job
+_.delete_job
+_.job_manager
+_._new_job_event
+
+# Fields of rows and answers: filled by name, and read by whoever gets the JSON or the template.
+_.last_event
+_.started_at
+_.finished_at
+_.is_standard
+_.checked_at
+_.troubled
+_.stranded
+_.model_config
+_.cached
+_.cached_age_seconds
+_.node_name
+_.name_before
+_.touches
+_.eligible_count
+_.age_seconds
+_.as_of
+_.results
+_.actor
+
+# Values of enumerations, which come from documents and columns.
+_.ABANDON
+_.CANCEL
+_.DISABLED
+
+# The matchers on an index and in SQL: the issue on scale puts them into production.
+FleetIndex
+PostgresMatcher
+_.eligible_ids
+
+# Run by a migration that is found by its file.
+UNIFY
+
+# Being replaced.
+check_transition
+_.may_become
+Execution
+SensorStore
+_.optional
+_.log_path
+_.tcp_url
+record_event

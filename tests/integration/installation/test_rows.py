@@ -1,0 +1,78 @@
+"""Rows come as records, on a pool or in a transaction of the caller's, and refusals as `DatabaseError`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+from psycopg import Rollback
+
+from attune.core.errors import DatabaseError
+from attune.postgres.connection import Pool, open_pool
+from attune.postgres.json_values import UnreadableJson
+from attune.postgres.rows import execute, read_all, read_one, read_pairs, read_value, read_values, transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    number: int
+    text: str
+
+
+def with_pool(url: str, check: Callable[[Pool], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with open_pool(url) as pool:
+            await check(pool)
+
+    asyncio.run(run())
+
+
+def test_columns_are_the_fields_of_the_record(blank_database: str) -> None:
+    two = "SELECT * FROM (VALUES (1, 'a'), (2, 'b')) AS v (number, text) WHERE number > %(above)s"
+
+    async def check(pool: Pool) -> None:
+        assert await read_all(pool, Pair, two, {"above": 0}) == [Pair(number=1, text="a"), Pair(number=2, text="b")]
+        assert await read_one(pool, Pair, two, {"above": 1}) == Pair(number=2, text="b")
+        assert await read_one(pool, Pair, two, {"above": 2}) is None
+        assert await read_values(pool, two, {"above": 0}) == [1, 2]
+        assert await read_value(pool, two, {"above": 2}) is None
+        assert await read_pairs(pool, two, {"above": 0}) == {1: "a", 2: "b"}
+        assert await read_value(pool, "SELECT 'a%b'") == "a%b"
+
+    with_pool(blank_database, check)
+
+
+def test_a_transaction_is_that_of_its_block(blank_database: str) -> None:
+    async def check(pool: Pool) -> None:
+        await execute(pool, "CREATE TABLE sheet (n int)")
+        async with transaction(pool) as connection:
+            assert await execute(connection, "INSERT INTO sheet VALUES (1), (2)") == 2
+            raise Rollback
+        assert await read_value(pool, "SELECT count(*) FROM sheet") == 0
+
+    with_pool(blank_database, check)
+
+
+def test_a_refusal_is_a_database_error(blank_database: str) -> None:
+    async def check(pool: Pool) -> None:
+        with pytest.raises(DatabaseError, match="not migrated"):
+            await read_values(pool, "SELECT 1 FROM nowhere")
+        with pytest.raises(DatabaseError, match="refused"):
+            async with transaction(pool) as connection:
+                await execute(connection, "SELECT 1 / 0")
+
+    with_pool(blank_database, check)
+
+
+def test_json_that_is_too_deep_spoils_no_other_row(blank_database: str) -> None:
+    async def check(pool: Pool) -> None:
+        deep, flat = await read_values(
+            pool, "SELECT unnest(ARRAY[repeat('[', 200) || repeat(']', 200), '[1]']::json[])"
+        )
+
+        assert isinstance(deep, UnreadableJson)
+        assert flat == [1]
+
+    with_pool(blank_database, check)

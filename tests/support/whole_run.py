@@ -1,0 +1,75 @@
+"""A run of the tests as a whole: signals in a known state, a temporary folder of its own, and nothing left of it.
+
+`conftest.py` calls `begin_run` before anything is collected and `end_run` after everything.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+OFTEN_IGNORED = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
+"""What `nohup`, a shell's background job or a supervisor may have had ignored."""
+
+
+def default_signals() -> None:
+    """Give this process, and each that it starts, the signals of a program started from a terminal.
+
+    A signal that is ignored stays so in every program that is started; one with a handler does not.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in OFTEN_IGNORED:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def begin_run() -> Path | None:
+    """A new temporary folder, used from now on by this process and all that it starts; None in a worker of xdist."""
+    default_signals()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return None
+    folder = Path(tempfile.mkdtemp(prefix="at-"))  # a short name: sockets lie below it
+    folder.chmod(0o711)  # a server's own user passes through
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    return folder
+
+
+def end_run(folder: Path) -> list[str]:
+    """What the run left: processes that know *folder*, and what lies in it; the folder is removed."""
+    left = [f"still running: {process}" for process in _lasting_processes(folder)]
+    left += [f"not removed: {path}" for path in folder.iterdir() if not path.name.startswith("pytest-of-")]
+    tempfile.tempdir = None
+    os.environ.pop("TMPDIR", None)
+    shutil.rmtree(folder, ignore_errors=True)
+    return left
+
+
+def _lasting_processes(folder: Path) -> list[str]:
+    """Those that do not end by themselves within a moment."""
+    for _ in range(40):
+        if not list(_processes_below(folder)):
+            return []
+        time.sleep(0.05)
+    return list(_processes_below(folder))
+
+
+def _processes_below(folder: Path) -> Iterator[str]:
+    """Processes, apart from this one, whose arguments, variables or working folder name *folder*."""
+    name = os.fsencode(folder)
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) in (os.getpid(), os.getppid()):
+            continue
+        try:
+            arguments = (process / "cmdline").read_bytes()
+            environment = (process / "environ").read_bytes()
+            where = os.fsencode((process / "cwd").readlink())
+        except OSError:
+            continue
+        if name in arguments or name in environment or name in where:
+            yield f"{process.name} {arguments.replace(bytes(1), b' ').decode(errors='replace')[:200]}"

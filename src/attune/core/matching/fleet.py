@@ -65,7 +65,7 @@ class Capability:
         return cls(
             verdict.capability,
             verdict.status,
-            tuple(CapabilityInstance(one.version, one.path) for one in verdict.instances),
+            tuple(CapabilityInstance(instance.version, instance.path) for instance in verdict.instances),
             verdict.reason,
             " ".join(evidence.command) if evidence else "",
             evidence.cached_age if evidence else None,
@@ -109,12 +109,12 @@ def first_by_name(nodes: Iterable[Node], limit: int) -> list[Node]:
     lengths: dict[int, list[Node]] = {}
     for node in nodes:
         lengths.setdefault(len(node.name), []).append(node)
-    found: list[Node] = []
+    first: list[Node] = []
     for length in sorted(lengths):
-        found.extend(sorted(lengths[length], key=lambda node: (node.name, node.id))[: limit - len(found)])
-        if len(found) == limit:
+        first.extend(sorted(lengths[length], key=lambda node: (node.name, node.id))[: limit - len(first)])
+        if len(first) == limit:
             break
-    return found
+    return first
 
 
 def capabilities_of(verdicts: Iterable[Verdict]) -> dict[str, Capability]:
@@ -135,7 +135,7 @@ _RANK = (Status.AVAILABLE, Status.DECLARED, Status.ASSUMED, Status.UNKNOWN, Stat
 
 
 def _joined(old: Capability, new: Capability) -> Capability:
-    best, other = sorted((old, new), key=lambda one: _RANK.index(one.status))
+    best, other = sorted((old, new), key=lambda capability: _RANK.index(capability.status))
     if best.status is not other.status or not best.status.offered:
         return best
     instances = tuple(dict.fromkeys((*best.instances, *other.instances)))

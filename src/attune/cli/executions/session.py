@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import click
 
@@ -57,11 +58,12 @@ def interpreters(record: ExecutionRecord) -> str:
     """The interpreters that it was given, in words."""
     given = record.interpreter if isinstance(record.interpreter, dict) else {}
     return ", ".join(
-        f"{name} {instance.get('version') or '?'} at {instance.get('path') or '?'}{_cached(instance.get('cached_age_seconds'))}"
+        f"{name} {instance.get('version') or '?'} at {instance.get('path') or '?'}{_cached(instance)}"
         for name, instance in given.items()
         if isinstance(instance, dict)
     )
 
 
-def _cached(age: object) -> str:
+def _cached(instance: Mapping[str, object]) -> str:
+    age = instance.get("cached_age_seconds")
     return f" (cached, {coarse(age)})" if isinstance(age, int | float) else ""

@@ -5,7 +5,7 @@ The contract suite (tests/contract) runs on these and on the real ones alike.
 
 from attune.testing.events import MemoryEvents, MemoryExpressions
 from attune.testing.executions import MemoryExecutions
-from attune.testing.host import FakeHost, FakeRunner, printed
+from attune.testing.host import FakeHost, FakeRunner, MemoryOutcomes, printed
 from attune.testing.life import MemoryNodeControl
 from attune.testing.nodes import MemoryFleet, MemoryNodes
 from attune.testing.runtimes import MemoryRuntimes
@@ -23,6 +23,7 @@ __all__ = [
     "MemoryFleet",
     "MemoryNodeControl",
     "MemoryNodes",
+    "MemoryOutcomes",
     "MemoryOutput",
     "MemoryRuntimes",
     "MemorySensors",

@@ -127,7 +127,7 @@ def restart_rules(settings: Settings) -> RestartRules:
 
 
 def executions_for(
-    registration: NodeRegistration, vigil: HealthMonitor, pool: Pool, packs: PackFolders
+    registration: NodeRegistration, monitor: HealthMonitor, pool: Pool, packs: PackFolders
 ) -> ExecutionRunner:
     """Runs executions on the node of *registration*."""
     settings = registration.settings
@@ -135,7 +135,7 @@ def executions_for(
     def suspect(name: str) -> None:
         for verdict in registration.detection.verdicts if registration.detection else ():
             if verdict.capability == name:
-                vigil.suspect(verdict.ref)
+                monitor.suspect(verdict.ref)
 
     return ExecutionRunner(
         lambda: registration.node,

@@ -98,9 +98,9 @@ class HealthMonitor:
         return stop.is_set()
 
     def _pause(self) -> float:
-        rhythm = self._reverifier.rhythm
+        schedule = self._reverifier.schedule
         due = self._reverifier.next_round(self._kept)
-        pause = rhythm.interval if due is None else max(0.0, due - self._reverifier.clock())
+        pause = schedule.interval if due is None else max(0.0, due - self._reverifier.clock())
         if self._unsent:
             pause = min(pause, _SLOWEST_RETRY_SECONDS, 0.5 * 2.0 ** min(self._unsent.attempts, 10))
         return pause

@@ -24,9 +24,9 @@ class FileProbe:
     def look(self, binaries: Sequence[Sequence[str]]) -> list[Snapshot]:
         """One sight for each group of *binaries* (bare names or absolute paths), all at the same moment."""
         self._paths.token()  # reads the folders of PATH again if one has changed
-        return [self._sight(group) for group in binaries]
+        return [self._snapshot(group) for group in binaries]
 
-    def _sight(self, group: Sequence[str]) -> Snapshot:
+    def _snapshot(self, group: Sequence[str]) -> Snapshot:
         files: list[object] = []
         newest = 0
         for binary in group:

@@ -21,7 +21,7 @@ from attune.host.processes import children, every_process, process_state, read_b
 MARK_VARIABLE = "CHECK_RUN_MARK"
 _SET_CHILD_SUBREAPER = 36
 _GET_CHILD_SUBREAPER = 37
-_PATIENCE_SECONDS = 1.0
+_WAIT_SECONDS = 1.0
 
 
 class Subreaper:
@@ -101,7 +101,7 @@ class ProcessMarks:
 
 def reap(marks: ProcessMarks) -> None:
     """End and collect every process that bears *marks*. Takes microseconds when there is none."""
-    until = time.monotonic() + _PATIENCE_SECONDS
+    until = time.monotonic() + _WAIT_SECONDS
     while time.monotonic() < until:
         candidates: Iterable[int] = children(os.getpid()) if SUBREAPER.active else every_process()
         strays = [pid for pid in candidates if pid != os.getpid() and marks.bears(pid)]

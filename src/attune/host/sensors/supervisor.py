@@ -50,12 +50,12 @@ class SensorSupervisor:
 
     def run(self) -> None:
         """Start the sensor, keep it, and leave nothing of it."""
-        journal = os.open(self._spec["journal"], os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not _lock(journal):
-            _tell(not_started="its journal is in use: another process of this sensor lives", interpreter=False)
+        output_log = os.open(self._spec["journal"], os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if not _lock(output_log):
+            _tell(not_started="its output log is in use: another process of this sensor lives", interpreter=False)
             return
-        _end_line(journal)
-        problem = self._start(journal)
+        _end_line(output_log)
+        problem = self._start(output_log)
         if problem:
             _tell(not_started=problem, interpreter=True)
             return
@@ -63,14 +63,14 @@ class SensorSupervisor:
         pidfd = os.pidfd_open(self._pid)
         self._keep(pidfd)
         os.close(pidfd)
-        status = self._sweep()
+        status = self._reap()
         code = None if status is None else os.waitstatus_to_exitcode(status)
         if code is None or code < 0:
             _tell(signal=-(code or 0), by=self._ended_by)
         else:
             _tell(exit=code, by=self._ended_by)
 
-    def _start(self, journal: int) -> str:
+    def _start(self, output_log: int) -> str:
         """What went wrong, or ""."""
         parameters = os.memfd_create("parameters", 0)
         with os.fdopen(os.dup(parameters), "wb") as file:
@@ -80,7 +80,7 @@ class SensorSupervisor:
         parent = os.getpid()
         self._pid = os.fork()
         if not self._pid:
-            self._become(parent, parameters, journal, tell)
+            self._become(parent, parameters, output_log, tell)
         os.close(tell)
         os.close(parameters)
         with os.fdopen(told, "rb") as file:
@@ -89,7 +89,7 @@ class SensorSupervisor:
             os.waitpid(self._pid, 0)
         return problem
 
-    def _become(self, parent: int, parameters: int, journal: int, tell: int) -> None:
+    def _become(self, parent: int, parameters: int, output_log: int, tell: int) -> None:
         """In the child: become the sensor."""
         spec = self._spec
         try:
@@ -100,7 +100,7 @@ class SensorSupervisor:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
                 signal.signal(number, signal.SIG_DFL)
             os.dup2(parameters, 0)
-            os.dup2(journal, 1)
+            os.dup2(output_log, 1)
             os.chdir(spec["folder"])
             os.execve(spec["argv"][0], spec["argv"], spec["environment"])
         except OSError as error:
@@ -164,7 +164,7 @@ class SensorSupervisor:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, number)
 
-    def _sweep(self) -> int | None:
+    def _reap(self) -> int | None:
         """End everything that the sensor started, and collect it; the sensor's own status."""
         status: int | None = None
         until = time.monotonic() + _LAST_WAIT_SECONDS
@@ -191,12 +191,12 @@ def _children() -> Iterator[int]:
         yield from map(int, file.read().split())
 
 
-def _lock(journal: int) -> bool:
-    """Hold the journal as long as anything lives that prints into it; whoever only looks holds it for a moment."""
+def _lock(output_log: int) -> bool:
+    """Hold the output log as long as anything lives that prints into it; whoever only looks holds it for a moment."""
     until = time.monotonic() + _LAST_WAIT_SECONDS
     while True:
         try:
-            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(output_log, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
             if time.monotonic() >= until:
@@ -204,11 +204,11 @@ def _lock(journal: int) -> bool:
             time.sleep(0.01)
 
 
-def _end_line(journal: int) -> None:
+def _end_line(output_log: int) -> None:
     """What an earlier process left half printed must not join what the next one prints."""
-    size = os.fstat(journal).st_size
-    if size and os.pread(journal, 1, size - 1) != b"\n":
-        os.write(journal, b"\n")
+    size = os.fstat(output_log).st_size
+    if size and os.pread(output_log, 1, size - 1) != b"\n":
+        os.write(output_log, b"\n")
 
 
 def _prctl(option: int, value: int) -> None:

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: up test detect lint bench coverage mutants soak repeat check browser clean
+.PHONY: up test detect lint bench coverage mutants soak repeat check browser reference clean
 
 up: $(STAMP)
 	$(BIN)/attune up
@@ -42,6 +42,10 @@ soak: $(STAMP)
 # Twenty and five times on a busy machine. Takes hours.
 repeat: $(STAMP)
 	.ci/repeat
+
+# The pages of docs/reference that are made from the code.
+reference: $(STAMP)
+	$(BIN)/python tests/support/reference_pages.py
 
 bench: $(STAMP)
 	-PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,bench]'

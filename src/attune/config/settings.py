@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from attune.config.api_access import ApiUrl, Token
+from attune.config.addresses import ApiUrl, DatabaseUrl, Token
 from attune.config.containers import Capabilities, ListOf, MapOf
-from attune.config.database_url import DatabaseUrl
-from attune.config.kinds import Choice, Flag, Folder, Text
-from attune.config.quantities import Duration, Integer
+from attune.config.kinds import Choice, Duration, Flag, Folder, Integer, Text
 from attune.config.sections import section, setting
 
 _NODE_NAME = Text(
@@ -99,7 +97,7 @@ class DetectionSettings:
         (),
         "Variables that checks see beside the usual harmless ones.",
     )
-    cache: bool = setting(Flag(), True, "Keep verdicts on disk, and reuse those whose command has not changed.")
+    cache: bool = setting(Flag(), True, "Keep proofs on disk for a day, so that a node starts with them at once.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,24 @@ The contract suite (tests/contract) runs on these and on the real ones alike.
 """
 
 from attune.testing.events import MemoryEvents, MemoryExpressions
-from attune.testing.host import FakeHost, printed
+from attune.testing.host import FakeHost, MemoryOutcomes, printed
 from attune.testing.life import MemoryNodeControl
 from attune.testing.nodes import MemoryFleet, MemoryNodes
 from attune.testing.runtimes import MemoryRuntimes
+from attune.testing.sensor_host import FakeSensor, FakeSensorHost, MemoryOutput
 from attune.testing.sensors import MemorySensors
 
 __all__ = [
     "FakeHost",
+    "FakeSensor",
+    "FakeSensorHost",
     "MemoryEvents",
     "MemoryExpressions",
     "MemoryFleet",
     "MemoryNodeControl",
     "MemoryNodes",
+    "MemoryOutcomes",
+    "MemoryOutput",
     "MemoryRuntimes",
     "MemorySensors",
     "printed",

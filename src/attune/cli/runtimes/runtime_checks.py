@@ -49,7 +49,7 @@ def check_runtimes(runtimes: Sequence[Runtime]) -> list[CheckedRuntime]:
     settings = load_settings()
     read = read_definitions(runtimes)
     definitions = [item for item in read if isinstance(item, Definition)]
-    examiner = examiner_for(settings, fresh=True)
+    examiner = examiner_for(settings)
     verdicts = iter(examiner.examine(definitions, deadline_seconds=settings.detection.deadline))
     return [
         _checked(one, item, next(verdicts) if isinstance(item, Definition) else item)
@@ -60,7 +60,7 @@ def check_runtimes(runtimes: Sequence[Runtime]) -> list[CheckedRuntime]:
 def _checked(one: Runtime, item: Definition | Verdict, verdict: Verdict) -> CheckedRuntime:
     if isinstance(item, Verdict):
         return CheckedRuntime(one.ref, (verdict.reason,), unknown_keys(one), 0, verdict)
-    faults = failed_examples(item)
+    faults = tuple(fault.located for fault in failed_examples(item))
     return CheckedRuntime(
         one.ref, faults, (*verdict.warnings, *unknown_keys(one)), len(item.verification.examples), verdict
     )

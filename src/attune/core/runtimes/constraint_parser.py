@@ -32,9 +32,9 @@ def meant_by(character: str) -> str | None:
 def read_constraint(text: str) -> list[Clause]:
     """The alternatives of *text*; raises `VersionError`."""
     if len(text) > MAX_LENGTH:
-        raise VersionError(
-            f"constraint: expected at most {MAX_LENGTH} characters, got {len(text)}", text=text, position=MAX_LENGTH
-        )
+        expected, got = f"at most {MAX_LENGTH} characters", str(len(text))
+        message = f"constraint: expected {expected}, got {got}"
+        raise VersionError("constraint", text, MAX_LENGTH, expected, got, message=message)
     return _Reader(text).read()
 
 
@@ -74,14 +74,14 @@ class _Reader:
                 return Clause.of(intervals, excluded)
 
     def _operator(self) -> str:
-        found = _OPERATOR.match(self.text, self.at)
-        if found is None:
+        operator = _OPERATOR.match(self.text, self.at)
+        if operator is None:
             return ""
-        if found[0] in _MISSPELT:
-            raise self._fault(f"an operator such as {_MISSPELT[found[0]]!r}", got=repr(found[0]))
-        self.at = found.end()
+        if operator[0] in _MISSPELT:
+            raise self._fault(f"an operator such as {_MISSPELT[operator[0]]!r}", got=repr(operator[0]))
+        self.at = operator.end()
         self._skip()
-        return found[0]
+        return operator[0]
 
     def _comparison(self, operator: str, start: int) -> Interval:
         version, wild = self._version(operator)
@@ -104,20 +104,18 @@ class _Reader:
 
     def _version(self, operator: str) -> tuple[Version | None, bool]:
         """The version that stands here (None for `*`), and whether a wildcard ends it."""
-        found = _WORD.match(self.text, self.at)
-        if found is None:
+        word = _WORD.match(self.text, self.at)
+        if word is None:
             raise self._fault(f"a version after {operator!r}" if operator else "a version or an operator")
-        wildcard = _WILDCARD.fullmatch(found[0])
-        written = found[0] if wildcard is None else wildcard["release"]
-        start, self.at = self.at, found.end()
+        wildcard = _WILDCARD.fullmatch(word[0])
+        written = word[0] if wildcard is None else wildcard["release"]
+        start, self.at = self.at, word.end()
         if written is None:
             return None, True
         try:
             return Version.parse_exactly(written), wildcard is not None
         except VersionError as error:
-            expected = str(error).partition(": expected ")[2].partition(" at offset ")[0]
-            got = str(error).rpartition(", got ")[2]
-            raise self._fault(expected, start + error.position, got=got) from error
+            raise self._fault(error.expected, start + error.position, got=error.got) from error
 
     def _take(self, sign: str) -> bool:
         self._skip()
@@ -138,10 +136,8 @@ class _Reader:
 
     def _fault(self, expected: str, position: int | None = None, *, got: str | None = None) -> VersionError:
         at = self.at if position is None else position
-        found = got or (name_of(self.text[at]) if at < len(self.text) else "the end of the text")
-        shown = self.text if len(self.text) <= 60 else f"{self.text[:60]}…"
-        message = f"constraint {shown!r}: expected {expected} at offset {at}, got {found}"
-        return VersionError(message, text=self.text, position=at)
+        seen = got or (name_of(self.text[at]) if at < len(self.text) else "the end of the text")
+        return VersionError("constraint", self.text, at, expected, seen)
 
 
 def _is_series(version: Version, wild: bool) -> bool:

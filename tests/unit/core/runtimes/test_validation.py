@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from attune.core.runtimes.validation import validate_definition
 
 from attune.core.errors import DefinitionError
 from attune.core.runtimes.definition import parse_definition
 from attune.core.runtimes.examples import failed_examples
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.validation import validate_definition
 from factories import command, make_runtime, verification
 
 GOOD = {"output": "Python 3.11.7", "expect": {"available": True, "version": "3.11.7"}}

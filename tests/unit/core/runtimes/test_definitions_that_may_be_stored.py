@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from attune.core.runtimes.validation import validate_definition
 
 from attune.core.errors import DefinitionError
 from attune.core.runtimes.definition import parse_definition
-from attune.core.runtimes.examples import failed_examples
+from attune.core.runtimes.examples import failed_examples, validate_definition
 from attune.core.runtimes.runtime import Runtime
 from factories import command, make_runtime, verification
 

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from attune.core.errors import UsageError
-
 if TYPE_CHECKING:
     from attune.core.executions.action import Action
     from attune.core.ports.executions import ExecutionRecord, ExecutionStore
@@ -136,12 +134,7 @@ def run(
 def _seconds(option: str, text: str | None) -> float | None:
     from attune.core.durations import seconds_of
 
-    if text is None:
-        return None
-    try:
-        return seconds_of(text)
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from error
+    return None if text is None else seconds_of(text, option)
 
 
 def _needs(found: Action) -> str:

@@ -64,6 +64,4 @@ _.may_become
 Execution
 SensorStore
 _.optional
-_.log_path
-_.tcp_url
 record_event

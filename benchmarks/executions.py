@@ -32,6 +32,7 @@ from attune.postgres.embedded import EmbeddedServer
 from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
+from attune.postgres.statements import Statements
 from attune.queue.procrastinate_queue import ProcrastinateQueue
 from benchmarks.probing import Figure
 
@@ -86,9 +87,15 @@ async def _running(pool: Pool, node: Node) -> AsyncIterator[Counted]:
     """Our own worker, without processes."""
     runner = Counted()
     work = ExecutionRunner(
-        lambda: node, PostgresExecutions(pool), PostgresRouting(pool), runner, NoPacks(), lambda name: None, None
+        lambda: node,
+        queue=ProcrastinateQueue(Statements(pool).rows),
+        routing=PostgresRouting(pool),
+        attempts=PostgresExecutions(pool),
+        runner=runner,
+        packs=NoPacks(),
+        suspect=lambda name: None,
+        default_timeout=None,
     )
-    work.queue = ProcrastinateQueue(pool, work.take, _AT_ONCE)
     stop = asyncio.Event()
     keeping = asyncio.create_task(work.keep(stop))
     try:

@@ -10,8 +10,9 @@ import psycopg
 
 from attune.core.nodes.health import Transition
 from attune.core.nodes.role import SENSOR, WORKER, Role
-from attune.core.ports.executions import AttemptResult, NewExecution, OutputChunk
+from attune.core.ports.executions import NewExecution
 from attune.core.ports.nodes import HealthReport, Registration
+from attune.core.ports.worker import AttemptResult, OutputChunk
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.executions.actions import PostgresActions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 
 from attune.agent.logs import log
@@ -41,12 +41,20 @@ def obey_signals(controls: Sequence[Control]) -> None:
     loop.add_signal_handler(signal.SIGHUP, reload)
 
 
-async def first_of(*conditions: asyncio.Event, seconds: float) -> None:
-    """Wait until one of *conditions* is set, at most *seconds*."""
-    waiting = [asyncio.ensure_future(condition.wait()) for condition in conditions]
+async def first_of(*work: Awaitable[object] | asyncio.Event, seconds: float | None = None) -> int | None:
+    """Run *work* until one of it ends (an event: until it is set), at most *seconds*; what has not ended is cancelled.
+
+    The place of the first that ended, None if none did. What that one raises is raised.
+    """
+    tasks = [asyncio.ensure_future(one.wait() if isinstance(one, asyncio.Event) else one) for one in work]
     try:
-        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for place, task in enumerate(tasks):
+            if task.done():
+                task.result()
+                return place
+        return None
     finally:
-        for one in waiting:
-            one.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

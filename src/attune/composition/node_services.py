@@ -12,7 +12,8 @@ from attune.agent.sensors.builtin import BuiltinSensors
 from attune.agent.sensors.event_forwarder import EventForwarder
 from attune.agent.sensors.event_log_limiter import EventLogLimiter
 from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, SensorInstance
-from attune.agent.sensors.leases import DatabaseClock, LeaseRules, SensorLeases
+from attune.agent.sensors.leases import LeaseRules, SensorLeases
+from attune.agent.sensors.node_sensors import DatabaseClock, NodeSensors
 from attune.agent.sensors.sensor_context import SensorContext
 from attune.agent.service import node_options, run_service
 from attune.agent.worker.executions import ExecutionRunner
@@ -27,7 +28,9 @@ from attune.core.sensors.restart import RestartRules
 from attune.core.sensors.sensor import Sensor
 from attune.host.executions.runner import HostWorkRunner
 from attune.host.packs.cache import PackCache
+from attune.host.sensors.file_stamps import file_stamps
 from attune.host.sensors.output_log import SensorFolder
+from attune.host.sensors.process import boottime, start_sensor
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
@@ -36,6 +39,7 @@ from attune.postgres.nodes.requests import PostgresNodeRequests
 from attune.postgres.packs.files import PostgresPackFiles
 from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
+from attune.postgres.statements import Statements
 from attune.queue.procrastinate_queue import ProcrastinateQueue
 from attune.reactions import reaction, record_for_sensors
 
@@ -77,29 +81,41 @@ def request_handler_for(
     return RequestHandler(registration, PostgresNodeRequests(pool), lambda: examiner_for(settings, fresh=True))
 
 
-def sensing_for(registration: NodeRegistration, vigil: HealthMonitor, pool: Pool, packs: PackFolders) -> SensorLeases:
+def sensing_for(registration: NodeRegistration, monitor: HealthMonitor, pool: Pool, packs: PackFolders) -> SensorLeases:
     """Runs sensors on the node of *registration*."""
     settings = registration.settings
-    folder = SensorFolder(data_dir(settings))
-    clock, events = DatabaseClock(), PostgresSensorEvents(pool, record_for_sensors(reaction(), EventLogLimiter()))
 
     def node() -> tuple[str, int] | None:
         return None if registration.node_id is None else (registration.name, registration.node_id)
 
-    sensing = SensorLeases(node, PostgresSensors(pool), folder, LeaseRules(settings.sensing.lease), clock)
-    place = SensorContext(
-        folder, process_environment(), sensing.node_now, clock.now, vigil.suspect, packs, restart_rules(settings)
+    folder, clock, sensors = SensorFolder(data_dir(settings)), DatabaseClock(boottime), NodeSensors(node)
+    events = PostgresSensorEvents(pool, record_for_sensors(reaction(), EventLogLimiter()))
+    context = SensorContext(
+        folder=folder,
+        start=start_sensor,
+        environment=process_environment(),
+        node=sensors.node_now,
+        clock=boottime,
+        suspect=monitor.suspect,
+        packs=packs,
+        restarts=restart_rules(settings),
     )
-    builtins = BuiltinSensors(lambda: registration.node_id or 0, events, clock.now)
+    builtins = BuiltinSensors(lambda: registration.node_id or 0, events, clock.now, file_stamps)
 
     def begin(sensor: Sensor, taken: TakenLease, told: Callable[[], None]) -> SensorInstance:
         if sensor.is_builtin:
             return BuiltinInstance(sensor, taken, told, builtins.watch)
-        return ProcessInstance(sensor, taken, place, told)
+        return ProcessInstance(sensor, taken, context, told)
 
-    sensing.begin = begin
-    sensing.shipper = EventForwarder(folder, events, sensing.bad_lines, sensing.throttle)
-    return sensing
+    return SensorLeases(
+        sensors,
+        PostgresSensors(pool),
+        folder,
+        LeaseRules(settings.sensing.lease),
+        clock,
+        begin=begin,
+        forwarder=EventForwarder(folder, events, sensors.bad_lines, sensors.throttle),
+    )
 
 
 def restart_rules(settings: Settings) -> RestartRules:
@@ -121,18 +137,16 @@ def executions_for(
             if verdict.capability == name:
                 vigil.suspect(verdict.ref)
 
-    runner = HostWorkRunner(process_environment())
-    executions = ExecutionRunner(
+    return ExecutionRunner(
         lambda: registration.node,
-        PostgresExecutions(pool),
-        PostgresRouting(pool),
-        runner,
-        packs,
-        suspect,
-        settings.executions.timeout,
+        queue=ProcrastinateQueue(Statements(pool).rows),
+        routing=PostgresRouting(pool),
+        attempts=PostgresExecutions(pool),
+        runner=HostWorkRunner(process_environment()),
+        packs=packs,
+        suspect=suspect,
+        default_timeout=settings.executions.timeout,
     )
-    executions.queue = ProcrastinateQueue(pool, executions.take, settings.worker.max_concurrent_executions)
-    return executions
 
 
 Maker = Callable[[NodeRegistration, HealthMonitor, Pool, PackFolders], NodeService]

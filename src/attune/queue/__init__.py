@@ -1,1 +1,1 @@
-"""The queue engine, Procrastinate, behind the port `core/executions/queue.py`."""
+"""The queue engine, Procrastinate: what is known of its tables, and the taking of jobs."""

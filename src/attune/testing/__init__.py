@@ -8,15 +8,19 @@ from attune.testing.host import FakeHost, printed
 from attune.testing.life import MemoryNodeControl
 from attune.testing.nodes import MemoryFleet, MemoryNodes
 from attune.testing.runtimes import MemoryRuntimes
+from attune.testing.sensor_host import FakeSensor, FakeSensorHost, MemoryOutput
 from attune.testing.sensors import MemorySensors
 
 __all__ = [
     "FakeHost",
+    "FakeSensor",
+    "FakeSensorHost",
     "MemoryEvents",
     "MemoryExpressions",
     "MemoryFleet",
     "MemoryNodeControl",
     "MemoryNodes",
+    "MemoryOutput",
     "MemoryRuntimes",
     "MemorySensors",
     "printed",

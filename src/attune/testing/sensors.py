@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,16 +37,34 @@ class _Journal:
 
 @dataclass
 class MemorySensors:
-    """`SensorStore` and `SensorEvents` in memory. Move `ahead` to let time pass; set `away` to take it offline."""
+    """`LeaseStore`, `SensorReader` and `SensorEvents` in memory.
+
+    Move `ahead` to let time pass; set `away` to take it offline; set `changed` to tell of a change.
+    """
 
     definitions: dict[int, Sensor] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     events: list[NewEvent] = field(default_factory=list)
     ahead: timedelta = timedelta()
     away: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
     _leases: dict[int, _Lease] = field(default_factory=dict)
     _journals: dict[UUID, _Journal] = field(default_factory=dict)
     _positions: dict[int, Any] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[MemorySensors]:
+        self._reach()
+        yield self
+
+    async def news(self, timeout_seconds: float) -> bool:
+        """`ChangeListener`."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.changed.wait(), timeout_seconds)
+        heard = self.changed.is_set()
+        self.changed.clear()
+        self._reach()
+        return heard
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead

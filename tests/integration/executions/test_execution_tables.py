@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from attune.core.executions.action import Action, OnLost
-from attune.core.ports.executions import AttemptResult, NewExecution, OutputChunk
+from attune.core.ports.executions import NewExecution
+from attune.core.ports.worker import AttemptResult, AttemptStart, HeldAttempt, OutputChunk, QueuedJob
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.pages import PostgresExecutionPages
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
+from attune.postgres.statements import Statements
+from attune.queue.procrastinate_queue import ProcrastinateQueue
 from waiting import rows
 
 pytestmark = pytest.mark.anyio
@@ -53,8 +56,8 @@ class Desk:
     async def start(self, number: int, worker: int | None = None) -> int | None:
         """Begin what was offered; the number of the attempt."""
         (job,) = self.rows(f"SELECT job FROM execution WHERE id = {number}")[0]
-        given = [(job or 0, number, {})]
-        started = await self.executions.start(given, worker=worker or self.worker, name="w1", running=1)
+        given = AttemptStart(QueuedJob(id=job or 0, execution=number, queue=""))
+        started = await self.executions.start([given], worker=worker or self.worker, name="w1", running=1)
         return started[number].attempt if number in started else None
 
     async def settle(self, number: int, attempt: int, status: str, **more: Any) -> bool:
@@ -121,8 +124,8 @@ async def test_one_attempt_begins_once_and_takes_its_job_with_it(desk: Desk) -> 
     (job,) = desk.rows(f"SELECT job FROM execution WHERE id = {number}")[0]
     assert await desk.start(number) == 1
     assert desk.jobs() == []
-    again = await desk.executions.start([(job, number, {})], worker=desk.worker, name="w1", running=1)
-    assert again == {}
+    given = AttemptStart(QueuedJob(id=job, execution=number, queue=""))
+    assert await desk.executions.start([given], worker=desk.worker, name="w1", running=1) == {}
 
 
 async def test_only_the_present_attempt_can_end_an_execution(desk: Desk) -> None:
@@ -172,6 +175,28 @@ async def test_work_whose_last_reader_is_gone_is_set_aside(desk: Desk) -> None:
     assert desk.jobs() == []
 
 
+async def test_the_job_of_a_node_that_died_before_it_began_is_offered_anew(desk: Desk) -> None:
+    number = await desk.ask()
+    await desk.read("python")
+    queue = ProcrastinateQueue(Statements(desk.pool).rows)
+    queues = list(await desk.routing.classes())
+    (job,) = await queue.take(queues, 1)
+    await desk.routing.tidy()
+    assert desk.execution(number) == ("scheduled", 0)
+    async with desk.pool.connection() as connection:
+        await connection.execute("UPDATE procrastinate_events SET at = at - interval '1 minute'")
+        await connection.execute("ALTER TABLE execution DISABLE TRIGGER USER")
+        await connection.execute("UPDATE execution SET updated = updated - interval '1 minute'")
+        await connection.execute("ALTER TABLE execution ENABLE TRIGGER USER")
+    await desk.routing.tidy()
+    await desk.routing.promote(queues)
+    (again,) = await queue.take(queues, 1)
+    assert (again.execution, again.id != job.id) == (number, True)
+    late = await desk.executions.start([AttemptStart(job)], worker=desk.worker, name="w1", running=1)
+    assert late == {}
+    assert await desk.start(number) == 1
+
+
 async def test_what_waits_too_long_fails_and_says_so(desk: Desk) -> None:
     number = await desk.ask(wait_seconds=0.001)
     patient = await desk.ask(wait_seconds=60.0)
@@ -195,7 +220,10 @@ async def test_the_attempts_of_nodes_that_are_gone_are_found(desk: Desk, node: s
         await connection.execute(
             "DELETE FROM worker" if node is None else f"UPDATE worker SET status = '{node}'".encode()  # type: ignore[arg-type]
         )
-    assert await desk.routing.lost() == [(number, 1, OnLost.RETRY.value, 0, "running", "w1")]
+    (lost,) = await desk.routing.lost()
+    assert lost == HeldAttempt(
+        execution=number, attempt=1, on_lost=OnLost.RETRY.value, losses=0, status="running", worker_name="w1"
+    )
 
 
 async def test_what_was_requested_without_a_class_gets_one_and_what_cannot_run_fails(desk: Desk) -> None:

@@ -1,28 +1,22 @@
-"""What of the queue engine is relied upon: its tables as migrated, and the inside that the adapter touches."""
+"""What of the queue engine is relied upon: its tables as migrated, its version, and what becomes of jobs."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from importlib.metadata import version
 from pathlib import Path
 
 import procrastinate
 import pytest
-from procrastinate.manager import JobManager
-from procrastinate.worker import Worker
 
+from attune.core.ports.worker import QueuedJob
 from attune.postgres.connection import Pool, open_pool
-from attune.postgres.executions import store as executions
 from attune.postgres.migrations.statements import statement_text
-from attune.queue.procrastinate_queue import TASK, ProcrastinateQueue
+from attune.postgres.statements import Statements
+from attune.queue import jobs
+from attune.queue.procrastinate_queue import ProcrastinateQueue
 
 QUEUE, OTHER = "cap-" + "a" * 32, "cap-" + "b" * 32
-DEFER = """
-    SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(%s, %s, 0, NULL, NULL, jsonb_build_object('execution', %s::bigint),
-        NULL)::procrastinate_job_to_defer_v1])
-"""
 
 pytestmark = pytest.mark.anyio
 
@@ -38,6 +32,11 @@ async def pool(migrated_database: str, anyio_backend: str) -> AsyncIterator[Pool
         yield made
 
 
+@pytest.fixture
+def queue(pool: Pool) -> ProcrastinateQueue:
+    return ProcrastinateQueue(Statements(pool).rows)
+
+
 def test_the_migrated_tables_are_those_of_the_installed_library() -> None:
     shipped = (Path(procrastinate.__file__).parent / "sql" / "schema.sql").read_text()
     ours = statement_text("procrastinate").partition("\n")[2]
@@ -45,132 +44,73 @@ def test_the_migrated_tables_are_those_of_the_installed_library() -> None:
     assert shipped.removesuffix(ours).count("CREATE") == 2  # the extension, tried and explained
 
 
-def test_the_inside_of_the_library_is_as_the_adapter_expects() -> None:
-    loop = inspect.getsource(Worker._fetch_and_process_jobs) + inspect.getsource(Worker._run_loop)
-    assert loop.count("self._new_job_event.clear()") == 2
-    assert "self._new_job_event.wait()" in loop
-    assert "self.app.job_manager.fetch_job(" in loop
-    assert [*inspect.signature(JobManager.fetch_job).parameters] == ["self", "queues", "worker_id"]
-    assert [*inspect.signature(JobManager.finish_job).parameters] == ["self", "job", "status", "delete_job"]
-    assert TASK == executions.TASK
-
-
-class TakenLease:
-    """Notes what is taken; refuses what it is told to refuse."""
-
-    def __init__(self, pool: Pool, limit: int = 4) -> None:
-        self.seen: list[tuple[int, str]] = []
-        self.refuses: set[int] = set()
-        self.goes_on = asyncio.Event()
-        self.goes_on.set()
-        self.queue = ProcrastinateQueue(pool, self.take, limit)
-
-    async def take(self, job: int, execution: int, queue: str) -> bool:
-        self.seen.append((execution, queue))
-        await self.goes_on.wait()
-        return execution not in self.refuses
-
-
-@contextlib.asynccontextmanager
-async def kept(queue: ProcrastinateQueue) -> AsyncIterator[None]:
-    task = asyncio.create_task(queue.keep())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+def test_what_is_known_of_the_library_was_read_from_the_version_that_is_installed() -> None:
+    assert version("procrastinate").startswith(f"{jobs.READ_FROM}.")
+    queries = (Path(procrastinate.__file__).parent / "sql" / "queries.sql").read_text()
+    for function in ("defer_jobs_v1", "fetch_job_v2", "retry_job_v2"):
+        assert f"procrastinate_{function}(" in queries, f"{function} is not what the library itself calls any more"
+    schema = (Path(procrastinate.__file__).parent / "sql" / "schema.sql").read_text()
+    assert f"pg_notify('{jobs.CHANNEL}' || NEW.queue_name" in schema
+    assert "'started',  -- todo -> doing" in schema
 
 
 async def defer(pool: Pool, queue: str, *numbers: int) -> None:
     async with pool.connection() as connection:
         for number in numbers:
-            await connection.execute(DEFER, (queue, TASK, number))
+            source = f"(SELECT {number}::bigint AS id, '{queue}' AS queue, 1 AS turn) AS one"
+            await connection.execute(jobs.put(source).encode())
 
 
-async def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
-async def test_only_queues_that_are_read_and_have_rung_are_looked_into(pool: Pool) -> None:
-    taken = TakenLease(pool)
+async def test_only_the_queues_that_are_named_are_looked_into(pool: Pool, queue: ProcrastinateQueue) -> None:
     await defer(pool, QUEUE, 1)
     await defer(pool, OTHER, 2)
-    taken.queue.read([QUEUE])
-    async with kept(taken.queue):
-        await asyncio.sleep(0.3)
-        assert taken.seen == []
-        taken.queue.notify([QUEUE, OTHER])
-        await until(lambda: taken.seen)
-        await asyncio.sleep(0.2)
-        assert taken.seen == [(1, QUEUE)]
-        taken.queue.read([QUEUE, OTHER])
-        taken.queue.notify([OTHER])
-        await until(lambda: len(taken.seen) == 2)
+
+    assert [(job.execution, job.queue) for job in await queue.take([QUEUE], 10)] == [(1, QUEUE)]
+    assert await queue.filled([QUEUE, OTHER]) == {OTHER}
+    assert [job.execution for job in await queue.take([QUEUE, OTHER], 10)] == [2]
 
 
-async def test_a_ring_while_a_look_is_under_way_is_not_lost(pool: Pool) -> None:
-    taken = TakenLease(pool)
-    taken.queue.read([QUEUE])
-    async with kept(taken.queue):
-        for number in range(60):  # far below the 5 s that a lost ring would cost each time
-            await defer(pool, QUEUE, number)
-            taken.queue.notify([QUEUE])
-            await asyncio.sleep(0)
-        await until(lambda: len(taken.seen) == 60, 4)
-
-
-async def test_what_is_refused_can_be_taken_again(pool: Pool) -> None:
-    taken = TakenLease(pool)
-    taken.refuses = {1}
-    taken.queue.read([QUEUE])
-    await defer(pool, QUEUE, 1)
-    async with kept(taken.queue):
-        taken.queue.notify([QUEUE])
-        await until(lambda: len(taken.seen) >= 2)
-        taken.refuses = set()
-
-
-async def test_no_more_are_taken_than_may_run_at_once(pool: Pool) -> None:
-    taken = TakenLease(pool, limit=2)
-    taken.goes_on.clear()
-    taken.queue.read([QUEUE])
+async def test_no_more_are_taken_than_asked_for_and_the_oldest_first(pool: Pool, queue: ProcrastinateQueue) -> None:
     await defer(pool, QUEUE, *range(5))
-    async with kept(taken.queue):
-        taken.queue.notify([QUEUE])
-        await until(lambda: len(taken.seen) == 2)
-        await asyncio.sleep(0.2)
-        assert len(taken.seen) == 2
-        taken.goes_on.set()
-        await until(lambda: len(taken.seen) == 5)
+
+    assert [job.execution for job in await queue.take([QUEUE], 2)] == [0, 1]
+    assert await queue.take([QUEUE], 0) == await queue.take([], 3) == []
+    assert [job.execution for job in await queue.take([QUEUE], 10)] == [2, 3, 4]
 
 
-async def test_what_has_begun_survives_the_end_of_the_engines_worker(pool: Pool) -> None:
-    taken = TakenLease(pool)
-    taken.goes_on.clear()
-    taken.queue.read([QUEUE])
+async def test_what_is_given_back_can_be_taken_again_and_what_is_gone_is_passed_over(
+    pool: Pool, queue: ProcrastinateQueue
+) -> None:
     await defer(pool, QUEUE, 1)
-    async with kept(taken.queue):
-        taken.queue.notify([QUEUE])
-        await until(lambda: taken.seen)
-    (going,) = taken.queue._going
-    assert not going.done()
-    taken.goes_on.set()
-    assert await going is True
+    (job,) = await queue.take([QUEUE], 1)
+    assert await queue.filled([QUEUE]) == set()
+
+    await queue.give_back([job, QueuedJob(id=job.id + 1, execution=2, queue=QUEUE)])
+
+    assert await queue.take([QUEUE], 1) == [job]
 
 
-async def test_the_job_of_a_node_that_died_before_it_began_is_given_back(pool: Pool) -> None:
-    taken = TakenLease(pool)
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("SELECT 1", False),
+        ("UPDATE procrastinate_jobs SET status = 'doing'", False),
+        ("UPDATE procrastinate_jobs SET status = 'failed'", True),
+        ("DELETE FROM procrastinate_jobs", True),
+    ],
+)
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_job_is_adrift_that_is_gone_or_was_taken_long_ago(
+    pool: Pool, change: str, expected: bool, late: bool
+) -> None:
     await defer(pool, QUEUE, 1)
     async with pool.connection() as connection:
-        await connection.execute(
-            "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour')"
+        row = await (await connection.execute("SELECT id FROM procrastinate_jobs")).fetchone()
+        assert row is not None
+        await connection.execute(change.encode())
+        if late:
+            await connection.execute("UPDATE procrastinate_events SET at = at - interval '1 minute'")
+        query = f"SELECT {jobs.is_adrift(str(row[0]), 15)}"
+        assert await (await connection.execute(query.encode())).fetchone() == (
+            expected or (late and "'doing'" in change),
         )
-        await connection.execute(
-            "UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT max(id) FROM procrastinate_workers)"
-        )
-    assert await taken.queue.rescue() == 1
-    async with pool.connection() as connection:
-        row = await (await connection.execute("SELECT status::text FROM procrastinate_jobs")).fetchone()
-    assert row == ("todo",)

@@ -15,19 +15,28 @@ from attune.core.sensors.builtin import parse_builtin
 from attune.core.sensors.event_line import NewEvent
 from attune.core.sensors.file_watch import FileWatch, Stamp, changes
 from attune.core.sensors.timers import Timer
-from attune.host.sensors.file_stamps import file_stamps
 
 _LONGEST_SLEEP = 30.0
 _RETRY_SECONDS = 0.5
 
 
 class BuiltinSensors:
-    """What the built-in sensors of one node share. *now* is the database's time."""
+    """What the built-in sensors of one node share. *now* is the database's time.
 
-    def __init__(self, node_id: Callable[[], int], events: SensorEvents, now: Callable[[], datetime]) -> None:
+    *stamps* gives the stamp of each file that a path, a folder or a pattern names.
+    """
+
+    def __init__(
+        self,
+        node_id: Callable[[], int],
+        events: SensorEvents,
+        now: Callable[[], datetime],
+        stamps: Callable[[str], Mapping[str, Stamp]],
+    ) -> None:
         self._node_id = node_id
         self._events = events
         self._now = now
+        self._stamps = stamps
 
     async def watch(self, instance: BuiltinInstance) -> None:
         """Run until cancelled, or until its lease is over."""
@@ -60,10 +69,10 @@ class BuiltinSensors:
             await asyncio.sleep(min(max(wait, 0.001), _LONGEST_SLEEP))
 
     async def _watch_files(self, instance: BuiltinInstance, watch: FileWatch, position: Any) -> None:
-        before = _stamps_of(position)
+        before: Mapping[str, Stamp] | None = _stamps_of(position)
         while True:
             try:
-                now = await asyncio.to_thread(file_stamps, watch.path)
+                now = await asyncio.to_thread(self._stamps, watch.path)
             except (AttuneError, OSError) as error:
                 instance.say(SensorState.FAILED, str(error))
                 await asyncio.sleep(_LONGEST_SLEEP)

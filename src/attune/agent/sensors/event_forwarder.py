@@ -14,9 +14,8 @@ from uuid import UUID
 
 from attune.agent.logs import log
 from attune.core.errors import DatabaseError
-from attune.core.ports.sensors import OutputLogRecord, SensorEvents
+from attune.core.ports.sensors import OutputLogRecord, SensorEvents, SensorOutput, SensorOutputs
 from attune.core.sensors.event_line import LONGEST_LINE, BadLineError, NewEvent, parse_line
-from attune.host.sensors.output_log import OutputLog, SensorFolder
 
 _LOOK_SECONDS = 0.05
 _SCAN_SECONDS = 2.0
@@ -34,7 +33,7 @@ _FORGOTTEN_AFTER = 7 * 86_400.0
 class _Reading:
     """How far a journal has been read. `most` is how many events are stored at once, fewer while they are refused."""
 
-    file: OutputLog
+    file: SensorOutput
     record: OutputLogRecord
     line: int = 0
     skipping: bool = False
@@ -59,14 +58,14 @@ class _Batch:
 
 
 class EventForwarder:
-    """Reads the journals below *folder*. *told_bad* hears of lines that are no events: the sensor's id and how many.
+    """Reads the journals of *folder*. *told_bad* hears of lines that are no events: the journal's id and how many.
 
-    *press* is told when a sensor must be held back, and when it may go on.
+    *throttle* is told when a sensor must be held back, and when it may go on.
     """
 
     def __init__(
         self,
-        folder: SensorFolder,
+        folder: SensorOutputs,
         events: SensorEvents,
         told_bad: Callable[[UUID, int], None],
         throttle: Callable[[UUID, bool], None],
@@ -129,7 +128,7 @@ class EventForwarder:
         for reading in list(self._readings.values()):
             await self._put_away(reading)
 
-    async def _open(self, file: OutputLog) -> None:
+    async def _open(self, file: SensorOutput) -> None:
         if file.id in self._readings:
             return
         record = await self._events.journal(file.id)

@@ -12,14 +12,12 @@ from attune.agent.logs import log
 from attune.agent.sensors.sensor_context import SensorContext, command_of
 from attune.core.durations import precise
 from attune.core.errors import AttuneError
-from attune.core.ports.sensors import SensorReport, TakenLease
+from attune.core.ports.sensors import RunningSensor, SensorEnd, SensorProgram, SensorReport, TakenLease
 from attune.core.sensors.assignment import SensorState
 from attune.core.sensors.restart import Restarts
 from attune.core.sensors.sensor import Sensor
-from attune.host.sensors.output_log import OutputLog
-from attune.host.sensors.process import SensorEnd, SensorProcess, SensorProgram, boottime, start_sensor
 
-StreamEvent = Callable[[], None]
+Told = Callable[[], None]
 
 
 class SensorInstance(Protocol):
@@ -32,7 +30,7 @@ class SensorInstance(Protocol):
     def begin(self, until: float) -> None: ...
 
     def extend(self, until: float) -> None:
-        """Let it go on until that time of `boottime`."""
+        """Let it go on until that time of the machine's clock."""
         ...
 
     def throttle(self, on: bool) -> None:
@@ -51,16 +49,16 @@ class SensorInstance(Protocol):
 class ProcessInstance:
     """A sensor that is a process of its own."""
 
-    def __init__(self, sensor: Sensor, taken: TakenLease, place: SensorContext, told: StreamEvent) -> None:
+    def __init__(self, sensor: Sensor, taken: TakenLease, place: SensorContext, told: Told) -> None:
         self.sensor = sensor
         self.taken = taken
         self.report = SensorReport(taken.sensor, taken.epoch, SensorState.STARTING)
         self._place = place
         self._told = told
-        self._journal: OutputLog = place.folder.journal(taken.journal)
+        self._journal = place.folder.journal(taken.journal)
         self._until = 0.0
         self._stopping = asyncio.Event()
-        self._process: SensorProcess | None = None
+        self._process: RunningSensor | None = None
         self._pressed = False
         self._restarts = Restarts()
         self._task: asyncio.Task[None] | None = None
@@ -95,15 +93,15 @@ class ProcessInstance:
 
     async def _run(self) -> None:
         while not self._stopping.is_set():
-            if boottime() >= self._until:  # only the holder of a lease that is valid starts anything
+            if self._place.clock() >= self._until:  # only the holder of a lease that is valid starts anything
                 await self._pause(0.1)
                 continue
-            began = boottime()
+            began = self._place.clock()
             end = await self._once()
             if self._stopping.is_set():
                 return
             if end.by != "lease":
-                await self._back_off(end, boottime() - began)
+                await self._back_off(end, self._place.clock() - began)
 
     async def _once(self) -> SensorEnd:
         """Start the process and wait for its end."""
@@ -117,7 +115,7 @@ class ProcessInstance:
                 self.sensor.config,
                 {"ATTUNE_SENSOR": self.sensor.ref, "ATTUNE_TRIGGER": self.sensor.trigger_ref},
             )
-            process = await start_sensor(program, self._until, self._place.environment, self._complain)
+            process = await self._place.start(program, self._until, self._place.environment, self._complain)
         except (AttuneError, OSError) as error:
             return SensorEnd(f"cannot be started: {error}")
         self._process, self._pressed = process, False
@@ -173,14 +171,11 @@ class ProcessInstance:
         log.info(f"sensor {self.sensor.ref} says: {line}")
 
 
-EventLoop = Callable[["BuiltinInstance"], Coroutine[Any, Any, None]]
-
-
 class BuiltinInstance:
     """A sensor that is part of Attune: a task of this process. What it fires is stored only under a valid lease."""
 
     def __init__(
-        self, sensor: Sensor, taken: TakenLease, told: StreamEvent, watch: Callable[[Any], Coroutine[Any, Any, None]]
+        self, sensor: Sensor, taken: TakenLease, told: Told, watch: Callable[[Any], Coroutine[Any, Any, None]]
     ) -> None:
         self.sensor = sensor
         self.taken = taken

@@ -9,22 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 from attune.agent.logs import log
 from attune.agent.sensors.event_forwarder import EventForwarder
 from attune.agent.sensors.instance import SensorInstance
+from attune.agent.sensors.node_sensors import DatabaseClock, NodeSensors
 from attune.core.errors import DatabaseError
-from attune.core.matching.fleet import Node
-from attune.core.ports.sensors import TakenLease
-from attune.core.sensors.assignment import AssignmentPlan, AssignmentView, BalanceRules, plan
+from attune.core.ports.sensors import LeaseStore, SensorOutputs, TakenLease
+from attune.core.sensors.assignment import AssignmentPlan, BalanceRules, plan
 from attune.core.sensors.sensor import Sensor
-from attune.host.sensors.output_log import SensorFolder
-from attune.host.sensors.process import boottime
-from attune.postgres.sensors.store import PostgresSensors
 
 _RENEWALS = 4  # in the time of one lease
 _FENCE = 0.8  # of a lease: then a sensor whose lease was not renewed is ended
@@ -45,73 +40,51 @@ Begin = Callable[[Sensor, TakenLease, Callable[[], None]], SensorInstance]
 """Makes what runs a sensor under a lease; the last argument is called when its report has changed."""
 
 
-class DatabaseClock:
-    """The database's time, as of the last renewal. Before the first one, this host's."""
-
-    def __init__(self) -> None:
-        self._now, self._at = datetime.now(UTC), boottime()
-
-    def set(self, now: datetime, at: float) -> None:
-        """It was *now* when our clock was at *at*."""
-        self._now, self._at = now, at
-
-    def now(self) -> datetime:
-        return self._now + timedelta(seconds=boottime() - self._at)
-
-
 class SensorLeases:
-    """The sensors of one node, beside its heartbeat. *node* gives its name and id, None while it is not registered."""
+    """Takes, renews and gives back the leases of sensors, beside the heartbeat of a node."""
 
     def __init__(
         self,
-        node: Callable[[], tuple[str, int] | None],
-        store: PostgresSensors,
-        folder: SensorFolder,
+        sensors: NodeSensors,
+        store: LeaseStore,
+        folder: SensorOutputs,
         rules: LeaseRules,
         clock: DatabaseClock,
+        *,
+        begin: Begin,
+        forwarder: EventForwarder,
     ) -> None:
-        self._node = node
+        self._sensors = sensors
+        self._held = sensors.held
+        self._node = sensors.node
         self._store = store
         self._folder = folder
         self._rules = rules
         self._clock = clock
-        self._held: dict[int, SensorInstance] = {}
+        self._begin = begin
+        self._forwarder = forwarder
         self._leaving: dict[int, asyncio.Task[None]] = {}
-        self._world = AssignmentView()
         self._plan = AssignmentPlan()
         self._free: frozenset[int] = frozenset()
         self._looked = float("-inf")
-        self._changed = asyncio.Event()
         self._finishing = False
         self._told_folder = False
         self._background: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
-        self.begin: Begin
-        self.shipper: EventForwarder
-
-    @property
-    def held(self) -> Mapping[int, SensorInstance]:
-        """What runs here, by sensor id."""
-        return self._held
-
-    def node_now(self) -> Node | None:
-        """This node as the registry last showed it."""
-        known = self._node()
-        return next((one for one in self._world.nodes if known and one.id == known[1]), None)
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Run sensors until *stop* is set."""
-        self._in_background(self.shipper.run())
+        self._in_background(self._forwarder.run())
         self._in_background(self._report())
         failures = 0
         while not stop.is_set():
             try:
-                async with self._store.listening() as ear:
+                async with self._store.listening() as listener:
                     news = True
                     while not stop.is_set():
                         await self._round(news)
                         failures = 0
-                        news = await ear.news(self._pause())
+                        news = await listener.news(self._pause())
                         if news:
                             await asyncio.sleep(_DEBOUNCE_SECONDS)
             except DatabaseError as error:
@@ -125,7 +98,7 @@ class SensorLeases:
         self._finishing = True
         await asyncio.gather(*(self._leave(sensor, "its node stops") for sensor in list(self._held)))
         with suppress(DatabaseError, OSError):
-            await self.shipper.ship(scan=True)
+            await self._forwarder.ship(scan=True)
 
     async def close(self) -> None:
         """End at once whatever still runs."""
@@ -147,12 +120,12 @@ class SensorLeases:
         if known is None:
             return
         await self._renew(known[1])
-        due = boottime() - self._looked >= self._rules.seconds
+        due = self._clock.machine() - self._looked >= self._rules.seconds
         if news or due or self._plan.pending:
             await self._look(known[1])
 
     async def _renew(self, node_id: int) -> None:
-        began = boottime()
+        began = self._clock.machine()
         held = {sensor: instance.taken.epoch for sensor, instance in self._held.items()}
         renewal = await self._store.renew(node_id, held, self._rules.seconds)
         self._clock.set(renewal.now, began)
@@ -172,8 +145,8 @@ class SensorLeases:
 
     async def _look(self, node_id: int) -> None:
         """See what is to be done, and do it."""
-        self._world = world = await self._store.world()
-        self._looked = boottime()
+        self._sensors.world = world = await self._store.world()
+        self._looked = self._clock.machine()
         self._plan = todo = plan(node_id, world, self._rules.spread)
         for sensor, reason in todo.give_back.items():
             if sensor in self._held:
@@ -190,13 +163,13 @@ class SensorLeases:
     async def _take(
         self, node_id: int, wanted: Sequence[int], dead: Mapping[int, int], known: Mapping[int, Sensor]
     ) -> None:
-        began = boottime()
+        began = self._clock.machine()
         for taken in await self._store.take(node_id, wanted, self._rules.seconds, dead=dead):
             sensor = known[taken.sensor]
             log.info(f"sensor {sensor.ref} is taken", epoch=taken.epoch)
-            instance = self._held[sensor.id] = self.begin(sensor, taken, self._changed.set)
+            instance = self._held[sensor.id] = self._begin(sensor, taken, self._sensors.changed.set)
             if not sensor.is_builtin:
-                self.shipper.expect(taken.journal)
+                self._forwarder.expect(taken.journal)
             instance.begin(began + _FENCE * self._rules.seconds)
 
     def _dead(self, node_id: int, todo: AssignmentPlan) -> dict[int, int]:
@@ -204,14 +177,14 @@ class SensorLeases:
         if not self._is_alone():
             return {}
         found = {}
-        for sensor in self._world.sensors:
-            lease = self._world.leases.get(sensor.id)
+        for sensor in self._sensors.world.sensors:
+            lease = self._sensors.world.leases.get(sensor.id)
             if lease is None or lease.worker != node_id or lease.is_free or sensor.id in self._held:
                 continue
             if sensor.id in todo.give_back or lease.journal is None:
                 continue
             file = self._folder.journal(lease.journal)
-            if file.path.exists() and file.is_closed:
+            if file.exists and file.is_closed:
                 found[sensor.id] = lease.epoch
         return found
 
@@ -241,32 +214,18 @@ class SensorLeases:
         del self._held[sensor]
         known = self._node()
         with suppress(DatabaseError, OSError):
-            await self.shipper.ship()
+            await self._forwarder.ship()
         if known is not None and reason:
             with suppress(DatabaseError):  # it expires then
                 await self._store.release(known[1], {sensor: instance.taken.epoch}, {sensor: reason})
-
-    def bad_lines(self, journal: UUID, count: int) -> None:
-        """Note that *count* lines of a journal are no events."""
-        for instance in self._printing(journal):
-            instance.report = replace(instance.report, bad_lines=count)
-            self._changed.set()
-
-    def throttle(self, journal: UUID, on: bool) -> None:
-        """Hold back whatever prints into a journal, as long as *on*."""
-        for instance in self._printing(journal):
-            instance.throttle(on)
-
-    def _printing(self, journal: UUID) -> list[SensorInstance]:
-        return [one for one in self._held.values() if one.taken.journal == journal]
 
     async def _report(self) -> None:
         """Tell the database how sensors are, whenever that changes."""
         told: dict[int, Any] = {}
         while True:
-            await self._changed.wait()
+            await self._sensors.changed.wait()
             await asyncio.sleep(_DEBOUNCE_SECONDS)
-            self._changed.clear()
+            self._sensors.changed.clear()
             now = {sensor: instance.report for sensor, instance in self._held.items()}
             changed = [report for sensor, report in now.items() if told.get(sensor) != report]
             known = self._node()
@@ -277,7 +236,7 @@ class SensorLeases:
                 told = now
             except DatabaseError:
                 await asyncio.sleep(_SOON_SECONDS)
-                self._changed.set()
+                self._sensors.changed.set()
 
     def _pause(self) -> float:
         pause = self._rules.seconds / _RENEWALS

@@ -5,29 +5,29 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from attune.core.errors import AttuneError, UsageError
 from attune.core.executions.work import PackFolders
 from attune.core.matching.fleet import Node
 from attune.core.matching.matcher import match
+from attune.core.ports.sensors import SensorOutputs, SensorStarter
 from attune.core.sensors.restart import RestartRules
 from attune.core.sensors.sensor import Sensor
-from attune.host.sensors.output_log import SensorFolder
 
 
 @dataclass(frozen=True)
 class SensorContext:
-    """`node` gives this node as the registry last showed it; `now` the database's time.
+    """`node` gives this node as the registry last showed it; `clock` the machine's seconds, sleep included.
 
     `suspect` is told the ref of a runtime whose interpreter cannot be executed.
     """
 
-    folder: SensorFolder
+    folder: SensorOutputs
+    start: SensorStarter
     environment: Mapping[str, str]
     node: Callable[[], Node | None]
-    now: Callable[[], datetime]
+    clock: Callable[[], float]
     suspect: Callable[[str], None]
     packs: PackFolders | None = None
     restarts: RestartRules = field(default_factory=RestartRules)

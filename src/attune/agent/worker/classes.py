@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from attune.agent.logs import log
@@ -9,16 +10,16 @@ from attune.core.errors import RequirementError
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.matcher import match
 from attune.core.matching.requirement import Requirement
-from attune.postgres.executions.routing import PostgresRouting
+from attune.core.ports.worker import WorkRouting
 
 
 class Classes:
-    """Requirements by queue, read once and kept by what is announced."""
+    """Requirements by queue, read once and then as announced; `reads` are the queues that were satisfied last."""
 
-    def __init__(self, routing: PostgresRouting) -> None:
+    def __init__(self, routing: WorkRouting) -> None:
         self._routing = routing
         self._known: dict[str, Requirement] = {}
-        self._asked: tuple[Node, int] | None = None
+        self._matched: tuple[Node | None, int] = (None, 0)
         self.reads: frozenset[str] = frozenset()
 
     async def read_all(self) -> None:
@@ -38,22 +39,18 @@ class Classes:
 
     def satisfied_by(self, node: Node | None) -> frozenset[str]:
         """The queues that *node* may read, whatever its status and load; remembered while neither changes."""
-        if node is None:
+        if self._matched[0] is not node or self._matched[1] != len(self._known):
+            self._matched = (node, len(self._known))
             self.reads = frozenset()
-        elif self._asked is None or self._asked[0] is not node or self._asked[1] != len(self._known):
-            free = replace(node, status=NodeStatus.ACTIVE, running=0)
-            self._asked = (node, len(self._known))
-            self.reads = frozenset(
-                queue for queue, requirement in self._known.items() if match(requirement, [free]).best is not None
-            )
-        else:
-            return self.reads
-        if node is None:
-            self._asked = None
+            if node is not None:
+                free = replace(node, status=NodeStatus.ACTIVE, running=0)
+                self.reads = frozenset(
+                    queue for queue, requirement in self._known.items() if match(requirement, [free]).best is not None
+                )
         return self.reads
 
-    def _learn(self, found: dict[str, str]) -> None:
-        for queue, text in found.items():
+    def _learn(self, requirements: Mapping[str, str]) -> None:
+        for queue, text in requirements.items():
             if queue not in self._known:
                 try:
                     self._known[queue] = Requirement.parse(text) if text != "*" else Requirement()

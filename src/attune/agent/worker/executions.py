@@ -1,37 +1,36 @@
-"""Runs executions on this node: reads the queues that it satisfies, checks each job once more, runs it, keeps its end.
+"""Takes executions for this node: reads the queues that it satisfies, and checks each job once more before it is begun.
 
-What to read is `work_classes.py`; storing what came of it `work_ledger.py`; what others left behind `work_rescue.py`.
+What it may read is `classes.py`; running what was taken `attempts.py`; what others left behind `lost_executions.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
-from pathlib import PurePath
+from itertools import islice
 from typing import Any
 
+from attune.agent.control import first_of
 from attune.agent.logs import log
+from attune.agent.worker.attempts import Attempts
 from attune.agent.worker.classes import Classes
 from attune.agent.worker.lost_executions import LostExecutions
-from attune.agent.worker.result_writer import ResultWriter
 from attune.agent.worker.suspect_runtimes import SuspectRuntimes, interpreters_on
-from attune.core.errors import AttuneError, DatabaseError
-from attune.core.executions.action import OnLost, with_defaults
-from attune.core.executions.execution import RetryRule, after_loss, after_outcome
-from attune.core.executions.queue import WorkQueue
-from attune.core.executions.work import PackFolders, Work, WorkEnding, WorkOutcome, WorkRunner
+from attune.core.backoff import Backoff
+from attune.core.errors import DatabaseError
+from attune.core.executions.work import PackFolders, WorkRunner
 from attune.core.matching.fleet import Node
-from attune.core.ports.executions import AttemptResult, StartedAttempt
-from attune.postgres.executions.routing import CLASSES, QUEUE_CHANNEL, REQUESTS, Listener, PostgresRouting
-from attune.postgres.executions.store import CANCELS, PostgresExecutions
+from attune.core.ports.worker import AttemptStore, QueuedJob, Signal, WorkerInbox, WorkerNotice, WorkQueue, WorkRouting
 
 _LOOK_SECONDS = 0.2
 _TIDY_SECONDS = 1.0
 _RESCUE_SECONDS = 5.0
-_RETRY_SECONDS = (0.2, 5.0)
+_RETRY = Backoff(0.2, 5.0)
 _LAST_SECONDS = 5.0
-_UNREMARKABLE = ("completed", "cancelled")
+_LOOKED_INTO = 20  # queues at once: naming a thousand in a query costs more than the query
+_AT_ONCE = 100  # jobs, where the node has no limit
 
 
 class ExecutionRunner:
@@ -44,257 +43,215 @@ class ExecutionRunner:
     def __init__(
         self,
         node: Callable[[], Node | None],
-        executions: PostgresExecutions,
-        routing: PostgresRouting,
+        *,
+        queue: WorkQueue,
+        routing: WorkRouting,
+        attempts: AttemptStore,
         runner: WorkRunner,
         packs: PackFolders,
         suspect: Callable[[str], None],
         default_timeout: float | None,
     ) -> None:
         self._node = node
-        self._executions = executions
+        self._queue = queue
         self._routing = routing
-        self._runner = runner
-        self._packs = packs
+        self._store = attempts
         self._suspect = suspect
-        self._default_timeout = default_timeout
-        self._running: dict[int, asyncio.Task[WorkOutcome]] = {}
-        self._taking: set[asyncio.Task[Any]] = set()
-        self._cancelled: set[int] = set()
-        self._doubts = SuspectRuntimes()
+        self._suspects = SuspectRuntimes()
+        self._classes = Classes(routing)
+        self._attempts = Attempts(
+            attempts, runner=runner, packs=packs, suspect=suspect, default_timeout=default_timeout
+        )
+        self._lost = LostExecutions(attempts, routing)
+        self._ready: dict[str, None] = {}  # queues that may have jobs
+        self._wake = asyncio.Event()
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._takes: set[asyncio.Task[None]] = set()
         self._finishing = False
-        self.classes = Classes(routing)
-        self.ledger = ResultWriter(executions, lambda: len(self._running), self._disowned)
-        self.rescue = LostExecutions(executions, routing)
-        self.queue: WorkQueue
-
-    @property
-    def running(self) -> int:
-        """How many executions run here now."""
-        return len(self._running)
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Run executions until *stop* is set; whatever the database does, this goes on."""
-        taking = asyncio.create_task(self.queue.keep())
-        self.ledger.begin()
-        pause = _RETRY_SECONDS[0]
-        try:
-            while not stop.is_set():
-                try:
-                    async with self._routing.listening() as ear:
-                        await self._begin()
-                        pause = _RETRY_SECONDS[0]
-                        await self._follow(ear, stop)
-                except DatabaseError as error:
-                    log.debug(f"work waits for the database: {error}")
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, _RETRY_SECONDS[1])
-        finally:
-            taking.cancel()
-            await asyncio.gather(taking, return_exceptions=True)
+        self._attempts.results.begin()
+        await first_of(stop, self._follow(stop), self._take())
 
     async def finish(self) -> None:
         """Take nothing new, and return when nothing runs any more and all results are stored."""
         self._finishing = True
-        self.queue.read(())
         node = self._node()
         if node is not None:
             with suppress(DatabaseError):
                 await self._routing.subscribe(node.id, ())
-        while self._running or self._taking:
-            await asyncio.wait([*self._running.values(), *self._taking], return_when=asyncio.FIRST_COMPLETED)
-        await self.ledger.drained()
+        while tasks := [*self._jobs, *self._takes]:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await self._attempts.results.drained()
 
     async def close(self) -> None:
         """End at once what still runs; it is tried again elsewhere, or given up, as its action wants."""
         self._finishing = True
-        for task in list(self._running.values()):
+        await self._attempts.close(_LAST_SECONDS)
+        tasks = [*self._jobs, *self._takes]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._running.values(), *self._taking, return_exceptions=True)
-        await self.ledger.close(_LAST_SECONDS)
-        await self._runner.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    # What to take
+    # What it is told
 
-    async def _begin(self) -> None:
-        """After a connection is made: nothing that was told before may be missed."""
-        await self.classes.read_all()
-        await self._rescue()
+    async def _follow(self, stop: asyncio.Event) -> None:
+        failures = 0
+        while not stop.is_set():
+            try:
+                async with self._routing.listening() as inbox:
+                    await self._classes.read_all()
+                    await self._rescue()
+                    failures = 0
+                    await self._obey(inbox, stop)
+            except DatabaseError as error:
+                failures += 1
+                log.debug(f"work waits for the database: {error}")
+                await asyncio.sleep(_RETRY.delay(failures, random.random()))
 
-    async def _rescue(self) -> None:
-        node = self._node()
-        if node is not None:
-            await self.rescue.own(node.id, lambda: {*self._running, *self.ledger.pending})
-        await self.rescue.others()
-        await self.queue.rescue()
-
-    async def _follow(self, ear: Listener, stop: asyncio.Event) -> None:
+    async def _obey(self, inbox: WorkerInbox, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         tidied = rescued = float("-inf")
         seen: object = None
-        dirty = True
+        changed = True
         while not stop.is_set():
-            node = None if self._finishing else self._doubts.without(self._node())
-            if dirty or node is not seen:
-                seen, dirty = node, False
-                await self._subscribe(ear, node)
+            node = self._taking_node()
+            if changed or node is not seen:
+                seen, changed = node, False
+                await self._subscribe(inbox, node)
             if loop.time() - tidied > _TIDY_SECONDS:
                 tidied = loop.time()
                 await self._tidy()
             if loop.time() - rescued > _RESCUE_SECONDS:
                 rescued = loop.time()
                 await self._rescue()
-            for channel, payload in await ear.receive(_LOOK_SECONDS):
-                if channel.startswith(QUEUE_CHANNEL):
-                    self.queue.notify([channel.removeprefix(QUEUE_CHANNEL)])
-                elif channel == CLASSES:
-                    dirty = await self.classes.learn(payload) or dirty
-                elif channel == REQUESTS:
-                    await self._classify()
-                elif channel == CANCELS and payload.isdigit():
-                    self._cancel(int(payload))
+            for notice in await inbox.receive(_LOOK_SECONDS):
+                changed = await self._obey_notice(notice) or changed
 
-    async def _subscribe(self, ear: Listener, node: Node | None) -> None:
-        queues = self.classes.satisfied_by(node) if node is not None else frozenset()
-        self.queue.read(queues)
-        await ear.follow_queues(queues)
-        known = self._node()
-        if known is not None or node is not None:
-            await self._routing.subscribe((node or known).id, queues)  # type: ignore[union-attr]
-        self.queue.notify(await self._routing.offered(queues) if queues else ())
+    async def _obey_notice(self, notice: WorkerNotice) -> bool:
+        """Do what *notice* asks for; whether there is a class now that was not known before."""
+        if notice.signal is Signal.JOB:
+            self._look_into([notice.about])
+        elif notice.signal is Signal.CLASS:
+            return await self._classes.learn(notice.about)
+        elif notice.signal is Signal.REQUEST:
+            await self._classify()
+        elif notice.about.isdigit():
+            self._attempts.cancel(int(notice.about))
+        return False
+
+    async def _subscribe(self, inbox: WorkerInbox, node: Node | None) -> None:
+        queues = self._classes.satisfied_by(node)
+        await inbox.follow_queues(queues)
+        known = node or self._node()
+        if known is not None:
+            await self._routing.subscribe(known.id, queues)
+        self._look_into(await self._queue.filled(queues))
 
     async def _tidy(self) -> None:
         await self._classify()
-        if self.classes.reads:
-            await self._routing.promote(self.classes.reads)
-            self.queue.notify(await self._routing.offered(self.classes.reads))
+        if self._classes.reads:
+            await self._routing.promote(self._classes.reads)
+            self._look_into(await self._queue.filled(self._classes.reads))
         await self._routing.tidy()
 
     async def _classify(self) -> None:
         while queues := await self._routing.classify():
             await self._routing.promote(queues)
 
-    # What was taken
+    async def _rescue(self) -> None:
+        node = self._node()
+        if node is not None:
+            await self._lost.own(node.id, lambda: self._attempts.known)
+        await self._lost.others()
 
-    async def take(self, job: int, execution: int, queue: str) -> bool:
-        """Run the work of *job*, unless this node must not; False gives the job back."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._taking.add(task)
+    # What it takes
+
+    def _taking_node(self) -> Node | None:
+        return None if self._finishing else self._suspects.without(self._node())
+
+    def _look_into(self, queues: Collection[str]) -> None:
+        """There may be jobs in *queues*."""
+        self._ready.update(dict.fromkeys(queues))
+        self._wake.set()
+
+    async def _take(self) -> None:
+        failures = 0
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                while free := self._free():
+                    queues = self._next_queues()
+                    if not queues:
+                        break
+                    # Whatever ends this loop, what is taken is begun or given back.
+                    await asyncio.shield(self._begun(self._takes, self._take_from(queues, free)))
+                    failures = 0
+            except DatabaseError as error:
+                failures += 1
+                log.debug(f"no jobs could be taken: {error}")
+                await asyncio.sleep(_RETRY.delay(failures, random.random()))
+                self._wake.set()
+
+    def _free(self) -> int:
+        """How many more executions may run here now."""
+        node = self._taking_node()
+        if node is None:
+            return 0
+        return _AT_ONCE if node.max_concurrent is None else max(0, node.max_concurrent - len(self._jobs))
+
+    def _next_queues(self) -> list[str]:
+        """Some of the queues that may have jobs; they are looked into again only if there is reason to."""
+        while self._ready:
+            queues = list(islice(self._ready, _LOOKED_INTO))
+            for queue in queues:
+                del self._ready[queue]
+            if read := [queue for queue in queues if queue in self._classes.reads]:
+                return read
+        return []
+
+    async def _take_from(self, queues: Collection[str], limit: int) -> None:
         try:
-            return await self._take(job, execution, queue)
-        finally:
-            self._taking.discard(task)
+            taken = await self._queue.take(queues, limit)
+        except DatabaseError:
+            self._look_into(queues)
+            raise
+        if len(taken) == limit:  # there may be more
+            self._look_into(queues)
+        for job in taken:
+            self._begun(self._jobs, self._run(job)).add_done_callback(lambda _: self._wake.set())
 
-    async def _take(self, job: int, execution: int, queue: str) -> bool:
-        node = None if self._finishing else self._doubts.without(self._node())
-        requirement = self.classes.requirement(queue)
+    @staticmethod
+    def _begun(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        return task
+
+    async def _run(self, job: QueuedJob) -> None:
+        """Run what *job* is for, unless this node must not: then others may take it."""
+        node, requirement = self._taking_node(), self._classes.requirement(job.queue)
         if node is None or requirement is None:
-            return False
+            await self._give_back(job)
+            return
         interpreters, missing = interpreters_on(requirement, node)
-        if missing:
-            reason = f"given back by worker {node.name}: the interpreter of {', '.join(missing)} is not there"
-            log.warning(f"execution {execution}: {reason}")
-            await self._executions.note(execution, reason)
-            for name in missing:
-                self._doubts.add(name)
-                self._suspect(name)
-            self.queue.read(self.classes.satisfied_by(self._doubts.without(node)))
-            return False
-        started = await self.ledger.start(job, execution, interpreters, node)
-        if started is None:
-            return True
-        run = asyncio.create_task(self._run(started, interpreters, node))
-        self._running[execution] = run
-        if execution in self._cancelled:
-            run.cancel()
+        if not missing:
+            await self._attempts.run(job, interpreters, node)
+            return
+        reason = f"given back by worker {node.name}: the interpreter of {', '.join(missing)} is not there"
+        log.warning(f"execution {job.execution}: {reason}")
+        for name in missing:
+            self._suspects.add(name)
+            self._suspect(name)
+        self._classes.satisfied_by(self._taking_node())
+        await self._give_back(job, reason)
+
+    async def _give_back(self, job: QueuedJob, reason: str = "") -> None:
         try:
-            outcome = await run
-        except asyncio.CancelledError:
-            outcome = WorkOutcome(WorkEnding.CANCELLED, reason="cancelled while it ran")
-        except AttuneError as error:
-            outcome = WorkOutcome(WorkEnding.NOT_STARTED, reason=str(error))
-        except Exception as error:
-            outcome = WorkOutcome(WorkEnding.NOT_STARTED, reason=f"this node failed to run it: {error!r}")
-        finally:
-            del self._running[execution]
-        settled = self._settled(started, outcome, node)
-        await self.ledger.store(settled)
-        tell = log.info if settled.status in _UNREMARKABLE else log.warning
-        why = f": {settled.reason}" if settled.reason else ""
-        took = f"{outcome.duration_seconds:.2f} s"
-        tell(f"execution {execution} of {started.action.ref}: {settled.status} after {took}{why}")
-        return True
-
-    async def _run(self, started: StartedAttempt, interpreters: Mapping[str, Any], node: Node) -> WorkOutcome:
-        action = started.action
-        folder = await self._packs.folder(action.pack_digest) if action.pack_digest else None
-        entrypoint = PurePath(action.entrypoint) if folder is None else folder / "actions" / action.entrypoint
-        work = Work(
-            entrypoint=entrypoint,
-            interpreter=interpreters.get(action.runtime or "", {}).get("path"),
-            interpreter_args=action.interpreter_args,
-            parameters=with_defaults(action.param_schema, started.parameters),
-            secrets=action.secrets,
-            delivery=action.delivery,
-            environment={
-                **{f"ATTUNE_RUNTIME_{_variable(name)}": one["path"] for name, one in interpreters.items()},
-                "ATTUNE_ACTION": action.ref,
-                "ATTUNE_EXECUTION": str(started.execution),
-                "ATTUNE_ATTEMPT": str(started.attempt),
-                "ATTUNE_WORKER": node.name,
-                **({"ATTUNE_PACK_FOLDER": str(folder)} if folder is not None else {}),
-            },
-            timeout_seconds=started.timeout_seconds or self._default_timeout,
-            result_file=action.result_file,
-        )
-        return await self._runner.run(work, self.ledger.printer(started))
-
-    def _settled(self, started: StartedAttempt, outcome: WorkOutcome, node: Node) -> AttemptResult:
-        asked = started.execution in self._cancelled
-        self._cancelled.discard(started.execution)
-        if outcome.ending is WorkEnding.CANCELLED and not asked:  # this node ends
-            then = after_loss(_rule(started), worker=node.name, losses=started.losses)
-            return AttemptResult(started.execution, started.attempt, then.status.value, then.reason, lost=True)
-        if outcome.ending is WorkEnding.NOT_STARTED and started.action.runtime:
-            self._suspect(started.action.runtime)
-        then = after_outcome(
-            outcome, _rule(started), failures=started.failures, losses=started.losses, cancel_asked=asked
-        )
-        reason = then.reason
-        if outcome.succeeded and outcome.result_problem:
-            reason = outcome.result_problem
-        return AttemptResult(
-            started.execution,
-            started.attempt,
-            then.status.value,
-            reason,
-            outcome.result,
-            outcome.exit_code,
-            outcome.dropped_bytes,
-            then.delay_seconds,
-            failed=then.counts,
-            lost=outcome.ending is WorkEnding.NOT_STARTED,
-        )
-
-    def _cancel(self, execution: int) -> None:
-        run = self._running.get(execution)
-        if run is not None:
-            self._cancelled.add(execution)
-            run.cancel()
-
-    def _disowned(self, execution: int) -> None:
-        """It was given to another while this node was not heard of."""
-        run = self._running.get(execution)
-        if run is not None:
-            log.warning(f"execution {execution} was given to another node; it is ended here")
-            self._cancelled.add(execution)
-            run.cancel()
-
-
-def _rule(started: StartedAttempt) -> RetryRule:
-    return RetryRule(started.retries, started.retry_delay_seconds, OnLost(started.on_lost))
-
-
-def _variable(name: str) -> str:
-    return "".join(one if one.isalnum() else "_" for one in name.upper())
+            if reason:
+                await self._store.note(job.execution, reason)
+            await self._queue.give_back([job])
+        except DatabaseError as error:  # it is offered again by itself, only later
+            log.debug(f"execution {job.execution} could not be given back: {error}")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from attune.agent.logs import log
 from attune.core.executions.action import OnLost
 from attune.core.executions.execution import ExecutionStatus, RetryRule, after_loss
-from attune.core.ports.executions import AttemptResult
-from attune.postgres.executions.routing import PostgresRouting
-from attune.postgres.executions.store import PostgresExecutions
+from attune.core.ports.worker import AttemptResult, AttemptStore, HeldAttempt, WorkRouting
 
 
 class LostExecutions:
     """Settles attempts that nobody runs any more."""
 
-    def __init__(self, executions: PostgresExecutions, routing: PostgresRouting) -> None:
-        self._executions = executions
+    def __init__(self, attempts: AttemptStore, routing: WorkRouting) -> None:
+        self._attempts = attempts
         self._routing = routing
 
     async def others(self) -> int:
@@ -27,17 +25,22 @@ class LostExecutions:
         """Settle attempts that are said to run on *worker* and do not: not among those *known* before and after."""
         before = set(known())
         held = await self._routing.held(worker)
-        after = set(known())
-        return await self._settle([one for one in held if one[0] not in before and one[0] not in after])
+        runs = before.union(known())
+        return await self._settle([attempt for attempt in held if attempt.execution not in runs])
 
-    async def _settle(self, lost: list[tuple[int, int, str, int, str, str]]) -> int:
-        settled = []
-        for execution, attempt, on_lost, losses, status, name in lost:
-            asked = status == ExecutionStatus.CANCELING
-            then = after_loss(RetryRule(on_lost=OnLost(on_lost)), worker=name, losses=losses, cancel_asked=asked)
-            settled.append(AttemptResult(execution, attempt, then.status.value, then.reason, lost=True))
-        if not settled:
+    async def _settle(self, lost: Sequence[HeldAttempt]) -> int:
+        if not lost:
             return 0
-        count = len(await self._executions.settle(settled))
+        count = len(await self._attempts.settle([_result(attempt) for attempt in lost]))
         log.info(f"{count} executions of workers that are gone are tried again or given up")
         return count
+
+
+def _result(lost: HeldAttempt) -> AttemptResult:
+    then = after_loss(
+        RetryRule(on_lost=OnLost(lost.on_lost)),
+        worker=lost.worker_name,
+        losses=lost.losses,
+        cancel_asked=lost.status == ExecutionStatus.CANCELING,
+    )
+    return AttemptResult(lost.execution, lost.attempt, then.status.value, then.reason, lost=True)

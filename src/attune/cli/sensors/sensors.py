@@ -12,8 +12,8 @@ from attune.cli.session import ask
 from attune.cli.symbols import colour_of, with_symbol
 from attune.cli.table import table, terminal_width
 from attune.core.errors import UsageError
-from attune.core.ports.installation import Installation, SensorReader
-from attune.core.ports.sensors import SensorStatus
+from attune.core.ports.installation import Installation
+from attune.core.ports.sensors import SensorReader, SensorStatus
 from attune.core.runtimes.aliases import nearest
 
 

@@ -1,14 +1,10 @@
-"""One execution of an action: its states, which of them may follow which, and what follows an attempt."""
+"""The states of an execution of an action, and what follows an attempt."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from attune.core.errors import AttuneError
 from attune.core.executions.action import OnLost
 from attune.core.executions.work import WorkEnding, WorkOutcome
 
@@ -27,47 +23,10 @@ class ExecutionStatus(StrEnum):
     TIMEOUT = "timeout"
     ABANDONED = "abandoned"  # its worker died, and the action does not want to be run again
 
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing follows by itself."""
-        return self in FINAL
-
 
 _S = ExecutionStatus
 FINAL = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED, _S.TIMEOUT, _S.ABANDONED})
-
-# The one table of what may follow what. Nothing leaves a final state: to run again is a new execution.
-TRANSITIONS: Mapping[ExecutionStatus, frozenset[ExecutionStatus]] = {
-    _S.REQUESTED: frozenset({_S.SCHEDULING, _S.SCHEDULED, _S.CANCELLED, _S.FAILED}),
-    _S.SCHEDULING: frozenset({_S.REQUESTED, _S.SCHEDULED, _S.CANCELLED, _S.FAILED}),
-    _S.SCHEDULED: frozenset({_S.REQUESTED, _S.SCHEDULING, _S.RUNNING, _S.CANCELLED, _S.FAILED}),
-    _S.RUNNING: frozenset(
-        {
-            *(_S.REQUESTED, _S.SCHEDULING, _S.SCHEDULED),  # tried again, or given back
-            *(_S.COMPLETED, _S.FAILED, _S.TIMEOUT, _S.ABANDONED),
-            *(_S.CANCELING, _S.CANCELLED),
-        }
-    ),
-    _S.CANCELING: frozenset({_S.CANCELLED, _S.COMPLETED, _S.FAILED, _S.TIMEOUT, _S.ABANDONED}),
-    **{final: frozenset[ExecutionStatus]() for final in FINAL},
-}
-
-
-class TransitionError(AttuneError):
-    """An execution cannot go from the state it is in to the one asked for."""
-
-
-def check_transition(before: ExecutionStatus, after: ExecutionStatus) -> None:
-    """Raises `TransitionError` unless *after* may follow *before*."""
-    allowed = TRANSITIONS[before]
-    if after not in allowed:
-        expected = " or ".join(sorted(allowed)) or "nothing, for it is final"
-        raise TransitionError(f"execution that is {before}: expected {expected} to follow, got {after}")
-
-
-def may_become(after: ExecutionStatus) -> frozenset[ExecutionStatus]:
-    """The states from which *after* can be reached in one step."""
-    return frozenset(before for before, allowed in TRANSITIONS.items() if after in allowed)
+"""Nothing follows them: to run again is a new execution."""
 
 
 class Policy(StrEnum):
@@ -76,37 +35,6 @@ class Policy(StrEnum):
     WAIT = "wait"
     FAIL = "fail"
     CANCEL = "cancel"
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """One row of table `execution`, read. Times are the database's.
-
-    `attempt` counts the starts and is the fencing number: only who started the present attempt may end it.
-    `requirement` is canonical, None for rows of earlier versions. `worker` is the id of the node that has or had it.
-    """
-
-    id: int
-    action_ref: str
-    status: ExecutionStatus
-    parameters: Mapping[str, Any]
-    requirement: str | None = None
-    attempt: int = 0
-    failures: int = 0
-    retries: int = 0
-    worker: int | None = None
-    policy: Policy = Policy.WAIT
-    deadline: datetime | None = None
-    timeout_seconds: float | None = None
-    result: Any = None
-    reason: str | None = None
-    exit_code: int | None = None
-    interpreter: Mapping[str, Any] | None = None
-    pack_digest: str | None = None
-    created: datetime | None = None
-    updated: datetime | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action
-from attune.core.executions.execution import Policy
+from attune.core.executions.execution import FINAL, Policy
 from attune.core.json_schema import value_problems
 from attune.core.matching.requirement import Requirement
 
@@ -40,49 +40,6 @@ class NewExecution:
             raise UsageError(
                 "; ".join(str(one) for one in problems[:3]) + more, hint=f"attune action show {self.action.ref}"
             )
-
-
-@dataclass(frozen=True, slots=True)
-class StartedAttempt:
-    """An attempt that this node now owns: what to run."""
-
-    execution: int
-    attempt: int
-    action: Action
-    parameters: Mapping[str, Any]
-    failures: int
-    losses: int
-    retries: int
-    retry_delay_seconds: float
-    timeout_seconds: float | None
-    on_lost: str
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptResult:
-    """What an attempt came to. Accepted only while that attempt is the execution's present one."""
-
-    execution: int
-    attempt: int
-    status: str
-    reason: str = ""
-    result: Any = None
-    exit_code: int | None = None
-    dropped_bytes: int = 0
-    delay_seconds: float = 0.0
-    failed: bool = False
-    lost: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OutputChunk:
-    """A piece of what an attempt printed."""
-
-    execution: int
-    attempt: int
-    number: int
-    stream: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +77,7 @@ class ExecutionRecord:
     @property
     def is_final(self) -> bool:
         """Whether nothing follows by itself."""
-        return self.status in ("completed", "failed", "cancelled", "timeout", "abandoned")
+        return self.status in FINAL
 
     @property
     def succeeded(self) -> bool:

@@ -15,7 +15,7 @@ from attune.core.packs.pack import PackStore
 from attune.core.ports.executions import ExecutionStore
 from attune.core.ports.nodes import NodeRecord, RuntimeRecord
 from attune.core.ports.runtimes import RuntimeStore
-from attune.core.ports.sensors import SensorStatus
+from attune.core.ports.sensors import SensorReader
 
 
 class NodeReader(Protocol):
@@ -78,18 +78,6 @@ class TokenStore(Protocol):
 
     async def login_link(self, token_id: int) -> str:
         """A code that opens the page in the name of a token, for a day."""
-        ...
-
-
-class SensorReader(Protocol):
-    """How sensors are, and their switch."""
-
-    async def status(self) -> Sequence[SensorStatus]:
-        """How every sensor is, by ref; for one that waits, why."""
-        ...
-
-    async def set_enabled(self, ref: str, enabled: bool) -> bool:
-        """Switch a sensor on or off; False if there is none of that ref."""
         ...
 
 

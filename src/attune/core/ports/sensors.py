@@ -1,16 +1,17 @@
-"""What sensing needs of a database, as protocols with their values. `attune.testing` has a fake."""
+"""What running sensors needs of a database and of a host. `attune.testing` has fakes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any, Protocol
 from uuid import UUID
 
 from attune.core.sensors.assignment import AssignmentView, SensorState, why_waiting
 from attune.core.sensors.event_line import NewEvent
-from attune.core.sensors.sensor import Sensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +86,54 @@ class OutputLogRecord:
     over: bool
 
 
-class SensorStore(Protocol):
-    """Definitions, leases and how sensors are."""
+class ChangeListener(Protocol):
+    """Hears of changes of sensors, leases and nodes."""
 
-    async def sensors(self) -> Sequence[Sensor]: ...
+    async def news(self, timeout_seconds: float) -> bool:
+        """Wait until something has changed, at most so long; whether it has. Raises `DatabaseError`."""
+        ...
 
-    async def world(self) -> AssignmentView: ...
+
+class LeaseStore(Protocol):
+    """The leases of sensors, as the nodes that hold them need it. Every method raises `DatabaseError`."""
+
+    def listening(self) -> AbstractAsyncContextManager[ChangeListener]:
+        """Hears of changes as long as it lasts."""
+        ...
+
+    async def world(self) -> AssignmentView:
+        """Sensors, leases and nodes as they are now."""
+        ...
 
     async def take(
         self, node_id: int, sensors: Sequence[int], seconds: float, *, dead: Mapping[int, int] | None = None
-    ) -> Sequence[TakenLease]: ...
+    ) -> Sequence[TakenLease]:
+        """Take what is free of *sensors*; of *dead*, by sensor, also what the node itself held with that epoch."""
+        ...
 
-    async def renew(self, node_id: int, held: Mapping[int, int], seconds: float) -> Renewal: ...
+    async def renew(self, node_id: int, held: Mapping[int, int], seconds: float) -> Renewal:
+        """Prolong the leases *held*, epochs by sensor."""
+        ...
 
-    async def release(
-        self, node_id: int, held: Mapping[int, int], reasons: Mapping[int, str] | None = None
-    ) -> None: ...
+    async def release(self, node_id: int, held: Mapping[int, int], reasons: Mapping[int, str] | None = None) -> None:
+        """Give leases back, epochs by sensor."""
+        ...
 
-    async def report(self, node_id: int, reports: Sequence[SensorReport]) -> None: ...
+    async def report(self, node_id: int, reports: Sequence[SensorReport]) -> None:
+        """Say how sensors are; what is said of an epoch that is over is dropped."""
+        ...
 
-    async def status(self) -> Sequence[SensorStatus]: ...
 
-    async def set_enabled(self, ref: str, enabled: bool) -> bool: ...
+class SensorReader(Protocol):
+    """How sensors are, and their switch."""
+
+    async def status(self) -> Sequence[SensorStatus]:
+        """How every sensor is, by ref; for one that waits, why."""
+        ...
+
+    async def set_enabled(self, ref: str, enabled: bool) -> bool:
+        """Switch a sensor on or off; False if there is none of that ref."""
+        ...
 
 
 class SensorEvents(Protocol):
@@ -128,4 +155,130 @@ class SensorEvents(Protocol):
 
     async def fire(self, node_id: int, sensor: int, epoch: int, position: Any, events: Sequence[NewEvent]) -> bool:
         """Store *events* and remember *position*, together; False, and nothing stored, for an epoch that is over."""
+        ...
+
+
+class SensorOutput(Protocol):
+    """The file that one sensor prints into under one lease: read, never written, by the node."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def path(self) -> PurePath: ...
+
+    @property
+    def work(self) -> PurePath:
+        """The sensor's working directory."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes, 0 where there is no file."""
+        ...
+
+    @property
+    def exists(self) -> bool: ...
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody lives who could print into it."""
+        ...
+
+    def create(self) -> None:
+        """Make the folders and an empty file. Raises `OSError`."""
+        ...
+
+    def read(self, offset: int, most: int) -> bytes:
+        """What stands at *offset*, at most so many bytes."""
+        ...
+
+    def forget(self, begin: int, end: int) -> None:
+        """Give the disk back what lies between, where that can be done; offsets stay as they are."""
+        ...
+
+    def remove(self) -> None: ...
+
+
+class SensorOutputs(Protocol):
+    """The files of all sensors in this host's data folder, whichever node they belong to."""
+
+    def hold(self, node: str) -> bool:
+        """Be the live node of that name here until `release`; False if another process is. Raises `OSError`."""
+        ...
+
+    def release(self) -> None: ...
+
+    def journal(self, key: UUID) -> SensorOutput: ...
+
+    def journals(self) -> Iterator[SensorOutput]:
+        """Those that there are."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SensorProgram:
+    """What to start. `argv[0]` is an absolute path; `parameters` are one JSON object on its stdin.
+
+    `journal` is the file that takes its output, `folder` its working directory; both folders exist.
+    """
+
+    argv: tuple[str, ...]
+    journal: PurePath
+    folder: PurePath
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SensorEnd:
+    """How a sensor process ended. `by` is why we ended it: `asked`, `lease`, `node`, or "" where it ended itself.
+
+    `interpreter_failed`: it was never executed, and the host is at fault. `reason` is a sentence.
+    """
+
+    reason: str
+    by: str = ""
+    interpreter_failed: bool = False
+
+
+class RunningSensor(Protocol):
+    """A sensor process. `extend` must be called again and again, or it is ended."""
+
+    pid: int | None
+
+    def extend(self, until: float) -> None:
+        """Let it run until that time of the machine's clock."""
+        ...
+
+    def pause(self) -> None:
+        """Stop it where it is; nothing is lost."""
+        ...
+
+    def resume(self) -> None: ...
+
+    def stop(self) -> None:
+        """Ask it to end; it is killed a few seconds later."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
+
+    async def started(self) -> SensorEnd | None:
+        """None once it runs, or how it failed to start."""
+        ...
+
+    async def end(self) -> SensorEnd:
+        """Wait until nothing of it is left."""
+        ...
+
+
+class SensorStarter(Protocol):
+    """Starts a sensor that may run until a time of the machine's clock. Raises `OSError` where that is impossible."""
+
+    async def __call__(
+        self, program: SensorProgram, until: float, environment: Mapping[str, str], complain: Callable[[str], None]
+    ) -> RunningSensor:
+        """*environment* is this process's; *complain* is told each line of the sensor's stderr."""
         ...

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from attune.core.backoff import Backoff
+
 
 @dataclass(frozen=True, slots=True)
-class RestartRules:
-    """All in seconds, but for `factor`, `jitter` (a share of the delay) and `failed_after` (failures in a row)."""
+class RestartRules(Backoff):
+    """The delays, after how many seconds past failures are forgotten, and how many in a row count as failed."""
 
     first: float = 1.0
-    factor: float = 2.0
     slowest: float = 60.0
-    jitter: float = 0.2
     healthy_after: float = 60.0
     failed_after: int = 8
 
@@ -31,10 +31,7 @@ class Restarts:
 
     def delay(self, rules: RestartRules, chance: float) -> float:
         """Seconds until the next start. *chance* is a random number from 0 to 1."""
-        if not self.failures:
-            return 0.0
-        plain = rules.first * rules.factor ** min(self.failures - 1, 32)
-        return min(rules.slowest, plain) * (1 + rules.jitter * (2 * chance - 1))
+        return rules.delay(self.failures, chance)
 
     def given_up(self, rules: RestartRules) -> bool:
         """Whether it counts as failed: it is still tried, at the slowest pace."""

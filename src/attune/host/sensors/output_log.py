@@ -22,7 +22,7 @@ _PAGE = 4096
 
 
 class OutputLog:
-    """One journal: read, never written, by the node."""
+    """`SensorOutput` as a file."""
 
     def __init__(self, folder: Path) -> None:
         self.id = UUID(folder.name)
@@ -31,21 +31,22 @@ class OutputLog:
         self.work = folder / "work"
 
     def create(self) -> None:
-        """Make the folders and an empty file. Raises `OSError`."""
         self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     @property
     def size(self) -> int:
-        """Bytes, 0 where there is no file."""
         try:
             return self.path.stat().st_size
         except FileNotFoundError:
             return 0
 
     @property
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    @property
     def is_closed(self) -> bool:
-        """Whether nobody lives who could print into it."""
         try:
             fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -59,7 +60,6 @@ class OutputLog:
         return True
 
     def read(self, offset: int, most: int) -> bytes:
-        """What stands at *offset*, at most so many bytes."""
         with self.path.open("rb", buffering=0) as file:
             file.seek(offset)
             return file.read(most)
@@ -82,14 +82,13 @@ class OutputLog:
 
 
 class SensorFolder:
-    """All journals of this host's data folder, whichever node they belong to."""
+    """`SensorOutputs` as folders."""
 
     def __init__(self, data: Path) -> None:
         self.path = data / "sensors"
         self._held: int | None = None
 
     def hold(self, node: str) -> bool:
-        """Be the live node of that name here until `release`; False if another process is. Raises `OSError`."""
         if self._held is not None:
             return True
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -112,7 +111,6 @@ class SensorFolder:
         return OutputLog(self.path / str(key))
 
     def journals(self) -> Iterator[OutputLog]:
-        """Those that there are."""
         try:
             entries = sorted(self.path.iterdir())
         except FileNotFoundError:

@@ -11,11 +11,11 @@ import json
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from attune.core.errors import legible
+from attune.core.ports.sensors import SensorEnd, SensorProgram
 from attune.host.environment import check_environment
 from attune.host.sensors import supervisor as sensor_keeper
 
@@ -25,34 +25,8 @@ _KEPT_LINES = 5
 _LONGEST_COMPLAINT = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class SensorProgram:
-    """What to start. `argv[0]` is an absolute path; `parameters` are one JSON object on its stdin.
-
-    `journal` is the file that takes its output, `folder` its working directory; both folders exist.
-    """
-
-    argv: tuple[str, ...]
-    journal: Path
-    folder: Path
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class SensorEnd:
-    """How a sensor process ended. `by` is why we ended it: `asked`, `lease`, `node`, or "" where it ended itself.
-
-    `interpreter_failed`: it was never executed, and the host is at fault. `reason` is a sentence.
-    """
-
-    reason: str
-    by: str = ""
-    interpreter_failed: bool = False
-
-
 class SensorProcess:
-    """A running sensor. `end` waits for it; `extend` must be called again and again, or its keeper ends it."""
+    """`RunningSensor`, by way of its keeper."""
 
     def __init__(self, keeper: asyncio.subprocess.Process, complain: Callable[[str], None]) -> None:
         self._keeper = keeper
@@ -62,18 +36,15 @@ class SensorProcess:
         self.pid: int | None = None
 
     def extend(self, until: float) -> None:
-        """Let it run until that time of `boottime`."""
         self._tell(f"until {until!r}")
 
     def pause(self) -> None:
-        """Stop it where it is; nothing is lost."""
         self._tell("pause")
 
     def resume(self) -> None:
         self._tell("resume")
 
     def stop(self) -> None:
-        """Ask it to end; it is killed a few seconds later."""
         self._tell("stop")
 
     def kill(self) -> None:
@@ -82,7 +53,6 @@ class SensorProcess:
             self._keeper.stdin.close()
 
     async def started(self) -> SensorEnd | None:
-        """None once it runs, or how it failed to start."""
         news = await self._news()
         if "pid" in news:
             self.pid = int(news["pid"])
@@ -92,7 +62,6 @@ class SensorProcess:
         return SensorEnd(f"cannot be started: {reason}", interpreter_failed=bool(news.get("interpreter")))
 
     async def end(self) -> SensorEnd:
-        """Wait until nothing of it is left."""
         news = await self._news()
         await self._collect()
         said = f"; last it said: {' / '.join(self._last)}" if self._last else ""
@@ -142,22 +111,21 @@ class SensorProcess:
 async def start_sensor(
     program: SensorProgram,
     until: float,
-    surroundings: Mapping[str, str],
+    environment: Mapping[str, str],
     complain: Callable[[str], None] = lambda line: None,
 ) -> SensorProcess:
     """Start *program*, which may run until that time of `boottime`; `started` tells whether it does.
 
-    *surroundings* is the environment of this process, of which it gets what is harmless; *complain* is told each line
+    *environment* is the environment of this process, of which it gets what is harmless; *complain* is told each line
     of its stderr. Raises `OSError` where not even the keeper could be started.
     """
-    harmless = check_environment(surroundings)
-    environment = {**harmless, "PYTHONUNBUFFERED": "1", **program.environment}
+    harmless = check_environment(environment)
     spec = {
         "argv": list(program.argv),
         "journal": str(program.journal),
         "folder": str(program.folder),
         "parameters": dict(program.parameters),
-        "environment": environment,
+        "environment": {**harmless, "PYTHONUNBUFFERED": "1", **program.environment},
         "until": until,
     }
     keeper = await asyncio.create_subprocess_exec(

@@ -6,7 +6,7 @@ that can take it reads its queue, and taken back when the last such node is gone
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,21 +15,22 @@ from psycopg import AsyncConnection
 from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
 from attune.core.ports.executions import NewExecution
+from attune.core.ports.worker import HeldAttempt, Signal, WorkerNotice
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
 from attune.postgres.executions.actions import actions_of
-from attune.postgres.executions.store import CANCELS, LIVE, TASK, know_classes
+from attune.postgres.executions.store import CANCELS, LIVE, know_classes
+from attune.postgres.statements import Statements
+from attune.queue import jobs
 
-CLASSES, REQUESTS = "attune_class", "attune_request"
-QUEUE_CHANNEL = "procrastinate_queue_v1#"
+_SIGNALS = {"attune_class": Signal.CLASS, "attune_request": Signal.REQUEST, CANCELS: Signal.CANCEL}
 _AT_ONCE = 500
+_ADRIFT_SECONDS = 15
 # An offer: the job and the status that says so, in one statement.
 _OFFER = f"""
     numbered AS (
         SELECT id, queue, row_number() OVER (ORDER BY id) AS turn FROM picked
     ), jobs AS (
-        SELECT j.job, j.turn FROM unnest(procrastinate_defer_jobs_v1((
-            SELECT array_agg(ROW(queue, '{TASK}', 0, NULL, NULL, jsonb_build_object('execution', id), NULL
-                )::procrastinate_job_to_defer_v1 ORDER BY turn) FROM numbered))) WITH ORDINALITY AS j (job, turn)
+        {jobs.put("numbered")}
     )
     UPDATE execution AS e SET status = 'scheduled', job = jobs.job, not_before = NULL
     FROM numbered JOIN jobs USING (turn) WHERE e.id = numbered.id
@@ -59,17 +60,17 @@ _DEMOTE = f"""
     ), taken AS (
         SELECT e.id, e.job FROM execution AS e JOIN dead USING (queue)
         WHERE e.status = 'scheduled' AND e.policy IS NOT NULL FOR UPDATE OF e SKIP LOCKED
-    ), gone AS (DELETE FROM procrastinate_jobs WHERE id IN (SELECT job FROM taken))
+    ), gone AS ({jobs.remove("SELECT job FROM taken")})
     UPDATE execution AS e SET status = 'requested', job = NULL FROM taken WHERE e.id = taken.id
 """
-# A job that is gone, or was taken long ago by a node that never began it: it is offered anew.
-_ADRIFT = """
+# What was written a moment ago may have a job that this statement does not see yet.
+_ADRIFT = f"""
     WITH adrift AS (
-        SELECT e.id, e.job FROM execution AS e LEFT JOIN procrastinate_jobs AS j ON j.id = e.job
-        WHERE e.status = 'scheduled' AND e.policy IS NOT NULL AND e.updated < now() - interval '30 seconds'
-          AND (j.id IS NULL OR j.status <> 'todo')
+        SELECT e.id, e.job FROM execution AS e
+        WHERE e.status = 'scheduled' AND e.policy IS NOT NULL
+          AND e.updated < now() - interval '{_ADRIFT_SECONDS} seconds' AND {jobs.is_adrift("e.job", _ADRIFT_SECONDS)}
         FOR UPDATE OF e SKIP LOCKED
-    ), gone AS (DELETE FROM procrastinate_jobs WHERE id IN (SELECT job FROM adrift))
+    ), gone AS ({jobs.remove("SELECT job FROM adrift")})
     UPDATE execution AS e SET status = 'requested', job = NULL FROM adrift WHERE e.id = adrift.id
 """
 _OVERDUE = """
@@ -78,7 +79,8 @@ _OVERDUE = """
     WHERE status = 'requested' AND policy IS NOT NULL AND deadline <= now()
 """
 _HELD = """
-    SELECT e.id, e.attempt, e.on_lost, e.losses, e.status::text, coalesce(w.name, e.worker_name, 'that is gone')
+    SELECT e.id AS execution, e.attempt, e.on_lost, e.losses, e.status::text AS status,
+           coalesce(w.name, e.worker_name, 'that is gone') AS worker_name
     FROM execution AS e LEFT JOIN worker AS w ON w.id = e.worker
     WHERE e.status IN ('running', 'canceling') AND e.policy IS NOT NULL
 """
@@ -95,20 +97,19 @@ _LOST = f"""
 
 
 class PostgresRouting:
-    """Keeps queues and waiting work in step."""
+    """`WorkRouting`: keeps queues and waiting work in step."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._statements = Statements(pool)
 
     async def classes(self, queue: str | None = None) -> dict[str, str]:
-        """Requirements by queue: all of them, or the one of *queue*."""
         query = "SELECT queue, requirement FROM requirement_class WHERE %(queue)s::text IS NULL OR queue = %(queue)s"
-        return dict(await self._rows(query, {"queue": queue}))
+        return {row["queue"]: row["requirement"] for row in await self._statements.rows(query, {"queue": queue})}
 
     async def subscribe(self, worker: int, queues: Collection[str]) -> None:
-        """Have *worker* read *queues* and no others, and offer what has waited for it."""
         given = {"worker": worker, "queues": sorted(queues)}
-        await self._rows(
+        await self._statements.count(
             """
             WITH gone AS (DELETE FROM worker_class WHERE worker = %(worker)s AND NOT queue = ANY(%(queues)s::text[]))
             INSERT INTO worker_class (queue, worker)
@@ -122,111 +123,82 @@ class PostgresRouting:
         await self.promote(queues)
 
     async def promote(self, queues: Collection[str]) -> int:
-        """Offer what waits in *queues*, where a live node reads them; how many."""
         total = 0
         while queues:
-            count = await self._count(_PROMOTE, {"queues": sorted(queues), "most": _AT_ONCE})
+            count = await self._statements.count(_PROMOTE, {"queues": sorted(queues), "most": _AT_ONCE})
             total += count
             if count < _AT_ONCE:
                 break
         return total
 
-    async def offered(self, queues: Collection[str]) -> set[str]:
-        """Those of *queues* with jobs that nobody has taken."""
-        query = """
-            SELECT q.name FROM unnest(%(queues)s::text[]) AS q (name) WHERE EXISTS (
-                SELECT FROM procrastinate_jobs AS j WHERE j.queue_name = q.name AND j.status = 'todo')
-        """
-        return {row[0] for row in await self._rows(query, {"queues": sorted(queues)})}
-
     async def tidy(self) -> int:
-        """Move what is due, what nobody reads any more and what has waited too long; how many executions."""
         given = {"most": _AT_ONCE}
-        return sum([await self._count(query, given) for query in (_DUE, _DEMOTE, _ADRIFT, _OVERDUE)])
+        return sum([await self._statements.count(query, given) for query in (_DUE, _DEMOTE, _ADRIFT, _OVERDUE)])
 
-    async def lost(self) -> list[tuple[int, int, str, int, str, str]]:
-        """Attempts whose node is gone.
+    async def lost(self) -> list[HeldAttempt]:
+        return [HeldAttempt(**row) for row in await self._statements.rows(_LOST, {})]
 
-        Each as execution, attempt, what its action wants then, losses so far, status, and the node's name.
-        """
-        return await self._rows(_LOST, {})
-
-    async def held(self, worker: int) -> list[tuple[int, int, str, int, str, str]]:
-        """Attempts that are said to run on *worker*, in the same shape."""
-        return await self._rows(f"{_HELD} AND e.worker = %(worker)s", {"worker": worker})
+    async def held(self, worker: int) -> list[HeldAttempt]:
+        rows = await self._statements.rows(f"{_HELD} AND e.worker = %(worker)s", {"worker": worker})
+        return [HeldAttempt(**row) for row in rows]
 
     async def classify(self) -> list[str]:
-        """Give what was requested without a class its class; the queues."""
         with translated():
             async with self._pool.connection() as connection, connection.transaction():
-                return await classify(connection)
+                cursor = await connection.execute(
+                    """
+                    SELECT id, action_ref, extra_requires FROM execution
+                    WHERE status = 'requested' AND policy IS NOT NULL AND queue IS NULL
+                    ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
+                    """
+                )
+                waiting = await cursor.fetchall()
+                actions = await actions_of(connection, sorted({row[1] for row in waiting})) if waiting else {}
+                classes: dict[str, str] = {}
+                for number, ref, extra in waiting:
+                    classes |= await _classify_one(connection, number, actions.get(ref), ref, extra)
+                return sorted(classes)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Listener]:
-        """A connection that hears of new classes, requests, cancellations, and of jobs in the queues it is told."""
         connection = await connect(await conninfo_of(self._pool), application_name="attune work")
         try:
-            ear = Listener(connection)
             with translated():
-                for channel in (CLASSES, REQUESTS, CANCELS):
+                for channel in _SIGNALS:
                     await connection.execute(f'LISTEN "{channel}"'.encode())
-            yield ear
+            yield Listener(connection)
         finally:
             await connection.close()
 
-    async def _rows(self, query: str, given: Mapping[str, Any]) -> list[Any]:
-        with translated():
-            async with self._pool.connection() as connection:
-                return await (await connection.execute(query.encode(), given)).fetchall()
-
-    async def _count(self, query: str, given: Mapping[str, Any]) -> int:
-        with translated():
-            async with self._pool.connection() as connection:
-                return (await connection.execute(query.encode(), given)).rowcount
-
 
 class Listener:
-    """What a connection hears: pairs of channel and payload."""
+    """`WorkerInbox` on a connection."""
 
     def __init__(self, connection: AsyncConnection[Any]) -> None:
         self._connection = connection
         self._queues: set[str] = set()
 
     async def follow_queues(self, queues: Collection[str]) -> None:
-        """Hear of new jobs in *queues*, and in no others."""
         wanted = set(queues)
-        commands = [f'LISTEN "{QUEUE_CHANNEL}{queue}"' for queue in sorted(wanted - self._queues)]
-        commands += [f'UNLISTEN "{QUEUE_CHANNEL}{queue}"' for queue in sorted(self._queues - wanted)]
+        commands = [f'LISTEN "{jobs.CHANNEL}{queue}"' for queue in sorted(wanted - self._queues)]
+        commands += [f'UNLISTEN "{jobs.CHANNEL}{queue}"' for queue in sorted(self._queues - wanted)]
         if commands:
             with translated():
                 await self._connection.execute(";".join(commands).encode())
         self._queues = wanted
 
-    async def receive(self, seconds: float) -> list[tuple[str, str]]:
-        """What is heard within *seconds*, as soon as there is something. Raises `DatabaseError`."""
+    async def receive(self, seconds: float) -> list[WorkerNotice]:
         with translated():
             return [
-                (notice.channel, notice.payload)
-                async for notice in self._connection.notifies(timeout=seconds, stop_after=1)
+                _notice(one.channel, one.payload)
+                async for one in self._connection.notifies(timeout=seconds, stop_after=1)
             ]
 
 
-async def classify(connection: AsyncConnection[Any]) -> list[str]:
-    """`PostgresRouting.classify` in the caller's transaction."""
-    cursor = await connection.execute(
-        """
-        SELECT id, action_ref, extra_requires FROM execution
-        WHERE status = 'requested' AND policy IS NOT NULL AND queue IS NULL
-        ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
-        """
-    )
-    waiting = await cursor.fetchall()
-    actions = await actions_of(connection, sorted({row[1] for row in waiting})) if waiting else {}
-    classes: dict[str, str] = {}
-    for number, ref, extra in waiting:
-        queue = await _classify_one(connection, number, actions.get(ref), ref, extra)
-        classes.update(queue)
-    return sorted(classes)
+def _notice(channel: str, payload: str) -> WorkerNotice:
+    if channel in _SIGNALS:
+        return WorkerNotice(_SIGNALS[channel], payload)
+    return WorkerNotice(Signal.JOB, channel.removeprefix(jobs.CHANNEL))
 
 
 async def _classify_one(

@@ -12,14 +12,16 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from attune.core.errors import UsageError
-from attune.core.ports.executions import AttemptResult, NewExecution, OutputChunk, StartedAttempt
+from attune.core.ports.executions import NewExecution
+from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, StartedAttempt
 from attune.postgres.connection import Pool, translated
 from attune.postgres.executions.actions import COLUMNS, action_of
 from attune.postgres.json_values import tolerate
+from attune.postgres.statements import Statements
+from attune.queue import jobs
 
 CANCELS = "attune_cancel"
 PRINTED = "attune_output"
-TASK = "attune.execute"
 
 # A queue is live while a node that takes work reads it.
 LIVE = """EXISTS (SELECT FROM worker_class AS c JOIN worker AS w ON w.id = c.worker
@@ -38,10 +40,7 @@ _SUBMIT = f"""
         SELECT given.*, live.live, row_number() OVER (PARTITION BY live.live ORDER BY given.place) AS turn
         FROM given JOIN live USING (queue)
     ), jobs AS (
-        SELECT j.job, j.turn FROM unnest(procrastinate_defer_jobs_v1((
-            SELECT array_agg(ROW(queue, '{TASK}', 0, NULL, NULL, jsonb_build_object('execution', id), NULL
-                )::procrastinate_job_to_defer_v1 ORDER BY turn) FROM routed WHERE live)))
-            WITH ORDINALITY AS j (job, turn)
+        {jobs.put("routed WHERE live")}
     )
     INSERT INTO execution (id, action, action_ref, config, requirement, queue, extra_requires, policy, deadline,
         timeout_seconds, retries, retry_delay_seconds, on_lost, pack_digest, retry_of, parent, status, job)
@@ -63,12 +62,13 @@ _START = f"""
         FROM given AS g WHERE e.id = g.execution AND e.job = g.job AND e.status = 'scheduled'
         RETURNING e.*
     ), gone AS (
-        DELETE FROM procrastinate_jobs WHERE id IN (SELECT job FROM given)
+        {jobs.remove("SELECT job FROM given")}
     ), place AS (
         UPDATE worker_load SET running = %(running)s WHERE worker = %(worker)s AND running <> %(running)s
     )
-    SELECT s.id, s.attempt, s.config, s.failures, s.losses, s.retries, s.retry_delay_seconds,
-           coalesce(s.timeout_seconds, a.timeout_seconds), s.on_lost, s.pack_digest, row_to_json(a)
+    SELECT s.id AS execution, s.attempt, s.config AS parameters, s.failures, s.losses, s.retries,
+           s.retry_delay_seconds, coalesce(s.timeout_seconds, a.timeout_seconds) AS timeout_seconds, s.on_lost,
+           s.pack_digest, row_to_json(a) AS action
     FROM started AS s LEFT JOIN LATERAL (SELECT {COLUMNS} FROM action AS a WHERE a.id = s.action) AS a ON true
 """
 _SETTLE = """
@@ -99,17 +99,18 @@ _CANCEL = f"""
         FROM asked WHERE e.id = asked.id AND e.status IN ('requested', 'scheduling', 'scheduled', 'running')
         RETURNING e.id, e.status, asked.job
     ), gone AS (
-        DELETE FROM procrastinate_jobs WHERE id IN (SELECT job FROM changed) AND status = 'todo'
+        {jobs.remove("SELECT job FROM changed")}
     )
-    SELECT status::text, CASE WHEN status = 'canceling' THEN pg_notify('{CANCELS}', id::text) END FROM changed
+    SELECT status::text AS status, CASE WHEN status = 'canceling' THEN pg_notify('{CANCELS}', id::text) END FROM changed
 """
 
 
 class PostgresExecutions:
-    """Writes executions. All its statements are one transaction each."""
+    """`AttemptStore`, and what people ask for: written. All its statements are one transaction each."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._statements = Statements(pool)
 
     async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
         """Record what is asked for, and offer what a live node can take; the ids, in order. Raises `DatabaseError`."""
@@ -118,15 +119,13 @@ class PostgresExecutions:
                 return await submit(connection, asked)
 
     async def start(
-        self, taken: Sequence[tuple[int, int, Mapping[str, Any] | None]], *, worker: int, name: str, running: int
+        self, wanted: Sequence[AttemptStart], *, worker: int, name: str, running: int
     ) -> dict[int, StartedAttempt]:
-        """Own the executions of *taken* jobs (job, execution, interpreter) that may still be run; by execution."""
-        rows = [{"job": job, "execution": one, "interpreter": path} for job, one, path in taken]
+        rows = [{"job": one.job.id, "execution": one.job.execution, "interpreter": one.interpreters} for one in wanted]
         given = {"rows": json.dumps(rows), "worker": worker, "name": name, "running": running}
-        return {row[0]: _started(row) for row in await self._rows(_START, given)}
+        return {row["execution"]: _started(row) for row in await self._statements.rows(_START, given)}
 
     async def settle(self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0) -> set[int]:
-        """Write what attempts came to; the executions whose attempt was still the present one."""
         rows = [
             {
                 "execution": one.execution,
@@ -143,12 +142,11 @@ class PostgresExecutions:
             for one in ended
         ]
         given = {"rows": json.dumps(rows), "worker": worker, "running": running}
-        return {row[0] for row in await self._rows(_SETTLE, given)}
+        return {row["id"] for row in await self._statements.rows(_SETTLE, given)}
 
-    async def print(self, pieces: Sequence[OutputChunk]) -> set[int]:
-        """Store what attempts printed; the executions that still run that attempt."""
+    async def print(self, chunks: Sequence[OutputChunk]) -> set[int]:
         rows = [
-            {"e": one.execution, "a": one.attempt, "n": one.number, "s": one.stream, "t": one.text} for one in pieces
+            {"e": one.execution, "a": one.attempt, "n": one.number, "s": one.stream, "t": one.text} for one in chunks
         ]
         query = f"""
             WITH given AS (
@@ -161,24 +159,23 @@ class PostgresExecutions:
             )
             SELECT e, pg_notify('{PRINTED}', e::text) FROM (SELECT DISTINCT e FROM given) AS one
         """
-        return {row[0] for row in await self._rows(query, {"rows": json.dumps(rows)})}
+        return {row["e"] for row in await self._statements.rows(query, {"rows": json.dumps(rows)})}
 
     async def cancel(self, execution: int, reason: str | None = None) -> str | None:
         """End *execution*; its new status, None where it had ended before. Raises `UsageError` for an unknown one."""
-        rows = await self._rows(_CANCEL, {"id": execution, "reason": reason})
+        rows = await self._statements.rows(_CANCEL, {"id": execution, "reason": reason})
         if rows:
-            return str(rows[0][0])
-        if not await self._rows("SELECT FROM execution WHERE id = %(id)s", {"id": execution}):
+            return str(rows[0]["status"])
+        if not await self._statements.rows("SELECT FROM execution WHERE id = %(id)s", {"id": execution}):
             raise UsageError(f"execution: expected one that exists, got {execution}", hint="attune execution list")
         return None
 
     async def note(self, execution: int, reason: str) -> None:
-        """Say of what waits why it still does."""
         query = """
             UPDATE execution SET reason = %(reason)s
             WHERE id = %(id)s AND status IN ('requested', 'scheduled') RETURNING id
         """
-        await self._rows(query, {"id": execution, "reason": reason})
+        await self._statements.rows(query, {"id": execution, "reason": reason})
 
     async def refuse(self, execution: int, status: str, reason: str) -> bool:
         """End what waits and was never begun; False if it does not wait any more."""
@@ -186,14 +183,7 @@ class PostgresExecutions:
             UPDATE execution SET status = %(status)s::execution_status_enum, reason = %(reason)s, finished_at = now()
             WHERE id = %(id)s AND status = 'requested' RETURNING id
         """
-        return bool(await self._rows(query, {"id": execution, "status": status, "reason": reason}))
-
-    async def _rows(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        with translated():
-            async with self._pool.connection() as connection, connection.cursor() as cursor:
-                tolerate(cursor)
-                await cursor.execute(query.encode(), parameters)
-                return await cursor.fetchall()
+        return bool(await self._statements.rows(query, {"id": execution, "status": status, "reason": reason}))
 
 
 async def submit(connection: AsyncConnection[Any], asked: Sequence[NewExecution]) -> list[int]:
@@ -243,6 +233,8 @@ async def know_classes(connection: AsyncConnection[Any], classes: Mapping[str, s
     )
 
 
-def _started(row: tuple[Any, ...]) -> StartedAttempt:
-    action = action_of({**row[10], "pack_digest": row[9] or row[10]["pack_digest"]})
-    return StartedAttempt(row[0], row[1], action, row[2] or {}, *row[3:9])
+def _started(row: Mapping[str, Any]) -> StartedAttempt:
+    given = dict(row)
+    digest = given.pop("pack_digest")
+    action = action_of({**given["action"], "pack_digest": digest or given["action"]["pack_digest"]})
+    return StartedAttempt(**{**given, "action": action, "parameters": given["parameters"] or {}})

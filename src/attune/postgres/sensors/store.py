@@ -102,7 +102,7 @@ _STATUS = """
 
 
 class PostgresSensors:
-    """`SensorStore` on PostgreSQL."""
+    """`LeaseStore` and `SensorReader` on PostgreSQL."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

@@ -1,0 +1,148 @@
+"""Runs attempts at executions on this node, from the taken job to the stored result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from attune.agent.logs import log
+from attune.agent.worker.result_writer import ResultWriter
+from attune.core.errors import AttuneError
+from attune.core.executions.action import OnLost, with_defaults
+from attune.core.executions.execution import RetryRule, after_loss, after_outcome
+from attune.core.executions.work import PackFolders, Work, WorkEnding, WorkOutcome, WorkRunner
+from attune.core.matching.fleet import Node
+from attune.core.ports.worker import AttemptResult, AttemptStart, AttemptStore, QueuedJob, StartedAttempt
+
+_UNREMARKABLE = ("completed", "cancelled")
+
+
+class Attempts:
+    """The attempts that run here. *suspect* is told of a runtime that could not be executed."""
+
+    def __init__(
+        self,
+        store: AttemptStore,
+        *,
+        runner: WorkRunner,
+        packs: PackFolders,
+        suspect: Callable[[str], None],
+        default_timeout: float | None,
+    ) -> None:
+        self._runner = runner
+        self._packs = packs
+        self._suspect = suspect
+        self._default_timeout = default_timeout
+        self._cancelled: set[int] = set()
+        self._stopping = False
+        self.running: dict[int, asyncio.Task[WorkOutcome]] = {}
+        self.results = ResultWriter(store, lambda: len(self.running), self.disown)
+
+    @property
+    def known(self) -> set[int]:
+        """Executions that are about to be started, run here, or have ended without their result being stored yet."""
+        return {*self.running, *self.results.pending}
+
+    async def run(self, job: QueuedJob, interpreters: Mapping[str, Any], node: Node) -> None:
+        """Own the execution of *job*, run it, and return once its result is stored."""
+        started = await self.results.start(AttemptStart(job, interpreters), node)
+        if started is None:
+            self._cancelled.discard(job.execution)
+            return
+        task = self.running[job.execution] = asyncio.create_task(self._work(started, interpreters, node))
+        if self._stopping or job.execution in self._cancelled:
+            task.cancel()
+        try:
+            outcome = await task
+        except asyncio.CancelledError:
+            outcome = WorkOutcome(WorkEnding.CANCELLED, reason="cancelled while it ran")
+        except AttuneError as error:
+            outcome = WorkOutcome(WorkEnding.NOT_STARTED, reason=str(error))
+        except Exception:
+            log.exception(f"execution {job.execution} could not be run")
+            reason = f"worker {node.name} failed to run it, and its log says why"
+            outcome = WorkOutcome(WorkEnding.NOT_STARTED, reason=reason)
+        finally:
+            del self.running[job.execution]
+        result = self._result(started, outcome, node)
+        await self.results.store(result)
+        write = log.info if result.status in _UNREMARKABLE else log.warning
+        why = f": {result.reason}" if result.reason else ""
+        took = f"{outcome.duration_seconds:.2f} s"
+        write(f"execution {job.execution} of {started.action.ref}: {result.status} after {took}{why}")
+
+    def cancel(self, execution: int) -> None:
+        """End *execution*, if it runs here or is about to."""
+        if execution in self.running or execution in self.results.starting:
+            self._cancelled.add(execution)
+        if execution in self.running:
+            self.running[execution].cancel()
+
+    def disown(self, execution: int) -> None:
+        """End *execution*: it was given to another while this node was not heard of."""
+        if execution in self.running:
+            log.warning(f"execution {execution} was given to another node; it is ended here")
+            self.cancel(execution)
+
+    async def close(self, seconds: float) -> None:
+        """End all that runs, because this node ends, and store within *seconds* what came of it."""
+        self._stopping = True
+        tasks = list(self.running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.results.close(seconds)
+        await self._runner.close()
+
+    async def _work(self, started: StartedAttempt, interpreters: Mapping[str, Any], node: Node) -> WorkOutcome:
+        action = started.action
+        folder = await self._packs.folder(action.pack_digest) if action.pack_digest else None
+        entrypoint = PurePath(action.entrypoint) if folder is None else folder / "actions" / action.entrypoint
+        work = Work(
+            entrypoint=entrypoint,
+            interpreter=interpreters.get(action.runtime or "", {}).get("path"),
+            interpreter_args=action.interpreter_args,
+            parameters=with_defaults(action.param_schema, started.parameters),
+            secrets=action.secrets,
+            delivery=action.delivery,
+            environment={
+                **{f"ATTUNE_RUNTIME_{_variable(name)}": used["path"] for name, used in interpreters.items()},
+                "ATTUNE_ACTION": action.ref,
+                "ATTUNE_EXECUTION": str(started.execution),
+                "ATTUNE_ATTEMPT": str(started.attempt),
+                "ATTUNE_WORKER": node.name,
+                **({"ATTUNE_PACK_FOLDER": str(folder)} if folder is not None else {}),
+            },
+            timeout_seconds=started.timeout_seconds or self._default_timeout,
+            result_file=action.result_file,
+        )
+        return await self._runner.run(work, self.results.printer(started))
+
+    def _result(self, started: StartedAttempt, outcome: WorkOutcome, node: Node) -> AttemptResult:
+        rule = RetryRule(started.retries, started.retry_delay_seconds, OnLost(started.on_lost))
+        asked = started.execution in self._cancelled
+        self._cancelled.discard(started.execution)
+        if outcome.ending is WorkEnding.CANCELLED and not asked:  # this node ends
+            then = after_loss(rule, worker=node.name, losses=started.losses)
+            return AttemptResult(started.execution, started.attempt, then.status.value, then.reason, lost=True)
+        if outcome.ending is WorkEnding.NOT_STARTED and started.action.runtime:
+            self._suspect(started.action.runtime)
+        then = after_outcome(outcome, rule, failures=started.failures, losses=started.losses, cancel_asked=asked)
+        return AttemptResult(
+            started.execution,
+            started.attempt,
+            status=then.status.value,
+            reason=(outcome.result_problem or then.reason) if outcome.succeeded else then.reason,
+            result=outcome.result,
+            exit_code=outcome.exit_code,
+            dropped_bytes=outcome.dropped_bytes,
+            delay_seconds=then.delay_seconds,
+            failed=then.counts,
+            lost=outcome.ending is WorkEnding.NOT_STARTED,
+        )
+
+
+def _variable(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in name.upper())

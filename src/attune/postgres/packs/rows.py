@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -44,23 +45,30 @@ USERS = {
 A sensor is deleted with its runtime and its trigger without an error, so they are run before every delete.
 """
 
-Written = tuple[str, str, dict[str, Any], bool | None]
-"""Kind, ref, values by column, and for what can be switched: whether the pack wants it on."""
+
+@dataclass(frozen=True, slots=True)
+class PackRow:
+    """A row that a pack brings: its values by column, and for what can be switched whether the pack wants it on."""
+
+    kind: str
+    ref: str
+    values: dict[str, Any]
+    enabled: bool | None = None
 
 
-def rows_of(pack: Pack, pack_id: int, ids: Mapping[tuple[str, str], int]) -> Iterator[Written]:
+def rows_of(pack: Pack, pack_id: int, ids: Mapping[tuple[str, str], int]) -> Iterator[PackRow]:
     """The rows of *pack* by kind. *ids* gives, when a row is asked for, the ids of all that it refers to."""
     owner = {"pack": pack_id, "pack_ref": pack.ref}
     for runtime in pack.runtimes:
-        yield "runtimes", runtime.ref, {**owner, **_runtime(runtime)}, None
+        yield PackRow("runtimes", runtime.ref, {**owner, **_runtime(runtime)})
     for action in pack.actions:
-        yield "actions", action.ref, {**owner, **_action(action, ids)}, None
+        yield PackRow("actions", action.ref, {**owner, **_action(action, ids)})
     for trigger in pack.triggers:
-        yield "triggers", trigger.ref, {**owner, **_trigger(trigger)}, trigger.enabled
+        yield PackRow("triggers", trigger.ref, {**owner, **_trigger(trigger)}, trigger.enabled)
     for sensor in pack.sensors:
-        yield "sensors", sensor.ref, {**owner, **_sensor(sensor, ids)}, sensor.enabled
+        yield PackRow("sensors", sensor.ref, {**owner, **_sensor(sensor, ids)}, sensor.enabled)
     for rule in pack.rules:
-        yield "rules", rule.ref, {**owner, **_rule(rule, ids)}, rule.enabled
+        yield PackRow("rules", rule.ref, {**owner, **_rule(rule, ids)}, rule.enabled)
 
 
 async def write_row(

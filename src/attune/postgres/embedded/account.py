@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from attune.core.errors import DatabaseError
 
@@ -46,9 +46,7 @@ class Account:
             env=_ENVIRONMENT,
             pass_fds=tuple(keep),
             start_new_session=True,
-            user=self.uid if self.switch else None,
-            group=self.gid if self.switch else None,
-            extra_groups=[] if self.switch else None,
+            **self._identity,
         )
 
     def run(
@@ -69,10 +67,12 @@ class Account:
             env=_ENVIRONMENT,
             pass_fds=tuple(keep),
             timeout=120,
-            user=self.uid if self.switch else None,
-            group=self.gid if self.switch else None,
-            extra_groups=[] if self.switch else None,
+            **self._identity,
         )
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
 
     def can(self, test: str, *paths: Path) -> bool:
         """Whether the shell command *test*, which sees *paths* as $1, $2 …, succeeds as this user."""

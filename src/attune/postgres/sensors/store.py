@@ -118,7 +118,7 @@ class PostgresSensors:
                 sensors = await read_all(connection, _sensor, f"{_SENSORS} WHERE s.enabled ORDER BY s.ref")
                 nodes = [node async for node in read_fleet(connection, SENSOR)]
                 connected = await read_values(
-                    connection, "SELECT id FROM node WHERE role = %s AND is_connected", (SENSOR.name,)
+                    connection, "SELECT id FROM connected_node WHERE role = %s", (SENSOR.name,)
                 )
                 # Last, so that nothing that is thought free has been taken long ago.
                 leases = {lease.sensor: lease for lease in await read_all(connection, Lease, _LEASES)}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
+
+from attune.cli.output import json_option, print_json
+from attune.composition.databases import embedded_server, require_migrated, seed, use_database
+from attune.config import load_settings, process_environment
 
 if TYPE_CHECKING:
     from attune.postgres.migrations import MigrationReport
@@ -23,10 +28,6 @@ def migrate(sql: bool) -> None:
 
     A new database gets the core pack's five runtimes.
     """
-    import asyncio
-
-    from attune.composition.databases import seed, use_database
-    from attune.config import load_settings
     from attune.postgres.migrations import upgrade, upgrade_sql
 
     settings = load_settings()
@@ -56,36 +57,28 @@ def _lines(report: MigrationReport) -> Iterator[str]:
 
 
 @db.command(epilog="Example: attune db status --json")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def status(as_json: bool) -> None:
     """Which revision the database has, and what is pending."""
-    import json
-    from dataclasses import asdict
-
-    from attune.composition.databases import use_database
-    from attune.config import load_settings
     from attune.postgres.connection import without_password
     from attune.postgres.migrations import state
 
     with use_database(load_settings()) as database:
-        found = state(database.url)
+        revisions = state(database.url)
         if as_json:
-            click.echo(json.dumps(asdict(found), indent=2))
+            print_json(revisions)
             return
         click.echo(f"{without_password(database.url)}{' (embedded)' if database.server else ''}")
-        click.echo(f"revision  {found.current or 'none'}")
-        click.echo(f"newest    {found.head}")
-        click.echo(f"pending   {', '.join(found.pending) or 'nothing'}")
-        if found.pending:
+        click.echo(f"revision  {revisions.current or 'none'}")
+        click.echo(f"newest    {revisions.head}")
+        click.echo(f"pending   {', '.join(revisions.pending) or 'nothing'}")
+        if revisions.pending:
             click.echo("try: attune db migrate", err=True)
 
 
 @db.command(epilog="Example: attune db check && attune worker start")
 def check() -> None:
     """Succeed if the database can be reached and is migrated; else say why not (exit code 1)."""
-    from attune.composition.databases import require_migrated, use_database
-    from attune.config import load_settings
-
     with use_database(load_settings()) as database:
         require_migrated(database.url)
     click.echo("the database is reachable and up to date")
@@ -94,9 +87,6 @@ def check() -> None:
 @db.command(epilog='Example: psql "$(attune db url)"')
 def url() -> None:
     """Print the database's URL. The embedded server runs only while an attune process uses it."""
-    from attune.composition.databases import use_database
-    from attune.config import load_settings
-
     with use_database(load_settings()) as database:
         click.echo(database.url)
 
@@ -108,8 +98,6 @@ def url() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def shell(arguments: tuple[str, ...]) -> int:
     """Open psql on the database; ARGUMENTS are psql's."""
-    from attune.composition.databases import embedded_server, use_database
-    from attune.config import load_settings, process_environment
     from attune.postgres.installation.psql import run_psql
 
     settings = load_settings()

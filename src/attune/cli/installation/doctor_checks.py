@@ -77,12 +77,12 @@ def _database(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding(WARNING, "database", "none is configured and the embedded one has no data yet", "attune up")
         return
     with use_database(settings) as database:
-        found = state(database.url)
+        schema = state(database.url)
         where = without_password(database.url)
-        if found.pending:
-            yield DoctorFinding(PROBLEM, "database", f"{where} lacks {', '.join(found.pending)}", "attune db migrate")
+        if schema.pending:
+            yield DoctorFinding(PROBLEM, "database", f"{where} lacks {', '.join(schema.pending)}", "attune db migrate")
         else:
-            yield DoctorFinding(OK, "database", f"{where}, revision {found.current}")
+            yield DoctorFinding(OK, "database", f"{where}, revision {schema.current}")
 
 
 def _definitions(settings: Settings) -> Iterator[DoctorFinding]:

@@ -13,12 +13,11 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import namedtuple_row
 
-from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, capabilities_of
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, by_name
 from attune.core.nodes.capabilities import execution_limit
 from attune.core.nodes.labels import labels_of
 from attune.core.nodes.role import Role
-from attune.core.runtimes import verdict
-from attune.core.runtimes.verdict import Status, Verdict
+from attune.core.runtimes.verdict import Status
 
 _ROWS = 10_000  # fetched at a time
 _FLEET = """
@@ -27,7 +26,8 @@ _FLEET = """
            coalesce(place.running, 0) AS running,
            r.runtime_ref, r.name AS runtime, r.status AS verdict, r.instances::text, r.reason,
            coalesce((r.evidence -> 'command')::text, '[]') AS command,
-           extract(epoch FROM now() - r.checked_at)::float8 AS age
+           extract(epoch FROM now() - r.checked_at)::float8 AS age,
+           coalesce(r.evidence -> 'cached' = 'true', false) AS cached
     FROM node AS n
     LEFT JOIN worker_runtime AS r ON r.worker = n.id
     LEFT JOIN worker_load AS place ON place.worker = n.id
@@ -58,7 +58,7 @@ def _node(role: Role, rows: list[Any]) -> Node:
     return Node(
         node.id,
         node.name,
-        _capabilities([row for row in rows if row.runtime_ref is not None]),
+        by_name(_capability(row) for row in rows if row.runtime_ref is not None),
         labels_of(labels) if isinstance(labels, Mapping) else {},
         frozenset(taint for taint in taints if isinstance(taint, str)) if isinstance(taints, list) else frozenset(),
         NodeStatus(node.status),
@@ -68,22 +68,17 @@ def _node(role: Role, rows: list[Any]) -> Node:
     )
 
 
-def _capabilities(rows: list[Any]) -> dict[str, Capability]:
-    capabilities = {row.runtime: _capability(row) for row in rows}
-    if len(capabilities) == len(rows):
-        return capabilities
-    return capabilities_of(_verdict(row) for row in rows)  # several definitions verify one runtime
-
-
 def _capability(row: Any) -> Capability:
     command = " ".join(_command(row.command))
-    return Capability(row.runtime, _STATUSES[row.verdict], _paths(row.instances), row.reason, command, row.age)
-
-
-def _verdict(row: Any) -> Verdict:
-    known = tuple(verdict.Instance(one.version, one.path or "", "") for one in _paths(row.instances))
-    evidence = verdict.Evidence(_command(row.command), None, "", cached_age=row.age)
-    return Verdict(row.runtime_ref, row.runtime, _STATUSES[row.verdict], row.reason, "", known, evidence)
+    return Capability(
+        row.runtime,
+        _STATUSES[row.verdict],
+        _paths(row.instances),
+        row.reason,
+        command,
+        row.age,
+        cached=row.cached,
+    )
 
 
 _STATUSES = {status.value: status for status in Status}

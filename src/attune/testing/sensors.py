@@ -177,7 +177,12 @@ class MemorySensors:
         if output_log is None or sensor is None:
             return None
         return OutputLogRecord(
-            sensor.id, sensor.ref, sensor.trigger_ref, output_log.epoch, output_log.shipped, self._is_over(output_log)
+            sensor=sensor.id,
+            sensor_ref=sensor.ref,
+            trigger_ref=sensor.trigger_ref,
+            epoch=output_log.epoch,
+            shipped=output_log.shipped,
+            over=self._is_over(output_log),
         )
 
     async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent]) -> bool:

@@ -19,7 +19,7 @@ def verdict(status: Status) -> Verdict:
 
 STATUSES = st.sampled_from([Status.AVAILABLE, Status.UNAVAILABLE, Status.UNKNOWN])
 LOOKS = st.lists(st.tuples(STATUSES, st.booleans(), st.floats(0.01, 500)), max_size=60)
-WAIT_SECONDS = st.builds(
+POLICY = st.builds(
     HealthPolicy,
     failures_to_withdraw=st.integers(1, 4),
     successes_to_restore=st.integers(1, 4),
@@ -42,7 +42,7 @@ def steps(first: Status, looks: list[tuple[Status, bool, float]], policy: Health
     return made
 
 
-@given(STATUSES, LOOKS, WAIT_SECONDS)
+@given(STATUSES, LOOKS, POLICY)
 def test_a_transition_is_told_exactly_when_the_offered_status_changes(first, looks, policy) -> None:  # type: ignore[no-untyped-def]
     for before, after, transition, *_, now in steps(first, looks, policy):
         assert (transition is not None) == (before.shown.status is not after.shown.status)
@@ -51,7 +51,7 @@ def test_a_transition_is_told_exactly_when_the_offered_status_changes(first, loo
             assert transition.at == now
 
 
-@given(STATUSES, LOOKS, WAIT_SECONDS)
+@given(STATUSES, LOOKS, POLICY)
 def test_nothing_is_withdrawn_or_restored_below_its_threshold(first, looks, policy) -> None:  # type: ignore[no-untyped-def]
     failures = successes = 0
     for before, after, _, status, gone, _ in steps(first, looks, policy):
@@ -63,7 +63,7 @@ def test_nothing_is_withdrawn_or_restored_below_its_threshold(first, looks, poli
             assert successes >= policy.successes_to_restore
 
 
-@given(STATUSES, LOOKS, WAIT_SECONDS)
+@given(STATUSES, LOOKS, POLICY)
 def test_doubt_never_changes_a_status(first, looks, policy) -> None:  # type: ignore[no-untyped-def]
     for before, after, transition, status, *_ in steps(first, looks, policy):
         if status is Status.UNKNOWN:
@@ -71,7 +71,7 @@ def test_doubt_never_changes_a_status(first, looks, policy) -> None:  # type: ig
             assert (after.failures, after.successes, transition) == (before.failures, before.successes, None)
 
 
-@given(STATUSES, LOOKS, WAIT_SECONDS)
+@given(STATUSES, LOOKS, POLICY)
 def test_what_is_held_back_has_been_good_for_its_hold_time_when_it_returns(first, looks, policy) -> None:  # type: ignore[no-untyped-def]
     for before, after, *_, now in steps(first, looks, policy):
         if before.holds and not before.offered and after.offered:
@@ -79,12 +79,12 @@ def test_what_is_held_back_has_been_good_for_its_hold_time_when_it_returns(first
             assert now - after.good_since >= policy.hold_seconds(before.holds)
 
 
-@given(STATUSES, LOOKS, WAIT_SECONDS)
+@given(STATUSES, LOOKS, POLICY)
 def test_the_same_looks_replay_to_the_same_state(first, looks, policy) -> None:  # type: ignore[no-untyped-def]
     assert steps(first, looks, policy) == steps(first, looks, policy)
 
 
-@given(STATUSES, LOOKS, WAIT_SECONDS)
+@given(STATUSES, LOOKS, POLICY)
 def test_only_what_is_offered_has_instances(first, looks, policy) -> None:  # type: ignore[no-untyped-def]
     for _, after, *_ in steps(first, looks, policy):
         assert after.offered == bool(after.shown.instances)
@@ -103,7 +103,7 @@ def test_first_checks_are_spread_evenly(count, seed, interval, times) -> None:  
             assert number * 0.999999 <= (at - 100.0) * count / within <= (number + 1) * 1.000001 + 1e-9
 
 
-@given(STATUSES, LOOKS, WAIT_SECONDS, st.integers(0, 2**32), st.floats(0.1, 1000), st.floats(1, 50))
+@given(STATUSES, LOOKS, POLICY, st.integers(0, 2**32), st.floats(0.1, 1000), st.floats(1, 50))
 def test_every_runtime_is_looked_at_within_the_jittered_interval(first, looks, policy, seed, interval, times) -> None:  # type: ignore[no-untyped-def]
     rhythm, random = CheckSchedule(interval, interval * times), Random(seed)
     for _, after, *_, now in steps(first, looks, policy):

@@ -19,7 +19,7 @@ from attune.core.nodes.health import (
 )
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 
-WAIT_SECONDS = HealthPolicy()
+POLICY = HealthPolicy()
 
 
 def verdict(status: Status, reason: str = "", version: str | None = None) -> Verdict:
@@ -34,7 +34,7 @@ DOUBT = verdict(Status.UNKNOWN, "python3 --version: timed out after 1 s")
 
 
 def run(
-    *looks: Verdict, first: Verdict = GOOD, policy: HealthPolicy = WAIT_SECONDS, step: float = 1.0, gone: bool = False
+    *looks: Verdict, first: Verdict = GOOD, policy: HealthPolicy = POLICY, step: float = 1.0, gone: bool = False
 ) -> tuple[RuntimeHealth, list[Transition]]:
     health, transitions = begin(first), []
     for number, look in enumerate(looks, 1):
@@ -183,7 +183,7 @@ def test_the_hold_grows_each_time_it_fails_again_and_is_forgotten_when_it_does_n
 
 
 def test_the_hold_has_an_end() -> None:
-    assert WAIT_SECONDS.hold_seconds(1000) == WAIT_SECONDS.longest_hold
+    assert POLICY.hold_seconds(1000) == POLICY.longest_hold
 
 
 THERE, OTHER, NOWHERE = Snapshot((("/bin/x", 1),)), Snapshot((("/bin/x", 2),)), Snapshot(("not found on PATH",))

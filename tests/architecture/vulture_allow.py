@@ -63,6 +63,4 @@ Make
 # Being replaced.
 Execution
 _.optional
-_.log_path
-_.tcp_url
 record_event

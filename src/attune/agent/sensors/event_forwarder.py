@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from attune.agent.logs import log
+from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
 from attune.core.ports.sensors import OutputLogRecord, SensorEvents, SensorOutput, SensorOutputs
 from attune.core.sensors.event_line import LONGEST_LINE, BadLineError, NewEvent, parse_line
 
 _LOOK_SECONDS = 0.05
 _SCAN_SECONDS = 2.0
-_SLOWEST_RETRY_SECONDS = 5.0
+_RETRY = Backoff(0.4, 5.0)
 _CHUNK = LONGEST_LINE + 64 * 1024
 _MOST_EVENTS = 250
 _MOST_STEPS = 20
@@ -91,7 +92,7 @@ class EventForwarder:
                     log.warning(f"events cannot be stored, they wait in their files: {error}")
                 self._failures += 1
                 self._hold_back()
-                await asyncio.sleep(min(_SLOWEST_RETRY_SECONDS, 0.2 * 2 ** min(self._failures, 8)))
+                await asyncio.sleep(_RETRY.delay(self._failures))
                 continue
             if self._failures:
                 log.info("events are stored again", failed=self._failures)
@@ -188,9 +189,7 @@ class EventForwarder:
     def _stored(self, reading: _Reading, batch: _Batch) -> None:
         record = reading.record
         reading.file.forget(record.shipped, batch.end)
-        reading.record = OutputLogRecord(
-            record.sensor, record.sensor_ref, record.trigger_ref, record.epoch, batch.end, record.over
-        )
+        reading.record = replace(record, shipped=batch.end)
         reading.line += batch.lines
         reading.skipping = batch.skipping
         reading.most, reading.refusals = min(_MOST_EVENTS, reading.most * 2), 0

@@ -1,6 +1,6 @@
 """What proves that a runtime is present: the commands to try, read from `distributions.verification`.
 
-Pure data. Running a command belongs to a `CommandRunner` (ports.py); what its outcome means, to judgement.py.
+Pure data. Running a command is for `core/ports/runtimes.py`; what its outcome means, for `judgement.py`.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def _examples(section: Section) -> tuple[Example, ...]:
 
 
 def _example(example: Section) -> Example:
-    output, expect = example.node("output"), Section(example.node("expect") or Node({}), "", [])
+    output, expect = example.node("output"), Section(example.object_node("expect"), "", [])
     if not output or not isinstance(output.value, str):
         example.refuse("output", "a text", shown(plain(output)))
     available, version = expect.node("available"), expect.node("version")

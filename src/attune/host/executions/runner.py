@@ -29,7 +29,7 @@ from attune.host.executions import watchdog
 from attune.host.executions.result import Lines, result_of
 from attune.host.processes import signal_group
 
-_PIECE = 32 * 1024
+_CHUNK_BYTES = 32 * 1024
 _PIPE_SECONDS = 0.5  # for somebody who left the group and holds the pipe
 _NUL = "\N{SYMBOL FOR NULL}"
 
@@ -63,7 +63,7 @@ class HostWorkRunner:
 
     async def _run_in(self, folder: Path, work: Work, output: Output) -> WorkOutcome:
         began = time.monotonic()
-        await self._have_watchdog()
+        await self._start_watchdog()
         stdin = await asyncio.to_thread(_stdin_of, work)
         try:
             process = subprocess.Popen(  # noqa: ASYNC220 - a millisecond, and nobody can be cancelled amid it
@@ -79,13 +79,13 @@ class HostWorkRunner:
             return WorkOutcome(WorkEnding.NOT_STARTED, reason=_not_started(work, error))
         finally:
             os.close(stdin)
-        self._report("+", process.pid)
+        self._tell("+", process.pid)
         run = _Run(process, work, output, self._grace)
         try:
             ended = await run.until_ended()
         finally:
             await asyncio.shield(run.reap())
-            self._report("-", process.pid)
+            self._tell("-", process.pid)
         result, problem = await asyncio.to_thread(result_of, work.result_file, folder, run.lines)
         code = process.returncode if process.returncode is not None else 0
         return WorkOutcome(
@@ -108,7 +108,7 @@ class HostWorkRunner:
                     given[f"ATTUNE_PARAM_{name.upper()}"] = _text(value)
         return given
 
-    async def _have_watchdog(self) -> None:
+    async def _start_watchdog(self) -> None:
         async with self._starting:
             if self._watchdog is None or self._watchdog.returncode is not None:
                 self._watchdog = await asyncio.create_subprocess_exec(
@@ -120,7 +120,7 @@ class HostWorkRunner:
                     cwd="/",
                 )
 
-    def _report(self, sign: str, group: int) -> None:
+    def _tell(self, sign: str, group: int) -> None:
         if self._watchdog is not None and self._watchdog.stdin is not None and not self._watchdog.stdin.is_closing():
             with contextlib.suppress(ConnectionError):
                 self._watchdog.stdin.write(f"{sign}{group}\n".encode())
@@ -191,7 +191,7 @@ class _Run:
 
     async def _read(self, pipe: IO[bytes] | None, stream: str) -> None:
         assert pipe is not None
-        reader = asyncio.StreamReader(limit=_PIECE)
+        reader = asyncio.StreamReader(limit=_CHUNK_BYTES)
         loop = asyncio.get_running_loop()
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
         try:
@@ -203,7 +203,7 @@ class _Run:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         kept = 0
         while True:
-            data = await pipe.read(_PIECE)
+            data = await pipe.read(_CHUNK_BYTES)
             if stream == "stdout":
                 self.lines.feed(data)
             text = decoder.decode(data[: max(0, self._work.output_limit - kept)], final=not data)

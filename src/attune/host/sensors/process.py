@@ -1,6 +1,6 @@
-"""Starts a sensor under its supervisor, and tells what becomes of it.
+"""Starts a sensor under its supervisor, and reports what becomes of it.
 
-The sensor prints into a file, its output log, not into a pipe: what it has printed outlives the node.
+The sensor prints into a file, not into a pipe: what it has printed outlives the node.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 from attune.core.errors import legible
 from attune.core.ports.sensors import SensorEnd, SensorProgram
 from attune.host.environment import check_environment
-from attune.host.sensors import supervisor as sensor_keeper
+from attune.host.sensors import supervisor
 
-boottime = sensor_keeper.now
+boottime = supervisor.now
 """The clock of `until`: seconds since the machine started, sleep included."""
 _KEPT_LINES = 5
 _LONGEST_LINE = 64 * 1024
@@ -28,24 +28,24 @@ _LONGEST_LINE = 64 * 1024
 class SensorProcess:
     """`RunningSensor`, by way of its supervisor."""
 
-    def __init__(self, supervisor: asyncio.subprocess.Process, complain: Callable[[str], None]) -> None:
-        self._supervisor = supervisor
+    def __init__(self, process: asyncio.subprocess.Process, complain: Callable[[str], None]) -> None:
+        self._supervisor = process
         self._complain = complain
         self._last: deque[str] = deque(maxlen=_KEPT_LINES)
         self._errors = asyncio.create_task(self._read_errors())
         self.pid: int | None = None
 
     def extend(self, until: float) -> None:
-        self._tell(f"until {until!r}")
+        self._send(f"until {until!r}")
 
     def pause(self) -> None:
-        self._tell("pause")
+        self._send("pause")
 
     def resume(self) -> None:
-        self._tell("resume")
+        self._send("resume")
 
     def stop(self) -> None:
-        self._tell("stop")
+        self._send("stop")
 
     def kill(self) -> None:
         """End it at once, by way of its supervisor: the end of the pipe says that we are gone."""
@@ -102,7 +102,7 @@ class SensorProcess:
                 self._last.append(text)
                 self._complain(text)
 
-    def _tell(self, command: str) -> None:
+    def _send(self, command: str) -> None:
         if self._supervisor.stdin is not None and not self._supervisor.stdin.is_closing():
             with contextlib.suppress(ConnectionError):
                 self._supervisor.stdin.write(f"{command}\n".encode())
@@ -122,17 +122,17 @@ async def start_sensor(
     harmless = check_environment(environment)
     spec = {
         "argv": list(program.argv),
-        "journal": str(program.output_log),
+        "output": str(program.output_log),
         "folder": str(program.folder),
         "parameters": dict(program.parameters),
         "environment": {**harmless, "PYTHONUNBUFFERED": "1", **program.environment},
         "until": until,
     }
-    supervisor = await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
         "-S",
-        str(Path(sensor_keeper.__file__)),
+        str(Path(supervisor.__file__)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -141,6 +141,6 @@ async def start_sensor(
         env=harmless,
         cwd="/",
     )
-    assert supervisor.stdin is not None
-    supervisor.stdin.write(json.dumps(spec).encode() + b"\n")
-    return SensorProcess(supervisor, complain)
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(spec).encode() + b"\n")
+    return SensorProcess(process, complain)

@@ -192,7 +192,7 @@ def _examples(section: Section) -> tuple[Example, ...]:
 
 
 def _example(example: Section) -> Example:
-    output, expect = example.node("output"), Section(example.node("expect") or Node({}), "", [])
+    output, expect = example.node("output"), Section(example.object_node("expect"), "", [])
     if not output or not isinstance(output.value, str):
         example.refuse("output", "a text", shown(plain(output)))
     available, version = expect.node("available"), expect.node("version")

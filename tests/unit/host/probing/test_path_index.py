@@ -93,6 +93,24 @@ def test_folder_that_appears_or_vanishes_changes_the_token(tmp_path: Path) -> No
     assert paths.find("tool") == Found(expected)
 
 
+@pytest.mark.parametrize(("later_ns", "known"), [(5_000_000, False), (30_000_000, True)])
+def test_a_folder_is_known_by_its_time_only_when_that_is_over(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, later_ns: int, known: bool
+) -> None:
+    changed = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: changed + later_ns)
+    os.utime(folders[0], ns=(changed, changed))
+    os.utime(folders[1], ns=(0, 0))
+    paths = index(*folders)
+    assert isinstance(paths.find("tool"), Missing)
+    token = paths.token()
+    expected = place(folders[0], "tool")
+    os.utime(folders[0], ns=(changed, changed))  # as a second change within the tick of the first leaves it
+
+    assert (paths.token() == token) is known
+    assert known or paths.find("tool") == Found(expected)
+
+
 def test_file_added_within_the_same_tick_of_the_clock_is_found(tmp_path: Path) -> None:
     for n in range(50):
         folder = tmp_path / str(n)

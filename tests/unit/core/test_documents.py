@@ -10,7 +10,7 @@ import pytest
 from attune.cli.runtimes.definitions import read_file
 from attune.config.document import read_document
 from attune.core.documents import Node, Section, in_order, node_of, plain
-from attune.core.errors import ConfigError, DefinitionError, Fault, Position
+from attune.core.errors import ConfigError, DefinitionError, Fault, SourcePosition
 from attune.core.runtimes.examples import validate_definition
 
 TEXT = """
@@ -31,10 +31,10 @@ def section(text: str) -> Section:
 def test_a_value_knows_its_line_and_column() -> None:
     document = read_document(TEXT, "a.yaml", [])
 
-    assert document.position_of(["name"]) == Position("a.yaml", 2, 1)
-    assert document.position_of(["size", 1]) == Position("a.yaml", 3, 11)
-    assert document.position_of(["size", 2, "deep", "er"]) == Position("a.yaml", 3, 17)
-    assert document.position_of(["size", 9]) == Position("a.yaml", 3, 1)
+    assert document.position_of(["name"]) == SourcePosition("a.yaml", 2, 1)
+    assert document.position_of(["size", 1]) == SourcePosition("a.yaml", 3, 11)
+    assert document.position_of(["size", 2, "deep", "er"]) == SourcePosition("a.yaml", 3, 17)
+    assert document.position_of(["size", 9]) == SourcePosition("a.yaml", 3, 1)
     assert plain(document) == {"name": "img", "size": [1, "two", {"deep": 3}], "flag": "maybe"}
 
 
@@ -50,12 +50,12 @@ def test_json_is_a_document_without_positions_however_deep_it_is() -> None:
 @pytest.mark.parametrize(
     ("position", "text"),
     [
-        (Position("a.yaml", 2, 5), "a.yaml:2"),
-        (Position("a.yaml", 2, 5, exact=True), "a.yaml:2:5"),
-        (Position("ATTUNE_URL"), "ATTUNE_URL"),
+        (SourcePosition("a.yaml", 2, 5), "a.yaml:2"),
+        (SourcePosition("a.yaml", 2, 5, exact=True), "a.yaml:2:5"),
+        (SourcePosition("ATTUNE_URL"), "ATTUNE_URL"),
     ],
 )
-def test_a_position_is_shown_as_far_as_people_need_it(position: Position, text: str) -> None:
+def test_a_position_is_shown_as_far_as_people_need_it(position: SourcePosition, text: str) -> None:
     assert str(position) == text
 
 
@@ -96,13 +96,13 @@ def test_keys_that_nobody_asks_for_are_refused_or_warned_of() -> None:
 
 
 def test_faults_are_told_by_file_and_line_and_each_once() -> None:
-    late, early, first = (Fault("a", "b", "c", Position(*place)) for place in (("b", 12), ("b", 9), ("a", 20)))
+    late, early, first = (Fault("a", "b", "c", SourcePosition(*place)) for place in (("b", 12), ("b", 9), ("a", 20)))
 
     assert in_order([late, early, first, late]) == [first, early, late]
 
 
 def test_an_error_is_made_of_its_faults() -> None:
-    error = ConfigError(faults=[Fault("a", "b", "c", Position("x.yaml", 3), "try d"), Fault("e", "f", "g")])
+    error = ConfigError(faults=[Fault("a", "b", "c", SourcePosition("x.yaml", 3), "try d"), Fault("e", "f", "g")])
 
     assert str(error) == "a: expected b, got c (x.yaml:3)\ne: expected f, got g"
     assert (error.field, error.expected, error.got, error.hint) == ("a", "b", "c", "try d")

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from attune.core.documents import dotted
 from attune.core.errors import (
     AttuneError,
     DatabaseError,
@@ -119,10 +120,7 @@ def _got(error: Mapping[str, Any]) -> str:
 
 def _path(location: Sequence[str | int]) -> str:
     """`body.terms[0]`, where `body` is left out unless it is all there is."""
-    path = ""
-    for part in location[1:] if len(location) > 1 else location:
-        path += f"[{part}]" if isinstance(part, int) else f"{'.' if path else ''}{part}"
-    return legible(path)
+    return legible(dotted("", location[1:] if len(location) > 1 else location))
 
 
 def _expected(error: Mapping[str, Any]) -> str:

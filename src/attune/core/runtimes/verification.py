@@ -62,6 +62,11 @@ class Verification:
     examples: tuple[Example, ...] = ()
 
     @property
+    def is_optional(self) -> bool:
+        """Whether every command is optional, so that no failure of theirs is worth a line of the log."""
+        return bool(self.checks) and all(check.optional for check in self.checks)
+
+    @property
     def needs_running(self) -> bool:
         """Whether the commands run at all."""
         if self.always_available:

@@ -122,6 +122,23 @@ def test_file_added_within_the_same_tick_of_the_clock_is_found(tmp_path: Path) -
         assert paths.find("tool") == Found(expected)
 
 
+@pytest.mark.parametrize(("age_ns", "seen"), [(1_000_000, True), (1_000_000_000, False)])
+def test_listing_of_a_folder_that_has_just_changed_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_ns: int, seen: bool
+) -> None:
+    """A second change within one tick of the kernel's clock leaves the folder's time as it was."""
+    changed = tmp_path.stat().st_mtime_ns
+    monkeypatch.setattr(time, "time_ns", lambda: changed + age_ns)
+    paths = PathIndex(str(tmp_path))
+    assert paths.missing("tool") == "not found on PATH"
+    token = paths.token()
+    place(tmp_path, "tool")
+    os.utime(tmp_path, ns=(changed, changed))
+
+    assert (paths.token() != token) is seen
+    assert (paths.missing("tool") is None) is seen
+
+
 def test_folder_that_may_be_searched_but_not_listed_is_searched(tmp_path: Path) -> None:
     folder = tmp_path / "closed"
     expected = place(folder, "tool")

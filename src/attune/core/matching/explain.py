@@ -33,7 +33,7 @@ def explain(
     requirement = Requirement(requirement.terms, tuple(sorted({*requirement.tolerations, *tolerations})))
     surveyed = survey(requirement, fleet)
     counts = tuple(_category_count(category, surveyed.profiles) for category in Category)
-    able, busy = (one.count for one in counts[:2])
+    able, busy = (count.count for count in counts[:2])
     terms = [*map(str, requirement.terms), *(f"tolerates {taint}" for taint in requirement.tolerations)]
     return Explanation(
         PlacementOutcome.READY if able else PlacementOutcome.WAITING if busy else PlacementOutcome.BLOCKED,

@@ -63,7 +63,7 @@ class Capability:
         return cls(
             verdict.capability,
             verdict.status,
-            tuple(CapabilityInstance(one.version, one.path) for one in verdict.instances),
+            tuple(CapabilityInstance(instance.version, instance.path) for instance in verdict.instances),
             verdict.reason,
             " ".join(evidence.command) if evidence else "",
             evidence.cached_age if evidence else None,
@@ -106,29 +106,29 @@ def first_by_name(nodes: Iterable[Node], limit: int) -> list[Node]:
     lengths: dict[int, list[Node]] = {}
     for node in nodes:
         lengths.setdefault(len(node.name), []).append(node)
-    found: list[Node] = []
+    first: list[Node] = []
     for length in sorted(lengths):
-        found.extend(sorted(lengths[length], key=lambda node: (node.name, node.id))[: limit - len(found)])
-        if len(found) == limit:
+        first.extend(sorted(lengths[length], key=lambda node: (node.name, node.id))[: limit - len(first)])
+        if len(first) == limit:
             break
-    return found
+    return first
 
 
 def capabilities_of(verdicts: Iterable[Verdict]) -> dict[str, Capability]:
     """Verdicts by name. Where several definitions verify one runtime, the best status wins, instances add up."""
-    found: dict[str, Capability] = {}
+    capabilities: dict[str, Capability] = {}
     for verdict in verdicts:
         new = Capability.of(verdict)
-        old = found.get(new.name)
-        found[new.name] = new if old is None else _joined(old, new)
-    return found
+        old = capabilities.get(new.name)
+        capabilities[new.name] = new if old is None else _joined(old, new)
+    return capabilities
 
 
 _RANK = (Status.AVAILABLE, Status.DECLARED, Status.ASSUMED, Status.UNKNOWN, Status.INVALID, Status.UNAVAILABLE)
 
 
 def _joined(old: Capability, new: Capability) -> Capability:
-    best, other = sorted((old, new), key=lambda one: _RANK.index(one.status))
+    best, other = sorted((old, new), key=lambda capability: _RANK.index(capability.status))
     if best.status is not other.status or not best.status.offered:
         return best
     instances = tuple(dict.fromkeys((*best.instances, *other.instances)))

@@ -90,8 +90,8 @@ def signature_of(term: Term) -> Callable[[Node], Hashable]:
         if capability is None:
             return node.labels.get(name)
         instances = capability.instances
-        one = len(instances) == 1
-        versions = instances[0].version if one else tuple([instance.version for instance in instances])
+        single = len(instances) == 1
+        versions = instances[0].version if single else tuple([instance.version for instance in instances])
         return capability.status, versions, node.labels.get(name)
 
     return signature
@@ -126,21 +126,21 @@ def _offer(term: RuntimeTerm, capability: Capability | None) -> TermFinding:
         return TermFinding(term, Truth.NO, Reason.RUNTIME_MISSING, "none")
     if not capability.status.offered:
         return TermFinding(term, *_NOT_OFFERED[capability.status])
-    found = _versions(capability)
+    versions = _versions(capability)
     if term.verified and capability.status is not Status.AVAILABLE:
-        return TermFinding(term, Truth.NO, Reason.NOT_VERIFIED, f"{found} ({capability.status.value})")
+        return TermFinding(term, Truth.NO, Reason.NOT_VERIFIED, f"{versions} ({capability.status.value})")
     if term.constraint is None:
-        return TermFinding(term, Truth.YES, Reason.SATISFIED, found, _highest(capability.instances))
+        return TermFinding(term, Truth.YES, Reason.SATISFIED, versions, _highest(capability.instances))
     read = [(instance, instance.parsed) for instance in capability.instances]
     truths = [term.constraint.check(version) if version else Truth.UNKNOWN for _, version in read]
     if Truth.YES in truths:
-        able = tuple(one for (one, _), truth in zip(read, truths, strict=True) if truth is Truth.YES)
-        return TermFinding(term, Truth.YES, Reason.SATISFIED, found, _highest(able))
+        able = tuple(instance for (instance, _), truth in zip(read, truths, strict=True) if truth is Truth.YES)
+        return TermFinding(term, Truth.YES, Reason.SATISFIED, versions, _highest(able))
     if truths and Truth.UNKNOWN not in truths:
-        return TermFinding(term, Truth.NO, Reason.VERSION_MISMATCH, found)
+        return TermFinding(term, Truth.NO, Reason.VERSION_MISMATCH, versions)
     imprecise = any(version and truth is Truth.UNKNOWN for (_, version), truth in zip(read, truths, strict=True))
     reason = Reason.VERSION_IMPRECISE if imprecise else Reason.VERSION_UNKNOWN
-    return TermFinding(term, Truth.UNKNOWN, reason, found)
+    return TermFinding(term, Truth.UNKNOWN, reason, versions)
 
 
 def _as_label(term: RuntimeTerm, labels: Mapping[str, str]) -> TermFinding | None:

@@ -86,7 +86,8 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
         "reason": verdict.reason,
         "duration_ms": round(verdict.duration_ms, 3),
         "instances": [
-            {"version": one.version, "path": one.path, "real_path": one.real_path} for one in verdict.instances
+            {"version": instance.version, "path": instance.path, "real_path": instance.real_path}
+            for instance in verdict.instances
         ],
         "evidence": None
         if evidence is None

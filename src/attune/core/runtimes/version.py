@@ -196,13 +196,13 @@ def _number(text: str, match: re.Match[str]) -> int:
 
 
 def _numbers(text: str, digits: str, at: int) -> tuple[int, ...]:
-    found = []
+    numbers = []
     for part in digits.split("."):
         if len(part) > MAX_DIGITS:
             raise _fault(text, at, f"a number of at most {MAX_DIGITS} digits", f"one of {len(part)}")
-        found.append(int(part))
+        numbers.append(int(part))
         at += len(part) + 1
-    return tuple(found)
+    return tuple(numbers)
 
 
 def _check_rest(text: str, end: int, exactly: bool) -> None:

@@ -86,7 +86,9 @@ def _to_verify(
             return []
         runtimes = [runtime for runtime in runtimes if capability_name(runtime) in selection.names]
     if options.only:
-        runtimes = [one for one in runtimes if capability_name(one) in options.only or one.ref in options.only]
+        runtimes = [
+            runtime for runtime in runtimes if capability_name(runtime) in options.only or runtime.ref in options.only
+        ]
     return read_definitions(runtimes, role)
 
 

@@ -105,16 +105,16 @@ def _add(need: Need, term: Term, known: Mapping[Key, int]) -> None:
     mine = {key: number for key, number in known.items() if key.name == term.name and key.kind in (RUNTIME, LABEL)}
     if isinstance(term, LabelTerm):
         values = set(map(indexed, term.values))
-        found = [number for key, number in mine.items() if key.kind == LABEL and key.value in values]
+        numbers = [number for key, number in mine.items() if key.kind == LABEL and key.value in values]
     else:
         bare = isinstance(term, RuntimeTerm) and _is_bare(term) and not term.verified
         enough = (Truth.YES, Truth.UNKNOWN) if isinstance(term, RuntimeTerm) and term.negated else (Truth.YES,)
-        found = [number for key, number in mine.items() if _truth(term, key) in enough]
-        found += present if bare else []
+        numbers = [number for key, number in mine.items() if _truth(term, key) in enough]
+        numbers += present if bare else []
     if not _is_negated(term):
-        need.some.append(found)
+        need.some.append(numbers)
         return
-    need.none.extend(found)
+    need.none.extend(numbers)
     if judge(term, _NOBODY).truth is Truth.UNKNOWN:  # a fact that a node does not report
         need.some.append(present)
 

@@ -85,12 +85,12 @@ class TermPlan:
         term = self._term
         if isinstance(term, LabelTerm):
             among = label.among(term.values)
-            found = label.present & ~among if term.negated else among
+            holding = label.present & ~among if term.negated else among
         elif isinstance(term, RuntimeTerm) and (term.constraint is None or term.verified):
-            found = 0 if term.verified else label.present
+            holding = 0 if term.verified else label.present
         else:
             return truth_sets(label, self._remembered(LABEL, self._judge_label))
-        return found, found
+        return holding, holding
 
     def _remembered(self, kind: str, judged: Callable[[Hashable], Truth]) -> Callable[[Hashable], Truth]:
         def truth_of(value: Hashable) -> Truth:
@@ -129,9 +129,9 @@ class RequirementPlan:
         """The nodes where every term holds, and where every term may hold; without terms, all."""
         yes = maybe = facets.get(EVERYONE, EMPTY).present
         for term in self.terms:
-            found = term.sets(facets)
-            yes &= found.yes
-            maybe &= found.maybe
+            computed = term.sets(facets)
+            yes &= computed.yes
+            maybe &= computed.maybe
         return Sets(yes, maybe)
 
 
@@ -139,13 +139,13 @@ def patched(ids: tuple[int, ...], changes: int, bits: int, id_of: Callable[[int]
     """Ascending *ids* after the slots in *changes* came or went, as *bits* has them; None where many did."""
     if changes.bit_count() > _CHANGES_TO_PATCH:
         return None
-    found = list(ids)
+    kept = list(ids)
     for slot in few_slots_of(changes):
         if bits >> slot & 1:
-            insort(found, id_of(slot))
+            insort(kept, id_of(slot))
         else:
-            del found[bisect_left(found, id_of(slot))]
-    return tuple(found)
+            del kept[bisect_left(kept, id_of(slot))]
+    return tuple(kept)
 
 
 def _positive(term: Term) -> Term:

@@ -13,15 +13,12 @@ from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewEx
 from attune.web.access import Operator, Reader
 from attune.web.api.execution_models import (
     ActionItem,
-    ActionList,
     ExecutionExplanation,
     ExecutionItem,
-    ExecutionList,
-    Output,
     OutputPiece,
     RunRequest,
 )
-from attune.web.api.paging import MAX_ID, Cursor, Limit, before_of, cursor_of, position_of
+from attune.web.api.paging import MAX_ID, Cursor, Limit, Page, before_of, page_of, position_of
 from attune.web.middleware.problems import ProblemError, documented
 from attune.web.services import Given
 
@@ -37,9 +34,9 @@ OfStatus = Annotated[ExecutionStatus | None, Query(description="Only those of th
 
 
 @actions.get("", summary="List actions")
-async def list_actions(_who: Reader, services: Given, pack: OfPack = None) -> ActionList:
+async def list_actions(_who: Reader, services: Given, pack: OfPack = None) -> Page[ActionItem]:
     """By ref: all of them, or those of one pack."""
-    return ActionList(data=[ActionItem.of(one) for one in await services.runs.actions(pack)])
+    return Page(data=[ActionItem.of(action) for action in await services.runs.actions(pack)])
 
 
 @actions.get("/{ref}", summary="Show an action")
@@ -71,14 +68,11 @@ async def list_executions(
     worker: OfWorker = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> ExecutionList:
+) -> Page[ExecutionItem]:
     """Newest first: all of them, or those of a status, an action, a worker."""
     wanted = ExecutionFilter(status.value if status else None, action, worker, before_of(cursor), limit)
-    found = await services.runs.list(wanted)
-    return ExecutionList(
-        data=[ExecutionItem.model_validate(one) for one in found],
-        next=cursor_of([found[-1].id]) if len(found) == limit else None,
-    )
+    records = await services.runs.list(wanted)
+    return page_of(ExecutionItem, records, next=[records[-1].id] if len(records) == limit else None)
 
 
 @executions.get("/{execution_id}", summary="Show an execution")
@@ -90,14 +84,14 @@ async def get_execution(_who: Reader, services: Given, execution_id: ExecutionId
 @executions.get("/{execution_id}/output", summary="What it printed")
 async def get_execution_output(
     _who: Reader, services: Given, execution_id: ExecutionId, cursor: Cursor = None
-) -> Output:
+) -> Page[OutputPiece]:
     """In order, as it was stored while it ran. `next` goes on where this ends."""
     await _execution(services, execution_id)
     position = position_of(cursor, int, int)
     after = (0, 0) if position is None else (min(position[0], 2**31 - 1), min(position[1], 2**31 - 1))
-    found = await services.runs.output(execution_id, after)
-    last = (found[-1].attempt, found[-1].number) if found else None
-    return Output(data=[OutputPiece.model_validate(one) for one in found], next=cursor_of(last))
+    pieces = await services.runs.output(execution_id, after)
+    last = (pieces[-1].attempt, pieces[-1].number) if pieces else None
+    return page_of(OutputPiece, pieces, next=last)
 
 
 @executions.get("/{execution_id}/explanation", summary="Why it waits")

@@ -14,11 +14,12 @@ from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.postgres.read_models.node_pages import NodeFilter
 from attune.web.access import Operator, Reader
-from attune.web.api.node_models import Asked, NodeCapabilities, NodeItem, NodeList, TransitionList
+from attune.web.api.node_models import Asked, NodeCapabilities, NodeItem, TransitionItem
 from attune.web.api.paging import (
     MAX_ID,
     Cursor,
     Limit,
+    Page,
     bad_field,
     before_of,
     json_page,
@@ -121,7 +122,7 @@ def _add_list(router: APIRouter, role: Role) -> None:
     @router.get(
         "",
         name=f"list_{what}s",
-        response_model=NodeList,
+        response_model=Page[NodeItem],
         summary=f"List {what}s",
         responses=documented(422),
         openapi_extra={"parameters": _parameters()},
@@ -167,7 +168,7 @@ def _add_reads(router: APIRouter, role: Role) -> None:
     @router.get(
         "/{node_id}/transitions",
         name=f"list_{what}_transitions",
-        response_model=TransitionList,
+        response_model=Page[TransitionItem],
         summary=f"What a {what} gained and lost",
     )
     async def list_node_transitions(
@@ -220,7 +221,7 @@ sensors = nodes_router(SENSOR)
 transitions = APIRouter(prefix="/transitions", tags=["transitions"])
 
 
-@transitions.get("", response_model=TransitionList, summary="What the fleet gained and lost")
+@transitions.get("", response_model=Page[TransitionItem], summary="What the fleet gained and lost")
 async def list_transitions(_who: Reader, services: Given, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Newest first, of all nodes."""
     before = before_of(cursor)

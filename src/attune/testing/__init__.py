@@ -4,7 +4,7 @@ The contract suite (tests/contract) runs on these and on the real ones alike.
 """
 
 from attune.testing.events import MemoryEvents, MemoryExpressions
-from attune.testing.host import FakeHost, printed
+from attune.testing.host import FakeHost, MemoryOutcomes, printed
 from attune.testing.life import MemoryNodeControl
 from attune.testing.nodes import MemoryFleet, MemoryNodes
 from attune.testing.runtimes import MemoryRuntimes
@@ -20,6 +20,7 @@ __all__ = [
     "MemoryFleet",
     "MemoryNodeControl",
     "MemoryNodes",
+    "MemoryOutcomes",
     "MemoryOutput",
     "MemoryRuntimes",
     "MemorySensors",

@@ -1,10 +1,11 @@
-"""A host that runs nothing."""
+"""A host that runs nothing, and a cache of what it said."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from attune.core.ports.runtimes import Next, RunObserver
+from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS, Next, RunObserver
 from attune.core.runtimes.command import Command, Ending, Outcome
 
 
@@ -56,3 +57,21 @@ class FakeHost:
         if answer is None:
             return Outcome(Ending.NOT_FOUND, detail="not found on PATH")
         return answer(command.argv) if callable(answer) else answer
+
+
+class MemoryOutcomes:
+    """`OutcomeCache` in memory, for a host whose files never change. *clock* gives seconds since the epoch."""
+
+    def __init__(self, clock: Callable[[], float] = lambda: 0.0) -> None:
+        self._clock = clock
+        self.kept: dict[tuple[str, ...], Outcome] = {}
+
+    def lookup(self, command: Command, max_age_seconds: float) -> Outcome | None:
+        outcome = self.kept.get(command.argv)
+        if outcome is None:
+            return None
+        age = self._clock() - (outcome.at or 0.0)
+        return replace(outcome, cached_age=age) if age < min(max_age_seconds, MAX_CACHED_AGE_SECONDS) else None
+
+    def remember(self, successes: Mapping[Command, Outcome]) -> None:
+        self.kept.update({command.argv: outcome for command, outcome in successes.items()})

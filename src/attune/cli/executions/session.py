@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import click
 
 from attune.cli.output import print_json
 from attune.cli.symbols import with_symbol
+from attune.core.durations import coarse
 from attune.core.errors import legible
 from attune.core.ports.executions import ExecutionRecord, ExecutionStore
 
@@ -56,7 +58,12 @@ def interpreters(record: ExecutionRecord) -> str:
     """The interpreters that it was given, in words."""
     given = record.interpreter if isinstance(record.interpreter, dict) else {}
     return ", ".join(
-        f"{name} {instance.get('version') or '?'} at {instance.get('path') or '?'}"
+        f"{name} {instance.get('version') or '?'} at {instance.get('path') or '?'}{_cached(instance)}"
         for name, instance in given.items()
         if isinstance(instance, dict)
     )
+
+
+def _cached(instance: Mapping[str, object]) -> str:
+    age = instance.get("cached_age_seconds")
+    return f" (cached, {coarse(age)})" if isinstance(age, int | float) else ""

@@ -18,6 +18,7 @@ from attune.cli.table import age
 from attune.composition.databases import is_there, shipped_runtimes
 from attune.composition.host_examiner import examiner_for, host_labels
 from attune.config import Settings, load_settings, variable
+from attune.core.durations import seconds_of
 from attune.core.errors import RequirementError
 from attune.core.matching.fleet import Node, capabilities_of
 from attune.core.matching.requirement import EXAMPLE, Requirement
@@ -38,8 +39,10 @@ from attune.operations.runtimes.detect import detect as detect_runtimes
 @click.option("--require", "required", multiple=True, metavar="TERM", help="Exit with 3 unless this holds; repeatable.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this runtime (name or ref); repeatable.")
 @click.option("--local", is_flag=True, help="Use everything that is shipped instead of the database.")
-@click.option("--fresh", is_flag=True, help="Run every check again, whatever is cached.")
-def detect(role: str, as_json: bool, required: Sequence[str], only: Sequence[str], local: bool, fresh: bool) -> int:
+@click.option("--max-age", metavar="DURATION", help="Accept what was verified at most this long ago, such as 10m.")
+def detect(
+    role: str, as_json: bool, required: Sequence[str], only: Sequence[str], local: bool, max_age: str | None
+) -> int:
     """Verify this host now and print what it can run: runtime, status, version, path and why.
 
     Definitions come from the database (or the API) if one is configured or embedded data exists, else (or with
@@ -47,7 +50,8 @@ def detect(role: str, as_json: bool, required: Sequence[str], only: Sequence[str
     """
     requirement = _requirement(required)
     settings = load_settings()
-    detection = _detect(settings, role, frozenset(only), local, fresh, live=not as_json)
+    oldest = seconds_of(max_age, "--max-age") if max_age is not None else 0.0
+    detection = _detect(settings, role, frozenset(only), local, oldest, live=not as_json)
     for warning in detection.warnings:
         click.echo(f"attune: warning: {warning}", err=True)
     if as_json:
@@ -78,7 +82,7 @@ def _holds(requirement: Requirement, detection: Detection, settings: Settings) -
 
 
 def _detect(
-    settings: Settings, role_name: str, only: frozenset[str], local: bool, fresh: bool, *, live: bool
+    settings: Settings, role_name: str, only: frozenset[str], local: bool, max_age_seconds: float, *, live: bool
 ) -> Detection:
     role = ROLES[role_name]
     section = settings.sensor if role.settings_section == "sensor" else settings.worker
@@ -92,9 +96,10 @@ def _detect(
         deadline_seconds=settings.detection.deadline,
         origin=origin,
         only=only | frozenset(fold(name) for name in only),
+        max_age_seconds=max_age_seconds,
     )
     with _progress(live) as observer:
-        return detect_runtimes(runtimes, selection, role, examiner_for(settings, fresh=fresh), options, observer)
+        return detect_runtimes(runtimes, selection, role, examiner_for(settings), options, observer)
 
 
 def _refuse_unknown(only: frozenset[str], runtimes: Sequence[Runtime], selected: Sequence[str]) -> None:

@@ -66,6 +66,11 @@ class Verdict:
     warnings: tuple[str, ...] = ()
 
     @property
+    def is_cached(self) -> bool:
+        """Whether an earlier check is its only proof, and nothing has been run since."""
+        return self.evidence is not None and self.evidence.cached_age is not None
+
+    @property
     def version(self) -> str | None:
         return self.instances[0].version if self.instances else None
 

@@ -12,12 +12,11 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, capabilities_of
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, by_name
 from attune.core.nodes.capabilities import execution_limit
 from attune.core.nodes.labels import labels_of
 from attune.core.nodes.role import Role
-from attune.core.runtimes import verdict
-from attune.core.runtimes.verdict import Status, Verdict
+from attune.core.runtimes.verdict import Status
 
 Row = tuple[Any, ...]
 _ROWS = 10_000  # fetched at a time
@@ -25,7 +24,7 @@ _FLEET = """
     SELECT n.id, n.name, n.status, n.capabilities -> 'max_concurrent_executions',
            n.capabilities -> 'labels', n.capabilities -> 'taints', coalesce(place.running, 0),
            r.runtime_ref, r.name, r.status, r.instances::text, r.reason, (r.evidence -> 'command')::text,
-           extract(epoch FROM now() - r.checked_at)::float8
+           extract(epoch FROM now() - r.checked_at)::float8, coalesce(r.evidence -> 'cached' = 'true', false)
     FROM node AS n
     LEFT JOIN worker_runtime AS r ON r.worker = n.id
     LEFT JOIN worker_load AS place ON place.worker = n.id
@@ -57,7 +56,7 @@ def _node(role: Role, row: Row, runtimes: list[Row]) -> Node:
     return Node(
         number,
         name,
-        _capabilities(runtimes),
+        by_name(_capability(*row) for row in runtimes),
         # An operator's own key of that name may hold anything.
         labels_of(labels) if isinstance(labels, Mapping) else {},
         frozenset(taint for taint in taints if isinstance(taint, str)) if isinstance(taints, list) else frozenset(),
@@ -68,25 +67,11 @@ def _node(role: Role, row: Row, runtimes: list[Row]) -> Node:
     )
 
 
-def _capabilities(rows: list[Row]) -> dict[str, Capability]:
-    found = {row[1]: _capability(*row) for row in rows}
-    if len(found) == len(rows):
-        return found
-    return capabilities_of(_verdict(*row) for row in rows)  # several definitions verify one runtime
-
-
 def _capability(
-    _ref: str, name: str, status: str, instances: str, reason: str, command: str | None, age: float | None
+    _ref: str, name: str, status: str, instances: str, reason: str, command: str | None, age: float | None, cached: bool
 ) -> Capability:
-    return Capability(name, _STATUSES[status], _paths(instances), reason, " ".join(_command(command or "[]")), age)
-
-
-def _verdict(
-    ref: str, name: str, status: str, instances: str, reason: str, command: str | None, age: float | None
-) -> Verdict:
-    known = tuple(verdict.Instance(one.version, one.path or "", "") for one in _paths(instances))
-    evidence = verdict.Evidence(_command(command or "[]"), None, "", cached_age=age)
-    return Verdict(ref, name, _STATUSES[status], reason, "", known, evidence)
+    words = " ".join(_command(command or "[]"))
+    return Capability(name, _STATUSES[status], _paths(instances), reason, words, age, cached=cached)
 
 
 _STATUSES = {status.value: status for status in Status}

@@ -15,7 +15,7 @@ from attune.core.matching.term_judgement import judge
 from attune.core.matching.terms import LabelTerm, RuntimeTerm, Term
 from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Status
-from attune.postgres.nodes.capabilities import HAS_LABEL, LABEL, RUNTIME, TAINT, Key, indexed
+from attune.postgres.nodes.capabilities import CACHED, HAS_LABEL, LABEL, RUNTIME, TAINT, Key, indexed
 from attune.postgres.rows import Source, read_all
 
 _NOBODY = Node(0, "")
@@ -145,5 +145,7 @@ def _judge(term: Term, key: Key) -> Truth:
         return judge(positive, Node(0, "", labels={term.name: key.value})).truth
     if not isinstance(positive, RuntimeTerm):
         return Truth.NO
-    offered = Capability(_NEUTRAL, Status(key.status), (CapabilityInstance(key.value),))
+    cached = key.status == CACHED
+    status = Status.AVAILABLE if cached else Status(key.status)
+    offered = Capability(_NEUTRAL, status, (CapabilityInstance(key.value),), cached=cached)
     return judge(replace(positive, name=_NEUTRAL), Node(0, "", {_NEUTRAL: offered})).truth

@@ -22,7 +22,7 @@ from attune.core.runtimes.verdict import Status
 RUNTIME, LABEL = "runtime", "label"  # kinds of facets, each with a name
 EVERYONE, CATEGORY, TAINT = ("node", ""), ("standing", ""), ("taint", "")
 Facets = Mapping[Key, Facet]
-Offer = tuple[Status, str | None, bool]  # status, version, whether there is an interpreter at all
+Offer = tuple[Status, str | None, bool, bool]  # status, version, whether there is an interpreter at all, whether cached
 
 _NOBODY = Node(0, "")
 _NEUTRAL = "runtime"  # a name that is no fact, so that only the capability is judged
@@ -40,8 +40,8 @@ def offers_of(capability: Capability) -> Iterable[Offer]:
     """What a term can tell apart of *capability*: one value for each interpreter, or one for the lack of any."""
     status = capability.status
     if not status.offered or not capability.instances:
-        return ((status, None, False),)
-    return [(status, instance.version, True) for instance in capability.instances]
+        return ((status, None, False, capability.cached),)
+    return [(status, instance.version, True, capability.cached) for instance in capability.instances]
 
 
 class TermPlan:
@@ -103,10 +103,10 @@ class TermPlan:
 
     def _judge_offer(self, value: Hashable) -> Truth:
         assert isinstance(self._term, RuntimeTerm) and isinstance(value, tuple)
-        status, version, exists = value
+        status, version, exists, cached = value
         instances = (CapabilityInstance(version),) if exists else ()
         term = replace(self._term, name=_NEUTRAL, negated=False)
-        return judge(term, Node(0, "", {_NEUTRAL: Capability(_NEUTRAL, status, instances)})).truth
+        return judge(term, Node(0, "", {_NEUTRAL: Capability(_NEUTRAL, status, instances, cached=cached)})).truth
 
     def _judge_label(self, value: Hashable) -> Truth:
         return judge(_positive(self._term), Node(0, "", labels={self._term.name: str(value)})).truth

@@ -19,7 +19,7 @@ from attune.web.api.execution_models import (
     RunRequest,
 )
 from attune.web.api.paging import MAX_ID, Cursor, Limit, Page, before_of, page_of, position_of
-from attune.web.middleware.problems import ProblemError, documented
+from attune.web.middleware.problems import ProblemError, documented, usage_errors_as
 from attune.web.services import Given
 
 actions = APIRouter(prefix="/actions", tags=["actions"])
@@ -105,10 +105,8 @@ async def get_execution_explanation(_who: Reader, services: Given, execution_id:
 async def cancel_execution(_who: Operator, services: Given, execution_id: ExecutionId) -> ExecutionItem:
     """At once if it waits; if it runs, its processes are ended."""
     await _execution(services, execution_id)
-    try:
+    with usage_errors_as(409):
         return ExecutionItem.model_validate(await services.runs.cancel(execution_id))
-    except UsageError as error:
-        raise ProblemError(409, str(error)) from None
 
 
 @executions.post("/{execution_id}/retry", status_code=201, summary="Run it once more", responses=documented(409))
@@ -123,10 +121,8 @@ async def retry_execution(_who: Operator, services: Given, execution_id: Executi
 async def _action(services: Given, ref: str) -> Action:
     if "\0" in ref or not ref.isprintable():
         raise ProblemError(404, "no action has such a ref")
-    try:
+    with usage_errors_as(404):
         return await services.runs.action(ref)
-    except UsageError as error:
-        raise ProblemError(404, f"{error}; try: {error.hint}" if error.hint else str(error)) from None
 
 
 async def _execution(services: Given, number: int) -> ExecutionRecord:

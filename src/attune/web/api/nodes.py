@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import QueryParams
 
-from attune.core.errors import RequirementError, UsageError
+from attune.core.errors import RequirementError
 from attune.core.matching.fleet import NodeStatus
 from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import SENSOR, WORKER, Role
@@ -27,7 +27,7 @@ from attune.web.api.paging import (
     page_text,
     position_of,
 )
-from attune.web.middleware.problems import ProblemError, documented, invalid
+from attune.web.middleware.problems import ProblemError, documented, invalid, usage_errors_as
 from attune.web.services import Given
 
 NodeId = Annotated[int, Path(ge=1, le=MAX_ID, description="The node's id.", examples=[1])]
@@ -209,10 +209,8 @@ def _add_delete(router: APIRouter, role: Role) -> None:
     async def delete_node(_who: Operator, services: Given, node_id: NodeId, force: Force = False) -> None:
         """One that runs is refused, unless forced; it registers again if it lives."""
         await _require(services, role, node_id)
-        try:
+        with usage_errors_as(409):
             await services.life.remove(node_id, force=force)
-        except UsageError as error:
-            raise ProblemError(409, f"{error}; try: {error.hint}") from None
         services.forget()
 
 

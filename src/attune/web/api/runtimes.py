@@ -10,7 +10,6 @@ from fastapi import APIRouter, Header, Path, Response
 from pydantic import ValidationError
 
 from attune.core.access.tokens import Caller
-from attune.core.errors import InUseError
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
 from attune.postgres.read_models.runtime_counts import runtime_counts_of
@@ -26,7 +25,7 @@ from attune.web.api.runtime_models import (
     SavedRuntime,
     Validated,
 )
-from attune.web.middleware.problems import ProblemError, documented, invalid
+from attune.web.middleware.problems import ProblemError, documented, invalid, usage_errors_as
 from attune.web.services import Given
 
 router = APIRouter(prefix="/runtimes", tags=["runtimes"])
@@ -129,13 +128,11 @@ async def update_runtime(
 @router.delete("/{ref}", status_code=204, summary="Remove a definition", responses=documented(409, 412))
 async def delete_runtime(who: Admin, services: Given, ref: Ref, if_match: IfMatch = None) -> None:
     """One that actions, sensors or workers use is refused, and the answer lists them."""
-    try:
-        found = await services.runtimes.remove_runtime(
+    with usage_errors_as(409):
+        removed = await services.runtimes.remove_runtime(
             ref, changed_by=who.name, expecting=lambda old: _require_match(if_match, old)
         )
-    except InUseError as error:
-        raise ProblemError(409, f"{error}; try: {error.hint}") from None
-    if not found:
+    if not removed:
         raise _unknown(ref)
 
 

@@ -9,10 +9,9 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from attune.core.access.tokens import Scope
-from attune.core.errors import UsageError
 from attune.web.access import Admin, Reader
 from attune.web.api.paging import MAX_ID, Cursor, Limit, Page, before_of, page_of
-from attune.web.middleware.problems import ProblemError, documented
+from attune.web.middleware.problems import ProblemError, documented, usage_errors_as
 from attune.web.services import Given
 
 router = APIRouter(tags=["access"])
@@ -93,12 +92,10 @@ async def list_tokens(_who: Admin, services: Given) -> Page[TokenItem]:
 @router.post("/tokens", status_code=201, summary="Make a token", responses=documented(409))
 async def create_token(who: Admin, services: Given, body: NewToken) -> MadeToken:
     """Its text is in the answer, and nowhere else."""
-    try:
+    with usage_errors_as(409):
         made, text = await services.tokens.create(
             body.name, body.scope, created_by=who.name, expires_in=body.expires_in
         )
-    except UsageError as error:
-        raise ProblemError(409, f"{error}; try: {error.hint}" if error.hint else str(error)) from None
     return MadeToken(**TokenItem.model_validate(made, from_attributes=True).model_dump(), token=text)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -98,6 +99,15 @@ def problem_of(error: AttuneError) -> ProblemError:
     if isinstance(error, UsageError):
         return ProblemError(422, detail)
     return ProblemError(500, detail)
+
+
+@contextmanager
+def usage_errors_as(status: int) -> Iterator[None]:
+    """Have a `UsageError` of the block answered with *status*, with its hint."""
+    try:
+        yield
+    except UsageError as error:
+        raise ProblemError(status, problem_of(error).detail) from None
 
 
 def invalid(errors: Sequence[Any]) -> ProblemError:

@@ -47,6 +47,7 @@ class NodeRegistration:
 
     @property
     def settings(self) -> Settings:
+        """The settings of this node."""
         return self._config
 
     @property

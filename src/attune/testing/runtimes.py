@@ -12,7 +12,7 @@ from attune.core.runtimes.runtime import Runtime
 
 
 class MemoryRuntimes:
-    """`RuntimeStore` in memory. *users* says what refers to a definition (ref to descriptions)."""
+    """`RuntimeStore` and `RuntimeCatalog` in memory. *users* says what refers to a definition (ref to descriptions)."""
 
     def __init__(self, runtimes: Sequence[Runtime] = (), users: Mapping[str, Sequence[str]] | None = None) -> None:
         self._rows = {runtime.ref: runtime for runtime in runtimes}

@@ -28,7 +28,7 @@ def explain(
     preferences: Sequence[Preference] = (),
     tolerations: Iterable[str] = (),
 ) -> Explanation:
-    """Explain where *requirement* stands on *nodes*. `with_context` adds what only the caller knows."""
+    """Where *requirement* stands on *nodes*: what `match` decides, with every reason, counted and grouped."""
     fleet = list(nodes)
     requirement = Requirement(requirement.terms, tuple(sorted({*requirement.tolerations, *tolerations})))
     surveyed = survey(requirement, fleet)

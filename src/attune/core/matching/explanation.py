@@ -96,6 +96,7 @@ class Explanation:
     history: str | None = None
 
     def count(self, category: Category) -> int:
+        """How many nodes stand in *category*."""
         return next(counted.count for counted in self.fleet if counted.category is category)
 
     def to_data(self) -> dict[str, object]:

@@ -41,6 +41,7 @@ class Refusal:
 
     @property
     def category(self) -> Category:
+        """Where the node stands."""
         return self.profile.category
 
     @property
@@ -64,6 +65,7 @@ class Placement:
 
     @property
     def best(self) -> Candidate | None:
+        """The node to take; None where no node can."""
         return self.eligible[0] if self.eligible else None
 
 

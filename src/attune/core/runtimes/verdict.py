@@ -72,10 +72,12 @@ class Verdict:
 
     @property
     def version(self) -> str | None:
+        """The version of the first instance, as printed."""
         return self.instances[0].version if self.instances else None
 
     @property
     def path(self) -> str | None:
+        """The path of the first instance."""
         return self.instances[0].path if self.instances else None
 
 

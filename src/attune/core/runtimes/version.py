@@ -76,7 +76,7 @@ class Version:
 
     @staticmethod
     def parse_exactly(text: str) -> Version:
-        """Like `parse`, but a vendor suffix, which is never compared, is an error too."""
+        """Like `parse`, but also raises `VersionError` for a vendor suffix, which is never compared."""
         return _parse(text, True)
 
     @property
@@ -86,6 +86,7 @@ class Version:
 
     @property
     def is_prerelease(self) -> bool:
+        """Whether it comes before a release."""
         return self.key[1] < FINAL
 
     @property

@@ -37,6 +37,7 @@ class Detection:
 
     @property
     def offered(self) -> list[str]:
+        """The names of the runtimes that the node offers."""
         return offered_names(self.verdicts)
 
 

@@ -1,7 +1,7 @@
 """Eligible nodes straight from the database, without loading the fleet.
 
 The query looks for nodes that hold some capabilities and none of others; which ones a requirement comes to,
-`needs.py` finds out.
+`requirement_sql.py` finds out.
 """
 
 from __future__ import annotations

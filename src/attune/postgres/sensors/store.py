@@ -1,4 +1,4 @@
-"""Which node runs which sensor: the tables `sensor` and `sensor_lease`. Events are `sensor_events.py`.
+"""Which node runs which sensor: the tables `sensor` and `sensor_lease`. Events are `events.py`.
 
 All times are the database's. A lease that has expired is never renewed, so whoever sees it expired may rely on it.
 """

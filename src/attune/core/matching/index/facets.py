@@ -1,7 +1,7 @@
 """Sets of nodes as bit sets: which nodes have one value of one facet, where a node is a small number, its slot.
 
 A facet is something nodes differ in: a runtime, a label, a taint. What the bits mean for a requirement is left to
-`index_plans.py`, who has which slot to `fleet_index.py`.
+`plans.py`, who has which slot to `fleet_index.py`.
 """
 
 from __future__ import annotations

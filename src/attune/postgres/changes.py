@@ -18,7 +18,7 @@ CHANNELS = (CHANGED, ANSWERED, TOKENS, EXECUTIONS)
 """What the API listens to."""
 
 
-class Position(NamedTuple):
+class ChangePosition(NamedTuple):
     """Where a change stands: nothing that becomes visible later stands before it."""
 
     transaction: int
@@ -37,8 +37,8 @@ class ChangeRecord:
     settled: bool = True
 
     @property
-    def position(self) -> Position:
-        return Position(self.transaction, self.id)
+    def position(self) -> ChangePosition:
+        return ChangePosition(self.transaction, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class PostgresChanges:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def end(self) -> Position:
+    async def end(self) -> ChangePosition:
         """Where a reader begins that wants only what comes."""
         transaction = await read_value(self._pool, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1")
-        return Position(transaction, 2**63 - 1)
+        return ChangePosition(transaction, 2**63 - 1)
 
-    async def since(self, position: Position, limit: int = 1000) -> ChangePage:
+    async def since(self, position: ChangePosition, limit: int = 1000) -> ChangePage:
         """The changes after *position*, at most *limit*."""
         rows = await read_all(
             self._pool,
@@ -75,7 +75,7 @@ class PostgresChanges:
         settled = [row for row in rows if row.settled]
         return ChangePage(settled, len(settled) < len(rows) or len(rows) == limit)
 
-    async def reaches_back_to(self, position: Position) -> bool:
+    async def reaches_back_to(self, position: ChangePosition) -> bool:
         """Whether nothing after *position* has been pruned."""
         query = """
             SELECT coalesce((SELECT min(id) FROM change) <= 1, true)

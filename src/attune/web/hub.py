@@ -19,8 +19,8 @@ from attune.postgres.changes import (
     CHANNELS,
     EXECUTIONS,
     TOKENS,
+    ChangePosition,
     ChangeRecord,
-    Position,
     PostgresChanges,
 )
 from attune.postgres.connection import listening
@@ -38,7 +38,7 @@ class StreamEvent:
 
     kind: str
     data: str
-    position: Position | None = None
+    position: ChangePosition | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -72,7 +72,7 @@ class Hub:
         self._callbacks: list[Callable[[str, str], None]] = []
         self._wake = asyncio.Event()
         self._closed = False
-        self.position: Position | None = None
+        self.position: ChangePosition | None = None
         self.live = False
 
     def on_notice(self, callback: Callable[[str, str], None]) -> None:

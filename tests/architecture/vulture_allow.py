@@ -12,11 +12,13 @@ commands_reference
 # Called by the frameworks that we build on: click, uvicorn, h11, prometheus-client, google-re2, psycopg.
 _.format_commands
 _.capture_signals
+_.send_400_response
 _.should_exit
 _.collect
 _.log_errors
 _.max_mem
 _.read_only
+trace  # of __exit__
 
 # Procrastinate calls or reads them; READ_FROM is its version, which a test holds.
 READ_FROM

@@ -59,9 +59,6 @@ _.eligible_ids
 # Run by a migration that is found by its file.
 UNIFY
 
-# Type variables that only annotations name.
-Make
-
 # Being replaced.
 Execution
 _.optional

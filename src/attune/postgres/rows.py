@@ -19,7 +19,6 @@ from attune.postgres.json_values import tolerate
 Source = Pool | AsyncConnection[Any]
 Parameters = Sequence[Any] | Mapping[str, Any]
 Record = TypeVar("Record")
-Make = Callable[..., Record]
 
 
 async def read_all(

@@ -35,10 +35,10 @@ class ResponseCache:
         if known is not None and not anew and self._hub.live and time.monotonic() < known[1]:
             return known[0]
         before = self._changes
-        made = await make()
-        if made is None:
+        text = await make()
+        if text is None:
             return None
-        body = made.encode()
+        body = text.encode()
         if self._hub.live and before == self._changes:
             self._remember(key, body)
         return body

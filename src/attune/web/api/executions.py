@@ -51,12 +51,12 @@ async def run_action(
 ) -> ExecutionItem:
     """Recorded at once, and run on a worker that satisfies the action and the terms of `require`."""
     action = await _action(services, ref)
-    asked = NewExecution(
+    new = NewExecution(
         action, body.parameters, tuple(body.require), body.policy, body.wait_seconds, body.timeout_seconds
     )
-    made = await services.runs.run(asked)
-    response.headers["Location"] = f"/api/executions/{made.id}"
-    return ExecutionItem.model_validate(made)
+    execution = await services.runs.run(new)
+    response.headers["Location"] = f"/api/executions/{execution.id}"
+    return ExecutionItem.model_validate(execution)
 
 
 @executions.get("", summary="List executions")
@@ -97,8 +97,8 @@ async def get_execution_output(
 @executions.get("/{execution_id}/explanation", summary="Why it waits")
 async def get_execution_explanation(_who: Reader, services: Given, execution_id: ExecutionId) -> ExecutionExplanation:
     """Which workers could take it, why the others cannot, and what would help. Empty until its needs are known."""
-    found = await services.runs.explanation(await _execution(services, execution_id))
-    return ExecutionExplanation(explanation=found.get("explanation", {}), text=found.get("text", ""))
+    explanation = await services.runs.explanation(await _execution(services, execution_id))
+    return ExecutionExplanation(explanation=explanation.get("explanation", {}), text=explanation.get("text", ""))
 
 
 @executions.post("/{execution_id}/cancel", status_code=202, summary="End it", responses=documented(409))

@@ -58,10 +58,10 @@ class NodeQuery(BaseModel):
     cursor: str | None = Field(default=None, max_length=1000, description="`next` of the page before.")
 
     @classmethod
-    def of(cls, given: QueryParams) -> NodeQuery:
+    def of(cls, parameters: QueryParams) -> NodeQuery:
         """What *given* asks for. Raises `ProblemError` with every fault."""
         values: dict[str, object] = {
-            name: given.getlist(name) if name in _LISTS else given.getlist(name)[-1] for name in given
+            name: parameters.getlist(name) if name in _LISTS else parameters.getlist(name)[-1] for name in parameters
         }
         try:
             return cls.model_validate(values)

@@ -53,9 +53,9 @@ def problem_page(request: Request, problem: ProblemError) -> HTMLResponse:
     """*problem* for a person."""
     caller = request.scope.get("state", {}).get("caller")
     title = HTTPStatus(problem.status).phrase
-    made = page(request, "problem.html", caller=caller, status=problem.status, title=title, detail=problem.detail)
-    made.headers.update(problem.headers)
-    return made
+    answer = page(request, "problem.html", caller=caller, status=problem.status, title=title, detail=problem.detail)
+    answer.headers.update(problem.headers)
+    return answer
 
 
 class LoginNeeded(Exception):

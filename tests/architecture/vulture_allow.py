@@ -62,6 +62,4 @@ UNIFY
 # Being replaced.
 Execution
 _.optional
-_.log_path
-_.tcp_url
 record_event

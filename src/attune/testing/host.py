@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from attune.core.executions.work import Output, Work, WorkEnding, WorkOutcome
 from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS, Next, RunObserver
 from attune.core.runtimes.command import Command, Ending, Outcome
 
@@ -75,3 +77,29 @@ class MemoryOutcomes:
 
     def remember(self, successes: Mapping[Command, Outcome]) -> None:
         self.kept.update({command.argv: outcome for command, outcome in successes.items()})
+
+
+@dataclass
+class FakeRunner:
+    """`WorkRunner` that starts no process: it prints `prints`, waits for `goes_on` and ends with `outcome`."""
+
+    outcome: WorkOutcome | Exception = field(default_factory=lambda: WorkOutcome(WorkEnding.EXITED, exit_code=0))
+    prints: Sequence[tuple[str, str]] = ()
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+    ran: list[Work] = field(default_factory=list)
+    is_closed: bool = False
+
+    def __post_init__(self) -> None:
+        self.goes_on.set()
+
+    async def run(self, work: Work, output: Output) -> WorkOutcome:
+        self.ran.append(work)
+        for stream, text in self.prints:
+            await output(stream, text)
+        await self.goes_on.wait()
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    async def close(self) -> None:
+        self.is_closed = True

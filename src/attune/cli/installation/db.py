@@ -102,5 +102,5 @@ def shell(arguments: tuple[str, ...]) -> int:
 
     settings = load_settings()
     with use_database(settings) as database:
-        bundled = (database.server or embedded_server(settings)).psql_path
+        bundled = (database.server or embedded_server(settings)).bin("psql")
         return run_psql(database.url, arguments, process_environment(), bundled)

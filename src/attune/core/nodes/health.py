@@ -92,7 +92,7 @@ class Transition:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransitionRecord:
     """A change of what a node offers, as the registry knows it."""
 

@@ -84,7 +84,7 @@ class RuntimeCatalog(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeChange:
     """One line of a definition's history: the row before and after, as JSON."""
 

@@ -21,7 +21,7 @@ from attune.postgres.rows import read_all, read_values
 _NEAR = 1000  # how far down the ranking is looked before the whole index is
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RankedNode:
     """A node that can take the work now."""
 

@@ -22,7 +22,6 @@ trace  # of __exit__
 
 # Procrastinate calls or reads them; READ_FROM is its version, which a test holds.
 READ_FROM
-_.delete_job
 
 # Fields of rows and answers: filled by name, and read by whoever gets the JSON or the template.
 _.last_event
@@ -46,7 +45,6 @@ _.actor
 
 # Values of enumerations, which come from documents and columns.
 _.ABANDON
-_.CANCEL
 _.DISABLED
 _.REQUESTED
 _.SCHEDULED
@@ -60,6 +58,5 @@ _.eligible_ids
 UNIFY
 
 # Being replaced.
-Execution
 _.optional
 record_event

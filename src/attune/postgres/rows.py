@@ -19,6 +19,7 @@ from attune.postgres.json_values import tolerate
 Source = Pool | AsyncConnection[Any]
 Parameters = Sequence[Any] | Mapping[str, Any]
 Record = TypeVar("Record")
+Make = Callable[..., Record]
 
 
 async def read_all(source: Source, record: Make[Record], query: str, parameters: Parameters = ()) -> list[Record]:

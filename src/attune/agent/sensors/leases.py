@@ -16,6 +16,7 @@ from attune.agent.logs import log
 from attune.agent.sensors.event_forwarder import EventForwarder
 from attune.agent.sensors.instance import SensorInstance
 from attune.agent.sensors.node_sensors import DatabaseClock, NodeSensors
+from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
 from attune.core.ports.sensors import LeaseStore, SensorOutputs, TakenLease
 from attune.core.sensors.assignment import AssignmentPlan, BalanceRules, plan
@@ -25,6 +26,7 @@ _RENEWALS = 4  # in the time of one lease
 _FENCE = 0.8  # of a lease: then a sensor whose lease was not renewed is ended
 _SOON_SECONDS = 0.5
 _DEBOUNCE_SECONDS = 0.05
+_RETRY = Backoff(0.2, 6.4)
 _LAST_WAIT_SECONDS = 5.0
 
 
@@ -91,7 +93,7 @@ class SensorLeases:
                 if not failures:
                     log.warning(f"leases of sensors cannot be renewed, trying again until it works: {error}")
                 failures += 1
-                await asyncio.sleep(min(self._rules.seconds / _RENEWALS, 0.1 * 2 ** min(failures, 6)))
+                await asyncio.sleep(min(self._rules.seconds / _RENEWALS, _RETRY.delay(failures)))
 
     async def finish(self) -> None:
         """Give everything back; returns when nothing runs here any more."""

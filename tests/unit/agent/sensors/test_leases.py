@@ -54,7 +54,7 @@ class SensorNode:
             node=self.sensors.node_now,
             clock=time.monotonic,
             suspect=self.suspects.append,
-            restarts=RestartRules(first=0.02, slowest=0.04, failed_after=3),
+            restarts=RestartRules(first=0.02, slowest=0.5, failed_after=3),
         )
         builtins = BuiltinSensors(lambda: 1, self.store, clock.now, lambda path: {})
 

@@ -129,4 +129,4 @@ async def _execution(services: Given, number: int) -> ExecutionRecord:
     try:
         return await services.runs.get(number)
     except UsageError as error:
-        raise ProblemError(404, str(error)) from None
+        raise problem_of(error, 404) from None

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from attune.core.errors import UsageError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution
@@ -126,7 +125,5 @@ async def _action(services: Given, ref: str) -> Action:
 
 
 async def _execution(services: Given, number: int) -> ExecutionRecord:
-    try:
+    with usage_errors_as(404):
         return await services.runs.get(number)
-    except UsageError as error:
-        raise problem_of(error, 404) from None

@@ -87,7 +87,7 @@ async def mistakes_of(folder: Path, known: Known = KNOWN) -> list[str]:
     try:
         await check_folder(folder, known, EXPRESSIONS)
     except PackError as error:
-        return [str(mistake) for mistake in error.mistakes]
+        return [f"{fault.position}: {fault}" for fault in error.faults]
     return []
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from attune.config.kinds import Leaf, SettingKind, Text, example_of
-from attune.config.tree import Fault, Node, misfit
+from attune.config.kinds import Misfit, SettingKind, Text, example_of
+from attune.config.tree import misfit
+from attune.core.documents import Node
+from attune.core.errors import Fault
+
+_LONGEST = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class ListOf(Leaf):
+class ListOf(SettingKind):
     """A list; its faults name the item. A single text is never taken for a list."""
 
     item: SettingKind
     expected: str
-    longest: int = 1000
 
     @property
     def example(self) -> str:
@@ -26,34 +29,31 @@ class ListOf(Leaf):
     def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
         items = node.value
         if not isinstance(items, tuple):
-            faults.append(misfit(key, node, self.expected, hint=self._as_list(key, node)))
+            self.refuse(key, node, faults, Misfit(hint=self._as_list(key, node)))
             return ()
-        if len(items) > self.longest:
-            faults.append(misfit(key, node, f"at most {self.longest} items", got=str(len(items))))
+        if len(items) > _LONGEST:
+            self.refuse(key, node, faults, Misfit(f"at most {_LONGEST} items", str(len(items)), hint=""))
             return ()
         return tuple(self.item.read(f"{key}[{index}]", item, faults) for index, item in enumerate(items))
 
     def _as_list(self, key: str, node: Node) -> str:
         """The hint that a single text, or several with commas between them, is meant as a list."""
-        kind: SettingKind = self
-        if isinstance(node.value, str) and re.fullmatch(r"[\w./+-]{1,60}(, ?[\w./+-]{1,60}){0,9}", node.value):
-            kind = replace(self, item=Text(example=node.value))
-        return example_of(key, node, kind)
+        text = node.value
+        words = isinstance(text, str) and re.fullmatch(r"[\w./+-]{1,60}(, ?[\w./+-]{1,60}){0,9}", text)
+        return example_of(key, node, f"[{text}]" if words else self.example)
 
 
 @dataclass(frozen=True, slots=True)
-class MapOf:
+class MapOf(SettingKind):
     """Keys of the user's own, all with values of one kind."""
 
     item: SettingKind
     expected: str
     example: str
-    verbatim = False
-    names = ()
 
     def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
         if not isinstance(node.value, dict):
-            faults.append(misfit(key, node, self.expected, hint=example_of(key, node, self)))
+            self.refuse(key, node, faults)
             return {}
         return {name: self.item.read(f"{key}.{name}", item, faults) for name, item in node.value.items()}
 
@@ -62,7 +62,7 @@ class MapOf:
 
 
 @dataclass(frozen=True, slots=True)
-class Anything(Leaf):
+class Anything(SettingKind):
     """Whatever JSON can hold."""
 
     expected: str = "any value"
@@ -83,12 +83,11 @@ RUNTIME_NAMES = ListOf(Text("a name", "python", r"[^\x00]*"), "a list of names")
 
 
 @dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(SettingKind):
     """What a node says it can do: `runtimes` is a list of names, every other key is kept as it is."""
 
     expected: str = "a section of capabilities, in which `runtimes` is a list of names"
     example: str = "{runtimes: [python, shell]}"
-    verbatim = False
     names = ("runtimes",)
 
     def child(self, name: str) -> SettingKind | None:
@@ -96,7 +95,7 @@ class Capabilities:
 
     def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
         if not isinstance(node.value, dict):
-            faults.append(misfit(key, node, self.expected, hint=example_of(key, node, self)))
+            self.refuse(key, node, faults)
             return {}
         values = {}
         for name, below in node.value.items():

@@ -1,22 +1,27 @@
-"""Reads YAML text into a tree of `Node`, bounded and without surprises.
+"""Reads YAML, and JSON as part of it, into a tree of `Node`: settings, packs and definitions, without surprises.
 
 The parser's events are built up here, not by the YAML library's own constructors: depth, size and aliases are
-bounded before they cost anything, no tag can make an object, every value keeps its line, and a key that is
+bounded before they cost anything, no tag can make an object, every value keeps its position, and a key that is
 written twice is a fault.
+
+Words for true and false are YAML 1.1's, as in most readers (`yes` is true). Numbers count only in their plain decimal
+form: `010`, `1_000`, `1:30` and dates, on which readers of YAML disagree, stay text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from attune.config.scalars import scalar
-from attune.config.tree import Fault, Node, Value
-from attune.core.errors import ConfigError
+from attune.config.files import decoded, read_text
+from attune.core.documents import Node
+from attune.core.errors import ConfigError, Fault, Position
 
 MAX_DEPTH = 40
 MAX_NODES = 10_000
@@ -30,39 +35,93 @@ _MERGE_KEY = "<<"
 _YAML_HINT = "put text with special characters in quotes, and look at the line above too"
 
 
-def read_document(text: str, name: str, faults: list[Fault], *, lines: bool = True, loader: Any = LOADERS[0]) -> Node:
-    """The tree of YAML *text*; *name* says where it comes from, as in `attune.yaml`, followed by the line if *lines*.
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,299})")
+_DECIMAL = re.compile(
+    r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", re.IGNORECASE
+)
+
+
+def read_document(
+    text: str, name: str, faults: list[Fault], *, lines: bool = True, columns: bool = False, loader: Any = LOADERS[0]
+) -> Node:
+    """The tree of YAML *text*; *name* says where it comes from, followed by the line if *lines*, and so on.
 
     Keys written twice are added to *faults*. Raises `ConfigError` for text that cannot be read at all.
     """
     try:
         text.encode()
-        return _Builder(name, lines, faults).build(yaml.parse(text, Loader=loader))
+        return _Builder(name, lines, columns, faults).build(yaml.parse(text, Loader=loader))
     except UnicodeEncodeError:
-        raise ConfigError(f"{name}: expected UTF-8 text, got bytes that are not UTF-8") from None
+        raise ConfigError(field=name, expected="UTF-8 text", got="bytes that are not UTF-8") from None
     except yaml.YAMLError as error:
         raise _syntax_error(error, text, name) from None
+
+
+def read_file(path: Path) -> Node:
+    """The tree of the YAML file at *path*, with lines and columns. Raises `ConfigError`."""
+    text = read_text(path, str(path))
+    if text is None:
+        raise ConfigError(field=str(path), expected="a file", got="nothing")
+    faults: list[Fault] = []
+    node = read_document(text, path.name, faults, columns=True)
+    if faults:
+        raise ConfigError(faults=faults)
+    return node
+
+
+def read_content(content: bytes, name: str, faults: list[Fault]) -> Node | None:
+    """The tree of the YAML *content* of the file *name*; None, and a fault, where it cannot be read at all."""
+    try:
+        node = read_document(decoded(content, name), name, faults)
+    except ConfigError as error:
+        faults += [replace(one, field="", position=one.position or Position(name)) for one in error.faults]
+        return None
+    faults += [Fault("", "a number that JSON has", one.written, one.position) for one in _endless(node)]
+    return node
+
+
+def _endless(node: Node) -> Iterator[Node]:
+    """The numbers of YAML that JSON lacks."""
+    if isinstance(node.value, float) and not isfinite(node.value):
+        yield node
+    elif isinstance(node.value, tuple | dict):
+        for below in node.value.values() if isinstance(node.value, dict) else node.value:
+            yield from _endless(below)
 
 
 def _syntax_error(error: yaml.YAMLError, text: str, name: str) -> ConfigError:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
-        return ConfigError(f"{name}: expected YAML, got a character that it does not allow", hint=_YAML_HINT)
-    place = f"{name}:{mark.line + 1}:{mark.column + 1}"
+        return ConfigError(field=name, expected="YAML", got="a character that it does not allow", hint=_YAML_HINT)
+    place = Position(name, mark.line + 1, mark.column + 1, exact=True)
     line = [*text.split("\n"), ""][mark.line] if mark.line <= text.count("\n") else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        return ConfigError(
-            f"{name}: expected spaces as indentation, got a tab ({place})", hint="replace the tabs by spaces"
-        )
+        hint = "replace the tabs by spaces"
+        return ConfigError(field=name, expected="spaces as indentation", got="a tab", position=place, hint=hint)
     problem = getattr(error, "problem", None) or "a syntax error"
-    return ConfigError(f"{name}: expected valid YAML, got this: {problem} ({place})", hint=_YAML_HINT)
+    return ConfigError(field=name, expected="valid YAML", got=f"this: {problem}", position=place, hint=_YAML_HINT)
+
+
+def _scalar(text: str) -> str | int | float | bool | None:
+    """What the unquoted *text* stands for."""
+    lowered = text.lower()
+    if lowered in ("", "~", "null"):
+        return None
+    if lowered in _BOOLEANS:
+        return _BOOLEANS[lowered]
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if _DECIMAL.fullmatch(text):
+        return float(lowered.replace(".inf", "inf").replace(".nan", "nan"))
+    return text
 
 
 @dataclass(slots=True)
 class _Frame:
     """A list or mapping whose end has not been reached."""
 
-    origin: str
+    position: Position
     anchor: str | None
     items: list[Node] | None = None
     pairs: dict[str, Node] = field(default_factory=dict)
@@ -74,9 +133,10 @@ class _Frame:
 class _Builder:
     """Builds the tree of one document from the parser's events."""
 
-    def __init__(self, name: str, lines: bool, faults: list[Fault]) -> None:
+    def __init__(self, name: str, lines: bool, columns: bool, faults: list[Fault]) -> None:
         self._name = name
         self._lines = lines
+        self._columns = columns
         self._faults = faults
         self._frames: list[_Frame] = []
         self._anchors: dict[str, Node | None] = {}
@@ -95,7 +155,7 @@ class _Builder:
                     self._add(self._alias(event))
                 case yaml.DocumentStartEvent() if self._root is not None:
                     raise self._error("one document", "a second one after '---'", event)
-        return self._root or Node(None, self._name)
+        return self._root or Node(None, Position(self._name))
 
     def _open(self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent) -> None:
         self._refuse_tag(event)
@@ -104,12 +164,12 @@ class _Builder:
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         items: list[Node] | None = [] if isinstance(event, yaml.SequenceStartEvent) else None
-        self._frames.append(_Frame(self._origin(event), event.anchor, items))
+        self._frames.append(_Frame(self._position(event), event.anchor, items))
 
     def _close(self) -> None:
         frame = self._frames.pop()
-        value: Value = tuple(frame.items) if frame.items is not None else _with_merges(frame)
-        self._keep(frame.anchor, Node(value, frame.origin, size=frame.size))
+        value = tuple(frame.items) if frame.items is not None else _with_merges(frame)
+        self._keep(frame.anchor, Node(value, frame.position, size=frame.size))
 
     def _keep(self, anchor: str | None, node: Node) -> None:
         if anchor is not None:
@@ -122,7 +182,7 @@ class _Builder:
         node = self._anchors[event.anchor]
         if node is None:
             raise self._error("a value that does not contain itself", f"*{event.anchor}", event)
-        return replace(node, origin=self._origin(event))
+        return replace(node, position=self._position(event))
 
     def _add(self, node: Node) -> None:
         if not self._frames:
@@ -131,7 +191,7 @@ class _Builder:
         frame = self._frames[-1]
         frame.size += node.size
         if frame.size > MAX_NODES:
-            raise ConfigError(f"{self._name}: expected at most {MAX_NODES} values, got more ({node.origin})")
+            raise self._error(f"at most {MAX_NODES} values", "more", node)
         if frame.items is not None:
             frame.items.append(node)
         elif frame.key is None:
@@ -144,47 +204,43 @@ class _Builder:
         if isinstance(node.value, str):
             return node
         got = f"{node.written}, which YAML does not read as text" if node.written else "something else"
-        raise ConfigError(
-            f"{self._name}: expected keys that are text, got {got} ({node.origin})", hint="put the key in quotes"
-        )
+        raise self._error("keys that are text", got, node, hint="put the key in quotes")
 
     def _pair(self, frame: _Frame, key: Node, node: Node) -> None:
         name = str(key.value)
         if name == _MERGE_KEY:
             sources = node.value if isinstance(node.value, tuple) else (node,)
             if not all(isinstance(source.value, dict) for source in sources):
-                raise ConfigError(f"{self._name}: expected a section after '<<:', got another value ({key.origin})")
+                raise self._error("a section after '<<:'", "another value", key)
             frame.merges.extend(sources)
         elif name in frame.pairs:
             path = ".".join([*(str(above.key.value) for above in self._frames if above.key), name])
-            self._faults.append(
-                Fault(
-                    f"{path}: expected each key once, got it again after {frame.pairs[name].origin}",
-                    key.origin,
-                    "keep one of them",
-                )
-            )
+            got = f"it again after {frame.pairs[name].position}"
+            self._faults.append(Fault(path, "each key once", got, key.position, "keep one of them"))
         else:
-            frame.pairs[name] = replace(node, origin=key.origin)
+            frame.pairs[name] = replace(node, position=key.position)
 
     def _scalar(self, event: yaml.ScalarEvent) -> Node:
         self._refuse_tag(event)
         if _UNSTORABLE.search(event.value):
             raise self._error("text", "a NUL character or half a surrogate pair in it", event)
-        value = scalar(event.value) if event.implicit[0] and event.tag is None else event.value
-        return Node(value, self._origin(event), event.value)
+        value = _scalar(event.value) if event.implicit[0] and event.tag is None else event.value
+        return Node(value, self._position(event), event.value)
 
     def _refuse_tag(self, event: Any) -> None:
         if event.tag not in _PLAIN_TAGS:
             tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
             raise self._error("a plain value", f"the tag {tag}", event)
 
-    def _origin(self, event: yaml.Event) -> str:
+    def _position(self, event: yaml.Event) -> Position:
         mark = event.start_mark
-        return f"{self._name}:{mark.line + 1}" if self._lines and mark else self._name
+        if not (self._lines and mark):
+            return Position(self._name)
+        return Position(self._name, mark.line + 1, mark.column + 1, self._columns)
 
-    def _error(self, expected: str, got: str, event: yaml.Event) -> ConfigError:
-        return ConfigError(f"{self._name}: expected {expected}, got {got} ({self._origin(event)})")
+    def _error(self, expected: str, got: str, at: yaml.Event | Node, hint: str | None = None) -> ConfigError:
+        position = at.position if isinstance(at, Node) else self._position(at)
+        return ConfigError(field=self._name, expected=expected, got=got, position=position, hint=hint)
 
 
 def _with_merges(frame: _Frame) -> dict[str, Node]:

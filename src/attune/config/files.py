@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from attune.core.errors import ConfigError, shown
+from attune.core.errors import ConfigError, Position, shown
 
 MAX_BYTES = 1 << 20
 _KINDS = {
@@ -40,7 +40,9 @@ def find_file(environ: Mapping[str, str], cwd: Path) -> SettingsFile | None:
         text = read_text(cwd / named, named)
         if text is None:
             raise ConfigError(
-                f"ATTUNE_CONFIG: expected an existing file, got {shown(named)}, which does not exist",
+                field="ATTUNE_CONFIG",
+                expected="an existing file",
+                got=f"{shown(named)}, which does not exist",
                 hint="correct the path, or unset ATTUNE_CONFIG to use attune.yaml or the defaults",
             )
         return SettingsFile(cwd / named, named, text)
@@ -55,7 +57,9 @@ def _stage(environ: Mapping[str, str]) -> str:
     stage = environ.get("ATTUNE_ENVIRONMENT", "").strip() or "development"
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", stage):
         raise ConfigError(
-            f"ATTUNE_ENVIRONMENT: expected letters, digits, '_', '.' and '-', got {shown(stage)}",
+            field="ATTUNE_ENVIRONMENT",
+            expected="letters, digits, '_', '.' and '-'",
+            got=shown(stage),
             hint="set it to a word such as production",
         )
     return stage
@@ -68,15 +72,16 @@ def read_text(path: Path, name: str) -> str | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except FileNotFoundError:
         if path.is_symlink():
-            raise ConfigError(f"{name}: expected a file, got a link to one that does not exist") from None
+            raise ConfigError(field=name, expected="a file", got="a link to one that does not exist") from None
         return None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigError(f"{name}: expected a readable file, got this: {reason}") from None
+        raise ConfigError(field=name, expected="a readable file", got=f"this: {reason}") from None
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
-            raise ConfigError(f"{name}: expected a regular file, got {_KINDS.get(stat.S_IFMT(mode), 'something else')}")
+            kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+            raise ConfigError(field=name, expected="a regular file", got=kind)
         return decoded(_content(descriptor, name), name)
     finally:
         os.close(descriptor)
@@ -88,9 +93,10 @@ def _content(descriptor: int, name: str) -> bytes:
         while chunk := os.read(descriptor, MAX_BYTES + 1 - len(content)):
             content += chunk
             if len(content) > MAX_BYTES:
-                raise ConfigError(f"{name}: expected a file of at most {MAX_BYTES >> 20} MiB, got a larger one")
+                expected = f"a file of at most {MAX_BYTES >> 20} MiB"
+                raise ConfigError(field=name, expected=expected, got="a larger one")
     except OSError as error:
-        raise ConfigError(f"{name}: expected a readable file, got this: {error.strerror}") from None
+        raise ConfigError(field=name, expected="a readable file", got=f"this: {error.strerror}") from None
     return bytes(content)
 
 
@@ -101,6 +107,9 @@ def decoded(content: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(
-            f"{name}: expected UTF-8 text, got the byte 0x{content[error.start]:02x} ({name}:{line})",
+            field=name,
+            expected="UTF-8 text",
+            got=f"the byte 0x{content[error.start]:02x}",
+            position=Position(name, line),
             hint="save the file as UTF-8",
         ) from None

@@ -1,4 +1,4 @@
-"""What the value of a setting may be: each kind reads a node, or says what it expected. Here: the kinds of text.
+"""What the value of a setting may be: each kind reads a node, or says what it expected.
 
 A kind never converts what was written into something else: `5` is no text, `"5"` no number, true no integer.
 """
@@ -8,52 +8,80 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from attune.config.tree import Fault, Node, misfit
+from attune.config.tree import misfit, variable_with
+from attune.core.documents import Node
+from attune.core.durations import duration_text, read_duration
+from attune.core.errors import Fault
 
 
-class SettingKind(Protocol):
+class Misfit(NamedTuple):
+    """How a value does not fit: None stands for the kind's own `expected`, the value itself and the kind's example."""
+
+    expected: str | None = None
+    got: str | None = None
+    hint: str | None = None
+
+
+OTHER = Misfit()
+
+
+class SettingKind:
     """What a value may be. `expected` ends the sentence "expected …"; `example` is a value that fits."""
 
-    @property
-    def expected(self) -> str: ...
+    __slots__ = ()
+    verbatim = False
+    """Whether the text of a variable is the value itself, rather than YAML."""
 
-    @property
-    def example(self) -> str: ...
+    if TYPE_CHECKING:  # in subclasses these are fields or properties
 
-    @property
-    def verbatim(self) -> bool:
-        """Whether the text of a variable is the value itself, rather than YAML."""
-        ...
+        @property
+        def expected(self) -> str: ...
+
+        @property
+        def example(self) -> str: ...
 
     @property
     def names(self) -> tuple[str, ...]:
         """The keys below that have a meaning of their own."""
-        ...
-
-    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
-        """The value of *node*; a misfit is added to *faults*, and what is returned then means nothing."""
-        ...
+        return ()
 
     def child(self, name: str) -> SettingKind | None:
         """The kind of the value under key *name*, None where there is none."""
-        ...
-
-
-class Leaf:
-    """A kind without keys below it, written as YAML in a variable too."""
-
-    __slots__ = ()
-    verbatim = False
-    names = ()
-
-    def child(self, name: str) -> SettingKind | None:
         return None
+
+    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
+        """The value of *node*; a misfit is added to *faults*, and what is returned then means nothing."""
+        difference = self.misfit(node)
+        if difference is None:
+            return self.value(node)
+        self.refuse(key, node, faults, difference)
+        return None
+
+    def refuse(self, key: str, node: Node, faults: list[Fault], difference: Misfit = OTHER) -> None:
+        """Add to *faults* that *node*, at *key*, does not fit."""
+        hint = example_of(key, node, self.example) if difference.hint is None else difference.hint
+        expected = difference.expected or self.expected
+        faults.append(misfit(key, node, expected, got=difference.got, hint=hint or None))
+
+    def misfit(self, node: Node) -> Misfit | None:
+        """How *node* does not fit, None where it does."""
+        return None
+
+    def value(self, node: Node) -> Any:
+        """The value of *node*, which fits."""
+        return node.value
+
+
+def example_of(key: str, node: Node, example: str) -> str:
+    """The hint to write *example* in the place of *node*."""
+    variable = variable_with(node)
+    return f"set {variable}='{example}'" if variable else f"write {key.rpartition('.')[2]}: {example}"
 
 
 @dataclass(frozen=True, slots=True)
-class Text(Leaf):
+class Text(SettingKind):
     """Text that matches *pattern* as a whole, by default one line that is not blank."""
 
     expected: str = "text"
@@ -62,39 +90,42 @@ class Text(Leaf):
     longest: int = 255
     verbatim = True
 
-    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
+    def misfit(self, node: Node) -> Misfit | None:
         value = node.value
         if isinstance(value, bool | int | float):
-            hint = f"put it in quotes: '{node.written}'"
-            faults.append(misfit(key, node, self.expected, hint=hint))
-        elif not isinstance(value, str):
-            faults.append(self._misfit(key, node))
-        elif len(value) > self.longest:
-            got = f"{len(value)} characters"
-            faults.append(misfit(key, node, f"{self.expected}, at most {self.longest} characters", got=got))
-        elif not re.fullmatch(self.pattern, value):
-            faults.append(self._misfit(key, node))
-        return value
-
-    def _misfit(self, key: str, node: Node) -> Fault:
-        return misfit(key, node, self.expected, hint=example_of(key, node, self))
+            return Misfit(hint=f"put it in quotes: '{node.written}'")
+        if isinstance(value, str) and len(value) > self.longest:
+            return Misfit(f"{self.expected}, at most {self.longest} characters", f"{len(value)} characters", hint="")
+        fits = isinstance(value, str) and re.fullmatch(self.pattern, value)
+        return None if fits else OTHER
 
 
 @dataclass(frozen=True, slots=True)
-class Flag(Leaf):
+class Folder(Text):
+    """The path of a folder; `~` is not expanded, so it is refused."""
+
+    expected: str = "the path of a folder, without ~"
+    example: str = "/var/lib/attune"
+    pattern: str = r"[^~\x00\n][^\x00\n]*"
+    longest: int = 4095
+
+    def value(self, node: Node) -> Any:
+        return Path(node.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag(SettingKind):
     """True or false."""
 
     expected: str = "true or false"
     example: str = "true"
 
-    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
-        if not isinstance(node.value, bool):
-            faults.append(misfit(key, node, self.expected, hint=example_of(key, node, self)))
-        return node.value
+    def misfit(self, node: Node) -> Misfit | None:
+        return None if isinstance(node.value, bool) else OTHER
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(Leaf):
+class Choice(SettingKind):
     """One of some words."""
 
     options: tuple[str, ...]
@@ -108,27 +139,47 @@ class Choice(Leaf):
     def example(self) -> str:
         return self.options[0]
 
-    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
-        if node.value not in self.options:
-            faults.append(misfit(key, node, self.expected, hint=example_of(key, node, self)))
-        return node.value
+    def misfit(self, node: Node) -> Misfit | None:
+        return None if node.value in self.options else OTHER
 
 
 @dataclass(frozen=True, slots=True)
-class Folder(Leaf):
-    """The path of a folder; `~` is not expanded, so it is refused."""
+class Integer(SettingKind):
+    """An integer within bounds."""
 
-    expected: str = "the path of a folder, without ~"
-    example: str = "/var/lib/attune"
-    verbatim = True
+    lowest: int
+    highest: int
 
-    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
-        text = Text(self.expected, self.example, r"[^~\x00\n][^\x00\n]*", longest=4095).read(key, node, faults)
-        return Path(text) if isinstance(text, str) else None
+    @property
+    def expected(self) -> str:
+        return f"a whole number from {self.lowest} to {self.highest}"
+
+    @property
+    def example(self) -> str:
+        return str(self.lowest)
+
+    def misfit(self, node: Node) -> Misfit | None:
+        number = isinstance(node.value, int) and not isinstance(node.value, bool)
+        return None if number and self.lowest <= node.value <= self.highest else OTHER
 
 
-def example_of(key: str, node: Node, kind: SettingKind) -> str:
-    """What to write in the place of *node*, as a hint."""
-    if node.from_variable:
-        return f"set {node.origin}='{kind.example}'"
-    return f"write {key.rpartition('.')[2]}: {kind.example}"
+@dataclass(frozen=True, slots=True)
+class Duration(SettingKind):
+    """A time in seconds within bounds: a number, or text with a unit up to hours."""
+
+    lowest: float
+    highest: float
+    example: str = "10s"
+
+    @property
+    def expected(self) -> str:
+        return f"a duration from {duration_text(self.lowest)} to {duration_text(self.highest)}"
+
+    def misfit(self, node: Node) -> Misfit | None:
+        seconds = self.value(node)
+        if seconds is not None and self.lowest <= seconds <= self.highest and not str(node.value).endswith("d"):
+            return None
+        return Misfit(f"{self.expected} (a number of seconds, or a number and one of ms, s, m, h)")
+
+    def value(self, node: Node) -> Any:
+        return read_duration(node.value)

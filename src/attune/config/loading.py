@@ -10,8 +10,9 @@ from attune.config.environment import overrides, process_environment
 from attune.config.files import SettingsFile, find_file
 from attune.config.sections import SettingsSection
 from attune.config.settings import Settings
-from attune.config.tree import Fault, Node, merged, misfit, refuse
-from attune.core.errors import ConfigError
+from attune.config.tree import merged, misfit
+from attune.core.documents import Node
+from attune.core.errors import ConfigError, Fault, Position
 
 
 def load_settings(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
@@ -26,21 +27,21 @@ def load_settings(environ: Mapping[str, str] | None = None, cwd: Path | None = N
     tree = merged(_file_tree(file, faults), overrides(environ, root, faults))
     settings = root.read("", tree, faults)
     if faults:
-        raise refuse(faults)
+        raise ConfigError(faults=faults)
     assert isinstance(settings, Settings)
     return replace(settings, path=file.path if file else None, data_dir=_absolute(settings.data_dir, cwd))
 
 
 def _file_tree(file: SettingsFile | None, faults: list[Fault]) -> Node:
     if file is None or not file.text.strip():
-        return Node({}, "no file")
+        return Node({}, Position("no file"))
     from attune.config.document import read_document  # YAML is imported only where there is some
 
     tree = read_document(file.text, file.name, faults)
     if tree.value is None:
         return replace(tree, value={})
     if not isinstance(tree.value, dict):
-        raise refuse([misfit(file.name, tree, "sections such as `worker:` at the top level")])
+        raise ConfigError(faults=[misfit(file.name, tree, "sections such as `worker:` at the top level")])
     return tree
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
-from attune.config.kinds import SettingKind
-from attune.config.quantities import Duration, duration_text
+from attune.config.kinds import Duration, SettingKind
 from attune.config.sections import SettingsSection, variable_of
 from attune.config.settings import Settings
+from attune.core.durations import duration_text
 
 
 class SettingDescription(NamedTuple):

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from attune.config.kinds import SettingKind
-from attune.config.tree import Fault, Node, misfit
+from attune.config.tree import misfit, variable_with
+from attune.core.documents import Node
+from attune.core.errors import Fault
 
 PREFIX = "ATTUNE__"
 
@@ -26,12 +28,11 @@ def section(cls: type) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class SettingsSection:
+class SettingsSection(SettingKind):
     """The settings of a dataclass: those of its fields that `setting` or `section` made."""
 
     cls: type
     example: str = "its keys, indented, on the following lines"
-    verbatim = False
 
     @property
     def expected(self) -> str:
@@ -62,19 +63,24 @@ class SettingsSection:
 def unknown_key(within: SettingKind, prefix: str, name: str, node: Node) -> Fault:
     """The fault of *node* under the key *name*, which *within* (at *prefix*) does not have."""
     path = f"{prefix}.{name}" if prefix else name
-    shown = path if len(path) <= 100 else f"{path[:100]}…"
+    field = path if len(path) <= 100 else f"{path[:100]}…"
+
+    def fault(expected: str, meant: str, hint: str | None = None) -> Fault:
+        sentence = f"{'' if field else ': '}unknown key, {meant}"
+        return Fault(field, expected, "an unknown key", node.position, hint, sentence)
+
     below = [*paths_below(within)]
     if not below:
-        return Fault(f"{shown}: unknown key, {prefix} has no keys below it", node.origin)
+        return fault("no key", f"{prefix} has no keys below it")
     from difflib import get_close_matches
 
     known = {key.rpartition(".")[2]: key for key in reversed(below)} | {key: key for key in within.names}
     nearest = get_close_matches(name[:100].lower(), known, n=1)
     if not nearest:
-        return Fault(f"{shown}: unknown key, expected one of {', '.join(within.names)}", node.origin)
+        return fault(f"one of {', '.join(within.names)}", f"expected one of {', '.join(within.names)}")
     meant = ".".join(filter(None, (prefix, known[nearest[0]])))
-    hint = f"set {variable_of(meant)}" if node.from_variable else f"write {meant}"
-    return Fault(f"{shown}: unknown key, did you mean {meant}?", node.origin, hint)
+    hint = f"set {variable_of(meant)}" if variable_with(node) else f"write {meant}"
+    return fault(meant, f"did you mean {meant}?", hint)
 
 
 def variable_of(key: str) -> str:

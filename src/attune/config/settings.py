@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from attune.config.api_access import ApiUrl, Token
+from attune.config.addresses import ApiUrl, DatabaseUrl, Token
 from attune.config.containers import Capabilities, ListOf, MapOf
-from attune.config.database_url import DatabaseUrl
-from attune.config.kinds import Choice, Flag, Folder, Text
-from attune.config.quantities import Duration, Integer
+from attune.config.kinds import Choice, Duration, Flag, Folder, Integer, Text
 from attune.config.sections import section, setting
 
 _NODE_NAME = Text(

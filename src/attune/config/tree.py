@@ -1,56 +1,24 @@
-"""Settings as somebody wrote them: values that know their place, and the faults found in them.
-
-The YAML file and the environment both become a tree of `Node`; what a value may be is the business of `kinds`.
-"""
+"""Settings as somebody wrote them: two trees laid over each other, and what an error says of their values."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import replace
 
-from attune.core.errors import ConfigError, Problem, shown
+from attune.core.documents import Node
+from attune.core.errors import Fault, shown
 
-_REPORTED = 20
 _CREDENTIALS = re.compile(r"(://)[^/\s'\"]*@|(password\s*=\s*)[^\s&'\"]*", re.IGNORECASE)
 
-Value: TypeAlias = "str | int | float | bool | tuple[Node, ...] | dict[str, Node] | None"
 
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One value and where it comes from.
-
-    `origin` is `attune.yaml:12` or the name of a variable; `written` is a scalar as it stands there, without
-    its quotes; `size` counts the nodes from here down, an alias counting as all that it stands for.
-    """
-
-    value: Value
-    origin: str
-    written: str = ""
-    size: int = 1
-
-    @property
-    def from_variable(self) -> bool:
-        return ":" not in self.origin
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong, where it is, and what to write instead."""
-
-    text: str
-    origin: str
-    hint: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.text} ({self.origin})"
+def variable_with(node: Node) -> str | None:
+    """The variable that *node* comes from, None where it comes from the file."""
+    return node.position.source if node.position and not node.position.line else None
 
 
 def misfit(key: str, node: Node, expected: str, *, got: str | None = None, hint: str | None = None) -> Fault:
     """The fault of *node*, at *key*, being something else than *expected*."""
-    return Fault(str(Problem(key, expected, found(node) if got is None else got)), node.origin, hint)
+    return Fault(key, expected, found(node) if got is None else got, node.position, hint)
 
 
 def found(node: Node) -> str:
@@ -83,11 +51,3 @@ def merged(base: Node, over: Node) -> Node:
     for key, node in over.value.items():
         values[key] = merged(values[key], node) if key in values else node
     return replace(base, value=values)
-
-
-def refuse(faults: Sequence[Fault]) -> ConfigError:
-    """The error that reports *faults*: the first one, then the others, a line each."""
-    lines = [str(fault) for fault in faults[:_REPORTED]]
-    if len(faults) > _REPORTED:
-        lines.append(f"and {len(faults) - _REPORTED} more")
-    return ConfigError("\n".join(lines), hint=faults[0].hint)

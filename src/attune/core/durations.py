@@ -30,10 +30,26 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _SPAN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d)?")
 
 
+def read_duration(value: object, *, bare: bool = False) -> float | None:
+    """The seconds of `5`, `"5s"` or `"1.5m"`, and of `"5"` too where *bare*; None where it is no time."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if -1e300 < value < 1e300 else None
+    span = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    return float(span[1]) * _UNITS[span[2] or "s"] if span and (bare or span[2]) else None
+
+
 def seconds_of(text: str, what: str = "duration") -> float:
     """The seconds that `30`, `1.5s`, `12h` or `7d` mean. Raises `UsageError` that begins with *what*."""
-    found = _SPAN.fullmatch(text.strip())
-    seconds = float(found[1]) * _UNITS[found[2] or "s"] if found else 0.0
-    if seconds <= 0:
-        raise UsageError(f"{what}: expected a number above 0 and one of ms, s, m, h, d, got {shown(text)}", hint="12h")
+    seconds = read_duration(text, bare=True)
+    if not seconds:
+        expected = "a number above 0 and one of ms, s, m, h, d"
+        raise UsageError(field=what, expected=expected, got=shown(text), hint="12h")
     return seconds
+
+
+def duration_text(seconds: float) -> str:
+    """*seconds* in the largest unit up to hours that gives a whole number: `90s`, `24h`."""
+    for unit in ("h", "m", "s"):
+        if seconds >= _UNITS[unit] and (seconds / _UNITS[unit]).is_integer():
+            return f"{seconds / _UNITS[unit]:.0f}{unit}"
+    return f"{seconds * 1000:.0f}ms"

@@ -1,4 +1,4 @@
-"""Every error that Attune raises on purpose.
+"""Every error that Attune raises on purpose, and the faults that errors are made of.
 
 Each message is one sentence that says what was expected, what was found and where; `hint` says what to do.
 """
@@ -31,29 +31,82 @@ def legible(text: str, limit: int = _LEGIBLE) -> str:
     head = text if len(text) <= limit else f"{text[:limit]}…"
     if head.isprintable():
         return head
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in head)
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in head)
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong with a value somebody wrote."""
+class Position:
+    """A place in what somebody wrote: a file with line and column, counted from 1, or a variable or file as a whole."""
+
+    source: str
+    line: int = 0
+    column: int = 0
+    exact: bool = False
+    """Whether people are shown the column too."""
+
+    def __str__(self) -> str:
+        if not self.line:
+            return self.source
+        return f"{self.source}:{self.line}:{self.column}" if self.exact else f"{self.source}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with what somebody wrote: the field, what was expected and what is there.
+
+    `sentence` stands for "expected …, got …" where people are told otherwise.
+    """
 
     field: str
     expected: str
     got: str
+    position: Position | None = None
+    hint: str | None = None
+    sentence: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.field}: expected {self.expected}, got {self.got}"
+        sentence = self.sentence or f"expected {self.expected}, got {self.got}"
+        return f"{self.field}: {sentence}" if self.field else sentence
+
+    @property
+    def located(self) -> str:
+        """The sentence, with the position behind it where one is known."""
+        return f"{self} ({self.position})" if self.position else str(self)
 
 
 class AttuneError(Exception):
-    """The root of Attune's errors. `exit_code` is what a command that fails with it exits with."""
+    """The root of Attune's errors. `exit_code` is what a command that fails with it exits with.
+
+    `faults` are what the message is made of; `field`, `expected`, `got` and `position` those of the first of them.
+    """
 
     exit_code = 1
+    separator = "; "
+    reported = 1000
+    position: Position | int | None
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        field: str = "",
+        expected: str = "",
+        got: str = "",
+        position: Position | None = None,
+        hint: str | None = None,
+        faults: Iterable[Fault] = (),
+    ) -> None:
+        self.faults = tuple(faults) or ((Fault(field, expected, got, position),) if expected else ())
+        first = self.faults[0] if self.faults else Fault(field, expected, got, position)
+        self.field, self.expected, self.got, self.position = first.field, first.expected, first.got, first.position
+        self.hint = hint or first.hint
+        super().__init__(message or self._message())
+
+    def _message(self) -> str:
+        sentences = [fault.located for fault in self.faults[: self.reported]]
+        if len(self.faults) > self.reported:
+            sentences.append(f"and {len(self.faults) - self.reported} more")
+        return self.separator.join(sentences)
 
 
 class UsageError(AttuneError):
@@ -67,51 +120,61 @@ class InUseError(UsageError):
 
 
 class ConfigError(AttuneError):
-    """A setting (file or environment) is wrong; the message names the key or the variable."""
+    """A setting (file or environment) is wrong; the message has a line for each fault."""
 
     exit_code = 2
+    separator = "\n"
+    reported = 20
 
 
 class DefinitionError(AttuneError):
-    """A runtime definition is malformed; `problems` holds every fault found, in document order."""
+    """A runtime definition is malformed; `faults` holds everything that is wrong, in document order."""
 
     exit_code = 2
 
-    def __init__(self, ref: str, problems: Iterable[Problem]) -> None:
+    def __init__(self, ref: str, faults: Iterable[Fault]) -> None:
         self.ref = ref
-        self.problems = tuple(problems)
-        super().__init__("; ".join(str(problem) for problem in self.problems))
+        super().__init__(faults=faults)
 
 
-class VersionError(AttuneError):
-    """A version or a version constraint cannot be read. `position` is the 0-based offset of the fault."""
+class _NotationError(AttuneError):
+    """A text cannot be read from the 0-based offset `position` on; *what* says what it was read as."""
 
     exit_code = 2
+    position: int
 
-    def __init__(self, message: str, *, text: str = "", position: int = 0) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        what: str,
+        text: str,
+        position: int,
+        expected: str,
+        got: str,
+        *,
+        message: str = "",
+        hint: str | None = None,
+    ) -> None:
+        brief = text if len(text) <= 60 else f"{text[:60]}…"
+        message = message or f"{what} {brief!r}: expected {expected} at offset {position}, got {got}"
+        super().__init__(message, field=f"offset {position} of {shown(text)}", expected=expected, got=got, hint=hint)
         self.text = text
         self.position = position
 
 
-class RequirementError(AttuneError):
+class VersionError(_NotationError):
+    """A version or a version constraint cannot be read. `position` is the 0-based offset of the fault."""
+
+
+class RequirementError(_NotationError):
     """A requirement or preference cannot be read.
 
     `position` is the 0-based offset of the fault in `text`, `suggestion` what was probably meant (None if nothing is
     near). `caret` is the two-line form for people.
     """
 
-    exit_code = 2
-
     def __init__(self, text: str, position: int, expected: str, got: str, *, suggestion: str | None = None) -> None:
-        self.text = text
-        self.position = position
-        self.expected = expected
-        self.got = got
         self.suggestion = suggestion if suggestion and suggestion.isprintable() else None
-        brief = text if len(text) <= 60 else f"{text[:60]}…"
-        message = f"requirement {brief!r}: expected {expected} at offset {position}, got {got}"
-        super().__init__(message, hint=self.suggestion)
+        super().__init__("requirement", text, position, expected, got, hint=self.suggestion)
 
     @property
     def caret(self) -> str:

@@ -5,69 +5,72 @@ Patterns are RE2, so no schema makes matching slow, and a reference leads nowher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from attune.core.errors import Problem, shown
+from attune.core.documents import Node, Path, dotted
+from attune.core.errors import Fault, shown
 from attune.core.pattern import PatternError, compile_pattern
 from attune.core.runtimes.aliases import nearest
-
-Path = tuple[str | int, ...]
 
 TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _NOT_SCHEMAS = frozenset({"enum", "const", "default", "examples"})
 _REPORTED = 20
 _HIDDEN = "a secret value"
 
-
-@dataclass(frozen=True, slots=True)
-class SchemaProblem:
-    """What is wrong at one place of a schema."""
-
-    path: Path
-    expected: str
-    got: str
+_Sentence = tuple[Path, str, str]  # where, what was expected, what is there
 
 
-def schema_problems(schema: Mapping[str, Any]) -> list[SchemaProblem]:
-    """Everything that is wrong with *schema*, by its meta-schema and by what Attune does not allow."""
+def schema_problems(
+    schema: Mapping[str, Any], root: str = "", document: Node | None = None, skip: int = 0
+) -> list[Fault]:
+    """Everything that is wrong with *schema*, by its meta-schema and by what Attune does not allow.
+
+    Fields begin with *root* and leave the first *skip* steps out; *document* says where the rest is written.
+    """
     import jsonschema
 
     validator = _validator(schema)
     meta = jsonschema.validators.validator_for(validator.META_SCHEMA)(validator.META_SCHEMA)
-    found: dict[Path, SchemaProblem] = {}
+    sentences: dict[Path, tuple[str, str]] = {}
     for error in meta.iter_errors(schema):
         path = tuple(error.absolute_path)
         if len(path) > 1 and path[-2] == "type" and isinstance(path[-1], int):
             path = path[:-1]
-        found.setdefault(path, SchemaProblem(path, *_meta_sentence(error)))
-    for problem in _walk(schema, schema, ()):
-        found.setdefault(problem.path, problem)
-    return list(found.values())
+        sentences.setdefault(path, _meta_sentence(error))
+    for path, expected, got in _walk(schema, schema, ()):
+        sentences.setdefault(path, (expected, got))
+    return [_fault(root, path[skip:], *sentence, document) for path, sentence in sentences.items()]
 
 
-def value_problems(schema: Mapping[str, Any], value: Any, *, root: str = "") -> list[Problem]:
-    """What keeps *value* from fitting *schema*, at most 20 problems; fields begin with *root*.
+def value_problems(
+    schema: Mapping[str, Any], value: Any, *, root: str = "", document: Node | None = None
+) -> list[Fault]:
+    """What keeps *value* from fitting *schema*, at most 20 faults; fields begin with *root*.
 
-    What belongs to a property that the schema marks with `secret: true` is never shown.
+    *document* says where *value* is written. What belongs to a property that the schema marks with `secret: true` is
+    never shown.
     """
     secrets = secret_names(schema)
-    problems: list[Problem] = []
+    faults: list[Fault] = []
     try:
         for error in _validator(schema)(schema, registry=_no_registry()).iter_errors(value):
             path = tuple(error.absolute_path)
             hidden = (bool(path) and path[0] in secrets) or _is_secret(error.schema)
-            problems += [
-                Problem(dotted(root, (*path, *more)), expected, _HIDDEN if hidden and got != "nothing" else got)
+            faults += [
+                _fault(root, (*path, *more), expected, _HIDDEN if hidden and got != "nothing" else got, document)
                 for more, expected, got in _sentences(error)
             ]
-            if len(problems) >= _REPORTED:
+            if len(faults) >= _REPORTED:
                 break
     except (RecursionError, ArithmeticError):
-        problems.append(Problem(root or "value", "a value that can be checked", "one on which the schema does not end"))
-    return problems[:_REPORTED]
+        faults.append(Fault(root or "value", "a value that can be checked", "one on which the schema does not end"))
+    return faults[:_REPORTED]
+
+
+def _fault(root: str, path: Path, expected: str, got: str, document: Node | None) -> Fault:
+    return Fault(dotted(root, path), expected, got, document.position_of(path) if document else None)
 
 
 def secret_names(schema: Mapping[str, Any]) -> frozenset[str]:
@@ -76,14 +79,6 @@ def secret_names(schema: Mapping[str, Any]) -> frozenset[str]:
     if not isinstance(properties, Mapping):
         return frozenset()
     return frozenset(name for name, below in properties.items() if _is_secret(below))
-
-
-def dotted(root: str, path: Iterable[str | int]) -> str:
-    """*path* below *root* as people write it: `files[0].name`."""
-    text = root
-    for step in path:
-        text = f"{text}[{step}]" if isinstance(step, int) else f"{text}.{step}" if text else step
-    return text
 
 
 def _is_secret(schema: object) -> bool:
@@ -119,7 +114,7 @@ def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iter
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-def _walk(node: Any, root: Mapping[str, Any], path: Path) -> Iterator[SchemaProblem]:
+def _walk(node: Any, root: Mapping[str, Any], path: Path) -> Iterator[_Sentence]:
     """What the meta-schema does not see: patterns that RE2 lacks, references that lead nowhere."""
     if isinstance(node, Mapping):
         for key, value in node.items():
@@ -128,10 +123,10 @@ def _walk(node: Any, root: Mapping[str, Any], path: Path) -> Iterator[SchemaProb
                 try:
                     compile_pattern(value)
                 except PatternError as error:
-                    yield SchemaProblem(here, "a pattern (RE2)", f"{shown(value)}: {error}")
+                    yield here, "a pattern (RE2)", f"{shown(value)}: {error}"
             elif key in ("$ref", "$dynamicRef") and isinstance(value, str):
                 if not _leads_somewhere(root, value):
-                    yield SchemaProblem(here, "a reference within this schema, such as '#/$defs/name'", shown(value))
+                    yield here, "a reference within this schema, such as '#/$defs/name'", shown(value)
             elif key not in _NOT_SCHEMAS:
                 yield from _walk(value, root, here)
     elif isinstance(node, list):
@@ -162,9 +157,6 @@ def _meta_sentence(error: Any) -> tuple[str, str]:
         return f"one of {', '.join(TYPES)}", shown(error.instance) + (f", did you mean {near}?" if near else "")
     _, expected, got = next(iter(_sentences(error)))
     return expected, got
-
-
-_Sentence = tuple[Path, str, str]
 
 
 def _sentences(error: Any) -> list[_Sentence]:

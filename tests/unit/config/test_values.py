@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attune.config.database_url import without_password
+from attune.config.addresses import without_password
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import pytest
 
 from attune.config import Settings
 from attune.config.document import LOADERS, read_document
-from attune.config.tree import Fault
-from attune.core.errors import ConfigError
+from attune.core.errors import ConfigError, Fault
 
 
 def error_of(text: str, loader: Any) -> ConfigError:

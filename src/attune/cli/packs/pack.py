@@ -69,7 +69,7 @@ def check(folder: Path, as_json: bool) -> int:
     except PackError as error:
         if not as_json:
             raise
-        mistakes = [{"where": one.origin, "text": one.text} for one in error.mistakes]
+        mistakes = [{"where": str(fault.position), "text": str(fault)} for fault in error.faults]
         click.echo(json.dumps({"valid": False, "mistakes": mistakes}, indent=2, ensure_ascii=False))
         return error.exit_code
     counts = {kind: len(getattr(found, kind)) for kind in _KINDS}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from attune.cli.session import ask
 from attune.composition.databases import as_runtime
 from attune.config import Settings
-from attune.config.data import read_data
-from attune.core.errors import DefinitionError, Problem, UsageError, shown
+from attune.config.document import read_file as read_document_file
+from attune.core.documents import Node, Section, plain
+from attune.core.errors import DefinitionError, Fault, UsageError, shown
 from attune.core.ports.runtimes import RuntimeStore
 from attune.core.runtimes.runtime import Runtime
 
@@ -30,31 +32,31 @@ def read_runtimes(settings: Settings | None = None) -> Sequence[Runtime]:
 
 def read_file(path: Path) -> list[Runtime]:
     """The definitions in a YAML file: one object, or a list of them. Raises `ConfigError`, `DefinitionError`."""
-    document = read_data(path)
-    entries = document if isinstance(document, list) else [document]
+    document = read_document_file(path)
+    entries = document.value if isinstance(document.value, tuple) else (document,)
     if not entries:
-        raise UsageError(f"{path}: expected a runtime definition, got an empty list")
+        raise UsageError(field=str(path), expected="a runtime definition", got="an empty list")
     return [_entry(path, index, entry) for index, entry in enumerate(entries)]
 
 
-def _entry(path: Path, index: int, entry: object) -> Runtime:
+def _entry(path: Path, index: int, entry: Node) -> Runtime:
     place = f"{path.name}[{index}]"
-    if not isinstance(entry, dict):
-        raise DefinitionError(place, [Problem(place, "an object with ref, name and distributions", shown(entry))])
-    problems = [
-        Problem(f"{place}.{key}", "a text", shown(entry.get(key)))
-        for key in ("ref", "name")
-        if not isinstance(entry.get(key), str) or not entry[key].strip()
-    ]
-    problems += [
-        Problem(f"{place}.{key}", f"one of {', '.join(_KNOWN)}", "an unknown key") for key in entry if key not in _KNOWN
-    ]
-    ref = entry.get("ref")
+    faults: list[Fault] = []
+    section = Section(entry, place, faults).section(place, entry, "an object with ref, name and distributions")
+    if section is None:
+        raise DefinitionError(place, faults)
+    values = plain(entry)
+    for key in ("ref", "name"):
+        if not isinstance(values.get(key), str) or not values[key].strip():
+            section.refuse(key, "a text", shown(values.get(key)))
+    for key in [key for key in values if key not in _KNOWN]:
+        section.refuse(key, f"one of {', '.join(_KNOWN)}", "an unknown key")
+    ref = values.get("ref")
     if isinstance(ref, str) and (ref != ref.lower() or "." not in ref.strip(".") or any(c.isspace() for c in ref)):
-        problems.append(Problem(f"{place}.ref", "lower-case <pack>.<name>", shown(ref)))
-    if problems:
-        raise DefinitionError(str(ref or place), problems)
-    return as_runtime(entry)
+        section.refuse("ref", "lower-case <pack>.<name>")
+    if faults:
+        raise DefinitionError(str(ref or place), faults)
+    return replace(as_runtime(values), document=entry)
 
 
 def who() -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from attune.core.errors import DefinitionError, Problem, UsageError
+from attune.core.errors import DefinitionError, UsageError
 from attune.core.ports.runtimes import RuntimeStore
 from attune.core.runtimes.definition import Definition, parse_definition, unknown_keys
 from attune.core.runtimes.examples import failed_examples
@@ -164,12 +164,12 @@ def refuse_faulty(one: Runtime) -> Definition:
     """The definition of *one*. Raises `DefinitionError` where it is malformed or fails its own examples."""
     try:
         definition = parse_definition(one)
+        faults = failed_examples(definition)
     except DefinitionError as error:
-        raise DefinitionError(
-            one.ref, [Problem(f"{one.ref}: {p.field}", p.expected, p.got) for p in error.problems]
-        ) from error
-    for fault in failed_examples(definition):
-        raise UsageError(f"{one.ref}: {fault}", hint="correct the definition or its example")
+        named = [replace(fault, field=f"{one.ref}: {fault.field}") for fault in error.faults]
+        raise DefinitionError(one.ref, named) from error
+    for fault in faults:
+        raise UsageError(f"{one.ref}: {fault.located}", faults=[fault], hint="correct the definition or its example")
     for warning in (*definition.warnings, *unknown_keys(one)):
         click.echo(f"attune: warning: {one.ref}: {warning}", err=True)
     return definition
@@ -226,12 +226,8 @@ def _shipped() -> Sequence[Runtime]:
 
 
 def _data(one: Runtime) -> dict[str, Any]:
-    data = asdict(one)
-    return {
-        key: data[key]
-        for key in ("ref", "name", "pack_ref", "description", "distributions", "installation")
-        if data[key]
-    }
+    keys = ("ref", "name", "pack_ref", "description", "distributions", "installation")
+    return {key: value for key in keys if (value := getattr(one, key))}
 
 
 def _proof(one: Runtime) -> str:

@@ -60,7 +60,7 @@ def check_runtimes(runtimes: Sequence[Runtime]) -> list[CheckedRuntime]:
 def _checked(one: Runtime, item: Definition | Verdict, verdict: Verdict) -> CheckedRuntime:
     if isinstance(item, Verdict):
         return CheckedRuntime(one.ref, (verdict.reason,), unknown_keys(one), 0, verdict)
-    faults = failed_examples(item)
+    faults = tuple(fault.located for fault in failed_examples(item))
     return CheckedRuntime(
         one.ref, faults, (*verdict.warnings, *unknown_keys(one)), len(item.verification.examples), verdict
     )

@@ -250,11 +250,8 @@ class _Reader:
         return RuntimeTerm(name, constraint, negated, verified is not None)
 
     def _version_fault(self, name: str, error: VersionError) -> RequirementError:
-        sentence = str(error).rpartition(": expected ")[2]
-        expected = re.sub(r" at offset \d+$", "", sentence.rpartition(", got ")[0])
-        got = sentence.rpartition(", got ")[2]
         self.at += error.position
-        return self._fault(expected, got=got, suggestion=f"{name} >=3.9,<4")
+        return self._fault(error.expected, got=error.got, suggestion=f"{name} >=3.9,<4")
 
     def _value(self, what: str = "a value") -> str:
         self._skip()

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from attune.core.errors import AttuneError
+from attune.core.errors import AttuneError, Fault
 from attune.core.executions.action import Action
 from attune.core.packs.files import PackFile
-from attune.core.positions import Mistake
 from attune.core.runtimes.runtime import Runtime
 
 KINDS = ("runtimes", "actions", "triggers", "sensors", "rules")
@@ -106,16 +105,16 @@ class PackChange:
 
 
 class PackError(AttuneError):
-    """A folder is no pack; `mistakes` holds everything that is wrong, by file and line."""
+    """A folder is no pack; `faults` holds everything that is wrong, by file and line."""
 
     exit_code = 2
 
-    def __init__(self, name: str, mistakes: list[Mistake]) -> None:
+    def __init__(self, name: str, faults: Sequence[Fault]) -> None:
         self.name = name
-        self.mistakes = tuple(mistakes)
-        count = f"{len(mistakes)} mistake{'' if len(mistakes) == 1 else 's'}"
-        lines = "\n".join(f"  {mistake}" for mistake in mistakes)
-        super().__init__(f"{name}: expected a pack, got {count}\n{lines}", hint="docs/reference/packs.md")
+        count = f"{len(faults)} mistake{'' if len(faults) == 1 else 's'}"
+        lines = "\n".join(f"  {fault.position}: {fault}" for fault in faults)
+        message = f"{name}: expected a pack, got {count}\n{lines}"
+        super().__init__(message, faults=faults, hint="docs/reference/packs.md")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from attune.core.errors import DefinitionError, shown
+from attune.core.documents import Node, Section, plain
+from attune.core.errors import DefinitionError, Fault, Position, shown
 from attune.core.events.template import Expression, TemplateError, parts_of
-from attune.core.json_schema import value_problems
+from attune.core.json_schema import schema_problems, value_problems
 from attune.core.packs.pack import KINDS, Pack, RuleDefinition, TriggerDefinition
 from attune.core.packs.work_reader import ActionDraft, SensorDraft, read_action, read_sensor
-from attune.core.positions import Located, Mistake, Section, origin_of, plain, schema_mistakes, section_of
+from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.validation import validate_definition
 
 REF = r"[a-z][a-z0-9_-]{1,99}"
 NAME = r"[a-z0-9_][a-z0-9_-]{0,99}"
@@ -30,8 +30,8 @@ _RUNTIME_KEYS = ("ref", "name", "description", "pack_ref", "distributions", "ins
 class Documents:
     """The YAML documents of a pack: `pack.yaml`, and by kind those of its folders."""
 
-    pack: Located
-    folders: Mapping[str, Sequence[Located]] = field(default_factory=dict)
+    pack: Node
+    folders: Mapping[str, Sequence[Node]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class WrittenExpression:
     """An expression that somebody wrote, and what to call its place."""
 
     text: str
-    origin: str
+    position: Position | None
     path: str
 
 
@@ -50,24 +50,24 @@ class Draft:
     pack: Pack
     actions: list[ActionDraft] = field(default_factory=list)
     sensors: list[SensorDraft] = field(default_factory=list)
-    origins: dict[tuple[str, str], Located] = field(default_factory=dict)
+    nodes: dict[tuple[str, str], Node] = field(default_factory=dict)
     expressions: list[WrittenExpression] = field(default_factory=list)
     triggers: list[TriggerDefinition] = field(default_factory=list)
     rules: list[RuleDefinition] = field(default_factory=list)
     runtimes: list[Runtime] = field(default_factory=list)
 
 
-def read_pack(documents: Documents, mistakes: list[Mistake]) -> Draft:
-    """The pack that *documents* describe; what is wrong is added to *mistakes*."""
-    draft = Draft(_read_head(documents.pack, mistakes))
+def read_pack(documents: Documents, faults: list[Fault]) -> Draft:
+    """The pack that *documents* describe; what is wrong is added to *faults*."""
+    draft = Draft(_read_head(documents.pack, faults))
     for kind in KINDS:
         for node in documents.folders.get(kind, ()):
-            _read_one(kind, node, draft, mistakes)
+            _read_one(kind, node, draft, faults)
     return draft
 
 
-def _read_head(node: Located, mistakes: list[Mistake]) -> Pack:
-    section = section_of(node, "an object with ref, label and version", mistakes)
+def _read_head(node: Node, faults: list[Fault]) -> Pack:
+    section = _section(node, "an object with ref, label and version", faults)
     if section is None:
         return Pack("", "", "")
     ref = section.text(
@@ -77,40 +77,43 @@ def _read_head(node: Located, mistakes: list[Mistake]) -> Pack:
         section.refuse("ref", "a ref of your own", f"{shown(ref)}, which is Attune's own pack")
     conf_schema, config = read_parameters(section, "conf_schema"), section.mapping("config")
     if conf_schema:
-        for problem in value_problems(conf_schema, config, root="config"):
-            where = section.node("config")
-            mistakes.append(Mistake(where.origin if where else section.origin, str(problem)))
-    made = Pack(
-        ref or "",
-        section.text("label", required=True) or "",
-        section.text("version", "a version such as 1.0.0", required=True, pattern=_SEMVER) or "",
-        section.text("description", longest=4000) or "",
-        conf_schema,
-        config,
-        tuple(text for text, _ in section.texts("tags")),
-        tuple(text for text, _ in section.texts("runtime_deps")),
-        section.mapping("meta"),
+        written = section.node("config") or Node({}, section.position)
+        faults += value_problems(conf_schema, config, root="config", document=written)
+    pack = Pack(
+        ref=ref or "",
+        label=section.text("label", required=True) or "",
+        version=section.text("version", "a version such as 1.0.0", required=True, pattern=_SEMVER) or "",
+        description=section.text("description", longest=4000) or "",
+        conf_schema=conf_schema,
+        config=config,
+        tags=section.texts("tags"),
+        runtime_deps=section.texts("runtime_deps"),
+        meta=section.mapping("meta"),
     )
     section.finish()
-    return made
+    return pack
 
 
-def _read_one(kind: str, node: Located, draft: Draft, mistakes: list[Mistake]) -> None:
-    section = section_of(node, f"an object that describes one of the pack's {kind}", mistakes)
+def _section(node: Node, expected: str, faults: list[Fault]) -> Section | None:
+    return Section(Node({}), "", faults).section("", node, expected)
+
+
+def _read_one(kind: str, node: Node, draft: Draft, faults: list[Fault]) -> None:
+    section = _section(node, f"an object that describes one of the pack's {kind}", faults)
     if section is None:
         return
     if kind == "runtimes":
-        ref = _read_runtime(section, node, draft, mistakes)
+        ref = _read_runtime(section, node, draft)
     else:
         ref = _ref(section, draft.pack.ref)
-        _READERS[kind](section, ref, draft, mistakes)
+        _READERS[kind](section, ref, draft)
         section.finish()
     if not ref:
         return
-    if (kind, ref) in draft.origins:
-        first = draft.origins[kind, ref].origin
-        section.refuse("ref", "each ref once", f"{ref} again after {first}", origin=node.origin)
-    draft.origins[kind, ref] = node
+    if (kind, ref) in draft.nodes:
+        first = draft.nodes[kind, ref].position
+        section.refuse("ref", "each ref once", f"{ref} again after {first}", position=node.position)
+    draft.nodes[kind, ref] = node
 
 
 def _ref(section: Section, pack: str) -> str:
@@ -128,13 +131,11 @@ def _ref(section: Section, pack: str) -> str:
     return ref or ""
 
 
-def _read_runtime(section: Section, node: Located, draft: Draft, mistakes: list[Mistake]) -> str:
+def _read_runtime(section: Section, node: Node, draft: Draft) -> str:
     """The same as `attune runtime load` reads, and refused for the same reasons."""
-    for key in _RUNTIME_KEYS:
-        section.node(key)
+    values = {key: plain(section.node(key)) for key in _RUNTIME_KEYS}
     section.finish()
-    value = plain(node)
-    ref, name = value.get("ref"), value.get("name")
+    ref, name = values["ref"], values["name"]
     pack = draft.pack.ref
     if not isinstance(ref, str) or (pack and not ref.startswith(f"{pack}.")):
         section.refuse("ref", f"a ref of this pack, {pack or '<pack>'}.<name>", shown(ref))
@@ -145,27 +146,18 @@ def _read_runtime(section: Section, node: Located, draft: Draft, mistakes: list[
     runtime = Runtime(
         ref,
         name,
-        value.get("distributions", {}),
+        plain(node).get("distributions", {}),
         pack_ref=pack,
         description=section.text("description", longest=4000),
-        installation=value.get("installation"),
+        installation=values["installation"],
+        document=node,
     )
     try:
         validate_definition(runtime)
     except DefinitionError as error:
-        mistakes += [Mistake(_place(node, problem.field), str(problem)) for problem in error.problems]
+        section.faults.extend(error.faults)
     draft.runtimes.append(runtime)
     return ref
-
-
-def _place(node: Located, path: str) -> str:
-    """Where the field *path* of a definition is written; it may leave `distributions` out."""
-    steps: list[str | int] = []
-    for part in path.replace("]", "").split("."):
-        name, *indexes = part.split("[")
-        steps += [name, *(int(index) for index in indexes if index.isdigit())]
-    top = node.value if isinstance(node.value, Mapping) else {}
-    return origin_of(node, steps if steps[0] in top else ["distributions", *steps])
 
 
 def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[str, Any]:
@@ -181,7 +173,7 @@ def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[
     if not whole:
         value = _from_properties(value, closed)
     schema = {"type": "object", **value}
-    section.mistakes.extend(schema_mistakes(node, section.at(key), schema, () if whole else ("properties",)))
+    section.faults.extend(schema_problems(schema, section.at(key), node, skip=0 if whole else 1))
     if schema["type"] != "object":
         section.refuse(f"{key}.type", "object", shown(schema["type"]))
     return schema
@@ -202,36 +194,36 @@ def _from_properties(value: dict[str, Any], closed: bool) -> dict[str, Any]:
     return {**made, "required": needed} if needed else made
 
 
-def _read_trigger(section: Section, ref: str, draft: Draft, mistakes: list[Mistake]) -> None:
-    made = TriggerDefinition(
-        ref,
-        section.text("label", required=True) or "",
-        section.text("description", longest=4000) or "",
-        section.flag("enabled", True),
-        read_parameters(section, "parameters"),
-        read_parameters(section, "payload", closed=False) or None,
+def _read_trigger(section: Section, ref: str, draft: Draft) -> None:
+    trigger = TriggerDefinition(
+        ref=ref,
+        label=section.text("label", required=True) or "",
+        description=section.text("description", longest=4000) or "",
+        enabled=section.flag("enabled", True),
+        param_schema=read_parameters(section, "parameters"),
+        out_schema=read_parameters(section, "payload", closed=False) or None,
     )
-    draft.triggers.append(made)
+    draft.triggers.append(trigger)
 
 
-def _read_rule(section: Section, ref: str, draft: Draft, mistakes: list[Mistake]) -> None:
+def _read_rule(section: Section, ref: str, draft: Draft) -> None:
     conditions = _conditions(section)
     draft.expressions += conditions
     node = section.node("parameters")
     parameters = section.mapping("parameters")
     if node is not None:
-        _collect_templates(node, section.at("parameters"), draft, mistakes)
-    made = RuleDefinition(
-        ref,
-        section.text("label", required=True) or "",
-        section.text("trigger", "the ref of a trigger", required=True) or "",
-        section.text("action", "the ref of an action", required=True) or "",
-        section.text("description", longest=4000) or "",
-        section.flag("enabled", True),
-        tuple(one.text for one in conditions),
-        parameters,
+        _collect_templates(node, section.at("parameters"), draft, section.faults)
+    rule = RuleDefinition(
+        ref=ref,
+        label=section.text("label", required=True) or "",
+        trigger_ref=section.text("trigger", "the ref of a trigger", required=True) or "",
+        action_ref=section.text("action", "the ref of an action", required=True) or "",
+        description=section.text("description", longest=4000) or "",
+        enabled=section.flag("enabled", True),
+        conditions=tuple(written.text for written in conditions),
+        action_params=parameters,
     )
-    draft.rules.append(made)
+    draft.rules.append(rule)
 
 
 def _conditions(section: Section) -> list[WrittenExpression]:
@@ -240,45 +232,36 @@ def _conditions(section: Section) -> list[WrittenExpression]:
     if key == "when" and section.node("criteria") is not None:
         section.refuse("criteria", "either when or criteria", "both")
     node = section.node(key)
-    if node is None:
-        return []
-    if isinstance(node.value, str) and node.value.strip():
-        return [WrittenExpression(node.value, node.origin, section.at(key))]
-    found = section.texts(key, "an expression, or a list of expressions that must all hold")
-    return [
-        WrittenExpression(text, origin, f"{section.at(key)}[{index}]") for index, (text, origin) in enumerate(found)
-    ]
+    if node is not None and isinstance(node.value, str) and node.value.strip():
+        return [WrittenExpression(node.value, node.position, section.at(key))]
+    written = section.text_nodes(key, "an expression, or a list of expressions that must all hold")
+    return [WrittenExpression(item.value, item.position, path) for path, item in written]
 
 
-def _collect_templates(node: Located, path: str, draft: Draft, mistakes: list[Mistake]) -> None:
+def _collect_templates(node: Node, path: str, draft: Draft, faults: list[Fault]) -> None:
     if isinstance(node.value, Mapping):
         for key, below in node.value.items():
-            _collect_templates(below, f"{path}.{key}", draft, mistakes)
+            _collect_templates(below, f"{path}.{key}", draft, faults)
     elif isinstance(node.value, tuple):
         for index, below in enumerate(node.value):
-            _collect_templates(below, f"{path}[{index}]", draft, mistakes)
+            _collect_templates(below, f"{path}[{index}]", draft, faults)
     elif isinstance(node.value, str):
         try:
-            found = parts_of(node.value)
+            parts = parts_of(node.value)
         except TemplateError as error:
-            mistakes.append(Mistake(node.origin, f"{path}: {error}"))
+            faults.append(Fault(path, "templates that end", shown(node.value), node.position, sentence=str(error)))
             return
         draft.expressions += [
-            WrittenExpression(part.text, node.origin, path) for part in found if isinstance(part, Expression)
+            WrittenExpression(part.text, node.position, path) for part in parts if isinstance(part, Expression)
         ]
 
 
-def _read_action(section: Section, ref: str, draft: Draft, mistakes: list[Mistake]) -> None:
-    draft.actions.append(
-        read_action(section, ref, draft.pack.ref, read_parameters(section, "parameters"), _output(section))
-    )
+def _read_action(section: Section, ref: str, draft: Draft) -> None:
+    output = read_parameters(section, "output", closed=False) or None
+    draft.actions.append(read_action(section, ref, draft.pack.ref, read_parameters(section, "parameters"), output))
 
 
-def _output(section: Section) -> dict[str, Any] | None:
-    return read_parameters(section, "output", closed=False) or None
-
-
-def _read_sensor(section: Section, ref: str, draft: Draft, mistakes: list[Mistake]) -> None:
+def _read_sensor(section: Section, ref: str, draft: Draft) -> None:
     draft.sensors.append(read_sensor(section, ref, read_parameters(section, "parameters")))
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from attune.core.documents import Section
 from attune.core.errors import RequirementError, VersionError, shown
 from attune.core.executions.action import Action, Delivery, OnLost, requirement_of_action
 from attune.core.matching.requirement import Preference
 from attune.core.packs.pack import SensorDefinition
-from attune.core.positions import Mistake, Section
 from attune.core.runtimes.constraint import Constraint
 
 _LONGEST_RUN = 366 * 86_400.0
@@ -20,11 +20,14 @@ _MOST_RETRIES = 1000
 
 @dataclass(frozen=True, slots=True)
 class ActionDraft:
-    """An action whose runtime is not resolved: `runtime` is what was written, a ref or a capability name."""
+    """An action whose runtime is not resolved: `runtime` is what was written, a ref or a capability name.
+
+    `section` is the document, in which what refers to nothing is refused.
+    """
 
     action: Action
     runtime: str | None
-    origins: Mapping[str, str] = field(default_factory=dict)
+    section: Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class SensorDraft:
 
     sensor: SensorDefinition
     runtime: str | None
-    origins: Mapping[str, str] = field(default_factory=dict)
+    section: Section
 
 
 def read_action(
@@ -44,50 +47,45 @@ def read_action(
     timeout = section.seconds("timeout", lowest=0.01, highest=_LONGEST_RUN)
     delay = section.seconds("retry_delay", lowest=0, highest=_LONGEST_RUN)
     action = Action(
-        ref,
-        pack,
-        section.text("label", required=True) or "",
-        _entry_point(section),
-        section.text("description", longest=4000) or "",
+        ref=ref,
+        pack_ref=pack,
+        label=section.text("label", required=True) or "",
+        entrypoint=_entry_point(section),
+        description=section.text("description", longest=4000) or "",
         version_constraint=version,
-        requires=_requires(section, runtime),
-        prefers=_prefers(section),
-        interpreter_args=tuple(text for text, _ in section.texts("interpreter_args")),
+        requires=_requires(section),
+        prefers=_terms(section, "prefers", "a list of terms such as 'zone=eu *5'", Preference.parse),
+        interpreter_args=section.texts("interpreter_args"),
         param_schema=param_schema,
         out_schema=out_schema,
         delivery=section.choice("delivery", Delivery, Delivery.STDIN),
         timeout_seconds=timeout,
-        retries=section.whole("retries", 0, _MOST_RETRIES),
+        retries=section.integer("retries", 0, (0, _MOST_RETRIES), what="a whole number"),
         retry_delay_seconds=1.0 if delay is None else delay,
         on_lost=section.choice("on_lost", OnLost, OnLost.RETRY),
         result_file=_inside(section, "result_file", "a file in the working directory"),
     )
-    return ActionDraft(action, runtime, _origins(section))
+    return ActionDraft(action, runtime, section)
 
 
 def read_sensor(section: Section, ref: str, param_schema: dict[str, Any]) -> SensorDraft:
     """The sensor that *section* describes."""
     runtime, version = _runtime(section, required=True)
     sensor = SensorDefinition(
-        ref,
-        section.text("label", required=True) or "",
-        _entry_point(section),
-        "",
-        section.text("trigger", "the ref of a trigger", required=True) or "",
-        section.text("description", longest=4000) or "",
-        section.flag("enabled", True),
-        param_schema,
-        section.mapping("config"),
-        version,
-        _requires(section, runtime),
-        tuple(text for text, _ in section.texts("interpreter_args")),
+        ref=ref,
+        label=section.text("label", required=True) or "",
+        entrypoint=_entry_point(section),
+        runtime_ref="",
+        trigger_ref=section.text("trigger", "the ref of a trigger", required=True) or "",
+        description=section.text("description", longest=4000) or "",
+        enabled=section.flag("enabled", True),
+        param_schema=param_schema,
+        config=section.mapping("config"),
+        version_constraint=version,
+        requires=_requires(section),
+        interpreter_args=section.texts("interpreter_args"),
     )
-    return SensorDraft(sensor, runtime, _origins(section))
-
-
-def _origins(section: Section) -> dict[str, str]:
-    found = {key: node.origin for key in ("runtime", "trigger", "entry_point", "config") if (node := section.node(key))}
-    return {"": section.origin, **found}
+    return SensorDraft(sensor, runtime, section)
 
 
 def _runtime(section: Section, *, required: bool = False) -> tuple[str | None, str | None]:
@@ -106,38 +104,33 @@ def _runtime(section: Section, *, required: bool = False) -> tuple[str | None, s
     return runtime, version
 
 
-def _requires(section: Section, runtime: str | None) -> tuple[str, ...]:
+def _requires(section: Section) -> tuple[str, ...]:
     """Terms, each readable, and together not contradicting."""
-    kept = []
-    for index, (text, origin) in enumerate(section.texts("requires", "a list of terms such as 'python >=3.9'")):
-        try:
-            requirement_of_action([text])
-            kept.append(text)
-        except RequirementError as error:
-            section.mistakes.append(Mistake(origin, _said(f"{section.at('requires')}[{index}]", error)))
+    expected = "a list of terms such as 'python >=3.9'"
+    terms = _terms(section, "requires", expected, lambda text: requirement_of_action([text]))
     try:
-        requirement_of_action(kept)
+        requirement_of_action(terms)
     except RequirementError as error:
-        node = section.node("requires")
-        section.mistakes.append(Mistake(node.origin if node else section.origin, _said(section.at("requires"), error)))
-    return tuple(kept)
+        section.refuse("requires", *_expected_and_got(error))
+    return terms
 
 
-def _prefers(section: Section) -> tuple[str, ...]:
-    kept = []
-    for index, (text, origin) in enumerate(section.texts("prefers", "a list of terms such as 'zone=eu *5'")):
+def _terms(section: Section, key: str, expected: str, parse: Callable[[str], object]) -> tuple[str, ...]:
+    """The texts of a list that *parse* can read."""
+    terms = []
+    for path, node in section.text_nodes(key, expected):
         try:
-            Preference.parse(text)
-            kept.append(text)
+            parse(node.value)
+            terms.append(node.value)
         except RequirementError as error:
-            section.mistakes.append(Mistake(origin, _said(f"{section.at('prefers')}[{index}]", error)))
-    return tuple(kept)
+            section.refuse_node(path, node, *_expected_and_got(error))
+    return tuple(terms)
 
 
-def _said(path: str, error: RequirementError) -> str:
-    """The sentence, and under the term a caret where it cannot be read."""
+def _expected_and_got(error: RequirementError) -> tuple[str, str]:
+    """What a sentence needs, with a caret below it where the term cannot be read."""
     caret = "".join(f"\n      {line}" for line in error.caret.splitlines())
-    return f"{path}: expected {error.expected} at offset {error.position}, got {error.got}{caret}"
+    return f"{error.expected} at offset {error.position}", f"{error.got}{caret}"
 
 
 def _entry_point(section: Section) -> str:

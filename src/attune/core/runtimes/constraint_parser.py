@@ -32,9 +32,9 @@ def meant_by(character: str) -> str | None:
 def read_constraint(text: str) -> list[Clause]:
     """The alternatives of *text*; raises `VersionError`."""
     if len(text) > MAX_LENGTH:
-        raise VersionError(
-            f"constraint: expected at most {MAX_LENGTH} characters, got {len(text)}", text=text, position=MAX_LENGTH
-        )
+        expected, got = f"at most {MAX_LENGTH} characters", str(len(text))
+        message = f"constraint: expected {expected}, got {got}"
+        raise VersionError("constraint", text, MAX_LENGTH, expected, got, message=message)
     return _Reader(text).read()
 
 
@@ -115,9 +115,7 @@ class _Reader:
         try:
             return Version.parse_exactly(written), wildcard is not None
         except VersionError as error:
-            expected = str(error).partition(": expected ")[2].partition(" at offset ")[0]
-            got = str(error).rpartition(", got ")[2]
-            raise self._fault(expected, start + error.position, got=got) from error
+            raise self._fault(error.expected, start + error.position, got=error.got) from error
 
     def _take(self, sign: str) -> bool:
         self._skip()
@@ -139,9 +137,7 @@ class _Reader:
     def _fault(self, expected: str, position: int | None = None, *, got: str | None = None) -> VersionError:
         at = self.at if position is None else position
         found = got or (name_of(self.text[at]) if at < len(self.text) else "the end of the text")
-        shown = self.text if len(self.text) <= 60 else f"{self.text[:60]}…"
-        message = f"constraint {shown!r}: expected {expected} at offset {at}, got {found}"
-        return VersionError(message, text=self.text, position=at)
+        return VersionError("constraint", self.text, at, expected, found)
 
 
 def _is_series(version: Version, wild: bool) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from attune.core.errors import DefinitionError, Problem, VersionError, shown
-from attune.core.fields import Fields
+from attune.core.documents import Section
+from attune.core.errors import DefinitionError, Fault, VersionError, shown
 from attune.core.nodes.role import ROLES
 from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.constraint import Constraint
@@ -13,6 +14,7 @@ from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verification import Verification, parse_verification
 
 _BOUNDS = {"min_version": ">={}", "max_version": "<={0} || =={0}.*", "version_constraint": "{}"}
+_NAMES = ("a list of names", "a name")
 _KNOWN_KEYS = (*_BOUNDS, "verification", "recommended_version", "aliases", "roles")
 
 
@@ -53,60 +55,61 @@ def capability_name(runtime: Runtime) -> str:
 
 def parse_definition(runtime: Runtime) -> Definition:
     """Read *runtime*. Raises `DefinitionError` with every fault found, each with the path of its field."""
-    problems: list[Problem] = []
-    warnings: list[str] = []
-    if not isinstance(runtime.distributions, dict):
-        raise DefinitionError(runtime.ref, [Problem("distributions", "an object", shown(runtime.distributions))])
+    node = runtime.written("distributions")
+    if not isinstance(node.value, Mapping):
+        faults = [Fault("distributions", "an object", shown(runtime.distributions), node.position)]
+        raise DefinitionError(runtime.ref, faults)
+    section = Section(node, "", [])
     if not runtime.name.strip():
-        problems.append(Problem("name", "a text", shown(runtime.name)))
-    fields = Fields(runtime.distributions, "", problems, warnings)
-    verification = parse_verification(fields.raw("verification"), fields)
-    bounds = tuple(bound for key in _BOUNDS if (bound := _bound(fields, key, _BOUNDS[key])))
+        section.refuse_node("name", runtime.written("name"), "a text")
+    verification = parse_verification(section)
+    bounds = tuple(bound for key in _BOUNDS if (bound := _bound(section, key, _BOUNDS[key])))
     definition = Definition(
         ref=runtime.ref,
         name=runtime.name,
         capability=capability_name(runtime),
-        roles=_roles(fields),
+        roles=_roles(section),
         verification=verification,
         bounds=bounds,
-        recommended=_bound(fields, "recommended_version", ">={}"),
-        aliases=fields.names("aliases"),
-        warnings=tuple(warnings),
+        recommended=_bound(section, "recommended_version", ">={}"),
+        aliases=section.texts("aliases", *_NAMES),
+        warnings=tuple(section.warnings),
     )
-    if problems:
-        raise DefinitionError(runtime.ref, problems)
+    if section.faults:
+        raise DefinitionError(runtime.ref, section.faults)
     return definition
 
 
 def unknown_keys(runtime: Runtime) -> tuple[str, ...]:
     """Keys of `distributions` that mean nothing to Attune. They are kept; `attune runtime check` lists them."""
-    if not isinstance(runtime.distributions, dict):
-        return ()
-    warnings: list[str] = []
-    Fields(runtime.distributions, "distributions", [], warnings).warn_unknown(_KNOWN_KEYS)
-    return tuple(warnings)
+    section = Section(runtime.written("distributions"), "distributions", [])
+    for key in _KNOWN_KEYS:
+        section.node(key)
+    section.warn_unknown()
+    return tuple(section.warnings)
 
 
-def _roles(fields: Fields) -> frozenset[str]:
-    names = fields.names("roles")
-    for index, name in enumerate(names):
-        if name not in ROLES:
-            fields.refuse(f"roles[{index}]", "'worker' or 'sensor'", shown(name))
-    return frozenset(names) or frozenset(ROLES)
+def _roles(section: Section) -> frozenset[str]:
+    names = section.text_nodes("roles", *_NAMES)
+    for path, node in names:
+        if node.value not in ROLES:
+            section.refuse_node(path, node, "'worker' or 'sensor'")
+    return frozenset(node.value for _, node in names) or frozenset(ROLES)
 
 
-def _bound(fields: Fields, key: str, form: str) -> DeclaredBound | None:
-    text = fields.raw(key)
-    if text is None:
+def _bound(section: Section, key: str, form: str) -> DeclaredBound | None:
+    node = section.node(key)
+    if node is None:
         return None
+    text = node.value
     if not isinstance(text, str) or not text.strip():
-        fields.refuse(key, "a version as text, such as '3.8'", shown(text))
+        section.refuse(key, "a version as text, such as '3.8'")
         return None
     try:
         constraint = Constraint.parse(form.format(text.strip()))
     except VersionError as error:
         wanted = "a version constraint such as '>=3.8,<4'" if key == "version_constraint" else "a version such as '3.8'"
-        fields.refuse(key, wanted, f"{shown(text)}: {error}")
+        section.refuse(key, wanted, f"{shown(text)}: {error}")
         return None
     prefix = {"max_version": "<=", "version_constraint": ""}.get(key, ">=")
     return DeclaredBound(f"{prefix}{text.strip()}", constraint)

@@ -1,35 +1,62 @@
-"""A definition's own tests: example outputs, judged without running anything."""
+"""A definition's own tests, judged without running anything, and with them whether a definition may be stored."""
 
 from __future__ import annotations
 
-from attune.core.errors import shown
+from attune.core.errors import DefinitionError, Fault, shown
 from attune.core.runtimes.command import Ending, Outcome
-from attune.core.runtimes.definition import Definition
+from attune.core.runtimes.definition import Definition, parse_definition, unknown_keys
 from attune.core.runtimes.judgement import judge
+from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verification import Example
 
+_LONGEST = 200
 
-def failed_examples(definition: Definition) -> tuple[str, ...]:
-    """One sentence for each example of *definition* that its commands judge otherwise."""
-    examples = definition.verification.examples
+
+def validate_definition(runtime: Runtime) -> tuple[str, ...]:
+    """The warnings about *runtime*. Raises `DefinitionError` with every fault, also where its own examples fail."""
+    faults = []
+    if not _is_ref(runtime.ref):
+        expected = f"lower-case <pack>.<name>, at most {_LONGEST} characters"
+        faults.append(Fault("ref", expected, shown(runtime.ref), runtime.written("ref").position))
+    if len(runtime.name) > _LONGEST or "\0" in runtime.name:
+        expected = f"at most {_LONGEST} characters"
+        faults.append(Fault("name", expected, shown(runtime.name), runtime.written("name").position))
+    try:
+        definition = parse_definition(runtime)
+    except DefinitionError as error:
+        raise DefinitionError(runtime.ref, [*faults, *error.faults]) from error
+    faults += failed_examples(definition)
+    if faults:
+        raise DefinitionError(runtime.ref, faults)
+    return (*definition.warnings, *unknown_keys(runtime))
+
+
+def _is_ref(ref: str) -> bool:
+    pack, _, name = ref.partition(".")
+    if not (pack and name) or name.endswith(".") or len(ref) > _LONGEST:
+        return False
+    return ref == ref.lower() and ref.isprintable() and not any(sign.isspace() or sign == "/" for sign in ref)
+
+
+def failed_examples(definition: Definition) -> tuple[Fault, ...]:
+    """A fault for each example of *definition* that its commands judge otherwise."""
+    examples = enumerate(definition.verification.examples)
     return tuple(
-        f"distributions.verification.examples[{index}]: {fault}"
-        for index, example in enumerate(examples)
-        if (fault := _fault(definition, example))
+        Fault(f"distributions.verification.examples[{index}]", *difference, example.position)
+        for index, example in examples
+        if (difference := _difference(definition, example))
     )
 
 
-def _fault(definition: Definition, example: Example) -> str | None:
+def _difference(definition: Definition, example: Example) -> tuple[str, str] | None:
+    """What *example* expects and what is judged instead."""
     outcome = Outcome(Ending.EXITED, exit_code=example.exit_code, stdout=example.output)
     attempts = [judge(definition, check, outcome) for check in definition.verification.checks]
     passed = next((attempt for attempt in attempts if attempt.passed), None)
     if example.available != (passed is not None):
-        reason = "no command passes" if passed is None else passed.reason
-        if passed is None and attempts:
-            reason = attempts[0].reason
-        return (
-            f"expected available: {str(example.available).lower()}, got {str(not example.available).lower()} ({reason})"
-        )
+        told = passed or next(iter(attempts), None)
+        reason = told.reason if told else "no command passes"
+        return f"available: {str(example.available).lower()}", f"{str(not example.available).lower()} ({reason})"
     if passed is not None and example.version is not None and passed.version != example.version:
-        return f"expected version {shown(example.version)}, got {shown(passed.version)}"
+        return f"version {shown(example.version)}", shown(passed.version)
     return None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from attune.core.documents import Node, node_of
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """One row of table `runtime`.
 
-    `distributions` is the JSON as stored, whatever it is; `attune.core.definition.parse_definition` reads it.
+    `distributions` is the JSON as stored, whatever it is; `attune.core.runtimes.definition.parse_definition` reads it.
+    `document` is the object of a file that it was read from, so that faults have a position.
     """
 
     ref: str
@@ -21,3 +24,9 @@ class Runtime:
     pack_ref: str | None = None
     description: str | None = None
     installation: Any = None
+    document: Node | None = field(default=None, compare=False, repr=False)
+
+    def written(self, key: str) -> Node:
+        """What the document says under *key*; without a document, the value of that name."""
+        values = self.document.value if self.document else {}
+        return values[key] if key in values else node_of(getattr(self, key))

@@ -6,12 +6,11 @@ Pure data. Running a command belongs to a `CommandRunner` (ports.py); what its o
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from attune.core.errors import Problem, legible, shown
-from attune.core.fields import Fields
+from attune.core.documents import Node, Section, plain
+from attune.core.errors import Position, legible, shown
 from attune.core.pattern import PatternError, compile_pattern
 
 MAX_COMMANDS = 20
@@ -19,10 +18,6 @@ MAX_BINARY = 255
 MAX_ARGUMENT = 4096
 MAX_TIMEOUT_SECONDS = 600.0
 DEFAULT_TIMEOUT_SECONDS = 10.0
-
-_VERIFICATION_KEYS = ("always_available", "check_required", "commands", "discover", "examples")
-_COMMAND_KEYS = ("binary", "args", "exit_code", "pattern", "priority", "optional", "timeout_seconds")
-_EXAMPLE_KEYS = ("output", "exit_code", "expect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +48,7 @@ class Example:
     exit_code: int
     available: bool
     version: str | None
+    position: Position | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,59 +69,51 @@ class Verification:
         return self.check_required is not False
 
 
-def parse_verification(raw: object, parent: Fields) -> Verification:
-    """Read *raw*; what is wrong with it is noted in *parent*."""
-    if raw is None:
+def parse_verification(definition: Section) -> Verification:
+    """Read `verification` of *definition*; what is wrong with it is noted there."""
+    node = definition.node("verification")
+    section = definition.section(definition.at("verification"), node) if node else None
+    if section is None:
         return Verification()
-    fields = parent.nested(raw, parent.at("verification"))
-    if fields is None:
-        return Verification()
-    fields.warn_unknown(_VERIFICATION_KEYS)
-    discover = fields.raw("discover")
-    if discover not in (None, "first", "all"):
-        fields.refuse("discover", "'first' or 'all'", shown(discover))
-    return Verification(
-        checks=_checks(fields),
-        always_available=fields.flag("always_available") or False,
-        check_required=fields.flag("check_required"),
-        discover="all" if discover == "all" else "first",
-        examples=_examples(fields),
+    discover = section.node("discover")
+    if discover and discover.value not in ("first", "all"):
+        section.refuse("discover", "'first' or 'all'")
+    verification = Verification(
+        checks=_checks(section),
+        always_available=section.flag("always_available"),
+        check_required=section.flag("check_required") if section.node("check_required") else None,
+        discover="all" if discover and discover.value == "all" else "first",
+        examples=_examples(section),
     )
+    section.warn_unknown()
+    return verification
 
 
-def _checks(fields: Fields) -> tuple[Check, ...]:
-    raw = fields.raw("commands")
-    if raw is None:
+def _checks(section: Section) -> tuple[Check, ...]:
+    items = list(section.items("commands", "a list of commands"))
+    if len(items) > MAX_COMMANDS:
+        section.refuse("commands", f"at most {MAX_COMMANDS} commands", str(len(items)))
         return ()
-    if not isinstance(raw, list):
-        fields.refuse("commands", "a list of commands", shown(raw))
-        return ()
-    if len(raw) > MAX_COMMANDS:
-        fields.refuse("commands", f"at most {MAX_COMMANDS} commands", str(len(raw)))
-        return ()
-    found = [check for index, item in enumerate(raw) if (check := _check(fields, index, item))]
-    return tuple(sorted(found, key=lambda check: check.priority))
+    checks = [check for path, node in items if (check := _check(section, path, node))]
+    return tuple(sorted(checks, key=lambda check: check.priority))
 
 
-def _check(fields: Fields, index: int, item: object) -> Check | None:
-    path = f"{fields.at('commands')}[{index}]"
-    if isinstance(item, str):
-        hint = "an object such as " + _as_command(item)
-        fields.problems.append(Problem(path, hint, shown(item)))
-        return None
-    command = fields.nested(item, path)
+def _check(section: Section, path: str, node: Node) -> Check | None:
+    expected = f"an object such as {_as_command(node.value)}" if isinstance(node.value, str) else "an object"
+    command = section.section(path, node, expected)
     if command is None:
         return None
-    command.warn_unknown(_COMMAND_KEYS)
-    return Check(
+    check = Check(
         binary=_binary(command),
         args=_args(command),
-        exit_code=command.integer("exit_code", 0, between=(0, 255)),
+        exit_code=command.integer("exit_code", 0, (0, 255)),
         pattern=_pattern(command),
         priority=command.integer("priority", 999),
-        optional=command.flag("optional") or False,
-        timeout_seconds=command.seconds("timeout_seconds", MAX_TIMEOUT_SECONDS) or DEFAULT_TIMEOUT_SECONDS,
+        optional=command.flag("optional"),
+        timeout_seconds=_timeout(command),
     )
+    command.warn_unknown()
+    return check
 
 
 def _as_command(text: str) -> str:
@@ -134,100 +122,90 @@ def _as_command(text: str) -> str:
     return f'{{"binary": "{words[0]}", "args": [{args}]}}'
 
 
-def _binary(command: Fields) -> str:
-    value = command.raw("binary")
+def _binary(command: Section) -> str:
+    node = command.node("binary")
+    value = node.value if node else None
     if not isinstance(value, str) or not value.strip():
-        command.refuse(
-            "binary", "a command name or an absolute path", shown(value) if command.has("binary") else "nothing"
-        )
+        command.refuse("binary", "a command name or an absolute path")
     elif "\0" in value:
-        command.refuse("binary", "a name without NUL", shown(value))
+        command.refuse("binary", "a name without NUL")
     elif len(value) > MAX_BINARY:
         command.refuse("binary", f"at most {MAX_BINARY} characters", str(len(value)))
     elif "/" in value and not value.startswith("/"):
-        command.refuse("binary", "a bare name or an absolute path", shown(value))
+        command.refuse("binary", "a bare name or an absolute path")
     else:
         _warn_look_alike(command, value)
         return value
     return "invalid"
 
 
-def _warn_look_alike(command: Fields, value: str) -> None:
-    for character in value:
-        if ord(character) > 127:
-            name = unicodedata.name(character, "unnamed character")
-            command.warnings.append(
-                f"{command.at('binary')}: {shown(value)} contains U+{ord(character):04X} ({name}), which is not ASCII"
-            )
-            return
+def _warn_look_alike(command: Section, value: str) -> None:
+    character = next((character for character in value if not character.isascii()), None)
+    if character is not None:
+        name = unicodedata.name(character, "unnamed character")
+        command.warnings.append(
+            f"{command.at('binary')}: {shown(value)} contains U+{ord(character):04X} ({name}), which is not ASCII"
+        )
 
 
-def _args(command: Fields) -> tuple[str, ...]:
-    value = command.raw("args")
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        command.refuse("args", "a list of texts", shown(value))
-        return ()
-    for index, item in enumerate(value):
-        path = f"args[{index}]"
-        if not isinstance(item, str):
-            command.refuse(path, "a text", shown(item))
-        elif len(item) > MAX_ARGUMENT:
-            command.refuse(path, f"at most {MAX_ARGUMENT} characters", str(len(item)))
-        elif "\0" in item:
-            command.refuse(path, "a text without NUL", shown(item))
+def _args(command: Section) -> tuple[str, ...]:
+    values = []
+    for path, node in command.items("args", "a list of texts"):
+        if not isinstance(node.value, str):
+            command.refuse_node(path, node, "a text")
+        elif len(node.value) > MAX_ARGUMENT:
+            command.refuse_node(path, node, f"at most {MAX_ARGUMENT} characters", str(len(node.value)))
+        elif "\0" in node.value:
+            command.refuse_node(path, node, "a text without NUL")
         else:
-            continue
-        return ()
-    return tuple(value)
+            values.append(node.value)
+    return tuple(values)
 
 
-def _pattern(command: Fields) -> str | None:
-    value = command.raw("pattern")
-    if value is None:
+def _timeout(command: Section) -> float:
+    node = command.node("timeout_seconds")
+    value = DEFAULT_TIMEOUT_SECONDS if node is None else node.value
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value <= MAX_TIMEOUT_SECONDS:
+        command.refuse("timeout_seconds", f"a number of seconds above 0, up to {MAX_TIMEOUT_SECONDS:g}")
+        return DEFAULT_TIMEOUT_SECONDS
+    return float(value)
+
+
+def _pattern(command: Section) -> str | None:
+    node = command.node("pattern")
+    if node is None:
         return None
-    if not isinstance(value, str):
-        command.refuse("pattern", "a text", shown(value))
+    if not isinstance(node.value, str):
+        command.refuse("pattern", "a text")
         return None
     try:
-        compile_pattern(value)
+        compile_pattern(node.value)
     except PatternError as error:
-        command.refuse("pattern", "a valid RE2 pattern", f"{shown(value)}: {error}")
-        return None
-    return value
+        command.refuse("pattern", "a valid RE2 pattern", f"{shown(node.value)}: {error}")
+    return node.value
 
 
-def _examples(fields: Fields) -> tuple[Example, ...]:
-    raw = fields.raw("examples")
-    if raw is None:
-        return ()
-    if not isinstance(raw, list):
-        fields.refuse("examples", "a list of examples", shown(raw))
-        return ()
-    found = []
-    for index, item in enumerate(raw):
-        example = fields.nested(item, f"{fields.at('examples')}[{index}]")
-        if example is None:
-            continue
-        example.warn_unknown(_EXAMPLE_KEYS)
-        found.append(_example(example))
-    return tuple(found)
+def _examples(section: Section) -> tuple[Example, ...]:
+    items = section.items("examples", "a list of examples")
+    return tuple(_example(example) for path, node in items if (example := section.section(path, node)))
 
 
-def _example(example: Fields) -> Example:
-    output = example.raw("output")
-    if not isinstance(output, str):
-        example.refuse("output", "a text", shown(output))
-    expect: Mapping[str, Any] = example.raw("expect") if isinstance(example.raw("expect"), Mapping) else {}
-    if not isinstance(expect.get("available"), bool):
-        example.refuse("expect.available", "true or false", shown(expect.get("available")))
-    version = expect.get("version")
-    if version is not None and not isinstance(version, str):
-        example.refuse("expect.version", "a text", shown(version))
+def _example(example: Section) -> Example:
+    output, expect = example.node("output"), Section(example.node("expect") or Node({}), "", [])
+    if not output or not isinstance(output.value, str):
+        example.refuse("output", "a text", shown(plain(output)))
+    available, version = expect.node("available"), expect.node("version")
+    if not available or not isinstance(available.value, bool):
+        example.refuse("expect.available", "true or false", shown(plain(available)))
+    if version and not isinstance(version.value, str):
+        example.refuse("expect.version", "a text", shown(plain(version)))
+    exit_code = example.integer("exit_code", 0, (0, 255))
+    example.warn_unknown()
     return Example(
-        output=output if isinstance(output, str) else "",
-        exit_code=example.integer("exit_code", 0, between=(0, 255)),
-        available=expect.get("available") is True,
-        version=version if isinstance(version, str) else None,
+        output=str(output.value) if output else "",
+        exit_code=exit_code,
+        available=bool(available and available.value is True),
+        version=str(version.value) if version else None,
+        position=example.position,
     )

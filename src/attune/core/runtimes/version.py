@@ -219,6 +219,4 @@ def _found(text: str, at: int) -> str:
 
 
 def _fault(text: str, position: int, expected: str, got: str) -> VersionError:
-    shown = text if len(text) <= 60 else f"{text[:60]}…"
-    message = f"version {shown!r}: expected {expected} at offset {position}, got {got}"
-    return VersionError(message, text=text, position=position)
+    return VersionError("version", text, position, expected, got)

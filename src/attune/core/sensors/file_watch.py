@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attune.core.errors import Problem, shown
-from attune.core.sensors.timers import seconds_of
+from attune.core.durations import read_duration
+from attune.core.errors import Fault, shown
 
 KINDS = ("created", "changed", "removed")
 MOST_FILES = 10_000
@@ -43,19 +43,19 @@ class FileChange:
         return {"at": at, "event": self.event, "path": self.path, **size}
 
 
-def parse_file_watch(config: Mapping[str, Any]) -> tuple[FileWatch | None, list[Problem]]:
+def parse_file_watch(config: Mapping[str, Any]) -> tuple[FileWatch | None, list[Fault]]:
     """`{"path": "/var/spool/in/*.csv", "events": ["created"], "every": "1s"}`: the watch, or what is wrong."""
-    problems = [Problem(str(key), f"one of {', '.join(_KEYS)}", "an unknown key") for key in config if key not in _KEYS]
-    path, events, every = config.get("path"), config.get("events", list(KINDS)), seconds_of(config.get("every", 1))
+    faults = [Fault(str(key), f"one of {', '.join(_KEYS)}", "an unknown key") for key in config if key not in _KEYS]
+    path, events, every = config.get("path"), config.get("events", list(KINDS)), read_duration(config.get("every", 1))
     if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
         wanted = "an absolute path or pattern such as '/var/spool/in/*.csv'"
-        problems.append(Problem("path", wanted, shown(path) if "path" in config else "nothing"))
+        faults.append(Fault("path", wanted, shown(path) if "path" in config else "nothing"))
     if not isinstance(events, list) or not events or any(one not in KINDS for one in events):
-        problems.append(Problem("events", f"a list of {', '.join(KINDS)}", shown(events)))
+        faults.append(Fault("events", f"a list of {', '.join(KINDS)}", shown(events)))
     if every is None or not _SHORTEST <= every <= _LONGEST:
-        problems.append(Problem("every", "a time from 100ms to 1d, such as '1s'", shown(config.get("every"))))
-    if problems or every is None:
-        return None, problems
+        faults.append(Fault("every", "a time from 100ms to 1d, such as '1s'", shown(config.get("every"))))
+    if faults or every is None:
+        return None, faults
     return FileWatch(str(path), frozenset(events), every), []
 
 

@@ -5,7 +5,6 @@ What fell due while nobody could fire it is fired once, and the event says how m
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -13,10 +12,9 @@ from typing import Any
 
 from cronsim import CronSim, CronSimError
 
-from attune.core.errors import Problem, shown
+from attune.core.durations import read_duration
+from attune.core.errors import Fault, shown
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_SPAN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(ms|s|m|h|d)")
 _SHORTEST, _LONGEST = 0.1, 366 * 86_400.0
 _MOST_COUNTED = 1000
 
@@ -79,40 +77,32 @@ class CronTimer:
 Timer = IntervalTimer | CronTimer
 
 
-def parse_interval(config: Mapping[str, Any]) -> tuple[IntervalTimer | None, list[Problem]]:
+def parse_interval(config: Mapping[str, Any]) -> tuple[IntervalTimer | None, list[Fault]]:
     """`{"every": "5s"}`: the timer, or what is wrong."""
-    problems = _unknown(config, ("every",))
-    every = seconds_of(config.get("every"))
+    faults = _unknown(config, ("every",))
+    every = read_duration(config.get("every"))
     if every is None or not _SHORTEST <= every <= _LONGEST:
         wanted = "a time from 100ms to 366d, such as '5s'"
-        problems.append(Problem("every", wanted, shown(config.get("every")) if "every" in config else "nothing"))
-    return (None if problems or every is None else IntervalTimer(every)), problems
+        faults.append(Fault("every", wanted, shown(config.get("every")) if "every" in config else "nothing"))
+    return (None if faults or every is None else IntervalTimer(every)), faults
 
 
-def parse_cron(config: Mapping[str, Any]) -> tuple[CronTimer | None, list[Problem]]:
+def parse_cron(config: Mapping[str, Any]) -> tuple[CronTimer | None, list[Fault]]:
     """`{"cron": "*/5 * * * *", "timezone": "Europe/Berlin"}`: the timer, or what is wrong."""
-    problems = _unknown(config, ("cron", "timezone"))
+    faults = _unknown(config, ("cron", "timezone"))
     expression, zone = config.get("cron"), _zone(config.get("timezone", "UTC"))
     if zone is None:
-        problems.append(Problem("timezone", "a time zone such as 'Europe/Berlin'", shown(config["timezone"])))
+        faults.append(Fault("timezone", "a time zone such as 'Europe/Berlin'", shown(config["timezone"])))
     wanted = "a cron expression such as '*/5 * * * *'"
     if not isinstance(expression, str) or not expression.strip():
-        problems.append(Problem("cron", wanted, shown(expression) if "cron" in config else "nothing"))
+        faults.append(Fault("cron", wanted, shown(expression) if "cron" in config else "nothing"))
     else:
         try:
             if next(CronSim(expression, datetime(2000, 1, 1, tzinfo=UTC)), None) is None:
-                problems.append(Problem("cron", "an expression that some time fits", shown(expression)))
+                faults.append(Fault("cron", "an expression that some time fits", shown(expression)))
         except CronSimError as error:
-            problems.append(Problem("cron", wanted, f"{shown(expression)}: {str(error).lower()}"))
-    return (None if problems or zone is None else CronTimer(str(expression), zone)), problems
-
-
-def seconds_of(value: object) -> float | None:
-    """Seconds of `5`, `"5s"`, `"1.5m"`; None where it is no time."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    found = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
-    return float(found[1]) * _UNITS[found[2]] if found else None
+            faults.append(Fault("cron", wanted, f"{shown(expression)}: {str(error).lower()}"))
+    return (None if faults or zone is None else CronTimer(str(expression), zone)), faults
 
 
 def _zone(name: object) -> tzinfo | None:
@@ -126,5 +116,5 @@ def _zone(name: object) -> tzinfo | None:
         return None
 
 
-def _unknown(config: Mapping[str, Any], known: tuple[str, ...]) -> list[Problem]:
-    return [Problem(str(key), f"one of {', '.join(known)}", "an unknown key") for key in config if key not in known]
+def _unknown(config: Mapping[str, Any], known: tuple[str, ...]) -> list[Fault]:
+    return [Fault(str(key), f"one of {', '.join(known)}", "an unknown key") for key in config if key not in known]

@@ -9,9 +9,9 @@ from fastapi import APIRouter
 
 from attune.core.errors import DefinitionError
 from attune.core.runtimes.definition import capability_name, parse_definition
+from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.preview import PreviewCandidate, counted
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.validation import validate_definition
 from attune.operations.nodes.ask import ask_nodes, preview
 from attune.web.access import Admin
 from attune.web.api.check_models import (

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from attune.core.access.tokens import Caller
 from attune.core.errors import InUseError
 from attune.core.ports.runtimes import RuntimeChange
+from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.validation import validate_definition
 from attune.postgres.read_models.runtime_counts import runtime_counts_of
 from attune.web.access import Admin, Reader
 from attune.web.api.paging import Cursor, Limit, before_of, cursor_of, position_of

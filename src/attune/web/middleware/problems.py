@@ -88,7 +88,7 @@ def problem_of(error: AttuneError) -> ProblemError:
     """How *error* is told to a program."""
     detail = f"{error}; try: {error.hint}" if error.hint else str(error)
     if isinstance(error, DefinitionError):
-        found = [FieldProblem(field=one.field, expected=one.expected, got=one.got) for one in error.problems]
+        found = [FieldProblem(field=one.field, expected=one.expected, got=one.got) for one in error.faults]
         return ProblemError(422, detail, errors=found)
     if isinstance(error, RequirementError):
         where = f"offset {error.position} of {shown(error.text)}"

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from attune.core.durations import read_duration
 from attune.core.sensors.builtin import parse_builtin
 from attune.core.sensors.file_watch import FileChange, FileWatch, changes
-from attune.core.sensors.timers import CronTimer, IntervalTimer, TimerFired, parse_cron, seconds_of
+from attune.core.sensors.timers import CronTimer, IntervalTimer, TimerFired, parse_cron
 
 NOON = datetime(2026, 3, 28, 12, tzinfo=UTC)
 
@@ -52,7 +53,7 @@ def test_every_fault_of_a_config_is_told() -> None:
 
 
 def test_times_are_read_with_and_without_units() -> None:
-    assert [seconds_of(one) for one in (5, "5s", "250ms", "1.5 m", "2h", "1d", "5", None, "-1s")] == [
+    assert [read_duration(one) for one in (5, "5s", "250ms", "1.5 m", "2h", "1d", "5", None, "-1s")] == [
         5, 5, 0.25, 90, 7200, 86_400, None, None, None,
     ]  # fmt: skip
 

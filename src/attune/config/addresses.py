@@ -1,0 +1,125 @@
+"""Where PostgreSQL and the API are, and the token: checked as far as a slip can be named, and never shown whole."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from attune.config.kinds import OTHER, Misfit, SettingKind, example_of
+from attune.core.documents import Node
+from attune.core.errors import Fault
+
+# Split as libpq does: the first @ before any slash ends the credentials, and # is nothing special.
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:(?P<account>[^@/]*)@)?(?P<hosts>[^/?]*)(?P<rest>[/?].*)?")
+_HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[^:]*))?")
+_PASSWORD = re.compile(r"(?<=[?&])password=[^&]*")
+_HOSTS = "hosts as name, name:port or [address]:port"
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
+_NAME = re.compile(r"\[[0-9A-Fa-f:.]+(%[\w.-]+)?\]|[^\s:\[\]@/\\%]+")
+_TOKEN = re.compile(r"[\x21-\x7e]{1,500}")
+_API_HOST = "a host as name, name:port or [address]:port, with a port from 1 to 65535"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl(SettingKind):
+    """A URL of a PostgreSQL server, as libpq reads it. Its errors never show it."""
+
+    expected: str = "a URL that begins with postgresql://"
+    example: str = "postgresql://user@host:5432/database"
+    verbatim = True
+
+    def refuse(self, key: str, node: Node, faults: list[Fault], difference: Misfit = OTHER) -> None:
+        if isinstance(node.value, str) and "@" in node.value:
+            escapes = "in a password, percent-encode @ as %40, / as %2F, : as %3A"
+            difference = difference._replace(hint=f"{example_of(key, node, self.example)}; {escapes}")
+        SettingKind.refuse(self, key, node, faults, difference)
+
+    def misfit(self, node: Node) -> Misfit | None:
+        url = node.value
+        if not isinstance(url, str):
+            return OTHER
+        match = _URL.fullmatch(url)
+        if _BLANK.search(url):
+            return Misfit(got="text with a space or a line break in it")
+        if match is None:
+            return Misfit(got="text that is not a URL")
+        if match["scheme"].lower() not in ("postgresql", "postgres"):
+            return Misfit(got=f"one that begins with {match['scheme'][:40]}://")
+        return _misfit_of_hosts(match["hosts"], "@" in match["hosts"] + (match["rest"] or ""))
+
+
+def _misfit_of_hosts(hosts: str, perhaps_password: bool) -> Misfit | None:
+    """What is wrong with *hosts*, which is part of the password if that has a special character in it."""
+    for host in hosts.split(","):
+        match = _HOST.fullmatch(host)
+        if match is None or "@" in host:
+            return Misfit(_HOSTS, "something else" if perhaps_password else repr(host))
+        port = match["port"]
+        if port and not (re.fullmatch(r"[0-9]{1,9}", port) and 1 <= int(port) <= 65535):
+            return Misfit("a port from 1 to 65535", "something else" if perhaps_password else port[:20])
+    return None
+
+
+def without_password(url: str) -> str:
+    """*url* for people and logs: its password, wherever it stands, is `***`."""
+    match = _URL.fullmatch(url)
+    if match is None:
+        return "***"
+    user, colon, _ = (match["account"] or "").partition(":")
+    account = "" if match["account"] is None else f"{user}{':***' if colon else ''}@"
+    rest = _PASSWORD.sub("password=***", match["rest"] or "")
+    return f"{match['scheme']}://{account}{match['hosts']}{rest}"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiUrl(SettingKind):
+    """The URL below which `/api` lies. With or without a slash at its end, it is the same."""
+
+    expected: str = "a URL that begins with http:// or https://"
+    example: str = "https://attune.example"
+    verbatim = True
+
+    def value(self, node: Node) -> Any:
+        return str(node.value).rstrip("/")
+
+    def misfit(self, node: Node) -> Misfit | None:
+        url = node.value
+        if not isinstance(url, str):
+            return OTHER
+        if len(url) > 2000:
+            return Misfit("a URL of at most 2000 characters", f"{len(url)} characters")
+        if _BLANK.search(url):
+            return Misfit(got="text with a space or a line break in it")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            return Misfit(_API_HOST)
+        if parts.scheme not in ("http", "https"):
+            return OTHER
+        if "@" in parts.netloc:
+            expected = "a URL without user and password (the token is a setting of its own)"
+            return Misfit(expected, "one with them")
+        if parts.query or parts.fragment or "?" in url or "#" in url:
+            return Misfit("a URL without ? and #")
+        host = parts.netloc if port is None else parts.netloc.rpartition(":")[0]
+        return None if _NAME.fullmatch(host.rstrip(":")) and port != 0 else Misfit(_API_HOST)
+
+
+@dataclass(frozen=True, slots=True)
+class Token(SettingKind):
+    """A token as `attune token create` prints it. Its errors never show it."""
+
+    expected: str = "a token as `attune token create` prints it"
+    example: str = "attune_…"
+    verbatim = True
+
+    def misfit(self, node: Node) -> Misfit | None:
+        text = node.value
+        if not isinstance(text, str):
+            return Misfit(got="something else")
+        if len(text) > 500:
+            return Misfit(got=f"{len(text)} characters")
+        return None if _TOKEN.fullmatch(text) else Misfit(got="text with a space or a character beyond ASCII in it")

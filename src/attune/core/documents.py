@@ -1,0 +1,231 @@
+"""Documents that somebody wrote by hand, in JSON or YAML: values that know their position, and objects of such values.
+
+Reading an object collects every fault. Parsing text into nodes is `attune.config.document`; what JSON already is one
+makes a node with `node_of`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias, TypeVar
+
+from attune.core.durations import read_duration
+from attune.core.errors import Fault, Position, shown
+from attune.core.runtimes.aliases import nearest
+
+E = TypeVar("E", bound=StrEnum)
+Path: TypeAlias = "tuple[str | int, ...]"
+
+_LONGEST = 200
+_DEEPEST = 20
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value of a document: a scalar, a tuple of nodes or a dict of nodes, and where it is written.
+
+    `written` is a scalar as it stands there, without its quotes; `size` counts the nodes from here down, an alias
+    counting as all that it stands for.
+    """
+
+    value: Any
+    position: Position | None = None
+    written: str = ""
+    size: int = 1
+
+    def position_of(self, path: Iterable[str | int]) -> Position | None:
+        """Where *path* below this node is written, or the last part of it that is."""
+        node = self
+        for step in path:
+            below = node.value.get(step) if isinstance(node.value, Mapping) else None
+            if isinstance(node.value, tuple) and isinstance(step, int) and step < len(node.value):
+                below = node.value[step]
+            if not isinstance(below, Node):
+                break
+            node = below
+        return node.position
+
+
+def node_of(value: Any, depth: int = 0) -> Node:
+    """The JSON *value* as a node without a position. Deeper than anything is read, values stay as they are."""
+    if depth < _DEEPEST and isinstance(value, Mapping):
+        return Node({key: node_of(below, depth + 1) for key, below in value.items()})
+    if depth < _DEEPEST and isinstance(value, list):
+        return Node(tuple(node_of(below, depth + 1) for below in value))
+    return Node(value)
+
+
+def plain(node: Any) -> Any:
+    """The JSON value of *node*."""
+    if not isinstance(node, Node):
+        return node
+    if isinstance(node.value, Mapping):
+        return {key: plain(below) for key, below in node.value.items()}
+    return [plain(below) for below in node.value] if isinstance(node.value, tuple) else node.value
+
+
+def dotted(root: str, path: Iterable[str | int]) -> str:
+    """*path* below *root* as people write it: `files[0].name`."""
+    text = root
+    for step in path:
+        text = f"{text}[{step}]" if isinstance(step, int) else f"{text}.{step}" if text else step
+    return text
+
+
+def in_order(faults: Iterable[Fault]) -> list[Fault]:
+    """*faults*, by file and line, each once."""
+    nowhere = Position("")
+    places = {fault: fault.position or nowhere for fault in faults}
+    return sorted(places, key=lambda fault: (places[fault].source, places[fault].line))
+
+
+class Section:
+    """One object of a document. What is wrong with it is added to `faults`, what is only odd to `warnings`."""
+
+    def __init__(self, node: Node, path: str, faults: list[Fault], warnings: list[str] | None = None) -> None:
+        self.path = path
+        self.faults = faults
+        self.warnings: list[str] = [] if warnings is None else warnings
+        self.position = node.position
+        self._values: Mapping[str, Node] = node.value if isinstance(node.value, Mapping) else {}
+        self._asked: set[str] = set()
+
+    def at(self, key: str) -> str:
+        return f"{self.path}.{key}" if self.path else key
+
+    def node(self, key: str) -> Node | None:
+        """What stands under *key*; null counts as not written."""
+        self._asked.add(key)
+        node = self._values.get(key)
+        return None if node is None or node.value is None else node
+
+    def refuse(self, key: str, expected: str, got: str | None = None, *, position: Position | None = None) -> None:
+        """Note that *expected* is not what stands under *key*."""
+        node = self._values.get(key)
+        if got is None:
+            got = "nothing" if node is None else shown(plain(node))
+        where = position or (self.position if node is None else node.position)
+        self.faults.append(Fault(self.at(key), expected, got, where))
+
+    def refuse_node(self, path: str, node: Node, expected: str, got: str | None = None) -> None:
+        """Note that *node*, at *path* from the root of the document, is not what was expected."""
+        self.faults.append(Fault(path, expected, shown(plain(node)) if got is None else got, node.position))
+
+    def text(
+        self, key: str, expected: str = "a text", *, required: bool = False, pattern: str = "", longest: int = _LONGEST
+    ) -> str | None:
+        """A text that is not blank; *pattern* must match all of it."""
+        node = self.node(key)
+        if node is None:
+            if required:
+                self.refuse(key, expected)
+            return None
+        value = node.value
+        if not isinstance(value, str):
+            quotes = ", which needs quotes" if isinstance(value, int | float) else ""
+            self.refuse(key, expected, f"{shown(plain(node))}{quotes}")
+        elif len(value) > longest:
+            self.refuse(key, f"{expected} of at most {longest} characters", f"{len(value)} characters")
+        elif not value.strip() or _CONTROL.search(value) or (pattern and not re.fullmatch(pattern, value)):
+            self.refuse(key, expected)
+        else:
+            return value
+        return None
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        node = self.node(key)
+        if node is not None and not isinstance(node.value, bool):
+            self.refuse(key, "true or false")
+        return node.value if node is not None and isinstance(node.value, bool) else default
+
+    def integer(
+        self, key: str, default: int, bounds: tuple[int, int] | None = None, *, what: str = "an integer"
+    ) -> int:
+        """An integer, within *bounds* if these are given."""
+        node = self.node(key)
+        value = default if node is None else node.value
+        inside = isinstance(value, int) and not isinstance(value, bool)
+        if not inside or (bounds is not None and not bounds[0] <= value <= bounds[1]):
+            self.refuse(key, what if bounds is None else f"{what} from {bounds[0]} to {bounds[1]}")
+            return default
+        return int(value)
+
+    def seconds(self, key: str, *, lowest: float, highest: float) -> float | None:
+        """Seconds: a number, or text with a unit."""
+        node = self.node(key)
+        seconds = None if node is None else read_duration(node.value, bare=True)
+        if node is None or (seconds is not None and lowest <= seconds <= highest):
+            return seconds
+        self.refuse(key, f"a time from {lowest:g} to {highest:g} seconds, such as 30 or '5m'")
+        return None
+
+    def choice(self, key: str, options: type[E], default: E) -> E:
+        node = self.node(key)
+        words = [option.value for option in options]
+        if node is not None and node.value not in words:
+            self.refuse(key, f"one of {', '.join(words)}")
+            return default
+        return default if node is None else options(node.value)
+
+    def items(self, key: str, expected: str) -> Iterator[tuple[str, Node]]:
+        """The nodes of a list, each with its path."""
+        node = self.node(key)
+        if node is not None and not isinstance(node.value, tuple):
+            self.refuse(key, expected)
+        elif node is not None:
+            yield from ((f"{self.at(key)}[{index}]", item) for index, item in enumerate(node.value))
+
+    def text_nodes(self, key: str, expected: str = "a list of texts", item: str = "a text") -> list[tuple[str, Node]]:
+        """The texts of a list as nodes, each with its path."""
+        texts = []
+        for path, node in self.items(key, expected):
+            if isinstance(node.value, str) and node.value.strip() and "\0" not in node.value:
+                texts.append((path, node))
+            else:
+                self.refuse_node(path, node, item)
+        return texts
+
+    def texts(self, key: str, expected: str = "a list of texts", item: str = "a text") -> tuple[str, ...]:
+        """The texts of a list."""
+        return tuple(node.value for _, node in self.text_nodes(key, expected, item))
+
+    def section(self, path: str, node: Node, expected: str = "an object") -> Section | None:
+        """*node*, at *path*, as an object, or None after noting that it is none."""
+        if isinstance(node.value, Mapping):
+            return Section(node, path, self.faults, self.warnings)
+        self.refuse_node(path, node, expected)
+        return None
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        """An object as plain values, {} where nothing is written."""
+        node = self.node(key)
+        if node is not None and isinstance(node.value, Mapping):
+            return dict(plain(node))
+        if node is not None:
+            self.refuse(key, "an object")
+        return {}
+
+    def finish(self) -> None:
+        """Refuse every key that nobody has asked for."""
+        known = sorted(self._asked)
+        for key, node, near in self._unknown():
+            meant = f"did you mean {self.at(near)}?" if near else f"expected one of {', '.join(known)}"
+            expected = self.at(near) if near else f"one of {', '.join(known)}"
+            self.faults.append(
+                Fault(self.at(key), expected, "an unknown key", node.position, sentence=f"unknown key, {meant}")
+            )
+
+    def warn_unknown(self) -> None:
+        """Warn of every key that nobody has asked for."""
+        for key, _, near in self._unknown():
+            self.warnings.append(f"{self.at(str(key))}: unknown key{f', did you mean {near}?' if near else ''}")
+
+    def _unknown(self) -> Iterator[tuple[str, Node, str | None]]:
+        """The keys that nobody has asked for, each with the nearest one that somebody has."""
+        for key, node in self._values.items():
+            if key not in self._asked:
+                yield key, node, nearest(str(key), sorted(self._asked))

@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from psycopg import AsyncConnection
-
-from attune.postgres.connection import Pool, connect, translated
+from attune.postgres.connection import Pool
+from attune.postgres.rows import read_all, read_value
 
 CHANGED = "attune_change"
 ANSWERED = "attune_answer"
 TOKENS = "attune_token"
 EXECUTIONS = "execution_change"
 CHANNELS = (CHANGED, ANSWERED, TOKENS, EXECUTIONS)
-
-Position = tuple[int, int]
-"""Transaction and id of a change: nothing that becomes visible later stands before it."""
+"""What the API listens to."""
 
 
-@dataclass(frozen=True, slots=True)
+class Position(NamedTuple):
+    """Where a change stands: nothing that becomes visible later stands before it."""
+
+    transaction: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRecord:
-    """One change. `data` says what, in the words of `kind`."""
+    """One change. `data` says what, in the words of `kind`; before one that is `settled` no other can appear."""
 
-    position: Position
+    transaction: int
+    id: int
     kind: str
     data: dict[str, Any]
     at: datetime
+    settled: bool = True
+
+    @property
+    def position(self) -> Position:
+        return Position(self.transaction, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """The next changes, and whether there is `more`, perhaps only after a transaction has ended."""
+
+    changes: Sequence[ChangeRecord]
+    more: bool
 
 
 class PostgresChanges:
@@ -40,51 +57,28 @@ class PostgresChanges:
 
     async def end(self) -> Position:
         """Where a reader begins that wants only what comes."""
-        rows = await self._rows(
-            "SELECT (pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1), 9223372036854775807"
-        )
-        return int(rows[0][0]), int(rows[0][1])
+        transaction = await read_value(self._pool, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1")
+        return Position(transaction, 2**63 - 1)
 
-    async def since(self, position: Position, limit: int = 1000) -> tuple[Sequence[ChangeRecord], bool]:
-        """The next changes, and whether there is more that cannot be told before a transaction ends."""
-        rows = await self._rows(
+    async def since(self, position: Position, limit: int = 1000) -> ChangePage:
+        """The changes after *position*, at most *limit*."""
+        rows = await read_all(
+            self._pool,
+            ChangeRecord,
             """
             SELECT transaction::text::bigint, id, kind, data, at,
-                   transaction < pg_snapshot_xmin(pg_current_snapshot())
-            FROM change WHERE (transaction, id) > (%s::text::xid8, %s) ORDER BY transaction, id LIMIT %s
+                   transaction < pg_snapshot_xmin(pg_current_snapshot()) AS settled
+            FROM change WHERE (transaction, id) > (%s::text::xid8, %s) ORDER BY change.transaction, id LIMIT %s
             """,
-            position[0],
-            position[1],
-            limit,
+            (*position, limit),
         )
-        settled = [ChangeRecord((row[0], row[1]), row[2], row[3], row[4]) for row in rows if row[5]]
-        return settled, len(settled) < len(rows) or len(rows) == limit
+        settled = [row for row in rows if row.settled]
+        return ChangePage(settled, len(settled) < len(rows) or len(rows) == limit)
 
     async def reaches_back_to(self, position: Position) -> bool:
         """Whether nothing after *position* has been pruned."""
-        rows = await self._rows(
-            """
+        query = """
             SELECT coalesce((SELECT min(id) FROM change) <= 1, true)
                 OR EXISTS (SELECT FROM change WHERE (transaction, id) <= (%s::text::xid8, %s))
-            """,
-            *position,
-        )
-        return bool(rows[0][0])
-
-    async def _rows(self, query: str, *parameters: Any) -> Sequence[tuple[Any, ...]]:
-        with translated():
-            async with self._pool.connection() as connection:
-                return await (await connection.execute(query.encode(), parameters)).fetchall()
-
-
-@asynccontextmanager
-async def listening(url: str) -> AsyncIterator[AsyncConnection[Any]]:
-    """A connection that listens to all `CHANNELS`. Raises `DatabaseError`."""
-    connection = await connect(url, application_name="attune api (listening)")
-    try:
-        with translated():
-            for channel in CHANNELS:
-                await connection.execute(f"LISTEN {channel}".encode())
-            yield connection
-    finally:
-        await connection.close()
+        """
+        return bool(await read_value(self._pool, query, position))

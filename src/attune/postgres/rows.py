@@ -6,12 +6,12 @@ caller's. JSON that Python cannot take in is read as `UnreadableJson`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from psycopg import AsyncConnection, AsyncCursor
-from psycopg.rows import AsyncRowFactory, class_row, scalar_row, tuple_row
+from psycopg.rows import AsyncRowFactory, kwargs_row, scalar_row, tuple_row
 
 from attune.postgres.connection import Pool, translated
 from attune.postgres.json_values import tolerate
@@ -19,17 +19,22 @@ from attune.postgres.json_values import tolerate
 Source = Pool | AsyncConnection[Any]
 Parameters = Sequence[Any] | Mapping[str, Any]
 Record = TypeVar("Record")
+Make = Callable[..., Record]
 
 
-async def read_all(source: Source, record: type[Record], query: str, parameters: Parameters = ()) -> list[Record]:
-    """Every row of *query*, each as a *record* made with its columns as keyword arguments."""
-    async with _executed(source, class_row(record), query, parameters) as cursor:
+async def read_all(
+    source: Source, record: Callable[..., Record], query: str, parameters: Parameters = ()
+) -> list[Record]:
+    """Every row of *query*, each as what *record* makes of its columns, given as keyword arguments."""
+    async with _executed(source, kwargs_row(record), query, parameters) as cursor:
         return await cursor.fetchall()
 
 
-async def read_one(source: Source, record: type[Record], query: str, parameters: Parameters = ()) -> Record | None:
-    """The first row of *query* as a *record*, None if there is none."""
-    async with _executed(source, class_row(record), query, parameters) as cursor:
+async def read_one(
+    source: Source, record: Callable[..., Record], query: str, parameters: Parameters = ()
+) -> Record | None:
+    """The first row of *query* as what *record* makes of it, None if there is none."""
+    async with _executed(source, kwargs_row(record), query, parameters) as cursor:
         return await cursor.fetchone()
 
 

@@ -16,13 +16,14 @@ from attune.core.errors import AttuneError
 from attune.postgres.changes import (
     ANSWERED,
     CHANGED,
+    CHANNELS,
     EXECUTIONS,
     TOKENS,
     ChangeRecord,
     Position,
     PostgresChanges,
-    listening,
 )
+from attune.postgres.connection import listening
 
 log = structlog.get_logger("attune.web")
 _QUEUE = 1000
@@ -124,7 +125,7 @@ class Hub:
             pause = 0.1
             while True:
                 try:
-                    async with listening(self._url) as connection:
+                    async with listening(self._url, CHANNELS, application_name="attune api (listening)") as connection:
                         pause = 0.1
                         self.live = True
                         self._wake.set()
@@ -177,11 +178,11 @@ class Hub:
         """Whether there is more that must wait for a transaction to end."""
         if self.position is None:
             self.position = await self._changes.end()
-        found, more = await self._changes.since(self.position)
-        for one in found:
-            self.position = one.position
-            self._tell(stream_event_of(one))
-        return more
+        page = await self._changes.since(self.position)
+        for change in page.changes:
+            self.position = change.position
+            self._tell(stream_event_of(change))
+        return page.more
 
     def _tell(self, told: StreamEvent) -> None:
         for one in self._subscriptions:

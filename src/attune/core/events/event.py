@@ -17,6 +17,10 @@ class Trigger:
     enabled: bool = True
     out_schema: Mapping[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.out_schema, Mapping):
+            object.__setattr__(self, "out_schema", None)
+
 
 @dataclass(frozen=True, slots=True)
 class TriggerRecord:
@@ -43,11 +47,12 @@ class RuleRecord:
     action_params: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnforcementRecord:
     """What a rule made of an event: an execution, or the reason why there is none."""
 
     id: int
+    event: int
     rule_ref: str
     status: str
     execution: int | None = None
@@ -55,7 +60,7 @@ class EnforcementRecord:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventRecord:
     """An event, and what followed from it."""
 

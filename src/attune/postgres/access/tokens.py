@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
 from attune.core.access.tokens import PREFIX, Caller, Scope, TokenRecord, digest_of
 from attune.core.errors import UsageError
-from attune.postgres.connection import Pool, translated
+from attune.postgres.connection import Pool
+from attune.postgres.rows import execute, read_all, read_one
 
 CHANNEL = "attune_token"
 _COLUMNS = "id, name, scope, created, created_by, expires, last_used, revoked, expires <= now() AS expired"
@@ -41,22 +42,25 @@ class PostgresTokens:
             VALUES (%s, %s, %s, %s, now() + %s * interval '1 second') RETURNING {_COLUMNS}
         """
         try:
-            rows = await self._records(query, (name, digest_of(text), scope, created_by, expires_in))
+            async with self._pool.connection() as connection:
+                parameters = (name, digest_of(text), scope, created_by, expires_in)
+                (record,) = await read_all(connection, _record, query, parameters)
         except psycopg.errors.UniqueViolation:
             raise UsageError(
                 f"name: expected one that no live token has, got {name!r}", hint="attune token list"
             ) from None
         except psycopg.errors.CheckViolation:
             raise UsageError(f"name: expected 1 to 100 characters without spaces around them, got {name!r}") from None
-        return rows[0], text
+        return record, text
 
     async def list_tokens(self) -> Sequence[TokenRecord]:
         """Every token, newest first."""
-        return await self._records(f"SELECT {_COLUMNS} FROM api_token ORDER BY id DESC", ())
+        return await read_all(self._pool, _record, f"SELECT {_COLUMNS} FROM api_token ORDER BY id DESC")
 
     async def revoke(self, token_id: int) -> bool:
         """End a token and every session made from it; False if there is no live one."""
-        return await self._done("UPDATE api_token SET revoked = now() WHERE id = %s AND revoked IS NULL", (token_id,))
+        query = "UPDATE api_token SET revoked = now() WHERE id = %s AND revoked IS NULL"
+        return bool(await execute(self._pool, query, (token_id,)))
 
     async def caller(self, text: str) -> Caller | None:
         """Who *text* is the token of; None if it is unknown, expired or revoked."""
@@ -65,11 +69,10 @@ class PostgresTokens:
             WITH used AS (
                 UPDATE api_token AS t SET last_used = now() WHERE digest = %(digest)s AND {_LIVE}
                 AND (last_used IS NULL OR last_used < now() - interval '30 seconds'))
-            SELECT t.id, t.name, t.scope, {_LEFT.format("t.expires")}
+            SELECT t.id AS token_id, t.name, t.scope, false AS by_cookie, {_LEFT.format("t.expires")} AS expires_in
             FROM api_token AS t WHERE t.digest = %(digest)s AND {_LIVE}
             """,
             text,
-            by_cookie=False,
         )
 
     async def session_caller(self, session: str) -> Caller | None:
@@ -80,18 +83,18 @@ class PostgresTokens:
                 UPDATE api_token AS t SET last_used = now() FROM login_session AS s
                 WHERE s.digest = %(digest)s AND s.token = t.id AND s.expires > now() AND {_LIVE}
                 AND (t.last_used IS NULL OR t.last_used < now() - interval '30 seconds'))
-            SELECT t.id, t.name, t.scope, {_LEFT.format("s.expires")}
+            SELECT t.id AS token_id, t.name, t.scope, true AS by_cookie, {_LEFT.format("s.expires")} AS expires_in
             FROM login_session AS s JOIN api_token AS t ON t.id = s.token
             WHERE s.digest = %(digest)s AND s.expires > now() AND {_LIVE}
             """,
             session,
-            by_cookie=True,
         )
 
     async def login_link(self, token_id: int, *, lasts: float = 86_400.0) -> str:
         """A code that opens a session in the name of a token for *lasts* seconds."""
         code = secrets.token_urlsafe(24)
-        await self._done(
+        await execute(
+            self._pool,
             "WITH old AS (DELETE FROM login_code WHERE expires < now()) INSERT INTO login_code (digest, token, expires)"
             " VALUES (%s, %s, now() + %s * interval '1 second')",
             (digest_of(code), token_id, lasts),
@@ -103,7 +106,8 @@ class PostgresTokens:
         session = secrets.token_urlsafe(32)
         source = "login_code AS c JOIN api_token AS t ON t.id = c.token" if by_code else "api_token AS t"
         where = "c.digest = %(digest)s AND c.expires > now()" if by_code else "t.digest = %(digest)s"
-        made = await self._done(
+        made = await execute(
+            self._pool,
             f"""
             WITH old AS (DELETE FROM login_session WHERE expires < now())
             INSERT INTO login_session (digest, token, expires)
@@ -116,11 +120,12 @@ class PostgresTokens:
 
     async def log_out(self, session: str) -> None:
         """End a session."""
-        await self._done("DELETE FROM login_session WHERE digest = %s", (digest_of(session),))
+        await execute(self._pool, "DELETE FROM login_session WHERE digest = %s", (digest_of(session),))
 
     async def note(self, caller: Caller | None, request: AuditEntry) -> None:
         """Write one line of the audit."""
-        await self._done(
+        await execute(
+            self._pool,
             "INSERT INTO audit (token, actor, client, method, path, status, detail)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s)",
             (
@@ -140,11 +145,7 @@ class PostgresTokens:
             SELECT id, at, token, actor, client, method, path, status, detail FROM audit
             WHERE id < coalesce(%s, 9223372036854775807) ORDER BY id DESC LIMIT %s
         """
-        with translated():
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute(query, (before, limit))
-                names = [column.name for column in cursor.description or ()]
-                return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
+        return await read_all(self._pool, dict, query, (before, limit))
 
     async def answers(self) -> bool:
         """Whether the database answers, within two seconds."""
@@ -155,27 +156,14 @@ class PostgresTokens:
             return False
         return True
 
-    async def _caller(self, query: str, secret: str, *, by_cookie: bool) -> Caller | None:
-        with translated():
-            async with self._pool.connection() as connection:
-                row = await (await connection.execute(query.encode(), {"digest": digest_of(secret)})).fetchone()
-        return Caller(row[0], row[1], Scope(row[2]), by_cookie, row[3]) if row else None
-
-    async def _records(self, query: str, parameters: tuple[Any, ...]) -> list[TokenRecord]:
-        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(query.encode(), parameters)
-            return [_record(**row) for row in await cursor.fetchall()]
-
-    async def _done(self, query: str, parameters: Any) -> bool:
-        with translated():
-            async with self._pool.connection() as connection:
-                return (await connection.execute(query.encode(), parameters)).rowcount > 0
+    async def _caller(self, query: str, secret: str) -> Caller | None:
+        caller = await read_one(self._pool, Caller, query, {"digest": digest_of(secret)})
+        return None if caller is None else replace(caller, scope=Scope(caller.scope))
 
 
 AuditEntry = dict[str, Any]
 """`method`, `path`, `status`, `client` and perhaps `detail` of a request."""
 
 
-def _record(**row: Any) -> TokenRecord:
-    row["expired"] = bool(row["expired"])
-    return TokenRecord(**{**row, "scope": Scope(row["scope"])})
+def _record(*, scope: str, expired: bool | None, **columns: Any) -> TokenRecord:
+    return TokenRecord(**columns, scope=Scope(scope), expired=bool(expired))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from attune.core.errors import UsageError
 from attune.core.events.event import EnforcementRecord, EventRecord, RuleRecord, TriggerRecord
 from attune.core.sensors.event_line import BadLineError, NewEvent, check_storable
-from attune.postgres.connection import Pool, translated
+from attune.postgres.connection import Pool
+from attune.postgres.rows import execute, read_all, transaction
 
 Recorder = Callable[[AsyncConnection[Any], NewEvent], Awaitable[tuple[int | None, str | None]]]
 """Records an event with all that follows: its id, or why it was refused."""
@@ -28,8 +29,8 @@ _RULES = """
     FROM rule ORDER BY ref
 """
 _ENFORCEMENTS = """
-    SELECT n.event, n.id, n.rule_ref, n.status::text, x.id, x.status::text,
-           CASE WHEN n.status = 'disabled' THEN n.config ->> 'reason' END
+    SELECT n.event, n.id, n.rule_ref, n.status::text, x.id AS execution, x.status::text AS execution_status,
+           CASE WHEN n.status = 'disabled' THEN n.config ->> 'reason' END AS reason
     FROM enforcement AS n LEFT JOIN execution AS x ON x.enforcement = n.id
     WHERE n.event = ANY(%s) ORDER BY n.id
 """
@@ -43,28 +44,13 @@ class PostgresEventLog:
         self._record = record
 
     async def list_triggers(self) -> Sequence[TriggerRecord]:
-        with translated():
-            async with (
-                self._pool.connection() as connection,
-                connection.cursor(row_factory=class_row(TriggerRecord)) as cursor,
-            ):
-                await cursor.execute(_TRIGGERS)
-                return await cursor.fetchall()
+        return await read_all(self._pool, TriggerRecord, _TRIGGERS)
 
     async def list_rules(self) -> Sequence[RuleRecord]:
-        with translated():
-            async with (
-                self._pool.connection() as connection,
-                connection.cursor(row_factory=class_row(RuleRecord)) as cursor,
-            ):
-                await cursor.execute(_RULES)
-                return await cursor.fetchall()
+        return await read_all(self._pool, RuleRecord, _RULES)
 
     async def set_rule_enabled(self, ref: str, enabled: bool) -> bool:
-        with translated():
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute("UPDATE rule SET enabled = %s WHERE ref = %s", (enabled, ref))
-                return cursor.rowcount > 0
+        return bool(await execute(self._pool, "UPDATE rule SET enabled = %s WHERE ref = %s", (enabled, ref)))
 
     async def list_events(self, limit: int, trigger_ref: str | None = None) -> Sequence[EventRecord]:
         return await self._events(
@@ -73,17 +59,15 @@ class PostgresEventLog:
         )
 
     async def get_event(self, event_id: int) -> EventRecord | None:
-        found = await self._events("WHERE id = %(id)s", {"id": event_id})
-        return found[0] if found else None
+        return next(iter(await self._events("WHERE id = %(id)s", {"id": event_id})), None)
 
     async def send(self, trigger_ref: str, payload: Mapping[str, Any]) -> EventRecord:
         try:
             check_storable({trigger_ref: payload})
         except BadLineError as error:
             raise UsageError(f"payload: {error}") from error
-        with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                number, refusal = await self._record(connection, NewEvent(trigger_ref, payload))
+        async with transaction(self._pool) as connection:
+            number, refusal = await self._record(connection, NewEvent(trigger_ref, payload))
         if number is None:
             raise UsageError(str(refusal), hint="attune trigger list")
         sent = await self.get_event(number)
@@ -91,15 +75,9 @@ class PostgresEventLog:
         return sent
 
     async def _events(self, condition: str, parameters: Mapping[str, Any]) -> list[EventRecord]:
-        with translated():
-            async with self._pool.connection() as connection:
-                query = f"SELECT id, trigger_ref, source_ref, created, payload FROM event {condition}"
-                events = await (await connection.execute(query.encode(), parameters)).fetchall()
-                cursor = await connection.execute(_ENFORCEMENTS, ([event[0] for event in events],))
-                followed: dict[int, list[EnforcementRecord]] = {}
-                for event, *rest in await cursor.fetchall():
-                    followed.setdefault(event, []).append(EnforcementRecord(*rest))
-        return [
-            EventRecord(number, trigger, source, created, payload, tuple(followed.get(number, ())))
-            for number, trigger, source, created, payload in events
-        ]
+        query = f"SELECT id, trigger_ref, source_ref, created, payload FROM event {condition}"
+        events = await read_all(self._pool, EventRecord, query, parameters)
+        of_event: dict[int, list[EnforcementRecord]] = {event.id: [] for event in events}
+        for enforcement in await read_all(self._pool, EnforcementRecord, _ENFORCEMENTS, (list(of_event),)):
+            of_event[enforcement.event].append(enforcement)
+        return [replace(event, enforcements=tuple(of_event[event.id])) for event in events]

@@ -13,7 +13,7 @@ from attune.core.events.event import Trigger
 from attune.core.events.rule import Firing, NewEnforcement, Rule
 from attune.core.events.template import opening_of
 from attune.core.sensors.event_line import NewEvent
-from attune.postgres.json_values import tolerate
+from attune.postgres.rows import read_all, read_value, read_values
 
 
 class PostgresEventTables:
@@ -23,35 +23,18 @@ class PostgresEventTables:
         self._connection = connection
 
     async def triggers(self, refs: Sequence[str]) -> Mapping[str, Trigger]:
-        rows = await self._rows("SELECT id, ref, enabled, out_schema FROM trigger WHERE ref = ANY(%s)", (list(refs),))
-        return {ref: Trigger(number, ref, enabled, _object(schema)) for number, ref, enabled, schema in rows}
+        query = "SELECT id, ref, enabled, out_schema FROM trigger WHERE ref = ANY(%s)"
+        return {row.ref: row for row in await read_all(self._connection, Trigger, query, (list(refs),))}
 
     async def rules(self, trigger_refs: Sequence[str]) -> Sequence[Rule]:
-        rows = await self._rows(
-            """
-            SELECT r.id, r.ref, r.action_ref, t.ref, r.conditions, r.action_params, a.param_schema, p.ref, p.config,
-                   coalesce(p.loaded -> 'rules' ? r.ref, false)
+        query = """
+            SELECT r.id, r.ref, r.action_ref, t.ref AS trigger_ref, r.conditions, r.action_params, a.param_schema,
+                   p.ref AS pack_ref, p.config AS pack_config, coalesce(p.loaded -> 'rules' ? r.ref, false) AS declared
             FROM rule AS r JOIN trigger AS t ON t.id = r.trigger JOIN action AS a ON a.id = r.action
             JOIN pack AS p ON p.id = r.pack
             WHERE t.ref = ANY(%s) AND r.enabled ORDER BY r.ref
-            """,
-            (list(trigger_refs),),
-        )
-        return [
-            Rule(
-                number,
-                ref,
-                action_ref,
-                trigger_ref,
-                _conditions(conditions),
-                _object(parameters) or {},
-                _object(schema) or {},
-                pack_ref,
-                _object(config) or {},
-                opening_of(parameters, declared=loaded),
-            )
-            for number, ref, action_ref, trigger_ref, conditions, parameters, schema, pack_ref, config, loaded in rows
-        ]
+        """
+        return await read_all(self._connection, _rule, query, (list(trigger_refs),))
 
     async def insert_events(self, events: Sequence[NewEvent]) -> Sequence[int]:
         """Store *events*; their ids, in their order."""
@@ -59,7 +42,7 @@ class PostgresEventTables:
             {"trigger_ref": one.trigger_ref, "payload": one.payload, "source": one.sensor, "source_ref": one.sensor_ref}
             for one in events
         ]
-        rows = await self._rows(
+        return await self._insert(
             """
             INSERT INTO event (trigger, trigger_ref, payload, source, source_ref)
             SELECT t.id, e.trigger_ref, e.payload, s.id, e.source_ref
@@ -70,9 +53,8 @@ class PostgresEventTables:
             ORDER BY e.place
             RETURNING id
             """,
-            (json.dumps(given),),
+            given,
         )
-        return sorted(row[0] for row in rows)
 
     async def insert_enforcements(self, enforcements: Sequence[NewEnforcement]) -> Sequence[int]:
         """Store *enforcements*; their ids, in their order. A rule that is gone meanwhile is named by its ref only."""
@@ -89,7 +71,7 @@ class PostgresEventTables:
             }
             for one in enforcements
         ]
-        rows = await self._rows(
+        return await self._insert(
             """
             INSERT INTO enforcement (rule, rule_ref, trigger_ref, config, event, status, payload, conditions)
             SELECT r.id, e.rule_ref, e.trigger_ref, e.config, e.event, e.status::enforcement_status_enum, e.payload,
@@ -101,9 +83,8 @@ class PostgresEventTables:
             ORDER BY e.place
             RETURNING id
             """,
-            (json.dumps(given),),
+            given,
         )
-        return sorted(row[0] for row in rows)
 
     async def fail_enforcement(self, enforcement: int, reason: str) -> None:
         """Note that no execution came of it, and why."""
@@ -112,31 +93,34 @@ class PostgresEventTables:
             (Jsonb({"reason": reason}), enforcement),
         )
 
-    async def _rows(self, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        async with self._connection.cursor() as cursor:
-            tolerate(cursor)
-            await cursor.execute(query.encode(), parameters)
-            return await cursor.fetchall()
+    async def _insert(self, query: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        return sorted(await read_values(self._connection, query, (json.dumps(rows),)))
 
 
 async def request_execution(connection: AsyncConnection[Any], firing: Firing) -> int:
     """A row of table `execution` that waits, as earlier versions wrote it; its id."""
-    cursor = await connection.execute(
+    execution: int = await read_value(
+        connection,
         """
         INSERT INTO execution (action, action_ref, config, enforcement)
         SELECT a.id, %(action)s, %(config)s, %(enforcement)s
-        FROM (SELECT) AS one LEFT JOIN action AS a ON a.ref = %(action)s
+        FROM (SELECT) AS given LEFT JOIN action AS a ON a.ref = %(action)s
         RETURNING id
         """,
         {"action": firing.action_ref, "config": Jsonb(firing.parameters), "enforcement": firing.enforcement},
     )
-    row = await cursor.fetchone()
-    assert row is not None
-    return int(row[0])
+    return execution
 
 
-def _object(value: Any) -> dict[str, Any] | None:
-    return value if isinstance(value, dict) else None
+def _rule(*, conditions: Any, action_params: Any, declared: bool, **columns: Any) -> Rule:
+    for name in ("param_schema", "pack_config"):
+        columns[name] = _object(columns[name])
+    opening = opening_of(action_params, declared=declared)
+    return Rule(**columns, conditions=_conditions(conditions), action_params=_object(action_params), opening=opening)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _conditions(value: Any) -> tuple[Any, ...]:

@@ -22,15 +22,15 @@ from attune.core.runtimes.verdict import Status, Verdict
 Row = tuple[Any, ...]
 _ROWS = 10_000  # fetched at a time
 _FLEET = """
-    SELECT w.id, w.name, coalesce(w.status::text, 'inactive'), w.capabilities -> 'max_concurrent_executions',
-           w.capabilities -> 'labels', w.capabilities -> 'taints', coalesce(place.running, 0),
+    SELECT n.id, n.name, n.status, n.capabilities -> 'max_concurrent_executions',
+           n.capabilities -> 'labels', n.capabilities -> 'taints', coalesce(place.running, 0),
            r.runtime_ref, r.name, r.status, r.instances::text, r.reason, (r.evidence -> 'command')::text,
            extract(epoch FROM now() - r.checked_at)::float8
-    FROM worker AS w
-    LEFT JOIN worker_runtime AS r ON r.worker = w.id
-    LEFT JOIN worker_load AS place ON place.worker = w.id
-    WHERE CASE w.worker_role WHEN 'sensor' THEN 'sensor' ELSE 'worker' END = %(role)s
-    ORDER BY w.id, r.runtime_ref
+    FROM node AS n
+    LEFT JOIN worker_runtime AS r ON r.worker = n.id
+    LEFT JOIN worker_load AS place ON place.worker = n.id
+    WHERE n.role = %(role)s
+    ORDER BY n.id, r.runtime_ref
 """
 
 

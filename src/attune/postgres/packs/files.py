@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attune.core.packs.files import PackFile
-from attune.postgres.connection import Pool, translated
+from attune.postgres.connection import Pool
+from attune.postgres.rows import read_all, read_value
 
 
 class PostgresPackFiles:
@@ -16,16 +17,7 @@ class PostgresPackFiles:
 
     async def files(self, digest: str) -> Sequence[PackFile] | None:
         """The files of *digest*, None where there is no such version. Raises `DatabaseError`."""
-        with translated():
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute(
-                    """
-                    SELECT f.path, f.content, f.executable
-                    FROM pack_version AS v LEFT JOIN pack_file AS f USING (digest) WHERE v.digest = %s
-                    """,
-                    (digest,),
-                )
-                rows = await cursor.fetchall()
-        return (
-            [PackFile(path, bytes(content), executable) for path, content, executable in rows if path] if rows else None
-        )
+        if not await read_value(self._pool, "SELECT true FROM pack_version WHERE digest = %s", (digest,)):
+            return None
+        query = "SELECT path, content, executable FROM pack_file WHERE digest = %s ORDER BY path"
+        return await read_all(self._pool, PackFile, query, (digest,))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from attune.core.errors import InUseError, UsageError
@@ -15,9 +15,10 @@ from attune.core.packs.files import PackFile, digest_of
 from attune.core.packs.pack import KINDS, Known, Pack, PackChange, PackRecord
 from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
-from attune.postgres.connection import Pool, translated
-from attune.postgres.json_values import tolerate
+from attune.postgres.connection import Pool
+from attune.postgres.packs.files import PostgresPackFiles
 from attune.postgres.packs.rows import TABLES, remove_rows, rows_of, write_row
+from attune.postgres.rows import execute, read_all, read_one, read_pairs, read_value, read_values, transaction
 
 CHANNEL = "attune_pack"
 """Where the ref of a pack is told that was loaded or removed."""
@@ -42,6 +43,7 @@ _PRUNE = """
           WHERE e.status NOT IN ('completed', 'failed', 'cancelled', 'timeout', 'abandoned')
             AND to_jsonb(e) ->> 'pack_digest' = v.digest)
 """
+_TOUCHED = "SELECT true FROM pack WHERE NOT is_standard OR meta ? 'attune_offered' LIMIT 1"
 # Events lock triggers, then rules; removing goes the other way. Whoever brings an event waits, rather than both.
 _NO_EVENTS = "LOCK TABLE event IN SHARE ROW EXCLUSIVE MODE"
 
@@ -54,18 +56,14 @@ class PostgresPacks:
 
     async def known(self) -> Known:
         """What the packs of this installation bring, for checking another against it."""
-        with translated():
-            async with self._pool.connection() as connection, connection.cursor() as cursor:
-                tolerate(cursor)
-                await cursor.execute("SELECT ref, name, distributions FROM runtime")
-                runtimes = {
-                    ref: capability_name(Runtime(ref, name, given)) for ref, name, given in await cursor.fetchall()
-                }
-                await cursor.execute("SELECT ref FROM trigger")
-                triggers = frozenset(row[0] for row in await cursor.fetchall())
-                await cursor.execute("SELECT ref, param_schema FROM action")
-                actions = {ref: schema if isinstance(schema, dict) else {} for ref, schema in await cursor.fetchall()}
-        return Known(runtimes, triggers, actions)
+        runtimes = await read_all(self._pool, Runtime, "SELECT ref, name, distributions FROM runtime")
+        triggers = await read_values(self._pool, "SELECT ref FROM trigger")
+        actions = await read_pairs(self._pool, "SELECT ref, param_schema FROM action")
+        return Known(
+            {runtime.ref: capability_name(runtime) for runtime in runtimes},
+            frozenset(triggers),
+            {ref: schema if isinstance(schema, dict) else {} for ref, schema in actions.items()},
+        )
 
     async def load(self, pack: Pack, files: Sequence[PackFile], *, changed_by: str) -> list[PackChange]:
         """Write *pack* and its *files* in one transaction; what changed, nothing if it was loaded just so.
@@ -74,84 +72,73 @@ class PostgresPacks:
         uses it, `UsageError` where what the pack refers to has gone meanwhile. Whoever switched something off finds
         it off still, unless the folder itself says something new about it.
         """
-        with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                await _alone(connection, changed_by)
-                changes = await _load(connection, pack, files)
-                if changes:
-                    await connection.execute(_PRUNE)
-                    await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, pack.ref))
-                return changes
+        async with transaction(self._pool) as connection:
+            await _alone(connection, changed_by)
+            changes = await _load(connection, pack, files)
+            if changes:
+                await connection.execute(_PRUNE)
+                await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, pack.ref))
+            return changes
 
     async def is_untouched(self) -> bool:
         """Whether there is no pack but Attune's own, and none has been offered."""
-        with translated():
-            async with self._pool.connection() as connection:
-                return await _untouched(connection)
+        return not await read_value(self._pool, _TOUCHED)
 
     async def offer(self, pack: Pack, files: Sequence[PackFile]) -> bool:
         """Load *pack* if there is none but Attune's own, once in the life of a database; whether it was loaded."""
-        with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                await _alone(connection, f"attune ({pack.ref} pack)")
-                if not await _untouched(connection):
-                    return False
-                await _load(connection, pack, files)
-                await connection.execute(
-                    "UPDATE pack SET meta = meta || jsonb_build_object('attune_offered', %s::text) WHERE ref = 'core'",
-                    (pack.ref,),
-                )
-                await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, pack.ref))
-                return True
+        async with transaction(self._pool) as connection:
+            await _alone(connection, f"attune ({pack.ref} pack)")
+            if await read_value(connection, _TOUCHED):
+                return False
+            await _load(connection, pack, files)
+            await connection.execute(
+                "UPDATE pack SET meta = meta || jsonb_build_object('attune_offered', %s::text) WHERE ref = 'core'",
+                (pack.ref,),
+            )
+            await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, pack.ref))
+            return True
 
     async def remove_pack(self, ref: str, *, changed_by: str) -> bool:
         """Delete a pack with all that it brought; False if there is none. Raises `InUseError`."""
-        with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                await _alone(connection, changed_by)
-                cursor = await connection.execute("SELECT id, is_standard FROM pack WHERE ref = %s FOR UPDATE", (ref,))
-                row = await cursor.fetchone()
-                if row is None:
-                    return False
-                if row[1]:
-                    raise InUseError(f"{ref}: expected a pack that was loaded, got one that is part of Attune")
-                await connection.execute(_NO_EVENTS)
-                for kind in reversed(KINDS):
-                    await remove_rows(connection, kind, await _refs(connection, kind, row[0]), row[0])
-                await connection.execute("DELETE FROM pack WHERE id = %s", (row[0],))
-                await connection.execute(_PRUNE)
-                await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, ref))
-                return True
+        async with transaction(self._pool) as connection:
+            await _alone(connection, changed_by)
+            pack = await _lock_pack(connection, ref)
+            if pack is None:
+                return False
+            if pack.is_standard:
+                raise InUseError(f"{ref}: expected a pack that was loaded, got one that is part of Attune")
+            await connection.execute(_NO_EVENTS)
+            for kind in reversed(KINDS):
+                refs = await read_values(connection, f"SELECT ref FROM {TABLES[kind]} WHERE pack = %s", (pack.id,))
+                await remove_rows(connection, kind, refs, pack.id)
+            await connection.execute("DELETE FROM pack WHERE id = %s", (pack.id,))
+            await connection.execute(_PRUNE)
+            await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, ref))
+            return True
 
     async def list_packs(self) -> Sequence[PackRecord]:
         """Every pack, by ref."""
-        return await self._records(f"{_RECORD} ORDER BY p.ref", ())
+        return await read_all(self._pool, PackRecord, f"{_RECORD} ORDER BY p.ref")
 
     async def get_pack(self, ref: str) -> PackRecord | None:
         """One pack, None if there is none of that ref."""
-        found = await self._records(f"{_RECORD} WHERE p.ref = %s", (ref,))
-        return found[0] if found else None
+        return await read_one(self._pool, PackRecord, f"{_RECORD} WHERE p.ref = %s", (ref,))
 
     async def files(self, digest: str) -> Sequence[PackFile]:
         """The files of one version of a pack, by path; none if nobody has that version any more."""
-        with translated():
-            async with (
-                self._pool.connection() as connection,
-                connection.cursor(row_factory=class_row(PackFile)) as cursor,
-            ):
-                await cursor.execute(
-                    "SELECT path, content, executable FROM pack_file WHERE digest = %s ORDER BY path", (digest,)
-                )
-                return await cursor.fetchall()
+        return await PostgresPackFiles(self._pool).files(digest) or []
 
-    async def _records(self, query: str, parameters: Sequence[Any]) -> list[PackRecord]:
-        with translated():
-            async with (
-                self._pool.connection() as connection,
-                connection.cursor(row_factory=class_row(PackRecord)) as cursor,
-            ):
-                await cursor.execute(query.encode(), parameters)
-                return await cursor.fetchall()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LockedPack:
+    id: int
+    is_standard: bool
+    loaded: Mapping[str, Mapping[str, bool]] | None
+
+
+async def _lock_pack(connection: AsyncConnection[Any], ref: str) -> _LockedPack | None:
+    query = "SELECT id, is_standard, loaded FROM pack WHERE ref = %s FOR UPDATE"
+    return await read_one(connection, _LockedPack, query, (ref,))
 
 
 async def _alone(connection: AsyncConnection[Any], changed_by: str) -> None:
@@ -160,35 +147,30 @@ async def _alone(connection: AsyncConnection[Any], changed_by: str) -> None:
     await connection.execute("SELECT set_config('attune.changed_by', %s, true)", (changed_by,))
 
 
-async def _untouched(connection: AsyncConnection[Any]) -> bool:
-    cursor = await connection.execute("SELECT FROM pack WHERE NOT is_standard OR meta ? 'attune_offered' LIMIT 1")
-    return await cursor.fetchone() is None
-
-
 async def _load(connection: AsyncConnection[Any], pack: Pack, files: Sequence[PackFile]) -> list[PackChange]:
     digest = digest_of(files)
-    before = await _loaded(connection, pack.ref)
+    old = await _lock_pack(connection, pack.ref)
+    if old is not None and old.is_standard:
+        raise UsageError(f"{pack.ref}: expected a ref of your own, got that of a pack that is part of Attune")
+    before = (old.loaded if old else None) or {}
     gone = {kind: sorted({*before.get(kind, {})} - {*pack.refs(kind)}) for kind in KINDS}
     if any(gone.values()):
         await connection.execute(_NO_EVENTS)
     await _store_files(connection, pack.ref, digest, files)
     changes = [await write_row(connection, "pack", pack.ref, _head(pack, digest))]
-    cursor = await connection.execute("SELECT id FROM pack WHERE ref = %s", (pack.ref,))
-    row = await cursor.fetchone()
-    assert row is not None
+    pack_id: int = await read_value(connection, "SELECT id FROM pack WHERE ref = %s", (pack.ref,))
     made: dict[tuple[str, str], int] = {}
     ids = ChainMap(made, await _ids(connection, pack))
-    for kind, ref, values, wanted in rows_of(pack, row[0], ids):
+    for kind, ref, values, wanted in rows_of(pack, pack_id, ids):
         if wanted is not None:
             values["enabled"] = await _switch(connection, kind, ref, wanted, before)
         changes.append(await write_row(connection, TABLES[kind], ref, values))
-        found = await _ids_of(connection, kind, [ref])
-        made[kind, ref] = found[kind, ref]
+        made |= await _ids_of(connection, kind, [ref])
     for kind in reversed(KINDS):
-        changes += await remove_rows(connection, kind, gone[kind], row[0])
+        changes += await remove_rows(connection, kind, gone[kind], pack_id)
     await connection.execute(
         "UPDATE pack SET loaded = %(new)s WHERE id = %(id)s AND loaded IS DISTINCT FROM %(new)s",
-        {"new": Jsonb(_declared(pack)), "id": row[0]},
+        {"new": Jsonb(_declared(pack)), "id": pack_id},
     )
     return [change for change in changes if change is not None]
 
@@ -212,30 +194,17 @@ def _declared(pack: Pack) -> dict[str, dict[str, bool]]:
     return {kind: {one.ref: getattr(one, "enabled", True) for one in getattr(pack, kind)} for kind in KINDS}
 
 
-async def _loaded(connection: AsyncConnection[Any], ref: str) -> Mapping[str, Mapping[str, bool]]:
-    cursor = await connection.execute("SELECT loaded, is_standard FROM pack WHERE ref = %s FOR UPDATE", (ref,))
-    row = await cursor.fetchone()
-    if row is not None and row[1]:
-        raise UsageError(f"{ref}: expected a ref of your own, got that of a pack that is part of Attune")
-    return row[0] if row is not None and row[0] is not None else {}
-
-
 async def _switch(
     connection: AsyncConnection[Any], kind: str, ref: str, wanted: bool, before: Mapping[str, Mapping[str, bool]]
 ) -> bool:
     """Whether the row is to be on: as it is, unless it is new or the folder has changed its mind."""
-    cursor = await connection.execute(f"SELECT enabled FROM {TABLES[kind]} WHERE ref = %s".encode(), (ref,))
-    row = await cursor.fetchone()
-    if row is None or before.get(kind, {}).get(ref, wanted) != wanted:
-        return wanted
-    return bool(row[0])
+    enabled: bool | None = await read_value(connection, f"SELECT enabled FROM {TABLES[kind]} WHERE ref = %s", (ref,))
+    return wanted if enabled is None or before.get(kind, {}).get(ref, wanted) != wanted else enabled
 
 
 async def _store_files(connection: AsyncConnection[Any], ref: str, digest: str, files: Sequence[PackFile]) -> None:
-    cursor = await connection.execute(
-        "INSERT INTO pack_version (digest, pack_ref) VALUES (%s, %s) ON CONFLICT DO NOTHING", (digest, ref)
-    )
-    if not cursor.rowcount:
+    query = "INSERT INTO pack_version (digest, pack_ref) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+    if not await execute(connection, query, (digest, ref)):
         return
     async with connection.cursor() as writer:
         await writer.executemany(
@@ -265,10 +234,5 @@ async def _ids(connection: AsyncConnection[Any], pack: Pack) -> dict[tuple[str, 
 
 
 async def _ids_of(connection: AsyncConnection[Any], kind: str, refs: Sequence[str]) -> dict[tuple[str, str], int]:
-    cursor = await connection.execute(f"SELECT ref, id FROM {TABLES[kind]} WHERE ref = ANY(%s)".encode(), (list(refs),))
-    return {(kind, ref): number for ref, number in await cursor.fetchall()}
-
-
-async def _refs(connection: AsyncConnection[Any], kind: str, pack_id: int) -> list[str]:
-    cursor = await connection.execute(f"SELECT ref FROM {TABLES[kind]} WHERE pack = %s".encode(), (pack_id,))
-    return [row[0] for row in await cursor.fetchall()]
+    ids = await read_pairs(connection, f"SELECT ref, id FROM {TABLES[kind]} WHERE ref = ANY(%s)", (list(refs),))
+    return {(kind, ref): number for ref, number in ids.items()}

@@ -6,7 +6,6 @@ the delete of a sensor locks them (sensor, lease, journal, position): an event r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
@@ -16,7 +15,9 @@ from psycopg.types.json import Jsonb
 
 from attune.core.ports.sensors import OutputLogRecord
 from attune.core.sensors.event_line import NewEvent
-from attune.postgres.connection import Pool, translated
+from attune.postgres.connection import Pool
+from attune.postgres.events.store import PostgresEventTables
+from attune.postgres.rows import execute, read_one, read_value, transaction
 
 Record = Callable[[AsyncConnection[Any], Sequence[NewEvent]], Awaitable[None]]
 """Stores events and all that follows from them, in the transaction of the connection."""
@@ -26,22 +27,7 @@ _OVER = "(l.sensor IS NULL OR l.epoch > j.epoch OR l.expires_at <= now())"
 
 async def insert_events(connection: AsyncConnection[Any], events: Sequence[NewEvent]) -> None:
     """Store *events*, in their order."""
-    rows = [
-        {"trigger_ref": one.trigger_ref, "payload": one.payload, "source": one.sensor, "source_ref": one.sensor_ref}
-        for one in events
-    ]
-    await connection.execute(
-        """
-        INSERT INTO event (trigger, trigger_ref, payload, source, source_ref)
-        SELECT t.id, e.trigger_ref, e.payload, s.id, e.source_ref
-        FROM ROWS FROM (jsonb_to_recordset(%s::jsonb)
-            AS (trigger_ref text, payload jsonb, source bigint, source_ref text)) WITH ORDINALITY
-            AS e (trigger_ref, payload, source, source_ref, place)
-        LEFT JOIN trigger AS t ON t.ref = e.trigger_ref LEFT JOIN sensor AS s ON s.id = e.source
-        ORDER BY e.place
-        """,
-        (json.dumps(rows),),
-    )
+    await PostgresEventTables(connection).insert_events(events)
 
 
 class PostgresSensorEvents:
@@ -52,79 +38,58 @@ class PostgresSensorEvents:
         self._record = record
 
     async def journal(self, key: UUID) -> OutputLogRecord | None:
-        with translated():
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute(
-                    f"""
-                    SELECT j.sensor, s.ref, s.trigger_ref, j.epoch, j.shipped, {_OVER}
-                    FROM sensor_journal AS j JOIN sensor AS s ON s.id = j.sensor
-                    LEFT JOIN sensor_lease AS l ON l.sensor = j.sensor WHERE j.id = %s
-                    """.encode(),
-                    (key,),
-                )
-                row = await cursor.fetchone()
-                return OutputLogRecord(*row) if row else None
+        query = f"""
+            SELECT j.sensor, s.ref AS sensor_ref, s.trigger_ref, j.epoch, j.shipped, {_OVER} AS over
+            FROM sensor_journal AS j JOIN sensor AS s ON s.id = j.sensor
+            LEFT JOIN sensor_lease AS l ON l.sensor = j.sensor WHERE j.id = %s
+        """
+        return await read_one(self._pool, OutputLogRecord, query, (key,))
 
     async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent]) -> bool:
-        with translated():
-            async with self._pool.connection() as connection, connection.transaction() as transaction:
-                if events:
-                    await self._record(connection, events)
-                cursor = await connection.execute(
-                    "UPDATE sensor_journal SET shipped = %s WHERE id = %s AND shipped = %s", (end, key, begin)
-                )
-                if not cursor.rowcount:
-                    raise Rollback(transaction)
+        async with transaction(self._pool) as connection:
+            if events:
+                await self._record(connection, events)
+            query = "UPDATE sensor_journal SET shipped = %s WHERE id = %s AND shipped = %s"
+            if await execute(connection, query, (end, key, begin)):
                 return True
+            raise Rollback
         return False
 
     async def finish(self, key: UUID, size: int) -> bool:
-        with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                # The lease first: whoever renews it waits, and then finds it expired.
-                await connection.execute(
-                    """
-                    SELECT FROM sensor_lease
-                    WHERE sensor = (SELECT sensor FROM sensor_journal WHERE id = %s) FOR UPDATE
-                    """,
-                    (key,),
-                )
-                cursor = await connection.execute(
-                    f"""
-                    DELETE FROM sensor_journal AS j USING sensor AS s LEFT JOIN sensor_lease AS l ON l.sensor = s.id
-                    WHERE j.id = %s AND s.id = j.sensor AND j.shipped = %s AND {_OVER}
-                    """.encode(),
-                    (key, size),
-                )
-                return bool(cursor.rowcount)
+        async with transaction(self._pool) as connection:
+            # The lease first: whoever renews it waits, and then finds it expired.
+            await connection.execute(
+                """
+                SELECT FROM sensor_lease
+                WHERE sensor = (SELECT sensor FROM sensor_journal WHERE id = %s) FOR UPDATE
+                """,
+                (key,),
+            )
+            query = f"""
+                DELETE FROM sensor_journal AS j USING sensor AS s LEFT JOIN sensor_lease AS l ON l.sensor = s.id
+                WHERE j.id = %s AND s.id = j.sensor AND j.shipped = %s AND {_OVER}
+            """
+            return bool(await execute(connection, query, (key, size)))
 
     async def position(self, sensor: int) -> Any:
-        with translated():
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute("SELECT position FROM sensor_position WHERE sensor = %s", (sensor,))
-                row = await cursor.fetchone()
-                return row[0] if row else None
+        return await read_value(self._pool, "SELECT position FROM sensor_position WHERE sensor = %s", (sensor,))
 
     async def fire(self, node_id: int, sensor: int, epoch: int, position: Any, events: Sequence[NewEvent]) -> bool:
-        with translated():
-            async with self._pool.connection() as connection, connection.transaction() as transaction:
-                if events:
-                    await self._record(connection, events)
-                cursor = await connection.execute(
-                    """
-                    SELECT FROM sensor_lease WHERE sensor = %s AND worker = %s AND epoch = %s
-                    AND expires_at > clock_timestamp() FOR SHARE
-                    """,
-                    (sensor, node_id, epoch),
-                )
-                if not cursor.rowcount:
-                    raise Rollback(transaction)
-                await connection.execute(
-                    """
-                    INSERT INTO sensor_position (sensor, position) VALUES (%s, %s)
-                    ON CONFLICT (sensor) DO UPDATE SET position = excluded.position, updated = now()
-                    """,
-                    (sensor, Jsonb(position)),
-                )
-                return True
+        async with transaction(self._pool) as connection:
+            if events:
+                await self._record(connection, events)
+            lease = """
+                SELECT FROM sensor_lease WHERE sensor = %s AND worker = %s AND epoch = %s
+                AND expires_at > clock_timestamp() FOR SHARE
+            """
+            if not await execute(connection, lease, (sensor, node_id, epoch)):
+                raise Rollback
+            await connection.execute(
+                """
+                INSERT INTO sensor_position (sensor, position) VALUES (%s, %s)
+                ON CONFLICT (sensor) DO UPDATE SET position = excluded.position, updated = now()
+                """,
+                (sensor, Jsonb(position)),
+            )
+            return True
         return False

@@ -5,44 +5,39 @@ All times are the database's. A lease that has expired is never renewed, so whoe
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from attune.core.nodes.role import SENSOR
 from attune.core.ports.sensors import Renewal, SensorReport, SensorStatus, TakenLease, explained
 from attune.core.runtimes.aliases import fold
 from attune.core.sensors.assignment import AssignmentView, Lease
 from attune.core.sensors.sensor import Sensor
-from attune.postgres.connection import Pool, connect, conninfo_of, translated
+from attune.postgres.connection import Pool, conninfo_of, listening, translated
 from attune.postgres.matching.fleet import read_fleet
+from attune.postgres.rows import execute, read_all, read_values
 
 CHANNEL = "attune_sensing"
 _CHANNELS = (CHANNEL, "attune_transition", "attune_node")
 # The capability name of a runtime comes from what nodes have registered: definitions are not read while work runs.
 _SENSORS = """
-    SELECT s.id, s.ref, s.trigger_ref, s.entrypoint, s.runtime_ref, s.runtime_version_constraint, s.requires,
-           s.interpreter_args, s.config, s.enabled, p.digest,
-           (SELECT name FROM worker_runtime WHERE runtime_ref = s.runtime_ref ORDER BY worker DESC LIMIT 1)
+    SELECT s.id, s.ref, s.trigger_ref, s.entrypoint, s.runtime_ref, s.runtime_version_constraint AS version_constraint,
+           s.requires, s.interpreter_args, s.config, s.enabled, p.digest AS pack_digest,
+           (SELECT name FROM worker_runtime WHERE runtime_ref = s.runtime_ref ORDER BY worker DESC LIMIT 1) AS runtime
     FROM sensor AS s LEFT JOIN pack AS p ON p.id = s.pack
 """
 _LEASES = """
-    SELECT l.sensor, l.worker, l.epoch, extract(epoch FROM l.expires_at - now())::float8,
-           extract(epoch FROM now() - l.taken_at)::float8, j.id
+    SELECT l.sensor, l.worker, l.epoch, extract(epoch FROM l.expires_at - now())::float8 AS left,
+           extract(epoch FROM now() - l.taken_at)::float8 AS age, j.id AS journal
     FROM sensor_lease AS l LEFT JOIN sensor_journal AS j ON j.sensor = l.sensor AND j.epoch = l.epoch
     UNION ALL
     SELECT s.id, NULL, 0, extract(epoch FROM s.updated - now())::float8, 0, NULL
     FROM sensor AS s WHERE s.enabled AND NOT EXISTS (SELECT FROM sensor_lease AS l WHERE l.sensor = s.id)
-"""
-# Who holds its name is alive: the lock goes with its connection, at once when the process dies.
-_CONNECTED = """
-    SELECT w.id FROM worker AS w JOIN pg_locks AS held ON held.locktype = 'advisory' AND held.granted
-        AND held.objsubid = 1 AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        AND (held.classid::bigint << 32) | held.objid::bigint = hashtextextended('attune sensor ' || w.name, 0)
-    WHERE w.worker_role = 'sensor'
 """
 _TAKE = """
     WITH wanted AS (
@@ -59,7 +54,7 @@ _TAKE = """
            OR (l.worker = excluded.worker AND l.epoch = (SELECT dead FROM wanted WHERE wanted.sensor = l.sensor))
         RETURNING sensor, epoch
     )
-    INSERT INTO sensor_journal (sensor, epoch) SELECT sensor, epoch FROM taken RETURNING sensor, epoch, id
+    INSERT INTO sensor_journal (sensor, epoch) SELECT sensor, epoch FROM taken RETURNING sensor, epoch, id AS journal
 """
 # clock_timestamp: also after waiting for the row, what has expired stays expired.
 _RENEW = """
@@ -71,9 +66,9 @@ _RENEW = """
             AND l.expires_at > clock_timestamp()
         RETURNING l.sensor
     )
-    SELECT now(), coalesce((SELECT array_agg(sensor) FROM renewed), '{}'),
+    SELECT now(), coalesce((SELECT array_agg(sensor) FROM renewed), '{}') AS kept,
            coalesce((SELECT array_agg(s.id) FROM sensor AS s LEFT JOIN sensor_lease AS l ON l.sensor = s.id
-                     WHERE s.enabled AND (l.sensor IS NULL OR l.expires_at <= now())), '{}')
+                     WHERE s.enabled AND (l.sensor IS NULL OR l.expires_at <= now())), '{}') AS free
 """
 _RELEASE = """
     WITH released AS (
@@ -113,21 +108,20 @@ class PostgresSensors:
 
     async def sensors(self) -> Sequence[Sensor]:
         """Every definition, by ref."""
-        return [_sensor(row) for row in await self._rows(_SENSORS + "ORDER BY s.ref")]
+        return await read_all(self._pool, _sensor, f"{_SENSORS} ORDER BY s.ref")
 
     async def world(self) -> AssignmentView:
         """What a plan needs: enabled sensors, sensor nodes, leases."""
         with translated():
             async with self._pool.connection() as connection:
-                sensors = [
-                    _sensor(row)
-                    for row in await (await connection.execute(f"{_SENSORS} WHERE s.enabled ORDER BY s.ref")).fetchall()
-                ]
+                sensors = await read_all(connection, _sensor, f"{_SENSORS} WHERE s.enabled ORDER BY s.ref")
                 nodes = [node async for node in read_fleet(connection, SENSOR)]
-                connected = await (await connection.execute(_CONNECTED)).fetchall()
+                connected = await read_values(
+                    connection, "SELECT id FROM node WHERE role = %s AND is_connected", (SENSOR.name,)
+                )
                 # Last, so that nothing that is thought free has been taken long ago.
-                leases = {row[0]: Lease(*row) for row in await (await connection.execute(_LEASES)).fetchall()}
-        return AssignmentView(sensors, nodes, leases, frozenset(number for (number,) in connected))
+                leases = {lease.sensor: lease for lease in await read_all(connection, Lease, _LEASES)}
+        return AssignmentView(sensors, nodes, leases, frozenset(connected))
 
     async def take(
         self, node_id: int, sensors: Sequence[int], seconds: float, *, dead: Mapping[int, int] | None = None
@@ -137,19 +131,19 @@ class PostgresSensors:
         *dead* names epochs of this very node that nobody runs any more, by sensor: they need not expire first.
         """
         wanted = [{"sensor": sensor, "dead": (dead or {}).get(sensor)} for sensor in sensors]
-        rows = await self._rows(_TAKE, {"wanted": _json(wanted), "worker": node_id, "seconds": seconds})
-        return [TakenLease(*row) for row in rows]
+        parameters = {"wanted": json.dumps(wanted), "worker": node_id, "seconds": seconds}
+        return await read_all(self._pool, TakenLease, _TAKE, parameters)
 
     async def renew(self, node_id: int, held: Mapping[int, int], seconds: float) -> Renewal:
         """Hold the leases *held* (sensor to epoch) for so long from now."""
-        parameters = {"held": _json(_pairs(held)), "worker": node_id, "seconds": seconds}
-        ((now, kept, free),) = await self._rows(_RENEW, parameters)
-        return Renewal(now, frozenset(kept), frozenset(free))
+        parameters = {"held": json.dumps(_pairs(held)), "worker": node_id, "seconds": seconds}
+        (renewal,) = await read_all(self._pool, _renewal, _RENEW, parameters)
+        return renewal
 
     async def release(self, node_id: int, held: Mapping[int, int], reasons: Mapping[int, str] | None = None) -> None:
         """Give the leases *held* back, so that others can take them at once."""
         rows = [{**one, "reason": (reasons or {}).get(one["sensor"], "")} for one in _pairs(held)]
-        await self._rows(_RELEASE, {"held": _json(rows), "worker": node_id, "channel": CHANNEL})
+        await execute(self._pool, _RELEASE, {"held": json.dumps(rows), "worker": node_id, "channel": CHANNEL})
 
     async def report(self, node_id: int, reports: Sequence[SensorReport]) -> None:
         """Write how sensors are; those whose epoch is over are left alone."""
@@ -165,46 +159,25 @@ class PostgresSensors:
             }
             for one in reports
         ]
-        with translated():
-            async with self._pool.connection() as connection:
-                await connection.execute(_REPORT, {"reports": _json(rows), "worker": node_id})
+        await execute(self._pool, _REPORT, {"reports": json.dumps(rows), "worker": node_id})
 
     async def status(self) -> Sequence[SensorStatus]:
         """How every sensor is, by ref; for one that waits, why."""
-        with translated():
-            async with (
-                self._pool.connection() as connection,
-                connection.cursor(row_factory=class_row(SensorStatus)) as cursor,
-            ):
-                await cursor.execute(_STATUS)
-                found = await cursor.fetchall()
-        if not any(one.state == "waiting" for one in found):
-            return found
-        return explained(found, await self.world())
+        statuses = await read_all(self._pool, SensorStatus, _STATUS)
+        if not any(status.state == "waiting" for status in statuses):
+            return statuses
+        return explained(statuses, await self.world())
 
     async def set_enabled(self, ref: str, enabled: bool) -> bool:
         """Switch a sensor on or off; False if there is none of that ref."""
-        with translated():
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute("UPDATE sensor SET enabled = %s WHERE ref = %s", (enabled, ref))
-                return cursor.rowcount > 0
+        return bool(await execute(self._pool, "UPDATE sensor SET enabled = %s WHERE ref = %s", (enabled, ref)))
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[_Listener]:
         """Hears of changes as long as it lasts. Raises `DatabaseError`."""
-        connection = await connect(await conninfo_of(self._pool), application_name="attune sensing")
-        try:
-            with translated():
-                for channel in _CHANNELS:
-                    await connection.execute(f"LISTEN {channel}".encode())
+        url = await conninfo_of(self._pool)
+        async with listening(url, _CHANNELS, application_name="attune sensing") as connection:
             yield _Listener(connection)
-        finally:
-            await connection.close()
-
-    async def _rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        with translated():
-            async with self._pool.connection() as connection:
-                return await (await connection.execute(query.encode(), parameters)).fetchall()
 
 
 class _Listener:
@@ -225,38 +198,16 @@ def _pairs(held: Mapping[int, int]) -> list[dict[str, Any]]:
     return [{"sensor": sensor, "epoch": epoch} for sensor, epoch in sorted(held.items())]
 
 
-def _json(value: Any) -> str:
-    from json import dumps
-
-    return dumps(value)
+def _renewal(*, now: datetime, kept: Sequence[int], free: Sequence[int]) -> Renewal:
+    return Renewal(now, frozenset(kept), frozenset(free))
 
 
-def _sensor(row: tuple[Any, ...]) -> Sensor:
-    (
-        number,
-        ref,
-        trigger_ref,
-        entrypoint,
-        runtime_ref,
-        constraint,
-        requires,
-        arguments,
-        config,
-        enabled,
-        digest,
-        name,
-    ) = row
+def _sensor(*, runtime: str | None, runtime_ref: str, config: Any, **columns: Any) -> Sensor:
+    for name in ("requires", "interpreter_args"):
+        columns[name] = tuple(str(item) for item in columns[name])
     return Sensor(
-        number,
-        ref,
-        trigger_ref,
-        entrypoint,
-        name or fold(runtime_ref.rpartition(".")[2]),
-        runtime_ref,
-        constraint,
-        tuple(str(one) for one in requires),
-        tuple(str(one) for one in arguments),
-        {} if config is None else config,
-        enabled,
-        digest,
+        **columns,
+        runtime=runtime or fold(runtime_ref.rpartition(".")[2]),
+        runtime_ref=runtime_ref,
+        config={} if config is None else config,
     )

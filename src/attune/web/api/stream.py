@@ -67,7 +67,7 @@ def _position(text: str | None) -> Position | None:
     found = _ID.fullmatch(text)
     if found is None or int(found[2]) > 2**63 - 1:
         raise bad_field("Last-Event-ID", "the id of an event of this stream", repr(text[:40]))
-    return int(found[1]), int(found[2])
+    return Position(int(found[1]), int(found[2]))
 
 
 async def _counted(events: AsyncGenerator[str, None], figures: RequestFigures) -> AsyncIterator[str]:
@@ -90,12 +90,12 @@ async def _events(
                 yield _event(StreamEvent("reset", "{}"))
             more = True
             while more:
-                found, more = await services.changes.since(reached)
-                more = more and bool(found)
-                for one in found:
-                    reached = one.position
-                    if kinds is None or one.kind in kinds:
-                        yield _event(stream_event_of(one))
+                page = await services.changes.since(reached)
+                more = page.more and bool(page.changes)
+                for change in page.changes:
+                    reached = change.position
+                    if kinds is None or change.kind in kinds:
+                        yield _event(stream_event_of(change))
         async for told in _live(subscription):
             if told is None:
                 yield ": still here\n\n"

@@ -19,6 +19,7 @@ from attune.agent.service import node_options, run_service
 from attune.agent.worker.executions import ExecutionRunner
 from attune.composition.databases import data_dir
 from attune.composition.embedding import REGISTRATIONS
+from attune.composition.events import reaction, record_for_sensors
 from attune.composition.host_examiner import examiner_for, reverifier_for
 from attune.config import Settings, process_environment
 from attune.core.executions.work import PackFolders
@@ -41,7 +42,6 @@ from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
 from attune.postgres.statements import Statements
 from attune.queue.procrastinate_queue import ProcrastinateQueue
-from attune.reactions import reaction, record_for_sensors
 
 
 async def _nothing() -> None: ...

@@ -13,7 +13,7 @@ from attune.cli.session import ask
 from attune.cli.table import table, terminal_width
 from attune.core.access.tokens import Scope, TokenRecord
 from attune.core.errors import UsageError, shown
-from attune.core.ports.installation import TokenStore
+from attune.core.ports.access import TokenStore
 from attune.core.runtimes.aliases import nearest
 
 T = TypeVar("T")

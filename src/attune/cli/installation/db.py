@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from attune.postgres.migrations import MigrationReport
+    from attune.composition.databases import MigrationReport
 
 
 @click.group(epilog="Example: attune db migrate")
@@ -16,28 +16,24 @@ def db() -> None:
     """The database: migrate, status, check, url, shell."""
 
 
-@db.command(epilog="Example: attune db migrate --sql | less")
+@db.command("migrate", epilog="Example: attune db migrate --sql | less")
 @click.option("--sql", is_flag=True, help="Print the statements instead of running them.")
-def migrate(sql: bool) -> None:
+def migrate_command(sql: bool) -> None:
     """Bring the database to this version of Attune; an existing Attune database is adopted.
 
     A new database gets the core pack's five runtimes.
     """
-    import asyncio
-
-    from attune.composition.databases import seed, use_database
+    from attune.composition.databases import migrate, migration_sql, use_database
     from attune.config import load_settings
-    from attune.postgres.migrations import upgrade, upgrade_sql
 
     settings = load_settings()
     with use_database(settings) as database:
         if sql:
-            click.echo(upgrade_sql(database.url))
+            click.echo(migration_sql(database.url))
             return
-        report = upgrade(database.url)
+        report, written = migrate(database.url)
         for line in _lines(report):
             click.echo(line)
-        written = asyncio.run(seed(database.url))
         if written:
             click.echo(f"core pack: {', '.join(written)}")
 
@@ -62,17 +58,15 @@ def status(as_json: bool) -> None:
     import json
     from dataclasses import asdict
 
-    from attune.composition.databases import use_database
+    from attune.composition.databases import migration_state, use_database
     from attune.config import load_settings
-    from attune.postgres.connection import without_password
-    from attune.postgres.migrations import state
 
     with use_database(load_settings()) as database:
-        found = state(database.url)
+        found = migration_state(database.url)
         if as_json:
             click.echo(json.dumps(asdict(found), indent=2))
             return
-        click.echo(f"{without_password(database.url)}{' (embedded)' if database.server else ''}")
+        click.echo(f"{database.shown}{' (embedded)' if database.server else ''}")
         click.echo(f"revision  {found.current or 'none'}")
         click.echo(f"newest    {found.head}")
         click.echo(f"pending   {', '.join(found.pending) or 'nothing'}")
@@ -108,11 +102,9 @@ def url() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def shell(arguments: tuple[str, ...]) -> int:
     """Open psql on the database; ARGUMENTS are psql's."""
-    from attune.composition.databases import embedded_server, use_database
-    from attune.config import load_settings, process_environment
-    from attune.postgres.installation.psql import run_psql
+    from attune.composition.databases import open_psql, use_database
+    from attune.config import load_settings
 
     settings = load_settings()
     with use_database(settings) as database:
-        bundled = (database.server or embedded_server(settings)).psql_path
-        return run_psql(database.url, arguments, process_environment(), bundled)
+        return open_psql(settings, database, arguments)

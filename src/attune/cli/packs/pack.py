@@ -34,11 +34,10 @@ def load(folder: Path, as_json: bool) -> None:
     Loading the same folder again changes nothing.
     """
     from attune.cli.runtimes.definitions import who
-    from attune.packs import check_folder
-    from attune.reactions import shared_expressions
+    from attune.composition.packs import check_folder
 
     async def loaded(store: PackStore) -> tuple[str, str, list[PackChange]]:
-        found = await check_folder(folder, await store.known(), shared_expressions())
+        found = await check_folder(folder, await store.known())
         changes = await store.load(found.pack, found.files, changed_by=who())
         return found.pack.ref, found.pack.version, list(changes)
 
@@ -148,16 +147,15 @@ def _checked(folder: Path) -> Any:
     import asyncio
 
     from attune.composition.databases import has_database
+    from attune.composition.packs import check_folder, shipped
     from attune.config import load_settings
-    from attune.packs import check_folder, shipped
-    from attune.reactions import shared_expressions
 
     async def against(store: PackStore) -> Any:
-        return await check_folder(folder, await store.known(), shared_expressions())
+        return await check_folder(folder, await store.known())
 
     if has_database(load_settings()):
         return _with_packs(against).pack
-    return asyncio.run(check_folder(folder, shipped(), shared_expressions())).pack
+    return asyncio.run(check_folder(folder, shipped())).pack
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -195,22 +195,15 @@ def _find(ref: str) -> Runtime:
 
 
 def _from_catalogue(name: str) -> Runtime:
-    from attune import catalogue
-    from attune.composition.databases import as_runtime
+    from attune.composition.databases import find_shipped
 
-    entry = catalogue.find(name)
-    if entry is None:
-        raise _unknown(name, catalogue.names())
-    return as_runtime(entry)
+    return find_shipped(name)
 
 
 def _unknown(ref: str, known: Sequence[str]) -> UsageError:
-    from attune.core.runtimes.aliases import nearest
+    from attune.composition.databases import unknown_runtime
 
-    near = nearest(ref, known)
-    return UsageError(
-        f"no definition is called {ref!r}" + (f"; did you mean {near}?" if near else ""), hint="attune runtime list"
-    )
+    return unknown_runtime(ref, known)
 
 
 def _stored() -> Sequence[Runtime]:

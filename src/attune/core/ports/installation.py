@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from attune.core.access.tokens import Scope, TokenRecord
 from attune.core.events.event import EventReader
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import WORKER, Role
 from attune.core.packs.pack import PackStore
+from attune.core.ports.access import TokenStore
 from attune.core.ports.executions import ExecutionStore
 from attune.core.ports.nodes import NodeRecord, RuntimeRecord
 from attune.core.ports.runtimes import RuntimeStore
@@ -56,28 +56,6 @@ class Matcher(Protocol):
 
     async def answer(self, question: MatchQuery) -> Mapping[str, Any]:
         """The ranked nodes and the explanation, as `Placed.to_data` has them."""
-        ...
-
-
-class TokenStore(Protocol):
-    """Who may use the API."""
-
-    async def create(
-        self, name: str, scope: Scope, *, created_by: str, expires_in: float | None = None
-    ) -> tuple[TokenRecord, str]:
-        """A new token and its text. Raises `UsageError` for a name that a live token has."""
-        ...
-
-    async def list_tokens(self) -> Sequence[TokenRecord]:
-        """Every token, newest first."""
-        ...
-
-    async def revoke(self, token_id: int) -> bool:
-        """End a token and its sessions; False if there is no live one."""
-        ...
-
-    async def login_link(self, token_id: int) -> str:
-        """A code that opens the page in the name of a token, for a day."""
         ...
 
 

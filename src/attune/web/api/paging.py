@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
-from attune.postgres.read_models.node_pages import JsonPage
+from attune.core.ports.read_models import JsonPage
 from attune.web.middleware.problems import FieldProblem, ProblemError
 
 MAX_ID = 2**63 - 1

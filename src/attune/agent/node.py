@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -15,11 +15,12 @@ from attune.agent.control import Control, first_of
 from attune.agent.health.monitor import HealthMonitor
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
+from attune.core.backoff import Backoff
 from attune.core.errors import AttuneError, DatabaseError
 from attune.core.ports.nodes import Heartbeat, NodeLifecycle, Overdue
 
 _JITTER = 0.2
-_SLOWEST_RETRY_SECONDS = 10.0
+_RETRIES = Backoff(0.5, 10.0, jitter=_JITTER)
 
 
 async def _nothing() -> None: ...
@@ -71,12 +72,12 @@ async def run_node(node: NodeParts, control: Control, on_ready: Callable[[NodeRe
     registration = node.registration
     structlog.contextvars.bind_contextvars(node=registration.name)
     await registration.claim()
-    joined = await _unless_stopped(_join(registration), control.stop)
+    joined = await first_of(_join(registration), control.stop) == 0
     try:
         if joined:
             on_ready(registration)
             beside = [node.monitor.keep(control.stop), *(one.keep(control.stop) for one in node.services)]
-            await _together(HeartbeatLoop(node, control).beat(), *beside)
+            await first_of(HeartbeatLoop(node, control).beat(), *beside)
             await _drain(node)
     finally:
         if joined:
@@ -90,35 +91,6 @@ async def _join(registration: NodeRegistration) -> None:
     await registration.detect_capabilities()
     node_id = await registration.register()
     log.info(f"{registration.role.name} registered", id=node_id)
-
-
-async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> bool:
-    """Run *work* to its end, or abandon it when *stop* is set first; whether it ended."""
-    task = asyncio.ensure_future(work)
-    stopping = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            await task
-            return True
-        return False
-    finally:
-        for one in (task, stopping):
-            one.cancel()
-        await asyncio.gather(task, stopping, return_exceptions=True)
-
-
-async def _together(*work: Coroutine[Any, Any, None]) -> None:
-    """Run all of *work* until one of it ends, in an error perhaps, which is raised; the rest is cancelled."""
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _drain(node: NodeParts) -> None:
@@ -182,20 +154,10 @@ class HeartbeatLoop:
 
     async def _pause(self) -> None:
         """Wait for the next heartbeat, for news, or to be told something."""
-        seconds = _spread(self._options.interval)
         if self._failures:
-            seconds = _spread(min(_SLOWEST_RETRY_SECONDS, 0.5 * 2 ** min(self._failures - 1, 10)))
+            seconds = _RETRIES.delay(self._failures, random.random())
             await first_of(self._control.stop, self._control.reload, seconds=seconds)
             return
-        news = asyncio.ensure_future(self._registration.news(seconds))
-        told = asyncio.ensure_future(first_of(self._control.stop, self._control.reload, seconds=seconds + 1))
-        try:
-            await asyncio.wait({news, told}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in (news, told):
-                one.cancel()
-            await asyncio.gather(news, told, return_exceptions=True)
-
-
-def _spread(seconds: float) -> float:
-    return seconds * random.uniform(1 - _JITTER, 1 + _JITTER)
+        seconds = self._options.interval * random.uniform(1 - _JITTER, 1 + _JITTER)
+        news = self._registration.news(seconds)
+        await first_of(news, self._control.stop, self._control.reload, seconds=seconds + 1)

@@ -22,8 +22,8 @@ from attune.composition.embedding import REGISTRATIONS
 from attune.composition.events import reaction, record_for_sensors
 from attune.composition.host_examiner import examiner_for, reverifier_for
 from attune.config import Settings, process_environment
-from attune.core.executions.work import PackFolders
 from attune.core.nodes.role import SENSOR, WORKER, Role
+from attune.core.ports.packs import PackFolders
 from attune.core.ports.sensors import TakenLease
 from attune.core.sensors.restart import RestartRules
 from attune.core.sensors.sensor import Sensor

@@ -7,8 +7,8 @@ from pathlib import Path
 from attune import catalogue
 from attune.composition.events import shared_expressions
 from attune.config.document import read_content
-from attune.core.events.expression import Expressions
 from attune.core.packs.pack import Known
+from attune.core.ports.events import Expressions
 from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.host.packs.folder import read_folder

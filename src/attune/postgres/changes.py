@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from attune.core.ports.changes import ANSWERED, CHANGED, EXECUTIONS, TOKENS, ChangePage, ChangeRecord, Notice, Position
+from attune.core.ports.changes import (
+    ANSWERED,
+    CHANGED,
+    EXECUTIONS,
+    TOKENS,
+    ChangePage,
+    ChangePosition,
+    ChangeRecord,
+    Notice,
+)
 from attune.postgres.connection import Pool, conninfo_of, listening
 from attune.postgres.rows import read_all, read_value
 
@@ -16,11 +25,11 @@ class PostgresChanges:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def end(self) -> Position:
+    async def end(self) -> ChangePosition:
         transaction = await read_value(self._pool, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1")
-        return Position(transaction, 2**63 - 1)
+        return ChangePosition(transaction, 2**63 - 1)
 
-    async def since(self, position: Position, limit: int = 1000) -> ChangePage:
+    async def since(self, position: ChangePosition, limit: int = 1000) -> ChangePage:
         rows = await read_all(
             self._pool,
             ChangeRecord,
@@ -34,7 +43,7 @@ class PostgresChanges:
         settled = [row for row in rows if row.settled]
         return ChangePage(settled, len(settled) < len(rows) or len(rows) == limit)
 
-    async def reaches_back_to(self, position: Position) -> bool:
+    async def reaches_back_to(self, position: ChangePosition) -> bool:
         query = """
             SELECT coalesce((SELECT min(id) FROM change) <= 1, true)
                 OR EXISTS (SELECT FROM change WHERE (transaction, id) <= (%s::text::xid8, %s))

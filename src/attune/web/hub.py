@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from attune.core.errors import AttuneError
-from attune.core.ports.changes import ANSWERED, CHANGED, EXECUTIONS, TOKENS, ChangeLog, ChangeRecord, Position
+from attune.core.ports.changes import ANSWERED, CHANGED, EXECUTIONS, TOKENS, ChangeLog, ChangePosition, ChangeRecord
 
 log = structlog.get_logger("attune.web")
 _QUEUE = 1000
@@ -28,7 +28,7 @@ class StreamEvent:
 
     kind: str
     data: str
-    position: Position | None = None
+    position: ChangePosition | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -61,7 +61,7 @@ class Hub:
         self._callbacks: list[Callable[[str, str], None]] = []
         self._wake = asyncio.Event()
         self._closed = False
-        self.position: Position | None = None
+        self.position: ChangePosition | None = None
         self.live = False
 
     def on_notice(self, callback: Callable[[str, str], None]) -> None:

@@ -8,12 +8,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from attune.config import Settings
-from attune.core.events.event import EventReader
-from attune.core.packs.pack import PackStore
 from attune.core.ports.access import AccessStore
 from attune.core.ports.changes import ChangeLog
-from attune.core.ports.installation import NodeControl, NodeReader
-from attune.core.ports.nodes import NodeRequests
+from attune.core.ports.events import EventReader
+from attune.core.ports.nodes import NodeControl, NodeReader, NodeRequests
+from attune.core.ports.packs import PackStore
 from attune.core.ports.read_models import FleetPages, NodePages
 from attune.core.ports.runtimes import PreviewReader, RuntimeEditor
 from attune.operations.executions.execute import ExecutionService

@@ -9,14 +9,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from attune.agent.control import first_of
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
+from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
 from attune.core.nodes.health import CheckedVerdict, Transition
 from attune.core.runtimes.definition import Definition
 from attune.operations.runtimes.reverify import MonitoredRuntime, Reverifier, Round
 
-_SLOWEST_RETRY_SECONDS = 10.0
+_RETRIES = Backoff(0.5, 10.0)
 
 
 @dataclass
@@ -87,13 +89,7 @@ class HealthMonitor:
 
     async def _wait(self, stop: asyncio.Event) -> bool:
         """Sleep until a round is due, something is suspected or *stop* is set; whether it is set."""
-        tasks = [asyncio.create_task(stop.wait()), asyncio.create_task(self._wake.wait())]
-        try:
-            await asyncio.wait(tasks, timeout=self._pause(), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await first_of(stop, self._wake, seconds=self._pause())
         self._wake.clear()
         return stop.is_set()
 
@@ -102,7 +98,7 @@ class HealthMonitor:
         due = self._reverifier.next_round(self._kept)
         pause = rhythm.interval if due is None else max(0.0, due - self._reverifier.clock())
         if self._unsent:
-            pause = min(pause, _SLOWEST_RETRY_SECONDS, 0.5 * 2.0 ** min(self._unsent.attempts, 10))
+            pause = min(pause, _RETRIES.delay(self._unsent.attempts + 1))
         return pause
 
     async def _round(self, stop: asyncio.Event) -> Round:

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from attune.agent.logs import log
+from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
 from attune.core.ports.sensors import OutputLogRecord, SensorEvents, SensorOutput, SensorOutputs
 from attune.core.sensors.event_line import LONGEST_LINE, BadLineError, NewEvent, parse_line
 
 _LOOK_SECONDS = 0.05
 _SCAN_SECONDS = 2.0
-_SLOWEST_RETRY_SECONDS = 5.0
+_RETRIES = Backoff(0.4, 5.0)
 _CHUNK = LONGEST_LINE + 64 * 1024
 _MOST_EVENTS = 250
 _MOST_STEPS = 20
@@ -91,7 +92,7 @@ class EventForwarder:
                     log.warning(f"events cannot be stored, they wait in their files: {error}")
                 self._failures += 1
                 self._hold_back()
-                await asyncio.sleep(min(_SLOWEST_RETRY_SECONDS, 0.2 * 2 ** min(self._failures, 8)))
+                await asyncio.sleep(_RETRIES.delay(self._failures))
                 continue
             if self._failures:
                 log.info("events are stored again", failed=self._failures)

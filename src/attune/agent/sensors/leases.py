@@ -16,6 +16,7 @@ from attune.agent.logs import log
 from attune.agent.sensors.event_forwarder import EventForwarder
 from attune.agent.sensors.instance import SensorInstance
 from attune.agent.sensors.node_sensors import DatabaseClock, NodeSensors
+from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
 from attune.core.ports.sensors import LeaseStore, SensorOutputs, TakenLease
 from attune.core.sensors.assignment import AssignmentPlan, BalanceRules, plan
@@ -91,7 +92,7 @@ class SensorLeases:
                 if not failures:
                     log.warning(f"leases of sensors cannot be renewed, trying again until it works: {error}")
                 failures += 1
-                await asyncio.sleep(min(self._rules.seconds / _RENEWALS, 0.1 * 2 ** min(failures, 6)))
+                await asyncio.sleep(Backoff(0.2, self._rules.seconds / _RENEWALS).delay(failures))
 
     async def finish(self) -> None:
         """Give everything back; returns when nothing runs here any more."""

@@ -12,7 +12,8 @@ import click
 from attune.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from attune.core.events.event import EventReader, EventRecord
+    from attune.core.events.event import EventRecord
+    from attune.core.ports.events import EventReader
 
 
 @click.group(epilog="Example: attune event list")

@@ -43,7 +43,7 @@ def _switch(verb: str, enabled: bool, text: str) -> click.Command:
     @click.argument("ref")
     def switch(ref: str) -> None:
         from attune.cli.events.session import missing, with_events
-        from attune.core.events.event import EventReader
+        from attune.core.ports.events import EventReader
 
         async def switched(events: EventReader) -> None:
             if not await events.set_rule_enabled(ref, enabled):

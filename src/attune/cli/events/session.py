@@ -7,7 +7,7 @@ from typing import NoReturn, TypeVar
 
 from attune.cli.session import ask
 from attune.core.errors import UsageError
-from attune.core.events.event import EventReader
+from attune.core.ports.events import EventReader
 from attune.core.ports.installation import Installation
 from attune.core.runtimes.aliases import nearest
 

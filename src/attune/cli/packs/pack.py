@@ -13,8 +13,9 @@ import click
 from attune.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from attune.core.packs.pack import PackChange, PackRecord, PackStore
+    from attune.core.packs.pack import PackChange, PackRecord
     from attune.core.ports.installation import Installation
+    from attune.core.ports.packs import PackStore
 
 T = TypeVar("T")
 _KINDS = ("actions", "sensors", "triggers", "rules", "runtimes")

@@ -14,7 +14,7 @@ TOKENS = "attune_token"
 EXECUTIONS = "execution_change"
 
 
-class Position(NamedTuple):
+class ChangePosition(NamedTuple):
     """Where a change stands: nothing that becomes visible later stands before it."""
 
     transaction: int
@@ -33,8 +33,8 @@ class ChangeRecord:
     settled: bool = True
 
     @property
-    def position(self) -> Position:
-        return Position(self.transaction, self.id)
+    def position(self) -> ChangePosition:
+        return ChangePosition(self.transaction, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,15 @@ class Notice(NamedTuple):
 class ChangeLog(Protocol):
     """The changes in the order in which they became visible."""
 
-    async def end(self) -> Position:
+    async def end(self) -> ChangePosition:
         """Where a reader begins that wants only what comes."""
         ...
 
-    async def since(self, position: Position, limit: int = 1000) -> ChangePage:
+    async def since(self, position: ChangePosition, limit: int = 1000) -> ChangePage:
         """The changes after *position*, at most *limit*."""
         ...
 
-    async def reaches_back_to(self, position: Position) -> bool:
+    async def reaches_back_to(self, position: ChangePosition) -> bool:
         """Whether nothing after *position* has been pruned."""
         ...
 

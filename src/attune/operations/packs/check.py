@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from attune.core.documents import Node, in_order
 from attune.core.errors import Fault, Position, shown
-from attune.core.events.expression import Evaluated, Expressions, unknown_names
+from attune.core.events.expression import Evaluated, unknown_names
 from attune.core.events.rule import VARIABLES
 from attune.core.packs.files import PackFile
 from attune.core.packs.pack import KINDS, Known, Pack, PackError
 from attune.core.packs.reader import Documents, Draft, WrittenExpression, read_pack
 from attune.core.packs.references import resolve
+from attune.core.ports.events import Expressions
 
 _SUFFIXES = (".yaml", ".yml")
 ReadDocument = Callable[[bytes, str, list[Fault]], Node | None]

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: up test detect lint bench soak check browser clean
+.PHONY: up test detect lint bench soak check browser reference clean
 
 up: $(STAMP)
 	$(BIN)/attune up
@@ -26,6 +26,10 @@ check: lint test
 
 soak: $(STAMP)
 	$(BIN)/pytest tests/soak -s
+
+# The pages of docs/reference that are made from the code.
+reference: $(STAMP)
+	$(BIN)/python tests/support/reference_pages.py
 
 bench: $(STAMP)
 	-PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,bench]'

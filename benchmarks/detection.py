@@ -61,7 +61,7 @@ def compare_envinfo(folder: str) -> Iterator[Figure]:
     theirs: dict[str, Any] = {}
     for section in json.loads(quiet(peer, env)).values():
         theirs |= section
-    ours = json.loads(quiet((*ATTUNE, "detect", "--local", "--fresh", "--json"), env))["runtimes"]
+    ours = json.loads(quiet((*ATTUNE, "detect", "--local", "--json"), env))["runtimes"]
     names = [ours_name for name, ours_name in _SAME.items() if name in theirs and ours_name in ours]
     only = tuple(word for name in names for word in ("--only", name))
     cold = {**env, "ATTUNE__DETECTION__CACHE": "false"}
@@ -76,7 +76,7 @@ def measure_start(folder: str) -> Iterator[Figure]:
     times = [seconds(lambda: quiet((*ATTUNE, "--help"), env)) for _ in range(_ROUNDS)]
     yield Figure("attune --help", statistics.median(times) * 1000, 200, "ms", at_most=True)
     code = "import sys; from attune.cli.main import run; run(sys.argv[1:]); print(open('/proc/self/status').read())"
-    status = quiet((sys.executable, "-c", code, "detect", "--local", "--fresh", "--json"), env)
+    status = quiet((sys.executable, "-c", code, "detect", "--local", "--json"), env)
     yield Figure("detect --local, peak memory", peak_megabytes(status), 50, "MB", at_most=True)
     yield Figure("worker at rest, memory", worker_megabytes(env), 80, "MB", at_most=True)
 

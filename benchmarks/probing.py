@@ -18,9 +18,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS
 from attune.core.runtimes.command import Command, Ending, Outcome
+from attune.core.runtimes.definition import Definition, parse_definition
+from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.verdict import Verdict
 from attune.host.environment import check_environment
 from attune.host.probing.assemble import HostChecks, HostOptions, assemble
+from attune.operations.runtimes.examine import Examiner
 
 _VERSION_COMMANDS = """
 python3 --version | python --version | node --version | java -version | perl --version | git --version
@@ -111,26 +116,15 @@ def run_with_xargs(commands: Sequence[Command], environment: dict[str, str]) -> 
     subprocess.run(argv, input=lines.encode(), stdout=quiet, stderr=quiet, env=environment)
 
 
-def compare_installed(environment: dict[str, str], folder: str) -> list[Figure]:
-    """CPU-bound version commands, the first time and with what earlier runs have taught."""
+def compare_installed(environment: dict[str, str]) -> list[Figure]:
+    """CPU-bound version commands."""
     commands = installed_commands(environment)
-    plain = assemble(environment)
-    taught = assemble(environment, HostOptions(cache_folder=folder, fresh=True))
-    run(taught, commands)
-    sequence, xargs, first, again = (
-        lambda: run_in_sequence(commands, environment),
-        lambda: run_with_xargs(commands, environment),
-        lambda: run(plain, commands),
-        lambda: run(taught, commands),
-    )
-    against_sequence = medians(sequence, first, again)
-    against_xargs = medians(xargs, first, again)
-    count = f"{len(commands)} commands"
+    checks = assemble(environment)
+    (against_sequence,) = medians(lambda: run_in_sequence(commands, environment), lambda: run(checks, commands))
+    (against_xargs,) = medians(lambda: run_with_xargs(commands, environment), lambda: run(checks, commands))
     return [
-        Figure("installed, first run, against one after the other", against_sequence[0], 1.5, note=count),
-        Figure("installed, costs known, against one after the other", against_sequence[1], 1.5, note=count),
-        Figure("installed, first run, wall time of xargs -P 4", 1 / against_xargs[0], 1.05, at_most=True),
-        Figure("installed, costs known, wall time of xargs -P 4", 1 / against_xargs[1], 1.05, at_most=True),
+        Figure("installed, against one after the other", against_sequence, 1.5, note=f"{len(commands)} commands"),
+        Figure("installed, wall time of xargs -P 4", 1 / against_xargs, 1.05, at_most=True),
     ]
 
 
@@ -144,12 +138,9 @@ def compare_small(environment: dict[str, str]) -> list[Figure]:
     return [Figure("10 x sleep 0.1", wait, 9.0), Figure("200 x /bin/true", true, 1.4)]
 
 
-def measure_hanging(environment: dict[str, str], limit: float, folder: str | None) -> Figure:
-    """Three checks that hang, at the end of a list of 24: what they add to the larger of limit and the rest.
-
-    With a *folder* the runner knows from earlier runs what each costs.
-    """
-    checks = assemble(environment, HostOptions(cache_folder=folder, fresh=True))
+def measure_hanging(environment: dict[str, str], limit: float) -> Figure:
+    """Three checks that hang, at the end of a list of 24: what they add to the larger of limit and the rest."""
+    checks = assemble(environment)
     rest = installed_commands(environment)[:21]
     hanging = [Command(("sleep", "300"), limit)] * 3
     run(checks, [*rest, *hanging])
@@ -160,9 +151,7 @@ def measure_hanging(environment: dict[str, str], limit: float, folder: str | Non
         outcomes = run(checks, [*rest, *hanging])
         excess.append(time.perf_counter() - began - max(limit, alone))
         assert sum(outcome.ending is Ending.TIMED_OUT for outcome in outcomes.values()) == 3
-    known = "costs known" if folder else "first run"
-    name = f"3 hanging ({limit:g} s) among 24, {known}"
-    return Figure(name, statistics.median(excess) * 1000, 50, "ms", at_most=True)
+    return Figure(f"3 hanging ({limit:g} s) among 24", statistics.median(excess) * 1000, 50, "ms", at_most=True)
 
 
 def measure_missing(environment: dict[str, str]) -> list[Figure]:
@@ -188,32 +177,34 @@ def measure_missing(environment: dict[str, str]) -> list[Figure]:
 
 
 def compare_warm(environment: dict[str, str], folder: str) -> list[Figure]:
-    """A restart with a cache, each program once: what is remembered and what is run again, and what that costs."""
-    commands = [Command(argv, 60.0) for argv in _present(environment) if argv[0] != "python"]  # it is python3 again
-    taught = assemble(environment, HostOptions(cache_folder=folder))
-    for _ in range(2):
-        outcomes = run(taught, commands)
-    selected = [c for n, c in enumerate(commands) if _is_of_a_manager(outcomes[str(n)])]
-    remembered = [c for n, c in enumerate(commands) if outcomes[str(n)].cached_age is not None]
-    native = [c for c in remembered if c not in selected]
-    cold = assemble(environment)
+    """A node that starts again: its detection with what the last run proved, against one without."""
+    commands = [argv for argv in _present(environment) if argv[0] != "python"]  # it is python3 again
+    definitions = {argv: definition_of(argv) for argv in commands}
+    checks = assemble(environment, HostOptions(cache_folder=folder))
+
+    def start(chosen: Sequence[Definition], max_age: float) -> list[Verdict]:
+        examiner = Examiner(checks.runner, checks.paths, checks.cache)
+        return examiner.examine(chosen, max_age_seconds=max_age)
+
+    start(list(definitions.values()), 0.0)
+    verdicts = start(list(definitions.values()), MAX_CACHED_AGE_SECONDS)
+    cached = [
+        definition for definition, verdict in zip(definitions.values(), verdicts, strict=True) if verdict.is_cached
+    ]
+    run_again = [argv[0] for argv, definition in definitions.items() if definition not in cached]
     ratios = []
-    for chosen in (native, [*native, *selected], commands):
-        (ratio,) = medians(partial(run, cold, chosen), partial(run, taught, chosen))
-        ratios.append(ratio)
-    managed = ", ".join(c.argv[0] for c in selected) or "none here"
-    run_again = ", ".join(c.argv[0] for c in commands if c not in remembered) or "none"
+    for chosen in (cached, list(definitions.values())):
+        cold, warm = partial(start, chosen, 0.0), partial(start, chosen, MAX_CACHED_AGE_SECONDS)
+        ratios += medians(cold, warm)
     return [
-        Figure("warm restart, native binaries", ratios[0], 6, note=f"{len(native)} commands"),
-        Figure("warm restart, native binaries and version managers' shims", ratios[1], 6, note=f"shims: {managed}"),
-        Figure("warm restart, everything installed", ratios[2], None, note=f"run again: {run_again}"),
+        Figure("warm restart of a node, native binaries", ratios[0], 6, note=f"{len(cached)} commands"),
+        Figure("warm restart of a node, all", ratios[1], None, note=f"scripts and shims: {', '.join(run_again)}"),
     ]
 
 
-def _is_of_a_manager(outcome: Outcome) -> bool:
-    """Whether a version manager chose what was run."""
-    path, real_path = outcome.path or "", outcome.real_path or ""
-    return "shims" in path.split("/") or Path(real_path).name == "rustup"
+def definition_of(argv: tuple[str, ...]) -> Definition:
+    command = {"binary": argv[0], "args": list(argv[1:]), "timeout_seconds": 60}
+    return parse_definition(Runtime(f"bench.{argv[0]}", argv[0], {"verification": {"commands": [command]}}))
 
 
 def main() -> int:
@@ -221,12 +212,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         parts: list[Callable[[], list[Figure]]] = [
             lambda: compare_small(environment),
-            lambda: compare_installed(environment, f"{folder}/one"),
-            lambda: [
-                measure_hanging(environment, limit, place) for limit in (0.3, 1.5) for place in (None, f"{folder}/two")
-            ],
+            lambda: compare_installed(environment),
+            lambda: [measure_hanging(environment, limit) for limit in (0.3, 1.5)],
             lambda: measure_missing(environment),
-            lambda: compare_warm(environment, f"{folder}/three"),
+            lambda: compare_warm(environment, f"{folder}/cache"),
         ]
         for part in parts:
             for figure in part():

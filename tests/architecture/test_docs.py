@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import attune
 from attune.cli.reference import commands_reference
 from attune.config import describe_settings
+from reference_pages import function_of, members, pages
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
-def test_the_page_of_commands_is_what_the_commands_say() -> None:
-    page = ROOT / "docs" / "reference" / "commands.md"
+PAGES_OF_CODE = [(page, text) for page, text in pages().items() if page.stem != "python"]
 
-    assert page.read_text() == commands_reference(), "write commands_reference() to docs/reference/commands.md"
+
+@pytest.mark.parametrize(("page", "text"), PAGES_OF_CODE, ids=lambda value: getattr(value, "stem", ""))
+def test_a_page_that_is_made_from_the_code_is_up_to_date(page: Path, text: str) -> None:
+    assert page.read_text() == text, "run: make reference"
 
 
 def test_every_command_has_an_example() -> None:
@@ -53,3 +62,62 @@ def test_every_setting_is_read_by_somebody() -> None:
     names = {setting.key.rpartition(".")[2] for setting in describe_settings()}
 
     assert [name for name in sorted(names) if not any(re.search(rf"\.{name}\b", text) for text in sources)] == []
+
+
+FOLDERS = {path.name for path in (ROOT / "src" / "attune").iterdir() if path.is_dir()}
+NAMED = re.compile(r"`((?:[\w.{},-]+/)+(?:[\w.-]+\.(?:py|yaml|md|sql|html|js))?)`")
+PATHS = [
+    (page, name)
+    for page in PAGES
+    if page.parent.name != "decisions" and page.name != "CHANGELOG.md"  # they tell of what was
+    for name in NAMED.findall(page.read_text())
+    if name.split("/")[0] in FOLDERS | {"tests", "docs", "src", "benchmarks", "contrib"}
+]
+
+
+def test_every_path_that_a_page_names_exists() -> None:
+    missing = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page, name in PATHS
+        if not re.search("NAME|STAMP", name) and not any((root / name).exists() for root in (ROOT, ROOT / "src/attune"))
+    ]
+
+    assert PATHS
+    assert missing == []
+
+
+def test_every_path_that_a_module_names_exists() -> None:
+    sources = [path for folder in ("src", "tests") for path in (ROOT / folder).rglob("*.py")]
+    known = {f"/{path.relative_to(ROOT)}" for path in sources}
+    missing = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources
+        for name in re.findall(r"([\w/]+\.py)\b", ast.get_docstring(ast.parse(path.read_text())) or "")
+        if not any(other.endswith(f"/{name}") for other in known)
+    ]
+
+    assert missing == []
+
+
+def public_functions() -> Iterator[tuple[str, Any]]:
+    """The public functions, and the methods and properties of the public classes, by name."""
+    for name in attune.__all__:
+        value = getattr(attune, name)
+        if not inspect.isclass(value):
+            yield name, value
+            continue
+        for attribute, member in members(value):
+            yield f"{name}.{attribute}", function_of(member)
+
+
+def test_what_is_public_says_what_it_is_and_what_it_raises() -> None:
+    assert [name for name in attune.__all__ if not inspect.getdoc(getattr(attune, name))] == []
+    silent = []
+    for name, function in public_functions():
+        text = inspect.getdoc(function) or ""
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        raises = any(isinstance(node, ast.Raise) and node.exc is not None for node in ast.walk(tree))
+        if not text or (raises and "raises" not in text.lower()):
+            silent.append(name)
+
+    assert silent == []

@@ -18,7 +18,7 @@ SOURCE = ROOT / "src" / "attune"
 SOURCES = sorted(SOURCE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "base"}
-MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES, MOST_PYTHON = 20, 300, 40, 34_300
+MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES, MOST_PYTHON = 20, 300, 40, 34_600
 # Each exception has its reason.
 WIDE_FOLDERS = {"src/attune/host/probing", "tests/support"}  # the smaller outcome cache takes seven modules away
 LONG_FUNCTIONS = {"run_service", "run", "serve"}  # their wiring goes to composition/

@@ -13,17 +13,14 @@ commands_reference
 _.format_commands
 _.capture_signals
 _.should_exit
-_.send_400_response
 _.collect
 _.log_errors
 _.max_mem
 _.read_only
 
-# Procrastinate calls or reads them.
-_.finish_job
+# Procrastinate calls or reads them; READ_FROM is its version, which a test holds.
+READ_FROM
 _.delete_job
-_.job_manager
-_._new_job_event
 
 # Fields of rows and answers: filled by name, and read by whoever gets the JSON or the template.
 _.last_event
@@ -49,6 +46,8 @@ _.actor
 _.ABANDON
 _.CANCEL
 _.DISABLED
+_.REQUESTED
+_.SCHEDULED
 
 # The matchers on an index and in SQL: the issue on scale puts them into production.
 FleetIndex
@@ -58,12 +57,10 @@ _.eligible_ids
 # Run by a migration that is found by its file.
 UNIFY
 
+# Type variables that only annotations name.
+Make
+
 # Being replaced.
-check_transition
-_.may_become
 Execution
-SensorStore
 _.optional
-_.log_path
-_.tcp_url
 record_event

@@ -45,7 +45,8 @@ def random_capability(random: Random, name: str) -> Capability:
         for n in range(count)
     )
     status = random.choice((Status.AVAILABLE,) * 8 + tuple(Status))
-    return Capability(name, status, instances, reason="because")
+    cached = status is Status.AVAILABLE and random.random() < 0.1
+    return Capability(name, status, instances, reason="because", cached=cached)
 
 
 def random_node(random: Random, node_id: int) -> Node:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -39,8 +40,13 @@ class HostDetector:
         variable_name: str | None = None,
         capabilities: Mapping[str, Any] | None = None,
         observer: ExaminationObserver | None = None,
+        max_age_seconds: float = 0.0,
     ) -> Detection:
-        """Everything that detection found, with the reason and the evidence of each verdict."""
+        """Everything that detection found, with the reason and the evidence of each verdict.
+
+        Everything is run, unless *max_age_seconds* lets a cached proof of that age count: that is for a node that
+        starts, whose health checks verify it right after.
+        """
         name = variable_name or role.environment_variable
         selection = select(name, variable(name), role.settings_section, capabilities)
         note = other_role_note(
@@ -49,7 +55,9 @@ class HostDetector:
         if note and name == role.environment_variable and variable(name) is None:
             log.info(note)
         log.info(f"Detecting {role.name} capabilities...")
-        detection = await self._run(await self._catalog.list_runtimes(), settings, selection, role, observer)
+        detection = await self._run(
+            await self._catalog.list_runtimes(), settings, selection, role, observer, max_age_seconds
+        )
         log_detection(detection)
         return detection
 
@@ -65,11 +73,11 @@ class HostDetector:
         selection: Selection,
         role: Role | None,
         observer: ExaminationObserver | None,
+        max_age_seconds: float = 0.0,
     ) -> Detection:
         examiner = self._examiner(settings)
-        work = asyncio.create_task(
-            asyncio.to_thread(detect, runtimes, selection, role, examiner, detection_options(settings), observer)
-        )
+        options = replace(detection_options(settings), max_age_seconds=max_age_seconds)
+        work = asyncio.create_task(asyncio.to_thread(detect, runtimes, selection, role, examiner, options, observer))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:

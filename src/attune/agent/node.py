@@ -18,6 +18,7 @@ from attune.agent.registration import NodeRegistration
 from attune.core.backoff import Backoff
 from attune.core.errors import AttuneError, DatabaseError
 from attune.core.ports.nodes import Heartbeat, NodeLifecycle, Overdue
+from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS
 
 _JITTER = 0.2
 _RETRIES = Backoff(0.5, 10.0, jitter=_JITTER)
@@ -88,7 +89,7 @@ async def run_node(node: NodeParts, control: Control, on_ready: Callable[[NodeRe
 
 
 async def _join(registration: NodeRegistration) -> None:
-    await registration.detect_capabilities()
+    await registration.detect_capabilities(max_age_seconds=MAX_CACHED_AGE_SECONDS)
     node_id = await registration.register()
     log.info(f"{registration.role.name} registered", id=node_id)
 

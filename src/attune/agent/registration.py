@@ -47,6 +47,7 @@ class NodeRegistration:
 
     @property
     def settings(self) -> Settings:
+        """The settings of this node."""
         return self._config
 
     @property
@@ -63,11 +64,19 @@ class NodeRegistration:
         """Hold the name from now on. Raises `NameTakenError` that says who has it."""
         await self._registry.claim(self.name, self.role, host=socket.gethostname(), pid=os.getpid())
 
-    async def detect_capabilities(self, config: Settings | None = None) -> dict[str, Any]:
-        """Detect what this host can run; the capabilities that `register` will write."""
+    async def detect_capabilities(
+        self, config: Settings | None = None, *, max_age_seconds: float = 0.0
+    ) -> dict[str, Any]:
+        """Detect what this host can run; the capabilities that `register` will write.
+
+        A cached proof of at most *max_age_seconds* counts, for nodes whose health checks verify it right after.
+        """
         settings = config or self._config
         self.detection = await self._detector.detect(
-            settings, self.role, capabilities=self._section(settings).capabilities
+            settings,
+            self.role,
+            capabilities=self._section(settings).capabilities,
+            max_age_seconds=max_age_seconds,
         )
         return capabilities_of(self.detection, settings)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import getpass
+import socket
+from collections.abc import Awaitable, Callable, Collection
 from functools import cache
 from typing import TypeVar
 
@@ -11,22 +13,73 @@ import click
 
 from attune.composition.installation import connected, reach_warnings
 from attune.config import Settings, load_settings
+from attune.core.errors import UsageError
+from attune.core.ports.events import EventReader
+from attune.core.ports.executions import ExecutionStore
 from attune.core.ports.installation import Installation
+from attune.core.ports.packs import PackStore
+from attune.core.ports.sensors import SensorReader
+from attune.core.runtimes.aliases import nearest
 
 T = TypeVar("T")
+Store = TypeVar("Store")
 
 
 def ask(work: Callable[[Installation], Awaitable[T]], settings: Settings | None = None) -> T:
     """What *work* gives on the installation of *settings* (the process's own); warnings go to stderr."""
-    found = settings or load_settings()
-    for warning in reach_warnings(found):
+    settings = settings or load_settings()
+    for warning in reach_warnings(settings):
         _warn(warning)
 
-    async def asked() -> T:
-        async with connected(found) as installation:
+    async def work_on_installation() -> T:
+        async with connected(settings) as installation:
             return await work(installation)
 
-    return asyncio.run(asked())
+    return asyncio.run(work_on_installation())
+
+
+def with_executions(work: Callable[[ExecutionStore], Awaitable[T]]) -> T:
+    """What *work* gives on the installation's executions."""
+    return ask(lambda installation: work(_store("executions", installation.executions, installation)))
+
+
+def with_events(work: Callable[[EventReader], Awaitable[T]]) -> T:
+    """What *work* gives on the installation's events. Raises `UsageError` where only the API is at hand."""
+    return ask(lambda installation: work(_store("events", installation.events, installation)))
+
+
+def with_packs(work: Callable[[PackStore], Awaitable[T]]) -> T:
+    """What *work* gives on the installation's packs. Raises `UsageError` where only the API is at hand."""
+    return ask(lambda installation: work(_store("packs", installation.packs, installation)))
+
+
+def with_sensors(work: Callable[[SensorReader], Awaitable[T]]) -> T:
+    """What *work* gives on the installation's sensors. Raises `UsageError` where only the API is at hand."""
+    return ask(lambda installation: work(_store("sensors", installation.sensors, installation)))
+
+
+def _store(what: str, store: Store | None, installation: Installation) -> Store:
+    if store is None:
+        raise UsageError(
+            f"expected the database of the installation, got {installation.origin}, which does not tell of {what}",
+            hint="run it where database.url is set",
+        )
+    return store
+
+
+def unknown(sentence: str, name: str, known: Collection[str], hint: str) -> UsageError:
+    """The error that *sentence* says of *name*, with the nearest of *known*."""
+    near = nearest(name, known)
+    return UsageError(sentence + (f"; did you mean {near}?" if near else ""), hint=hint)
+
+
+def who() -> str:
+    """Who sits at this terminal, for histories: `ada@build-7`."""
+    try:
+        person = getpass.getuser()
+    except (OSError, KeyError):
+        person = "unknown"
+    return f"{person}@{socket.gethostname()}"
 
 
 @cache

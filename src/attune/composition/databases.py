@@ -124,7 +124,7 @@ def open_psql(settings: Settings, database: Database, arguments: Sequence[str]) 
     """Run psql on *database*; its exit code."""
     from attune.postgres.installation.psql import run_psql
 
-    bundled = (database.server or embedded_server(settings)).psql_path
+    bundled = (database.server or embedded_server(settings)).bin("psql")
     return run_psql(database.url, arguments, process_environment(), bundled)
 
 
@@ -177,24 +177,12 @@ def shipped_runtimes() -> list[Runtime]:
     return sorted((as_runtime(entry) for entry in entries), key=lambda runtime: runtime.ref)
 
 
-def find_shipped(name: str) -> Runtime:
-    """The shipped definition of that ref, short name, display name or alias. Raises `UsageError`."""
+def find_shipped(name: str) -> Runtime | None:
+    """The shipped definition of that ref, short name, display name or alias, or None."""
     from attune import catalogue
 
     entry = catalogue.find(name)
-    if entry is None:
-        raise unknown_runtime(name, catalogue.names())
-    return as_runtime(entry)
-
-
-def unknown_runtime(ref: str, known: Sequence[str]) -> UsageError:
-    """The error that no definition is called *ref*, with the nearest of *known*."""
-    from attune.core.runtimes.aliases import nearest
-
-    near = nearest(ref, known)
-    return UsageError(
-        f"no definition is called {ref!r}" + (f"; did you mean {near}?" if near else ""), hint="attune runtime list"
-    )
+    return as_runtime(entry) if entry is not None else None
 
 
 def as_runtime(entry: dict[str, object]) -> Runtime:

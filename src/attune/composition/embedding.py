@@ -1,16 +1,19 @@
-"""What programs that embed Attune use: the detector and the registrations of nodes, on a pool of their own."""
+"""What programs that embed Attune use: the detector, the registrations of nodes and the fleet, on their own pool."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, ClassVar
 
 from attune.agent.detector import HostDetector, capabilities_of, detection_options
 from attune.agent.registration import NodeRegistration
 from attune.composition.host_examiner import examiner_for, host_labels
 from attune.config import Settings, load_settings
-from attune.core.nodes.role import SENSOR, WORKER, Role, role_of_variable
+from attune.core.errors import UsageError
+from attune.core.matching.fleet import Node
+from attune.core.nodes.role import ROLES, SENSOR, WORKER, Role, role_of_variable
 from attune.core.ports.nodes import NodeRegistry
 from attune.core.ports.runtimes import RuntimeCatalog
 from attune.core.runtimes.runtime import Runtime
@@ -18,7 +21,7 @@ from attune.core.runtimes.selection import select
 from attune.core.runtimes.verdict import Verdict
 from attune.operations.runtimes.detect import detect
 from attune.operations.runtimes.examine import Examiner
-from attune.postgres.connection import Pool
+from attune.postgres.connection import Pool, open_pool
 from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.runtimes.store import PostgresRuntimes
 
@@ -43,7 +46,7 @@ class RuntimeDetector(HostDetector):
         """The capabilities to register, as stored in `worker.capabilities`.
 
         Environment variable *env_var_name* decides first, then `config_capabilities["runtimes"]`, then the
-        definitions, verified on this host. Raises `ConfigError` for values that cannot be read.
+        definitions, verified on this host. Raises `ConfigError` for values that cannot be read, `DatabaseError`.
         """
         settings = config or load_settings()
         role = role_of_variable(env_var_name)
@@ -51,17 +54,20 @@ class RuntimeDetector(HostDetector):
         return capabilities_of(detection, settings)
 
     async def detect_from_database(self) -> list[str]:
-        """The names of all runtimes that are verified on this host, whatever the environment or a file say."""
+        """The names of all runtimes that are verified on this host, whatever the environment or a file say.
+
+        Raises `ConfigError`, `DatabaseError`.
+        """
         return (await self.detect_all(load_settings())).offered
 
     @staticmethod
     async def verify_runtime_available(runtime: Runtime) -> bool:
-        """Whether *runtime* is there on this host."""
+        """Whether *runtime* is there on this host. Raises `ConfigError` for settings that cannot be read."""
         return (await RuntimeDetector.verify(runtime)).status.offered
 
     @staticmethod
     async def verify(runtime: Runtime) -> Verdict:
-        """The verdict on *runtime* on this host, with its reason and evidence."""
+        """The verdict on *runtime* on this host, with reason and evidence. Raises `ConfigError` as above."""
         settings = load_settings()
         selection = select("", None, WORKER.settings_section)
         options = detection_options(settings)
@@ -109,3 +115,17 @@ REGISTRATIONS: Mapping[str, type[PoolRegistration]] = {
     WORKER.name: WorkerRegistration,
     SENSOR.name: SensorWorkerRegistration,
 }
+
+
+async def load_fleet(source: Pool | str, role: str = "worker") -> Sequence[Node]:
+    """All nodes of one role, `worker` or `sensor`, as `match` and `explain` take them.
+
+    *source* is an open psycopg `AsyncConnectionPool`, or the URL of a database.
+
+    Raises `UsageError` for another role, `DatabaseError` where the database cannot be reached or is not migrated.
+    """
+    if role not in ROLES:
+        raise UsageError(f"role: expected {' or '.join(ROLES)}, got {role!r}")
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(open_pool(source, size=1)) if isinstance(source, str) else source
+        return await PostgresNodes(pool).fleet(ROLES[role])

@@ -16,22 +16,25 @@ if TYPE_CHECKING:
     from attune.operations.runtimes.reverify import Reverifier
 
 
-def examiner_for(settings: Settings, *, fresh: bool = False) -> Examiner:
-    """What examines this host within the limits that *settings* draw. *fresh* ignores what earlier runs found."""
-    checks = _checks(settings, fresh)
-    return Examiner(checks.runner, checks.paths, max_timeout_seconds=settings.detection.max_timeout)
+def examiner_for(settings: Settings) -> Examiner:
+    """What examines this host within the limits that *settings* draw."""
+    return _examiner(settings, _checks(settings))
+
+
+def _examiner(settings: Settings, checks: HostChecks) -> Examiner:
+    return Examiner(checks.runner, checks.paths, checks.cache, max_timeout_seconds=settings.detection.max_timeout)
 
 
 def reverifier_for(settings: Settings) -> Reverifier:
-    """What keeps true on this host what was found there. It remembers outcomes, but always looks for itself."""
+    """What keeps true on this host what was found there."""
     from attune.core.nodes.health import HealthPolicy
     from attune.core.nodes.health_schedule import CheckSchedule
     from attune.host.probing.file_probe import FileProbe
     from attune.operations.runtimes.reverify import Reverifier
 
-    checks, health = _checks(settings, fresh=True), settings.health
+    checks, health = _checks(settings), settings.health
     return Reverifier(
-        Examiner(checks.runner, checks.paths, max_timeout_seconds=settings.detection.max_timeout),
+        _examiner(settings, checks),
         FileProbe(checks.paths),
         time.monotonic,
         HealthPolicy(health.failures_to_withdraw, health.successes_to_restore),
@@ -40,7 +43,7 @@ def reverifier_for(settings: Settings) -> Reverifier:
     )
 
 
-def _checks(settings: Settings, fresh: bool) -> HostChecks:
+def _checks(settings: Settings) -> HostChecks:
     detection = settings.detection
     environment = process_environment()
     allowed = detection.allowed_binaries
@@ -48,10 +51,16 @@ def _checks(settings: Settings, fresh: bool) -> HostChecks:
         policy=HostPolicy(None if allowed is None else frozenset(allowed), detection.trusted_paths),
         extra_variables=detection.environment,
         cache_folder=str(_cache_folder(settings, environment)) if detection.cache else None,
-        fresh=fresh,
         concurrency=detection.concurrency,
+        warn=_warn,
     )
     return assemble(environment, options)
+
+
+def _warn(text: str) -> None:
+    from attune.agent.logs import log
+
+    log.warning(text)
 
 
 def host_labels(section: NodeSettings) -> dict[str, str]:

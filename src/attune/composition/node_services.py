@@ -78,7 +78,7 @@ def request_handler_for(
 ) -> RequestHandler:
     """Answers requests on this host, with what is true there now, whatever was found before."""
     settings = registration.settings
-    return RequestHandler(registration, PostgresNodeRequests(pool), lambda: examiner_for(settings, fresh=True))
+    return RequestHandler(registration, PostgresNodeRequests(pool), lambda: examiner_for(settings))
 
 
 def sensing_for(registration: NodeRegistration, monitor: HealthMonitor, pool: Pool, packs: PackFolders) -> SensorLeases:

@@ -97,7 +97,7 @@ class DetectionSettings:
         (),
         "Variables that checks see beside the usual harmless ones.",
     )
-    cache: bool = setting(Flag(), True, "Keep verdicts on disk, and reuse those whose command has not changed.")
+    cache: bool = setting(Flag(), True, "Keep proofs on disk for a day, so that a node starts with them at once.")
 
 
 @dataclass(frozen=True, slots=True)

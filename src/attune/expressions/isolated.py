@@ -66,7 +66,7 @@ class IsolatedExpressions:
                     )
                     continue
                 rest = texts[len(answers) :]
-                short = next((at for at, one in enumerate(rest) if len(one) > LONGEST_EXPRESSION), len(rest))
+                short = next((at for at, text in enumerate(rest) if len(text) > LONGEST_EXPRESSION), len(rest))
                 answers += self._some(rest[:short], variables)
             return answers
 
@@ -178,13 +178,13 @@ def _evaluated(answer: Mapping[str, Any], text: str) -> Evaluated:
 
 
 def _syntax_problem(message: str, text: str) -> Evaluated:
-    found = _SYNTAX.search(message)
-    if found is None:
+    place = _SYNTAX.search(message)
+    if place is None:
         return Evaluated(problem=f"expected an expression, got {shown(text)}")
-    what = found[3].partition(" expecting ")[0].replace("'<EOF>'", "the end")
+    what = place[3].partition(" expecting ")[0].replace("'<EOF>'", "the end")
     if "Recursion limit" in what:
         return Evaluated(problem="expected an expression nested at most 96 deep, got a deeper one")
-    return Evaluated(problem=f"expected an expression, got this: {what}", line=int(found[1]), column=int(found[2]))
+    return Evaluated(problem=f"expected an expression, got this: {what}", line=int(place[1]), column=int(place[2]))
 
 
 def _brief(message: str) -> str:

@@ -5,7 +5,6 @@ Pure functions on the mapping that the caller read; this module never reads the 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping
 
@@ -54,14 +53,6 @@ def check_environment(source: Mapping[str, str], extra: Iterable[str] = ()) -> d
     }
     kept.setdefault("PATH", os.defpath)
     return kept | _FORCED
-
-
-def fingerprint(environment: Mapping[str, str]) -> str:
-    """A short text that differs whenever any variable of *environment* differs."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name in sorted(environment):
-        digest.update(f"{name}={environment[name]}\0".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
 
 
 def _may_be_secret(name: str) -> bool:

@@ -92,13 +92,13 @@ async def connect(url: str, *, application_name: str = "attune") -> AsyncConnect
 async def listening(
     url: str, channels: Iterable[str], *, application_name: str = "attune"
 ) -> AsyncIterator[AsyncConnection[Any]]:
-    """A connection of its own that listens to *channels*. Raises `DatabaseError`."""
+    """A connection of its own that listens to *channels*; also what the block raises of it is a `DatabaseError`."""
     connection = await connect(url, application_name=application_name)
     try:
         with translated():
             for channel in channels:
                 await connection.execute(f'LISTEN "{channel}"'.encode())
-        yield connection
+            yield connection
     finally:
         await connection.close()
 

@@ -22,17 +22,13 @@ Record = TypeVar("Record")
 Make = Callable[..., Record]
 
 
-async def read_all(
-    source: Source, record: Callable[..., Record], query: str, parameters: Parameters = ()
-) -> list[Record]:
+async def read_all(source: Source, record: Make[Record], query: str, parameters: Parameters = ()) -> list[Record]:
     """Every row of *query*, each as what *record* makes of its columns, given as keyword arguments."""
     async with _executed(source, kwargs_row(record), query, parameters) as cursor:
         return await cursor.fetchall()
 
 
-async def read_one(
-    source: Source, record: Callable[..., Record], query: str, parameters: Parameters = ()
-) -> Record | None:
+async def read_one(source: Source, record: Make[Record], query: str, parameters: Parameters = ()) -> Record | None:
     """The first row of *query* as what *record* makes of it, None if there is none."""
     async with _executed(source, kwargs_row(record), query, parameters) as cursor:
         return await cursor.fetchone()

@@ -4,7 +4,8 @@ The contract suite (tests/contract) runs on these and on the real ones alike.
 """
 
 from attune.testing.events import MemoryEvents, MemoryExpressions
-from attune.testing.host import FakeHost, printed
+from attune.testing.executions import MemoryExecutions
+from attune.testing.host import FakeHost, FakeRunner, MemoryOutcomes, printed
 from attune.testing.life import MemoryNodeControl
 from attune.testing.nodes import MemoryFleet, MemoryNodes
 from attune.testing.runtimes import MemoryRuntimes
@@ -13,13 +14,16 @@ from attune.testing.sensors import MemorySensors
 
 __all__ = [
     "FakeHost",
+    "FakeRunner",
     "FakeSensor",
     "FakeSensorHost",
     "MemoryEvents",
+    "MemoryExecutions",
     "MemoryExpressions",
     "MemoryFleet",
     "MemoryNodeControl",
     "MemoryNodes",
+    "MemoryOutcomes",
     "MemoryOutput",
     "MemoryRuntimes",
     "MemorySensors",

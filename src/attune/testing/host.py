@@ -1,10 +1,14 @@
-"""A host that runs nothing."""
+"""A host that runs nothing, and a cache of what it said."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from attune.core.ports.runtimes import Next, RunObserver
+from attune.core.executions.work import Work, WorkEnding, WorkOutcome
+from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS, Next, RunObserver
+from attune.core.ports.worker import Output
 from attune.core.runtimes.command import Command, Ending, Outcome
 
 
@@ -56,3 +60,47 @@ class FakeHost:
         if answer is None:
             return Outcome(Ending.NOT_FOUND, detail="not found on PATH")
         return answer(command.argv) if callable(answer) else answer
+
+
+class MemoryOutcomes:
+    """`OutcomeCache` in memory, for a host whose files never change. *clock* gives seconds since the epoch."""
+
+    def __init__(self, clock: Callable[[], float] = lambda: 0.0) -> None:
+        self._clock = clock
+        self.kept: dict[tuple[str, ...], Outcome] = {}
+
+    def lookup(self, command: Command, max_age_seconds: float) -> Outcome | None:
+        outcome = self.kept.get(command.argv)
+        if outcome is None:
+            return None
+        age = self._clock() - (outcome.at or 0.0)
+        return replace(outcome, cached_age=age) if age < min(max_age_seconds, MAX_CACHED_AGE_SECONDS) else None
+
+    def remember(self, successes: Mapping[Command, Outcome]) -> None:
+        self.kept.update({command.argv: outcome for command, outcome in successes.items()})
+
+
+@dataclass
+class FakeRunner:
+    """`WorkRunner` that starts no process: it prints `prints`, waits for `goes_on` and ends with `outcome`."""
+
+    outcome: WorkOutcome | Exception = field(default_factory=lambda: WorkOutcome(WorkEnding.EXITED, exit_code=0))
+    prints: Sequence[tuple[str, str]] = ()
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+    ran: list[Work] = field(default_factory=list)
+    is_closed: bool = False
+
+    def __post_init__(self) -> None:
+        self.goes_on.set()
+
+    async def run(self, work: Work, output: Output) -> WorkOutcome:
+        self.ran.append(work)
+        for stream, text in self.prints:
+            await output(stream, text)
+        await self.goes_on.wait()
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    async def close(self) -> None:
+        self.is_closed = True

@@ -12,7 +12,7 @@ from attune.core.runtimes.runtime import Runtime
 
 
 class MemoryRuntimes:
-    """`RuntimeStore` in memory. *users* says what refers to a definition (ref to descriptions)."""
+    """`RuntimeStore` and `RuntimeCatalog` in memory. *users* says what refers to a definition (ref to descriptions)."""
 
     def __init__(self, runtimes: Sequence[Runtime] = (), users: Mapping[str, Sequence[str]] | None = None) -> None:
         self._rows = {runtime.ref: runtime for runtime in runtimes}
@@ -48,4 +48,7 @@ class MemoryRuntimes:
 
     def _note(self, ref: str, operation: str, old: Runtime | None, new: Runtime | None, who: str) -> None:
         before, after = (asdict(one) if one else None for one in (old, new))
-        self._history.append(RuntimeChange(ref, operation, before, after, who, datetime.now(UTC)))
+        now = datetime.now(UTC)
+        self._history.append(
+            RuntimeChange(ref=ref, operation=operation, old=before, new=after, changed_by=who, changed_at=now)
+        )

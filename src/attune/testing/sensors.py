@@ -177,7 +177,12 @@ class MemorySensors:
         if journal is None or sensor is None:
             return None
         return OutputLogRecord(
-            sensor.id, sensor.ref, sensor.trigger_ref, journal.epoch, journal.shipped, self._is_over(journal)
+            sensor=sensor.id,
+            sensor_ref=sensor.ref,
+            trigger_ref=sensor.trigger_ref,
+            epoch=journal.epoch,
+            shipped=journal.shipped,
+            over=self._is_over(journal),
         )
 
     async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent]) -> bool:

@@ -146,16 +146,19 @@ def test_hostile_commands_get_their_own_verdict_and_the_rest_is_unaffected(machi
     assert "/no/such/interpreter" in found["lua"]["reason"]
 
 
-def test_a_second_run_uses_the_cache_and_says_so_and_fresh_does_not(machine: Machine) -> None:
+def test_everything_is_run_unless_an_age_is_accepted_and_the_age_is_said(machine: Machine) -> None:
     machine.variables["PATH"] = f"{machine.bin}:/usr/bin:/bin"
     machine.variables["XDG_CACHE_HOME"] = str(machine.folder / "cache")
     machine.detect("--only", "shell")
     again = by_name(machine.detect("--only", "shell"))["shell"]
-    fresh = by_name(machine.detect("--only", "shell", "--fresh"))["shell"]
+    cached = by_name(machine.detect("--only", "shell", "--max-age", "10m"))["shell"]
+    refused = machine.attune("detect", "--local", "--max-age", "soon")
 
-    assert again["evidence"]["cached"] is True
-    assert again["evidence"]["cached_age_seconds"] >= 0
-    assert fresh["evidence"]["cached"] is False
+    assert again["evidence"]["cached"] is False
+    assert cached["evidence"]["cached"] is True
+    assert 0 <= cached["evidence"]["cached_age_seconds"] < 600
+    assert refused.returncode == 2
+    assert "--max-age: expected a number above 0 and one of ms, s, m, h, d" in refused.stderr
 
 
 def test_help_has_an_example_and_no_arguments_print_help(machine: Machine) -> None:

@@ -1,4 +1,4 @@
-"""One suite for the tables that reacting needs: in memory and PostgreSQL."""
+"""`EventTables`: one suite for memory and PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One suite for the life of nodes: in memory and PostgreSQL."""
+"""`NodeLifecycle`: one suite for memory and PostgreSQL."""
 
 from __future__ import annotations
 

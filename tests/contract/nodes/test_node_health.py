@@ -1,4 +1,4 @@
-"""What health checks tell the registry: one suite for memory and PostgreSQL."""
+"""`NodeRegistry.record_health`: one suite for memory and PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One suite for every node registry: in memory and PostgreSQL."""
+"""`NodeRegistry`: one suite for memory and PostgreSQL."""
 
 from __future__ import annotations
 

@@ -11,10 +11,9 @@ from attune.core.runtimes.command import Command, Ending, Outcome
 from host_checks import Sandbox, command, run_all
 
 
-@pytest.fixture(params=["plain", "caching", "fresh"])
-def runner(request: pytest.FixtureRequest, tmp_path: Path) -> CommandRunner:
-    cache = None if request.param == "plain" else str(tmp_path / "cache")
-    return Sandbox(tmp_path).checks(cache_folder=cache, fresh=request.param == "fresh").runner
+@pytest.fixture
+def runner(tmp_path: Path) -> CommandRunner:
+    return Sandbox(tmp_path).checks().runner
 
 
 class Diary:

@@ -1,4 +1,4 @@
-"""One suite for every store of definitions: in memory and PostgreSQL."""
+"""`RuntimeStore`, and so `RuntimeCatalog`: one suite for memory and PostgreSQL."""
 
 from __future__ import annotations
 

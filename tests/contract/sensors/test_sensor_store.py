@@ -1,4 +1,4 @@
-"""One suite for the leases and the events of sensors: in memory and PostgreSQL."""
+"""`SensorStore` and `SensorEvents`: one suite for memory and PostgreSQL."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 
-from attune.host.environment import check_environment, fingerprint
+from attune.host.environment import check_environment
 
 
 def test_only_named_variables_pass() -> None:
@@ -32,10 +32,3 @@ def test_extra_variables_pass() -> None:
 
 def test_path_is_always_set() -> None:
     assert check_environment({})["PATH"] == os.defpath
-
-
-def test_fingerprint_depends_on_every_name_and_value() -> None:
-    base = fingerprint({"A": "1", "B": "2"})
-
-    assert fingerprint({"B": "2", "A": "1"}) == base
-    assert len({base, fingerprint({"A": "1"}), fingerprint({"A": "1", "B": "3"}), fingerprint({"A": "1=B"})}) == 4

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from attune.agent.logs import log
@@ -189,9 +189,7 @@ class EventForwarder:
     def _stored(self, reading: _Reading, batch: _Batch) -> None:
         record = reading.record
         reading.file.forget(record.shipped, batch.end)
-        reading.record = OutputLogRecord(
-            record.sensor, record.sensor_ref, record.trigger_ref, record.epoch, batch.end, record.over
-        )
+        reading.record = replace(record, shipped=batch.end)
         reading.line += batch.lines
         reading.skipping = batch.skipping
         reading.most, reading.refusals = min(_MOST_EVENTS, reading.most * 2), 0

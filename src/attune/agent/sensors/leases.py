@@ -1,7 +1,7 @@
 """Runs sensors on this node: takes leases, runs what it holds, and gives back what it can no longer run.
 
-What to take is `core/sensors/assignment.py`; running one sensor `sensor_instance.py`; storing what they print
-`shipping.py`.
+What to take is `core/sensors/assignment.py`; running one sensor `instance.py`; storing what they print
+`event_forwarder.py`.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ class Attempts:
             outcome = WorkOutcome(WorkEnding.CANCELLED, reason="cancelled while it ran")
         except AttuneError as error:
             outcome = WorkOutcome(WorkEnding.NOT_STARTED, reason=str(error))
-        except Exception:
-            log.exception(f"execution {job.execution} could not be run")
+        except Exception as error:  # without a trace, whose values could be secrets
+            log.error(f"execution {job.execution} could not be run: {type(error).__name__}: {error}")
             reason = f"worker {node.name} failed to run it, and its log says why"
             outcome = WorkOutcome(WorkEnding.NOT_STARTED, reason=reason)
         finally:

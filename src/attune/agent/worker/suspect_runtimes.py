@@ -60,6 +60,8 @@ def interpreters_on(requirement: Requirement, node: Node) -> tuple[dict[str, Any
         path = instance.path if instance and instance.path else _on_path(term.name)
         if path is not None and os.access(path, os.X_OK):
             found[term.name] = {"version": instance.version if instance else None, "path": path}
+            if (capability := node.capabilities[term.name]).cached:
+                found[term.name]["cached_age_seconds"] = capability.age
         else:
             missing.append(term.name)
     return found, missing

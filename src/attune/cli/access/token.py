@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
 
-from attune.cli.runtimes.definitions import who
-from attune.cli.session import ask
-from attune.cli.table import table, terminal_width
+from attune.cli.output import print_json, print_list
+from attune.cli.session import ask, unknown, who
+from attune.composition.databases import is_remote
+from attune.config import load_settings
 from attune.core.access.tokens import Scope, TokenRecord
-from attune.core.errors import UsageError, shown
+from attune.core.durations import seconds_of
+from attune.core.errors import shown
 from attune.core.ports.access import TokenStore
-from attune.core.runtimes.aliases import nearest
 
 T = TypeVar("T")
 
@@ -37,12 +38,10 @@ def token() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def create(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     """Make a token called NAME and print it, this once."""
-    from attune.core.durations import seconds_of
-
     lasts = seconds_of(expires, "--expires") if expires else None
     made, text = _on_tokens(lambda tokens: tokens.create(name, Scope(scope), created_by=who(), expires_in=lasts))
     if as_json:
-        click.echo(json.dumps({**_data(made), "token": text}, indent=2))
+        print_json({**_data(made), "token": text})
         return
     click.echo(text)
     click.echo("Keep it now: it cannot be shown again.", err=True)
@@ -52,23 +51,18 @@ def create(name: str, scope: str, expires: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def list_(as_json: bool) -> None:
     """List the tokens, and when each was last used."""
-    found = _on_tokens(lambda tokens: tokens.list_tokens())
-    if as_json:
-        click.echo(json.dumps([_data(one) for one in found], indent=2))
-        return
-    rows = [
-        [
-            str(one.id),
-            one.name,
-            one.scope,
-            one.state,
-            _moment(one.expires, "never"),
-            _moment(one.last_used, "never"),
-            one.created_by,
-        ]
-        for one in found
-    ]
-    click.echo(table(["ID", "NAME", "SCOPE", "STATE", "EXPIRES", "LAST USED", "MADE BY"], rows, width=terminal_width()))
+    print_list(
+        _on_tokens(lambda tokens: tokens.list_tokens()),
+        as_json,
+        ["ID", "NAME", "SCOPE", "STATE", "EXPIRES", "LAST USED", "MADE BY"],
+        _row,
+        data=_data,
+    )
+
+
+def _row(token: TokenRecord) -> list[str]:
+    times = [time.strftime("%Y-%m-%d %H:%M") if time else "never" for time in (token.expires, token.last_used)]
+    return [str(token.id), token.name, token.scope, token.state, *times, token.created_by]
 
 
 @token.command(epilog="Example: attune token revoke ci")
@@ -77,9 +71,9 @@ def revoke(token_name: str) -> None:
     """End a token, and every session that was opened with it, at once."""
 
     async def end(tokens: TokenStore) -> TokenRecord:
-        found = await _live(tokens, token_name)
-        await tokens.revoke(found.id)
-        return found
+        record = await _live(tokens, token_name)
+        await tokens.revoke(record.id)
+        return record
 
     ended = _on_tokens(end)
     click.echo(f"Token {ended.id} ({ended.name}) is revoked.")
@@ -89,8 +83,6 @@ def revoke(token_name: str) -> None:
 @click.argument("token_name", metavar="ID|NAME")
 def link(token_name: str) -> None:
     """Print a link that opens the page in the name of a token, for a day."""
-    from attune.composition.databases import is_remote
-    from attune.config import load_settings
 
     async def made(tokens: TokenStore) -> str:
         return await tokens.login_link((await _live(tokens, token_name)).id)
@@ -103,32 +95,27 @@ def link(token_name: str) -> None:
 
 async def _live(tokens: TokenStore, wanted: str) -> TokenRecord:
     """The live token of that id or name. Raises `UsageError`."""
-    live = [one for one in await tokens.list_tokens() if one.state == "active"]
-    found = next((one for one in live if wanted in (str(one.id), one.name)), None)
-    if found is None:
-        near = nearest(wanted, [one.name for one in live])
-        meant = f"; did you mean {near}?" if near else ""
-        raise UsageError(
-            f"expected the id or the name of a live token, got {shown(wanted)}{meant}", hint="attune token list"
-        )
-    return found
+    live = [token for token in await tokens.list_tokens() if token.state == "active"]
+    for token in live:
+        if wanted in (str(token.id), token.name):
+            return token
+    sentence = f"expected the id or the name of a live token, got {shown(wanted)}"
+    raise unknown(sentence, wanted, [token.name for token in live], "attune token list")
 
 
 def _on_tokens(work: Callable[[TokenStore], Awaitable[T]]) -> T:
     return ask(lambda installation: work(installation.tokens))
 
 
-def _data(one: TokenRecord) -> dict[str, Any]:
-    times = {name: getattr(one, name) for name in ("created", "expires", "last_used", "revoked")}
+def _data(token: TokenRecord) -> dict[str, Any]:
+    times: dict[str, datetime | None] = {
+        name: getattr(token, name) for name in ("created", "expires", "last_used", "revoked")
+    }
     return {
-        "id": one.id,
-        "name": one.name,
-        "scope": one.scope.value,
-        "state": one.state,
-        "created_by": one.created_by,
+        "id": token.id,
+        "name": token.name,
+        "scope": token.scope.value,
+        "state": token.state,
+        "created_by": token.created_by,
         **{name: time.isoformat() if time else None for name, time in times.items()},
     }
-
-
-def _moment(time: Any, never: str) -> str:
-    return time.strftime("%Y-%m-%d %H:%M") if time else never

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
 
+from attune.cli.key_values import read_pairs
+from attune.cli.output import json_option, moment, print_json, print_list
+from attune.cli.session import unknown, with_events
 from attune.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from attune.core.events.event import EventRecord
-    from attune.core.ports.events import EventReader
+from attune.core.events.event import EventRecord
+from attune.core.ports.events import EventReader
 
 
 @click.group(epilog="Example: attune event list")
@@ -24,42 +23,33 @@ def event() -> None:
 @event.command(name="list", epilog="Example: attune event list --trigger demo.tick --limit 5")
 @click.option("--trigger", "trigger_ref", metavar="REF", help="Only events of this trigger.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many at most.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def list_command(trigger_ref: str | None, limit: int, as_json: bool) -> None:
     """The last events, newest first, and what followed from each."""
-    from attune.cli.events.session import with_events
-    from attune.cli.table import table, terminal_width
-
-    found = with_events(lambda events: events.list_events(limit, trigger_ref))
-    if as_json:
-        click.echo(json.dumps([asdict(one) for one in found], indent=2, default=str, ensure_ascii=False))
-    elif not found:
-        click.echo("There is no event yet. Sensors tell them, and: attune event send REF -p key=value")
-    else:
-        rows = [
-            [
-                str(one.id),
-                one.created.strftime("%Y-%m-%d %H:%M:%S"),
-                one.trigger_ref,
-                one.source_ref or "",
-                _followed(one),
-            ]
-            for one in found
-        ]
-        click.echo(table(["EVENT", "WHEN", "TRIGGER", "SOURCE", "FOLLOWED BY"], rows, width=terminal_width()))
+    print_list(
+        with_events(lambda events: events.list_events(limit, trigger_ref)),
+        as_json,
+        ["EVENT", "WHEN", "TRIGGER", "SOURCE", "FOLLOWED BY"],
+        lambda event: [
+            str(event.id),
+            moment(event.created),
+            event.trigger_ref,
+            event.source_ref or "",
+            _followed(event),
+        ],
+        empty="There is no event yet. Sensors tell them, and: attune event send REF -p key=value",
+    )
 
 
 @event.command(epilog="Example: attune event show 7")
 @click.argument("number", type=click.IntRange(1, 2**63 - 1))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def show(number: int, as_json: bool) -> None:
     """One event: its payload, and what each rule made of it."""
-    from attune.cli.events.session import with_events
-
-    found = with_events(lambda events: events.get_event(number))
-    if found is None:
+    record = with_events(lambda events: events.get_event(number))
+    if record is None:
         raise UsageError(f"no event has the number {number}", hint="attune event list")
-    _print(found, as_json)
+    _print(record, as_json)
 
 
 @event.command(epilog="Example: attune event send demo.tick -p at=now -p missed:=0")
@@ -67,39 +57,36 @@ def show(number: int, as_json: bool) -> None:
 @click.option(
     "-p", "--payload", "fields", multiple=True, metavar="KEY=TEXT", help="A field of the payload; KEY:=JSON for JSON."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def send(trigger_ref: str, fields: Sequence[str], as_json: bool) -> None:
     """Record an event of the trigger REF, as a sensor would, and print what followed."""
-    from attune.cli.events.session import missing, with_events
-    from attune.cli.key_values import read_pairs
-
     payload = read_pairs(fields)
 
-    async def sent(events: EventReader) -> EventRecord:
-        known = [one.ref for one in await events.list_triggers()]
-        if trigger_ref not in known:
-            missing("trigger", trigger_ref, known)
+    async def send_event(events: EventReader) -> EventRecord:
+        refs = [trigger.ref for trigger in await events.list_triggers()]
+        if trigger_ref not in refs:
+            raise unknown(f"no trigger has the ref {trigger_ref!r}", trigger_ref, refs, "attune trigger list")
         return await events.send(trigger_ref, payload)
 
-    _print(with_events(sent), as_json)
+    _print(with_events(send_event), as_json)
 
 
-def _print(found: EventRecord, as_json: bool) -> None:
+def _print(record: EventRecord, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2, default=str, ensure_ascii=False))
+        print_json(record)
         return
-    source = f" from {found.source_ref}" if found.source_ref else ""
-    click.echo(f"event {found.id}: {found.trigger_ref}{source} at {found.created:%Y-%m-%d %H:%M:%S}")
-    click.echo(f"payload: {json.dumps(found.payload, ensure_ascii=False)}")
-    for one in found.enforcements:
-        ending = f"execution {one.execution}, {one.execution_status}" if one.execution else f"nothing: {one.reason}"
-        click.echo(f"{one.rule_ref}: {ending}")
-    if not found.enforcements:
+    source = f" from {record.source_ref}" if record.source_ref else ""
+    click.echo(f"event {record.id}: {record.trigger_ref}{source} at {moment(record.created)}")
+    click.echo(f"payload: {json.dumps(record.payload, ensure_ascii=False)}")
+    for made in record.enforcements:
+        ending = f"execution {made.execution}, {made.execution_status}" if made.execution else f"nothing: {made.reason}"
+        click.echo(f"{made.rule_ref}: {ending}")
+    if not record.enforcements:
         click.echo("No rule fired.")
 
 
-def _followed(found: EventRecord) -> str:
+def _followed(record: EventRecord) -> str:
     return ", ".join(
-        f"execution {one.execution} ({one.execution_status})" if one.execution else f"{one.rule_ref}: {one.reason}"
-        for one in found.enforcements
+        f"execution {made.execution} ({made.execution_status})" if made.execution else f"{made.rule_ref}: {made.reason}"
+        for made in record.enforcements
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-
 import click
+
+from attune.cli.output import json_option, print_list, yes_or_no
+from attune.cli.session import with_events
+from attune.core.events.event import TriggerRecord
 
 
 @click.group(epilog="Example: attune trigger list")
@@ -14,20 +15,17 @@ def trigger() -> None:
 
 
 @trigger.command(name="list", epilog="Example: attune trigger list --json")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def list_command(as_json: bool) -> None:
     """Every trigger, with its sensors and rules."""
-    from attune.cli.events.session import with_events
-    from attune.cli.table import table, terminal_width
+    print_list(
+        with_events(lambda events: events.list_triggers()),
+        as_json,
+        ["TRIGGER", "ENABLED", "SENSORS", "RULES", "LABEL"],
+        _row,
+        empty="There is no trigger yet. A pack brings them: attune pack load DIR",
+    )
 
-    found = with_events(lambda events: events.list_triggers())
-    if as_json:
-        click.echo(json.dumps([asdict(one) for one in found], indent=2, default=str, ensure_ascii=False))
-    elif not found:
-        click.echo("There is no trigger yet. A pack brings them: attune pack load DIR")
-    else:
-        rows = [
-            [one.ref, "yes" if one.enabled else "no", ", ".join(one.sensors), ", ".join(one.rules), one.label]
-            for one in found
-        ]
-        click.echo(table(["TRIGGER", "ENABLED", "SENSORS", "RULES", "LABEL"], rows, width=terminal_width()))
+
+def _row(kind: TriggerRecord) -> list[str]:
+    return [kind.ref, yes_or_no(kind.enabled), ", ".join(kind.sensors), ", ".join(kind.rules), kind.label]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from attune.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from attune.core.executions.action import Action
-    from attune.core.ports.executions import ExecutionRecord, ExecutionStore
+from attune.cli.executions.session import follow as follow_execution
+from attune.cli.executions.session import print_ending
+from attune.cli.key_values import read_pairs
+from attune.cli.output import json_option, print_facts, print_json, print_list
+from attune.cli.session import with_executions
+from attune.core.durations import seconds_of
+from attune.core.errors import RequirementError, UsageError
+from attune.core.executions.action import Action
+from attune.core.executions.execution import Policy
+from attune.core.ports.executions import ExecutionRecord, ExecutionStore, NewExecution
 
 
 @click.group(epilog="Example: attune action run demo.hello_python -p name=world --wait")
@@ -23,50 +27,44 @@ def action() -> None:
 
 @action.command(name="list", epilog="Example: attune action list --pack demo")
 @click.option("--pack", "pack_ref", metavar="REF", help="Only those of this pack.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def list_command(pack_ref: str | None, as_json: bool) -> None:
     """Every action and what it needs."""
-    from attune.cli.executions.session import with_executions
-    from attune.cli.table import table, terminal_width
-
-    found = with_executions(lambda store: store.actions(pack_ref))
-    if as_json:
-        click.echo(json.dumps([_data(one) for one in found], indent=2, ensure_ascii=False))
-    elif not found:
-        click.echo("There is no action yet. A pack brings them: attune pack load DIR")
-    else:
-        rows = [[one.ref, _needs(one), one.label] for one in found]
-        click.echo(table(["ACTION", "NEEDS", "WHAT IT DOES"], rows, width=terminal_width()))
+    print_list(
+        with_executions(lambda store: store.actions(pack_ref)),
+        as_json,
+        ["ACTION", "NEEDS", "WHAT IT DOES"],
+        lambda action: [action.ref, _needs(action), action.label],
+        empty="There is no action yet. A pack brings them: attune pack load DIR",
+        data=_data,
+    )
 
 
 @action.command(epilog="Example: attune action show demo.hello_python")
 @click.argument("ref")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def show(ref: str, as_json: bool) -> None:
     """One action: what it needs and takes."""
-    from attune.cli.executions.session import with_executions
-
-    found = with_executions(lambda store: store.action(ref))
+    record = with_executions(lambda store: store.action(ref))
     if as_json:
-        click.echo(json.dumps(_data(found), indent=2, ensure_ascii=False))
+        print_json(_data(record))
         return
-    click.echo(f"{found.ref}: {found.label}")
-    if found.description:
-        click.echo(found.description.rstrip())
-    facts = [
-        ("needs", _needs(found)),
-        ("prefers", "; ".join(found.prefers)),
-        ("runs", " ".join([*found.interpreter_args, found.entrypoint])),
-        ("parameters", f"as {found.delivery.value}"),
-        ("time limit", f"{found.timeout_seconds:g} s" if found.timeout_seconds else ""),
-        ("retries", f"{found.retries}, {found.retry_delay_seconds:g} s apart" if found.retries else ""),
-        ("if lost", found.on_lost.value),
-    ]
-    for name, value in facts:
-        if value:
-            click.echo(f"{name:<11} {value}")
-    required = found.param_schema.get("required") or ()
-    for name, schema in (found.param_schema.get("properties") or {}).items():
+    click.echo(f"{record.ref}: {record.label}")
+    if record.description:
+        click.echo(record.description.rstrip())
+    print_facts(
+        [
+            ("needs", _needs(record)),
+            ("prefers", "; ".join(record.prefers)),
+            ("runs", " ".join([*record.interpreter_args, record.entrypoint])),
+            ("parameters", f"as {record.delivery.value}"),
+            ("time limit", f"{record.timeout_seconds:g} s" if record.timeout_seconds else ""),
+            ("retries", f"{record.retries}, {record.retry_delay_seconds:g} s apart" if record.retries else ""),
+            ("if lost", record.on_lost.value),
+        ]
+    )
+    required = record.param_schema.get("required") or ()
+    for name, schema in (record.param_schema.get("properties") or {}).items():
         marks = [str(schema.get("type", "any")), *(["required"] if name in required else [])]
         marks += ["secret"] if schema.get("secret") else []
         click.echo(f"  {name} ({', '.join(marks)}) {schema.get('description') or ''}".rstrip())
@@ -103,55 +101,42 @@ def run(
 
     It runs whether or not this command waits: interrupting the command does not end it.
     """
-    from attune.cli.executions.session import as_data, print_ending, with_executions
-    from attune.cli.executions.session import follow as follow_one
-    from attune.cli.key_values import read_pairs
-    from attune.core.executions.execution import Policy
-    from attune.core.ports.executions import NewExecution
-
-    given = read_pairs(parameters)
+    values = read_pairs(parameters)
     limit, until = _seconds("--timeout", timeout), _seconds("--deadline", deadline)
 
-    async def asked(store: ExecutionStore) -> ExecutionRecord:
-        found = await store.action(ref)
-        new = NewExecution(found, given, tuple(extra), Policy(policy), until, limit)
-        made = await store.run(new)
+    async def run_action(store: ExecutionStore) -> ExecutionRecord:
+        wanted = await store.action(ref)
+        made = await store.run(NewExecution(wanted, values, tuple(extra), Policy(policy), until, limit))
         if not (wait or follow) or made.is_final:
             return made
         if not as_json:
             click.echo(f"execution {made.id} of {ref}", err=True)
-        return await follow_one(store, made.id, show=follow and not as_json)
+        return await follow_execution(store, made.id, show=follow and not as_json)
 
-    ended = with_executions(asked)
+    record = with_executions(run_action)
     if as_json:
-        click.echo(as_data(ended))
-        return 0 if ended.succeeded or not ended.is_final else 1
-    if ended.is_final:
-        return print_ending(ended)
-    click.echo(f"execution {ended.id}: {ended.status}")
-    click.echo(f"Follow it with: attune execution logs {ended.id} --follow", err=True)
+        print_json(record)
+        return 0 if record.succeeded or not record.is_final else 1
+    if record.is_final:
+        return print_ending(record)
+    click.echo(f"execution {record.id}: {record.status}")
+    click.echo(f"Follow it with: attune execution logs {record.id} --follow", err=True)
     return 0
 
 
 def _seconds(option: str, text: str | None) -> float | None:
-    from attune.core.durations import seconds_of
-
-    if text is None:
-        return None
     try:
-        return seconds_of(text)
+        return None if text is None else seconds_of(text)
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from error
 
 
-def _needs(found: Action) -> str:
-    from attune.core.errors import RequirementError
-
+def _needs(action: Action) -> str:
     try:
-        return str(found.requirement)
+        return str(action.requirement)
     except RequirementError as error:
         return f"cannot be read: {error}"
 
 
-def _data(found: Action) -> dict[str, Any]:
-    return {**asdict(found), "requirement": _needs(found)}
+def _data(action: Action) -> dict[str, Any]:
+    return {**asdict(action), "requirement": _needs(action)}

@@ -7,6 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from attune.cli.output import json_option, print_json
+from attune.composition.databases import (
+    migrate,
+    migration_sql,
+    migration_state,
+    open_psql,
+    require_migrated,
+    use_database,
+)
+from attune.config import load_settings
+
 if TYPE_CHECKING:
     from attune.composition.databases import MigrationReport
 
@@ -23,9 +34,6 @@ def migrate_command(sql: bool) -> None:
 
     A new database gets the core pack's five runtimes.
     """
-    from attune.composition.databases import migrate, migration_sql, use_database
-    from attune.config import load_settings
-
     settings = load_settings()
     with use_database(settings) as database:
         if sql:
@@ -52,34 +60,25 @@ def _lines(report: MigrationReport) -> Iterator[str]:
 
 
 @db.command(epilog="Example: attune db status --json")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def status(as_json: bool) -> None:
     """Which revision the database has, and what is pending."""
-    import json
-    from dataclasses import asdict
-
-    from attune.composition.databases import migration_state, use_database
-    from attune.config import load_settings
-
     with use_database(load_settings()) as database:
-        found = migration_state(database.url)
+        revisions = migration_state(database.url)
         if as_json:
-            click.echo(json.dumps(asdict(found), indent=2))
+            print_json(revisions)
             return
         click.echo(f"{database.shown}{' (embedded)' if database.server else ''}")
-        click.echo(f"revision  {found.current or 'none'}")
-        click.echo(f"newest    {found.head}")
-        click.echo(f"pending   {', '.join(found.pending) or 'nothing'}")
-        if found.pending:
+        click.echo(f"revision  {revisions.current or 'none'}")
+        click.echo(f"newest    {revisions.head}")
+        click.echo(f"pending   {', '.join(revisions.pending) or 'nothing'}")
+        if revisions.pending:
             click.echo("try: attune db migrate", err=True)
 
 
 @db.command(epilog="Example: attune db check && attune worker start")
 def check() -> None:
     """Succeed if the database can be reached and is migrated; else say why not (exit code 1)."""
-    from attune.composition.databases import require_migrated, use_database
-    from attune.config import load_settings
-
     with use_database(load_settings()) as database:
         require_migrated(database.url)
     click.echo("the database is reachable and up to date")
@@ -88,9 +87,6 @@ def check() -> None:
 @db.command(epilog='Example: psql "$(attune db url)"')
 def url() -> None:
     """Print the database's URL. The embedded server runs only while an attune process uses it."""
-    from attune.composition.databases import use_database
-    from attune.config import load_settings
-
     with use_database(load_settings()) as database:
         click.echo(database.url)
 
@@ -102,9 +98,6 @@ def url() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def shell(arguments: tuple[str, ...]) -> int:
     """Open psql on the database; ARGUMENTS are psql's."""
-    from attune.composition.databases import open_psql, use_database
-    from attune.config import load_settings
-
     settings = load_settings()
     with use_database(settings) as database:
         return open_psql(settings, database, arguments)

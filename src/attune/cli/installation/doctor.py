@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import click
 
+from attune.cli.output import json_option, print_json
+
 
 @click.command(epilog="Example: attune doctor --json")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def doctor(as_json: bool) -> int:
     """Check this installation. Exit code 1 if there is a problem; warnings alone are fine."""
-    import json
-    from dataclasses import asdict
-
     from attune.cli.installation.doctor_checks import PROBLEM, examine_installation
 
     findings = list(examine_installation())
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+        print_json(findings)
     else:
         width = max(len(finding.subject) for finding in findings)
         for finding in findings:

@@ -75,12 +75,12 @@ def _database(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding(WARNING, "database", "none is configured and the embedded one has no data yet", "attune up")
         return
     with use_database(settings) as database:
-        found = migration_state(database.url)
+        schema = migration_state(database.url)
         where = database.shown
-        if found.pending:
-            yield DoctorFinding(PROBLEM, "database", f"{where} lacks {', '.join(found.pending)}", "attune db migrate")
+        if schema.pending:
+            yield DoctorFinding(PROBLEM, "database", f"{where} lacks {', '.join(schema.pending)}", "attune db migrate")
         else:
-            yield DoctorFinding(OK, "database", f"{where}, revision {found.current}")
+            yield DoctorFinding(OK, "database", f"{where}, revision {schema.current}")
 
 
 def _definitions(settings: Settings) -> Iterator[DoctorFinding]:

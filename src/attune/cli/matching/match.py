@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from attune.cli.output import listing, print_json
 from attune.cli.session import ask
-from attune.cli.table import table, terminal_width
 from attune.core.matching.explanation import PlacementOutcome
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import ROLES
@@ -41,7 +40,7 @@ def match(
     question = MatchQuery(requirement, wishes, tolerations, ROLES[role], limit)
     answer = ask(lambda installation: installation.placer.answer(question))
     if as_json:
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        print_json(answer)
     else:
         _print(answer, role)
     if not answer["explanation"]["total"]:
@@ -52,19 +51,12 @@ def match(
 def _print(answer: Mapping[str, Any], role: str) -> None:
     eligible = answer["eligible"]
     if eligible:
-        rows = [
-            [
-                node["name"],
-                str(node["score"]),
-                f"{node['running']}/{node['max_concurrent'] or '-'}",
-                ", ".join(
-                    f"{name} {instance['version'] or '?'} at {instance['path'] or '?'}"
-                    for name, instance in node["runtimes"].items()
-                ),
-            ]
-            for node in eligible
-        ]
-        click.echo(table([role.upper(), "SCORE", "RUNNING", "WOULD USE"], rows, width=terminal_width()))
+        rows = []
+        for node in eligible:
+            running = f"{node['running']}/{node['max_concurrent'] or '-'}"
+            used = [f"{name} {it['version'] or '?'} at {it['path'] or '?'}" for name, it in node["runtimes"].items()]
+            rows.append([node["name"], str(node["score"]), running, ", ".join(used)])
+        click.echo(listing([role.upper(), "SCORE", "RUNNING", "WOULD USE"], rows))
         if answer["eligible_count"] > len(eligible):
             click.echo(f"… and {answer['eligible_count'] - len(eligible)} more (--limit)")
         click.echo()

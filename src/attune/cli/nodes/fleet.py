@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
 
-from attune.cli.sensors.sensors import running_on, sensors_table
+from attune.cli.output import listing, moment, print_json, print_list
+from attune.cli.sensors.sensor import running_on, sensors_table
 from attune.cli.session import ask
-from attune.cli.symbols import colour_of, with_symbol
-from attune.cli.table import age, table, terminal_width
+from attune.cli.symbols import with_symbol
+from attune.cli.table import age
 from attune.core.errors import ApiError, DatabaseError, UsageError
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import SENSOR, Role
@@ -22,13 +22,9 @@ from attune.core.ports.nodes import NodeReader, NodeRecord, RuntimeRecord
 from attune.core.ports.sensors import SensorStatus
 from attune.core.runtimes.aliases import nearest
 
+_HEADS = ("NAME", "STATUS", "HEARTBEAT", "RUNTIMES")
 _LOOK_EVERY_SECONDS = 1
 _OLD = "\n\nas it was; now: "
-
-
-def read_nodes(role: Role) -> Sequence[NodeRecord]:
-    """The nodes of *role*."""
-    return ask(lambda installation: installation.nodes.list_nodes(role))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +62,21 @@ async def _find(registry: NodeReader, role: Role, name: str) -> NodeRecord:
 def ask_node(role: Role, name: str, verb: str) -> None:
     """Ask a node to `drain`, `resume` or `reload`. Raises `UsageError` where it is in no state to."""
 
-    async def told(installation: Installation) -> None:
+    async def request(installation: Installation) -> None:
         node = await _find(installation.nodes, role, name)
         if not await getattr(installation.control, verb)(node.id):
             raise UsageError(f"expected a {role.name} that can {verb}, got {name}, which is {node.status}")
 
-    ask(told)
+    ask(request)
 
 
 def remove_node(role: Role, name: str, force: bool) -> None:
     """Forget a node. Raises `UsageError` for one that runs, unless *force*."""
 
-    async def removed(installation: Installation) -> None:
+    async def remove(installation: Installation) -> None:
         await installation.control.remove((await _find(installation.nodes, role, name)).id, force=force)
 
-    ask(removed)
+    ask(remove)
 
 
 def watch_nodes(role: Role) -> None:
@@ -88,43 +84,36 @@ def watch_nodes(role: Role) -> None:
     from rich.live import Live
     from rich.text import Text
 
+    async def drawn(installation: Installation) -> str:
+        nodes = await installation.nodes.list_nodes(role)
+        return listing(_HEADS, map(_row, nodes), status=True) if nodes else _no_node(role)
+
     async def watch(installation: Installation) -> None:
-        text = nodes_table(await installation.nodes.list_nodes(role), role)
+        text = await drawn(installation)
         with Live(auto_refresh=False, screen=False) as live:
             while True:
                 live.update(Text.from_ansi(text), refresh=True)
                 await asyncio.sleep(_LOOK_EVERY_SECONDS)
                 try:
-                    text = nodes_table(await installation.nodes.list_nodes(role), role)
+                    text = await drawn(installation)
                 except (ApiError, DatabaseError) as error:
                     text = f"{text.partition(_OLD)[0]}{_OLD}{error}"
 
     ask(watch)
 
 
-def print_nodes(nodes: Sequence[NodeRecord], role: Role, as_json: bool) -> None:
-    """A row a node."""
-    if as_json:
-        click.echo(json.dumps([asdict(node) for node in nodes], default=str, indent=2, ensure_ascii=False))
-        return
-    click.echo(nodes_table(nodes, role))
+def print_nodes(role: Role, as_json: bool) -> None:
+    """A row a node; where there is none, the command that starts one."""
+    nodes = ask(lambda installation: installation.nodes.list_nodes(role))
+    print_list(nodes, as_json, _HEADS, _row, empty=_no_node(role), status=True)
 
 
-def nodes_table(nodes: Sequence[NodeRecord], role: Role) -> str:
-    """The list as people see it; where it is empty, the command that starts a node."""
-    if not nodes:
-        return f"No {role.name} has registered yet. Start one with: attune {role.name} start"
-    rows = [
-        [
-            node.name,
-            with_symbol(node.status),
-            age(node.heartbeat_age),
-            _versions(node.capabilities),
-        ]
-        for node in nodes
-    ]
-    colours = [colour_of(node.status) for node in nodes]
-    return table(["NAME", "STATUS", "HEARTBEAT", "RUNTIMES"], rows, width=terminal_width(), colours=colours)
+def _no_node(role: Role) -> str:
+    return f"No {role.name} has registered yet. Start one with: attune {role.name} start"
+
+
+def _row(node: NodeRecord) -> list[str]:
+    return [node.name, node.status, age(node.heartbeat_age), _versions(node.capabilities)]
 
 
 def _versions(capabilities: Mapping[str, Any]) -> str:
@@ -133,41 +122,24 @@ def _versions(capabilities: Mapping[str, Any]) -> str:
         versions = {}
     if not isinstance(names, list):
         names = [] if names is None else [names]
-    found = {str(name): versions.get(str(name)) for name in names}
-    return (
-        ", ".join(f"{name} {of[0]}" if of and isinstance(of, list) else name for name, of in found.items()) or "nothing"
-    )
+    offered = [(str(name), versions.get(str(name))) for name in dict.fromkeys(names)]
+    return ", ".join(f"{name} {of[0]}" if of and isinstance(of, list) else name for name, of in offered) or "nothing"
 
 
 def print_node(known: KnownNode, as_json: bool) -> None:
     """One node with every verdict, what it runs, and the timeline of what it offered."""
-    node, runtimes, transitions = known.node, known.runtimes, known.transitions
+    node, sensors = known.node, known.sensors
     if as_json:
-        data = {
-            **asdict(node),
-            "runtimes": [asdict(runtime) for runtime in runtimes],
-            "transitions": [asdict(one) for one in transitions],
-        }
-        if node.role == SENSOR.name:
-            data["sensors"] = [asdict(one) for one in known.sensors]
-        click.echo(json.dumps(data, default=str, indent=2, ensure_ascii=False))
+        data = {**asdict(node), "runtimes": known.runtimes, "transitions": known.transitions}
+        print_json({**data, "sensors": sensors} if node.role == SENSOR.name else data)
         return
-    source = node.capabilities.get("runtime_source", "unknown")
     click.echo(f"{node.name}  {with_symbol(node.status)}  on {node.host or 'an unknown host'}", nl=False)
     click.echo(f"  heartbeat {age(node.heartbeat_age)} ago" if node.heartbeat_age is not None else "  no heartbeat yet")
-    click.echo(f"runtimes decided by: {source}\n")
-    rows = [
-        [runtime.name, with_symbol(runtime.status), runtime.version or "", runtime.path or "", runtime.reason]
-        for runtime in runtimes
-    ]
-    colours = [colour_of(runtime.status) for runtime in runtimes]
-    heads = ["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"]
-    click.echo(table(heads, rows, width=terminal_width(), colours=colours, squeeze=3))
-    if known.sensors:
-        click.echo(f"\n{sensors_table(known.sensors)}")
-    if transitions:
-        changes = [
-            [one.at.strftime("%Y-%m-%d %H:%M:%S"), one.name, one.from_status, one.to_status, one.reason]
-            for one in transitions
-        ]
-        click.echo(f"\n{table(['WHEN', 'RUNTIME', 'FROM', 'TO', 'WHY'], changes, width=terminal_width())}")
+    click.echo(f"runtimes decided by: {node.capabilities.get('runtime_source', 'unknown')}\n")
+    rows = [[it.name, it.status, it.version or "", it.path or "", it.reason] for it in known.runtimes]
+    click.echo(listing(["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"], rows, status=True, squeeze=3))
+    if sensors:
+        click.echo(f"\n{sensors_table(sensors)}")
+    if known.transitions:
+        changes = [[moment(it.at), it.name, it.from_status, it.to_status, it.reason] for it in known.transitions]
+        click.echo(f"\n{listing(['WHEN', 'RUNTIME', 'FROM', 'TO', 'WHY'], changes)}")

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import click
 
+from attune.cli.nodes.fleet import ask_node, print_node, print_nodes, read_node, remove_node, watch_nodes
+from attune.cli.output import json_option
 from attune.cli.sensors.sensor import definitions, disable, enable
 from attune.core.nodes.role import ROLES, Role
-
-
-def _group(role: Role) -> click.Group:
-    other = "sensor" if role.name == "worker" else "worker"
-
-    @click.group(
-        name=role.name,
-        help=f"Start a {role.name}; list and show the {role.name}s of the fleet.",
-        epilog=f"Example: attune {role.name} start --name {role.name}-1    (see also: attune {other} --help)",
-    )
-    def group() -> None: ...
-
-    group.add_command(_start(role))
-    group.add_command(_list(role))
-    group.add_command(_show(role))
-    for verb, done, text in _VERBS:
-        group.add_command(_verb(role, verb, done, text))
-    group.add_command(_remove(role))
-    return group
-
 
 _VERBS = (
     ("drain", "drains", "Let it finish what it has and take nothing new."),
@@ -41,20 +22,34 @@ _VERBS = (
 )
 
 
-def _verb(role: Role, verb: str, done: str, text: str) -> click.Command:
-    @click.command(name=verb, help=text, epilog=f"Example: attune {role.name} {verb} {role.name}-1")
+def _group(role: Role) -> click.Group:
+    name, other = role.name, "sensor" if role.name == "worker" else "worker"
+
+    @click.group(
+        name=name,
+        help=f"Start a {name}; list and show the {name}s of the fleet.",
+        epilog=f"Example: attune {name} start --name {name}-1    (see also: attune {other} --help)",
+    )
+    def group() -> None: ...
+
+    _add_start(group, role)
+    _add_reads(group, role)
+    for verb, done, text in _VERBS:
+        _add_verb(group, role, verb=verb, done=done, text=text)
+    _add_remove(group, role)
+    return group
+
+
+def _add_verb(group: click.Group, role: Role, *, verb: str, done: str, text: str) -> None:
+    @group.command(name=verb, help=text, epilog=f"Example: attune {role.name} {verb} {role.name}-1")
     @click.argument("name")
     def ask(name: str) -> None:
-        from attune.cli.nodes.fleet import ask_node
-
         ask_node(role, name, verb)
         click.echo(f"{name} {done}")
 
-    return ask
 
-
-def _remove(role: Role) -> click.Command:
-    @click.command(
+def _add_remove(group: click.Group, role: Role) -> None:
+    @group.command(
         name="remove",
         help=f"Forget a {role.name} that is inactive or lost.",
         epilog=f"Example: attune {role.name} remove {role.name}-1",
@@ -62,16 +57,12 @@ def _remove(role: Role) -> click.Command:
     @click.argument("name")
     @click.option("--force", is_flag=True, help="Also one that runs; it registers again with its next heartbeat.")
     def remove(name: str, force: bool) -> None:
-        from attune.cli.nodes.fleet import remove_node
-
         remove_node(role, name, force)
         click.echo(f"{name} is forgotten")
 
-    return remove
 
-
-def _start(role: Role) -> click.Command:
-    @click.command(
+def _add_start(group: click.Group, role: Role) -> None:
+    @group.command(
         name="start",
         help=f"Detect what this host can run, register it, and stay up as a {role.name} until SIGTERM or Ctrl-C.",
         epilog=f"Example: {role.environment_variable}=python,shell attune {role.name} start --name {role.name}-1",
@@ -89,44 +80,31 @@ def _start(role: Role) -> click.Command:
             require_migrated(database.url)
             asyncio.run(run_nodes(settings, database.url, {role: name}, heal=database.heal))
 
-    return start
 
+def _add_reads(group: click.Group, role: Role) -> None:
+    name = role.name
 
-def _list(role: Role) -> click.Command:
-    @click.command(
-        name="list", help=f"The {role.name}s, with what they offer.", epilog=f"Example: attune {role.name} list --json"
+    @group.command(
+        name="list", help=f"The {name}s, with what they offer.", epilog=f"Example: attune {name} list --json"
     )
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @json_option
     @click.option("--watch", is_flag=True, help="Keep the list on the screen and up to date, until Ctrl-C.")
     def list_nodes(as_json: bool, watch: bool) -> None:
-        from attune.cli.nodes.fleet import print_nodes, read_nodes, watch_nodes
-
         if watch:
             watch_nodes(role)
-            return
-        print_nodes(read_nodes(role), role, as_json)
+        else:
+            print_nodes(role, as_json)
 
-    return list_nodes
-
-
-def _show(role: Role) -> click.Command:
-    @click.command(
-        name="show",
-        help=f"One {role.name}: every runtime with its verdict and evidence.",
-        epilog=f"Example: attune {role.name} show {role.name}-1",
+    @group.command(
+        help=f"One {name}: every runtime with its verdict and evidence.",
+        epilog=f"Example: attune {name} show {name}-1",
     )
     @click.argument("name")
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @json_option
     def show(name: str, as_json: bool) -> None:
-        from attune.cli.nodes.fleet import print_node, read_node
-
         print_node(read_node(role, name), as_json)
 
-    return show
 
-
-_groups: dict[str, Any] = {name: _group(role) for name, role in ROLES.items()}
-worker: click.Group = _groups["worker"]
-sensor: click.Group = _groups["sensor"]
+worker, sensor = (_group(role) for role in ROLES.values())
 for _command in (definitions, enable, disable):
     sensor.add_command(_command)

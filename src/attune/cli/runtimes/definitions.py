@@ -57,15 +57,3 @@ def _entry(path: Path, index: int, entry: Node) -> Runtime:
     if faults:
         raise DefinitionError(str(ref or place), faults)
     return replace(as_runtime(values), document=entry)
-
-
-def who() -> str:
-    """Who sits at this terminal, for histories: `ada@build-7`."""
-    import getpass
-    import socket
-
-    try:
-        person = getpass.getuser()
-    except (OSError, KeyError):
-        person = "unknown"
-    return f"{person}@{socket.gethostname()}"

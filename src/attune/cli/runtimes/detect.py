@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from attune.cli.symbols import ORDER, colour_of, with_symbol
-from attune.cli.table import table, terminal_width
+from attune.cli.output import listing, print_json
+from attune.cli.runtimes.definitions import read_runtimes
+from attune.cli.session import unknown
+from attune.cli.symbols import ORDER
+from attune.cli.table import age
+from attune.composition.databases import is_there, shipped_runtimes
 from attune.composition.host_examiner import examiner_for, host_labels
 from attune.config import Settings, load_settings, variable
+from attune.core.durations import seconds_of
+from attune.core.errors import RequirementError
+from attune.core.matching.fleet import Node, capabilities_of
+from attune.core.matching.requirement import EXAMPLE, Requirement
+from attune.core.matching.term_judgement import judge
 from attune.core.nodes.role import ROLES, SENSOR
+from attune.core.runtimes.aliases import fold
+from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import select
 from attune.core.runtimes.verdict import Verdict, verdict_data
 from attune.operations.runtimes.detect import Detection, DetectionOptions
 from attune.operations.runtimes.detect import detect as detect_runtimes
-
-if TYPE_CHECKING:
-    from attune.core.matching.requirement import Requirement
 
 
 @click.command(epilog="Example: attune detect --local --require 'python >=3.9,<4' --only python")
@@ -32,8 +39,10 @@ if TYPE_CHECKING:
 @click.option("--require", "required", multiple=True, metavar="TERM", help="Exit with 3 unless this holds; repeatable.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this runtime (name or ref); repeatable.")
 @click.option("--local", is_flag=True, help="Use everything that is shipped instead of the database.")
-@click.option("--fresh", is_flag=True, help="Run every check again, whatever is cached.")
-def detect(role: str, as_json: bool, required: Sequence[str], only: Sequence[str], local: bool, fresh: bool) -> int:
+@click.option("--max-age", metavar="DURATION", help="Accept what was verified at most this long ago, such as 10m.")
+def detect(
+    role: str, as_json: bool, required: Sequence[str], only: Sequence[str], local: bool, max_age: str | None
+) -> int:
     """Verify this host now and print what it can run: runtime, status, version, path and why.
 
     Definitions come from the database (or the API) if one is configured or embedded data exists, else (or with
@@ -41,19 +50,20 @@ def detect(role: str, as_json: bool, required: Sequence[str], only: Sequence[str
     """
     requirement = _requirement(required)
     settings = load_settings()
-    detection = _detect(settings, role, frozenset(only), local, fresh, live=not as_json)
+    oldest = seconds_of(max_age, "--max-age") if max_age is not None else 0.0
+    detection = _detect(settings, role, frozenset(only), local, oldest, live=not as_json)
     for warning in detection.warnings:
         click.echo(f"attune: warning: {warning}", err=True)
-    click.echo(json.dumps(as_data(detection), indent=2, ensure_ascii=False) if as_json else as_text(detection))
+    if as_json:
+        print_json(as_data(detection))
+    else:
+        click.echo(as_text(detection))
     return 3 if requirement is not None and not _holds(requirement, detection, settings) else 0
 
 
 def _requirement(required: Sequence[str]) -> Requirement | None:
     if not required:
         return None
-    from attune.core.errors import RequirementError
-    from attune.core.matching.requirement import EXAMPLE, Requirement
-
     try:
         return Requirement.parse(required)
     except RequirementError as error:
@@ -63,9 +73,6 @@ def _requirement(required: Sequence[str]) -> Requirement | None:
 
 def _holds(requirement: Requirement, detection: Detection, settings: Settings) -> bool:
     """Whether this host meets *requirement*; what it does not meet is said."""
-    from attune.core.matching.fleet import Node, capabilities_of
-    from attune.core.matching.term_judgement import judge
-
     section = settings.sensor if detection.role is SENSOR else settings.worker
     host = Node(0, "this host", capabilities_of(detection.verdicts), host_labels(section))
     unmet = [finding for finding in (judge(term, host) for term in requirement.terms) if not finding.holds]
@@ -75,10 +82,8 @@ def _holds(requirement: Requirement, detection: Detection, settings: Settings) -
 
 
 def _detect(
-    settings: Settings, role_name: str, only: frozenset[str], local: bool, fresh: bool, *, live: bool
+    settings: Settings, role_name: str, only: frozenset[str], local: bool, max_age_seconds: float, *, live: bool
 ) -> Detection:
-    from attune.core.runtimes.aliases import fold
-
     role = ROLES[role_name]
     section = settings.sensor if role.settings_section == "sensor" else settings.worker
     selection = select(
@@ -91,22 +96,17 @@ def _detect(
         deadline_seconds=settings.detection.deadline,
         origin=origin,
         only=only | frozenset(fold(name) for name in only),
+        max_age_seconds=max_age_seconds,
     )
     with _progress(live) as observer:
-        return detect_runtimes(runtimes, selection, role, examiner_for(settings, fresh=fresh), options, observer)
+        return detect_runtimes(runtimes, selection, role, examiner_for(settings), options, observer)
 
 
 def _refuse_unknown(only: frozenset[str], runtimes: Sequence[Runtime], selected: Sequence[str]) -> None:
-    from attune.core.errors import UsageError
-    from attune.core.runtimes.aliases import fold, nearest
-    from attune.core.runtimes.definition import capability_name
-
-    known = [*map(capability_name, runtimes), *(one.ref for one in runtimes), *selected]
+    known = [*map(capability_name, runtimes), *(runtime.ref for runtime in runtimes), *selected]
     for name in sorted(only):
         if name not in known and fold(name) not in known:
-            near = nearest(name, known)
-            hint = f"; did you mean {near}?" if near else ""
-            raise UsageError(f"--only: no definition is called {name!r}{hint}", hint="attune runtime list")
+            raise unknown(f"--only: no definition is called {name!r}", name, known, "attune runtime list")
 
 
 def _progress(live: bool) -> Any:
@@ -118,12 +118,8 @@ def _progress(live: bool) -> Any:
 
 
 def _definitions(settings: Settings, local: bool) -> tuple[Sequence[Runtime], str]:
-    from attune.composition.databases import is_there, shipped_runtimes
-
     if local or not is_there(settings):
         return shipped_runtimes(), "catalogue"
-    from attune.cli.runtimes.definitions import read_runtimes
-
     return read_runtimes(settings), "database"
 
 
@@ -155,10 +151,8 @@ def as_text(detection: Detection) -> str:
     sentence = f"{offered} of {len(verdicts)} runtimes available on {os.uname().nodename} ({origin}, {seconds})"
     if not verdicts:
         return f"{sentence}\nNothing to verify. Add a definition: attune runtime add --from-catalogue ruby"
-    rows = [_row(verdict) for verdict in verdicts]
-    colours = [colour_of(verdict.status.value) for verdict in verdicts]
     heads = ["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"]
-    printed = table(heads, rows, width=terminal_width(), colours=colours, squeeze=3)
+    printed = listing(heads, [_row(verdict) for verdict in verdicts], status=True, squeeze=3)
     if not offered:
         sentence += (
             "\nNothing is offered. Install a runtime, or see what each definition expects: attune runtime show REF"
@@ -169,16 +163,9 @@ def as_text(detection: Detection) -> str:
 def _row(verdict: Verdict) -> list[str]:
     why = verdict.reason
     if verdict.evidence and verdict.evidence.cached_age is not None:
-        from attune.cli.table import age
-
         why += f" (cached {age(verdict.evidence.cached_age)} ago)"
-    return [
-        verdict.capability,
-        with_symbol(verdict.status.value),
-        verdict.version or "",
-        _short(verdict.path or ""),
-        "; ".join([why, *verdict.warnings]),
-    ]
+    path, whole = _short(verdict.path or ""), "; ".join([why, *verdict.warnings])
+    return [verdict.capability, verdict.status.value, verdict.version or "", path, whole]
 
 
 def _short(path: str) -> str:

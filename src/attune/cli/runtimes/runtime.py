@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from attune.cli.output import json_option, listing, moment, print_json, print_list
+from attune.cli.runtimes.definitions import read_file, read_runtimes, with_runtimes
+from attune.cli.runtimes.differences import changed_paths
+from attune.cli.session import unknown, who
+from attune.composition.databases import find_shipped, is_there, shipped_runtimes
+from attune.config import load_settings
 from attune.core.errors import DefinitionError, UsageError
 from attune.core.ports.runtimes import RuntimeStore
 from attune.core.runtimes.definition import Definition, parse_definition, unknown_keys
@@ -26,32 +32,31 @@ def runtime() -> None:
 
 
 @runtime.command(name="list", epilog="Example: attune runtime list --json")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.option("--catalogue", "from_catalogue", is_flag=True, help="List what is shipped instead of the database.")
 def list_command(as_json: bool, from_catalogue: bool) -> None:
     """The definitions, with the commands that prove them."""
-    from attune.cli.table import table, terminal_width
-
-    runtimes = _shipped() if from_catalogue else _stored()
-    if as_json:
-        click.echo(json.dumps([_data(one) for one in runtimes], indent=2, ensure_ascii=False))
-        return
-    rows = [[one.ref, one.name, _proof(one)] for one in runtimes]
-    click.echo(table(["REF", "NAME", "PROVED BY"], rows, width=terminal_width()))
+    print_list(
+        shipped_runtimes() if from_catalogue else read_runtimes(),
+        as_json,
+        ["REF", "NAME", "PROVED BY"],
+        lambda runtime: [runtime.ref, runtime.name, _proof(runtime)],
+        data=_data,
+    )
 
 
 @runtime.command(epilog="Example: attune runtime show core.python")
 @click.argument("ref")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def show(ref: str, as_json: bool) -> None:
     """One definition, whole, from the database or else from the catalogue."""
     import yaml
 
-    found = _find(ref)
+    data = _data(_find(ref))
     if as_json:
-        click.echo(json.dumps(_data(found), indent=2, ensure_ascii=False))
+        print_json(data)
         return
-    plain = json.loads(json.dumps(_data(found)))  # YAML refuses the kinds of text that JSON takes for text
+    plain = json.loads(json.dumps(data))  # YAML refuses the kinds of text that JSON takes for text
     click.echo(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100).rstrip())
 
 
@@ -65,8 +70,6 @@ def add(file: Path | None, shipped: Sequence[str]) -> None:
             "expected a FILE or --from-catalogue NAME" + (", got both" if file else ", got neither"),
             hint="attune runtime add --from-catalogue ruby",
         )
-    from attune.cli.runtimes.definitions import read_file
-
     runtimes = read_file(file) if file else [_from_catalogue(name) for name in shipped]
     _save(runtimes, replace=False)
 
@@ -75,17 +78,15 @@ def add(file: Path | None, shipped: Sequence[str]) -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 def load(paths: Sequence[Path]) -> None:
     """Add or replace the definitions in files and folders. All are validated first; one fault and none is written."""
-    from attune.cli.runtimes.definitions import read_file
-
     files = [file for path in paths for file in (sorted(path.glob("*.y*ml")) if path.is_dir() else [path])]
     if not files:
         raise UsageError(f"expected YAML files, found none in {', '.join(map(str, paths))}")
-    _save([one for file in files for one in read_file(file)], replace=True)
+    _save([runtime for file in files for runtime in read_file(file)], replace=True)
 
 
 @runtime.command(epilog="Example: attune runtime check my-runtime.yaml    or    attune runtime check core.python")
 @click.argument("subjects", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def check(subjects: Sequence[str], as_json: bool) -> int:
     """Validate definitions (refs or files; default: all of the database) and dry-run them on this host.
 
@@ -93,22 +94,21 @@ def check(subjects: Sequence[str], as_json: bool) -> int:
     """
     from attune.cli.runtimes.runtime_checks import check_runtimes, print_checks
 
-    checked = check_runtimes([one for subject in subjects for one in _subject(subject)] if subjects else _stored())
+    named = [runtime for subject in subjects for runtime in _subject(subject)]
+    checked = check_runtimes(named if subjects else read_runtimes())
     if as_json:
-        click.echo(json.dumps([one.data() for one in checked], indent=2, ensure_ascii=False))
+        print_json([result.data() for result in checked])
     else:
         print_checks(checked)
-    return int(any(one.failed for one in checked))
+    return int(any(result.failed for result in checked))
 
 
 @runtime.command(epilog="Example: attune runtime remove extras.ruby")
 @click.argument("ref")
 def remove(ref: str) -> None:
     """Remove a definition. One that actions, sensors or workers use is refused."""
-    from attune.cli.runtimes.definitions import who, with_runtimes
-
     if not with_runtimes(lambda store: store.remove_runtime(ref, changed_by=who())):
-        raise _unknown(ref, [one.ref for one in _stored()])
+        raise _unknown(ref, [runtime.ref for runtime in read_runtimes()])
     click.echo(f"removed {ref}")
 
 
@@ -117,115 +117,87 @@ def remove(ref: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the rows before and after.")
 def history(ref: str, as_json: bool) -> None:
     """Every change of a definition: when, by whom, what."""
-    from attune.cli.runtimes.definitions import with_runtimes
-    from attune.cli.runtimes.differences import changed_paths
-    from attune.cli.table import table, terminal_width
-
     changes = with_runtimes(lambda store: store.runtime_history(ref))
     if as_json:
-        click.echo(json.dumps([asdict(change) for change in changes], indent=2, default=str, ensure_ascii=False))
+        print_json(changes)
         return
     if not changes:
-        raise _unknown(ref, [one.ref for one in _stored()])
-    rows = [
-        [
-            change.changed_at.strftime("%Y-%m-%d %H:%M:%S"),
-            change.operation,
-            change.changed_by,
-            change.note or ", ".join(changed_paths(change.old, change.new)),
-        ]
-        for change in changes
-    ]
-    click.echo(table(["WHEN", "WHAT", "WHO", "CHANGED"], rows, width=terminal_width()))
+        raise _unknown(ref, [runtime.ref for runtime in read_runtimes()])
+    rows = []
+    for change in changes:
+        what = change.note or ", ".join(changed_paths(change.old, change.new))
+        rows.append([moment(change.changed_at), change.operation, change.changed_by, what])
+    click.echo(listing(["WHEN", "WHAT", "WHO", "CHANGED"], rows))
 
 
 def _save(runtimes: Sequence[Runtime], *, replace: bool) -> None:
-    from attune.cli.runtimes.definitions import who, with_runtimes
-
-    refs = [one.ref for one in runtimes]
-    for one in runtimes:
-        refuse_faulty(one)
-        if refs.count(one.ref) > 1:
-            raise UsageError(f"{one.ref}: expected one definition of this ref, got {refs.count(one.ref)}")
+    refs = [runtime.ref for runtime in runtimes]
+    for runtime in runtimes:
+        refuse_faulty(runtime)
+        if refs.count(runtime.ref) > 1:
+            raise UsageError(f"{runtime.ref}: expected one definition of this ref, got {refs.count(runtime.ref)}")
 
     async def save(store: RuntimeStore) -> list[tuple[str, bool]]:
-        there = {one.ref for one in await store.list_runtimes()}
-        for one in runtimes:
-            if one.ref in there and not replace:
-                raise UsageError(f"{one.ref} exists already", hint="attune runtime load FILE replaces a definition")
-        return [(one.ref, await store.save_runtime(one, changed_by=who())) for one in runtimes]
+        stored = {runtime.ref for runtime in await store.list_runtimes()}
+        for ref in refs:
+            if ref in stored and not replace:
+                raise UsageError(f"{ref} exists already", hint="attune runtime load FILE replaces a definition")
+        return [(runtime.ref, await store.save_runtime(runtime, changed_by=who())) for runtime in runtimes]
 
     for ref, new in with_runtimes(save):
         click.echo(f"{'added' if new else 'replaced'} {ref}")
     click.echo("Nodes read definitions when they start or are told to: attune worker reload NAME", err=True)
 
 
-def refuse_faulty(one: Runtime) -> Definition:
-    """The definition of *one*. Raises `DefinitionError` where it is malformed or fails its own examples."""
+def refuse_faulty(runtime: Runtime) -> Definition:
+    """The definition of *runtime*. Raises `DefinitionError` where it is malformed or fails its own examples."""
+    ref = runtime.ref
     try:
-        definition = parse_definition(one)
+        definition = parse_definition(runtime)
         faults = failed_examples(definition)
     except DefinitionError as error:
-        named = [replace(fault, field=f"{one.ref}: {fault.field}") for fault in error.faults]
-        raise DefinitionError(one.ref, named) from error
+        named = [replace(fault, field=f"{ref}: {fault.field}") for fault in error.faults]
+        raise DefinitionError(ref, named) from error
     for fault in faults:
-        raise UsageError(f"{one.ref}: {fault.located}", faults=[fault], hint="correct the definition or its example")
-    for warning in (*definition.warnings, *unknown_keys(one)):
-        click.echo(f"attune: warning: {one.ref}: {warning}", err=True)
+        raise UsageError(f"{ref}: {fault.located}", faults=[fault], hint="correct the definition or its example")
+    for warning in (*definition.warnings, *unknown_keys(runtime)):
+        click.echo(f"attune: warning: {ref}: {warning}", err=True)
     return definition
 
 
 def _subject(subject: str) -> Sequence[Runtime]:
-    from attune.cli.runtimes.definitions import read_file
-
     path = Path(subject)
     return read_file(path) if path.suffix in (".yaml", ".yml") or path.is_file() else [_find(subject)]
 
 
 def _find(ref: str) -> Runtime:
-    from attune.composition.databases import is_there
-    from attune.config import load_settings
-
-    stored = list(_stored()) if is_there(load_settings()) else []
-    known = [*stored, *_shipped()]
-    for one in known:
-        if one.ref == ref:
-            return one
-    raise _unknown(ref, [one.ref for one in known])
+    stored = list(read_runtimes()) if is_there(load_settings()) else []
+    known = [*stored, *shipped_runtimes()]
+    for runtime in known:
+        if runtime.ref == ref:
+            return runtime
+    raise _unknown(ref, [runtime.ref for runtime in known])
 
 
 def _from_catalogue(name: str) -> Runtime:
-    from attune.composition.databases import find_shipped
-
-    return find_shipped(name)
+    found = find_shipped(name)
+    if found is None:
+        raise _unknown(name, [runtime.ref.partition(".")[2] for runtime in shipped_runtimes()])
+    return found
 
 
 def _unknown(ref: str, known: Sequence[str]) -> UsageError:
-    from attune.composition.databases import unknown_runtime
-
-    return unknown_runtime(ref, known)
+    return unknown(f"no definition is called {ref!r}", ref, known, "attune runtime list")
 
 
-def _stored() -> Sequence[Runtime]:
-    from attune.cli.runtimes.definitions import read_runtimes
-
-    return read_runtimes()
-
-
-def _shipped() -> Sequence[Runtime]:
-    from attune.composition.databases import shipped_runtimes
-
-    return shipped_runtimes()
-
-
-def _data(one: Runtime) -> dict[str, Any]:
+def _data(runtime: Runtime) -> dict[str, Any]:
     keys = ("ref", "name", "pack_ref", "description", "distributions", "installation")
-    return {key: value for key in keys if (value := getattr(one, key))}
+    return {key: value for key in keys if (value := getattr(runtime, key))}
 
 
-def _proof(one: Runtime) -> str:
+def _proof(runtime: Runtime) -> str:
     try:
-        verification = parse_definition(one).verification
+        verification = parse_definition(runtime).verification
     except DefinitionError as error:
         return f"invalid: {error}"
     if not verification.needs_running:

@@ -49,7 +49,7 @@ def check_runtimes(runtimes: Sequence[Runtime]) -> list[CheckedRuntime]:
     settings = load_settings()
     read = read_definitions(runtimes)
     definitions = [item for item in read if isinstance(item, Definition)]
-    examiner = examiner_for(settings, fresh=True)
+    examiner = examiner_for(settings)
     verdicts = iter(examiner.examine(definitions, deadline_seconds=settings.detection.deadline))
     return [
         _checked(one, item, next(verdicts) if isinstance(item, Definition) else item)

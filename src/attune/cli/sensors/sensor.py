@@ -1,30 +1,61 @@
-"""`attune sensor definitions|enable|disable`: the sensors that sensor nodes run."""
+"""`attune sensor definitions|enable|disable`: the sensors that sensor nodes run, where each runs and how it is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
+
+from attune.cli.output import json_option, listing, print_list, switch_command
+from attune.cli.session import with_sensors
+from attune.core.errors import UsageError
+from attune.core.ports.installation import Installation
+from attune.core.ports.sensors import SensorReader, SensorStatus
+from attune.core.runtimes.aliases import nearest
 
 
 @click.command(epilog="Example: attune sensor definitions --json")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def definitions(as_json: bool) -> None:
     """The sensors of all packs: where each runs, how it is, and why one waits."""
-    from attune.cli.sensors.sensors import print_sensors, read_sensors
-
-    print_sensors(read_sensors(), as_json)
-
-
-def _switch(verb: str, enabled: bool, text: str) -> click.Command:
-    @click.command(name=verb, help=text, epilog=f"Example: attune sensor {verb} demo.ticks")
-    @click.argument("ref")
-    def switch(ref: str) -> None:
-        from attune.cli.sensors.sensors import switch_sensor
-
-        switch_sensor(ref, enabled)
-        click.echo(f"{ref} is {verb}d")
-
-    return switch
+    print_list(
+        with_sensors(lambda sensors: sensors.status()),
+        as_json,
+        ["SENSOR", "STATE", "TRIGGER", "NODE", "WHY"],
+        lambda sensor: [sensor.ref, sensor.state, sensor.trigger_ref, sensor.node or "", sensor.reason],
+        empty="There is no sensor yet. A pack brings them.",
+        status=True,
+    )
 
 
-enable = _switch("enable", True, "Let a sensor run, on one node that can.")
-disable = _switch("disable", False, "End a sensor, wherever it runs, and start it nowhere.")
+def _switch(ref: str, enabled: bool) -> None:
+    async def switch(sensors: SensorReader) -> None:
+        if not await sensors.set_enabled(ref, enabled):
+            near = nearest(ref, [sensor.ref for sensor in await sensors.status()])
+            verb = "enable" if enabled else "disable"
+            hint = f"attune sensor {verb} {near}" if near else "attune sensor definitions"
+            raise UsageError(f"no sensor has the ref {ref!r}", hint=hint)
+
+    with_sensors(switch)
+
+
+enable, disable = (
+    switch_command(verb, _switch, text=text, example=f"attune sensor {verb} demo.ticks")
+    for verb, text in (
+        ("enable", "Let a sensor run, on one node that can."),
+        ("disable", "End a sensor, wherever it runs, and start it nowhere."),
+    )
+)
+
+
+async def running_on(installation: Installation, node: str) -> Sequence[SensorStatus]:
+    """The sensors that the sensor node of that name runs."""
+    if installation.sensors is None:
+        return ()
+    return [sensor for sensor in await installation.sensors.status() if sensor.node == node]
+
+
+def sensors_table(sensors: Sequence[SensorStatus]) -> str:
+    """A row for each sensor of one node."""
+    rows = [[it.ref, it.state, str(it.pid or ""), str(it.restarts), it.reason] for it in sensors]
+    return listing(["SENSOR", "STATE", "PID", "RESTARTS", "WHY"], rows, status=True)

@@ -25,7 +25,7 @@ class Scope(StrEnum):
 _ORDER = tuple(Scope)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Who calls: the token, and whether it came with a cookie, which a browser sends unasked.
 
@@ -39,7 +39,7 @@ class Caller:
     expires_in: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRecord:
     """A token as it is listed. Times are the database's."""
 

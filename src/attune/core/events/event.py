@@ -22,7 +22,7 @@ class Trigger:
             object.__setattr__(self, "out_schema", None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerRecord:
     """A trigger for people. `rules` and `sensors` are the refs of what it leads to and comes from."""
 
@@ -34,7 +34,7 @@ class TriggerRecord:
     last_event: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleRecord:
     """A rule for people."""
 

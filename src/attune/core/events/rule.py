@@ -51,7 +51,7 @@ class Decision:
 
 def condition_texts(rule: Rule) -> list[str]:
     """The expressions that decide whether *rule* fires."""
-    return [one for one in rule.conditions if isinstance(one, str)]
+    return [condition for condition in rule.conditions if isinstance(condition, str)]
 
 
 def parameter_texts(rule: Rule) -> list[str]:
@@ -90,19 +90,19 @@ class _NoValueError(ValueError):
 
 
 def _value(text: str, evaluated: Mapping[str, Evaluated]) -> Any:
-    found = evaluated[text]
-    if found.problem is not None:
-        raise _NoValueError(f"{shown(text)}: {found.problem}")
-    return found.value
+    result = evaluated[text]
+    if result.problem is not None:
+        raise _NoValueError(f"{shown(text)}: {result.problem}")
+    return result.value
 
 
 def _expression(text: str, evaluated: Mapping[str, Evaluated]) -> bool | str:
-    found = evaluated[text]
-    if found.problem is not None:
-        return f"{shown(text)}: {found.problem}"
-    if not isinstance(found.value, bool):
-        return f"{shown(text)}: expected true or false, got {shown(found.value)}"
-    return found.value
+    result = evaluated[text]
+    if result.problem is not None:
+        return f"{shown(text)}: {result.problem}"
+    if not isinstance(result.value, bool):
+        return f"{shown(text)}: expected true or false, got {shown(result.value)}"
+    return result.value
 
 
 def _legacy(condition: Any, payload: Any) -> bool | str:
@@ -113,9 +113,9 @@ def _legacy(condition: Any, payload: Any) -> bool | str:
     compare = _OPERATORS.get(_SYNONYMS.get(operator, operator))
     if compare is None:
         return f"operator: expected one of {', '.join(sorted(_OPERATORS))}, got {shown(operator)}"
-    found = _field(payload, condition["field"])
+    value = _field(payload, condition["field"])
     try:
-        return compare(found, condition.get("value"))
+        return compare(value, condition.get("value"))
     except TypeError:
         return False  # a number is neither more nor less than a text
 
@@ -134,28 +134,28 @@ def _field(payload: Any, path: str) -> Any:
     return value
 
 
-def _same(found: Any, wanted: Any) -> bool:
+def _same(value: Any, wanted: Any) -> bool:
     """Equal, and true is not 1."""
-    return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
+    return isinstance(value, bool) == isinstance(wanted, bool) and bool(value == wanted)
 
 
-def _matches(found: Any, wanted: Any) -> bool:
+def _matches(value: Any, wanted: Any) -> bool:
     from attune.core.pattern import PatternError, compile_pattern
 
     try:
-        return isinstance(found, str) and bool(compile_pattern(str(wanted)).search(found))
+        return isinstance(value, str) and bool(compile_pattern(str(wanted)).search(value))
     except PatternError:
         return False
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    return lambda found, wanted: found is not _MISSING and not isinstance(found, bool) and compare(found, wanted)
+    return lambda value, wanted: value is not _MISSING and not isinstance(value, bool) and compare(value, wanted)
 
 
-def _contains(found: Any, wanted: Any) -> bool:
-    if isinstance(found, str):
-        return isinstance(wanted, str) and wanted in found
-    return isinstance(found, list | Mapping) and wanted in found
+def _contains(value: Any, wanted: Any) -> bool:
+    if isinstance(value, str):
+        return isinstance(wanted, str) and wanted in value
+    return isinstance(value, list | Mapping) and wanted in value
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {

@@ -57,15 +57,15 @@ def _end_of(text: str, start: int, begin: int) -> int:
     """Where the template that begins at *start* ends; braces and quotes of its expression, at *begin*, do not count."""
     depth, quote, at = 0, "", begin
     while at < len(text):
-        one = text[at]
+        character = text[at]
         if quote:
-            at += one == "\\"
-            quote = "" if one == quote else quote
-        elif one in "'\"":
-            quote = one
-        elif one == "{":
+            at += character == "\\"
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character == "{":
             depth += 1
-        elif one == "}":
+        elif character == "}":
             if not depth and text.startswith(_CLOSE, at):
                 return at
             depth = max(0, depth - 1)

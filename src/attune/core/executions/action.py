@@ -91,5 +91,7 @@ def with_defaults(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> d
     """*parameters*, and the defaults that *schema* has for those that are not given."""
     properties = schema.get("properties")
     known = properties if isinstance(properties, Mapping) else {}
-    defaults = {name: one["default"] for name, one in known.items() if isinstance(one, Mapping) and "default" in one}
+    defaults = {
+        name: field["default"] for name, field in known.items() if isinstance(field, Mapping) and "default" in field
+    }
     return {**defaults, **parameters}

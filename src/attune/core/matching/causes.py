@@ -46,8 +46,8 @@ def causes_of(unmet: Iterable[tuple[TermFinding, Sequence[Node]]]) -> tuple[Caus
     """Why a term is not met, from what was found where: failures before unknowns, the most frequent first."""
     groups: dict[tuple[Reason, Truth, str], list[tuple[str, Sequence[Node]]]] = {}
     for finding, nodes in unmet:
-        for label, found, some in _parts(finding, nodes):
-            groups.setdefault((finding.reason, finding.truth, label), []).append((found, some))
+        for label, exact, some in _parts(finding, nodes):
+            groups.setdefault((finding.reason, finding.truth, label), []).append((exact, some))
     causes = [_cause(key, parts) for key, parts in groups.items()]
     return tuple(sorted(causes, key=_order))
 
@@ -59,7 +59,7 @@ def _order(cause: Cause) -> tuple[object, ...]:
 
 def _cause(key: tuple[Reason, Truth, str], parts: list[tuple[str, Sequence[Node]]]) -> Cause:
     reason, truth, label = key
-    exact = {found for found, _ in parts}
+    exact = {text for text, _ in parts}
     nodes = [node for _, some in parts for node in some]
     return Cause(reason, truth, exact.pop() if len(exact) == 1 else label, len(nodes), first_names(nodes))
 
@@ -78,11 +78,11 @@ def _parts(finding: TermFinding, nodes: Sequence[Node]) -> Iterable[tuple[str, s
 
 def _undecided(name: str, nodes: Sequence[Node]) -> list[tuple[str, str, Sequence[Node]]]:
     """By the reason of the check; what was good last is told of each where it differs."""
-    found: dict[tuple[str, str], list[Node]] = {}
+    groups: dict[tuple[str, str], list[Node]] = {}
     for node in nodes:
         capability = node.capabilities[name]
-        found.setdefault((capability.reason or "unknown", last_good(capability)), []).append(node)
-    return [(why, f"{why}{good}", some) for (why, good), some in found.items()]
+        groups.setdefault((capability.reason or "unknown", last_good(capability)), []).append(node)
+    return [(why, f"{why}{good}", some) for (why, good), some in groups.items()]
 
 
 def last_good(capability: Capability) -> str:

@@ -28,12 +28,12 @@ def explain(
     preferences: Sequence[Preference] = (),
     tolerations: Iterable[str] = (),
 ) -> Explanation:
-    """Explain where *requirement* stands on *nodes*. `with_context` adds what only the caller knows."""
+    """Where *requirement* stands on *nodes*: what `match` decides, with every reason, counted and grouped."""
     fleet = list(nodes)
     requirement = Requirement(requirement.terms, tuple(sorted({*requirement.tolerations, *tolerations})))
     surveyed = survey(requirement, fleet)
     counts = tuple(_category_count(category, surveyed.profiles) for category in Category)
-    able, busy = (one.count for one in counts[:2])
+    able, busy = (count.count for count in counts[:2])
     terms = [*map(str, requirement.terms), *(f"tolerates {taint}" for taint in requirement.tolerations)]
     return Explanation(
         PlacementOutcome.READY if able else PlacementOutcome.WAITING if busy else PlacementOutcome.BLOCKED,

@@ -96,7 +96,8 @@ class Explanation:
     history: str | None = None
 
     def count(self, category: Category) -> int:
-        return next(one.count for one in self.fleet if one.category is category)
+        """How many nodes stand in *category*."""
+        return next(counted.count for counted in self.fleet if counted.category is category)
 
     def to_data(self) -> dict[str, object]:
         """The explanation as JSON has it."""
@@ -108,7 +109,7 @@ class Explanation:
             "needs": list(self.needs),
             "prefers": list(self.prefers),
             "total": self.total,
-            "fleet": {one.category.value: {"count": one.count, "nodes": list(one.nodes)} for one in self.fleet},
+            "fleet": {count.category.value: {"count": count.count, "nodes": list(count.nodes)} for count in self.fleet},
             "terms": [row.to_data() for row in self.terms],
             "states": [row.to_data() for row in self.states],
             "nearest": [miss.to_data() for miss in self.nearest],
@@ -156,13 +157,13 @@ def _needs(explanation: Explanation) -> list[str]:
 
 
 def _fleet(explanation: Explanation) -> str:
-    counts = [one for one in explanation.fleet if one.count or one.category is Category.ABLE]
+    counts = [count for count in explanation.fleet if count.count or count.category is Category.ABLE]
     return f"{explanation.total} = " + " + ".join(map(_category, counts))
 
 
-def _category(one: CategoryCount) -> str:
-    named = f" ({', '.join(one.nodes)})" if 0 < one.count <= _FEW else ""
-    return f"{one.count} {one.category.value}{named}"
+def _category(count: CategoryCount) -> str:
+    named = f" ({', '.join(count.nodes)})" if 0 < count.count <= _FEW else ""
+    return f"{count.count} {count.category.value}{named}"
 
 
 def _table(explanation: Explanation) -> list[str]:
@@ -192,14 +193,14 @@ def _causes(causes: Sequence[Cause]) -> str:
     phrases: dict[str, list[Cause]] = {}
     for cause in causes:
         phrases.setdefault(cause.found, []).append(cause)
-    texts = [_group(found, alike) for found, alike in phrases.items()]
+    texts = [_group(phrase, alike) for phrase, alike in phrases.items()]
     more = len(texts) - _GROUPS
     return ", ".join(texts[:_GROUPS]) + (f" and {more} more" if more > 0 else "")
 
 
-def _group(found: str, causes: Sequence[Cause]) -> str:
+def _group(phrase: str, causes: Sequence[Cause]) -> str:
     count = sum(cause.count for cause in causes)
     who = causes[0].nodes[0] if count == 1 else str(count)
     if causes[0].reason in _SENTENCES:
-        return f"{who}: {found}"
-    return f"{who} {'has' if count == 1 else 'have'} {found if found not in _SILENT else 'it'}"
+        return f"{who}: {phrase}"
+    return f"{who} {'has' if count == 1 else 'have'} {phrase if phrase not in _SILENT else 'it'}"

@@ -44,7 +44,8 @@ class Capability:
     """What a node knows of one runtime. Ages are in seconds.
 
     `evidence` is the command that decided, as a person would type it. `last_good_version` and `last_good_age`
-    tell of the last time it was available, where it is not now.
+    tell of the last time it was available, where it is not now. `cached`: an earlier run of the node verified it, this
+    one not yet.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Capability:
     age: float | None = None
     last_good_version: str | None = None
     last_good_age: float | None = None
+    cached: bool = False
 
     @classmethod
     def of(cls, verdict: Verdict) -> Capability:
@@ -63,11 +65,12 @@ class Capability:
         return cls(
             verdict.capability,
             verdict.status,
-            tuple(CapabilityInstance(one.version, one.path) for one in verdict.instances),
+            tuple(CapabilityInstance(instance.version, instance.path) for instance in verdict.instances),
             verdict.reason,
             " ".join(evidence.command) if evidence else "",
             evidence.cached_age if evidence else None,
             verdict.version if verdict.status is Status.UNKNOWN else None,
+            cached=verdict.is_cached,
         )
 
 
@@ -106,30 +109,35 @@ def first_by_name(nodes: Iterable[Node], limit: int) -> list[Node]:
     lengths: dict[int, list[Node]] = {}
     for node in nodes:
         lengths.setdefault(len(node.name), []).append(node)
-    found: list[Node] = []
+    first: list[Node] = []
     for length in sorted(lengths):
-        found.extend(sorted(lengths[length], key=lambda node: (node.name, node.id))[: limit - len(found)])
-        if len(found) == limit:
+        first.extend(sorted(lengths[length], key=lambda node: (node.name, node.id))[: limit - len(first)])
+        if len(first) == limit:
             break
-    return found
+    return first
 
 
 def capabilities_of(verdicts: Iterable[Verdict]) -> dict[str, Capability]:
-    """Verdicts by name. Where several definitions verify one runtime, the best status wins, instances add up."""
-    found: dict[str, Capability] = {}
-    for verdict in verdicts:
-        new = Capability.of(verdict)
-        old = found.get(new.name)
-        found[new.name] = new if old is None else _joined(old, new)
-    return found
+    """What *verdicts* say, by name."""
+    return by_name(Capability.of(verdict) for verdict in verdicts)
+
+
+def by_name(capabilities: Iterable[Capability]) -> dict[str, Capability]:
+    """Where several definitions verify one runtime, the best status wins, instances add up."""
+    joined: dict[str, Capability] = {}
+    for new in capabilities:
+        old = joined.get(new.name)
+        joined[new.name] = new if old is None else _joined(old, new)
+    return joined
 
 
 _RANK = (Status.AVAILABLE, Status.DECLARED, Status.ASSUMED, Status.UNKNOWN, Status.INVALID, Status.UNAVAILABLE)
 
 
 def _joined(old: Capability, new: Capability) -> Capability:
-    best, other = sorted((old, new), key=lambda one: _RANK.index(one.status))
+    best, other = sorted((old, new), key=lambda capability: _RANK.index(capability.status))
     if best.status is not other.status or not best.status.offered:
         return best
     instances = tuple(dict.fromkeys((*best.instances, *other.instances)))
-    return Capability(best.name, best.status, instances, best.reason, best.evidence, best.age)
+    cached = best.cached or other.cached
+    return Capability(best.name, best.status, instances, best.reason, best.evidence, best.age, cached=cached)

@@ -29,7 +29,7 @@ class Candidate:
     def instances(self) -> Mapping[str, CapabilityInstance]:
         """The interpreter to use for each runtime asked for: of those that satisfy, the highest version."""
         findings = (judge(term, self.node) for term in self.requirement.terms)
-        return {found.term.name: found.instance for found in findings if found.instance is not None}
+        return {finding.term.name: finding.instance for finding in findings if finding.instance is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Refusal:
 
     @property
     def category(self) -> Category:
+        """Where the node stands."""
         return self.profile.category
 
     @property
@@ -51,7 +52,7 @@ class Refusal:
     @property
     def unmet(self) -> tuple[TermFinding, ...]:
         """What was found on this node for each term that fails or is unknown."""
-        return tuple(judge(found.term, self.node) for found in self.profile.findings if not found.holds)
+        return tuple(judge(finding.term, self.node) for finding in self.profile.findings if not finding.holds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Placement:
 
     @property
     def best(self) -> Candidate | None:
+        """The node to take; None where no node can."""
         return self.eligible[0] if self.eligible else None
 
 
@@ -85,6 +87,6 @@ def match(
             eligible.extend(Candidate(node, profile.score, requirement) for node in profile.nodes)
         else:
             others.extend(Refusal(node, profile) for node in profile.nodes)
-    eligible.sort(key=lambda one: (-one.score, one.node.load, one.node.name, one.node.id))
-    others.sort(key=lambda one: (one.node.name, one.node.id))
+    eligible.sort(key=lambda candidate: (-candidate.score, candidate.node.load, candidate.node.name, candidate.node.id))
+    others.sort(key=lambda candidate: (candidate.node.name, candidate.node.id))
     return Placement(requirement, tuple(eligible), tuple(others))

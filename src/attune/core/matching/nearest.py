@@ -77,7 +77,7 @@ class NearMiss:
 
 def near_misses(surveyed: FleetSurvey, limit: int) -> tuple[NearMiss, ...]:
     """The rejected nodes with the fewest faults; of equals those whose version is nearest, then by name."""
-    rejected = [one for one in surveyed.profiles if one.category is Category.REJECTED and one.faults]
+    rejected = [profile for profile in surveyed.profiles if profile.category is Category.REJECTED and profile.faults]
     fewest = min((profile.faults for profile in rejected), default=0)
     fine = surveyed.refined(profile for profile in rejected if profile.faults == fewest)
     best = nsmallest(limit, fine, key=nearness())
@@ -100,9 +100,9 @@ def _gap(constraint: Constraint, version: Version) -> Distance:
     return (0, min((_apart(version, bound.version) for bound in constraint.bounds), default=()))
 
 
-def _apart(one: Version, other: Version) -> tuple[int, ...]:
+def _apart(version: Version, other: Version) -> tuple[int, ...]:
     """By component, the first that differs first: 18.20 is nearer to 20 than 18.2 is."""
-    higher, lower = sorted((_padded(one), _padded(other)), reverse=True)
+    higher, lower = sorted((_padded(version), _padded(other)), reverse=True)
     return tuple(a - b for a, b in zip(higher, lower, strict=True))
 
 
@@ -152,7 +152,7 @@ def _miss(finding: TermFinding, node: Node) -> Miss:
         return Miss(str(term), term.name, finding.reason, finding.found)
     offered = capability.status.offered
     path = next((instance.path for instance in capability.instances if instance.path), None) if offered else None
-    found = finding.found if offered else capability.reason or finding.found
+    text = finding.found if offered else capability.reason or finding.found
     proven = capability.status is Status.AVAILABLE or not offered
     evidence, age = (capability.evidence, capability.age) if proven else ("", None)
-    return Miss(str(term), term.name, finding.reason, found, path, age, evidence)
+    return Miss(str(term), term.name, finding.reason, text, path, age, evidence)

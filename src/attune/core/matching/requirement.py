@@ -103,16 +103,16 @@ def _joined(terms: Iterable[Term]) -> set[Term]:
     return others | set(wanted.values())
 
 
-def _both(one: RuntimeTerm, other: RuntimeTerm) -> RuntimeTerm:
-    constraint = one.constraint or other.constraint
-    text = f"{one}; {other}"
-    if one.constraint is not None and other.constraint is not None and one.constraint != other.constraint:
-        if len(one.constraint.clauses) * len(other.constraint.clauses) > _MAX_ALTERNATIVES:
-            raise RequirementError(text, len(str(one)) + 2, "fewer alternatives of one runtime", "too many to combine")
-        constraint = one.constraint & other.constraint
+def _both(term: RuntimeTerm, other: RuntimeTerm) -> RuntimeTerm:
+    constraint = term.constraint or other.constraint
+    text = f"{term}; {other}"
+    if term.constraint is not None and other.constraint is not None and term.constraint != other.constraint:
+        if len(term.constraint.clauses) * len(other.constraint.clauses) > _MAX_ALTERNATIVES:
+            raise RequirementError(text, len(str(term)) + 2, "fewer alternatives of one runtime", "too many to combine")
+        constraint = term.constraint & other.constraint
     if constraint is not None and constraint.is_impossible:
-        got = f"bounds for {one.name} that contradict each other"
-        raise RequirementError(text, len(str(one)) + 2, "versions that can exist", got)
+        got = f"bounds for {term.name} that contradict each other"
+        raise RequirementError(text, len(str(term)) + 2, "versions that can exist", got)
     if len(str(constraint)) > _MAX_CONSTRAINT:
-        raise RequirementError(text, 0, f"at most {_MAX_CONSTRAINT} characters of versions for {one.name}", "more")
-    return RuntimeTerm(one.name, constraint, verified=one.verified or other.verified)
+        raise RequirementError(text, 0, f"at most {_MAX_CONSTRAINT} characters of versions for {term.name}", "more")
+    return RuntimeTerm(term.name, constraint, verified=term.verified or other.verified)

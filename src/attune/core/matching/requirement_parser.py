@@ -68,23 +68,23 @@ def read_requirement(source: str | Iterable[str]) -> tuple[list[Term], list[str]
 
 def read_term(text: str) -> Term:
     """Read the only term of *text*; raises `RequirementError`."""
-    found = list(_split_terms(text))
-    if len(found) != 1:
-        got = "nothing" if not found else f"{len(found)} terms"
-        raise RequirementError(text, found[1][1] if found else 0, "one term", got, suggestion=EXAMPLE)
-    return _Reader(*found[0]).term()
+    parts = list(_split_terms(text))
+    if len(parts) != 1:
+        got = "nothing" if not parts else f"{len(parts)} terms"
+        raise RequirementError(text, parts[1][1] if parts else 0, "one term", got, suggestion=EXAMPLE)
+    return _Reader(*parts[0]).term()
 
 
 def read_preference(text: str) -> tuple[Term, int]:
     """The term and the weight of *text*; raises `RequirementError`."""
-    found = _WEIGHT.search(text) if isinstance(text, str) and len(text) <= MAX_LENGTH else None
-    if found is None:
+    weighted = _WEIGHT.search(text) if isinstance(text, str) and len(text) <= MAX_LENGTH else None
+    if weighted is None:
         return read_term(text), 1
-    weight = int(found["weight"])
+    weight = int(weighted["weight"])
     if weight == 0 or abs(weight) > MAX_WEIGHT:
         expected = f"a weight from 1 to {MAX_WEIGHT} (negative to avoid)"
-        raise RequirementError(text, found.start("weight"), expected, str(weight))
-    return read_term(text[: found.start()]), weight
+        raise RequirementError(text, weighted.start("weight"), expected, str(weight))
+    return read_term(text[: weighted.start()]), weight
 
 
 def _split_terms(source: str | Iterable[str]) -> Iterator[tuple[str, int, int]]:
@@ -112,8 +112,8 @@ def _split_text(text: str) -> Iterator[tuple[int, int]]:
     _refuse_foreign(text)
     at = 0
     while at <= len(text):
-        found = _TERM.match(text, at)
-        end = found.end() if found else at
+        part = _TERM.match(text, at)
+        end = part.end() if part else at
         if text[at:end].strip():
             yield at, end
         at = end + 1
@@ -171,25 +171,25 @@ class _Reader:
         return label or self._runtime(name, negated)
 
     def _name(self) -> str:
-        found = _NAME.match(self.text, self.at, self.end)
-        if found is None:
+        name = _NAME.match(self.text, self.at, self.end)
+        if name is None:
             raise self._fault("a runtime or label name", suggestion=EXAMPLE)
-        if len(found[0]) > MAX_NAME:
-            raise self._fault(f"a name of at most {MAX_NAME} characters", got=f"{len(found[0])}")
-        after = found.end()
-        if found[0].lower() == "not" and _NAME.match(self.text, self._after_space(after), self.end):
+        if len(name[0]) > MAX_NAME:
+            raise self._fault(f"a name of at most {MAX_NAME} characters", got=f"{len(name[0])}")
+        after = name.end()
+        if name[0].lower() == "not" and _NAME.match(self.text, self._after_space(after), self.end):
             rest = self.text[after : self.end].strip()
             raise self._fault("'!' before a name that must not be there", got="'not'", suggestion=f"!{rest}")
         self.at = after
         self._skip()
-        return fold(found[0])
+        return fold(name[0])
 
     def _operator(self, name: str) -> str:
         """The run of operator characters that stands here, checked but not taken; may be empty."""
-        found = _RUN.match(self.text, self.at, self.end)
-        run = found[0] if found else ""
+        operator = _RUN.match(self.text, self.at, self.end)
+        run = operator[0] if operator else ""
         if run and run not in _OPERATORS:
-            meant = _MEANT.get(run) or next((one for one in _OPERATORS if run.startswith(one)), ">=")
+            meant = _MEANT.get(run) or next((known for known in _OPERATORS if run.startswith(known)), ">=")
             rest = self.text[self.at + len(run) : self.end].strip()
             expected = f"an operator ({', '.join(_OPERATORS)})"
             raise self._fault(expected, got=repr(run), suggestion=f"{name} {meant}{rest}"[:MAX_NAME])
@@ -211,12 +211,12 @@ class _Reader:
         if operator not in _OPPOSITE:
             raise self._fault(f"one of {', '.join(_OPPOSITE)} after {name}", suggestion=f"{name} >=8")
         self.at = self._after_space(self.at + len(run))
-        found = _NUMBER.match(self.text, self.at, self.end)
-        if found is None:
+        number = _NUMBER.match(self.text, self.at, self.end)
+        if number is None:
             raise self._fault("a number (at most 12 digits, 3 after the point)")
-        self.at = found.end()
+        self.at = number.end()
         self._finish(f"the term to end (a second bound is a term of its own: {name} <…)")
-        return NumberTerm(name, _OPPOSITE[operator] if negated else operator, float(found[0]))
+        return NumberTerm(name, _OPPOSITE[operator] if negated else operator, float(number[0]))
 
     def _label(self, name: str, run: str, negated: bool) -> LabelTerm | None:
         """`name=value`, or None (and nothing taken) where it asks for versions."""
@@ -255,15 +255,15 @@ class _Reader:
 
     def _value(self, what: str = "a value") -> str:
         self._skip()
-        found = _VALUE.match(self.text, self.at, self.end)
-        if found is None:
+        value = _VALUE.match(self.text, self.at, self.end)
+        if value is None:
             unclosed = self.text.startswith('"', self.at)
             raise self._fault("a closing '\"'" if unclosed else what, got="none" if unclosed else None)
-        if not found[0].startswith('"') and not WORD.fullmatch(found[0]):
-            raise self._fault(f"{what} of letters, digits and ._:/+@- (or in quotes)", got=shown(found[0]))
-        self.at = found.end()
+        if not value[0].startswith('"') and not WORD.fullmatch(value[0]):
+            raise self._fault(f"{what} of letters, digits and ._:/+@- (or in quotes)", got=shown(value[0]))
+        self.at = value.end()
         self._skip()
-        return found[0].strip('"')
+        return value[0].strip('"')
 
     def _finish(self, expected: str, *, suggestion: str | None = None) -> None:
         self._skip()
@@ -282,9 +282,9 @@ class _Reader:
         self.at = self._after_space(self.at)
 
     def _after_space(self, at: int) -> int:
-        found = _SPACE.match(self.text, at, self.end)
-        return found.end() if found else at
+        space = _SPACE.match(self.text, at, self.end)
+        return space.end() if space else at
 
     def _fault(self, expected: str, *, got: str | None = None, suggestion: str | None = None) -> RequirementError:
-        found = got or (name_of(self.text[self.at]) if self.at < self.end else "the end of the term")
-        return RequirementError(self.text, self.at, expected, found, suggestion=suggestion)
+        seen = got or (name_of(self.text[self.at]) if self.at < self.end else "the end of the term")
+        return RequirementError(self.text, self.at, expected, seen, suggestion=suggestion)

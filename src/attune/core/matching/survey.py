@@ -72,7 +72,7 @@ class FleetSurvey:
         groups: list[list[Node]] = [[] for _ in column.findings]
         for node, which in zip(self.nodes, column.which, strict=True):
             groups[which].append(node)
-        return ((found, some) for found, some in zip(column.findings, groups, strict=True) if not found.holds)
+        return ((finding, some) for finding, some in zip(column.findings, groups, strict=True) if not finding.holds)
 
     def refined(self, profiles: Iterable[Profile]) -> list[Profile]:
         """*profiles* split until the nodes of each show the same to every term: also the same versions."""
@@ -108,7 +108,7 @@ def survey(
         first = fleet[group[0]]
         findings = tuple(column.findings[column.which[group[0]]] for column in columns)
         holding = (column.findings[column.which[group[0]]].holds for column in ranking)
-        score = sum(one.weight for one, holds in zip(preferences, holding, strict=True) if holds)
+        score = sum(preference.weight for preference, holds in zip(preferences, holding, strict=True) if holds)
         taints = tuple(sorted(first.taints - tolerated))
         members = tuple([fleet[position] for position in group])
         category = _category(findings, taints, first)
@@ -147,7 +147,7 @@ _REASONS = {reason: index for index, reason in enumerate(Reason)}
 
 
 def _coarse(column: TermColumn) -> list[int]:
-    codes = [found.truth.value * len(_REASONS) + _REASONS[found.reason] for found in column.findings]
+    codes = [finding.truth.value * len(_REASONS) + _REASONS[finding.reason] for finding in column.findings]
     return [codes[number] for number in column.which]
 
 

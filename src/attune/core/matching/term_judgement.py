@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from attune.core.durations import coarse
 from attune.core.matching.fleet import Capability, CapabilityInstance, Node
 from attune.core.matching.terms import LabelTerm, NumberTerm, RuntimeTerm, Term
 from attune.core.nodes.labels import UNIVERSAL, number
@@ -28,7 +29,7 @@ class Reason(StrEnum):
     RUNTIME_UNKNOWN = "runtime_unknown"  # its check could not decide
     RUNTIME_INVALID = "runtime_invalid"  # its definition is malformed, so nothing was checked
     RUNTIME_PRESENT = "runtime_present"  # and must not be
-    NOT_VERIFIED = "not_verified"  # declared or assumed only
+    NOT_VERIFIED = "not_verified"  # declared, assumed or cached only
     VERSION_MISMATCH = "version_mismatch"
     VERSION_UNKNOWN = "version_unknown"  # present, but it shows no version that can be read
     VERSION_IMPRECISE = "version_imprecise"  # 3.12 may be 3.12.4 or not
@@ -90,9 +91,10 @@ def signature_of(term: Term) -> Callable[[Node], Hashable]:
         if capability is None:
             return node.labels.get(name)
         instances = capability.instances
-        one = len(instances) == 1
-        versions = instances[0].version if one else tuple([instance.version for instance in instances])
-        return capability.status, versions, node.labels.get(name)
+        single = len(instances) == 1
+        versions = instances[0].version if single else tuple([instance.version for instance in instances])
+        cached = _cached(capability) if capability.cached and term.verified else ""
+        return capability.status, versions, node.labels.get(name), cached
 
     return signature
 
@@ -126,21 +128,22 @@ def _offer(term: RuntimeTerm, capability: Capability | None) -> TermFinding:
         return TermFinding(term, Truth.NO, Reason.RUNTIME_MISSING, "none")
     if not capability.status.offered:
         return TermFinding(term, *_NOT_OFFERED[capability.status])
-    found = _versions(capability)
-    if term.verified and capability.status is not Status.AVAILABLE:
-        return TermFinding(term, Truth.NO, Reason.NOT_VERIFIED, f"{found} ({capability.status.value})")
+    versions = _versions(capability)
+    if term.verified and (capability.status is not Status.AVAILABLE or capability.cached):
+        how = capability.status.value if not capability.cached else _cached(capability)
+        return TermFinding(term, Truth.NO, Reason.NOT_VERIFIED, f"{versions} ({how})")
     if term.constraint is None:
-        return TermFinding(term, Truth.YES, Reason.SATISFIED, found, _highest(capability.instances))
+        return TermFinding(term, Truth.YES, Reason.SATISFIED, versions, _highest(capability.instances))
     read = [(instance, instance.parsed) for instance in capability.instances]
     truths = [term.constraint.check(version) if version else Truth.UNKNOWN for _, version in read]
     if Truth.YES in truths:
-        able = tuple(one for (one, _), truth in zip(read, truths, strict=True) if truth is Truth.YES)
-        return TermFinding(term, Truth.YES, Reason.SATISFIED, found, _highest(able))
+        able = tuple(instance for (instance, _), truth in zip(read, truths, strict=True) if truth is Truth.YES)
+        return TermFinding(term, Truth.YES, Reason.SATISFIED, versions, _highest(able))
     if truths and Truth.UNKNOWN not in truths:
-        return TermFinding(term, Truth.NO, Reason.VERSION_MISMATCH, found)
+        return TermFinding(term, Truth.NO, Reason.VERSION_MISMATCH, versions)
     imprecise = any(version and truth is Truth.UNKNOWN for (_, version), truth in zip(read, truths, strict=True))
     reason = Reason.VERSION_IMPRECISE if imprecise else Reason.VERSION_UNKNOWN
-    return TermFinding(term, Truth.UNKNOWN, reason, found)
+    return TermFinding(term, Truth.UNKNOWN, reason, versions)
 
 
 def _as_label(term: RuntimeTerm, labels: Mapping[str, str]) -> TermFinding | None:
@@ -188,6 +191,10 @@ def _judge_number(term: NumberTerm, node: Node) -> TermFinding:
     if _COMPARISONS[term.operator](value, term.value):
         return TermFinding(term, Truth.YES, Reason.SATISFIED, written)
     return TermFinding(term, Truth.NO, Reason.NUMBER_MISMATCH, written)
+
+
+def _cached(capability: Capability) -> str:
+    return "cached" if capability.age is None else f"cached, {coarse(capability.age)}"
 
 
 def _versions(capability: Capability) -> str:

@@ -36,6 +36,7 @@ class RuntimeTerm:
 
     @property
     def sort_key(self) -> tuple[int, str, str]:
+        """Its place in the canonical form."""
         return (1 if self.negated else 0, self.name, str(self))
 
     def __str__(self) -> str:
@@ -58,6 +59,7 @@ class LabelTerm:
 
     @property
     def sort_key(self) -> tuple[int, str, str]:
+        """Its place in the canonical form."""
         return (3, self.name, str(self))
 
     def __str__(self) -> str:
@@ -76,6 +78,7 @@ class NumberTerm:
 
     @property
     def sort_key(self) -> tuple[int, str, str]:
+        """Its place in the canonical form."""
         return (2, self.name, str(self))
 
     def __str__(self) -> str:

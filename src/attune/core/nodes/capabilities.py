@@ -24,15 +24,15 @@ def offered_names(verdicts: Iterable[Verdict]) -> list[str]:
 
 def versions_by_name(verdicts: Iterable[Verdict]) -> dict[str, list[str]]:
     """Every version found of each offered runtime; names whose version is unknown have an empty list."""
-    found: dict[str, list[str]] = {}
+    by_name: dict[str, list[str]] = {}
     for verdict in verdicts:
         if not verdict.status.offered:
             continue
-        versions = found.setdefault(verdict.capability, [])
+        versions = by_name.setdefault(verdict.capability, [])
         for instance in verdict.instances:
             if instance.version and instance.version not in versions:
                 versions.append(instance.version)
-    return found
+    return by_name
 
 
 def build_capabilities(

@@ -48,10 +48,12 @@ def compare(before: Snapshot, now: Snapshot) -> SnapshotChange:
 
 
 def outdated(verdict: Verdict, sight: Snapshot) -> bool:
-    """Whether the files became what *sight* saw after the check of *verdict* had begun."""
+    """Whether *verdict* must be verified at once: it is cached, or its files have changed since its check began."""
     evidence = verdict.evidence
     if evidence is None:
         return False
+    if evidence.cached_age is not None:
+        return True
     if evidence.at is None and evidence.exit_code is None:
         return not sight.gone  # nothing could be run then
     return sight.gone or (evidence.at is not None and sight.newest >= evidence.at - _CLOCK_TICK)
@@ -90,7 +92,7 @@ class Transition:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransitionRecord:
     """A change of what a node offers, as the registry knows it."""
 
@@ -156,8 +158,8 @@ def observe(
 ) -> tuple[RuntimeHealth, Transition | None]:
     """The state after *verdict*, and the transition if what is offered has changed.
 
-    *gone* says that there is nothing left to run, which needs no second look. A verdict that could not decide
-    changes no status and counts neither way.
+    *gone* says that there is nothing left to run; that, and a failure of what was only cached, needs no second look.
+    A verdict that could not decide changes no status and counts neither way.
     """
     if verdict.status is Status.UNKNOWN:
         return _after_doubt(health, verdict), None
@@ -169,7 +171,8 @@ def observe(
 def _after_doubt(health: RuntimeHealth, verdict: Verdict) -> RuntimeHealth:
     shown = verdict
     if health.shown.status is not Status.UNKNOWN:
-        shown = _with_reason(health.shown, f"the last check could not decide: {verdict.reason}", verdict)
+        seen = health.shown if health.shown.is_cached else verdict  # what is cached stays so until a check decides
+        shown = _with_reason(health.shown, f"the last check could not decide: {verdict.reason}", seen)
     return replace(health, shown=shown, undecided=health.undecided + 1)
 
 
@@ -197,7 +200,7 @@ def _after_failure(
     health = replace(health, failures=health.failures + 1, undecided=0, successes=0, good_since=None)
     needed = patience.failures_to_withdraw
     if health.offered:
-        if not gone and health.failures < needed:
+        if not gone and not health.shown.is_cached and health.failures < needed:
             reason = f"{health.failures} of {needed} failures: {verdict.reason}"
             return replace(health, shown=_with_reason(health.shown, reason, verdict)), None
         health = _withdrawn(health, now, patience)

@@ -60,7 +60,7 @@ def labels_of(written: Mapping[str, object]) -> dict[str, str]:
 def number(text: str) -> float | None:
     """The number that *text* is, or None."""
     try:
-        found = float(text)
+        value = float(text)
     except ValueError:
         return None
-    return found if -1e18 < found < 1e18 else None
+    return value if -1e18 < value < 1e18 else None

@@ -11,7 +11,7 @@ from attune.core.runtimes.runtime import Runtime
 CHECK = "check"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRequest:
     """One open request. `seconds_left` is until nobody waits for the answer any more, by the database's clock."""
 

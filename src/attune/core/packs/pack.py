@@ -116,7 +116,7 @@ class PackError(AttuneError):
         super().__init__(message, faults=faults, hint="docs/reference/packs.md")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackRecord:
     """A pack as it is stored, with the refs of what it brings and the paths of its files."""
 

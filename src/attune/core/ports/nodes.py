@@ -30,7 +30,7 @@ class Registration:
     taints: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRecord:
     """A node as the registry knows it. Times are the database's; ages are in seconds by its clock.
 
@@ -49,7 +49,7 @@ class NodeRecord:
     generation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeRecord:
     """What the registry knows of one runtime on one node."""
 

@@ -58,6 +58,25 @@ class PathLookup(Protocol):
         ...
 
 
+MAX_CACHED_AGE_SECONDS = 86_400.0
+"""How old an outcome may be that a node starts with."""
+
+
+class OutcomeCache(Protocol):
+    """Outcomes of commands that proved a runtime on this host, for at most `MAX_CACHED_AGE_SECONDS`."""
+
+    def lookup(self, command: Command, max_age_seconds: float) -> Outcome | None:
+        """The outcome of *command* if it is at most so old, with its `cached_age`; never one with 0.
+
+        Called before *command* runs in any case, so that `remember` can tell whether its file changed meanwhile.
+        """
+        ...
+
+    def remember(self, successes: Mapping[Command, Outcome]) -> None:
+        """Keep outcomes of commands that have just proved a runtime, where the cache can tell when they change."""
+        ...
+
+
 class RuntimeCatalog(Protocol):
     """Where runtime definitions come from."""
 
@@ -66,7 +85,7 @@ class RuntimeCatalog(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeChange:
     """One line of a definition's history: the row before and after, as JSON."""
 

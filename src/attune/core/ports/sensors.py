@@ -45,7 +45,7 @@ class SensorReport:
     pid: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SensorStatus:
     """How a sensor is, as the database knows it. `node` is the name of the node that runs it."""
 
@@ -74,7 +74,7 @@ def explained(found: Sequence[SensorStatus], world: AssignmentView) -> list[Sens
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputLogRecord:
     """A journal as the database knows it: `shipped` bytes of it are events, `over` says that its epoch has ended."""
 

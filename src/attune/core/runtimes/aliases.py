@@ -39,7 +39,7 @@ def fold(name: str) -> str:
 
 def names_of(name: str) -> list[str]:
     """The other names of a capability, in the order in which they are tried."""
-    return [one for one, stands_for in ALIASES.items() if stands_for == name]
+    return [alias for alias, stands_for in ALIASES.items() if stands_for == name]
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -74,14 +74,14 @@ class _Reader:
                 return Clause.of(intervals, excluded)
 
     def _operator(self) -> str:
-        found = _OPERATOR.match(self.text, self.at)
-        if found is None:
+        operator = _OPERATOR.match(self.text, self.at)
+        if operator is None:
             return ""
-        if found[0] in _MISSPELT:
-            raise self._fault(f"an operator such as {_MISSPELT[found[0]]!r}", got=repr(found[0]))
-        self.at = found.end()
+        if operator[0] in _MISSPELT:
+            raise self._fault(f"an operator such as {_MISSPELT[operator[0]]!r}", got=repr(operator[0]))
+        self.at = operator.end()
         self._skip()
-        return found[0]
+        return operator[0]
 
     def _comparison(self, operator: str, start: int) -> Interval:
         version, wild = self._version(operator)
@@ -104,12 +104,12 @@ class _Reader:
 
     def _version(self, operator: str) -> tuple[Version | None, bool]:
         """The version that stands here (None for `*`), and whether a wildcard ends it."""
-        found = _WORD.match(self.text, self.at)
-        if found is None:
+        word = _WORD.match(self.text, self.at)
+        if word is None:
             raise self._fault(f"a version after {operator!r}" if operator else "a version or an operator")
-        wildcard = _WILDCARD.fullmatch(found[0])
-        written = found[0] if wildcard is None else wildcard["release"]
-        start, self.at = self.at, found.end()
+        wildcard = _WILDCARD.fullmatch(word[0])
+        written = word[0] if wildcard is None else wildcard["release"]
+        start, self.at = self.at, word.end()
         if written is None:
             return None, True
         try:
@@ -136,8 +136,8 @@ class _Reader:
 
     def _fault(self, expected: str, position: int | None = None, *, got: str | None = None) -> VersionError:
         at = self.at if position is None else position
-        found = got or (name_of(self.text[at]) if at < len(self.text) else "the end of the text")
-        return VersionError("constraint", self.text, at, expected, found)
+        seen = got or (name_of(self.text[at]) if at < len(self.text) else "the end of the text")
+        return VersionError("constraint", self.text, at, expected, seen)
 
 
 def _is_series(version: Version, wild: bool) -> bool:

@@ -67,8 +67,8 @@ def extract_version(output: str, *, match_start: int | None = None) -> str | Non
     begin = max(output.rfind("\n", 0, match_start), output.rfind("\r", 0, match_start)) + 1
     head = _without_ansi(output[begin:match_start])
     line, *rest = _LINE_END.split(_without_ansi(output[match_start:]), maxsplit=1)
-    found = _on_matched_line(head + line, len(head))
-    return _displayed(found or _general("".join(rest)) or _general(_without_ansi(output[:begin])))
+    version = _on_matched_line(head + line, len(head))
+    return _displayed(version or _general("".join(rest)) or _general(_without_ansi(output[:begin])))
 
 
 def displayed_version(text: str) -> str:
@@ -78,8 +78,8 @@ def displayed_version(text: str) -> str:
     return str(version) if version else plain
 
 
-def _displayed(found: str | None) -> str | None:
-    return None if found is None else displayed_version(found)
+def _displayed(version: str | None) -> str | None:
+    return None if version is None else displayed_version(version)
 
 
 def _general(text: str) -> str | None:
@@ -136,8 +136,8 @@ def _bare_nearby(line: str, start: int) -> str | None:
 
 
 def _bare(line: str, at: int) -> str | None:
-    found = _BARE.match(line, at)
-    return None if found is None or re.fullmatch(r"(?:19|20)\d\d", found[1]) else found[1]
+    number = _BARE.match(line, at)
+    return None if number is None or re.fullmatch(r"(?:19|20)\d\d", number[1]) else number[1]
 
 
 def _best(tokens: Iterable[_Token], *, addresses: bool = False) -> str | None:
@@ -156,30 +156,30 @@ def _tokens(line: str, start: int = 0) -> Iterator[_Token]:
     for word in _WORD.finditer(line):
         if word.end() <= start or _PATH.search(word[0]):
             continue
-        for found in _DOTTED.finditer(word[0]):
-            token = _token(word[0], found, word.start())
+        for number in _DOTTED.finditer(word[0]):
+            token = _token(word[0], number, word.start())
             if token is not None and token.end > start:
                 yield token
 
 
-def _token(word: str, found: re.Match[str], offset: int) -> _Token | None:
-    number = found[1]
-    before, behind = word[: found.start()], word[found.end() :]
+def _token(word: str, match: re.Match[str], offset: int) -> _Token | None:
+    number = match[1]
+    before, behind = word[: match.start()], word[match.end() :]
     clock = before.endswith(":") and before[-2:-1].isdigit()
-    if len(number) > MAX_LENGTH or clock or _MEASURE.fullmatch(found[0]) or _DAY_FIRST.fullmatch(number):
+    if len(number) > MAX_LENGTH or clock or _MEASURE.fullmatch(match[0]) or _DAY_FIRST.fullmatch(number):
         return None
     quad = _QUAD.fullmatch(number) is not None and all(int(part) < 256 for part in number.split("."))
     if quad and (_LOCAL.match(number) or before.endswith("@") or re.match(r"[:/]\d", behind)):
         return None
-    text = found[0].rstrip(".,-+~_")[:MAX_LENGTH]
+    text = match[0].rstrip(".,-+~_")[:MAX_LENGTH]
     if Version.read(text) is None:
         text = number
-    end = offset + found.end()
+    end = offset + match.end()
     return _Token(text, end, is_address=quad, is_date=_YEAR_FIRST.fullmatch(number) is not None)
 
 
-def _first(found: Iterable[str | None]) -> str | None:
-    return next((one for one in found if one), None)
+def _first(versions: Iterable[str | None]) -> str | None:
+    return next((version for version in versions if version), None)
 
 
 def _without_ansi(text: str) -> str:

@@ -131,11 +131,11 @@ def _distance(attempt: Attempt) -> int:
 
 def _within_bounds(definition: Definition, attempt: Attempt) -> Attempt:
     for bound in definition.bounds:
-        found = attempt.version or "a version that could not be read"
         truth = bound.constraint.check(version) if (version := _version(attempt.version)) else Truth.UNKNOWN
         if truth is not Truth.YES:
             passed = False if truth is Truth.NO else None
-            return replace(attempt, passed=passed, reason=f"{attempt.check}: found {found}, needs {bound.text}")
+            shown = attempt.version or "a version that could not be read"
+            return replace(attempt, passed=passed, reason=f"{attempt.check}: found {shown}, needs {bound.text}")
     return attempt
 
 
@@ -153,12 +153,12 @@ def _version(text: str | None) -> Version | None:
 
 
 def _instances(attempts: Sequence[Attempt]) -> tuple[Instance, ...]:
-    found: dict[str, Instance] = {}
+    instances: dict[str, Instance] = {}
     for attempt in attempts:
         path, real_path = attempt.outcome.path, attempt.outcome.real_path
         if attempt.passed and path:
-            found.setdefault(real_path or path, Instance(attempt.version, path, real_path or path))
-    return tuple(found.values())
+            instances.setdefault(real_path or path, Instance(attempt.version, path, real_path or path))
+    return tuple(instances.values())
 
 
 def _evidence(attempt: Attempt) -> Evidence:

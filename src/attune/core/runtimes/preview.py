@@ -84,6 +84,6 @@ def _effect(node: PreviewCandidate, status: Status, version: str | None) -> Effe
 def counted(forecasts: Sequence[Forecast]) -> dict[str, int]:
     """How many nodes each effect has; every effect is named."""
     counts = {effect.value: 0 for effect in Effect}
-    for one in forecasts:
-        counts[one.effect.value] += 1
+    for forecast in forecasts:
+        counts[forecast.effect.value] += 1
     return counts

@@ -12,7 +12,7 @@ from attune.core.documents import Node, node_of
 class Runtime:
     """One row of table `runtime`.
 
-    `distributions` is the JSON as stored, whatever it is; `attune.core.runtimes.definition.parse_definition` reads it.
+    `distributions` is the JSON as stored, whatever it is; `definition.py` reads it.
     `document` is the object of a file that it was read from, so that faults have a position.
     """
 

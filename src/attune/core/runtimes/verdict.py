@@ -66,11 +66,18 @@ class Verdict:
     warnings: tuple[str, ...] = ()
 
     @property
+    def is_cached(self) -> bool:
+        """Whether an earlier check is its only proof, and nothing has been run since."""
+        return self.evidence is not None and self.evidence.cached_age is not None
+
+    @property
     def version(self) -> str | None:
+        """The version of the first instance, as printed."""
         return self.instances[0].version if self.instances else None
 
     @property
     def path(self) -> str | None:
+        """The path of the first instance."""
         return self.instances[0].path if self.instances else None
 
 
@@ -86,7 +93,8 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
         "reason": verdict.reason,
         "duration_ms": round(verdict.duration_ms, 3),
         "instances": [
-            {"version": one.version, "path": one.path, "real_path": one.real_path} for one in verdict.instances
+            {"version": instance.version, "path": instance.path, "real_path": instance.real_path}
+            for instance in verdict.instances
         ],
         "evidence": None
         if evidence is None

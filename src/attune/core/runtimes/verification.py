@@ -1,6 +1,6 @@
 """What proves that a runtime is present: the commands to try, read from `distributions.verification`.
 
-Pure data. Running a command belongs to a `CommandRunner` (ports.py); what its outcome means, to judgement.py.
+Pure data. Running a command is for `core/ports/runtimes.py`; what its outcome means, for `judgement.py`.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class Version:
 
     @staticmethod
     def parse_exactly(text: str) -> Version:
-        """Like `parse`, but a vendor suffix, which is never compared, is an error too."""
+        """Like `parse`, but also raises `VersionError` for a vendor suffix, which is never compared."""
         return _parse(text, True)
 
     @property
@@ -86,6 +86,7 @@ class Version:
 
     @property
     def is_prerelease(self) -> bool:
+        """Whether it comes before a release."""
         return self.key[1] < FINAL
 
     @property
@@ -196,13 +197,13 @@ def _number(text: str, match: re.Match[str]) -> int:
 
 
 def _numbers(text: str, digits: str, at: int) -> tuple[int, ...]:
-    found = []
+    numbers = []
     for part in digits.split("."):
         if len(part) > MAX_DIGITS:
             raise _fault(text, at, f"a number of at most {MAX_DIGITS} digits", f"one of {len(part)}")
-        found.append(int(part))
+        numbers.append(int(part))
         at += len(part) + 1
-    return tuple(found)
+    return tuple(numbers)
 
 
 def _check_rest(text: str, end: int, exactly: bool) -> None:

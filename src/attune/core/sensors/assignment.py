@@ -85,7 +85,7 @@ def plan(me: int, world: AssignmentView, spread: BalanceRules | None = None) -> 
     spread = spread or BalanceRules()
     mine = [lease for lease in world.leases.values() if lease.worker == me and not lease.is_free]
     known = {sensor.id: sensor for sensor in world.sensors}
-    node = next((one for one in world.nodes if one.id == me), None)
+    node = next((candidate for candidate in world.nodes if candidate.id == me), None)
     back: dict[int, str] = {}
     for lease in mine:
         reason = _why_not_keep(known.get(lease.sensor), node)
@@ -112,7 +112,7 @@ def why_waiting(sensor: Sensor, nodes: Iterable[Node]) -> str:
         return f"{placement.eligible[0].node.name} is about to take it"
     parts = []
     for refusal in placement.others[:3]:
-        unmet = [f"{one.term}: {one.on(refusal.node)}" for one in refusal.unmet]
+        unmet = [f"{finding.term}: {finding.on(refusal.node)}" for finding in refusal.unmet]
         taints = [f"has the taint {taint}" for taint in refusal.taints]
         parts.append(f"{refusal.node.name} {', '.join([*unmet, *taints]) or f'is {refusal.node.status.value}'}")
     more = len(placement.others) - len(parts)
@@ -134,7 +134,7 @@ def _why_not_keep(sensor: Sensor | None, node: Node | None) -> str:
     placement = match(requirement, [replace(node, status=NodeStatus.ACTIVE, running=0)])
     if placement.eligible:
         return ""
-    unmet = [f"{one.term}: {one.on(node)}" for one in placement.others[0].unmet]
+    unmet = [f"{finding.term}: {finding.on(node)}" for finding in placement.others[0].unmet]
     return f"{node.name} cannot run it any more: {', '.join(unmet) or 'a taint'}"
 
 
@@ -143,16 +143,16 @@ def _take(me: int, world: AssignmentView, counts: Counter[int], spread: BalanceR
     take: list[int] = []
     pending = False
     able = _Able(world)
-    for sensor in sorted(world.sensors, key=lambda one: one.ref):
+    for sensor in sorted(world.sensors, key=lambda sensor: sensor.ref):
         lease = world.leases.get(sensor.id)
         if lease is not None and not lease.is_free:
             continue
-        line = sorted(able.nodes(sensor), key=lambda one: (counts[one.id], one.name, one.id))
+        line = sorted(able.nodes(sensor), key=lambda node: (counts[node.id], node.name, node.id))
         if not line:
             continue
         pending = True
         counts[line[0].id] += 1
-        rank = next((index for index, one in enumerate(line) if one.id == me), None)
+        rank = next((index for index, node in enumerate(line) if node.id == me), None)
         free_for = -lease.left if lease else 0.0
         if rank is not None and free_for >= rank * spread.patience:
             take.append(sensor.id)
@@ -164,10 +164,10 @@ def _evened(
 ) -> dict[int, str]:
     """At most one lease that a node with fewer sensors should have."""
     able = _Able(world)
-    for lease in sorted(mine, key=lambda one: known[one.sensor].ref, reverse=True):
-        idle = [one for one in able.nodes(known[lease.sensor]) if counts[one.id] <= counts[me] - 2]
+    for lease in sorted(mine, key=lambda lease: known[lease.sensor].ref, reverse=True):
+        idle = [node for node in able.nodes(known[lease.sensor]) if counts[node.id] <= counts[me] - 2]
         if idle:
-            return {lease.sensor: f"{min(one.name for one in idle)} has less to do"}
+            return {lease.sensor: f"{min(node.name for node in idle)} has less to do"}
     return {}
 
 
@@ -185,5 +185,5 @@ class _Able:
             return ()
         key = str(requirement)
         if key not in self._found:
-            self._found[key] = tuple(one.node for one in match(requirement, self._nodes).eligible)
+            self._found[key] = tuple(candidate.node for candidate in match(requirement, self._nodes).eligible)
         return self._found[key]

@@ -79,15 +79,15 @@ def check_storable(value: Any) -> None:
         if not level:
             return
         inner: list[Any] = []
-        for one in level:
-            if isinstance(one, dict):
-                inner.extend(one)
-                inner.extend(one.values())
-            elif isinstance(one, list):
-                inner.extend(one)
-            elif isinstance(one, str):
-                _check_text(one)
-            elif isinstance(one, float) and not isfinite(one):
+        for value in level:
+            if isinstance(value, dict):
+                inner.extend(value)
+                inner.extend(value.values())
+            elif isinstance(value, list):
+                inner.extend(value)
+            elif isinstance(value, str):
+                _check_text(value)
+            elif isinstance(value, float) and not isfinite(value):
                 raise BadLineError("expected numbers that JSON has and a double can hold, got another")
         level = inner
     raise BadLineError(f"expected JSON at most {DEEPEST} levels deep, got more")

@@ -62,16 +62,16 @@ class CronTimer:
     def fire(self, last: datetime, now: datetime) -> TimerFired | None:
         """The latest time that is due by *now*, if any is after *last*."""
         # The search backwards leaves its own start out.
-        found: datetime | None = None
+        latest: datetime | None = None
         missed = 0
         for at in CronSim(self.expression, now.astimezone(self.zone) + timedelta(seconds=1), reverse=True):
             if at <= last or missed >= _MOST_COUNTED:
                 break
             if at > now:
                 continue
-            missed += int(found is not None)
-            found = found or at
-        return TimerFired(found, missed) if found else None
+            missed += int(latest is not None)
+            latest = latest or at
+        return TimerFired(latest, missed) if latest else None
 
 
 Timer = IntervalTimer | CronTimer

@@ -1,7 +1,7 @@
 """Runs one action as a process of this host: its own session, its own empty folder, its parameters out of sight.
 
 What it prints goes on in pieces while it runs; what is left of its group is ended with it. What its output means is
-`work_result.py`.
+`result.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A small program that ends what a worker has started, once the worker itself is gone, even by kill -9.
 
-The worker starts it by its path, as `python -I -S work_guard.py`, and tells it `+PID` and `-PID` on its stdin, a line
+The worker starts it by its path, as `python -I -S watchdog.py`, and tells it `+PID` and `-PID` on its stdin, a line
 each, for every process group that it starts and ends. The end of its stdin is the end of the worker.
 """
 

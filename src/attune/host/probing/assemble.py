@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 
 from attune.host.environment import check_environment
 from attune.host.policy import HostPolicy
-from attune.host.probing.caching_runner import CachingRunner
 from attune.host.probing.concurrency import bounded_concurrency
-from attune.host.probing.outcome_cache import OutcomeCache
+from attune.host.probing.outcome_cache import CacheSurroundings, HostOutcomeCache, host_identity
 from attune.host.probing.path_index import PathIndex
 from attune.host.probing.runner import HostRunner
 
@@ -19,24 +18,25 @@ from attune.host.probing.runner import HostRunner
 class HostOptions:
     """How checks run on this host.
 
-    `extra_variables` are passed on to checks besides the usual ones; secrets never are. `cache_folder` None
-    remembers nothing; `fresh` runs everything again, and remembers it. `concurrency` is how many checks run at the
-    same time at most, None for as many as suit the machine.
+    `extra_variables` are passed on to checks besides the usual ones; secrets never are. Without a `cache_folder`
+    nothing is kept. `concurrency` is how many checks run at the same time at most, None for as many as suit the
+    machine. `warn` is told what is wrong with the cache.
     """
 
     policy: HostPolicy = field(default_factory=HostPolicy)
     extra_variables: tuple[str, ...] = ()
     cache_folder: str | None = None
-    fresh: bool = False
     concurrency: int | None = None
+    warn: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True, slots=True)
 class HostChecks:
-    """What runs checks (a `CommandRunner` with `stop`) and what finds commands (a `PathLookup`)."""
+    """What runs checks (a `CommandRunner`), what finds commands (a `PathLookup`), and what keeps their outcomes."""
 
-    runner: HostRunner | CachingRunner
+    runner: HostRunner
     paths: PathIndex
+    cache: HostOutcomeCache | None = None
 
 
 def assemble(
@@ -46,9 +46,9 @@ def assemble(
     options = options or HostOptions()
     passed = check_environment(environment, options.extra_variables)
     paths = PathIndex(passed["PATH"], options.policy)
-    pace = None if options.concurrency is None else bounded_concurrency(options.concurrency)
+    concurrency = None if options.concurrency is None else bounded_concurrency(options.concurrency)
+    runner = HostRunner(passed, paths, concurrency=concurrency, clock=clock)
     if options.cache_folder is None:
-        return HostChecks(HostRunner(passed, paths, pace=pace, clock=clock), paths)
-    cache = OutcomeCache(passed, paths, options.cache_folder, clock)
-    runner = HostRunner(passed, paths, pace=pace, journal=cache, clock=clock)
-    return HostChecks(CachingRunner(runner, cache, fresh=options.fresh), paths)
+        return HostChecks(runner, paths)
+    surroundings = CacheSurroundings(passed, host_identity(), clock)
+    return HostChecks(runner, paths, HostOutcomeCache(options.cache_folder, paths, surroundings, options.warn))

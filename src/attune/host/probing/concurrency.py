@@ -1,8 +1,8 @@
-"""In which order checks start and how many run at once.
+"""How many checks run at once.
 
-Measured on two cores: four CPU-bound checks at a time are as fast as more, and the longest should come first. A
-check that only waits costs no processor, so it holds no slot. One whose length nobody knows may be one that
-hangs, and then every moment before its start is lost: so a moderate number of unknown ones start all at once.
+Measured on two cores: four CPU-bound checks at a time are as fast as more. A check that only waits costs no processor,
+so it gives its slot up. Any check may be one that hangs, and then every moment before its start is lost: so a moderate
+number of them start all at once. Knowing from earlier runs what each costs made no run shorter, so it is not kept.
 """
 
 from __future__ import annotations
@@ -12,36 +12,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
-    """What an earlier run of the same command cost."""
-
-    wall_ms: float
-    cpu_ms: float
-
-    @property
-    def waits(self) -> bool:
-        """Whether it mostly waited: even one of thirty that share a processor shows a larger part than this."""
-        return self.cpu_ms < 0.03 * self.wall_ms
-
-    @property
-    def weight(self) -> float:
-        """How early it should start; comparable between commands that wait and commands that compute."""
-        return self.wall_ms if self.waits else self.cpu_ms
-
-
-@dataclass(frozen=True, slots=True)
 class Concurrency:
     """The bounds of one runner.
 
-    `slots` are for checks that compute, `most` bounds everything that runs at once. Up to `burst` unknown checks
-    start together, whatever the slots say. After `patience_seconds` a check gives its slot up, so that a few
-    endless ones do not hold up the rest.
+    `slots` are for checks that compute, `most` bounds everything that runs at once. Up to `burst` checks start
+    together, whatever the slots say. After `slot_seconds` a check gives its slot up, so that a few endless ones do not
+    hold up the rest.
     """
 
     slots: int = 4
     most: int = 64
     burst: int = 40
-    patience_seconds: float = 0.5
+    slot_seconds: float = 0.5
 
 
 def machine_concurrency() -> Concurrency:

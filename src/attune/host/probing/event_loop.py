@@ -1,4 +1,4 @@
-"""Watches running checks: tells which have ended, and reads what they print meanwhile."""
+"""The events of running checks: which have ended, and what they print meanwhile."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ class EventLoop:
     processor from the others. `woken` becomes true when *waker* is readable.
     """
 
-    def __init__(self, waker: int, *, look_at_programs: bool) -> None:
+    def __init__(self, waker: int) -> None:
         self._epoll = select.epoll()
         self._epoll.register(waker, select.EPOLLIN)
         self._waker = waker
-        self._look = look_at_programs
         self._by_pidfd: dict[int, Job] = {}
         self._pipes: dict[int, tuple[Job, Stream]] = {}
         self._floods: dict[int, Stream] = {}
@@ -91,8 +90,6 @@ class EventLoop:
         return float("inf")
 
     def _read(self, job: Job, stream: Stream) -> None:
-        if self._look and job.seen_program is None:
-            job.look_at_program()
         stream.read()
         if stream.open and not stream.flooding:
             return

@@ -15,7 +15,6 @@ from attune.host.text import clean
 
 GRACE_SECONDS = 0.025
 _LAST_WAIT_SECONDS = 0.5
-_NAME_LENGTH = 15
 
 
 class Phase(Enum):
@@ -34,14 +33,12 @@ class Job:
     item: Item
     process: Process
     real_path: str
-    ticket: object
     at: float
     started: float
     due: float
     phase: Phase = Phase.RUNNING
     verdict: tuple[Ending, str] | None = None
     snapshot: Snapshot | None = None
-    seen_program: str | None = None
 
     @property
     def command(self) -> Command:
@@ -73,21 +70,6 @@ class Job:
         self.verdict = self.verdict or (ending, detail)
         self.process.signal_group(signal.SIGKILL)
         self.phase, self.due = Phase.KILLED, now + _LAST_WAIT_SECONDS
-
-    def look_at_program(self) -> None:
-        """Note which file the process executes, while it may still be alive; "" if it is too late."""
-        try:
-            self.seen_program = os.readlink(f"/proc/{self.process.pid}/exe")  # noqa: PTH115
-        except FileNotFoundError:
-            self.seen_program = ""
-        except OSError:
-            self.seen_program = "unknown"
-
-    def has_changed_program(self, ended: Ended) -> bool:
-        """Whether the process may have become another program than the one that was started."""
-        if self.seen_program:
-            return self.seen_program != self.real_path
-        return ended.name != os.path.basename(self.item.path)[:_NAME_LENGTH]  # noqa: PTH119
 
     def outcome(self, ended: Ended | None, now: float) -> Outcome:
         """What the check came to. *ended* is None if its exit status is not known."""

@@ -11,11 +11,11 @@ _LONGEST_LOOK_SECONDS = 0.04
 
 
 class Limiter:
-    """Counts the checks that run and those among them that need a processor."""
+    """Counts the checks that run and those among them that hold a slot: all but those seen to wait only."""
 
-    def __init__(self, pace: Concurrency) -> None:
-        self._pace = pace
-        self._most = pace.most
+    def __init__(self, concurrency: Concurrency) -> None:
+        self._concurrency = concurrency
+        self._most = concurrency.most
         self._running = 0
         self._holders: set[Job] = set()
         self._pause = _LOOK_SECONDS
@@ -23,19 +23,18 @@ class Limiter:
 
     @property
     def full(self) -> bool:
-        """Whether nothing more may start, whatever it is."""
+        """Whether nothing more may run at the same time."""
         return self._running >= self._most
 
     @property
     def has_slot(self) -> bool:
-        """Whether one more check that computes may start."""
-        return len(self._holders) < self._pace.slots
+        """Whether one more check may start."""
+        return not self.full and len(self._holders) < self._concurrency.slots
 
     def entered(self, job: Job) -> None:
         """A job was started."""
         self._running += 1
-        if job.item.holds_slot:
-            self._holders.add(job)
+        self._holders.add(job)
 
     def left(self, job: Job) -> None:
         """A job is over."""
@@ -60,7 +59,7 @@ class Limiter:
         self._next_look = now + self._pause
 
     def _gives_up(self, job: Job, now: float) -> bool:
-        if now - job.started > self._pace.patience_seconds:
+        if now - job.started > self._concurrency.slot_seconds:
             return True
         before, job.snapshot = job.snapshot, snapshot(job.process.pid)
         return only_waits(job.snapshot, before)

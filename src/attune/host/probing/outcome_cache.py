@@ -1,164 +1,237 @@
-"""Outcomes of earlier runs, so that a restart need not run again what cannot have changed.
+"""Outcomes that proved a runtime, kept on disk for at most a day so that a node can start with them at once.
 
-An outcome is kept only if it depends on nothing but a native binary and its libraries (see `rememberable`), or also
-on what makes a version manager select this binary (see `selectors`), and only as long as all of them are the very
-same files. What a command cost is remembered for every command.
+Only native binaries are kept: scripts and links to version managers choose anew each time, so they are run. What a key
+does not cover (a library that the program opens itself) may have changed: a kept outcome is to be verified soon after.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
-import threading
-from collections.abc import Callable, Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS
 from attune.core.runtimes.command import Command, Ending, Outcome
-from attune.host.environment import fingerprint
-from attune.host.probing.cache_file import CacheFile, Contents, Entry
-from attune.host.probing.cache_policy import asks_only_version, rememberable
-from attune.host.probing.concurrency import Expectation
-from attune.host.probing.identity import Identifier, Identity
 from attune.host.probing.path_index import Found, PathIndex
-from attune.host.probing.run_hooks import Trace
-from attune.host.version_managers.selectors import select
 
-# A file that changed this recently could change again without a trace: clocks of file systems are coarse.
-_SETTLED_SECONDS = 2.0
-_LONGEST_OUTPUT = 8192
-_NOTABLE_CHANGE = 0.25
+_FILE = "outcomes.json"
+_FORMAT = 3
+_MAX_BYTES = 8 << 20
+_MAX_OUTCOMES = 512
+_MAX_OUTPUT = 8192
+_MAX_LINKS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class _Ticket:
-    key: str
-    identity: Identity | None
+class HostIdentity:
+    """What the whole cache belongs to: another host, kernel or user starts with an empty one."""
+
+    machine_id: str
+    kernel: str
+    user: int
 
 
-class OutcomeCache:
-    """The `Journal` that remembers. Safe to use from several threads.
+def host_identity(root: Path = Path("/")) -> HostIdentity:
+    """The identity of this host. `etc/machine-id` is read below *root*; it is empty where there is none."""
+    try:
+        machine_id = (root / "etc/machine-id").read_text().strip()
+    except (OSError, ValueError):
+        machine_id = ""
+    return HostIdentity(machine_id, os.uname().release, os.geteuid())
 
-    *clock* gives seconds since the epoch. Call `refresh` before and `save` after a run.
+
+@dataclass(frozen=True, slots=True)
+class CacheSurroundings:
+    """What outcomes depend on besides the command and its file; *clock* gives seconds since the epoch."""
+
+    environment: Mapping[str, str]
+    host: HostIdentity
+    clock: Callable[[], float]
+    loader_cache: str = "/etc/ld.so.cache"
+
+
+class HostOutcomeCache:
+    """`OutcomeCache` in a file of *folder*, which is used only if nobody else can write there; *warn* is told if not.
+
+    Several processes may use it at once: what one of them fails to keep is run again, no more.
     """
 
     def __init__(
-        self, environment: Mapping[str, str], paths: PathIndex, folder: str, clock: Callable[[], float]
+        self, folder: str, paths: PathIndex, surroundings: CacheSurroundings, warn: Callable[[str], None]
     ) -> None:
-        self._environment = dict(environment)
-        self._surroundings = fingerprint(environment)
+        self._folder = folder
         self._paths = paths
-        self._file = CacheFile(folder)
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._contents = Contents()
-        self._new_outcomes: dict[str, Entry | None] = {}
-        self._new_costs: dict[str, Expectation] = {}
-        self._identifier = Identifier(environment)
+        self._surroundings = surroundings
+        self._warn: Callable[[str], None] | None = warn
+        self._environment = sorted(surroundings.environment.items())
+        self._keys: dict[tuple[str, ...], str] = {}
+        self._read: tuple[object, dict[str, Any]] = (None, {})
 
-    def refresh(self) -> None:
-        """Read what other processes have written, and look at every file anew."""
-        contents = self._file.read()
-        with self._lock:
-            self._contents = contents
-            self._identifier = Identifier(self._environment)
-
-    def save(self) -> None:
-        """Write what was learnt since the last time."""
-        with self._lock:
-            outcomes, self._new_outcomes = self._new_outcomes, {}
-            costs, self._new_costs = self._new_costs, {}
-        if outcomes or costs:
-            self._file.write(outcomes, costs)
-
-    def lookup(self, command: Command) -> Outcome | None:
-        """The outcome that running *command* now would have, if that is certain."""
-        found = self._paths.find(command.argv[0] if command.argv else "")
-        if not isinstance(found, Found):
+    def lookup(self, command: Command, max_age_seconds: float) -> Outcome | None:
+        """See `OutcomeCache`."""
+        path = self._path(command)
+        if path is None:
             return None
-        key = self._key(command, found.path)
-        entry = self._contents.outcomes.get(key)
-        if entry is None or entry.path != found.path or os.path.realpath(found.path) != entry.real_path:
+        self._keys[command.argv] = key = self._key(command, path)
+        if max_age_seconds <= 0:
             return None
-        if not self._identifier.leads(entry.routes) or self._identifier.digest(entry.files) != entry.digest:
-            return None
-        return Outcome(
-            Ending.EXITED,
-            exit_code=entry.exit_code,
-            stdout=entry.stdout,
-            stderr=entry.stderr,
-            path=entry.path,
-            real_path=entry.real_path,
-            duration_ms=entry.duration_ms,
-            at=entry.at,
-            cached_age=max(0.0, self._clock() - entry.at),
-        )
+        with self._opened() as folder:
+            kept = self._outcomes(folder).get(key) if folder is not None else None
+        return self._outcome(kept, path, min(max_age_seconds, MAX_CACHED_AGE_SECONDS)) if kept else None
 
-    def expected(self, command: Command) -> Expectation | None:
-        """What *command* cost earlier, or None."""
-        return self._contents.costs.get(_digest(*command.argv))
+    def remember(self, successes: Mapping[Command, Outcome]) -> None:
+        """See `OutcomeCache`."""
+        new = {}
+        for command, outcome in successes.items():
+            path = self._path(command)
+            key = self._keys.get(command.argv)
+            # Another key than before the command ran: the file has changed meanwhile.
+            if path is not None and key == self._key(command, path) and _can_be_kept(command, outcome, path):
+                fields = (outcome.exit_code, outcome.stdout, outcome.stderr, outcome.duration_ms)
+                new[key] = {"at": outcome.at, "outcome": fields}
+        if new:
+            with contextlib.suppress(OSError), self._opened(make=True) as folder:
+                if folder is not None:
+                    self._write(folder, {**self._outcomes(folder), **new})
 
-    def starting(self, command: Command, path: str, real_path: str) -> _Ticket:
-        """Note what the answer will depend on: before the file is executed, so that no later change is missed."""
-        key = self._key(command, path)
-        identity = self._identify(command, path, real_path)
-        settled = identity is not None and identity.newest < self._clock() - _SETTLED_SECONDS
-        return _Ticket(key, identity if settled else None)
-
-    def _identify(self, command: Command, path: str, real_path: str) -> Identity | None:
-        if rememberable(command, path, real_path):
-            return self._identifier.identify(real_path)
-        selection = select(path, self._environment) if asks_only_version(command) else None
-        if selection is None or not rememberable(command, selection.target, os.path.realpath(selection.target)):
-            return None
-        return self._identifier.identify_selection(real_path, selection)
-
-    def ended(self, ticket: object, command: Command, outcome: Outcome, trace: Trace) -> None:
-        """Remember what a process came to and what it cost."""
-        assert isinstance(ticket, _Ticket)
-        entry = _entry(ticket.identity, outcome, trace)
-        if entry is not None and entry.routes and not self._still_true(entry):
-            entry = None
-        cost = Expectation(outcome.duration_ms, trace.cpu_ms)
-        name = _digest(*command.argv)
-        with self._lock:
-            if entry is not None or ticket.key in self._contents.outcomes:
-                self._new_outcomes[ticket.key] = entry
-            known = self._contents.costs.get(name)
-            if known is None or abs(known.weight - cost.weight) > _NOTABLE_CHANGE * known.weight:
-                self._new_costs[name] = cost
-
-    def _still_true(self, entry: Entry) -> bool:
-        """Whether nothing has changed while a version manager was at work, which takes its time."""
-        now = Identifier(self._environment)
-        return now.leads(entry.routes) and now.digest(entry.files) == entry.digest
+    def _path(self, command: Command) -> str | None:
+        location = self._paths.find(command.argv[0] if command.argv else "")
+        return location.path if isinstance(location, Found) else None
 
     def _key(self, command: Command, path: str) -> str:
-        return _digest(path, self._surroundings, *command.argv)
+        loader = _state(self._surroundings.loader_cache)
+        parts = (command.argv, self._environment, os.path.realpath(path), _link_chain(path), loader)
+        return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+    def _outcome(self, kept: Any, path: str, max_age: float) -> Outcome | None:
+        try:
+            at, (exit_code, stdout, stderr, duration_ms) = float(kept["at"]), kept["outcome"]
+            age = self._surroundings.clock() - at
+            if not 0 <= age < max_age:
+                return None
+            return Outcome(
+                Ending.EXITED,
+                exit_code=int(exit_code),
+                stdout=str(stdout),
+                stderr=str(stderr),
+                path=path,
+                real_path=os.path.realpath(path),
+                duration_ms=float(duration_ms),
+                at=at,
+                cached_age=age,
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    @contextlib.contextmanager
+    def _opened(self, *, make: bool = False) -> Iterator[int | None]:
+        """A descriptor of the folder; None where there is none, or where somebody else could write to it."""
+        with contextlib.suppress(OSError):
+            if make:
+                os.makedirs(self._folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+        try:
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            yield None
+            return
+        try:
+            status = os.fstat(folder)
+            private = status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & 0o077
+            if not private and self._warn is not None:
+                got = f"mode {stat.S_IMODE(status.st_mode):04o} of user {status.st_uid}"
+                self._warn(f"cache folder {self._folder}: expected mode 0700 and our own, got {got}: it is not used")
+                self._warn = None
+            yield folder if private else None
+        finally:
+            os.close(folder)
+
+    def _outcomes(self, folder: int) -> dict[str, Any]:
+        """What the file holds, by key; empty if it is absent, damaged, or of another host, kernel or user."""
+        try:
+            file = os.open(_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        except OSError:
+            return {}
+        with os.fdopen(file, "rb") as opened:
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
+                return {}
+            state = _facts(status)
+            if self._read[0] != state:
+                self._read = (state, self._parsed(opened.read()))
+        return self._read[1]
+
+    def _parsed(self, content: bytes) -> dict[str, Any]:
+        try:
+            document = json.loads(content)
+            if document["belongs_to"] != self._belongs_to:
+                return {}
+            return {key: kept for key, kept in document["outcomes"].items() if isinstance(kept["at"], float)}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return {}
+
+    def _write(self, folder: int, outcomes: Mapping[str, Any]) -> None:
+        latest = sorted(outcomes.items(), key=lambda item: item[1]["at"])[-_MAX_OUTCOMES:]
+        content = json.dumps({"belongs_to": self._belongs_to, "outcomes": dict(latest)}, separators=(",", ":"))
+        temporary = f"{_FILE}.{os.getpid()}.{os.urandom(4).hex()}"
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+        try:
+            with os.fdopen(file, "w") as opened:
+                opened.write(content)
+            os.replace(temporary, _FILE, src_dir_fd=folder, dst_dir_fd=folder)
+        except OSError:
+            os.unlink(temporary, dir_fd=folder)
+            raise
+
+    @property
+    def _belongs_to(self) -> list[object]:
+        host = self._surroundings.host
+        return [_FORMAT, host.machine_id, host.kernel, host.user]
 
 
-def _entry(identity: Identity | None, outcome: Outcome, trace: Trace) -> Entry | None:
-    if identity is None or outcome.ending is not Ending.EXITED or outcome.truncated:
-        return None
-    if outcome.exit_code != 0 if identity.routes else trace.forked or trace.replaced:
-        return None
-    if outcome.path is None or outcome.exit_code is None or outcome.at is None:
-        return None
-    if len(outcome.stdout) + len(outcome.stderr) > _LONGEST_OUTPUT:
-        return None
-    return Entry(
-        path=outcome.path,
-        real_path=identity.real_path,
-        files=identity.files,
-        digest=identity.digest,
-        exit_code=outcome.exit_code,
-        stdout=outcome.stdout,
-        stderr=outcome.stderr,
-        duration_ms=outcome.duration_ms,
-        at=outcome.at,
-        routes=identity.routes,
-    )
+def _can_be_kept(command: Command, outcome: Outcome, path: str) -> bool:
+    """Whether *outcome* is that of one native binary, called by its own name."""
+    text = len(outcome.stdout) + len(outcome.stderr)
+    if outcome.ending is not Ending.EXITED or outcome.truncated or outcome.at is None or text > _MAX_OUTPUT:
+        return False
+    real_path = os.path.realpath(path)
+    asked = os.path.basename(command.argv[0]).lower()  # noqa: PTH119
+    name = os.path.basename(real_path).lower()  # noqa: PTH119
+    # A link to a program of another name, or a second hard link, may be a version manager that looks at its own name.
+    return (asked.rstrip("0123456789.-") or asked) in name and _is_native_with_one_name(real_path)
 
 
-def _digest(*texts: str) -> str:
-    joined = "".join(f"{len(text)}:{text}" for text in texts)
-    return hashlib.blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+def _is_native_with_one_name(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read(4) == b"\x7fELF" and os.fstat(file.fileno()).st_nlink == 1
+    except OSError:
+        return False
+
+
+def _link_chain(path: str) -> list[tuple[str, object]]:
+    """Every link from *path* on and the file at its end, each with its state."""
+    chain = []
+    for _ in range(_MAX_LINKS):
+        chain.append((path, _state(path)))
+        try:
+            path = os.path.join(os.path.dirname(path), os.readlink(path))  # noqa: PTH115, PTH118, PTH120
+        except OSError:
+            break
+    return chain
+
+
+def _state(path: str) -> object:
+    try:
+        return _facts(os.lstat(path))
+    except OSError as error:
+        return error.errno
+
+
+def _facts(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -36,16 +36,10 @@ class ProcessContext:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a process ended: exit code or signal, and what is known of its life.
-
-    `forked`: it waited for children of its own; `name`: what the kernel called it in the end, 15 bytes at most.
-    """
+    """How a process ended: exit code or signal."""
 
     exit_code: int | None
     signal: int | None
-    forked: bool
-    name: str
-    cpu_seconds: float
 
 
 class Process:
@@ -87,9 +81,8 @@ class Process:
         return None
 
     def _reap(self) -> Ended | None:
-        name, forked = _life(self.pid)
         try:
-            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
             return None
         finally:
@@ -97,8 +90,7 @@ class Process:
         if pid == 0:
             return None
         code = os.waitstatus_to_exitcode(status)
-        cpu = usage.ru_utime + usage.ru_stime
-        return Ended(code if code >= 0 else None, -code if code < 0 else None, forked, name, cpu)
+        return Ended(code if code >= 0 else None, -code if code < 0 else None)
 
     def close(self) -> list[Stream]:
         """Release the descriptors, but for the streams that somebody else still writes to: those are returned."""
@@ -110,16 +102,16 @@ class Process:
         return held
 
 
-def start(argv: Sequence[str], path: str, around: ProcessContext) -> Process:
+def start(argv: Sequence[str], path: str, context: ProcessContext) -> Process:
     """Execute the file at *path* with *argv*. Raises `NotStartedError` when that cannot be done."""
     fds: list[int] = []
     try:
         fds += os.pipe2(os.O_CLOEXEC)
         fds += os.pipe2(os.O_CLOEXEC)
-        popen = _spawn(argv, path, around, (fds[1], fds[3]))
+        popen = _spawn(argv, path, context, (fds[1], fds[3]))
     except OSError as error:
         _close_all(fds)
-        if error.filename == around.folder:
+        if error.filename == context.folder:
             raise NotStartedError(Ending.UNDECIDED, "not started: the working folder is gone") from error
         raise explain(error, path) from error
     except ValueError as error:
@@ -128,7 +120,7 @@ def start(argv: Sequence[str], path: str, around: ProcessContext) -> Process:
     except BaseException:
         _close_all(fds)
         raise
-    _label(popen.pid, around.label)
+    _label(popen.pid, context.label)
     _close_all(fds[1::2])
     try:
         pidfd = os.pidfd_open(popen.pid)
@@ -141,16 +133,18 @@ def start(argv: Sequence[str], path: str, around: ProcessContext) -> Process:
     return Process(popen, pidfd, Stream(fds[0]), Stream(fds[2]))
 
 
-def _spawn(argv: Sequence[str], path: str, around: ProcessContext, outputs: tuple[int, int]) -> subprocess.Popen[bytes]:
+def _spawn(
+    argv: Sequence[str], path: str, context: ProcessContext, outputs: tuple[int, int]
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         argv,
         bufsize=0,
         executable=path,
-        stdin=around.null_fd,
+        stdin=context.null_fd,
         stdout=outputs[0],
         stderr=outputs[1],
-        cwd=around.folder,
-        env=around.environment,
+        cwd=context.folder,
+        env=context.environment,
         start_new_session=True,
     )
 
@@ -160,14 +154,6 @@ def _label(pid: int, label: int) -> None:
         resource.prlimit(pid, LABEL_LIMIT, (label, resource.RLIM_INFINITY))
     for child in read_bytes(f"/proc/{pid}/task/{pid}/children").split():  # it was quicker than we were
         _label(int(child), label)
-
-
-def _life(pid: int) -> tuple[str, bool]:
-    """The name of the ended process *pid*, and whether it had children that it waited for."""
-    head, _, tail = read_bytes(f"/proc/{pid}/stat").rpartition(b")")
-    fields = tail.split()
-    faults_of_children = fields[8] if len(fields) > 8 else b"unknown"
-    return os.fsdecode(head.partition(b"(")[2]), faults_of_children != b"0"
 
 
 def _close_all(fds: Sequence[int]) -> None:

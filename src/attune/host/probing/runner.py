@@ -15,8 +15,7 @@ from attune.core.runtimes.command import Command
 from attune.host.probing.concurrency import Concurrency, machine_concurrency
 from attune.host.probing.path_index import PathIndex
 from attune.host.probing.reaper import SUBREAPER
-from attune.host.probing.run import Host, Run
-from attune.host.probing.run_hooks import Journal
+from attune.host.probing.run import Run, RunnerContext
 
 
 class HostRunner:
@@ -31,11 +30,10 @@ class HostRunner:
         environment: Mapping[str, str],
         paths: PathIndex,
         *,
-        pace: Concurrency | None = None,
-        journal: Journal | None = None,
+        concurrency: Concurrency | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._host = Host(dict(environment), paths, pace or machine_concurrency(), journal, clock)
+        self._context = RunnerContext(dict(environment), paths, concurrency or machine_concurrency(), clock)
         self._lock = threading.Lock()
         self._stopped = False
         self._wakers: set[int] = set()
@@ -58,7 +56,7 @@ class HostRunner:
                 self._wakers.add(waker)
                 if self._stopped:
                     os.eventfd_write(waker, 1)
-            with SUBREAPER, Run(self._host, then, observer, waker) as run:
+            with SUBREAPER, Run(self._context, then, observer, waker) as run:
                 run.execute(start, deadline_seconds)
         finally:
             with self._lock:

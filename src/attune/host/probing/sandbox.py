@@ -21,7 +21,7 @@ class Sandbox:
         self._folder = _private_folder(environment.get("TMPDIR"))
         mark = os.urandom(16).hex()
         label = (1 << 40) + int.from_bytes(os.urandom(5))
-        self.surroundings = ProcessContext(
+        self.context = ProcessContext(
             environment=_encoded({**environment, MARK_VARIABLE: mark}),
             folder=self._folder or "/",
             null_fd=os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC),
@@ -43,7 +43,7 @@ class Sandbox:
         finally:
             for stream in self._retained:
                 stream.close()
-            os.close(self.surroundings.null_fd)
+            os.close(self.context.null_fd)
             if self._folder:
                 _remove(self._folder)
 

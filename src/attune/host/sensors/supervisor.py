@@ -1,6 +1,6 @@
 """A small program that holds one sensor process, and ends it with everything it started when its time is over.
 
-The node starts it by its path, as `python -I -S sensor_keeper.py`, so it imports only the standard library. It outlives
+The node starts it by its path, as `python -I -S supervisor.py`, so it imports only the standard library. It outlives
 a node that is killed, stopped or stuck, by just as long as it takes to end the sensor:
 
 - end of its stdin: the node is gone;

@@ -59,5 +59,5 @@ async def preview(
     news: News = no_news,
 ) -> list[Forecast]:
     """What *runtime* would be on each of *nodes*, from dry-runs there; in their order."""
-    answers = await ask_nodes(port, [one.id for one in nodes], runtime, asked_by=asked_by, seconds=seconds, news=news)
-    return [forecast(one, answers.get(one.id)) for one in nodes]
+    answers = await ask_nodes(port, [node.id for node in nodes], runtime, asked_by=asked_by, seconds=seconds, news=news)
+    return [forecast(node, answers.get(node.id)) for node in nodes]

@@ -37,17 +37,22 @@ class Detection:
 
     @property
     def offered(self) -> list[str]:
+        """The names of the runtimes that the node offers."""
         return offered_names(self.verdicts)
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionOptions:
-    """How to detect. `only` restricts to these capability names or refs; `deadline_seconds` is for all checks."""
+    """How to detect. `only` restricts to these capability names or refs; `deadline_seconds` is for all checks.
+
+    A cached proof that is at most `max_age_seconds` old is accepted; with 0 every check runs.
+    """
 
     verify_overrides: bool = False
     deadline_seconds: float = 60.0
     origin: str = "database"
     only: frozenset[str] = frozenset()
+    max_age_seconds: float = 0.0
 
 
 def detect(
@@ -62,7 +67,14 @@ def detect(
     started = perf_counter()
     read = _to_verify(runtimes, selection, role, options)
     definitions = tuple(item for item in read if isinstance(item, Definition))
-    examined = iter(examiner.examine(definitions, deadline_seconds=options.deadline_seconds, observer=observer))
+    examined = iter(
+        examiner.examine(
+            definitions,
+            deadline_seconds=options.deadline_seconds,
+            max_age_seconds=options.max_age_seconds,
+            observer=observer,
+        )
+    )
     verified = [next(examined) if isinstance(item, Definition) else item for item in read]
     verdicts = [*verified, *_unverified(runtimes, selection, options)]
     known = [capability_name(runtime) for runtime in runtimes]
@@ -86,7 +98,9 @@ def _to_verify(
             return []
         runtimes = [runtime for runtime in runtimes if capability_name(runtime) in selection.names]
     if options.only:
-        runtimes = [one for one in runtimes if capability_name(one) in options.only or one.ref in options.only]
+        runtimes = [
+            runtime for runtime in runtimes if capability_name(runtime) in options.only or runtime.ref in options.only
+        ]
     return read_definitions(runtimes, role)
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from attune.core.errors import DefinitionError
 from attune.core.nodes.role import Role
-from attune.core.ports.runtimes import CommandRunner, PathLookup, RunObserver
+from attune.core.ports.runtimes import CommandRunner, OutcomeCache, PathLookup, RunObserver
 from attune.core.runtimes.command import Command, Ending, Outcome
 from attune.core.runtimes.definition import Definition, capability_name, parse_definition
 from attune.core.runtimes.judgement import Attempt, conclude, invalid, judge, next_check
@@ -43,11 +43,22 @@ def read_definitions(runtimes: Iterable[Runtime], role: Role | None = None) -> l
 
 
 class Examiner:
-    """Examines this host, again and again. What was absent last time is known until PATH changes."""
+    """Examines this host, again and again. What was absent last time is known until PATH changes.
 
-    def __init__(self, runner: CommandRunner, lookup: PathLookup, *, max_timeout_seconds: float = 30.0) -> None:
+    What proves a runtime goes into the *cache*, if there is one.
+    """
+
+    def __init__(
+        self,
+        runner: CommandRunner,
+        lookup: PathLookup,
+        cache: OutcomeCache | None = None,
+        *,
+        max_timeout_seconds: float = 30.0,
+    ) -> None:
         self._runner = runner
         self._lookup = lookup
+        self._cache = cache
         self._max_timeout = max_timeout_seconds
         self._token: object = None
         self._absent: dict[int, tuple[Definition, Verdict]] = {}
@@ -57,11 +68,15 @@ class Examiner:
         definitions: Sequence[Definition],
         *,
         deadline_seconds: float | None = None,
+        max_age_seconds: float = 0.0,
         observer: ExaminationObserver | None = None,
     ) -> list[Verdict]:
-        """One verdict for each of *definitions*, in their order. Blocks while commands run."""
+        """One verdict for each of *definitions*, in their order. Blocks while commands run.
+
+        A proof in the cache that is at most *max_age_seconds* old is taken for one; with 0 every command runs.
+        """
         self._forget_if_path_changed()
-        examination = _Examination(self._lookup, self._max_timeout, observer)
+        examination = _Examination(self._lookup, self._cache, max_age_seconds, self._max_timeout, observer)
         absent: dict[int, tuple[Definition, Verdict]] = {}
         start: dict[str, Command] = {}
         verdicts: dict[str, Verdict] = examination.verdicts
@@ -79,6 +94,8 @@ class Examiner:
         self._absent = absent
         if start:
             self._runner.run(start, examination.then, deadline_seconds=deadline_seconds, observer=observer)
+        if self._cache is not None and examination.proofs:
+            self._cache.remember(examination.proofs)
         return [verdicts[definition.ref] for definition in definitions]
 
     def stop(self) -> None:
@@ -95,39 +112,68 @@ class Examiner:
 class _Examination:
     """The state of one call of `examine`: what each definition has tried so far."""
 
-    def __init__(self, lookup: PathLookup, max_timeout: float, observer: ExaminationObserver | None) -> None:
+    def __init__(
+        self,
+        lookup: PathLookup,
+        cache: OutcomeCache | None,
+        max_age: float,
+        max_timeout: float,
+        observer: ExaminationObserver | None,
+    ) -> None:
         self._lookup = lookup
+        self._cache = cache
+        self._max_age = max_age
         self._max_timeout = max_timeout
         self._observer = observer
         self._attempts: dict[str, list[Attempt]] = {}
         self._definitions: dict[str, Definition] = {}
         self._pending: dict[str, Check] = {}
         self.verdicts: dict[str, Verdict] = {}
+        self.proofs: dict[Command, Outcome] = {}
 
     def begin(self, definition: Definition) -> Command | None:
         self._definitions[definition.ref] = definition
         self._attempts[definition.ref] = []
         return self._advance(definition)
 
-    def then(self, ref: str, _command: Command, outcome: Outcome) -> Command | None:
+    def then(self, ref: str, command: Command, outcome: Outcome) -> Command | None:
         definition = self._definitions[ref]
-        self._attempts[ref].append(judge(definition, self._pending[ref], outcome))
+        attempt = judge(definition, self._pending[ref], outcome)
+        self._attempts[ref].append(attempt)
+        if attempt.passed:
+            self.proofs[command] = outcome
         return self._advance(definition)
 
     def only_looked_up_on_path(self, definition: Definition) -> bool:
         attempts = self._attempts[definition.ref]
-        return bool(attempts) and not any(attempt.check.binary.startswith("/") for attempt in attempts)
+        return bool(attempts) and not any(one.passed or one.check.binary.startswith("/") for one in attempts)
 
     def _advance(self, definition: Definition) -> Command | None:
         attempts = self._attempts[definition.ref]
         while (check := next_check(definition, attempts)) is not None:
             missing = self._lookup.missing(check.binary)
-            if missing is None:
+            if missing is not None:
+                attempts.append(judge(definition, check, Outcome(Ending.NOT_FOUND, detail=missing)))
+                continue
+            command = Command(check.argv, min(check.timeout_seconds, self._max_timeout))
+            cached = self._cached(definition, check, command)
+            if cached is None:
                 self._pending[definition.ref] = check
-                return Command(check.argv, min(check.timeout_seconds, self._max_timeout))
-            attempts.append(judge(definition, check, Outcome(Ending.NOT_FOUND, detail=missing)))
+                return command
+            attempts.append(cached)
         verdict = conclude(definition, attempts)
         self.verdicts[definition.ref] = verdict
         if self._observer:
             self._observer.concluded(verdict)
         return None
+
+    def _cached(self, definition: Definition, check: Check, command: Command) -> Attempt | None:
+        """What the cache says of *command*, if that still proves *definition*."""
+        outcome = self._cache.lookup(command, self._max_age) if self._cache is not None else None
+        if outcome is None:
+            return None
+        attempt = judge(definition, check, outcome)
+        if attempt.passed and self._observer:
+            self._observer.started(definition.ref, command)
+            self._observer.finished(definition.ref, command, outcome)
+        return attempt if attempt.passed else None

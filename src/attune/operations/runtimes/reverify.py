@@ -48,7 +48,10 @@ class MonitoredRuntime:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round came to. `checked` were verified in full; `offer_changed`: other versions, or another status."""
+    """What one round came to. `checked` were verified in full.
+
+    `offer_changed`: other versions, another status, or what was cached is verified.
+    """
 
     kept: Mapping[str, MonitoredRuntime]
     checked: tuple[str, ...] = ()
@@ -71,7 +74,7 @@ class Reverifier:
     def begin(self, definitions: Iterable[Definition], verdicts: Iterable[Verdict]) -> dict[str, MonitoredRuntime]:
         """The state after detection. Definitions that nothing has to be run for are left out.
 
-        What has changed since detection looked at it is due at once.
+        What is cached, and what has changed since detection looked at it, is due at once.
         """
         found = {verdict.ref: verdict for verdict in verdicts}
         wanted = [one for one in definitions if one.ref in found and one.verification.needs_running]
@@ -135,4 +138,4 @@ def _binaries(definition: Definition) -> tuple[str, ...]:
 
 
 def _offer(health: RuntimeHealth) -> tuple[object, ...]:
-    return (health.shown.status, *((one.version, one.path) for one in health.shown.instances))
+    return (health.shown.status, health.shown.is_cached, *((one.version, one.path) for one in health.shown.instances))

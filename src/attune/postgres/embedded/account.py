@@ -6,17 +6,19 @@ created for it; everybody else runs it as themselves.
 
 from __future__ import annotations
 
+import logging
 import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from attune.core.errors import DatabaseError
 
+_logger = logging.getLogger(__name__)
 CHOOSE = "choose a folder of your own with ATTUNE_DATA_DIR"
 CANDIDATES = ("attune", "postgres")
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}  # nothing of ours: no PG*, no secrets
@@ -44,9 +46,7 @@ class Account:
             env=_ENVIRONMENT,
             pass_fds=tuple(keep),
             start_new_session=True,
-            user=self.uid if self.switch else None,
-            group=self.gid if self.switch else None,
-            extra_groups=[] if self.switch else None,
+            **self._identity,
         )
 
     def run(
@@ -67,26 +67,28 @@ class Account:
             env=_ENVIRONMENT,
             pass_fds=tuple(keep),
             timeout=120,
-            user=self.uid if self.switch else None,
-            group=self.gid if self.switch else None,
-            extra_groups=[] if self.switch else None,
+            **self._identity,
         )
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
 
     def can(self, test: str, *paths: Path) -> bool:
         """Whether the shell command *test*, which sees *paths* as $1, $2 …, succeeds as this user."""
         return self.run(["/bin/sh", "-c", test, "sh", *paths], cwd=Path("/")).returncode == 0
 
 
-def account_for(cluster: Path, *, notice: Callable[[str], None]) -> Account:
-    """Who runs the server of *cluster*: its owner if it exists, otherwise the user that suits us.
+def account_for(cluster: Path) -> Account:
+    """Who runs the server of *cluster*: its owner if it exists, otherwise the user that suits us, created if need be.
 
-    *notice* is told when a system user is created. Raises `DatabaseError`.
+    Raises `DatabaseError`.
     """
     uid = os.geteuid()
     try:
         owner = cluster.stat().st_uid
     except (FileNotFoundError, NotADirectoryError):
-        return _system_account(notice) if uid == 0 else _account(uid, switch=False)
+        return _system_account() if uid == 0 else _account(uid, switch=False)
     except OSError as error:
         raise DatabaseError(f"{cluster} cannot be read: {error.strerror}", hint=CHOOSE) from error
     if owner == 0:
@@ -121,14 +123,14 @@ def _account(uid: int, *, switch: bool) -> Account:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, switch)
 
 
-def _system_account(notice: Callable[[str], None]) -> Account:
+def _system_account() -> Account:
     for name in CANDIDATES:
         try:
             return _account(pwd.getpwnam(name).pw_uid, switch=True)
         except KeyError:
             continue
     _create_user(CANDIDATES[0])
-    notice(f"created the system user {CANDIDATES[0]}, for PostgreSQL does not run as root")
+    _logger.warning(f"created the system user {CANDIDATES[0]}, for PostgreSQL does not run as root")
     return _account(pwd.getpwnam(CANDIDATES[0]).pw_uid, switch=True)
 
 

@@ -78,12 +78,12 @@ class Binaries:
                 path.chmod(0o755 if path.parent.name == "bin" else 0o644)
 
 
-def find_binaries(package: Path | None = None, *, major: int | None = None) -> Binaries:
-    """The newest PostgreSQL that *package* (default: the installed wheel) holds, or its newest of version *major*.
+def find_binaries(*, major: int | None = None) -> Binaries:
+    """The newest PostgreSQL that the installed wheel holds, or its newest of version *major*.
 
     Raises `DatabaseError` when there is none.
     """
-    found = _installations(package or _installed_package())
+    found = _installations(_installed_package())
     fitting = [binaries for binaries in found if major in (None, binaries.major)]
     if not fitting:
         versions = ", ".join(binaries.version for binaries in found) or "none"

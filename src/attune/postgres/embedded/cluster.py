@@ -33,7 +33,7 @@ _SETTINGS = (
     "dynamic_shared_memory_type=mmap",  # /dev/shm is tiny in containers, and emptied when a user logs out of systemd
 )
 # The kernel says who connects, so no password exists that could leak: the server's own user and root, as any role.
-_HBA = "local all all peer map=attune\nhost all all 127.0.0.1/32 scram-sha-256\n"
+_HBA = "local all all peer map=attune\n"
 _WRITE = 'umask 077 && mkdir -p socket && printf %s "$1" > pg_hba.conf && printf %s "$2" > pg_ident.conf'
 
 
@@ -116,7 +116,6 @@ def remedy(output: str, folder: Path) -> str:
 _REMEDIES = {
     "No space left on device": "free some space on the disk of this folder",
     "Disk quota exceeded": "free some space for this user on the disk of this folder",
-    "Address already in use": "choose another port, or none: Attune itself needs none",
     "Read-only file system": "choose a folder on a writable disk with ATTUNE_DATA_DIR",
     "Permission denied": "give the user that runs the server access to this folder",
     "could not create shared memory": "check the limits of shared memory on this machine: ipcs -lm",

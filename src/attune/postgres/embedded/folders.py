@@ -6,7 +6,6 @@ DATA/postgres.socket    otherwise: the name of a short private folder elsewhere
 DATA/postgres.log       what the server prints
 DATA/postgres.lock      held alone while the server is started or stopped
 DATA/postgres.holders   held together by every process that uses the server
-DATA/postgres.password  only with a TCP port: the password for it, 0600
 """
 
 from __future__ import annotations
@@ -40,10 +39,9 @@ def default_data_dir(*, is_root: bool, home: Path, xdg_data_home: str | None = N
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """The paths below one data folder. `runtime_dir`: where short private folders may be made, before /tmp."""
+    """The paths below one data folder."""
 
     data: Path
-    runtime_dir: Path | None = None
 
     @property
     def cluster(self) -> Path:
@@ -60,10 +58,6 @@ class Folders:
     @property
     def holders(self) -> Path:
         return self.data / "postgres.holders"
-
-    @property
-    def password(self) -> Path:
-        return self.data / "postgres.password"
 
     @property
     def _socket_note(self) -> Path:
@@ -105,19 +99,13 @@ class Folders:
             with contextlib.suppress(OSError):
                 Path(noted.strip()).mkdir(mode=0o700)
                 return _given_to(account, Path(noted.strip()))
-        places = [place for place in (self.runtime_dir, Path("/tmp")) if place is not None]
-        for place in places:
-            if not _PLAIN.fullmatch(str(place)) or len(str(place)) > _LONGEST_SOCKET_PATH - 40:
-                continue
-            if account.switch and not account.can('cd -- "$1"', place):
-                continue
-            with contextlib.suppress(OSError):
-                return _given_to(account, Path(tempfile.mkdtemp(prefix=f"attune-{account.uid}-", dir=place)))
-        raise DatabaseError(
-            f"no place for the socket: {self.data} is too long or has special characters, and"
-            f" {' and '.join(map(str, places))} cannot be used",
-            hint="choose a shorter folder with ATTUNE_DATA_DIR",
-        )
+        try:
+            return _given_to(account, Path(tempfile.mkdtemp(prefix=f"attune-{account.uid}-", dir="/tmp")))
+        except OSError as error:
+            raise DatabaseError(
+                f"no place for the socket: {self.data} is too long or has special characters, and /tmp cannot be used",
+                hint="choose a shorter folder with ATTUNE_DATA_DIR",
+            ) from error
 
 
 def prepare(data: Path, account: Account) -> None:

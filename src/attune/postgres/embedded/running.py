@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from attune.core.errors import DatabaseError
@@ -19,7 +17,7 @@ from attune.postgres.embedded.cluster import DATABASE, ROLE, complaint, remedy
 from attune.postgres.embedded.folders import Folders, read_small, seen_by, write_private
 from attune.postgres.embedded.wire import ServerAnswer, State, ask
 
-DEFAULT_PORT = 5432  # without TCP it is but a part of the socket's name
+_PORT = 5432  # part of the socket's name: nothing listens on TCP
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
 _ANSWER_SECONDS = 5.0
@@ -28,40 +26,23 @@ _BUSY_POLL = 0.02
 _LARGEST_LOG = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a running server listens."""
-
-    socket: Path
-    port: int
-    user: str
-
-    @property
-    def url(self) -> str:
-        """For libpq. The server must be `user`'s: whoever else might take its place is refused."""
-        return f"postgresql://{ROLE}@/{DATABASE}?host={self.socket}&port={self.port}&requirepeer={self.user}"
-
-
-def address(folders: Folders, account: Account) -> Address | None:
-    """Where the server of this cluster listens if it runs."""
+def url(folders: Folders, account: Account) -> str | None:
+    """The address for libpq of this cluster's server if it runs; a server of another user is refused by it."""
     socket = folders.socket(account)
     if socket is None:
         return None
-    lines = (read_small(folders.cluster / "postmaster.pid") or "").splitlines()
-    port = int(lines[3]) if len(lines) > 3 and lines[3].isdecimal() else DEFAULT_PORT
-    return Address(socket, port, account.name)
+    return f"postgresql://{ROLE}@/{DATABASE}?host={socket}&port={_PORT}&requirepeer={account.name}"
 
 
 def state(folders: Folders, account: Account) -> ServerAnswer:
     """What the server of this cluster is doing. Raises `DatabaseError` when another user holds its socket."""
-    where = address(folders, account)
-    if where is None:
+    socket = folders.socket(account)
+    if socket is None:
         return ServerAnswer(State.ABSENT)
-    socket = where.socket / f".s.PGSQL.{where.port}"
-    return ask(socket, uid=account.uid, role=ROLE, seconds=_ANSWER_SECONDS)
+    return ask(socket / f".s.PGSQL.{_PORT}", uid=account.uid, role=ROLE, seconds=_ANSWER_SECONDS)
 
 
-def start(folders: Folders, account: Account, binaries: Binaries, port: int | None) -> None:
+def start(folders: Folders, account: Account, binaries: Binaries) -> None:
     """Start the server and wait until it answers. What is left of an earlier one that died is ended first.
 
     Raises `DatabaseError` and `OSError`.
@@ -74,13 +55,13 @@ def start(folders: Folders, account: Account, binaries: Binaries, port: int | No
     inside = socket == folders.cluster / "socket"
     settings = {
         "cluster_name": cluster_mark,
-        "listen_addresses": "127.0.0.1" if port else "",
-        "port": port or DEFAULT_PORT,
+        "listen_addresses": "",
+        "port": _PORT,
         "unix_socket_directories": "socket" if inside else socket,
         "logging_collector": "off",
         "log_destination": "stderr",
     }
-    begin = _trim(folders.log)
+    begin = trim_log(folders.log)
     with seen_by(account, folders.cluster) as (name, keep), folders.log.open("ab") as log:
         argv: list[str | Path] = [binaries.path("postgres"), "-D", name]
         for key, value in settings.items():
@@ -137,48 +118,16 @@ def stop(folders: Folders, account: Account) -> None:
     folders.forget_socket()
 
 
-def password(folders: Folders) -> str:
-    """The password for connections over TCP; made at the first call. Raises `OSError`."""
-    known = read_small(folders.password)
-    if known is None:
-        known = secrets.token_urlsafe(24)
-        write_private(folders.password, known)
-    return known
-
-
-def set_password(url: str, text: str) -> None:
-    """Give the role its password; only a hash of it travels. Raises `DatabaseError`."""
-    import psycopg
-
-    try:
-        with psycopg.connect(url, autocommit=True) as connection:
-            digest = connection.pgconn.encrypt_password(text.encode(), ROLE.encode(), b"scram-sha-256").decode()
-            connection.execute(f"ALTER ROLE {ROLE} PASSWORD '{digest}'".encode())
-    except psycopg.Error as error:
-        raise DatabaseError(f"the password of the embedded PostgreSQL could not be set: {error}") from error
-
-
-def _trim(log: Path) -> int:
-    """Keep the log bounded: a large one becomes its own predecessor. Returns where the next output begins."""
-    try:
-        size = log.stat().st_size
-    except FileNotFoundError:
-        os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+def trim_log(log: Path) -> int:
+    """Move what the log holds to `.1` if it is large; where the next output begins: the server appends."""
+    with os.fdopen(os.open(log, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size <= _LARGEST_LOG:
+            return size
+        file.seek(-_LARGEST_LOG, os.SEEK_END)
+        write_private(log.with_name(log.name + ".1"), os.fsdecode(file.read()))
+        file.truncate(0)
         return 0
-    if size <= _LARGEST_LOG:
-        return size
-    trim_log(log)
-    return 0
-
-
-def trim_log(log: Path) -> None:
-    """Move what the log holds to `.1` if it is large. The server appends, so it goes on at the beginning."""
-    with contextlib.suppress(FileNotFoundError):
-        if log.stat().st_size > _LARGEST_LOG:
-            with log.open("r+b") as file:
-                file.seek(-_LARGEST_LOG, os.SEEK_END)
-                write_private(log.with_name(log.name + ".1"), os.fsdecode(file.read()))
-                file.truncate(0)
 
 
 def _since(log: Path, begin: int) -> str:

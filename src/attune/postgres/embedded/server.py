@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -25,31 +24,16 @@ from attune.postgres.embedded.wire import State
 
 _LOCK_SECONDS = 90.0
 _SHARED_PLACE = Path("/var/lib/attune-server")  # for binaries, where root's data folder is closed to the server's user
-_logger = logging.getLogger(__name__)
 
 
 class EmbeddedServer:
     """A PostgreSQL server in *data_dir*, started when somebody needs it and shared by all who do.
 
-    *port*: also listen there, on 127.0.0.1, for those who know the password (`tcp_url`). *runtime_dir*: where a
-    short private folder may be made when the path of *data_dir* does not suit a socket (/tmp otherwise).
-    *package*: the folder with the binaries, by default the installed wheel. *notice* is told what an administrator
-    should know, by default the log is. One object is one holder; it may be used from several threads.
+    One object is one holder; it may be used from several threads.
     """
 
-    def __init__(
-        self,
-        data_dir: Path,
-        *,
-        port: int | None = None,
-        runtime_dir: Path | None = None,
-        package: Path | None = None,
-        notice: Callable[[str], None] = _logger.warning,
-    ) -> None:
-        self._folders = Folders(data_dir.absolute(), runtime_dir)
-        self._port = port
-        self._package = package
-        self._notice = notice
+    def __init__(self, data_dir: Path) -> None:
+        self._folders = Folders(data_dir.absolute())
         self._guard = threading.RLock()
         self._holder: LockFile | None = None
         self._account: Account | None = None
@@ -58,11 +42,6 @@ class EmbeddedServer:
     @property
     def data_dir(self) -> Path:
         return self._folders.data
-
-    @property
-    def log_path(self) -> Path:
-        """What the server printed; the one before it has `.1` added."""
-        return self._folders.log
 
     @property
     def exists(self) -> bool:
@@ -75,30 +54,9 @@ class EmbeddedServer:
         """Whether this object holds the server. A child made by fork does not hold what its parent holds."""
         return self._holder is not None and self._holder.is_open
 
-    @property
-    def url(self) -> str | None:
-        """The address for libpq if the server is running, whoever holds it; otherwise None. Starts nothing."""
-        if not self.exists:
-            return None
-        account = account_for(self._folders.cluster, notice=self._notice)
-        where = running.address(self._folders, account)
-        return where.url if where and running.state(self._folders, account).state is State.READY else None
-
-    @property
-    def tcp_url(self) -> str | None:
-        """The address with its password for other programs on this machine; None without a port."""
-        if self._port is None:
-            return None
-        secret = running.password(self._folders)
-        return f"postgresql://{cluster.ROLE}:{secret}@127.0.0.1:{self._port}/{cluster.DATABASE}"
-
     def bin(self, name: str) -> Path:
         """PostgreSQL's program *name* (psql, pg_dump …) that fits the server. Raises `DatabaseError`."""
         return self._binaries().path(name)
-
-    @property
-    def psql_path(self) -> Path:
-        return self.bin("psql")
 
     def acquire(self) -> str:
         """Join the server, starting and even making it if need be; returns its address for libpq.
@@ -116,9 +74,9 @@ class EmbeddedServer:
         with self._guard, self._explained():
             if self.held and self._account is not None and self._holder is not None and self._holder.is_current:
                 running.trim_log(self._folders.log)
-                where = running.address(self._folders, self._account)
-                if where and running.state(self._folders, self._account).state is State.READY:
-                    return where.url
+                url = running.url(self._folders, self._account)
+                if url and running.state(self._folders, self._account).state is State.READY:
+                    return url
             return self._join()
 
     def release(self) -> None:
@@ -152,10 +110,10 @@ class EmbeddedServer:
                 f"the embedded PostgreSQL runs on Linux only, this is {sys.platform}",
                 hint="set database.url to a PostgreSQL server of your own",
             )
-        account = account_for(self._folders.cluster, notice=self._notice)
+        account = account_for(self._folders.cluster)
         prepare(self._folders.data, account)
         with alone(self._folders.lock, seconds=_LOCK_SECONDS):
-            account = account_for(self._folders.cluster, notice=self._notice)  # it may have been made meanwhile
+            account = account_for(self._folders.cluster)  # it may have been made meanwhile
             self._hold(account)
             try:
                 url = self._started(account)
@@ -178,26 +136,18 @@ class EmbeddedServer:
 
     def _started(self, account: Account) -> str:
         made = cluster.major_version(self._folders.cluster) is not None
-        fresh = not made or running.wait_while_busy(self._folders, account).state is State.ABSENT
-        if fresh:
+        if not made or running.wait_while_busy(self._folders, account).state is State.ABSENT:
             binaries = self._runnable(account)
             if not made:
                 cluster.create(self._folders, account, binaries)
-            running.start(self._folders, account, binaries, self._port)
-        where = running.address(self._folders, account)
-        if where is None:
+            running.start(self._folders, account, binaries)
+        url = running.url(self._folders, account)
+        if url is None:
             raise DatabaseError(f"the embedded PostgreSQL in {self._folders.data} lost its socket; try again")
-        if self._port not in (None, where.port):
-            raise DatabaseError(
-                f"the embedded PostgreSQL in {self._folders.data} already runs, and not with port {self._port}",
-                hint="stop all attune processes that use it, then start again",
-            )
-        if fresh and self._port is not None:
-            running.set_password(where.url, running.password(self._folders))
-        return where.url
+        return url
 
     def _binaries(self) -> Binaries:
-        return find_binaries(self._package, major=cluster.major_version(self._folders.cluster))
+        return find_binaries(major=cluster.major_version(self._folders.cluster))
 
     def _runnable(self, account: Account) -> Binaries:
         """The binaries, copied to where *account* can run them if it cannot run them where they are."""

@@ -11,21 +11,23 @@ from functools import lru_cache
 from typing import Any
 
 from psycopg import AsyncConnection
+from psycopg.rows import namedtuple_row
 
-from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, capabilities_of
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, by_name
 from attune.core.nodes.capabilities import execution_limit
 from attune.core.nodes.labels import labels_of
 from attune.core.nodes.role import Role
-from attune.core.runtimes import verdict
-from attune.core.runtimes.verdict import Status, Verdict
+from attune.core.runtimes.verdict import Status
 
-Row = tuple[Any, ...]
 _ROWS = 10_000  # fetched at a time
 _FLEET = """
-    SELECT n.id, n.name, n.status, n.capabilities -> 'max_concurrent_executions',
-           n.capabilities -> 'labels', n.capabilities -> 'taints', coalesce(place.running, 0),
-           r.runtime_ref, r.name, r.status, r.instances::text, r.reason, (r.evidence -> 'command')::text,
-           extract(epoch FROM now() - r.checked_at)::float8
+    SELECT n.id, n.name, n.status, n.capabilities -> 'max_concurrent_executions' AS max_concurrent,
+           n.capabilities -> 'labels' AS labels, n.capabilities -> 'taints' AS taints,
+           coalesce(place.running, 0) AS running,
+           r.runtime_ref, r.name AS runtime, r.status AS verdict, r.instances::text, r.reason,
+           coalesce((r.evidence -> 'command')::text, '[]') AS command,
+           extract(epoch FROM now() - r.checked_at)::float8 AS age,
+           coalesce(r.evidence -> 'cached' = 'true', false) AS cached
     FROM node AS n
     LEFT JOIN worker_runtime AS r ON r.worker = n.id
     LEFT JOIN worker_load AS place ON place.worker = n.id
@@ -36,57 +38,47 @@ _FLEET = """
 
 async def read_fleet(connection: AsyncConnection[Any], role: Role) -> AsyncIterator[Node]:
     """Every node of *role*, by id."""
-    node: Row | None = None
-    runtimes: list[Row] = []
-    async with connection.transaction(), connection.cursor("fleet") as cursor:
+    row: Any
+    rows: list[Any] = []  # of one node, one for each runtime, or one without any
+    async with connection.transaction(), connection.cursor("fleet", row_factory=namedtuple_row) as cursor:
         await cursor.execute(_FLEET, {"role": role.name})
-        while rows := await cursor.fetchmany(_ROWS):
-            for row in rows:
-                if node is not None and row[0] != node[0]:
-                    yield _node(role, node, runtimes)
-                    runtimes = []
-                node = row
-                if row[7] is not None:
-                    runtimes.append(row[7:])
-    if node is not None:
-        yield _node(role, node, runtimes)
+        while batch := await cursor.fetchmany(_ROWS):
+            for row in batch:
+                if rows and row.id != rows[0].id:
+                    yield _node(role, rows)
+                    rows = []
+                rows.append(row)
+    if rows:
+        yield _node(role, rows)
 
 
-def _node(role: Role, row: Row, runtimes: list[Row]) -> Node:
-    number, name, status, limit, labels, taints, running = row[:7]
+def _node(role: Role, rows: list[Any]) -> Node:
+    node = rows[0]
+    labels, taints = node.labels, node.taints  # an operator's own key of that name may hold anything
     return Node(
-        number,
-        name,
-        _capabilities(runtimes),
-        # An operator's own key of that name may hold anything.
+        node.id,
+        node.name,
+        by_name(_capability(row) for row in rows if row.runtime_ref is not None),
         labels_of(labels) if isinstance(labels, Mapping) else {},
         frozenset(taint for taint in taints if isinstance(taint, str)) if isinstance(taints, list) else frozenset(),
-        NodeStatus(status),
+        NodeStatus(node.status),
         role.name,
-        running,
-        execution_limit(limit),
+        node.running,
+        execution_limit(node.max_concurrent),
     )
 
 
-def _capabilities(rows: list[Row]) -> dict[str, Capability]:
-    found = {row[1]: _capability(*row) for row in rows}
-    if len(found) == len(rows):
-        return found
-    return capabilities_of(_verdict(*row) for row in rows)  # several definitions verify one runtime
-
-
-def _capability(
-    _ref: str, name: str, status: str, instances: str, reason: str, command: str | None, age: float | None
-) -> Capability:
-    return Capability(name, _STATUSES[status], _paths(instances), reason, " ".join(_command(command or "[]")), age)
-
-
-def _verdict(
-    ref: str, name: str, status: str, instances: str, reason: str, command: str | None, age: float | None
-) -> Verdict:
-    known = tuple(verdict.Instance(one.version, one.path or "", "") for one in _paths(instances))
-    evidence = verdict.Evidence(_command(command or "[]"), None, "", cached_age=age)
-    return Verdict(ref, name, _STATUSES[status], reason, "", known, evidence)
+def _capability(row: Any) -> Capability:
+    command = " ".join(_command(row.command))
+    return Capability(
+        row.runtime,
+        _STATUSES[row.verdict],
+        _paths(row.instances),
+        row.reason,
+        command,
+        row.age,
+        cached=row.cached,
+    )
 
 
 _STATUSES = {status.value: status for status in Status}

@@ -1,7 +1,7 @@
 """Eligible nodes straight from the database, without loading the fleet.
 
 The query looks for nodes that hold some capabilities and none of others; which ones a requirement comes to,
-`needs.py` finds out.
+`requirement_sql.py` finds out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from attune.postgres.rows import read_all, read_values
 _NEAR = 1000  # how far down the ranking is looked before the whole index is
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RankedNode:
     """A node that can take the work now."""
 

@@ -15,7 +15,7 @@ from attune.core.matching.term_judgement import judge
 from attune.core.matching.terms import LabelTerm, RuntimeTerm, Term
 from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Status
-from attune.postgres.nodes.capabilities import HAS_LABEL, LABEL, RUNTIME, TAINT, Key, indexed
+from attune.postgres.nodes.capabilities import CACHED, HAS_LABEL, LABEL, RUNTIME, TAINT, Key, indexed
 from attune.postgres.rows import Source, read_all
 
 _NOBODY = Node(0, "")
@@ -105,16 +105,16 @@ def _add(need: Need, term: Term, known: Mapping[Key, int]) -> None:
     mine = {key: number for key, number in known.items() if key.name == term.name and key.kind in (RUNTIME, LABEL)}
     if isinstance(term, LabelTerm):
         values = set(map(indexed, term.values))
-        found = [number for key, number in mine.items() if key.kind == LABEL and key.value in values]
+        numbers = [number for key, number in mine.items() if key.kind == LABEL and key.value in values]
     else:
         bare = isinstance(term, RuntimeTerm) and _is_bare(term) and not term.verified
         enough = (Truth.YES, Truth.UNKNOWN) if isinstance(term, RuntimeTerm) and term.negated else (Truth.YES,)
-        found = [number for key, number in mine.items() if _truth(term, key) in enough]
-        found += present if bare else []
+        numbers = [number for key, number in mine.items() if _truth(term, key) in enough]
+        numbers += present if bare else []
     if not _is_negated(term):
-        need.some.append(found)
+        need.some.append(numbers)
         return
-    need.none.extend(found)
+    need.none.extend(numbers)
     if judge(term, _NOBODY).truth is Truth.UNKNOWN:  # a fact that a node does not report
         need.some.append(present)
 
@@ -145,5 +145,7 @@ def _judge(term: Term, key: Key) -> Truth:
         return judge(positive, Node(0, "", labels={term.name: key.value})).truth
     if not isinstance(positive, RuntimeTerm):
         return Truth.NO
-    offered = Capability(_NEUTRAL, Status(key.status), (CapabilityInstance(key.value),))
+    cached = key.status == CACHED
+    status = Status.AVAILABLE if cached else Status(key.status)
+    offered = Capability(_NEUTRAL, status, (CapabilityInstance(key.value),), cached=cached)
     return judge(replace(positive, name=_NEUTRAL), Node(0, "", {_NEUTRAL: offered})).truth

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 # The data step that two revisions share.
@@ -14,6 +15,11 @@ _FOLDER = Path(__file__).with_name("sql")
 def statement_text(name: str) -> str:
     """The text of `sql/<name>.sql`."""
     return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def steps(*up: str, down: tuple[str, ...] | None = None) -> tuple[Callable[[], None], Callable[[], None]]:
+    """What a revision calls `upgrade` and `downgrade`: the files *up*, and *down* or else the last one's `_down`."""
+    return partial(run, *up), partial(run, *((f"{up[-1]}_down",) if down is None else down))
 
 
 def run(*names: str) -> None:

@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from attune.core.matching.fleet import Node
 
 RUNTIME, LABEL, HAS_LABEL, TAINT = "runtime", "label", "has_label", "taint"
+CACHED = "cached"  # stands for the status of what is available by an earlier check, and not verified again yet
 _LONGEST = 500  # characters
 
 
@@ -37,7 +38,8 @@ def keys_of(node: Node) -> set[Key]:
         versions: Iterable[str | None] = [""]
         if capability.status.offered and capability.instances:
             versions = [instance.version for instance in capability.instances]
-        keys.update(Key(RUNTIME, indexed(name), indexed(one or ""), capability.status.value) for one in versions)
+        status = CACHED if capability.cached else capability.status.value
+        keys.update(Key(RUNTIME, indexed(name), indexed(one or ""), status) for one in versions)
     return keys
 
 

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from attune.core.nodes.capabilities import registered_node, stored_capabilities
 from attune.core.ports.nodes import HealthReport
 from attune.postgres.nodes.capabilities import storable, write_capabilities
-from attune.postgres.nodes.worker_runtimes import evidence_object, row_of
+from attune.postgres.nodes.worker_runtimes import evidence_object, row_of, write_rows
 
 CHANNEL = "attune_transition"
 """Where transitions are announced, as JSON: `id`, `worker`, `worker_name`, `runtime`, `name`, `from`, `to`."""
@@ -38,36 +38,14 @@ async def write_health(connection: AsyncConnection[Any], node_id: int, report: H
 
 
 async def _write_checked(connection: AsyncConnection[Any], node_id: int, report: HealthReport) -> None:
-    changed = {one.runtime_ref: one.at for one in report.transitions}
-    rows = [
-        {
-            **row_of(one.verdict),
-            "failures": one.failures,
-            "checked_age": report.now - one.at,
-            "since_age": report.now - changed.get(one.verdict.ref, one.at),
-        }
-        for one in report.checked
-    ]
-    await connection.execute(
-        """
-        INSERT INTO worker_runtime AS old (worker, runtime_ref, name, status, version, path, instances, reason,
-                                           evidence, checked_at, since, failures)
-        SELECT %s, new.runtime_ref, new.name, new.status, new.version, new.path, new.instances, new.reason,
-               new.evidence, now() - (new.checked_age + new.age) * interval '1 second',
-               now() - new.since_age * interval '1 second', new.failures
-        FROM jsonb_to_recordset(%s) AS new(runtime_ref text, name text, status text, version text, path text,
-                                           instances jsonb, reason text, evidence jsonb, age float8,
-                                           checked_age float8, since_age float8, failures int)
-        ON CONFLICT (worker, runtime_ref) DO UPDATE SET
-            name = excluded.name, status = excluded.status, reason = excluded.reason, evidence = excluded.evidence,
-            version = CASE excluded.status WHEN 'unknown' THEN old.version ELSE excluded.version END,
-            path = CASE excluded.status WHEN 'unknown' THEN old.path ELSE excluded.path END,
-            instances = CASE excluded.status WHEN 'unknown' THEN old.instances ELSE excluded.instances END,
-            checked_at = excluded.checked_at, failures = excluded.failures,
-            since = CASE WHEN old.status = excluded.status THEN old.since ELSE excluded.since END
-        """,
-        (node_id, Jsonb(rows)),
-    )
+    changed = {transition.runtime_ref: transition.at for transition in report.transitions}
+    rows = []
+    for checked in report.checked:
+        row = row_of(checked.verdict)
+        row["age"] += report.now - checked.at
+        since = changed.get(checked.verdict.ref, checked.at)
+        rows.append({**row, "failures": checked.failures, "since_age": report.now - since})
+    await write_rows(connection, node_id, rows, "excluded.failures")
 
 
 async def _write_transitions(connection: AsyncConnection[Any], node_id: int, report: HealthReport) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -14,29 +14,38 @@ from attune.postgres.nodes.capabilities import storable
 
 async def write_runtimes(connection: AsyncConnection[Any], node_id: int, verdicts: Sequence[Verdict]) -> None:
     """Write *verdicts* in place of what is known. One that is `unknown` keeps what was found the last time."""
-    rows = [row_of(verdict) for verdict in verdicts]
+    rows = [
+        {**row_of(verdict), "since_age": 0.0, "failures": 0 if verdict.status.offered else 1} for verdict in verdicts
+    ]
     await connection.execute(
         "DELETE FROM worker_runtime WHERE worker = %s AND NOT runtime_ref = ANY(%s)",
         (node_id, [row["runtime_ref"] for row in rows]),
     )
+    await write_rows(connection, node_id, rows, "CASE excluded.failures WHEN 0 THEN 0 ELSE old.failures + 1 END")
+
+
+async def write_rows(
+    connection: AsyncConnection[Any], node_id: int, rows: Sequence[Mapping[str, Any]], failures: str
+) -> None:
+    """Insert or update *rows*: those of `row_of` with `since_age` and `failures`. *failures*, SQL, is the new count."""
     await connection.execute(
-        """
+        f"""
         INSERT INTO worker_runtime AS old (worker, runtime_ref, name, status, version, path, instances, reason,
-                                           evidence, checked_at, failures)
+                                           evidence, checked_at, since, failures)
         SELECT %s, new.runtime_ref, new.name, new.status, new.version, new.path, new.instances, new.reason,
-               new.evidence, now() - new.age * interval '1 second',
-               CASE WHEN new.offered THEN 0 ELSE 1 END
+               new.evidence, now() - new.age * interval '1 second', now() - new.since_age * interval '1 second',
+               new.failures
         FROM jsonb_to_recordset(%s) AS new(runtime_ref text, name text, status text, version text, path text,
-                                           instances jsonb, reason text, evidence jsonb, age float8, offered boolean)
+                                           instances jsonb, reason text, evidence jsonb, age float8,
+                                           since_age float8, failures int)
         ON CONFLICT (worker, runtime_ref) DO UPDATE SET
             name = excluded.name, status = excluded.status, reason = excluded.reason, evidence = excluded.evidence,
             version = CASE excluded.status WHEN 'unknown' THEN old.version ELSE excluded.version END,
             path = CASE excluded.status WHEN 'unknown' THEN old.path ELSE excluded.path END,
             instances = CASE excluded.status WHEN 'unknown' THEN old.instances ELSE excluded.instances END,
-            checked_at = excluded.checked_at,
-            since = CASE WHEN old.status = excluded.status THEN old.since ELSE excluded.since END,
-            failures = CASE WHEN excluded.failures = 0 THEN 0 ELSE old.failures + 1 END
-        """,
+            checked_at = excluded.checked_at, failures = {failures},
+            since = CASE WHEN old.status = excluded.status THEN old.since ELSE excluded.since END
+        """.encode(),
         (node_id, Jsonb(rows)),
     )
 
@@ -57,7 +66,6 @@ def row_of(verdict: Verdict) -> dict[str, Any]:
         "reason": storable(verdict.reason),
         "evidence": evidence_object(evidence),
         "age": (evidence.cached_age if evidence else None) or 0.0,
-        "offered": verdict.status.offered,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -11,13 +12,24 @@ from psycopg.types.json import Jsonb
 
 from attune.core.errors import InUseError
 from attune.core.executions.action import Action
-from attune.core.packs.pack import Pack, PackChange, RuleDefinition, SensorDefinition, TriggerDefinition
-from attune.core.runtimes.runtime import Runtime
+from attune.core.packs.pack import KINDS, Pack, PackChange, RuleDefinition, SensorDefinition, TriggerDefinition
 from attune.postgres.rows import read_values
 
 TABLES = {"runtimes": "runtime", "actions": "action", "triggers": "trigger", "sensors": "sensor", "rules": "rule"}
 """The table of each kind."""
 
+_COLUMNS = {
+    "runtimes": "name description distributions installation",
+    "actions": "label description entrypoint requires prefers interpreter_args param_schema out_schema timeout_seconds"
+    " retries retry_delay_seconds result_file",
+    "triggers": "label description param_schema out_schema",
+    "sensors": "label description entrypoint runtime_ref trigger_ref requires interpreter_args param_schema config",
+    "rules": "label description action_ref trigger_ref conditions action_params",
+}
+_JSON = frozenset(
+    {"distributions", "installation", "requires", "prefers", "interpreter_args", "param_schema", "out_schema"}
+    | {"config", "conditions", "action_params"}
+)
 _SHOWN = 10
 USERS = {
     "runtime": """
@@ -44,23 +56,50 @@ USERS = {
 A sensor is deleted with its runtime and its trigger without an error, so they are run before every delete.
 """
 
-Written = tuple[str, str, dict[str, Any], bool | None]
-"""Kind, ref, values by column, and for what can be switched: whether the pack wants it on."""
+
+@dataclass(frozen=True, slots=True)
+class PackRow:
+    """A row that a pack brings: its values by column, and for what can be switched whether the pack wants it on."""
+
+    kind: str
+    ref: str
+    values: dict[str, Any]
+    enabled: bool | None = None
 
 
-def rows_of(pack: Pack, pack_id: int, ids: Mapping[tuple[str, str], int]) -> Iterator[Written]:
+def rows_of(pack: Pack, pack_id: int, ids: Mapping[tuple[str, str], int]) -> Iterator[PackRow]:
     """The rows of *pack* by kind. *ids* gives, when a row is asked for, the ids of all that it refers to."""
-    owner = {"pack": pack_id, "pack_ref": pack.ref}
-    for runtime in pack.runtimes:
-        yield "runtimes", runtime.ref, {**owner, **_runtime(runtime)}, None
-    for action in pack.actions:
-        yield "actions", action.ref, {**owner, **_action(action, ids)}, None
-    for trigger in pack.triggers:
-        yield "triggers", trigger.ref, {**owner, **_trigger(trigger)}, trigger.enabled
-    for sensor in pack.sensors:
-        yield "sensors", sensor.ref, {**owner, **_sensor(sensor, ids)}, sensor.enabled
-    for rule in pack.rules:
-        yield "rules", rule.ref, {**owner, **_rule(rule, ids)}, rule.enabled
+    for kind in KINDS:
+        for item in getattr(pack, kind):
+            values = {name: getattr(item, name) for name in _COLUMNS[kind].split()}
+            values |= {name: Jsonb(values[name]) for name in _JSON & values.keys() if values[name] is not None}
+            values |= {"pack": pack_id, "pack_ref": pack.ref, **_further(item, ids)}
+            yield PackRow(kind, item.ref, values, getattr(item, "enabled", None))
+
+
+def _further(item: Any, ids: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+    """The columns whose name or value is not that of the attribute."""
+    match item:
+        case Action():
+            return {
+                "runtime": ids["runtimes", item.runtime_ref] if item.runtime_ref else None,
+                "runtime_version_constraint": item.version_constraint,
+                "parameter_delivery": item.delivery.value,
+                "on_lost": item.on_lost.value,
+                "is_adhoc": False,
+            }
+        case TriggerDefinition():
+            return {"is_adhoc": False}
+        case SensorDefinition():
+            return {
+                "runtime": ids["runtimes", item.runtime_ref],
+                "runtime_version_constraint": item.version_constraint,
+                "trigger": ids["triggers", item.trigger_ref],
+            }
+        case RuleDefinition():
+            action, trigger = ids["actions", item.action_ref], ids["triggers", item.trigger_ref]
+            return {"action": action, "trigger": trigger, "is_adhoc": False}
+    return {}
 
 
 async def write_row(
@@ -113,79 +152,3 @@ async def remove_rows(
             await connection.execute("UPDATE execution SET action = NULL WHERE action = %s", (number,))
         await connection.execute(SQL("DELETE FROM {} WHERE id = %s").format(Identifier(table)), (number,))
     return [PackChange(table, ref, "removed") for _, ref in rows]
-
-
-def _json(value: Any) -> Jsonb | None:
-    return None if value is None else Jsonb(value)
-
-
-def _runtime(runtime: Runtime) -> dict[str, Any]:
-    return {
-        "name": runtime.name,
-        "description": runtime.description,
-        "distributions": Jsonb(runtime.distributions),
-        "installation": _json(runtime.installation),
-    }
-
-
-def _trigger(trigger: TriggerDefinition) -> dict[str, Any]:
-    return {
-        "label": trigger.label,
-        "description": trigger.description,
-        "param_schema": Jsonb(trigger.param_schema),
-        "out_schema": _json(trigger.out_schema),
-        "is_adhoc": False,
-    }
-
-
-def _action(action: Action, ids: Mapping[tuple[str, str], int]) -> dict[str, Any]:
-    return {
-        "label": action.label,
-        "description": action.description,
-        "entrypoint": action.entrypoint,
-        "runtime": ids["runtimes", action.runtime_ref] if action.runtime_ref else None,
-        "runtime_version_constraint": action.version_constraint,
-        "requires": Jsonb(action.requires),
-        "prefers": Jsonb(action.prefers),
-        "interpreter_args": Jsonb(action.interpreter_args),
-        "param_schema": Jsonb(action.param_schema),
-        "out_schema": _json(action.out_schema),
-        "parameter_delivery": action.delivery.value,
-        "timeout_seconds": action.timeout_seconds,
-        "retries": action.retries,
-        "retry_delay_seconds": action.retry_delay_seconds,
-        "on_lost": action.on_lost.value,
-        "result_file": action.result_file,
-        "is_adhoc": False,
-    }
-
-
-def _sensor(sensor: SensorDefinition, ids: Mapping[tuple[str, str], int]) -> dict[str, Any]:
-    return {
-        "label": sensor.label,
-        "description": sensor.description,
-        "entrypoint": sensor.entrypoint,
-        "runtime": ids["runtimes", sensor.runtime_ref],
-        "runtime_ref": sensor.runtime_ref,
-        "runtime_version_constraint": sensor.version_constraint,
-        "trigger": ids["triggers", sensor.trigger_ref],
-        "trigger_ref": sensor.trigger_ref,
-        "requires": Jsonb(sensor.requires),
-        "interpreter_args": Jsonb(sensor.interpreter_args),
-        "param_schema": Jsonb(sensor.param_schema),
-        "config": Jsonb(sensor.config),
-    }
-
-
-def _rule(rule: RuleDefinition, ids: Mapping[tuple[str, str], int]) -> dict[str, Any]:
-    return {
-        "label": rule.label,
-        "description": rule.description,
-        "action": ids["actions", rule.action_ref],
-        "action_ref": rule.action_ref,
-        "trigger": ids["triggers", rule.trigger_ref],
-        "trigger_ref": rule.trigger_ref,
-        "conditions": Jsonb(rule.conditions),
-        "action_params": Jsonb(rule.action_params),
-        "is_adhoc": False,
-    }

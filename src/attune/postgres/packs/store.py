@@ -17,7 +17,7 @@ from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.postgres.connection import Pool
 from attune.postgres.packs.files import PostgresPackFiles
-from attune.postgres.packs.rows import TABLES, remove_rows, rows_of, write_row
+from attune.postgres.packs.rows import TABLES, PackRow, remove_rows, rows_of, write_row
 from attune.postgres.rows import execute, read_all, read_one, read_pairs, read_value, read_values, transaction
 
 CHANNEL = "attune_pack"
@@ -161,11 +161,11 @@ async def _load(connection: AsyncConnection[Any], pack: Pack, files: Sequence[Pa
     pack_id: int = await read_value(connection, "SELECT id FROM pack WHERE ref = %s", (pack.ref,))
     made: dict[tuple[str, str], int] = {}
     ids = ChainMap(made, await _ids(connection, pack))
-    for kind, ref, values, wanted in rows_of(pack, pack_id, ids):
-        if wanted is not None:
-            values["enabled"] = await _switch(connection, kind, ref, wanted, before)
-        changes.append(await write_row(connection, TABLES[kind], ref, values))
-        made |= await _ids_of(connection, kind, [ref])
+    for row in rows_of(pack, pack_id, ids):
+        if row.enabled is not None:
+            row.values["enabled"] = await _switch(connection, row, before.get(row.kind, {}))
+        changes.append(await write_row(connection, TABLES[row.kind], row.ref, row.values))
+        made |= await _ids_of(connection, row.kind, [row.ref])
     for kind in reversed(KINDS):
         changes += await remove_rows(connection, kind, gone[kind], pack_id)
     await connection.execute(
@@ -194,12 +194,11 @@ def _declared(pack: Pack) -> dict[str, dict[str, bool]]:
     return {kind: {one.ref: getattr(one, "enabled", True) for one in getattr(pack, kind)} for kind in KINDS}
 
 
-async def _switch(
-    connection: AsyncConnection[Any], kind: str, ref: str, wanted: bool, before: Mapping[str, Mapping[str, bool]]
-) -> bool:
+async def _switch(connection: AsyncConnection[Any], row: PackRow, before: Mapping[str, bool]) -> bool | None:
     """Whether the row is to be on: as it is, unless it is new or the folder has changed its mind."""
-    enabled: bool | None = await read_value(connection, f"SELECT enabled FROM {TABLES[kind]} WHERE ref = %s", (ref,))
-    return wanted if enabled is None or before.get(kind, {}).get(ref, wanted) != wanted else enabled
+    query = f"SELECT enabled FROM {TABLES[row.kind]} WHERE ref = %s"
+    enabled: bool | None = await read_value(connection, query, (row.ref,))
+    return row.enabled if enabled is None or before.get(row.ref, row.enabled) != row.enabled else enabled
 
 
 async def _store_files(connection: AsyncConnection[Any], ref: str, digest: str, files: Sequence[PackFile]) -> None:

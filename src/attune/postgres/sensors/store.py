@@ -1,4 +1,4 @@
-"""Which node runs which sensor: the tables `sensor` and `sensor_lease`. Events are `sensor_events.py`.
+"""Which node runs which sensor: the tables `sensor` and `sensor_lease`. Events are `events.py`.
 
 All times are the database's. A lease that has expired is never renewed, so whoever sees it expired may rely on it.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -117,7 +118,7 @@ class PostgresSensors:
                 sensors = await read_all(connection, _sensor, f"{_SENSORS} WHERE s.enabled ORDER BY s.ref")
                 nodes = [node async for node in read_fleet(connection, SENSOR)]
                 connected = await read_values(
-                    connection, "SELECT id FROM node WHERE role = %s AND is_connected", (SENSOR.name,)
+                    connection, "SELECT id FROM connected_node WHERE role = %s", (SENSOR.name,)
                 )
                 # Last, so that nothing that is thought free has been taken long ago.
                 leases = {lease.sensor: lease for lease in await read_all(connection, Lease, _LEASES)}
@@ -147,18 +148,7 @@ class PostgresSensors:
 
     async def report(self, node_id: int, reports: Sequence[SensorReport]) -> None:
         """Write how sensors are; those whose epoch is over are left alone."""
-        rows = [
-            {
-                "sensor": one.sensor,
-                "epoch": one.epoch,
-                "state": one.state.value,
-                "reason": one.reason[:1000].replace("\0", ""),
-                "restarts": one.restarts,
-                "bad_lines": one.bad_lines,
-                "pid": one.pid,
-            }
-            for one in reports
-        ]
+        rows = [{**asdict(report), "reason": report.reason[:1000].replace("\0", "")} for report in reports]
         await execute(self._pool, _REPORT, {"reports": json.dumps(rows), "worker": node_id})
 
     async def status(self) -> Sequence[SensorStatus]:

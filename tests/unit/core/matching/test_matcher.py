@@ -221,3 +221,29 @@ def test_the_first_nodes_by_name_are_in_the_order_people_count() -> None:
 
     assert [one.name for one in first_by_name(fleet, 4)] == ["w1", "w2", "w12", "w20"]
     assert first_by_name([], 3) == []
+
+
+def test_what_is_cached_is_offered_but_not_verified() -> None:
+    seen = Evidence(("python3", "--version"), 0, "", cached_age=300.0)
+    verdict = Verdict(
+        "core.python", "python", Status.AVAILABLE, "", "", (VerifiedInstance("3.11.4", "/p", "/p"),), seen
+    )
+    fresh = replace(verdict, ref="acme.python", evidence=replace(seen, cached_age=None))
+    cached = Node(1, "w1", capabilities_of([verdict]))
+    finding = judged("python >=3.9 verified", cached)
+
+    assert judged("python >=3.9", cached).truth is YES
+    assert (finding.truth, finding.reason) == (NO, Reason.NOT_VERIFIED)
+    assert finding.found == "3.11.4 (cached, 5m)"
+    assert finding.on(cached) == "found 3.11.4 (cached, 5m) at /p"
+    assert judged("python verified", Node(1, "w1", capabilities_of([fresh]))).truth is YES
+    # Two definitions found it: nobody knows which of its interpreters is only cached.
+    assert judged("python verified", Node(1, "w1", capabilities_of([verdict, fresh]))).truth is NO
+
+
+def test_nodes_whose_runtime_is_cached_are_not_taken_for_verified_ones() -> None:
+    verified = with_python("3.11.4")
+    cached = replace(verified, id=2, name="w2", capabilities={"python": Capability("python", cached=True)})
+    placement = match(Requirement.parse("python verified"), [cached, verified])
+
+    assert [candidate.node.id for candidate in placement.eligible] == [1]

@@ -219,3 +219,36 @@ def test_a_verdict_is_outdated_if_the_files_changed_since_its_check_began(at, si
     evidence = Evidence(("x",), 0 if at else None, "", at=at)
 
     assert outdated(replace(GOOD, evidence=evidence), sight) is expected
+
+
+CACHED = replace(GOOD, evidence=Evidence(("python3", "--version"), 0, "", cached_age=60.0))
+
+
+def test_a_failure_of_what_was_only_cached_withdraws_at_once() -> None:
+    health, (transition,) = run(BAD, first=CACHED)
+
+    assert health.shown == BAD
+    assert (transition.from_status, transition.to_status) == (Status.AVAILABLE, Status.UNAVAILABLE)
+
+
+def test_what_was_cached_and_is_verified_has_as_much_patience_as_any_other() -> None:
+    health, transitions = run(GOOD, BAD, first=CACHED)
+
+    assert transitions == []
+    assert health.shown.reason.startswith("1 of 2 failures")
+    assert not run(GOOD, first=CACHED)[0].shown.is_cached
+
+
+def test_what_could_not_be_decided_stays_cached_until_it_is() -> None:
+    health, transitions = run(DOUBT, first=CACHED)
+    assert (health.shown.status, health.shown.is_cached, transitions) == (Status.AVAILABLE, True, [])
+    assert health.shown.reason == f"the last check could not decide: {DOUBT.reason}"
+
+    assert len(run(DOUBT, BAD, first=CACHED)[1]) == 1
+
+
+def test_what_is_cached_is_to_be_verified_at_once() -> None:
+    seen = Snapshot((("/bin/python3", 1),), newest=1.0)
+
+    assert outdated(CACHED, seen)
+    assert not outdated(replace(CACHED, evidence=replace(GOOD.evidence, at=100.0)), seen)  # type: ignore[type-var]

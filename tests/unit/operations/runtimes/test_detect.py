@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from attune.core.nodes.role import SENSOR, WORKER
 from attune.core.runtimes.command import Ending, Outcome
 from attune.core.runtimes.runtime import Runtime
@@ -9,7 +13,7 @@ from attune.core.runtimes.selection import Selection, Source, select
 from attune.core.runtimes.verdict import Status
 from attune.operations.runtimes.detect import Detection, DetectionOptions, detect
 from attune.operations.runtimes.examine import Examiner
-from attune.testing import FakeHost, printed
+from attune.testing import FakeHost, MemoryOutcomes, printed
 from factories import command, make_runtime, verification
 
 PYTHON = make_runtime()
@@ -25,7 +29,8 @@ BUILTIN = make_runtime(
 def run(host: FakeHost, *runtimes: Runtime, names: tuple[str, ...] | None = None, **options: object) -> Detection:
     selection = Selection(Source.DATABASE if names is None else Source.ENVIRONMENT, names)
     role = options.pop("role", WORKER)
-    return detect(list(runtimes), selection, role, Examiner(host, host), DetectionOptions(**options))  # type: ignore[arg-type]
+    examiner = Examiner(host, host, options.pop("cache", None))  # type: ignore[arg-type]
+    return detect(list(runtimes), selection, role, examiner, DetectionOptions(**options))  # type: ignore[arg-type]
 
 
 def host() -> FakeHost:
@@ -143,3 +148,55 @@ def test_a_definitions_time_out_is_capped_by_the_host() -> None:
 
     assert seen == [5]
     assert found.verdicts[0].status is Status.UNKNOWN
+
+
+def test_cached_proof_is_taken_only_where_its_age_is_allowed() -> None:
+    machine, cache = host(), MemoryOutcomes(lambda: 70.0)
+    machine.commands["python3"] = replace(printed("Python 3.11.7"), at=10.0)
+    run(machine, PYTHON, cache=cache)
+    assert machine.ran == [("python3", "--version")]
+    machine.ran.clear()
+
+    (cached,) = run(machine, PYTHON, cache=cache, max_age_seconds=61.0).verdicts
+    assert machine.ran == []
+    assert (cached.status, cached.version, cached.is_cached) == (Status.AVAILABLE, "3.11.7", True)
+    assert cached.evidence is not None
+    assert cached.evidence.cached_age == 60.0
+    for max_age in (0.0, 60.0):
+        assert not run(machine, PYTHON, cache=cache, max_age_seconds=max_age).verdicts[0].is_cached
+    assert len(machine.ran) == 2
+
+
+def test_cached_proof_that_a_changed_definition_refuses_is_run_again() -> None:
+    machine, cache = host(), MemoryOutcomes()
+    run(machine, PYTHON, cache=cache)
+    machine.commands["python3"] = printed("Python 3.12.0")
+    newer = make_runtime(distributions={**verification(command()), "min_version": "3.12"})
+
+    (verdict,) = run(machine, newer, cache=cache, max_age_seconds=60.0).verdicts
+
+    assert len(machine.ran) == 2
+    assert (verdict.version, verdict.is_cached) == ("3.12.0", False)
+
+
+SHORTAGES = {
+    "no process": printed("python3: Cannot fork", 1),
+    "no thread": printed("runtime: failed to create new OS thread", 2),
+    "virtual machine": printed("Error occurred during initialization of VM", 1),
+    "killed for memory": printed("", 137),
+    "killed by the kernel": Outcome(Ending.SIGNALED, detail="killed by SIGKILL", path="/bin/p", real_path="/bin/p"),
+    "too slow": Outcome(Ending.TIMED_OUT, detail="timed out after 1 s"),
+    "not started": Outcome(Ending.UNDECIDED, detail="not started: out of memory"),
+    "other output": printed("Error occurred during initialization of VM"),
+}
+
+
+@pytest.mark.parametrize("shortage", SHORTAGES)
+def test_shortage_is_never_cached(shortage: str) -> None:
+    machine, cache = host(), MemoryOutcomes()
+    machine.commands["python3"] = SHORTAGES[shortage]
+    assert run(machine, PYTHON, cache=cache).offered == []
+    assert cache.kept == {}
+    machine.commands["python3"] = printed("Python 3.11.7")
+
+    assert run(machine, PYTHON, cache=cache, max_age_seconds=60.0).offered == ["python"]

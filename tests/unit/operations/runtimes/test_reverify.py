@@ -15,7 +15,7 @@ from attune.core.runtimes.command import Ending, Outcome
 from attune.core.runtimes.verdict import Status
 from attune.operations.runtimes.examine import Examiner
 from attune.operations.runtimes.reverify import MonitoredRuntime, Reverifier, Round
-from attune.testing import FakeHost, printed
+from attune.testing import FakeHost, MemoryOutcomes, printed
 from factories import command, make_definition
 
 RHYTHM = CheckSchedule(60, 900)
@@ -192,3 +192,41 @@ def test_what_changed_since_detection_is_verified_at_once() -> None:
     due_at_once = [ref for ref, one in kept.items() if one.slot.full == world.now]
 
     assert due_at_once == ["acme.perl"]
+
+
+def test_first_round_verifies_all_that_is_cached_at_once_and_tells() -> None:
+    names = ("java", "python", "ruby")
+    cache = MemoryOutcomes()
+    host = Host({name: printed(f"{name} 1.0") for name in names})
+    definitions = [make_definition(command(binary=name, pattern=None), name=name, ref=f"acme.{name}") for name in names]
+    examiner = Examiner(host, host, cache)
+    examiner.examine(definitions[:2])
+    host.ran.clear()
+    verdicts = examiner.examine(definitions, max_age_seconds=60)
+    assert [verdict.is_cached for verdict in verdicts] == [True, True, False]
+    assert host.ran == [("ruby", "--version")]
+    host.commands["java"] = FAILING
+    host.ran.clear()
+    reverifier = Reverifier(examiner, host, lambda: 5.0, rhythm=RHYTHM, random=Random(7))
+
+    kept = reverifier.begin(definitions, verdicts)
+    assert reverifier.next_round(kept) == 5.0
+    done = reverifier.round(kept)
+
+    assert sorted(host.ran) == [("java", "--version"), ("python", "--version")]
+    assert done.checked == ("acme.java", "acme.python")
+    assert [change.runtime_ref for change in done.transitions] == ["acme.java"]
+    assert not done.kept["acme.python"].health.shown.is_cached
+
+
+def test_what_was_cached_and_is_verified_changes_the_offer() -> None:
+    host, cache = Host({"python": printed("python 1.0")}), MemoryOutcomes()
+    definitions = [make_definition(command(binary="python", pattern=None), name="python", ref="acme.python")]
+    examiner = Examiner(host, host, cache)
+    examiner.examine(definitions)
+    reverifier = Reverifier(examiner, host, lambda: 5.0, rhythm=RHYTHM, random=Random(7))
+
+    done = reverifier.round(reverifier.begin(definitions, examiner.examine(definitions, max_age_seconds=60)))
+
+    assert done.offer_changed
+    assert not reverifier.round(done.kept, frozenset({"acme.python"})).offer_changed

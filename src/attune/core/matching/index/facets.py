@@ -1,7 +1,7 @@
 """Sets of nodes as bit sets: which nodes have one value of one facet, where a node is a small number, its slot.
 
 A facet is something nodes differ in: a runtime, a label, a taint. What the bits mean for a requirement is left to
-`index_plans.py`, who has which slot to `fleet_index.py`.
+`plans.py`, who has which slot to `fleet_index.py`.
 """
 
 from __future__ import annotations
@@ -179,11 +179,11 @@ def slots_of(bits: int) -> list[int]:
 
 def few_slots_of(bits: int) -> list[int]:
     """`slots_of`, quicker where only a few are set."""
-    found = []
+    slots = []
     while bits:
-        found.append((bits & -bits).bit_length() - 1)
+        slots.append((bits & -bits).bit_length() - 1)
         bits &= bits - 1
-    return found
+    return slots
 
 
 def picked(items: Sequence[int], bits: int) -> list[int]:
@@ -192,14 +192,14 @@ def picked(items: Sequence[int], bits: int) -> list[int]:
         return list(compress(items, bin(bits)[:1:-1].encode().translate(_ONES)))
     count = (bits.bit_length() + 63) // 64
     words = struct.unpack(f"<{count}Q", bits.to_bytes(count * 8, "little"))
-    found = []
+    values = []
     for place, word in compress(enumerate(words), words):
         base, left = place * 64 - 1, word
         while left:
             low = left & -left
-            found.append(items[base + low.bit_length()])
+            values.append(items[base + low.bit_length()])
             left ^= low
-    return found
+    return values
 
 
 def bits_of(slots: Iterable[int]) -> int:
@@ -212,10 +212,10 @@ def _hash_of(value: str) -> bytes:
 
 def _bytes_of(slots: Iterable[int]) -> bytearray:
     given = list(slots)
-    found = bytearray((max(given, default=-1) + 8) // 8)
+    packed = bytearray((max(given, default=-1) + 8) // 8)
     for slot in given:
-        found[slot >> 3] |= 1 << (slot & 7)
-    return found
+        packed[slot >> 3] |= 1 << (slot & 7)
+    return packed
 
 
 def _toggle(target: bytearray, slot: int) -> None:

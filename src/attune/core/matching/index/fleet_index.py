@@ -126,7 +126,7 @@ class FleetIndex:
         plan = self._plans.get(requirement)
         if plan is None:
             if len(self._plans) >= _KEPT_PLANS:
-                oldest = min(self._plans.values(), key=lambda one: one.used)
+                oldest = min(self._plans.values(), key=lambda plan: plan.used)
                 self._forget_ids(self._plans.pop(oldest.requirement))
             plan = RequirementPlan(
                 requirement, [self._terms.setdefault(term, TermPlan(term)) for term in requirement.terms]
@@ -143,15 +143,15 @@ class FleetIndex:
         return self._facets.get(TAINT, EMPTY).where(lambda taint: taint not in plan.requirement.tolerations)
 
     def _ids_of(self, bits: int) -> tuple[int, ...]:
-        found = picked(self._ids, bits)
-        return tuple(found if self._ascending else sorted(found))
+        node_ids = picked(self._ids, bits)
+        return tuple(node_ids if self._ascending else sorted(node_ids))
 
     def _keep(self, plan: RequirementPlan, ids: tuple[int, ...]) -> None:
         self._forget_ids(plan)
         plan.ids, plan.bits_of_ids, plan.epoch = ids, plan.bits, self._epoch
         self._kept_ids += len(ids)
         if self._kept_ids > _KEPT_IDS:
-            for other in sorted(self._plans.values(), key=lambda one: one.used):
+            for other in sorted(self._plans.values(), key=lambda plan: plan.used):
                 if other is not plan and self._kept_ids > _KEPT_IDS:
                     self._forget_ids(other)
 

@@ -22,7 +22,7 @@ from attune.core.runtimes.verdict import Status
 RUNTIME, LABEL = "runtime", "label"  # kinds of facets, each with a name
 EVERYONE, CATEGORY, TAINT = ("node", ""), ("standing", ""), ("taint", "")
 Facets = Mapping[Key, Facet]
-Offer = tuple[Status, str | None, bool]  # status, version, whether there is an interpreter at all
+Offer = tuple[Status, str | None, bool, bool]  # status, version, whether there is an interpreter at all, whether cached
 
 _NOBODY = Node(0, "")
 _NEUTRAL = "runtime"  # a name that is no fact, so that only the capability is judged
@@ -40,8 +40,8 @@ def offers_of(capability: Capability) -> Iterable[Offer]:
     """What a term can tell apart of *capability*: one value for each interpreter, or one for the lack of any."""
     status = capability.status
     if not status.offered or not capability.instances:
-        return ((status, None, False),)
-    return [(status, instance.version, True) for instance in capability.instances]
+        return ((status, None, False, capability.cached),)
+    return [(status, instance.version, True, capability.cached) for instance in capability.instances]
 
 
 class TermPlan:
@@ -85,12 +85,12 @@ class TermPlan:
         term = self._term
         if isinstance(term, LabelTerm):
             among = label.among(term.values)
-            found = label.present & ~among if term.negated else among
+            holding = label.present & ~among if term.negated else among
         elif isinstance(term, RuntimeTerm) and (term.constraint is None or term.verified):
-            found = 0 if term.verified else label.present
+            holding = 0 if term.verified else label.present
         else:
             return truth_sets(label, self._remembered(LABEL, self._judge_label))
-        return found, found
+        return holding, holding
 
     def _remembered(self, kind: str, judged: Callable[[Hashable], Truth]) -> Callable[[Hashable], Truth]:
         def truth_of(value: Hashable) -> Truth:
@@ -103,10 +103,10 @@ class TermPlan:
 
     def _judge_offer(self, value: Hashable) -> Truth:
         assert isinstance(self._term, RuntimeTerm) and isinstance(value, tuple)
-        status, version, exists = value
+        status, version, exists, cached = value
         instances = (CapabilityInstance(version),) if exists else ()
         term = replace(self._term, name=_NEUTRAL, negated=False)
-        return judge(term, Node(0, "", {_NEUTRAL: Capability(_NEUTRAL, status, instances)})).truth
+        return judge(term, Node(0, "", {_NEUTRAL: Capability(_NEUTRAL, status, instances, cached=cached)})).truth
 
     def _judge_label(self, value: Hashable) -> Truth:
         return judge(_positive(self._term), Node(0, "", labels={self._term.name: str(value)})).truth
@@ -129,9 +129,9 @@ class RequirementPlan:
         """The nodes where every term holds, and where every term may hold; without terms, all."""
         yes = maybe = facets.get(EVERYONE, EMPTY).present
         for term in self.terms:
-            found = term.sets(facets)
-            yes &= found.yes
-            maybe &= found.maybe
+            computed = term.sets(facets)
+            yes &= computed.yes
+            maybe &= computed.maybe
         return Sets(yes, maybe)
 
 
@@ -139,13 +139,13 @@ def patched(ids: tuple[int, ...], changes: int, bits: int, id_of: Callable[[int]
     """Ascending *ids* after the slots in *changes* came or went, as *bits* has them; None where many did."""
     if changes.bit_count() > _CHANGES_TO_PATCH:
         return None
-    found = list(ids)
+    kept = list(ids)
     for slot in few_slots_of(changes):
         if bits >> slot & 1:
-            insort(found, id_of(slot))
+            insort(kept, id_of(slot))
         else:
-            del found[bisect_left(found, id_of(slot))]
-    return tuple(found)
+            del kept[bisect_left(kept, id_of(slot))]
+    return tuple(kept)
 
 
 def _positive(term: Term) -> Term:

@@ -95,12 +95,12 @@ def remedies_for(requirement: Requirement, profile: Profile, limit: int) -> list
     Of changes of a node, those for the first *limit* nodes.
     """
     first = profile.nodes[0]
-    found: list[list[Remedy]] = []
+    cures: list[list[Remedy]] = []
     if first.status is not NodeStatus.ACTIVE:
         kind = _REVIVED.get(first.status)
         if kind is None:
             return []
-        found.append(
+        cures.append(
             [
                 Remedy(RepairChange(kind, node_id=node.id, node=node.name), (0, ()))
                 for node in first_by_name(profile.nodes, limit)
@@ -108,9 +108,9 @@ def remedies_for(requirement: Requirement, profile: Profile, limit: int) -> list
         )
     if first.is_full:
         return []
-    found.extend([[Remedy(RepairChange(ChangeKind.TOLERATE, taint=taint), (1, ()))] for taint in profile.taints])
-    found.extend([list(_for_term(finding, profile, limit)) for finding in profile.findings if not finding.holds])
-    possible = [[one for one in remedies if _fits(requirement, one.change)] for remedies in found]
+    cures.extend([[Remedy(RepairChange(ChangeKind.TOLERATE, taint=taint), (1, ()))] for taint in profile.taints])
+    cures.extend([list(_for_term(finding, profile, limit)) for finding in profile.findings if not finding.holds])
+    possible = [[remedy for remedy in remedies if _fits(requirement, remedy.change)] for remedies in cures]
     return possible if all(possible) else []
 
 

@@ -67,9 +67,9 @@ def repairs_for(surveyed: FleetSurvey) -> tuple[Repair, ...]:
         limit = _NODES if together == 1 else 1
         sources = nsmallest(_SOURCES, fine, key=nearness())
         near = [remedies for profile in sources if (remedies := remedies_for(requirement, profile, limit))]
-        found = _tried(requirement, _combined(near, together), fine)
-        if found:
-            return found
+        repairs = _tried(requirement, _combined(near, together), fine)
+        if repairs:
+            return repairs
     return ()
 
 
@@ -85,8 +85,8 @@ def _combined(near: Sequence[list[list[Remedy]]], together: int) -> list[Combina
     """The combinations that cure a node each, least first, few of a kind."""
     best: dict[tuple[str, ...], tuple[list[Distance], Combination]] = {}
     for remedies in near:
-        told = [[(str(remedy.change), remedy) for remedy in some] for some in remedies]
-        for pairs in product(*told):
+        worded = [[(str(remedy.change), remedy) for remedy in some] for some in remedies]
+        for pairs in product(*worded):
             texts = tuple([text for text, _ in pairs])
             combination = tuple([remedy for _, remedy in pairs])
             far = sorted([remedy.distance for remedy in combination], reverse=True)
@@ -127,7 +127,7 @@ def _tried(
         admits = trial.admitted(changes)
         if admits:
             repairs.append(Repair(changes, admits))
-    return tuple(sorted(repairs, key=lambda one: (_rank(one), -one.admits))[:_TOLD])
+    return tuple(sorted(repairs, key=lambda repair: (_rank(repair), -repair.admits))[:_TOLD])
 
 
 def _rank(repair: Repair) -> tuple[int, ...]:
@@ -158,17 +158,17 @@ class _Trial:
 
     def _able_when(self, asked: tuple[RepairChange, ...]) -> dict[int, Profile]:
         """The profiles that are able when only what is asked for changes, by the id of their first node."""
-        found = self._able.get(asked)
-        if found is None and len(self._able) >= self._affordable:
+        profiles = self._able.get(asked)
+        if profiles is None and len(self._able) >= self._affordable:
             return {}  # not tried, so not told
-        if found is None:
+        if profiles is None:
             requirement, nodes = self._requirement, [profile.nodes[0] for profile in self._profile_of.values()]
             for change in asked:
                 requirement, nodes = change.apply(requirement, nodes)
-            able = [one for one in survey(requirement, nodes).profiles if one.category is Category.ABLE]
-            found = {node.id: self._profile_of[node.id] for one in able for node in one.nodes}
-            self._able[asked] = found
-        return found
+            able = [profile for profile in survey(requirement, nodes).profiles if profile.category is Category.ABLE]
+            profiles = {node.id: self._profile_of[node.id] for profile in able for node in profile.nodes}
+            self._able[asked] = profiles
+        return profiles
 
     def _find(self, node_id: int) -> tuple[Profile, Node]:
         pairs = ((profile, node) for profile in self._profile_of.values() for node in profile.nodes)

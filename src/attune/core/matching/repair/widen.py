@@ -43,8 +43,8 @@ def witness(constraint: Constraint | None) -> str | None:
     """A version that satisfies *constraint*, or None where none is easily found."""
     if constraint is None:
         return "1.0.0"
-    found = (version for version in _likely(constraint) if constraint.check(version) is Truth.YES)
-    return next((str(version) for version in found), None)
+    satisfying = (version for version in _likely(constraint) if constraint.check(version) is Truth.YES)
+    return next((str(version) for version in satisfying), None)
 
 
 def _likely(constraint: Constraint) -> Iterator[Version]:

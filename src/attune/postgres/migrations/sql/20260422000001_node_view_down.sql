@@ -1,1 +1,2 @@
+DROP VIEW connected_node;
 DROP VIEW node;

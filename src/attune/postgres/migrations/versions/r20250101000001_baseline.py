@@ -5,8 +5,6 @@ from attune.postgres.migrations.statements import run
 
 revision = "20250101000001_baseline"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:

@@ -1,0 +1,91 @@
+"""How commands print records: as JSON, as a table, as a list of facts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import click
+
+from attune.cli.symbols import colour_of, with_symbol
+from attune.cli.table import table, terminal_width
+
+Record = TypeVar("Record")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def print_json(data: object) -> None:
+    """Print *data* as JSON; records are objects."""
+    click.echo(json.dumps(data, indent=2, default=_plain, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+
+
+def print_list(
+    records: Sequence[Record],
+    as_json: bool,
+    heads: Sequence[str],
+    row: Callable[[Record], Sequence[str]],
+    *,
+    empty: str | None = None,
+    status: bool = False,
+    data: Callable[[Record], object] = lambda record: record,
+) -> None:
+    """Print *records* as JSON (of *data*) or as a table; *empty* is said where there are none.
+
+    With *status* the second cell of a row is a status, which gets its symbol and its colour.
+    """
+    if as_json:
+        print_json([data(record) for record in records])
+    elif not records and empty:
+        click.echo(empty)
+    else:
+        click.echo(listing(heads, [row(record) for record in records], status=status))
+
+
+def listing(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], *, status: bool = False, squeeze: int | None = None
+) -> str:
+    """A table that fits the terminal. With *status* the second cell of a row gets its symbol and its colour."""
+    width = terminal_width()
+    if not status:
+        return table(heads, list(rows), width=width, squeeze=squeeze)
+    cells = [[row[0], with_symbol(row[1]), *row[2:]] for row in rows]
+    colours = [colour_of(row[1]) for row in rows]
+    return table(heads, cells, width=width, colours=colours, squeeze=squeeze)
+
+
+def print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    """A line for each fact that has a value."""
+    for name, value in facts:
+        if value:
+            click.echo(f"{name:<11} {value}")
+
+
+def moment(time: datetime) -> str:
+    """*time* as tables show it."""
+    return f"{time:%Y-%m-%d %H:%M:%S}"
+
+
+def yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def switch_command(
+    verb: str, switch: Callable[[str, bool], None], *, text: str, example: str, argument: str = "ref"
+) -> click.Command:
+    """A command that enables or disables what its argument names, by calling *switch*."""
+
+    @click.command(name=verb, help=text, epilog=f"Example: {example}")
+    @click.argument(argument)
+    def switch_one(**arguments: str) -> None:
+        ref = arguments[argument]
+        switch(ref, verb == "enable")
+        click.echo(f"{ref} is {verb}d")
+
+    return switch_one

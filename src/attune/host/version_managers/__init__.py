@@ -1,1 +1,0 @@
-"""Which binary a version manager's command runs."""

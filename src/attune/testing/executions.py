@@ -1,0 +1,281 @@
+"""Executions in memory: their queues, and what workers write of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from attune.core.errors import DatabaseError
+from attune.core.executions.action import Action
+from attune.core.ports.executions import NewExecution
+from attune.core.ports.worker import (
+    AttemptResult,
+    AttemptStart,
+    HeldAttempt,
+    OutputChunk,
+    QueuedJob,
+    Signal,
+    StartedAttempt,
+    WorkerNotice,
+)
+
+
+@dataclass
+class MemoryExecution:
+    """One row of the table `execution`; `queue` is None until it has a class, `job` unless it is offered."""
+
+    id: int
+    asked: NewExecution
+    status: str = "requested"
+    queue: str | None = None
+    job: int | None = None
+    attempt: int = 0
+    failures: int = 0
+    losses: int = 0
+    worker: int | None = None
+    worker_name: str = ""
+    reason: str | None = None
+    result: Any = None
+    not_before: float = 0.0
+
+
+class _Inbox:
+    def __init__(self, store: MemoryExecutions) -> None:
+        self._store = store
+        self.queues: set[str] = set()
+        self.notices: asyncio.Queue[WorkerNotice] = asyncio.Queue()
+
+    async def follow_queues(self, queues: Collection[str]) -> None:
+        self._store.reach()
+        self.queues = set(queues)
+
+    async def receive(self, seconds: float) -> Sequence[WorkerNotice]:
+        self._store.reach()
+        try:
+            async with asyncio.timeout(seconds):
+                return [await self.notices.get()]
+        except TimeoutError:
+            return []
+
+
+class MemoryExecutions:
+    """`WorkQueue`, `WorkRouting` and `AttemptStore`. Set `away` to take it offline; add to `dead` who has died."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, MemoryExecution] = {}
+        self.printed: dict[tuple[int, int, int], OutputChunk] = {}
+        self.readers: dict[int, set[str]] = {}
+        self.dead: set[int] = set()
+        self.away = False
+        self._classes: dict[str, str] = {}
+        self._jobs: dict[int, QueuedJob] = {}
+        self._taken: set[int] = set()
+        self._inboxes: list[_Inbox] = []
+        self._last_job = 0
+
+    def reach(self) -> None:
+        """Raises `DatabaseError` while it is away."""
+        if self.away:
+            raise DatabaseError("cannot reach the database: it is away")
+
+    async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
+        """Record what is asked for, and offer what a live worker reads; the ids, in order."""
+        self.reach()
+        made = [self._added(one) for one in asked]
+        for row in made:
+            self._classify(row)
+            self._offer(row)
+        return [row.id for row in made]
+
+    def request(self, action: Action) -> int:
+        """Record an execution without a class, as a rule does; its id."""
+        row = self._added(NewExecution(action))
+        self._tell(Signal.REQUEST, "")
+        return row.id
+
+    async def cancel(self, execution: int, reason: str | None = None) -> str | None:
+        """End *execution*, or ask its worker to; its new status, None where it had ended before."""
+        self.reach()
+        row = self.rows[execution]
+        if row.status not in ("requested", "scheduling", "scheduled", "running"):
+            return None
+        row.status, row.reason = "canceling" if row.status == "running" else "cancelled", reason
+        self._withdraw(row)
+        if row.status == "canceling":
+            self._tell(Signal.CANCEL, str(execution))
+        return row.status
+
+    # WorkQueue
+
+    async def take(self, queues: Collection[str], limit: int) -> Sequence[QueuedJob]:
+        self.reach()
+        free = [job for job in self._jobs.values() if job.queue in queues and job.id not in self._taken]
+        taken = free[: max(0, limit)]
+        self._taken |= {job.id for job in taken}
+        return taken
+
+    async def give_back(self, jobs: Collection[QueuedJob]) -> None:
+        self.reach()
+        self._taken -= {job.id for job in jobs}
+
+    async def filled(self, queues: Collection[str]) -> set[str]:
+        self.reach()
+        return {job.queue for job in self._jobs.values() if job.id not in self._taken} & {*queues}
+
+    # WorkRouting
+
+    async def classes(self, queue: str | None = None) -> Mapping[str, str]:
+        self.reach()
+        return {name: text for name, text in self._classes.items() if queue in (None, name)}
+
+    async def subscribe(self, worker: int, queues: Collection[str]) -> None:
+        self.reach()
+        self.readers[worker] = set(queues) & {*self._classes}
+        await self.promote(queues)
+
+    async def promote(self, queues: Collection[str]) -> int:
+        self.reach()
+        waiting = [row for row in self.rows.values() if row.status == "requested" and row.queue in queues]
+        return sum([self._offer(row) for row in waiting])
+
+    async def classify(self) -> Sequence[str]:
+        self.reach()
+        return sorted({self._classify(row) for row in self.rows.values() if row.queue is None})
+
+    async def tidy(self) -> int:
+        self.reach()
+        moved = 0
+        for row in self.rows.values():
+            if row.status == "scheduling" and row.not_before <= time.monotonic():
+                row.status = "requested"
+                moved += self._offer(row)
+            elif row.status == "scheduled" and not self._is_live(row.queue):
+                self._withdraw(row)
+                row.status = "requested"
+                moved += 1
+        return moved
+
+    async def lost(self) -> Sequence[HeldAttempt]:
+        return [attempt for worker in sorted(self.dead) for attempt in await self.held(worker)]
+
+    async def held(self, worker: int) -> Sequence[HeldAttempt]:
+        self.reach()
+        return [
+            HeldAttempt(
+                execution=row.id,
+                attempt=row.attempt,
+                on_lost=row.asked.action.on_lost.value,
+                losses=row.losses,
+                status=row.status,
+                worker_name=row.worker_name,
+            )
+            for row in self.rows.values()
+            if row.worker == worker and row.status in ("running", "canceling")
+        ]
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[_Inbox]:
+        self.reach()
+        inbox = _Inbox(self)
+        self._inboxes.append(inbox)
+        try:
+            yield inbox
+        finally:
+            self._inboxes.remove(inbox)
+
+    # AttemptStore
+
+    async def start(
+        self, wanted: Sequence[AttemptStart], *, worker: int, name: str, running: int
+    ) -> Mapping[int, StartedAttempt]:
+        self.reach()
+        started = {}
+        for job in (one.job for one in wanted):
+            row = self.rows.get(job.execution)
+            if row is not None and row.status == "scheduled" and row.job == job.id:
+                row.status, row.worker, row.worker_name, row.attempt = "running", worker, name, row.attempt + 1
+                started[row.id] = _started(row)
+                self._withdraw(row)
+            self._jobs.pop(job.id, None)
+        return started
+
+    async def settle(
+        self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0
+    ) -> Collection[int]:
+        self.reach()
+        settled = set()
+        for result in ended:
+            row = self.rows[result.execution]
+            if row.attempt == result.attempt and row.status in ("running", "canceling"):
+                again = result.status in ("scheduling", "requested")
+                row.status = "cancelled" if row.status == "canceling" and again else result.status
+                row.reason, row.result = result.reason or None, result.result
+                row.failures, row.losses = row.failures + result.failed, row.losses + result.lost
+                row.not_before = time.monotonic() + result.delay_seconds
+                settled.add(row.id)
+        return settled
+
+    async def print(self, chunks: Sequence[OutputChunk]) -> Collection[int]:
+        self.reach()
+        owned = [chunk for chunk in chunks if self.rows[chunk.execution].attempt == chunk.attempt]
+        owned = [chunk for chunk in owned if self.rows[chunk.execution].status in ("running", "canceling")]
+        self.printed |= {(chunk.execution, chunk.attempt, chunk.number): chunk for chunk in owned}
+        return {chunk.execution for chunk in owned}
+
+    async def note(self, execution: int, reason: str) -> None:
+        self.reach()
+        if self.rows[execution].status in ("requested", "scheduled"):
+            self.rows[execution].reason = reason
+
+    def _added(self, asked: NewExecution) -> MemoryExecution:
+        row = self.rows[len(self.rows) + 1] = MemoryExecution(len(self.rows) + 1, asked)
+        return row
+
+    def _classify(self, row: MemoryExecution) -> str:
+        requirement = row.asked.requirement
+        row.queue = requirement.queue
+        if row.queue not in self._classes:
+            self._classes[row.queue] = str(requirement)
+            self._tell(Signal.CLASS, row.queue)
+        return row.queue
+
+    def _is_live(self, queue: str | None) -> bool:
+        return any(queue in queues for worker, queues in self.readers.items() if worker not in self.dead)
+
+    def _offer(self, row: MemoryExecution) -> bool:
+        if row.queue is None or not self._is_live(row.queue):
+            return False
+        self._last_job += 1
+        row.status, row.job = "scheduled", self._last_job
+        self._jobs[row.job] = QueuedJob(id=row.job, execution=row.id, queue=row.queue)
+        self._tell(Signal.JOB, row.queue)
+        return True
+
+    def _withdraw(self, row: MemoryExecution) -> None:
+        self._jobs.pop(row.job or 0, None)
+        row.job = None
+
+    def _tell(self, signal: Signal, about: str) -> None:
+        for inbox in self._inboxes:
+            if signal is not Signal.JOB or about in inbox.queues:
+                inbox.notices.put_nowait(WorkerNotice(signal, about))
+
+
+def _started(row: MemoryExecution) -> StartedAttempt:
+    action = row.asked.action
+    return StartedAttempt(
+        execution=row.id,
+        attempt=row.attempt,
+        action=action,
+        parameters=row.asked.parameters,
+        failures=row.failures,
+        losses=row.losses,
+        retries=action.retries,
+        retry_delay_seconds=action.retry_delay_seconds,
+        timeout_seconds=row.asked.timeout_seconds or action.timeout_seconds,
+        on_lost=action.on_lost.value,
+    )

@@ -1,0 +1,138 @@
+"""The pages of docs/reference that are made from the code. `make reference` writes them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import attune
+import attune.testing
+from attune.cli.reference import commands_reference
+from attune.config import settings_reference
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
+INTRODUCTION = """# Python
+
+What `import attune` gives to programs that embed Attune. Names that are not on this page may change at any time.
+The package is typed (`py.typed`). Everything that is raised on purpose is an `AttuneError`.
+
+This page is made from signatures, docstrings and [examples](../examples/).
+
+## Examples
+"""
+
+
+def pages() -> dict[Path, str]:
+    """What each of the pages should say."""
+    folder = ROOT / "docs" / "reference"
+    return {
+        folder / "commands.md": commands_reference(),
+        folder / "settings.md": settings_reference(),
+        folder / "python.md": python_reference(),
+    }
+
+
+def python_reference() -> str:
+    """What `attune` and `attune.testing` give, with examples."""
+    return "\n".join([INTRODUCTION, *_examples(), *_module(attune), *_module(attune.testing)]).rstrip() + "\n"
+
+
+def members(value: type[Any]) -> Iterator[tuple[str, Any]]:
+    """The public methods and properties that *value* or a base of its own package defines, in their order."""
+    names = [name for kind in reversed(value.__mro__) if kind.__module__.startswith("attune.") for name in vars(kind)]
+    for name in dict.fromkeys(names):
+        member = inspect.getattr_static(value, name)
+        if not name.startswith("_") and isinstance(member, property | classmethod | staticmethod | type(lambda: 0)):
+            yield name, member
+
+
+def function_of(member: Any) -> Any:
+    """The function behind a method or a property."""
+    if isinstance(member, property):
+        return member.fget
+    return getattr(member, "__func__", member)
+
+
+def _examples() -> Iterator[str]:
+    for path in EXAMPLES:
+        text = path.read_text()
+        title = text.partition('"""')[2].partition('"""')[0].strip()
+        yield f"**`{path.name}`** {title}\n\n```python\n{text.partition(chr(10))[2].strip()}\n```\n"
+
+
+def _module(module: ModuleType) -> Iterator[str]:
+    yield f"## `{module.__name__}`\n\n{inspect.getdoc(module)}\n"
+    for name in module.__all__:
+        value = getattr(module, name)
+        yield f"### `{name}`\n"
+        if inspect.isclass(value):
+            yield from _class(name, value)
+        else:
+            yield _function(name, value)
+
+
+def _class(name: str, value: type[Any]) -> Iterator[str]:
+    if not issubclass(value, Enum):
+        yield f"```python\n{name}{_signature(value)}\n```\n"
+    yield f"{inspect.getdoc(value)}\n"
+    if issubclass(value, Enum):
+        yield "Members: " + ", ".join(f"`{member.name}`" for member in value) + ".\n"
+    for attribute, member in members(value):
+        function = function_of(member)
+        if text := inspect.getdoc(function):  # a method of a fake without one is explained by the port
+            signature = "" if isinstance(member, property) else _signature(function)
+            yield f"- `{_prefix(function)}{attribute}{signature}`: {_indented(text)}"
+    yield ""
+
+
+def _function(name: str, value: Any) -> str:
+    return f"```python\n{_prefix(value)}{name}{_signature(value)}\n```\n\n{inspect.getdoc(value)}\n"
+
+
+def _prefix(function: Any) -> str:
+    return "async " if inspect.iscoroutinefunction(function) else ""
+
+
+class _Shown:
+    """A default or an annotation that is shown as it is written."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _signature(value: Any) -> str:
+    signature = inspect.signature(value)
+    parameters = [
+        parameter.replace(annotation=_annotation(parameter.annotation), default=_default(parameter.default))
+        for name, parameter in signature.parameters.items()
+        if name not in ("self", "cls") and not name.startswith("_")
+    ]
+    returned = inspect.Signature.empty if inspect.isclass(value) else _annotation(signature.return_annotation)
+    return str(signature.replace(parameters=parameters, return_annotation=returned))
+
+
+def _annotation(value: Any) -> Any:
+    return _Shown(value) if isinstance(value, str) else value
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return _Shown(f"{type(value).__name__}.{value.name}")
+    return _Shown("…") if "<factory>" in repr(value) else value
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n  ").replace("\n  \n", "\n\n")
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text)

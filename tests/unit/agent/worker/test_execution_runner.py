@@ -1,0 +1,327 @@
+"""The whole loop of a worker on fakes: what it takes, runs, gives back, retries, and leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import Any
+
+import pytest
+
+from attune.agent.worker import executions, suspect_runtimes
+from attune.agent.worker.executions import ExecutionRunner
+from attune.core.errors import UsageError
+from attune.core.executions.action import Action, OnLost
+from attune.core.executions.work import WorkEnding, WorkOutcome
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node
+from attune.core.ports.executions import NewExecution
+from attune.testing import FakeRunner, MemoryExecutions
+
+pytestmark = pytest.mark.anyio
+
+ACTION = Action("acme.act", "acme", "", "/opt/act.py", runtime="python", retry_delay_seconds=0.0)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executions, "_TIDY_SECONDS", 0.01)
+    monkeypatch.setattr(executions, "_RESCUE_SECONDS", 0.02)
+    monkeypatch.setattr(executions, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(executions, "_LAST_SECONDS", 0.3)
+    monkeypatch.setattr(executions, "_RETRY", replace(executions._RETRY, first=0.01, slowest=0.05))
+
+
+class Packs:
+    """`PackFolders` of one folder; what it cannot give it says."""
+
+    async def folder(self, digest: str) -> PurePath:
+        if digest == "gone":
+            raise UsageError("pack acme: nobody has that version any more")
+        return PurePath("/packs") / digest
+
+
+class Worker:
+    """A worker with Python, its store, and what it said of its runtimes."""
+
+    def __init__(self, *, max_concurrent: int | None = 4, python: str = sys.executable) -> None:
+        offers = {"python": Capability("python", instances=(CapabilityInstance("3.11.7", python),))}
+        self.node: Node | None = Node(1, "w1", offers, max_concurrent=max_concurrent)
+        self.store = MemoryExecutions()
+        self.runner = FakeRunner()
+        self.suspected: list[str] = []
+        self.work = ExecutionRunner(
+            lambda: self.node,
+            queue=self.store,
+            routing=self.store,
+            attempts=self.store,
+            runner=self.runner,
+            packs=Packs(),
+            suspect=self.suspected.append,
+            default_timeout=7.0,
+        )
+        self.stop = asyncio.Event()
+
+    async def ask(self, action: Action = ACTION, count: int = 1, **given: Any) -> list[int]:
+        return await self.store.submit([NewExecution(action, given) for _ in range(count)])
+
+    def statuses(self) -> list[str]:
+        return [row.status for row in self.store.rows.values()]
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(self.work.keep(self.stop))
+        try:
+            yield
+        finally:
+            self.stop.set()
+            self.runner.goes_on.set()
+            await asyncio.gather(keeping)
+            await self.work.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+
+
+async def test_what_is_asked_for_is_taken_run_and_stored() -> None:
+    worker = Worker()
+    worker.runner.outcome = WorkOutcome(WorkEnding.EXITED, exit_code=0, result={"ok": True})
+    worker.runner.prints = [("stdout", "one\n"), ("stderr", "two\n")]
+    async with worker.at_work():
+        before = await worker.ask(name="early")
+        await until(lambda: worker.statuses() == ["completed"])
+        (number,) = await worker.ask(replace(ACTION, pack_digest="abc", entrypoint="act.py"), name="late")
+        await until(lambda: worker.statuses() == ["completed"] * 2)
+
+    assert (before, worker.store.rows[number].result) == ([1], {"ok": True})
+    assert [(chunk.number, chunk.stream, chunk.text) for chunk in worker.store.printed.values()] == [
+        (1, "stdout", "one\n"),
+        (2, "stderr", "two\n"),
+    ] * 2
+    first, second = worker.runner.ran
+    assert (first.interpreter, first.parameters, first.timeout_seconds) == (sys.executable, {"name": "early"}, 7.0)
+    assert first.entrypoint == PurePath("/opt/act.py")
+    assert first.environment["ATTUNE_RUNTIME_PYTHON"] == sys.executable
+    assert second.entrypoint == PurePath("/packs/abc/actions/act.py")
+    assert (second.environment["ATTUNE_EXECUTION"], second.environment["ATTUNE_ATTEMPT"]) == (str(number), "1")
+    assert second.environment["ATTUNE_PACK_FOLDER"] == "/packs/abc"
+
+
+async def test_what_was_requested_without_a_class_is_classified_and_run() -> None:
+    worker = Worker()
+    async with worker.at_work():
+        worker.store.request(ACTION)
+        await until(lambda: worker.statuses() == ["completed"])
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0, 0), (1, 1), (3, 3), (None, 6)])
+async def test_no_more_run_at_once_than_the_node_allows_and_none_where_it_allows_none(
+    limit: int | None, expected: int
+) -> None:
+    worker = Worker(max_concurrent=limit)
+    worker.runner.goes_on.clear()
+    async with worker.at_work():
+        await worker.ask(count=6)
+        await until(lambda: len(worker.runner.ran) >= expected)
+        await asyncio.sleep(0.05)
+        assert len(worker.runner.ran) == expected
+        if expected:
+            worker.runner.goes_on.set()
+            await until(lambda: worker.statuses() == ["completed"] * 6)
+
+
+async def test_a_node_that_allows_nothing_any_more_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executions, "_LOOK_SECONDS", 60.0)  # it is told of the job before it looks at its classes again
+    worker = Worker(max_concurrent=1)
+    assert worker.node is not None
+    async with worker.at_work():
+        await worker.ask()
+        await until(lambda: worker.statuses() == ["completed"])
+        worker.node = replace(worker.node, max_concurrent=0)
+        await worker.ask()
+        await asyncio.sleep(0.2)
+        assert worker.statuses() == ["completed", "scheduled"]
+        assert len(await worker.store.filled([row.queue or "" for row in worker.store.rows.values()])) == 1
+        assert (worker.suspected, len(worker.runner.ran)) == ([], 1)
+
+
+async def test_work_that_the_node_does_not_satisfy_is_left_alone() -> None:
+    worker = Worker()
+    async with worker.at_work():
+        await worker.ask(replace(ACTION, requires=("ruby",)))
+        await worker.ask()
+        await until(lambda: worker.statuses() == ["requested", "completed"])
+
+
+async def test_work_whose_interpreter_is_gone_is_given_back_and_its_runtime_suspected(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    worker = Worker(python=str(python))
+    async with worker.at_work():
+        await worker.ask()
+        await until(lambda: worker.suspected)
+        await until(lambda: worker.statuses() == ["requested"])
+        assert worker.suspected == ["python"]
+        reason = "given back by worker w1: the interpreter of python is not there"
+        assert worker.store.rows[1].reason == reason
+        assert (worker.store.rows[1].attempt, worker.runner.ran) == (0, [])
+
+
+async def test_a_suspected_runtime_is_offered_again_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suspect_runtimes, "_DOUBT_SECONDS", 0.1)
+    python = tmp_path / "python"
+    worker = Worker(python=str(python))
+    async with worker.at_work():
+        await worker.ask()
+        await until(lambda: worker.suspected)
+        python.symlink_to(sys.executable)
+        await until(lambda: worker.statuses() == ["completed"])
+
+
+async def test_what_fails_is_tried_again_as_often_as_its_action_says() -> None:
+    worker = Worker()
+    worker.runner.outcome = WorkOutcome(WorkEnding.EXITED, exit_code=3, reason="ended with exit code 3")
+    async with worker.at_work():
+        await worker.ask(replace(ACTION, retries=2))
+        await until(lambda: worker.statuses() == ["failed"])
+
+    row = worker.store.rows[1]
+    assert (row.attempt, row.failures, row.reason) == (3, 3, "ended with exit code 3")
+
+
+@pytest.mark.parametrize("digest", [None, "gone"])
+async def test_what_this_node_cannot_start_is_given_back_and_fails_after_six_nodes(
+    digest: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attune.core.executions.execution._GIVEN_BACK_SECONDS", 0.0)
+    worker = Worker()
+    if digest is None:
+        worker.runner.outcome = ValueError("inner detail")
+    async with worker.at_work():
+        await worker.ask(replace(ACTION, pack_digest=digest))
+        await until(lambda: worker.statuses() == ["failed"])
+
+    row = worker.store.rows[1]
+    assert (row.attempt, row.losses) == (6, 6)
+    assert row.reason == (
+        "worker w1 failed to run it, and its log says why"
+        if digest is None
+        else "pack acme: nobody has that version any more"
+    )
+    assert set(worker.suspected) == {"python"}
+
+
+async def test_a_cancel_ends_what_runs() -> None:
+    worker = Worker()
+    worker.runner.goes_on.clear()
+    async with worker.at_work():
+        (number,) = await worker.ask(replace(ACTION, retries=5))
+        await until(lambda: worker.runner.ran)
+        await worker.store.cancel(number)
+        await until(lambda: worker.statuses() == ["cancelled"])
+
+    assert len(worker.runner.ran) == 1
+
+
+async def test_what_another_node_has_got_meanwhile_is_ended_and_its_result_dropped() -> None:
+    worker = Worker()
+    worker.runner.goes_on.clear()
+    worker.runner.prints = [("stdout", "late")]
+    async with worker.at_work():
+        await worker.ask()
+        row = None
+        await until(lambda: worker.runner.ran)
+        row = worker.store.rows[1]
+        row.attempt, row.worker, row.worker_name = 2, 2, "w2"
+        await until(lambda: not worker.work._attempts.known)
+        assert (row.status, row.attempt, row.result) == ("running", 2, None)
+
+
+async def test_an_outage_costs_nothing_that_runs() -> None:
+    worker = Worker()
+    worker.runner.goes_on.clear()
+    async with worker.at_work():
+        await worker.ask()
+        await until(lambda: worker.runner.ran)
+        worker.store.away = True
+        worker.runner.goes_on.set()
+        await asyncio.sleep(0.1)
+        assert worker.statuses() == ["running"]
+        worker.store.away = False
+        await until(lambda: worker.statuses() == ["completed"])
+        await worker.ask()
+        await until(lambda: worker.statuses() == ["completed"] * 2)
+
+    assert worker.store.rows[1].attempt == 1
+
+
+async def test_attempts_that_this_node_does_not_know_of_and_those_of_dead_nodes_are_settled() -> None:
+    worker = Worker()
+    for number, owner, on_lost in ((1, 1, OnLost.RETRY), (2, 2, OnLost.ABANDON), (3, 3, OnLost.RETRY)):
+        await worker.ask(replace(ACTION, on_lost=on_lost))
+        row = worker.store.rows[number]
+        row.status, row.attempt, row.worker, row.worker_name = "running", 1, owner, f"w{owner}"
+    worker.store.dead.add(2)
+    async with worker.at_work():
+        await until(lambda: worker.statuses() == ["completed", "abandoned", "running"])
+
+    assert worker.store.rows[1].attempt == 2
+    assert worker.store.rows[2].reason == "worker w2 was lost while it ran"
+
+
+async def test_a_node_that_drains_finishes_what_runs_and_takes_nothing_new() -> None:
+    worker = Worker()
+    worker.runner.goes_on.clear()
+    async with worker.at_work():
+        await worker.ask()
+        await until(lambda: worker.runner.ran)
+        worker.stop.set()
+        finishing = asyncio.create_task(worker.work.finish())
+        await asyncio.sleep(0.05)
+        assert not finishing.done()
+        await worker.ask()
+        worker.runner.goes_on.set()
+        await finishing
+        assert worker.statuses()[0] == "completed"
+        assert (worker.statuses()[1], len(worker.runner.ran)) == ("requested", 1)
+
+
+async def test_a_node_that_is_closed_gives_up_what_runs_for_others_to_try_again() -> None:
+    worker = Worker()
+    worker.runner.goes_on.clear()
+    async with worker.at_work():
+        await worker.ask()
+        await worker.ask(replace(ACTION, on_lost=OnLost.ABANDON))
+        await until(lambda: len(worker.runner.ran) == 2)
+        worker.stop.set()
+        await worker.work.close()
+
+    assert worker.statuses() == ["scheduling", "abandoned"]
+    assert worker.store.rows[1].losses == 1
+    assert worker.runner.is_closed
+
+
+async def test_a_node_can_be_closed_while_the_database_is_away() -> None:
+    worker = Worker()
+    worker.runner.goes_on.clear()
+    async with worker.at_work():
+        await worker.ask()
+        await until(lambda: worker.runner.ran)
+        worker.store.away = True
+        worker.stop.set()
+        async with asyncio.timeout(5):
+            await worker.work.close()
+
+    assert worker.runner.is_closed

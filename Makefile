@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: up test detect lint bench soak check browser reference clean
+.PHONY: up test detect lint bench coverage mutants soak repeat check browser reference clean
 
 up: $(STAMP)
 	$(BIN)/attune up
@@ -24,8 +24,24 @@ lint: $(STAMP)
 
 check: lint test
 
+# Branches of the pure layers that the unit tests reach by themselves.
+coverage: $(STAMP)
+	$(BIN)/pytest -n 2 tests/unit --cov=attune.core --cov=attune.operations --cov-branch --cov-fail-under=95 \
+	  --cov-report=term-missing:skip-covered
+
+# Small faults, each of which a test must notice.
+mutants: $(STAMP)
+	$(BIN)/python tests/mutants/run.py $(ONLY)
+
+# Rounds, floods and long histories. Goes on where it was interrupted; `make soak AGAIN=1` begins anew.
 soak: $(STAMP)
-	$(BIN)/pytest tests/soak -s
+	PYTHONPATH=tests/support $(BIN)/pytest -s -p soak_results --hypothesis-profile=soak $(if $(AGAIN),--again) \
+	  tests/soak tests/property tests/migration tests/unit/config tests/unit/catalogue \
+	  tests/integration/web/test_api_as_documented.py
+
+# Twenty and five times on a busy machine. Takes hours.
+repeat: $(STAMP)
+	.ci/repeat
 
 # The pages of docs/reference that are made from the code.
 reference: $(STAMP)

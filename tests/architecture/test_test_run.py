@@ -8,9 +8,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from soak_results import SoakResults
 from whole_run import begin_run, default_signals, end_run
 
 TELL = "import signal; print([signal.getsignal(one).name for one in map(signal.Signals, (15, 1, 3, 17))])"
@@ -43,3 +46,22 @@ def test_a_process_and_a_file_that_a_run_leaves_are_named(monkeypatch: pytest.Mo
 
     assert left == [f"still running: {lasting.pid} sleep 300 ", f"not removed: {folder / 'forgotten'}"]
     assert not Path(folder).exists()
+
+
+def left_of_soak(results: SoakResults, *names: str) -> list[str]:
+    hook = SimpleNamespace(pytest_deselected=lambda items: None)
+    items: Any = [SimpleNamespace(nodeid=name) for name in names]
+    results.pytest_collection_modifyitems(SimpleNamespace(hook=hook), items)  # type: ignore[arg-type]
+    return [item.nodeid for item in items]
+
+
+def test_soak_goes_on_where_it_was_for_the_same_source_only(tmp_path: Path) -> None:
+    file = tmp_path / "build" / "soak.json"
+    first = SoakResults(file, "source 1", again=False)
+    for name, outcome in (("good", "passed"), ("bad", "failed")):
+        report: Any = SimpleNamespace(when="call", failed=outcome == "failed", nodeid=name, outcome=outcome, duration=1)
+        first.pytest_runtest_logreport(report)
+
+    assert left_of_soak(SoakResults(file, "source 1", again=False), "good", "bad", "new") == ["bad", "new"]
+    assert left_of_soak(SoakResults(file, "source 1", again=True), "good") == ["good"]
+    assert left_of_soak(SoakResults(file, "source 2", again=False), "good") == ["good"]

@@ -44,16 +44,15 @@ def obey_signals(controls: Sequence[Control]) -> None:
 async def first_of(*work: Awaitable[object] | asyncio.Event, seconds: float | None = None) -> int | None:
     """Run *work* until one of it ends (an event: until it is set), at most *seconds*; what has not ended is cancelled.
 
-    The place of the first that ended, None if none did. What that one raises is raised.
+    The place of the first that ended, None if none did. What anything that ended raises is raised.
     """
     tasks = [asyncio.ensure_future(one.wait() if isinstance(one, asyncio.Event) else one) for one in work]
     try:
         await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for place, task in enumerate(tasks):
-            if task.done():
-                task.result()
-                return place
-        return None
+        ended = [place for place, task in enumerate(tasks) if task.done()]
+        for place in ended:
+            tasks[place].result()
+        return ended[0] if ended else None
     finally:
         for task in tasks:
             task.cancel()

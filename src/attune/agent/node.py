@@ -20,8 +20,7 @@ from attune.core.errors import AttuneError, DatabaseError
 from attune.core.ports.nodes import Heartbeat, NodeLifecycle, Overdue
 from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS
 
-_JITTER = 0.2
-_RETRIES = Backoff(0.5, 10.0, jitter=_JITTER)
+_RETRY = Backoff(0.5, 10.0)
 
 
 async def _nothing() -> None: ...
@@ -156,9 +155,10 @@ class HeartbeatLoop:
     async def _pause(self) -> None:
         """Wait for the next heartbeat, for news, or to be told something."""
         if self._failures:
-            seconds = _RETRIES.delay(self._failures, random.random())
+            seconds = _RETRY.delay(self._failures, random.random())
             await first_of(self._control.stop, self._control.reload, seconds=seconds)
             return
-        seconds = self._options.interval * random.uniform(1 - _JITTER, 1 + _JITTER)
-        news = self._registration.news(seconds)
-        await first_of(news, self._control.stop, self._control.reload, seconds=seconds + 1)
+        seconds = self._options.interval * random.uniform(1 - _RETRY.jitter, 1 + _RETRY.jitter)
+        with suppress(DatabaseError):  # then the heartbeat fails, too, and says so
+            news = self._registration.news(seconds)
+            await first_of(news, self._control.stop, self._control.reload, seconds=seconds + 1)

@@ -6,34 +6,34 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from attune.core.errors import ApiError, AttuneError, UsageError, legible
+from attune.core.errors import ApiError, AttuneError, Fault, UsageError, legible
 
 _LINE = 2000
-_HINT = "; try: "  # how the API joins a sentence with what to do
-_SCOPES = ("read", "operate", "admin")
 
 
 def refusal_of(status: int, problem: Mapping[str, Any], url: str) -> AttuneError:
     """The error that *problem*, the body of an answer with *status* from *url*, tells of."""
-    sentence, _, hint = _line(problem.get("detail") or problem.get("title") or f"HTTP {status}").partition(_HINT)
+    sentence = _line(problem.get("detail") or problem.get("title") or f"HTTP {status}")
+    hint = _line(problem["hint"]) if problem.get("hint") else None
     if status == 401:
         return ApiError(
             f"the API at {url} does not know ATTUNE_TOKEN: {sentence}",
             hint="a new one, on a machine with access to the database: attune token create NAME --scope operate",
         )
     if status == 403:
-        return _not_allowed(sentence, hint)
+        hint = hint or "attune token create NAME --scope admin"
+        return ApiError(f"ATTUNE_TOKEN does not open this: {sentence}", hint=hint)
     if status == 429:
         return ApiError(f"the API at {url} asks to slow down: {sentence}", hint=hint or "try again in a minute")
     if status >= 500:
-        return ApiError(f"the API at {url} cannot answer now: {sentence}", hint=hint or None)
-    return UsageError(sentence, hint=hint or None)
+        return ApiError(f"the API at {url} cannot answer now: {sentence}", hint=hint)
+    return UsageError(sentence, faults=_faults(problem.get("errors")), hint=hint)
 
 
-def _not_allowed(sentence: str, hint: str) -> ApiError:
-    scope = next((scope for scope in _SCOPES if f"scope {scope}," in sentence), None)
-    made = f"attune token create NAME --scope {scope}" if scope else "attune token create NAME --scope admin"
-    return ApiError(f"ATTUNE_TOKEN does not open this: {sentence}", hint=hint or made)
+def _faults(errors: object) -> list[Fault]:
+    """The fields that the API found fault with."""
+    entries = [entry for entry in errors if isinstance(entry, Mapping)] if isinstance(errors, list) else []
+    return [Fault(_line(one.get("field")), _line(one.get("expected")), _line(one.get("got"))) for one in entries]
 
 
 def _line(text: object) -> str:

@@ -7,7 +7,7 @@ makes a node with `node_of`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
@@ -154,13 +154,13 @@ class Section:
             return default
         return int(value)
 
-    def seconds(self, key: str, *, lowest: float, highest: float) -> float | None:
-        """Seconds: a number, or text with a unit."""
+    def seconds(self, key: str, lowest: float, highest: float, expected: str = "") -> float | None:
+        """Seconds: a number, or text with a unit, which may only be left out where *expected* is not given."""
         node = self.node(key)
-        seconds = None if node is None else read_duration(node.value, bare=True)
+        seconds = None if node is None else read_duration(node.value, bare=not expected)
         if node is None or (seconds is not None and lowest <= seconds <= highest):
             return seconds
-        self.refuse(key, f"a time from {lowest:g} to {highest:g} seconds, such as 30 or '5m'")
+        self.refuse(key, expected or f"a time from {lowest:g} to {highest:g} seconds, such as 30 or '5m'")
         return None
 
     def choice(self, key: str, options: type[E], default: E) -> E:
@@ -200,6 +200,13 @@ class Section:
         self.refuse_node(path, node, expected)
         return None
 
+    def object_node(self, key: str) -> Node:
+        """What stands under *key*, an empty object in the place of anything else."""
+        node = self.node(key)
+        if node is not None and isinstance(node.value, Mapping):
+            return node
+        return Node({}, self.position if node is None else node.position)
+
     def mapping(self, key: str) -> dict[str, Any]:
         """An object as plain values, {} where nothing is written."""
         node = self.node(key)
@@ -208,6 +215,12 @@ class Section:
         if node is not None:
             self.refuse(key, "an object")
         return {}
+
+    def only(self, keys: Sequence[str]) -> None:
+        """Refuse every key other than *keys*."""
+        for key in self._values:
+            if key not in keys:
+                self.refuse(str(key), f"one of {', '.join(keys)}", "an unknown key")
 
     def finish(self) -> None:
         """Refuse every key that nobody has asked for."""

@@ -54,9 +54,8 @@ def allow(scope: Scope) -> Callable[..., Awaitable[Caller]]:
         if caller is None:
             raise ProblemError(401, "expected a token in `Authorization: Bearer …`, got none", headers=_CHALLENGE)
         if not caller.scope.holds(scope):
-            raise ProblemError(
-                403, f"expected a token with scope {scope}, got {caller.name!r} with scope {caller.scope}"
-            )
+            sentence = f"expected a token with scope {scope}, got {caller.name!r} with scope {caller.scope}"
+            raise ProblemError(403, sentence, hint=f"attune token create NAME --scope {scope}")
         if caller.by_cookie and request.method not in _READS:
             await _require_own_page(request)
         return caller

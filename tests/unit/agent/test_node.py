@@ -173,7 +173,7 @@ async def test_a_node_told_to_stop_while_it_joins_gives_its_name_back_and_starts
 async def test_heartbeats_that_fail_are_tried_again_while_the_database_is_healed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(node_module, "_RETRIES", Backoff(0.01, 0.02))
+    monkeypatch.setattr(node_module, "_RETRY", Backoff(0.01, 0.02))
     async with World().running() as here:
         here.registry.away = True
         await here.until(lambda: here.healed == 2 and not here.registry.away)

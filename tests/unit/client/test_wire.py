@@ -63,8 +63,13 @@ def answer(status: int, body: bytes, kind: str = "application/json", *headers: s
     return "\r\n".join([*head, *headers, "", ""]).encode() + body
 
 
-def problem(status: int, detail: str) -> bytes:
-    body = {"type": "about:blank", "title": "X", "status": status, "detail": detail, "errors": []}
+FAULT = {"field": "terms[0]", "expected": "a term", "got": "3"}
+
+
+def problem(status: int, detail: str, hint: str | None = None) -> bytes:
+    body = {"type": "about:blank", "title": "X", "status": status, "detail": detail, "errors": [FAULT]}
+    if hint is not None:
+        body["hint"] = hint
     return answer(status, json.dumps(body).encode(), "application/problem+json")
 
 
@@ -109,26 +114,32 @@ def test_a_redirect_is_told_and_not_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "detail", "kind", "says", "hint"),
+    ("status", "detail", "told", "kind", "says", "hint"),
     [
-        (401, "expected a live token", ApiError, "does not know ATTUNE_TOKEN", "attune token create NAME"),
-        (403, "expected a token with scope admin, got 'ci' with scope read", ApiError, "'ci'", "--scope admin"),
-        (403, "expected a token with scope operate, got 'ci' with scope read", ApiError, "'ci'", "--scope operate"),
-        (404, "no runtime x; try: attune runtime list", UsageError, "no runtime x", "attune runtime list"),
-        (422, "terms[0]: expected a term, got 3", UsageError, "terms[0]: expected a term, got 3", None),
-        (429, "too many", ApiError, "asks to slow down: too many", "try again in a minute"),
-        (503, "cannot reach the database: refused", ApiError, "cannot answer now: cannot reach the database", None),
-        (500, "an error of Attune's own: KeyError", ApiError, "an error of Attune's own: KeyError", None),
+        (401, "expected a live token", None, ApiError, "does not know ATTUNE_TOKEN", "attune token create NAME"),
+        (403, "got 'ci' with scope read", "attune token create NAME --scope operate", ApiError, "'ci'", "operate"),
+        (403, "expected a change of Attune's own pages", None, ApiError, "own pages", "--scope admin"),
+        (404, "no runtime x", "attune runtime list", UsageError, "no runtime x", "attune runtime list"),
+        (422, "terms[0]: expected a term, got 3", None, UsageError, "terms[0]: expected a term, got 3", None),
+        (429, "too many", None, ApiError, "asks to slow down: too many", "try again in a minute"),
+        (503, "cannot reach the database: refused", None, ApiError, "cannot answer now: cannot reach the", None),
+        (500, "an error of Attune's own: KeyError", None, ApiError, "an error of Attune's own: KeyError", None),
     ],
 )
 def test_a_problem_becomes_its_sentence(
-    status: int, detail: str, kind: type[AttuneError], says: str, hint: str | None
+    status: int, detail: str, told: str | None, kind: type[AttuneError], says: str, hint: str | None
 ) -> None:
-    error = refusal(Peer(problem(status, detail)))
+    error = refusal(Peer(problem(status, detail, told)))
 
     assert type(error) is kind
     assert says in str(error)
     assert (hint is None and error.hint is None) or (hint or "") in (error.hint or "")
+
+
+def test_the_faults_of_a_problem_are_those_of_the_error() -> None:
+    error = refusal(Peer(problem(422, "terms[0]: expected a term, got 3")))
+
+    assert (error.field, error.expected, error.got) == ("terms[0]", "a term", "3")
 
 
 @pytest.mark.parametrize(

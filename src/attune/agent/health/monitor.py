@@ -18,7 +18,7 @@ from attune.core.nodes.health import CheckedVerdict, Transition
 from attune.core.runtimes.definition import Definition
 from attune.operations.runtimes.reverify import MonitoredRuntime, Reverifier, Round
 
-_RETRIES = Backoff(0.5, 10.0)
+_RETRY = Backoff(0.5, 10.0)
 
 
 @dataclass
@@ -98,7 +98,7 @@ class HealthMonitor:
         due = self._reverifier.next_round(self._kept)
         pause = rhythm.interval if due is None else max(0.0, due - self._reverifier.clock())
         if self._unsent:
-            pause = min(pause, _RETRIES.delay(self._unsent.attempts + 1))
+            pause = min(pause, _RETRY.delay(self._unsent.attempts + 1))
         return pause
 
     async def _round(self, stop: asyncio.Event) -> Round:

@@ -20,7 +20,7 @@ from attune.core.sensors.event_line import LONGEST_LINE, BadLineError, NewEvent,
 
 _LOOK_SECONDS = 0.05
 _SCAN_SECONDS = 2.0
-_RETRIES = Backoff(0.4, 5.0)
+_RETRY = Backoff(0.4, 5.0)
 _CHUNK = LONGEST_LINE + 64 * 1024
 _MOST_EVENTS = 250
 _MOST_STEPS = 20
@@ -92,7 +92,7 @@ class EventForwarder:
                     log.warning(f"events cannot be stored, they wait in their files: {error}")
                 self._failures += 1
                 self._hold_back()
-                await asyncio.sleep(_RETRIES.delay(self._failures))
+                await asyncio.sleep(_RETRY.delay(self._failures))
                 continue
             if self._failures:
                 log.info("events are stored again", failed=self._failures)

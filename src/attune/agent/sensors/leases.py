@@ -26,6 +26,7 @@ _RENEWALS = 4  # in the time of one lease
 _FENCE = 0.8  # of a lease: then a sensor whose lease was not renewed is ended
 _SOON_SECONDS = 0.5
 _DEBOUNCE_SECONDS = 0.05
+_RETRY = Backoff(0.2, 6.4)
 _LAST_WAIT_SECONDS = 5.0
 
 
@@ -92,7 +93,7 @@ class SensorLeases:
                 if not failures:
                     log.warning(f"leases of sensors cannot be renewed, trying again until it works: {error}")
                 failures += 1
-                await asyncio.sleep(Backoff(0.2, self._rules.seconds / _RENEWALS).delay(failures))
+                await asyncio.sleep(min(self._rules.seconds / _RENEWALS, _RETRY.delay(failures)))
 
     async def finish(self) -> None:
         """Give everything back; returns when nothing runs here any more."""

@@ -14,7 +14,7 @@ from attune.cli.key_values import read_pairs
 from attune.cli.output import json_option, print_facts, print_json, print_list
 from attune.cli.session import with_executions
 from attune.core.durations import seconds_of
-from attune.core.errors import RequirementError, UsageError
+from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import Policy
 from attune.core.ports.executions import ExecutionRecord, ExecutionStore, NewExecution
@@ -125,10 +125,7 @@ def run(
 
 
 def _seconds(option: str, text: str | None) -> float | None:
-    try:
-        return None if text is None else seconds_of(text)
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from error
+    return None if text is None else seconds_of(text, option)
 
 
 def _needs(action: Action) -> str:

@@ -49,8 +49,7 @@ def _entry(path: Path, index: int, entry: Node) -> Runtime:
     for key in ("ref", "name"):
         if not isinstance(values.get(key), str) or not values[key].strip():
             section.refuse(key, "a text", shown(values.get(key)))
-    for key in [key for key in values if key not in _KNOWN]:
-        section.refuse(key, f"one of {', '.join(_KNOWN)}", "an unknown key")
+    section.only(_KNOWN)
     ref = values.get("ref")
     if isinstance(ref, str) and (ref != ref.lower() or "." not in ref.strip(".") or any(c.isspace() for c in ref)):
         section.refuse("ref", "lower-case <pack>.<name>")

@@ -77,7 +77,7 @@ def _read_head(node: Node, faults: list[Fault]) -> Pack:
         section.refuse("ref", "a ref of your own", f"{shown(ref)}, which is Attune's own pack")
     conf_schema, config = read_parameters(section, "conf_schema"), section.mapping("config")
     if conf_schema:
-        written = section.node("config") or Node({}, section.position)
+        written = section.object_node("config")
         faults += value_problems(conf_schema, config, root="config", document=written)
     pack = Pack(
         ref=ref or "",

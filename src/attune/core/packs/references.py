@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from attune.core.documents import Node, Section
+from attune.core.documents import Section
 from attune.core.errors import Fault, RequirementError, shown
 from attune.core.events.template import TemplateError, expressions_in
 from attune.core.executions.action import Action
@@ -89,17 +89,14 @@ def _sensor(
     else:
         _check_file("sensors", sensor.entrypoint, section, files, alone=False)
         if sensor.param_schema:
-            written = section.node("config") or Node({}, section.position)
+            written = section.object_node("config")
             section.faults += value_problems(sensor.param_schema, sensor.config, root="config", document=written)
     return replace(sensor, runtime_ref=ref or "")
 
 
 def _check_builtin(sensor: SensorDefinition, section: Section) -> None:
     if sensor.entrypoint in BUILTIN_NAMES:
-        written = section.node("config") or Node({}, section.position)
-        for fault in parse_builtin(sensor.entrypoint, sensor.config)[1]:
-            where = written.position_of([fault.field])
-            section.faults.append(replace(fault, field=f"config.{fault.field}", position=where))
+        section.faults += parse_builtin(sensor.entrypoint, section.object_node("config"), "config")[1]
     elif sensor.entrypoint:
         _refuse_missing(section, "entry_point", "a built-in sensor", sensor.entrypoint, BUILTIN_NAMES)
 
@@ -137,7 +134,7 @@ def _check_parameters(rule: RuleDefinition, section: Section, schema: Mapping[st
     properties = schema.get("properties", {})
     templated = {key: True for key, value in rule.action_params.items() if key in properties and _has_template(value)}
     open_schema = {**schema, "properties": {**properties, **templated}}
-    written = section.node("parameters") or Node({}, section.position)
+    written = section.object_node("parameters")
     section.faults += value_problems(open_schema, rule.action_params, root="parameters", document=written)
 
 

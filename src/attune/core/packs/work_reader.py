@@ -44,8 +44,8 @@ def read_action(
 ) -> ActionDraft:
     """The action that *section* describes."""
     runtime, version = _runtime(section)
-    timeout = section.seconds("timeout", lowest=0.01, highest=_LONGEST_RUN)
-    delay = section.seconds("retry_delay", lowest=0, highest=_LONGEST_RUN)
+    timeout = section.seconds("timeout", 0.01, _LONGEST_RUN)
+    delay = section.seconds("retry_delay", 0, _LONGEST_RUN)
     action = Action(
         ref=ref,
         pack_ref=pack,

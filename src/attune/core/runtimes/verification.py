@@ -62,6 +62,11 @@ class Verification:
     examples: tuple[Example, ...] = ()
 
     @property
+    def is_optional(self) -> bool:
+        """Whether every command is optional, so that no failure of theirs is worth a line of the log."""
+        return bool(self.checks) and all(check.optional for check in self.checks)
+
+    @property
     def needs_running(self) -> bool:
         """Whether the commands run at all."""
         if self.always_available:
@@ -192,7 +197,7 @@ def _examples(section: Section) -> tuple[Example, ...]:
 
 
 def _example(example: Section) -> Example:
-    output, expect = example.node("output"), Section(example.node("expect") or Node({}), "", [])
+    output, expect = example.node("output"), Section(example.object_node("expect"), "", [])
     if not output or not isinstance(output.value, str):
         example.refuse("output", "a text", shown(plain(output)))
     available, version = expect.node("available"), expect.node("version")

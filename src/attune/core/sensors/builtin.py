@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from attune.core.documents import Node, Section, node_of, plain
 from attune.core.errors import Fault, shown
 from attune.core.sensors.file_watch import FileWatch, parse_file_watch
 from attune.core.sensors.timers import CronTimer, IntervalTimer, parse_cron, parse_interval
 
 Builtin = IntervalTimer | CronTimer | FileWatch
-_Parser = Callable[[Mapping[str, Any]], tuple[Builtin | None, list[Fault]]]
-_PARSERS: dict[str, _Parser] = {"interval": parse_interval, "cron": parse_cron, "file_watch": parse_file_watch}
+_PARSERS: dict[str, tuple[Callable[[Section], Builtin | None], tuple[str, ...]]] = {
+    "interval": (parse_interval, ("every",)),
+    "cron": (parse_cron, ("cron", "timezone")),
+    "file_watch": (parse_file_watch, ("path", "events", "every")),
+}
 BUILTIN_NAMES = tuple(_PARSERS)
 
 
-def parse_builtin(entrypoint: str, config: object) -> tuple[Builtin | None, list[Fault]]:
-    """The built-in sensor that *entrypoint* names, or what is wrong; fields are relative to the sensor's config."""
+def parse_builtin(entrypoint: str, config: object, path: str = "") -> tuple[Builtin | None, list[Fault]]:
+    """The built-in sensor that *entrypoint* names, or what is wrong; fields begin with *path*, that of *config*."""
     if entrypoint not in _PARSERS:
         return None, [Fault("entrypoint", f"one of {', '.join(BUILTIN_NAMES)}", shown(entrypoint))]
-    if not isinstance(config, Mapping):
-        return None, [Fault("config", "an object", shown(config))]
-    return _PARSERS[entrypoint](config)
+    node = config if isinstance(config, Node) else node_of(config)
+    if not isinstance(node.value, Mapping):
+        return None, [Fault("config", "an object", shown(plain(node)))]
+    parse, keys = _PARSERS[entrypoint]
+    section = Section(node, path, [])
+    builtin = parse(section)
+    section.only(keys)
+    return (None if section.faults else builtin), section.faults

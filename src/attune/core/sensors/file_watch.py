@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attune.core.durations import read_duration
-from attune.core.errors import Fault, shown
+from attune.core.documents import Section, plain
 
 KINDS = ("created", "changed", "removed")
 MOST_FILES = 10_000
-_KEYS = ("path", "events", "every")
 _SHORTEST, _LONGEST = 0.1, 86_400.0
 
 Stamp = tuple[int, int, int]
@@ -43,20 +41,19 @@ class FileChange:
         return {"at": at, "event": self.event, "path": self.path, **size}
 
 
-def parse_file_watch(config: Mapping[str, Any]) -> tuple[FileWatch | None, list[Fault]]:
-    """`{"path": "/var/spool/in/*.csv", "events": ["created"], "every": "1s"}`: the watch, or what is wrong."""
-    faults = [Fault(str(key), f"one of {', '.join(_KEYS)}", "an unknown key") for key in config if key not in _KEYS]
-    path, events, every = config.get("path"), config.get("events", list(KINDS)), read_duration(config.get("every", 1))
+def parse_file_watch(config: Section) -> FileWatch | None:
+    """`{"path": "/var/spool/in/*.csv", "events": ["created"], "every": "1s"}`: the watch, or None."""
+    node = config.node("path")
+    path = node.value if node else None
     if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
-        wanted = "an absolute path or pattern such as '/var/spool/in/*.csv'"
-        faults.append(Fault("path", wanted, shown(path) if "path" in config else "nothing"))
-    if not isinstance(events, list) or not events or any(one not in KINDS for one in events):
-        faults.append(Fault("events", f"a list of {', '.join(KINDS)}", shown(events)))
-    if every is None or not _SHORTEST <= every <= _LONGEST:
-        faults.append(Fault("every", "a time from 100ms to 1d, such as '1s'", shown(config.get("every"))))
-    if faults or every is None:
-        return None, faults
-    return FileWatch(str(path), frozenset(events), every), []
+        config.refuse("path", "an absolute path or pattern such as '/var/spool/in/*.csv'")
+    node = config.node("events")
+    events = list(KINDS) if node is None else plain(node)
+    if not isinstance(events, list) or not events or any(kind not in KINDS for kind in events):
+        config.refuse("events", f"a list of {', '.join(KINDS)}")
+        events = []
+    every = config.seconds("every", _SHORTEST, _LONGEST, "a time from 100ms to 1d, such as '1s'")
+    return FileWatch(str(path), frozenset(events), 1.0 if every is None else every)
 
 
 def changes(before: Mapping[str, Stamp], now: Mapping[str, Stamp]) -> Iterator[FileChange]:

@@ -5,15 +5,14 @@ What fell due while nobody could fire it is fired once, and the event says how m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from cronsim import CronSim, CronSimError
 
-from attune.core.durations import read_duration
-from attune.core.errors import Fault, shown
+from attune.core.documents import Section
+from attune.core.errors import shown
 
 _SHORTEST, _LONGEST = 0.1, 366 * 86_400.0
 _MOST_COUNTED = 1000
@@ -77,32 +76,31 @@ class CronTimer:
 Timer = IntervalTimer | CronTimer
 
 
-def parse_interval(config: Mapping[str, Any]) -> tuple[IntervalTimer | None, list[Fault]]:
-    """`{"every": "5s"}`: the timer, or what is wrong."""
-    faults = _unknown(config, ("every",))
-    every = read_duration(config.get("every"))
-    if every is None or not _SHORTEST <= every <= _LONGEST:
-        wanted = "a time from 100ms to 366d, such as '5s'"
-        faults.append(Fault("every", wanted, shown(config.get("every")) if "every" in config else "nothing"))
-    return (None if faults or every is None else IntervalTimer(every)), faults
+def parse_interval(config: Section) -> IntervalTimer | None:
+    """`{"every": "5s"}`: the timer, or None after noting what is wrong."""
+    expected = "a time from 100ms to 366d, such as '5s'"
+    every = config.seconds("every", _SHORTEST, _LONGEST, expected)
+    if config.node("every") is None:
+        config.refuse("every", expected)
+    return IntervalTimer(every) if every is not None else None
 
 
-def parse_cron(config: Mapping[str, Any]) -> tuple[CronTimer | None, list[Fault]]:
-    """`{"cron": "*/5 * * * *", "timezone": "Europe/Berlin"}`: the timer, or what is wrong."""
-    faults = _unknown(config, ("cron", "timezone"))
-    expression, zone = config.get("cron"), _zone(config.get("timezone", "UTC"))
+def parse_cron(config: Section) -> CronTimer | None:
+    """`{"cron": "*/5 * * * *", "timezone": "Europe/Berlin"}`: the timer, or None after noting what is wrong."""
+    node, zone_node = config.node("cron"), config.node("timezone")
+    expression, zone = node.value if node else None, _zone(zone_node.value if zone_node else "UTC")
     if zone is None:
-        faults.append(Fault("timezone", "a time zone such as 'Europe/Berlin'", shown(config["timezone"])))
-    wanted = "a cron expression such as '*/5 * * * *'"
+        config.refuse("timezone", "a time zone such as 'Europe/Berlin'")
+    expected = "a cron expression such as '*/5 * * * *'"
     if not isinstance(expression, str) or not expression.strip():
-        faults.append(Fault("cron", wanted, shown(expression) if "cron" in config else "nothing"))
-    else:
-        try:
-            if next(CronSim(expression, datetime(2000, 1, 1, tzinfo=UTC)), None) is None:
-                faults.append(Fault("cron", "an expression that some time fits", shown(expression)))
-        except CronSimError as error:
-            faults.append(Fault("cron", wanted, f"{shown(expression)}: {str(error).lower()}"))
-    return (None if faults or zone is None else CronTimer(str(expression), zone)), faults
+        config.refuse("cron", expected)
+        return None
+    try:
+        if next(CronSim(expression, datetime(2000, 1, 1, tzinfo=UTC)), None) is None:
+            config.refuse("cron", "an expression that some time fits")
+    except CronSimError as error:
+        config.refuse("cron", expected, f"{shown(expression)}: {str(error).lower()}")
+    return CronTimer(expression, zone) if zone else None
 
 
 def _zone(name: object) -> tzinfo | None:
@@ -114,7 +112,3 @@ def _zone(name: object) -> tzinfo | None:
         return ZoneInfo(name) if isinstance(name, str) and name else None
     except (KeyError, ValueError, OSError):
         return None
-
-
-def _unknown(config: Mapping[str, Any], known: tuple[str, ...]) -> list[Fault]:
-    return [Fault(str(key), f"one of {', '.join(known)}", "an unknown key") for key in config if key not in known]

@@ -1,4 +1,4 @@
-"""Runs one action as a process of this host: its own session, its own empty folder, its parameters out of sight.
+"""Runs one action as a process of this host: its own session, its own empty folder, its parameters hidden from `ps`.
 
 What it prints goes on in pieces while it runs; what is left of its group is ended with it. What its output means is
 `result.py`.
@@ -26,21 +26,22 @@ from attune.core.executions.action import Delivery
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.ports.worker import Output
 from attune.host.environment import check_environment
-from attune.host.executions import watchdog as work_guard
+from attune.host.executions import watchdog
 from attune.host.executions.result import Lines, result_of
+from attune.host.processes import signal_group
 
-_PIECE = 32 * 1024
+_CHUNK_BYTES = 32 * 1024
 _PIPE_SECONDS = 0.5  # for somebody who left the group and holds the pipe
 _NUL = "\N{SYMBOL FOR NULL}"
 
 
 class HostWorkRunner:
-    """`WorkRunner` on this host. *surroundings* is this process's environment, of which runs get what is harmless."""
+    """`WorkRunner` on this host. *environment* is this process's, of which runs get what is harmless."""
 
-    def __init__(self, surroundings: Mapping[str, str], *, grace_seconds: float = 3.0) -> None:
-        self._surroundings = check_environment(surroundings)
+    def __init__(self, environment: Mapping[str, str], *, grace_seconds: float = 3.0) -> None:
+        self._passed_on = check_environment(environment)
         self._grace = grace_seconds
-        self._guard: asyncio.subprocess.Process | None = None
+        self._watchdog: asyncio.subprocess.Process | None = None
         self._starting = asyncio.Lock()
 
     async def run(self, work: Work, output: Output) -> WorkOutcome:
@@ -55,15 +56,15 @@ class HostWorkRunner:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
 
     async def close(self) -> None:
-        """End the guard."""
-        guard, self._guard = self._guard, None
-        if guard is not None and guard.stdin is not None:
-            guard.stdin.close()
-            await guard.wait()
+        """End the watchdog."""
+        process, self._watchdog = self._watchdog, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            await process.wait()
 
     async def _run_in(self, folder: Path, work: Work, output: Output) -> WorkOutcome:
         began = time.monotonic()
-        await self._have_guard()
+        await self._start_watchdog()
         stdin = await asyncio.to_thread(_stdin_of, work)
         try:
             process = subprocess.Popen(  # noqa: ASYNC220 - a millisecond, and nobody can be cancelled amid it
@@ -100,7 +101,7 @@ class HostWorkRunner:
         )
 
     def _environment(self, work: Work, folder: Path) -> dict[str, str]:
-        given = {**self._surroundings, "PYTHONUNBUFFERED": "1", "HOME": str(folder), "TMPDIR": str(folder)}
+        given = {**self._passed_on, "PYTHONUNBUFFERED": "1", "HOME": str(folder), "TMPDIR": str(folder)}
         given.update(work.environment)
         if work.delivery is Delivery.ENV:
             for name, value in work.parameters.items():
@@ -108,22 +109,22 @@ class HostWorkRunner:
                     given[f"ATTUNE_PARAM_{name.upper()}"] = _text(value)
         return given
 
-    async def _have_guard(self) -> None:
+    async def _start_watchdog(self) -> None:
         async with self._starting:
-            if self._guard is None or self._guard.returncode is not None:
-                self._guard = await asyncio.create_subprocess_exec(
+            if self._watchdog is None or self._watchdog.returncode is not None:
+                self._watchdog = await asyncio.create_subprocess_exec(
                     sys.executable,
-                    *("-I", "-S", str(Path(work_guard.__file__))),
+                    *("-I", "-S", str(Path(watchdog.__file__))),
                     stdin=asyncio.subprocess.PIPE,
                     start_new_session=True,
-                    env=self._surroundings,
+                    env=self._passed_on,
                     cwd="/",
                 )
 
     def _tell(self, sign: str, group: int) -> None:
-        if self._guard is not None and self._guard.stdin is not None and not self._guard.stdin.is_closing():
+        if self._watchdog is not None and self._watchdog.stdin is not None and not self._watchdog.stdin.is_closing():
             with contextlib.suppress(ConnectionError):
-                self._guard.stdin.write(f"{sign}{group}\n".encode())
+                self._watchdog.stdin.write(f"{sign}{group}\n".encode())
 
 
 class _Run:
@@ -187,12 +188,11 @@ class _Run:
         self._process.wait()
 
     def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+        signal_group(self._process.pid, number)
 
     async def _read(self, pipe: IO[bytes] | None, stream: str) -> None:
         assert pipe is not None
-        reader = asyncio.StreamReader(limit=_PIECE)
+        reader = asyncio.StreamReader(limit=_CHUNK_BYTES)
         loop = asyncio.get_running_loop()
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
         try:
@@ -204,7 +204,7 @@ class _Run:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         kept = 0
         while True:
-            data = await pipe.read(_PIECE)
+            data = await pipe.read(_CHUNK_BYTES)
             if stream == "stdout":
                 self.lines.feed(data)
             text = decoder.decode(data[: max(0, self._work.output_limit - kept)], final=not data)

@@ -46,7 +46,7 @@ def _fault(name: str, expected: str, got: str) -> Fault:
 
 
 def _walk(folder: Path, root: Path, faults: list[Fault], depth: int) -> Iterator[Path]:
-    for entry in sorted(os.scandir(folder), key=lambda one: one.name):
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name.startswith(".") or entry.name in _SKIPPED or entry.name.endswith((".pyc", "~")):
             continue
         path = Path(entry.path)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from attune.core.runtimes.preview import Effect, Forecast
 from attune.core.runtimes.runtime import Runtime
@@ -51,7 +52,7 @@ class _About(BaseModel):
     def _one_of_both(self) -> _About:
         if (self.definition is None) == (self.ref is None):
             got = "neither" if self.ref is None else "both"
-            raise ValueError(f"expected `definition` or `ref`, got {got}")
+            raise PydanticCustomError("choice", "`definition` or `ref`", {"got": got})
         return self
 
 

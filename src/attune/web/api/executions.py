@@ -22,7 +22,7 @@ from attune.web.api.execution_models import (
     RunRequest,
 )
 from attune.web.api.paging import MAX_ID, Cursor, Limit, before_of, cursor_of, position_of
-from attune.web.middleware.problems import ProblemError, documented
+from attune.web.middleware.problems import ProblemError, documented, problem_of
 from attune.web.services import Given
 
 actions = APIRouter(prefix="/actions", tags=["actions"])
@@ -132,7 +132,7 @@ async def _action(services: Given, ref: str) -> Action:
     try:
         return await services.runs.action(ref)
     except UsageError as error:
-        raise ProblemError(404, f"{error}; try: {error.hint}" if error.hint else str(error)) from None
+        raise problem_of(error, 404) from None
 
 
 async def _execution(services: Given, number: int) -> ExecutionRecord:

@@ -26,7 +26,7 @@ from attune.web.api.paging import (
     page_text,
     position_of,
 )
-from attune.web.middleware.problems import ProblemError, documented, invalid
+from attune.web.middleware.problems import ProblemError, documented, invalid, problem_of
 from attune.web.services import Given
 
 NodeId = Annotated[int, Path(ge=1, le=MAX_ID, description="The node's id.", examples=[1])]
@@ -211,7 +211,7 @@ def _add_delete(router: APIRouter, role: Role) -> None:
         try:
             await services.control.remove(node_id, force=force)
         except UsageError as error:
-            raise ProblemError(409, f"{error}; try: {error.hint}") from None
+            raise problem_of(error, 409) from None
         services.forget()
 
 

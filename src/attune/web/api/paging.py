@@ -11,8 +11,9 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
+from attune.core.errors import Fault
 from attune.core.ports.read_models import JsonPage
-from attune.web.middleware.problems import FieldProblem, ProblemError
+from attune.web.middleware.problems import ProblemError
 
 MAX_ID = 2**63 - 1
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
@@ -63,9 +64,8 @@ def before_of(cursor: str | None) -> int | None:
 
 def bad_field(field: str, expected: str, got: str) -> ProblemError:
     """The problem that parameter *field* is wrong."""
-    return ProblemError(
-        422, f"{field}: expected {expected}, got {got}", errors=[FieldProblem(field=field, expected=expected, got=got)]
-    )
+    fault = Fault(field, expected, got)
+    return ProblemError(422, str(fault), faults=[fault])
 
 
 def page_text(page: JsonPage) -> str:

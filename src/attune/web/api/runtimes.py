@@ -29,7 +29,7 @@ from attune.web.api.runtime_models import (
     SavedRuntime,
     Validated,
 )
-from attune.web.middleware.problems import ProblemError, documented, invalid
+from attune.web.middleware.problems import ProblemError, documented, invalid, problem_of
 from attune.web.services import Given
 
 router = APIRouter(prefix="/runtimes", tags=["runtimes"])
@@ -135,7 +135,7 @@ async def delete_runtime(who: Admin, services: Given, ref: Ref, if_match: IfMatc
             ref, changed_by=who.name, expecting=lambda old: _require_match(if_match, old)
         )
     except InUseError as error:
-        raise ProblemError(409, f"{error}; try: {error.hint}") from None
+        raise problem_of(error, 409) from None
     if not found:
         raise _unknown(ref)
 

@@ -12,7 +12,7 @@ from attune.core.access.tokens import Scope
 from attune.core.errors import UsageError
 from attune.web.access import Admin, Reader
 from attune.web.api.paging import MAX_ID, Cursor, Limit, Page, before_of, cursor_of
-from attune.web.middleware.problems import ProblemError, documented
+from attune.web.middleware.problems import ProblemError, documented, problem_of
 from attune.web.services import Given
 
 router = APIRouter(tags=["access"])
@@ -111,7 +111,7 @@ async def create_token(who: Admin, services: Given, body: NewToken) -> MadeToken
             body.name, body.scope, created_by=who.name, expires_in=body.expires_in
         )
     except UsageError as error:
-        raise ProblemError(409, f"{error}; try: {error.hint}" if error.hint else str(error)) from None
+        raise problem_of(error, 409) from None
     return MadeToken(**TokenItem.model_validate(made, from_attributes=True).model_dump(), token=text)
 
 

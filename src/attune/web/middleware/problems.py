@@ -17,6 +17,7 @@ from attune.core.errors import (
     AttuneError,
     DatabaseError,
     DefinitionError,
+    Fault,
     RequirementError,
     UsageError,
     legible,
@@ -24,7 +25,6 @@ from attune.core.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-_DATABASE_AWAY = "cannot reach the database"
 
 
 class FieldProblem(BaseModel):
@@ -42,31 +42,39 @@ class ProblemDetails(BaseModel):
     title: str = Field(examples=["Not Found"])
     status: int = Field(examples=[404])
     detail: str = Field(examples=["no runtime core.rubi; did you mean core.ruby?"])
+    hint: str | None = Field(default=None, description="What to do.", examples=["attune runtime list"])
     errors: list[FieldProblem] = []
 
 
 class ProblemError(Exception):
-    """Raised by a route: becomes the answer with *status*. *detail* is one sentence."""
+    """Raised by a route: becomes the answer with *status*. *detail* is one sentence, *hint* what to do."""
 
     def __init__(
         self,
         status: int,
         detail: str,
         *,
-        errors: Sequence[FieldProblem] = (),
+        hint: str | None = None,
+        faults: Sequence[Fault] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
-        self.errors = tuple(errors)
+        self.hint = hint
+        self.faults = tuple(faults)
         self.headers = dict(headers or {})
 
     def body(self) -> dict[str, Any]:
         """The answer as JSON."""
-        title = HTTPStatus(self.status).phrase
-        details = ProblemDetails(title=title, status=self.status, detail=self.detail, errors=list(self.errors))
-        return details.model_dump()
+        details = ProblemDetails(
+            title=HTTPStatus(self.status).phrase,
+            status=self.status,
+            detail=self.detail,
+            hint=self.hint,
+            errors=[FieldProblem(field=one.field, expected=one.expected, got=one.got) for one in self.faults],
+        )
+        return details.model_dump(exclude_none=True)
 
     def response(self) -> JSONResponse:
         """The answer."""
@@ -84,39 +92,26 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def problem_of(error: AttuneError) -> ProblemError:
-    """How *error* is told to a program."""
-    detail = f"{error}; try: {error.hint}" if error.hint else str(error)
-    if isinstance(error, DefinitionError):
-        found = [FieldProblem(field=one.field, expected=one.expected, got=one.got) for one in error.faults]
-        return ProblemError(422, detail, errors=found)
-    if isinstance(error, RequirementError):
-        where = f"offset {error.position} of {shown(error.text)}"
-        return ProblemError(422, detail, errors=[FieldProblem(field=where, expected=error.expected, got=error.got)])
+def problem_of(error: AttuneError, status: int | None = None) -> ProblemError:
+    """How *error* is told to a program, by default with the status that its kind has."""
     if isinstance(error, DatabaseError):
         return ProblemError(503, str(error), headers={"Retry-After": "2"})
-    if isinstance(error, UsageError):
-        return ProblemError(422, detail)
-    return ProblemError(500, detail)
+    if status is None:
+        status = 422 if isinstance(error, DefinitionError | RequirementError | UsageError) else 500
+    return ProblemError(status, str(error), hint=error.hint, faults=error.faults)
 
 
 def invalid(errors: Sequence[Any]) -> ProblemError:
     """The problem that pydantic found *errors*."""
-    found = field_problems(errors)
-    detail = "; ".join(f"{one.field}: expected {one.expected}, got {one.got}" for one in found[:3])
-    return ProblemError(422, detail, errors=found)
-
-
-def field_problems(errors: Sequence[Any]) -> list[FieldProblem]:
-    """Pydantic's findings as fields with what was expected and what was sent."""
-    return [
-        FieldProblem(
-            field=_path(error["loc"]),
-            expected=_expected(error),
-            got="nothing" if error["type"] == "missing" else legible(shown(error.get("input"))),
-        )
+    faults = [
+        Fault(_path(error["loc"]), _expected(error), legible(error.get("ctx", {}).get("got") or _got(error)))
         for error in errors[:50]
     ]
+    return ProblemError(422, "; ".join(map(str, faults[:3])), faults=faults)
+
+
+def _got(error: Mapping[str, Any]) -> str:
+    return "nothing" if error["type"] == "missing" else shown(error.get("input"))
 
 
 def _path(location: Sequence[str | int]) -> str:
@@ -129,8 +124,7 @@ def _path(location: Sequence[str | int]) -> str:
 
 def _expected(error: Mapping[str, Any]) -> str:
     message = str(error["msg"])
-    for prefix in ("Input should be ", "Value error, expected ", "Value error, ", "Assertion failed, "):
-        message = message.removeprefix(prefix)
+    message = message.removeprefix("Input should be ").removeprefix("Value error, ")
     known = {"missing": "a value", "extra_forbidden": "no field of this name"}
     return known.get(error["type"], message[:1].lower() + message[1:])
 

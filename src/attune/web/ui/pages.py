@@ -53,7 +53,8 @@ def problem_page(request: Request, problem: ProblemError) -> HTMLResponse:
     """*problem* for a person."""
     caller = request.scope.get("state", {}).get("caller")
     title = HTTPStatus(problem.status).phrase
-    made = page(request, "problem.html", caller=caller, status=problem.status, title=title, detail=problem.detail)
+    detail = f"{problem.detail}; try: {problem.hint}" if problem.hint else problem.detail
+    made = page(request, "problem.html", caller=caller, status=problem.status, title=title, detail=detail)
     made.headers.update(problem.headers)
     return made
 

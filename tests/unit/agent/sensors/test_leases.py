@@ -54,7 +54,7 @@ class SensorNode:
             node=self.sensors.node_now,
             clock=time.monotonic,
             suspect=self.suspects.append,
-            restarts=RestartRules(first=0.02, factor=10, failed_after=3),
+            restarts=RestartRules(first=0.02, slowest=0.5, failed_after=3),
         )
         builtins = BuiltinSensors(lambda: 1, self.store, clock.now, lambda path: {})
 
@@ -139,6 +139,7 @@ async def test_a_sensor_that_ends_is_started_again_and_counts_as_failed_when_it_
         for count in (1, 2, 3):
             (await here.run(count)).finish(f"ended with exit code {count}")
         failed = await here.status("failed")
+        await here.run(4)
 
     assert failed.restarts >= 2 and "exit code 3, 3 times in a row" in failed.reason
 

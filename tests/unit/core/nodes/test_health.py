@@ -155,6 +155,26 @@ def test_a_failure_while_held_back_begins_the_hold_anew() -> None:
     assert observe(health, GOOD, 8 * 30 + 60.0, patience)[1] is not None
 
 
+def test_as_many_changes_as_are_allowed_are_no_flapping() -> None:
+    health, transitions = run(GOOD, BAD, GOOD, BAD, first=BAD, patience=HealthPolicy(1), step=30)
+
+    assert len(transitions) == HealthPolicy().most_changes == 4
+    assert (health.holds, health.shown) == (0, BAD)
+
+
+def test_a_failure_counts_as_soon_for_as_long_as_it_was_held_back_beyond_the_window() -> None:
+    patience = HealthPolicy(1, window=600, hold=60)
+    health, _ = run(*FLAPPING, BAD, GOOD, patience=patience, step=30)
+    restored, transition = observe(health, GOOD, 240, patience)
+    assert transition is not None
+
+    soon, _ = observe(restored, BAD, 240 + 659, patience)
+    late, _ = observe(restored, BAD, 240 + 661, patience)
+    assert (soon.holds, late.holds) == (2, 0)
+    assert soon.shown.reason.endswith("held back until it has been good for 2m00s")
+    assert late.shown.reason == BAD.reason
+
+
 def held(health: RuntimeHealth, at: float, patience: HealthPolicy) -> tuple[RuntimeHealth, float]:
     """The state once it is restored, and how long that took."""
     start = at
@@ -210,6 +230,7 @@ def test_two_looks_compare(before: Snapshot, now: Snapshot, sighting: SnapshotCh
     [
         (100.0, Snapshot((("x",),), newest=90.0), False),
         (100.0, Snapshot((("x",),), newest=101.0), True),
+        (100.0, Snapshot((("x",),), newest=99.99), True),  # file systems note times this coarsely
         (100.0, NOWHERE, True),
         (None, NOWHERE, False),
         (None, THERE, True),

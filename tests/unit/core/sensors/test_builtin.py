@@ -10,7 +10,7 @@ import pytest
 from attune.core.durations import read_duration
 from attune.core.sensors.builtin import parse_builtin
 from attune.core.sensors.file_watch import FileChange, FileWatch, changes
-from attune.core.sensors.timers import CronTimer, IntervalTimer, TimerFired, parse_cron
+from attune.core.sensors.timers import CronTimer, IntervalTimer, TimerFired
 
 NOON = datetime(2026, 3, 28, 12, tzinfo=UTC)
 
@@ -87,8 +87,8 @@ def test_years_of_missed_times_are_not_counted_out() -> None:
 
 
 def test_a_cron_expression_follows_the_clocks_of_its_time_zone() -> None:
-    timer, _ = parse_cron({"cron": "0 9 * * *", "timezone": "Europe/Berlin"})
-    assert timer is not None
+    timer, _ = parse_builtin("cron", {"cron": "0 9 * * *", "timezone": "Europe/Berlin"})
+    assert isinstance(timer, CronTimer)
     first = timer.next(NOON)
     assert first is not None
     second = timer.next(first)

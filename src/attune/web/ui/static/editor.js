@@ -29,7 +29,7 @@ async function ask(method, path, body, headers = {}) {
 
 function sentences(problem) {
   const errors = (problem.errors ?? []).map((one) => `${one.field}: expected ${one.expected}, got ${one.got}`);
-  return errors.length ? errors : [problem.detail];
+  return errors.length ? errors : [problem.hint ? `${problem.detail}; try: ${problem.hint}` : problem.detail];
 }
 
 function list(target, tone, lines) {

@@ -1,0 +1,233 @@
+"""Small faults that somebody might make, each with the tests that must fail of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CORE = "src/attune/core/"
+UNIT = "tests/unit/"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One fault: *old*, which is once in *file*, becomes *new*; one of *tests* must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    Mutant(
+        "as many changes as are allowed count as flapping",
+        f"{CORE}nodes/health.py",
+        "len(changes) > patience.most_changes",
+        "len(changes) >= patience.most_changes",
+        (f"{UNIT}core/nodes",),
+    ),
+    Mutant(
+        "changes are forgotten while a runtime is held back",
+        f"{CORE}nodes/health.py",
+        "return patience.window + patience.hold_seconds(health.holds)",
+        "return patience.window",
+        (f"{UNIT}core/nodes",),
+    ),
+    Mutant(
+        "evidence keeps 20 characters",
+        f"{CORE}runtimes/judgement.py",
+        "_EXCERPT = 2000",
+        "_EXCERPT = 20",
+        (f"{UNIT}core/runtimes/test_judgement.py",),
+    ),
+    Mutant(
+        "a node that may run nothing may run anything",
+        f"{CORE}nodes/capabilities.py",
+        "not isinstance(value, int) or value < 0",
+        "not isinstance(value, int) or value <= 0",
+        (f"{UNIT}core/nodes",),
+    ),
+    Mutant(
+        "health checks have no jitter",
+        f"{CORE}nodes/health_schedule.py",
+        "_JITTER = 0.2",
+        "_JITTER = 0.0",
+        (f"{UNIT}core/nodes",),
+    ),
+    Mutant(
+        "a directory that has just changed is taken for known",
+        "src/attune/host/probing/path_index.py",
+        "if now_ns - status.st_mtime_ns < _YOUNG_NS:",
+        "if now_ns - status.st_mtime_ns < 0:",
+        (f"{UNIT}host/probing/test_path_index.py",),
+    ),
+    Mutant(
+        "an outcome is kept for every environment",
+        "src/attune/host/probing/outcome_cache.py",
+        "parts = (command.argv, self._environment, ",
+        "parts = (command.argv, ",
+        (f"{UNIT}host/probing/test_outcome_cache.py",),
+    ),
+    Mutant(
+        "an outcome is kept when the libraries of the host change",
+        "src/attune/host/probing/outcome_cache.py",
+        "_link_chain(path), loader)",
+        "_link_chain(path))",
+        (f"{UNIT}host/probing/test_outcome_cache.py",),
+    ),
+    Mutant(
+        "what was good once counts as good from then on",
+        f"{CORE}nodes/health.py",
+        "successes=0, good_since=None)",
+        "successes=0)",
+        (f"{UNIT}core/nodes",),
+    ),
+    Mutant(
+        "a change within a tick of the clock before the check is not seen",
+        f"{CORE}nodes/health.py",
+        "sight.newest >= evidence.at - _CLOCK_TICK",
+        "sight.newest >= evidence.at + _CLOCK_TICK",
+        (f"{UNIT}core/nodes", f"{UNIT}operations/runtimes"),
+    ),
+    Mutant(
+        "one failure withdraws what needs two",
+        f"{CORE}nodes/health.py",
+        "if not gone and health.failures < needed:",
+        "if not gone and health.failures < needed - 1:",
+        (f"{UNIT}core/nodes",),
+    ),
+    Mutant(
+        "the load of a node does not matter",
+        f"{CORE}matching/matcher.py",
+        "(-one.score, one.node.load, one.node.name, one.node.id)",
+        "(-one.score, one.node.name, one.node.id)",
+        (f"{UNIT}core/matching/test_matcher.py",),
+    ),
+    Mutant(
+        "a node at its limit takes one more",
+        f"{CORE}matching/fleet.py",
+        "self.running >= limit)",
+        "self.running > limit)",
+        (f"{UNIT}core/matching",),
+    ),
+    Mutant(
+        "sensors move for a difference of one",
+        f"{CORE}sensors/assignment.py",
+        "counts[one.id] <= counts[me] - 2",
+        "counts[one.id] <= counts[me] - 1",
+        (f"{UNIT}core/sensors",),
+    ),
+    Mutant(
+        "a draining node keeps its sensors",
+        f"{CORE}sensors/assignment.py",
+        "if node.status is NodeStatus.DRAINING:",
+        "if node.status is NodeStatus.LOST:",
+        (f"{UNIT}core/sensors",),
+    ),
+    Mutant(
+        "a sensor is given up one failure late",
+        f"{CORE}sensors/restart.py",
+        "self.failures >= rules.failed_after",
+        "self.failures > rules.failed_after",
+        (f"{UNIT}core/sensors",),
+    ),
+    Mutant(
+        "restarts are not slowed down for ever",
+        f"{CORE}sensors/restart.py",
+        "min(rules.slowest, plain)",
+        "plain",
+        (f"{UNIT}core/sensors",),
+    ),
+    Mutant(
+        "an object with one more key is taken for an envelope",
+        f"{CORE}sensors/event_line.py",
+        'if "payload" not in value or not set(value) <= _ENVELOPE:',
+        'if "payload" not in value:',
+        (f"{UNIT}core/sensors",),
+    ),
+    Mutant(
+        "the name none is a runtime",
+        f"{CORE}runtimes/selection.py",
+        'return () if names == ("none",) else names',
+        "return names",
+        (f"{UNIT}core/runtimes",),
+    ),
+    Mutant(
+        "work that failed is tried once too often",
+        f"{CORE}executions/execution.py",
+        "if failures < rule.retries:",
+        "if failures <= rule.retries:",
+        (f"{UNIT}core/executions",),
+    ),
+    Mutant(
+        "work that kills its workers is given to one more",
+        f"{CORE}executions/execution.py",
+        "if losses >= MOST_LOSSES:\n        return NextStep(_S.ABANDONED",
+        "if losses > MOST_LOSSES:\n        return NextStep(_S.ABANDONED",
+        (f"{UNIT}core/executions",),
+    ),
+    Mutant(
+        "a narrow token opens as much as a wide one",
+        f"{CORE}access/tokens.py",
+        "_ORDER.index(self) >= _ORDER.index(other)",
+        "_ORDER.index(self) <= _ORDER.index(other)",
+        (f"{UNIT}core/access",),
+    ),
+    Mutant(
+        "the session itself is put into its forms",
+        f"{CORE}access/tokens.py",
+        'hashlib.sha256(b"csrf:" + session',
+        "hashlib.sha256(session",
+        (f"{UNIT}core/access",),
+    ),
+    Mutant(
+        "a dry-run that could not decide counts as a loss",
+        f"{CORE}runtimes/preview.py",
+        "if status is Status.UNKNOWN:",
+        "if status is Status.INVALID:",
+        (f"{UNIT}core/runtimes",),
+    ),
+    Mutant(
+        "a suspect is not verified",
+        "src/attune/operations/runtimes/reverify.py",
+        "if sighting is not SnapshotChange.UNCHANGED or ref in suspects or",
+        "if sighting is not SnapshotChange.UNCHANGED or",
+        (f"{UNIT}operations/runtimes", f"{UNIT}agent/health"),
+    ),
+    Mutant(
+        "a rule of another trigger fires",
+        "src/attune/operations/events/react.py",
+        "[rule for rule in rules if rule.trigger_ref == event.trigger_ref]",
+        "list(rules)",
+        (f"{UNIT}operations/events",),
+    ),
+    Mutant(
+        "work that a busy node might take is refused",
+        "src/attune/operations/executions/execute.py",
+        "if explanation.count(Category.REJECTED) == explanation.total:",
+        "if explanation.count(Category.ABLE) == 0:",
+        (f"{UNIT}operations/executions",),
+    ),
+    Mutant(
+        "lines that were left out are counted twice",
+        "src/attune/agent/sensors/event_log_limiter.py",
+        "self._left_out.pop(source, 0)",
+        "self._left_out.get(source, 0)",
+        (f"{UNIT}agent/sensors",),
+    ),
+    Mutant(
+        "a drained node cannot be told from a stopped one",
+        "src/attune/postgres/nodes/node_control.py",
+        "f\"status = 'draining' WHERE status IN {_LIVE}\"",
+        "f\"status = 'inactive' WHERE status IN {_LIVE}\"",
+        ("tests/contract/nodes/test_node_control.py",),
+    ),
+    Mutant(
+        "a node that runs can be forgotten",
+        "src/attune/postgres/nodes/node_control.py",
+        'gone = "" if force else',
+        'gone = "" if True else',
+        ("tests/contract/nodes/test_node_control.py",),
+    ),
+)

@@ -25,7 +25,7 @@ class Installation:
     runtimes: RuntimeStore
     nodes: NodeReader
     control: NodeControl
-    placer: Matcher
+    matcher: Matcher
     tokens: TokenStore
     sensors: SensorReader | None = None
     packs: PackStore | None = None

@@ -24,6 +24,6 @@ class MatchQuery:
 class Matcher(Protocol):
     """Answers where work can run."""
 
-    async def answer(self, question: MatchQuery) -> Mapping[str, Any]:
+    async def answer(self, query: MatchQuery) -> Mapping[str, Any]:
         """The ranked nodes and the explanation, as `Placed.to_data` has them."""
         ...

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from attune.core.documents import Node, Section, plain
-from attune.core.errors import Position, legible, shown
+from attune.core.errors import SourcePosition, legible, shown
 from attune.core.pattern import PatternError, compile_pattern
 
 MAX_COMMANDS = 20
@@ -48,7 +48,7 @@ class Example:
     exit_code: int
     available: bool
     version: str | None
-    position: Position | None = field(default=None, compare=False)
+    position: SourcePosition | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ async def start_sensor(
     harmless = check_environment(environment)
     spec = {
         "argv": list(program.argv),
-        "output": str(program.journal),
+        "output": str(program.output_log),
         "folder": str(program.folder),
         "parameters": dict(program.parameters),
         "environment": {**harmless, "PYTHONUNBUFFERED": "1", **program.environment},

@@ -52,7 +52,7 @@ class SensorSupervisor:
         """Start the sensor, keep it, and leave nothing of it."""
         output = os.open(self._spec["output"], os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if not _lock(output):
-            _report(not_started="its journal is in use: another process of this sensor lives", interpreter=False)
+            _report(not_started="its output log is in use: another process of this sensor lives", interpreter=False)
             return
         _end_line(output)
         problem = self._start(output)

@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -32,7 +33,7 @@ from attune.postgres.embedded import EmbeddedServer
 from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
-from attune.postgres.statements import Statements
+from attune.postgres.rows import read_all
 from attune.queue.procrastinate_queue import ProcrastinateQueue
 from benchmarks.probing import Figure
 
@@ -88,7 +89,7 @@ async def _running(pool: Pool, node: Node) -> AsyncIterator[Counted]:
     runner = Counted()
     work = ExecutionRunner(
         lambda: node,
-        queue=ProcrastinateQueue(Statements(pool).rows),
+        queue=ProcrastinateQueue(partial(read_all, pool, dict)),
         routing=PostgresRouting(pool),
         attempts=PostgresExecutions(pool),
         runner=runner,

@@ -70,7 +70,7 @@ def measure(folder: Path, count: int) -> list[Figure]:
     # The folders of this machine's PATH come first, so that every look-up passes them.
     checks = assemble({**os.environ, "PATH": f"{os.environ['PATH']}:{folder / 'bin'}"})
     examiner = Examiner(checks.runner, checks.paths)
-    reverifier = Reverifier(examiner, FileProbe(checks.paths), time.monotonic, rhythm=CheckSchedule(3600, 86_400))
+    reverifier = Reverifier(examiner, FileProbe(checks.paths), time.monotonic, schedule=CheckSchedule(3600, 86_400))
     definitions = [definition(name) for name in names]
     kept = reverifier.begin(definitions, examiner.examine(definitions))
     assert all(one.health.offered for one in kept.values())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attune.config.document import read_content
 from attune.core.documents import Node, in_order
-from attune.core.errors import Fault, Position, shown
+from attune.core.errors import Fault, SourcePosition, shown
 from attune.core.events.expression import Evaluated, Expressions, unknown_names
 from attune.core.events.rule import VARIABLES
 from attune.core.packs.files import PackFile
@@ -54,7 +54,7 @@ def _documents(files: Sequence[PackFile], faults: list[Fault]) -> Documents | No
     heads = [file for file in files if file.path in ("pack.yaml", "pack.yml")]
     if len(heads) != 1:
         got = "another" if heads else "none"
-        faults.append(Fault("", "one file of this name", got, Position("pack.yaml")))
+        faults.append(Fault("", "one file of this name", got, SourcePosition("pack.yaml")))
     folders: dict[str, list[Node]] = {kind: [] for kind in KINDS}
     for file in files:
         kind, _, name = file.path.partition("/")

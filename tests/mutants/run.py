@@ -20,7 +20,7 @@ from table import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 2
-PATIENCE = 600
+WAIT_SECONDS = 600
 _FOLDERS = ("src", "tests")
 _FILES = ("pyproject.toml",)
 
@@ -91,7 +91,7 @@ def tested(folder: Path, tests: Sequence[str]) -> tuple[int, str]:
     command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--tb=short", *tests]
     try:
         done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         return 1, "no end"

@@ -23,15 +23,15 @@ MUTANTS = (
     Mutant(
         "as many changes as are allowed count as flapping",
         f"{CORE}nodes/health.py",
-        "len(changes) > patience.most_changes",
-        "len(changes) >= patience.most_changes",
+        "len(changes) > policy.most_changes",
+        "len(changes) >= policy.most_changes",
         (f"{UNIT}core/nodes",),
     ),
     Mutant(
         "changes are forgotten while a runtime is held back",
         f"{CORE}nodes/health.py",
-        "return patience.window + patience.hold_seconds(health.holds)",
-        "return patience.window",
+        "return policy.window + policy.hold_seconds(health.holds)",
+        "return policy.window",
         (f"{UNIT}core/nodes",),
     ),
     Mutant(
@@ -86,8 +86,8 @@ MUTANTS = (
     Mutant(
         "a change within a tick of the clock before the check is not seen",
         f"{CORE}nodes/health.py",
-        "sight.newest >= evidence.at - _CLOCK_TICK",
-        "sight.newest >= evidence.at + _CLOCK_TICK",
+        "snapshot.newest >= evidence.at - _CLOCK_TICK",
+        "snapshot.newest >= evidence.at + _CLOCK_TICK",
         (f"{UNIT}core/nodes", f"{UNIT}operations/runtimes"),
     ),
     Mutant(
@@ -191,8 +191,8 @@ MUTANTS = (
     Mutant(
         "a suspect is not verified",
         "src/attune/operations/runtimes/reverify.py",
-        "if sighting is not SnapshotChange.UNCHANGED or ref in suspects or",
-        "if sighting is not SnapshotChange.UNCHANGED or",
+        "if change is not SnapshotChange.UNCHANGED or ref in suspects or",
+        "if change is not SnapshotChange.UNCHANGED or",
         (f"{UNIT}operations/runtimes", f"{UNIT}agent/health"),
     ),
     Mutant(

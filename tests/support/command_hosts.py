@@ -14,7 +14,7 @@ from typing import Any
 import warm_programs
 
 ATTUNE = (sys.executable, "-m", "attune")
-PATIENCE = 240
+WAIT_SECONDS = 240
 """Seconds that a command may take. Nothing is expected to: it bounds what hangs."""
 Program = warm_programs.Program | subprocess.Popen[bytes]
 
@@ -81,9 +81,9 @@ class Machine:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=PATIENCE,
+                timeout=WAIT_SECONDS,
             )
-        return warm_programs.run(arguments, environment, self.folder, PATIENCE)
+        return warm_programs.run(arguments, environment, self.folder, WAIT_SECONDS)
 
     def start(self, *arguments: str, log: Path | None = None, **variables: str) -> Program:
         """Start the command line and leave it running; its output goes to *log*."""

@@ -59,7 +59,7 @@ class StreamEvent:
 
 
 def make_history(
-    folder: Path, *, executions: int, kills: int, stops: int, removals: int, seed: int, patience: float
+    folder: Path, *, executions: int, kills: int, stops: int, removals: int, seed: int, wait_seconds: float
 ) -> StreamEvent:
     """Run *executions* of three actions on three workers, while that happens to them. Raises `AssertionError`."""
     chance = random.Random(seed)
@@ -87,7 +87,7 @@ def make_history(
                 fleet.give(name, "ruby")
         final = {str(one) for one in FINAL}
         try:
-            wait_for(lambda: len(numbers) == sum(n for s, n in fleet.counts().items() if s in final), patience)
+            wait_for(lambda: len(numbers) == sum(n for s, n in fleet.counts().items() if s in final), wait_seconds)
         except AssertionError:
             raise AssertionError(_still_open(fleet)) from None
         return _laws(fleet, numbers, time.monotonic() - began, kills, stops, removals)

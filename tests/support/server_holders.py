@@ -20,7 +20,7 @@ import psycopg
 from attune.core.errors import DatabaseError
 from attune.postgres.embedded import EmbeddedServer
 
-PATIENCE = 60
+WAIT_SECONDS = 60
 
 
 class Holder:
@@ -40,7 +40,7 @@ class Holder:
     def answer(self) -> dict[str, str]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        return dict(json.loads(line)) if line else {"error": f"ended with {self.process.wait(PATIENCE)}"}
+        return dict(json.loads(line)) if line else {"error": f"ended with {self.process.wait(WAIT_SECONDS)}"}
 
     def order(self, word: str) -> dict[str, str]:
         """Have it do *word* and return its answer."""
@@ -58,7 +58,7 @@ class Holder:
         self._end()
 
     def _end(self) -> None:
-        self.process.wait(PATIENCE)
+        self.process.wait(WAIT_SECONDS)
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             pipe.close()

@@ -115,14 +115,15 @@ def log_detection(detection: Detection) -> None:
     """Say what was found, a line each, then the list."""
     for warning in detection.warnings:
         log.warning(warning)
+    optional = {definition.ref for definition in detection.definitions if definition.verification.is_optional}
     for verdict in detection.verdicts:
         for warning in verdict.warnings:
             log.warning(f"{verdict.ref}: {warning}")
-        _log_verdict(verdict)
+        _log_verdict(verdict, optional=verdict.ref in optional)
     log.info(f"Detected available runtimes: {json.dumps(detection.offered)}", source=detection.source)
 
 
-def _log_verdict(verdict: Verdict) -> None:
+def _log_verdict(verdict: Verdict, *, optional: bool) -> None:
     name = verdict.name or verdict.capability
     if verdict.status.offered:
         found = {key: value for key, value in (("version", verdict.version), ("path", verdict.path)) if value}
@@ -130,6 +131,6 @@ def _log_verdict(verdict: Verdict) -> None:
     elif verdict.status is Status.INVALID:
         log.warning(f"! Runtime definition invalid: {name} ({verdict.ref}): {verdict.reason}")
     elif verdict.status is Status.UNKNOWN:
-        log.warning(f"? Runtime not decided: {name} ({verdict.ref}): {verdict.reason}")
+        (log.debug if optional else log.warning)(f"? Runtime not decided: {name} ({verdict.ref}): {verdict.reason}")
     else:
-        log.info(f"– Runtime unavailable: {name} ({verdict.ref}): {verdict.reason}")
+        (log.debug if optional else log.info)(f"– Runtime unavailable: {name} ({verdict.ref}): {verdict.reason}")

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import click
 
-from attune.composition.installation import connected, reach_warnings
+from attune.composition.installation import api_warnings, connected
 from attune.config import Settings, load_settings
 from attune.core.errors import UsageError
 from attune.core.events.event import EventReader
@@ -28,7 +28,7 @@ Store = TypeVar("Store")
 def ask(work: Callable[[Installation], Awaitable[T]], settings: Settings | None = None) -> T:
     """What *work* gives on the installation of *settings* (the process's own); warnings go to stderr."""
     settings = settings or load_settings()
-    for warning in reach_warnings(settings):
+    for warning in api_warnings(settings):
         _warn(warning)
 
     async def work_on_installation() -> T:

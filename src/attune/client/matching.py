@@ -15,13 +15,13 @@ class HttpMatcher:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    async def answer(self, question: MatchQuery) -> Mapping[str, Any]:
+    async def answer(self, query: MatchQuery) -> Mapping[str, Any]:
         body = {
-            "terms": [str(question.requirement)],
-            "prefer": [str(one) for one in question.preferences],
-            "tolerate": list(question.tolerations),
-            "role": question.role.name,
-            "limit": question.limit,
+            "terms": [str(query.requirement)],
+            "prefer": [str(one) for one in query.preferences],
+            "tolerate": list(query.tolerations),
+            "role": query.role.name,
+            "limit": query.limit,
         }
         found: Mapping[str, Any] = (await self._wire.ask("POST", "/api/match", body=body)).data
         return found

@@ -79,7 +79,7 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
             )
 
 
-def reach_warnings(settings: Settings) -> list[str]:
+def api_warnings(settings: Settings) -> list[str]:
     """What whoever set `api.url` may not know: that it is not used, or that the token can be read on its way."""
     url = settings.api.url
     if url is None:

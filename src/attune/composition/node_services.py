@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from attune.agent.health.monitor import HealthMonitor
 from attune.agent.node import NodeParts, NodeService
@@ -37,9 +38,9 @@ from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.nodes.node_control import PostgresNodeControl
 from attune.postgres.nodes.requests import PostgresNodeRequests
 from attune.postgres.packs.files import PostgresPackFiles
+from attune.postgres.rows import read_all
 from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
-from attune.postgres.statements import Statements
 from attune.queue.procrastinate_queue import ProcrastinateQueue
 from attune.reactions import reaction, record_for_sensors
 
@@ -127,7 +128,7 @@ def restart_rules(settings: Settings) -> RestartRules:
 
 
 def executions_for(
-    registration: NodeRegistration, vigil: HealthMonitor, pool: Pool, packs: PackFolders
+    registration: NodeRegistration, monitor: HealthMonitor, pool: Pool, packs: PackFolders
 ) -> ExecutionRunner:
     """Runs executions on the node of *registration*."""
     settings = registration.settings
@@ -135,11 +136,11 @@ def executions_for(
     def suspect(name: str) -> None:
         for verdict in registration.detection.verdicts if registration.detection else ():
             if verdict.capability == name:
-                vigil.suspect(verdict.ref)
+                monitor.suspect(verdict.ref)
 
     return ExecutionRunner(
         lambda: registration.node,
-        queue=ProcrastinateQueue(Statements(pool).rows),
+        queue=ProcrastinateQueue(partial(read_all, pool, dict)),
         routing=PostgresRouting(pool),
         attempts=PostgresExecutions(pool),
         runner=HostWorkRunner(process_environment()),

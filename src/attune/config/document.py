@@ -21,7 +21,7 @@ import yaml
 
 from attune.config.files import decoded, read_text
 from attune.core.documents import Node
-from attune.core.errors import ConfigError, Fault, Position
+from attune.core.errors import ConfigError, Fault, SourcePosition
 
 MAX_DEPTH = 40
 MAX_NODES = 10_000
@@ -75,7 +75,7 @@ def read_content(content: bytes, name: str, faults: list[Fault]) -> Node | None:
     try:
         node = read_document(decoded(content, name), name, faults)
     except ConfigError as error:
-        faults += [replace(one, field="", position=one.position or Position(name)) for one in error.faults]
+        faults += [replace(one, field="", position=one.position or SourcePosition(name)) for one in error.faults]
         return None
     faults += [Fault("", "a number that JSON has", one.written, one.position) for one in _endless(node)]
     return node
@@ -94,7 +94,7 @@ def _syntax_error(error: yaml.YAMLError, text: str, name: str) -> ConfigError:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return ConfigError(field=name, expected="YAML", got="a character that it does not allow", hint=_YAML_HINT)
-    place = Position(name, mark.line + 1, mark.column + 1, exact=True)
+    place = SourcePosition(name, mark.line + 1, mark.column + 1, exact=True)
     line = [*text.split("\n"), ""][mark.line] if mark.line <= text.count("\n") else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         hint = "replace the tabs by spaces"
@@ -121,7 +121,7 @@ def _scalar(text: str) -> str | int | float | bool | None:
 class _Frame:
     """A list or mapping whose end has not been reached."""
 
-    position: Position
+    position: SourcePosition
     anchor: str | None
     items: list[Node] | None = None
     pairs: dict[str, Node] = field(default_factory=dict)
@@ -155,7 +155,7 @@ class _Builder:
                     self._add(self._alias(event))
                 case yaml.DocumentStartEvent() if self._root is not None:
                     raise self._error("one document", "a second one after '---'", event)
-        return self._root or Node(None, Position(self._name))
+        return self._root or Node(None, SourcePosition(self._name))
 
     def _open(self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent) -> None:
         self._refuse_tag(event)
@@ -232,11 +232,11 @@ class _Builder:
             tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
             raise self._error("a plain value", f"the tag {tag}", event)
 
-    def _position(self, event: yaml.Event) -> Position:
+    def _position(self, event: yaml.Event) -> SourcePosition:
         mark = event.start_mark
         if not (self._lines and mark):
-            return Position(self._name)
-        return Position(self._name, mark.line + 1, mark.column + 1, self._columns)
+            return SourcePosition(self._name)
+        return SourcePosition(self._name, mark.line + 1, mark.column + 1, self._columns)
 
     def _error(self, expected: str, got: str, at: yaml.Event | Node, hint: str | None = None) -> ConfigError:
         position = at.position if isinstance(at, Node) else self._position(at)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from attune.core.errors import ConfigError, Position, shown
+from attune.core.errors import ConfigError, SourcePosition, shown
 
 MAX_BYTES = 1 << 20
 _KINDS = {
@@ -110,6 +110,6 @@ def decoded(content: bytes, name: str) -> str:
             field=name,
             expected="UTF-8 text",
             got=f"the byte 0x{content[error.start]:02x}",
-            position=Position(name, line),
+            position=SourcePosition(name, line),
             hint="save the file as UTF-8",
         ) from None

@@ -12,7 +12,7 @@ from attune.config.sections import SettingsSection
 from attune.config.settings import Settings
 from attune.config.tree import merged, misfit
 from attune.core.documents import Node
-from attune.core.errors import ConfigError, Fault, Position
+from attune.core.errors import ConfigError, Fault, SourcePosition
 
 
 def load_settings(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
@@ -34,7 +34,7 @@ def load_settings(environ: Mapping[str, str] | None = None, cwd: Path | None = N
 
 def _file_tree(file: SettingsFile | None, faults: list[Fault]) -> Node:
     if file is None or not file.text.strip():
-        return Node({}, Position("no file"))
+        return Node({}, SourcePosition("no file"))
     from attune.config.document import read_document  # YAML is imported only where there is some
 
     tree = read_document(file.text, file.name, faults)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
 
 from attune.core.durations import read_duration
-from attune.core.errors import Fault, Position, shown
+from attune.core.errors import Fault, SourcePosition, shown
 from attune.core.runtimes.aliases import nearest
 
 E = TypeVar("E", bound=StrEnum)
@@ -33,11 +33,11 @@ class Node:
     """
 
     value: Any
-    position: Position | None = None
+    position: SourcePosition | None = None
     written: str = ""
     size: int = 1
 
-    def position_of(self, path: Iterable[str | int]) -> Position | None:
+    def position_of(self, path: Iterable[str | int]) -> SourcePosition | None:
         """Where *path* below this node is written, or the last part of it that is."""
         node = self
         for step in path:
@@ -78,7 +78,7 @@ def dotted(root: str, path: Iterable[str | int]) -> str:
 
 def in_order(faults: Iterable[Fault]) -> list[Fault]:
     """*faults*, by file and line, each once."""
-    nowhere = Position("")
+    nowhere = SourcePosition("")
     places = {fault: fault.position or nowhere for fault in faults}
     return sorted(places, key=lambda fault: (places[fault].source, places[fault].line))
 
@@ -103,7 +103,9 @@ class Section:
         node = self._values.get(key)
         return None if node is None or node.value is None else node
 
-    def refuse(self, key: str, expected: str, got: str | None = None, *, position: Position | None = None) -> None:
+    def refuse(
+        self, key: str, expected: str, got: str | None = None, *, position: SourcePosition | None = None
+    ) -> None:
         """Note that *expected* is not what stands under *key*."""
         node = self._values.get(key)
         if got is None:

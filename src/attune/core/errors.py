@@ -35,7 +35,7 @@ def legible(text: str, limit: int = _LEGIBLE) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class SourcePosition:
     """A place in what somebody wrote: a file with line and column, counted from 1, or a variable or file as a whole."""
 
     source: str
@@ -60,7 +60,7 @@ class Fault:
     field: str
     expected: str
     got: str
-    position: Position | None = None
+    position: SourcePosition | None = None
     hint: str | None = None
     sentence: str | None = None
 
@@ -83,7 +83,7 @@ class AttuneError(Exception):
     exit_code = 1
     separator = "; "
     reported = 1000
-    position: Position | int | None
+    position: SourcePosition | int | None
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class AttuneError(Exception):
         field: str = "",
         expected: str = "",
         got: str = "",
-        position: Position | None = None,
+        position: SourcePosition | None = None,
         hint: str | None = None,
         faults: Iterable[Fault] = (),
     ) -> None:

@@ -29,16 +29,16 @@ class ExpressionsUnavailableError(AttuneError):
 class IsolatedExpressions:
     """`Expressions` by CEL in a process of its own, started when it is first needed.
 
-    Each expression gets *cpu_seconds* of processor time; all together *memory_bytes*. *patience_seconds* is for a host
+    Each expression gets *cpu_seconds* of processor time; all together *memory_bytes*. *answer_seconds* is for a host
     on which the process gets no time at all. Safe for several tasks and threads, which wait for each other.
     """
 
     def __init__(
-        self, *, cpu_seconds: float = 1.0, memory_bytes: int = 512 << 20, patience_seconds: float = 30.0
+        self, *, cpu_seconds: float = 1.0, memory_bytes: int = 512 << 20, answer_seconds: float = 30.0
     ) -> None:
         self._cpu_seconds = cpu_seconds
         self._memory_bytes = memory_bytes
-        self._patience = patience_seconds
+        self._answer_seconds = answer_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -75,7 +75,7 @@ class IsolatedExpressions:
         process = self._running()
         request = json.dumps({"expressions": list(texts), "variables": variables}).encode() + b"\n"
         answers: list[Evaluated] = []
-        reader = _Lines(process, self._patience)
+        reader = _Lines(process, self._answer_seconds)
         try:
             reader.send(request)
             while len(answers) < len(texts):
@@ -114,7 +114,7 @@ class IsolatedExpressions:
         code = process.returncode if process is not None else None
         self._stop()
         if was_patient:
-            return f"expected an answer within {self._patience:g} s, got none"
+            return f"expected an answer within {self._answer_seconds:g} s, got none"
         if code == -signal.SIGPROF:
             return f"expected at most {self._cpu_seconds:g} s of processor time, got more"
         if code in (-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV):
@@ -138,10 +138,10 @@ class IsolatedExpressions:
 class _Lines:
     """Lines to and from the process, with a limit on the wait for each."""
 
-    def __init__(self, process: subprocess.Popen[bytes], patience: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], answer_seconds: float) -> None:
         assert process.stdin is not None and process.stdout is not None
         self._stdin, self._stdout = process.stdin, process.stdout
-        self._patience = patience
+        self._answer_seconds = answer_seconds
         self._read = bytearray()
 
     def send(self, request: bytes) -> None:
@@ -154,7 +154,7 @@ class _Lines:
             view = view[self._stdin.write(view) or 0 :]
 
     def line(self) -> bytes:
-        until = time.monotonic() + self._patience
+        until = time.monotonic() + self._answer_seconds
         with selectors.DefaultSelector() as selector:
             selector.register(self._stdout, selectors.EVENT_READ)
             while (end := self._read.find(b"\n")) < 0:

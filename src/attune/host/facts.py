@@ -59,8 +59,8 @@ def host_facts(root: Path = Path("/")) -> dict[str, str]:
 
 def distro(os_release: str) -> str | None:
     """`debian-12` of the text of `os-release`; without a version (`arch`) only the name."""
-    found = {name: value.strip().strip("\"'") for name, value in _ASSIGNMENT.findall(os_release)}
-    name, version = found.get("ID"), found.get("VERSION_ID")
+    values = {name: value.strip().strip("\"'") for name, value in _ASSIGNMENT.findall(os_release)}
+    name, version = values.get("ID"), values.get("VERSION_ID")
     if not name:
         return None
     return f"{name}-{version}" if version else name

@@ -34,11 +34,11 @@ class HostPolicy:
             return None
         folders = tuple(os.path.realpath(folder) for folder in self.trusted_paths)
         folder, name = os.path.split(path)
-        found = os.path.join(os.path.realpath(folder), name)  # noqa: PTH118
+        place_found = os.path.join(os.path.realpath(folder), name)  # noqa: PTH118
         real = os.path.realpath(path)
-        for place in dict.fromkeys((found, real)):
+        for place in dict.fromkeys((place_found, real)):
             if not any(_below(place, folder) for folder in folders):
-                leads = "" if place == found else f" leads to {real}, which"
+                leads = "" if place == place_found else f" leads to {real}, which"
                 return f"{path}{leads} is outside the trusted paths of this host (detection.trusted_paths)"
         return None
 

@@ -1,4 +1,4 @@
-"""What `/proc` says about the processes of this machine. Every answer may be outdated when it is read."""
+"""The processes of this machine: signals to a group, and what `/proc` says, which may be outdated when it is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """Where a process stands: `state` is the letter of ps (R, S, D, Z …)."""
+    """What a process does and belongs to: `state` is the letter of ps (R, S, D, Z …)."""
 
     state: str
     parent: int
@@ -19,10 +19,16 @@ class ProcessState:
     session: int
 
 
+def signal_group(group: int, number: int) -> None:
+    """Send signal *number* to every process of *group*; nothing happens if none is left."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
 def process_state(pid: int, task: int | None = None) -> ProcessState | None:
-    """The standing of process *pid*, or of its thread *task*; None if it is gone."""
-    place = f"/proc/{pid}/stat" if task is None else f"/proc/{pid}/task/{task}/stat"
-    fields = read_bytes(place).rpartition(b")")[2].split()
+    """The state of process *pid*, or of its thread *task*; None if it is gone."""
+    path = f"/proc/{pid}/stat" if task is None else f"/proc/{pid}/task/{task}/stat"
+    fields = read_bytes(path).rpartition(b")")[2].split()
     if len(fields) < 4:
         return None
     return ProcessState(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]))
@@ -30,14 +36,14 @@ def process_state(pid: int, task: int | None = None) -> ProcessState | None:
 
 def children(pid: int) -> list[int]:
     """The children of *pid*, of all its threads."""
-    found: list[int] = []
+    pids: list[int] = []
     for task in tasks(pid):
-        place = f"/proc/{pid}/task/{task}/children"
-        listed = read_bytes(place)
-        if not listed and not os.path.exists(place):  # noqa: PTH110
-            return _children_by_scan(pid) if process_state(pid) else found
-        found += map(int, listed.split())
-    return found
+        path = f"/proc/{pid}/task/{task}/children"
+        listed = read_bytes(path)
+        if not listed and not os.path.exists(path):  # noqa: PTH110
+            return _children_by_scan(pid) if process_state(pid) else pids
+        pids += map(int, listed.split())
+    return pids
 
 
 def tasks(pid: int) -> list[int]:
@@ -61,10 +67,10 @@ def cpu_nanoseconds(pid: int) -> int:
         return -1
 
 
-def read_bytes(place: str, limit: int = 1 << 17) -> bytes:
+def read_bytes(path: str, limit: int = 1 << 17) -> bytes:
     """The beginning of a file of `/proc`; empty if it cannot be read."""
     try:
-        fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
     try:
@@ -76,9 +82,5 @@ def read_bytes(place: str, limit: int = 1 << 17) -> bytes:
 
 
 def _children_by_scan(pid: int) -> list[int]:
-    found = []
-    for other in every_process():
-        place = process_state(other)
-        if place is not None and place.parent == pid:
-            found.append(other)
-    return found
+    states = ((other, process_state(other)) for other in every_process())
+    return [other for other, state in states if state is not None and state.parent == pid]

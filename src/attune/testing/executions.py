@@ -50,11 +50,11 @@ class _Inbox:
         self.notices: asyncio.Queue[WorkerNotice] = asyncio.Queue()
 
     async def follow_queues(self, queues: Collection[str]) -> None:
-        self._store.reach()
+        self._store.require_database()
         self.queues = set(queues)
 
     async def receive(self, seconds: float) -> Sequence[WorkerNotice]:
-        self._store.reach()
+        self._store.require_database()
         try:
             async with asyncio.timeout(seconds):
                 return [await self.notices.get()]
@@ -77,14 +77,14 @@ class MemoryExecutions:
         self._inboxes: list[_Inbox] = []
         self._last_job = 0
 
-    def reach(self) -> None:
+    def require_database(self) -> None:
         """Raises `DatabaseError` while it is away."""
         if self.away:
             raise DatabaseError("cannot reach the database: it is away")
 
     async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
         """Record what is asked for, and offer what a live worker reads; the ids, in order."""
-        self.reach()
+        self.require_database()
         made = [self._added(one) for one in asked]
         for row in made:
             self._classify(row)
@@ -99,7 +99,7 @@ class MemoryExecutions:
 
     async def cancel(self, execution: int, reason: str | None = None) -> str | None:
         """End *execution*, or ask its worker to; its new status, None where it had ended before."""
-        self.reach()
+        self.require_database()
         row = self.rows[execution]
         if row.status not in ("requested", "scheduling", "scheduled", "running"):
             return None
@@ -112,42 +112,42 @@ class MemoryExecutions:
     # WorkQueue
 
     async def take(self, queues: Collection[str], limit: int) -> Sequence[QueuedJob]:
-        self.reach()
+        self.require_database()
         free = [job for job in self._jobs.values() if job.queue in queues and job.id not in self._taken]
         taken = free[: max(0, limit)]
         self._taken |= {job.id for job in taken}
         return taken
 
     async def give_back(self, jobs: Collection[QueuedJob]) -> None:
-        self.reach()
+        self.require_database()
         self._taken -= {job.id for job in jobs}
 
     async def filled(self, queues: Collection[str]) -> set[str]:
-        self.reach()
+        self.require_database()
         return {job.queue for job in self._jobs.values() if job.id not in self._taken} & {*queues}
 
     # WorkRouting
 
     async def classes(self, queue: str | None = None) -> Mapping[str, str]:
-        self.reach()
+        self.require_database()
         return {name: text for name, text in self._classes.items() if queue in (None, name)}
 
     async def subscribe(self, worker: int, queues: Collection[str]) -> None:
-        self.reach()
+        self.require_database()
         self.readers[worker] = set(queues) & {*self._classes}
         await self.promote(queues)
 
     async def promote(self, queues: Collection[str]) -> int:
-        self.reach()
+        self.require_database()
         waiting = [row for row in self.rows.values() if row.status == "requested" and row.queue in queues]
         return sum([self._offer(row) for row in waiting])
 
     async def classify(self) -> Sequence[str]:
-        self.reach()
+        self.require_database()
         return sorted({self._classify(row) for row in self.rows.values() if row.queue is None})
 
     async def tidy(self) -> int:
-        self.reach()
+        self.require_database()
         moved = 0
         for row in self.rows.values():
             if row.status == "scheduling" and row.not_before <= time.monotonic():
@@ -163,7 +163,7 @@ class MemoryExecutions:
         return [attempt for worker in sorted(self.dead) for attempt in await self.held(worker)]
 
     async def held(self, worker: int) -> Sequence[HeldAttempt]:
-        self.reach()
+        self.require_database()
         return [
             HeldAttempt(
                 execution=row.id,
@@ -179,7 +179,7 @@ class MemoryExecutions:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[_Inbox]:
-        self.reach()
+        self.require_database()
         inbox = _Inbox(self)
         self._inboxes.append(inbox)
         try:
@@ -192,7 +192,7 @@ class MemoryExecutions:
     async def start(
         self, wanted: Sequence[AttemptStart], *, worker: int, name: str, running: int
     ) -> Mapping[int, StartedAttempt]:
-        self.reach()
+        self.require_database()
         started = {}
         for job in (one.job for one in wanted):
             row = self.rows.get(job.execution)
@@ -206,7 +206,7 @@ class MemoryExecutions:
     async def settle(
         self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0
     ) -> Collection[int]:
-        self.reach()
+        self.require_database()
         settled = set()
         for result in ended:
             row = self.rows[result.execution]
@@ -220,14 +220,14 @@ class MemoryExecutions:
         return settled
 
     async def print(self, chunks: Sequence[OutputChunk]) -> Collection[int]:
-        self.reach()
+        self.require_database()
         owned = [chunk for chunk in chunks if self.rows[chunk.execution].attempt == chunk.attempt]
         owned = [chunk for chunk in owned if self.rows[chunk.execution].status in ("running", "canceling")]
         self.printed |= {(chunk.execution, chunk.attempt, chunk.number): chunk for chunk in owned}
         return {chunk.execution for chunk in owned}
 
     async def note(self, execution: int, reason: str) -> None:
-        self.reach()
+        self.require_database()
         if self.rows[execution].status in ("requested", "scheduled"):
             self.rows[execution].reason = reason
 

@@ -103,16 +103,16 @@ class FakeSensorHost:
     def release(self) -> None:
         self.holder = None
 
-    def journal(self, key: UUID) -> MemoryOutput:
+    def output_log(self, key: UUID) -> MemoryOutput:
         return self.files.setdefault(key, MemoryOutput(key))
 
-    def journals(self) -> Iterator[MemoryOutput]:
+    def output_logs(self) -> Iterator[MemoryOutput]:
         return iter([file for file in self.files.values() if file.exists])
 
     async def __call__(
         self, program: SensorProgram, until: float, environment: Mapping[str, str], complain: Callable[[str], None]
     ) -> FakeSensor:
-        output = self.journal(UUID(program.journal.parent.name))
+        output = self.output_log(UUID(program.output_log.parent.name))
         output.is_closed = False
         failure = self.failures.pop(0) if self.failures else None
         self.started.append(FakeSensor(program, until, output, failure))

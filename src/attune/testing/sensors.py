@@ -29,7 +29,7 @@ class _Lease:
 
 
 @dataclass
-class _Journal:
+class _OutputLog:
     sensor: int
     epoch: int
     shipped: int = 0
@@ -49,12 +49,12 @@ class MemorySensors:
     away: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     _leases: dict[int, _Lease] = field(default_factory=dict)
-    _journals: dict[UUID, _Journal] = field(default_factory=dict)
+    _output_logs: dict[UUID, _OutputLog] = field(default_factory=dict)
     _positions: dict[int, Any] = field(default_factory=dict)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[MemorySensors]:
-        self._reach()
+        self._require_database()
         yield self
 
     async def news(self, timeout_seconds: float) -> bool:
@@ -63,20 +63,20 @@ class MemorySensors:
             await asyncio.wait_for(self.changed.wait(), timeout_seconds)
         heard = self.changed.is_set()
         self.changed.clear()
-        self._reach()
+        self._require_database()
         return heard
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
 
     async def sensors(self) -> Sequence[Sensor]:
-        self._reach()
+        self._require_database()
         return sorted(self.definitions.values(), key=lambda one: one.ref)
 
     async def world(self) -> AssignmentView:
         now = self.now()
         sensors = [sensor for sensor in await self.sensors() if sensor.enabled]
-        ids = {(journal.sensor, journal.epoch): key for key, journal in self._journals.items()}
+        ids = {(output_log.sensor, output_log.epoch): key for key, output_log in self._output_logs.items()}
         leases = {
             sensor: Lease(
                 sensor,
@@ -93,7 +93,7 @@ class MemorySensors:
     async def take(
         self, node_id: int, sensors: Sequence[int], seconds: float, *, dead: Mapping[int, int] | None = None
     ) -> Sequence[TakenLease]:
-        self._reach()
+        self._require_database()
         taken = []
         for number in sensors:
             sensor, old, now = self.definitions.get(number), self._leases.get(number), self.now()
@@ -103,12 +103,12 @@ class MemorySensors:
             epoch, key = (old.epoch if old else 0) + 1, uuid4()
             report = SensorReport(number, epoch, SensorState.STARTING)
             self._leases[number] = _Lease(node_id, epoch, now, now + timedelta(seconds=seconds), now, report)
-            self._journals[key] = _Journal(number, epoch)
+            self._output_logs[key] = _OutputLog(number, epoch)
             taken.append(TakenLease(number, epoch, key))
         return taken
 
     async def renew(self, node_id: int, held: Mapping[int, int], seconds: float) -> Renewal:
-        self._reach()
+        self._require_database()
         now, kept = self.now(), set()
         for sensor, epoch in held.items():
             lease = self._held(node_id, sensor, epoch)
@@ -123,14 +123,14 @@ class MemorySensors:
         return Renewal(now, frozenset(kept), frozenset(free))
 
     async def release(self, node_id: int, held: Mapping[int, int], reasons: Mapping[int, str] | None = None) -> None:
-        self._reach()
+        self._require_database()
         for sensor, epoch in held.items():
             lease = self._held(node_id, sensor, epoch)
             if lease is not None:
                 lease.worker, lease.expires_at = None, self.now()
 
     async def report(self, node_id: int, reports: Sequence[SensorReport]) -> None:
-        self._reach()
+        self._require_database()
         for one in reports:
             lease = self._held(node_id, one.sensor, one.epoch)
             if lease is not None:
@@ -163,51 +163,51 @@ class MemorySensors:
         )
 
     async def set_enabled(self, ref: str, enabled: bool) -> bool:
-        self._reach()
+        self._require_database()
         for number, sensor in self.definitions.items():
             if sensor.ref == ref:
                 self.definitions[number] = replace(sensor, enabled=enabled)
                 return True
         return False
 
-    async def journal(self, key: UUID) -> OutputLogRecord | None:
-        self._reach()
-        journal = self._journals.get(key)
-        sensor = self.definitions.get(journal.sensor) if journal else None
-        if journal is None or sensor is None:
+    async def output_log(self, key: UUID) -> OutputLogRecord | None:
+        self._require_database()
+        output_log = self._output_logs.get(key)
+        sensor = self.definitions.get(output_log.sensor) if output_log else None
+        if output_log is None or sensor is None:
             return None
         return OutputLogRecord(
             sensor=sensor.id,
             sensor_ref=sensor.ref,
             trigger_ref=sensor.trigger_ref,
-            epoch=journal.epoch,
-            shipped=journal.shipped,
-            over=self._is_over(journal),
+            epoch=output_log.epoch,
+            shipped=output_log.shipped,
+            over=self._is_over(output_log),
         )
 
     async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent]) -> bool:
-        self._reach()
-        journal = self._journals.get(key)
-        if journal is None or journal.shipped != begin:
+        self._require_database()
+        output_log = self._output_logs.get(key)
+        if output_log is None or output_log.shipped != begin:
             return False
-        journal.shipped = end
+        output_log.shipped = end
         self.events += events
         return True
 
     async def finish(self, key: UUID, size: int) -> bool:
-        self._reach()
-        journal = self._journals.get(key)
-        if journal is None or journal.shipped != size or not self._is_over(journal):
+        self._require_database()
+        output_log = self._output_logs.get(key)
+        if output_log is None or output_log.shipped != size or not self._is_over(output_log):
             return False
-        del self._journals[key]
+        del self._output_logs[key]
         return True
 
     async def position(self, sensor: int) -> Any:
-        self._reach()
+        self._require_database()
         return self._positions.get(sensor)
 
     async def fire(self, node_id: int, sensor: int, epoch: int, position: Any, events: Sequence[NewEvent]) -> bool:
-        self._reach()
+        self._require_database()
         lease = self._held(node_id, sensor, epoch)
         if lease is None or lease.expires_at <= self.now():
             return False
@@ -215,7 +215,7 @@ class MemorySensors:
         self.events += events
         return True
 
-    def _reach(self) -> None:
+    def _require_database(self) -> None:
         if self.away:
             raise DatabaseError("cannot reach the database: it is away")
 
@@ -223,6 +223,6 @@ class MemorySensors:
         lease = self._leases.get(sensor)
         return lease if lease is not None and lease.worker == node_id and lease.epoch == epoch else None
 
-    def _is_over(self, journal: _Journal) -> bool:
-        lease = self._leases.get(journal.sensor)
-        return lease is None or lease.epoch > journal.epoch or lease.expires_at <= self.now()
+    def _is_over(self, output_log: _OutputLog) -> bool:
+        lease = self._leases.get(output_log.sensor)
+        return lease is None or lease.epoch > output_log.epoch or lease.expires_at <= self.now()

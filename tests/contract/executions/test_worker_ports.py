@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from attune.postgres.connection import Pool, open_pool
 from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
-from attune.postgres.statements import Statements
+from attune.postgres.rows import read_all
 from attune.queue.procrastinate_queue import ProcrastinateQueue
 from attune.testing import MemoryExecutions
 
@@ -106,7 +107,7 @@ async def on_postgres(pool: Pool) -> Ports:
         return row[0], row[1]
 
     action = await PostgresActions(pool).get("acme.act")
-    queue = ProcrastinateQueue(Statements(pool).rows)
+    queue = ProcrastinateQueue(partial(read_all, pool, dict))
     return Ports(queue, PostgresRouting(pool), PostgresExecutions(pool), action, workers, request, die, status)
 
 

@@ -123,7 +123,7 @@ async def test_a_lease_that_is_not_renewed_goes_to_another_with_a_higher_epoch(s
     await stores.later(3)
     taken = await stores.leases.take(second, [a, b], 10)
     assert [(one.sensor, one.epoch) for one in taken] == [(b, 2)]
-    assert taken[0].journal not in {one.journal for one in old}
+    assert taken[0].output_log not in {one.output_log for one in old}
 
     renewal = await stores.leases.renew(first, {a: 1, b: 1}, 10)
     assert renewal.kept == {a}
@@ -188,14 +188,14 @@ async def test_reports_are_those_of_the_holder(stores: Stores) -> None:
 
 async def test_lines_are_stored_once_and_in_their_order(stores: Stores) -> None:
     (taken,) = await stores.leases.take(stores.nodes[0], stores.sensors[:1], 10)
-    key = taken.journal
+    key = taken.output_log
     assert await stores.events.ship(key, 0, 20, [event(2), event(1)]) is True
     assert await stores.events.ship(key, 0, 20, [event(2), event(1)]) is False
     assert await stores.events.ship(key, 30, 40, [event(4)]) is False
     assert await stores.events.ship(key, 20, 30, []) is True
     assert await stores.events.ship(uuid4(), 0, 10, [event(5)]) is False
 
-    record = await stores.events.journal(key)
+    record = await stores.events.output_log(key)
     assert (record.sensor_ref, record.trigger_ref, record.epoch, record.shipped) == ("acme.a", "acme.happened", 1, 30)
     assert await stores.stored() == [("acme.happened", {"number": one}, "acme.a") for one in (2, 1)]
 
@@ -206,22 +206,22 @@ async def test_what_was_printed_under_an_earlier_epoch_is_stored_later(stores: S
     await stores.later(11)
     await stores.leases.take(second, stores.sensors[:1], 10)
 
-    assert (await stores.events.journal(old.journal)).over
-    assert await stores.events.ship(old.journal, 0, 10, [event(1)]) is True
+    assert (await stores.events.output_log(old.output_log)).over
+    assert await stores.events.ship(old.output_log, 0, 10, [event(1)]) is True
     assert len(await stores.stored()) == 1
 
 
 async def test_a_journal_is_forgotten_once_its_epoch_is_over_and_all_of_it_is_stored(stores: Stores) -> None:
     (taken,) = await stores.leases.take(stores.nodes[0], stores.sensors[:1], 10)
-    await stores.events.ship(taken.journal, 0, 10, [])
-    assert not (await stores.events.journal(taken.journal)).over
-    assert await stores.events.finish(taken.journal, 10) is False
+    await stores.events.ship(taken.output_log, 0, 10, [])
+    assert not (await stores.events.output_log(taken.output_log)).over
+    assert await stores.events.finish(taken.output_log, 10) is False
     await stores.leases.release(stores.nodes[0], held([taken]))
-    assert await stores.events.finish(taken.journal, 11) is False
-    assert await stores.events.finish(taken.journal, 10) is True
+    assert await stores.events.finish(taken.output_log, 11) is False
+    assert await stores.events.finish(taken.output_log, 10) is True
 
-    assert await stores.events.journal(taken.journal) is None
-    assert await stores.events.ship(taken.journal, 10, 20, [event(1)]) is False
+    assert await stores.events.output_log(taken.output_log) is None
+    assert await stores.events.ship(taken.output_log, 10, 20, [event(1)]) is False
 
 
 async def test_a_timer_fires_and_remembers_only_under_a_valid_lease(stores: Stores) -> None:
@@ -252,10 +252,10 @@ async def test_the_role_of_nodes_may_do_what_sensing_needs(migrated_database: st
         (taken,) = await leases.take(node, [number], 10)
         await leases.renew(node, {number: 1}, 10)
         await leases.report(node, [SensorReport(number, 1, SensorState.RUNNING)])
-        assert await events.ship(taken.journal, 0, 10, [event(1)])
+        assert await events.ship(taken.output_log, 0, 10, [event(1)])
         assert await events.fire(node, number, 1, {"last": 1}, [event(2)])
         await leases.release(node, {number: 1})
-        assert await events.finish(taken.journal, 10)
+        assert await events.finish(taken.output_log, 10)
         assert (await leases.world()).connected == {node}
         with pytest.raises(DatabaseError, match="refused"):
             await leases.set_enabled("acme.a", False)

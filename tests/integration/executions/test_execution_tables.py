@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.pages import PostgresExecutionPages
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
-from attune.postgres.statements import Statements
+from attune.postgres.rows import read_all
 from attune.queue.procrastinate_queue import ProcrastinateQueue
 from waiting import rows
 
@@ -178,7 +179,7 @@ async def test_work_whose_last_reader_is_gone_is_set_aside(desk: Desk) -> None:
 async def test_the_job_of_a_node_that_died_before_it_began_is_offered_anew(desk: Desk) -> None:
     number = await desk.ask()
     await desk.read("python")
-    queue = ProcrastinateQueue(Statements(desk.pool).rows)
+    queue = ProcrastinateQueue(partial(read_all, desk.pool, dict))
     queues = list(await desk.routing.classes())
     (job,) = await queue.take(queues, 1)
     await desk.routing.tidy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from attune.core.ports.worker import QueuedJob
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.migrations.statements import statement_text
-from attune.postgres.statements import Statements
+from attune.postgres.rows import read_all
 from attune.queue import jobs
 from attune.queue.procrastinate_queue import ProcrastinateQueue
 
@@ -34,7 +35,7 @@ async def pool(migrated_database: str, anyio_backend: str) -> AsyncIterator[Pool
 
 @pytest.fixture
 def queue(pool: Pool) -> ProcrastinateQueue:
-    return ProcrastinateQueue(Statements(pool).rows)
+    return ProcrastinateQueue(partial(read_all, pool, dict))
 
 
 def test_the_migrated_tables_are_those_of_the_installed_library() -> None:

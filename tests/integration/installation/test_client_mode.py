@@ -12,7 +12,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from attune.cli.main import run
-from attune.composition.installation import reach_warnings
+from attune.composition.installation import api_warnings
 from attune.config import load_settings
 from attune.core.access.tokens import Scope
 from databases import create_database, drop_database
@@ -220,5 +220,5 @@ def test_a_configured_database_wins_and_says_so_once(
 def test_a_token_in_the_clear_beyond_this_machine_is_warned_of(url: str, warned: bool) -> None:
     settings = load_settings({"ATTUNE_URL": url}, Path())
 
-    assert [one for one in reach_warnings(settings) if "not encrypted" in one] == reach_warnings(settings)
-    assert bool(reach_warnings(settings)) == warned
+    assert [one for one in api_warnings(settings) if "not encrypted" in one] == api_warnings(settings)
+    assert bool(api_warnings(settings)) == warned

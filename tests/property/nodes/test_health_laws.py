@@ -19,7 +19,7 @@ def verdict(status: Status) -> Verdict:
 
 STATUSES = st.sampled_from([Status.AVAILABLE, Status.UNAVAILABLE, Status.UNKNOWN])
 LOOKS = st.lists(st.tuples(STATUSES, st.booleans(), st.floats(0.01, 500)), max_size=60)
-PATIENCE = st.builds(
+POLICY = st.builds(
     HealthPolicy,
     failures_to_withdraw=st.integers(1, 4),
     successes_to_restore=st.integers(1, 4),
@@ -31,62 +31,62 @@ PATIENCE = st.builds(
 Step = tuple[RuntimeHealth, RuntimeHealth, Transition | None, Status, bool, float]
 
 
-def steps(first: Status, looks: list[tuple[Status, bool, float]], patience: HealthPolicy) -> list[Step]:
+def steps(first: Status, looks: list[tuple[Status, bool, float]], policy: HealthPolicy) -> list[Step]:
     health, now, made = begin(verdict(first)), 0.0, []
     for status, vanished, pause in looks:
         now += pause
         gone = vanished and status is Status.UNAVAILABLE
-        after, transition = observe(health, verdict(status), now, patience, gone=gone)
+        after, transition = observe(health, verdict(status), now, policy, gone=gone)
         made.append((health, after, transition, status, gone, now))
         health = after
     return made
 
 
-@given(STATUSES, LOOKS, PATIENCE)
-def test_a_transition_is_told_exactly_when_the_offered_status_changes(first, looks, patience) -> None:  # type: ignore[no-untyped-def]
-    for before, after, transition, *_, now in steps(first, looks, patience):
+@given(STATUSES, LOOKS, POLICY)
+def test_a_transition_is_told_exactly_when_the_offered_status_changes(first, looks, policy) -> None:  # type: ignore[no-untyped-def]
+    for before, after, transition, *_, now in steps(first, looks, policy):
         assert (transition is not None) == (before.shown.status is not after.shown.status)
         if transition is not None:
             assert (transition.from_status, transition.to_status) == (before.shown.status, after.shown.status)
             assert transition.at == now
 
 
-@given(STATUSES, LOOKS, PATIENCE)
-def test_nothing_is_withdrawn_or_restored_below_its_threshold(first, looks, patience) -> None:  # type: ignore[no-untyped-def]
+@given(STATUSES, LOOKS, POLICY)
+def test_nothing_is_withdrawn_or_restored_below_its_threshold(first, looks, policy) -> None:  # type: ignore[no-untyped-def]
     failures = successes = 0
-    for before, after, _, status, gone, _ in steps(first, looks, patience):
+    for before, after, _, status, gone, _ in steps(first, looks, policy):
         failures = 0 if status.offered else failures + (status is Status.UNAVAILABLE)
         successes = successes + 1 if status.offered else successes * (status is Status.UNKNOWN)
         if before.offered and not after.offered:
-            assert gone or failures >= patience.failures_to_withdraw
+            assert gone or failures >= policy.failures_to_withdraw
         if after.offered and not before.offered:
-            assert successes >= patience.successes_to_restore
+            assert successes >= policy.successes_to_restore
 
 
-@given(STATUSES, LOOKS, PATIENCE)
-def test_doubt_never_changes_a_status(first, looks, patience) -> None:  # type: ignore[no-untyped-def]
-    for before, after, transition, status, *_ in steps(first, looks, patience):
+@given(STATUSES, LOOKS, POLICY)
+def test_doubt_never_changes_a_status(first, looks, policy) -> None:  # type: ignore[no-untyped-def]
+    for before, after, transition, status, *_ in steps(first, looks, policy):
         if status is Status.UNKNOWN:
             assert (after.shown.status, after.shown.instances) == (before.shown.status, before.shown.instances)
             assert (after.failures, after.successes, transition) == (before.failures, before.successes, None)
 
 
-@given(STATUSES, LOOKS, PATIENCE)
-def test_what_is_held_back_has_been_good_for_its_hold_time_when_it_returns(first, looks, patience) -> None:  # type: ignore[no-untyped-def]
-    for before, after, *_, now in steps(first, looks, patience):
+@given(STATUSES, LOOKS, POLICY)
+def test_what_is_held_back_has_been_good_for_its_hold_time_when_it_returns(first, looks, policy) -> None:  # type: ignore[no-untyped-def]
+    for before, after, *_, now in steps(first, looks, policy):
         if before.holds and not before.offered and after.offered:
             assert after.good_since is not None
-            assert now - after.good_since >= patience.hold_seconds(before.holds)
+            assert now - after.good_since >= policy.hold_seconds(before.holds)
 
 
-@given(STATUSES, LOOKS, PATIENCE)
-def test_the_same_looks_replay_to_the_same_state(first, looks, patience) -> None:  # type: ignore[no-untyped-def]
-    assert steps(first, looks, patience) == steps(first, looks, patience)
+@given(STATUSES, LOOKS, POLICY)
+def test_the_same_looks_replay_to_the_same_state(first, looks, policy) -> None:  # type: ignore[no-untyped-def]
+    assert steps(first, looks, policy) == steps(first, looks, policy)
 
 
-@given(STATUSES, LOOKS, PATIENCE)
-def test_only_what_is_offered_has_instances(first, looks, patience) -> None:  # type: ignore[no-untyped-def]
-    for _, after, *_ in steps(first, looks, patience):
+@given(STATUSES, LOOKS, POLICY)
+def test_only_what_is_offered_has_instances(first, looks, policy) -> None:  # type: ignore[no-untyped-def]
+    for _, after, *_ in steps(first, looks, policy):
         assert after.offered == bool(after.shown.instances)
 
 
@@ -103,10 +103,10 @@ def test_first_checks_are_spread_evenly(count, seed, interval, times) -> None:  
             assert number * 0.999999 <= (at - 100.0) * count / within <= (number + 1) * 1.000001 + 1e-9
 
 
-@given(STATUSES, LOOKS, PATIENCE, st.integers(0, 2**32), st.floats(0.1, 1000), st.floats(1, 50))
-def test_every_runtime_is_looked_at_within_the_jittered_interval(first, looks, patience, seed, interval, times) -> None:  # type: ignore[no-untyped-def]
+@given(STATUSES, LOOKS, POLICY, st.integers(0, 2**32), st.floats(0.1, 1000), st.floats(1, 50))
+def test_every_runtime_is_looked_at_within_the_jittered_interval(first, looks, policy, seed, interval, times) -> None:  # type: ignore[no-untyped-def]
     rhythm, random = CheckSchedule(interval, interval * times), Random(seed)
-    for _, after, *_, now in steps(first, looks, patience):
+    for _, after, *_, now in steps(first, looks, policy):
         slot = after_full(after, now, rhythm, random)
         again = after_cheap(slot, now, rhythm, random)
 

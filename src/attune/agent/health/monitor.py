@@ -94,9 +94,9 @@ class HealthMonitor:
         return stop.is_set()
 
     def _pause(self) -> float:
-        rhythm = self._reverifier.rhythm
+        schedule = self._reverifier.schedule
         due = self._reverifier.next_round(self._kept)
-        pause = rhythm.interval if due is None else max(0.0, due - self._reverifier.clock())
+        pause = schedule.interval if due is None else max(0.0, due - self._reverifier.clock())
         if self._unsent:
             pause = min(pause, _RETRY.delay(self._unsent.attempts + 1))
         return pause

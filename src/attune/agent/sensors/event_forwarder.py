@@ -1,6 +1,6 @@
-"""Makes events of what sensors have printed: reads the journals of this host and stores their lines, each once.
+"""Makes events of what sensors have printed: reads the output logs of this host and stores their lines, each once.
 
-A journal is read from where the database says that it has been read to, whoever read it. While the database is away
+An output log is read from where the database says that it has been read to, whoever read it. While the database is away
 the lines wait in their file; where too many wait, their sensor is held back.
 """
 
@@ -32,7 +32,7 @@ _FORGOTTEN_AFTER = 7 * 86_400.0
 
 @dataclass
 class _Reading:
-    """How far a journal has been read. `most` is how many events are stored at once, fewer while they are refused."""
+    """How far an output log has been read. `most` is how many events are stored at once: fewer after a refusal."""
 
     file: SensorOutput
     record: OutputLogRecord
@@ -59,7 +59,7 @@ class _Batch:
 
 
 class EventForwarder:
-    """Reads the journals of *folder*. *told_bad* hears of lines that are no events: the journal's id and how many.
+    """Reads the output logs of *folder*. *told_bad* hears of lines that are no events: the log's id and how many.
 
     *throttle* is told when a sensor must be held back, and when it may go on.
     """
@@ -109,7 +109,7 @@ class EventForwarder:
                 await self._scan()
                 self._scanned = time.monotonic()
             for key in list(self._expected):
-                await self._open(self._folder.journal(key))
+                await self._open(self._folder.output_log(key))
                 self._expected.discard(key)
             for reading in list(self._readings.values()):
                 for _ in range(_MOST_STEPS):  # or one that prints without end would keep the others waiting
@@ -118,12 +118,12 @@ class EventForwarder:
             self._hold_back()
 
     def expect(self, key: UUID) -> None:
-        """Read the journal *key* from now on."""
+        """Read the output log *key* from now on."""
         self._expected.add(key)
 
     async def _scan(self) -> None:
-        """Find journals that others left, and put away those that are done with."""
-        for file in await asyncio.to_thread(lambda: list(self._folder.journals())):
+        """Find output logs that others left, and put away those that are done with."""
+        for file in await asyncio.to_thread(lambda: list(self._folder.output_logs())):
             if file.id not in self._readings and file.is_closed:
                 await self._open(file)
         for reading in list(self._readings.values()):
@@ -132,7 +132,7 @@ class EventForwarder:
     async def _open(self, file: SensorOutput) -> None:
         if file.id in self._readings:
             return
-        record = await self._events.journal(file.id)
+        record = await self._events.output_log(file.id)
         if record is not None:
             self._readings[file.id] = _Reading(file, record)
             return
@@ -143,7 +143,7 @@ class EventForwarder:
             del self._unknown[file.id]
 
     async def _put_away(self, reading: _Reading) -> None:
-        record = await self._events.journal(reading.file.id)
+        record = await self._events.output_log(reading.file.id)
         if record is None:
             del self._readings[reading.file.id]
             log.info(f"sensor {reading.record.sensor_ref} is gone, and what it printed last with it")
@@ -164,7 +164,7 @@ class EventForwarder:
             del self._readings[reading.file.id]
 
     async def _step(self, reading: _Reading) -> bool:
-        """Store the next lines of a journal; whether there may be more."""
+        """Store the next lines of an output log; whether there may be more."""
         if reading.file.size <= reading.offset:
             return False
         chunk = reading.file.read(reading.offset, _CHUNK)
@@ -174,10 +174,10 @@ class EventForwarder:
         try:
             stored = await self._events.ship(reading.file.id, reading.offset, batch.end, batch.events)
         except DatabaseError as error:
-            record = await self._events.journal(reading.file.id)  # raises where the database is away
+            record = await self._events.output_log(reading.file.id)  # raises where the database is away
             stored = await self._refused(reading, batch, error) if record is not None else False
         if not stored:
-            record = await self._events.journal(reading.file.id)
+            record = await self._events.output_log(reading.file.id)
             if record is None:
                 del self._readings[reading.file.id]
                 return False

@@ -55,7 +55,7 @@ class ProcessInstance:
         self.report = SensorReport(taken.sensor, taken.epoch, SensorState.STARTING)
         self._place = place
         self._told = told
-        self._journal = place.folder.journal(taken.journal)
+        self._output_log = place.folder.output_log(taken.output_log)
         self._until = 0.0
         self._stopping = asyncio.Event()
         self._process: RunningSensor | None = None
@@ -107,11 +107,11 @@ class ProcessInstance:
         """Start the process and wait for its end."""
         try:
             command = await command_of(self.sensor, self._place)
-            await asyncio.to_thread(self._journal.create)
+            await asyncio.to_thread(self._output_log.create)
             program = SensorProgram(
                 command,
-                self._journal.path,
-                self._journal.work,
+                self._output_log.path,
+                self._output_log.work,
                 self.sensor.config,
                 {"ATTUNE_SENSOR": self.sensor.ref, "ATTUNE_TRIGGER": self.sensor.trigger_ref},
             )

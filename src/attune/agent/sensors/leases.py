@@ -171,7 +171,7 @@ class SensorLeases:
             log.info(f"sensor {sensor.ref} is taken", epoch=taken.epoch)
             instance = self._held[sensor.id] = self._begin(sensor, taken, self._sensors.changed.set)
             if not sensor.is_builtin:
-                self._forwarder.expect(taken.journal)
+                self._forwarder.expect(taken.output_log)
             instance.begin(began + _FENCE * self._rules.seconds)
 
     def _dead(self, node_id: int, todo: AssignmentPlan) -> dict[int, int]:
@@ -183,9 +183,9 @@ class SensorLeases:
             lease = self._sensors.world.leases.get(sensor.id)
             if lease is None or lease.worker != node_id or lease.is_free or sensor.id in self._held:
                 continue
-            if sensor.id in todo.give_back or lease.journal is None:
+            if sensor.id in todo.give_back or lease.output_log is None:
                 continue
-            file = self._folder.journal(lease.journal)
+            file = self._folder.output_log(lease.output_log)
             if file.exists and file.is_closed:
                 found[sensor.id] = lease.epoch
         return found

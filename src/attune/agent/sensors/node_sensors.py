@@ -48,16 +48,16 @@ class NodeSensors:
         known = self.node()
         return next((node for node in self.world.nodes if known and node.id == known[1]), None)
 
-    def bad_lines(self, journal: UUID, count: int) -> None:
-        """Note that *count* lines of a journal are no events."""
-        for instance in self._printing(journal):
+    def bad_lines(self, output_log: UUID, count: int) -> None:
+        """Note that *count* lines of an output log are no events."""
+        for instance in self._printing(output_log):
             instance.report = replace(instance.report, bad_lines=count)
             self.changed.set()
 
-    def throttle(self, journal: UUID, on: bool) -> None:
-        """Hold back whatever prints into a journal, as long as *on*."""
-        for instance in self._printing(journal):
+    def throttle(self, output_log: UUID, on: bool) -> None:
+        """Hold back whatever prints into an output log, as long as *on*."""
+        for instance in self._printing(output_log):
             instance.throttle(on)
 
-    def _printing(self, journal: UUID) -> list[SensorInstance]:
-        return [instance for instance in self.held.values() if instance.taken.journal == journal]
+    def _printing(self, output_log: UUID) -> list[SensorInstance]:
+        return [instance for instance in self.held.values() if instance.taken.output_log == output_log]

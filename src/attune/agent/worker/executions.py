@@ -26,7 +26,7 @@ from attune.core.ports.worker import AttemptStore, QueuedJob, Signal, WorkerInbo
 
 _LOOK_SECONDS = 0.2
 _TIDY_SECONDS = 1.0
-_RESCUE_SECONDS = 5.0
+_RECOVER_SECONDS = 5.0
 _RETRY = Backoff(0.2, 5.0)
 _LAST_SECONDS = 5.0
 _LOOKED_INTO = 20  # queues at once: naming a thousand in a query costs more than the query
@@ -102,7 +102,7 @@ class ExecutionRunner:
             try:
                 async with self._routing.listening() as inbox:
                     await self._classes.read_all()
-                    await self._rescue()
+                    await self._recover()
                     failures = 0
                     await self._obey(inbox, stop)
             except DatabaseError as error:
@@ -112,7 +112,7 @@ class ExecutionRunner:
 
     async def _obey(self, inbox: WorkerInbox, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        tidied = rescued = float("-inf")
+        tidied = recovered = float("-inf")
         seen: object = None
         changed = True
         while not stop.is_set():
@@ -123,9 +123,9 @@ class ExecutionRunner:
             if loop.time() - tidied > _TIDY_SECONDS:
                 tidied = loop.time()
                 await self._tidy()
-            if loop.time() - rescued > _RESCUE_SECONDS:
-                rescued = loop.time()
-                await self._rescue()
+            if loop.time() - recovered > _RECOVER_SECONDS:
+                recovered = loop.time()
+                await self._recover()
             for notice in await inbox.receive(_LOOK_SECONDS):
                 changed = await self._obey_notice(notice) or changed
 
@@ -160,7 +160,7 @@ class ExecutionRunner:
         while queues := await self._routing.classify():
             await self._routing.promote(queues)
 
-    async def _rescue(self) -> None:
+    async def _recover(self) -> None:
         node = self._node()
         if node is not None:
             await self._lost.own(node.id, lambda: self._attempts.known)

@@ -14,7 +14,7 @@ from attune.core.matching.requirement import Requirement
 from attune.core.matching.terms import RuntimeTerm
 from attune.core.runtimes.aliases import names_of
 
-_DOUBT_SECONDS = 30.0
+_SUSPECT_SECONDS = 30.0
 _THEMSELVES = frozenset({"native", "builtin"})  # what runs in them is executed itself
 
 
@@ -27,7 +27,7 @@ class SuspectRuntimes:
 
     def add(self, name: str) -> None:
         """Doubt the runtime *name* for a while."""
-        self._until[name] = time.monotonic() + _DOUBT_SECONDS
+        self._until[name] = time.monotonic() + _SUSPECT_SECONDS
 
     def without(self, node: Node | None) -> Node | None:
         """*node* without what is in doubt: the same object as long as nothing has changed."""

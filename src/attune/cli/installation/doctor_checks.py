@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from attune.composition.installation import reach_warnings
+from attune.composition.installation import api_warnings
 from attune.config import Settings, load_settings, variable
 from attune.core.errors import AttuneError, DefinitionError
 from attune.core.nodes.role import ROLES
@@ -38,7 +38,7 @@ def examine_installation() -> Iterator[DoctorFinding]:
         OK, "settings", f"read from {settings.path}" if settings.path else "defaults (no attune.yaml here)"
     )
     yield from _selections(settings)
-    yield from (DoctorFinding(WARNING, "api", warning) for warning in reach_warnings(settings))
+    yield from (DoctorFinding(WARNING, "api", warning) for warning in api_warnings(settings))
     for look in (_database, _definitions, _host):
         yield from _guarded(look, settings)
 

@@ -37,8 +37,8 @@ def match(
     """
     requirement = Requirement.parse(terms)
     wishes = [Preference.parse(text) for text in preferences]
-    question = MatchQuery(requirement, wishes, tolerations, ROLES[role], limit)
-    answer = ask(lambda installation: installation.placer.answer(question))
+    query = MatchQuery(requirement, wishes, tolerations, ROLES[role], limit)
+    answer = ask(lambda installation: installation.matcher.answer(query))
     if as_json:
         print_json(answer)
     else:

@@ -1,6 +1,6 @@
 """Every term judged on every node, without judging two nodes alike twice.
 
-A term sees little of a node (`signature_of`), and a fleet repeats itself: each distinct sight is judged once. Nodes
+A term sees little of a node (`signature_of`), and a fleet repeats itself: each distinct view is judged once. Nodes
 are then grouped by what their terms came to. That is what keeps 100,000 nodes under a second.
 """
 
@@ -134,10 +134,10 @@ def _column(term: Term, nodes: Sequence[Node]) -> TermColumn:
     findings: list[TermFinding] = []
     which: list[int] = []
     for node in nodes:
-        sight = signature(node)
-        number = numbers.get(sight)
+        key = signature(node)
+        number = numbers.get(key)
         if number is None:
-            number = numbers[sight] = len(findings)
+            number = numbers[key] = len(findings)
             findings.append(judge(term, node))
         which.append(number)
     return TermColumn(findings, which)

@@ -1,4 +1,4 @@
-"""Whether a runtime that was found stays offered: what each new look at it changes, with patience and damping.
+"""Whether a runtime that was found stays offered: what each new look at it changes, with policy and damping.
 
 Pure: it is told what was seen and when, in seconds of any clock that only goes forward. Looking is
 `host/probing/file_probe.py` and `operations/runtimes/reverify.py`; when to look is `health_schedule.py`.
@@ -47,7 +47,7 @@ def compare(before: Snapshot, now: Snapshot) -> SnapshotChange:
     return SnapshotChange.GONE if now.gone and not before.gone else SnapshotChange.CHANGED
 
 
-def outdated(verdict: Verdict, sight: Snapshot) -> bool:
+def outdated(verdict: Verdict, snapshot: Snapshot) -> bool:
     """Whether *verdict* must be verified at once: it is cached, or its files have changed since its check began."""
     evidence = verdict.evidence
     if evidence is None:
@@ -55,8 +55,8 @@ def outdated(verdict: Verdict, sight: Snapshot) -> bool:
     if evidence.cached_age is not None:
         return True
     if evidence.at is None and evidence.exit_code is None:
-        return not sight.gone  # nothing could be run then
-    return sight.gone or (evidence.at is not None and sight.newest >= evidence.at - _CLOCK_TICK)
+        return not snapshot.gone  # nothing could be run then
+    return snapshot.gone or (evidence.at is not None and snapshot.newest >= evidence.at - _CLOCK_TICK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def begin(verdict: Verdict) -> RuntimeHealth:
 
 
 def observe(
-    health: RuntimeHealth, verdict: Verdict, now: float, patience: HealthPolicy, *, gone: bool = False
+    health: RuntimeHealth, verdict: Verdict, now: float, policy: HealthPolicy, *, gone: bool = False
 ) -> tuple[RuntimeHealth, Transition | None]:
     """The state after *verdict*, and the transition if what is offered has changed.
 
@@ -162,13 +162,13 @@ def observe(
     A verdict that could not decide changes no status and counts neither way.
     """
     if verdict.status is Status.UNKNOWN:
-        return _after_doubt(health, verdict), None
+        return _after_unknown(health, verdict), None
     if verdict.status.offered:
-        return _after_success(health, verdict, now, patience)
-    return _after_failure(health, verdict, now, patience, gone)
+        return _after_success(health, verdict, now, policy)
+    return _after_failure(health, verdict, now, policy, gone)
 
 
-def _after_doubt(health: RuntimeHealth, verdict: Verdict) -> RuntimeHealth:
+def _after_unknown(health: RuntimeHealth, verdict: Verdict) -> RuntimeHealth:
     shown = verdict
     if health.shown.status is not Status.UNKNOWN:
         seen = health.shown if health.shown.is_cached else verdict  # what is cached stays so until a check decides
@@ -177,59 +177,59 @@ def _after_doubt(health: RuntimeHealth, verdict: Verdict) -> RuntimeHealth:
 
 
 def _after_success(
-    health: RuntimeHealth, verdict: Verdict, now: float, patience: HealthPolicy
+    health: RuntimeHealth, verdict: Verdict, now: float, policy: HealthPolicy
 ) -> tuple[RuntimeHealth, Transition | None]:
     since = now if health.good_since is None else health.good_since
     health = replace(health, failures=0, undecided=0, successes=health.successes + 1, good_since=since)
     if health.offered:
         return replace(health, shown=verdict), None
-    needed = patience.successes_to_restore
+    needed = policy.successes_to_restore
     if health.successes < needed:
         reason = f"{health.successes} of {needed} successes: {verdict.reason}"
         return replace(health, shown=_with_reason(health.shown, reason, verdict)), None
-    if now - since < patience.hold_seconds(health.holds):
-        reason = f"{_flapping(health, patience)}: {verdict.reason}"
+    if now - since < policy.hold_seconds(health.holds):
+        reason = f"{_flapping(health, policy)}: {verdict.reason}"
         return replace(health, shown=_with_reason(health.shown, reason, verdict)), None
-    changes = (*_recent(health, now, patience), now)
+    changes = (*_recent(health, now, policy), now)
     return replace(health, shown=verdict, changes=changes), _transition(health, verdict, now)
 
 
 def _after_failure(
-    health: RuntimeHealth, verdict: Verdict, now: float, patience: HealthPolicy, gone: bool
+    health: RuntimeHealth, verdict: Verdict, now: float, policy: HealthPolicy, gone: bool
 ) -> tuple[RuntimeHealth, Transition | None]:
     health = replace(health, failures=health.failures + 1, undecided=0, successes=0, good_since=None)
-    needed = patience.failures_to_withdraw
+    needed = policy.failures_to_withdraw
     if health.offered:
         if not gone and not health.shown.is_cached and health.failures < needed:
             reason = f"{health.failures} of {needed} failures: {verdict.reason}"
             return replace(health, shown=_with_reason(health.shown, reason, verdict)), None
-        health = _withdrawn(health, now, patience)
+        health = _withdrawn(health, now, policy)
     if health.holds:
-        verdict = replace(verdict, reason=f"{verdict.reason}; {_flapping(health, patience)}")
+        verdict = replace(verdict, reason=f"{verdict.reason}; {_flapping(health, policy)}")
     changed = verdict.status is not health.shown.status
     return replace(health, shown=verdict), _transition(health, verdict, now) if changed else None
 
 
-def _withdrawn(health: RuntimeHealth, now: float, patience: HealthPolicy) -> RuntimeHealth:
+def _withdrawn(health: RuntimeHealth, now: float, policy: HealthPolicy) -> RuntimeHealth:
     """*health* with this change noted, and damped if there were too many."""
-    changes = (*_recent(health, now, patience), now)
-    soon = bool(health.changes) and now - health.changes[-1] < _memory(health, patience)
-    holds = health.holds + 1 if health.holds and soon else int(len(changes) > patience.most_changes)
+    changes = (*_recent(health, now, policy), now)
+    soon = bool(health.changes) and now - health.changes[-1] < _memory(health, policy)
+    holds = health.holds + 1 if health.holds and soon else int(len(changes) > policy.most_changes)
     return replace(health, changes=changes, holds=holds)
 
 
-def _recent(health: RuntimeHealth, now: float, patience: HealthPolicy) -> tuple[float, ...]:
-    return tuple(at for at in health.changes if now - at < _memory(health, patience))
+def _recent(health: RuntimeHealth, now: float, policy: HealthPolicy) -> tuple[float, ...]:
+    return tuple(at for at in health.changes if now - at < _memory(health, policy))
 
 
-def _memory(health: RuntimeHealth, patience: HealthPolicy) -> float:
+def _memory(health: RuntimeHealth, policy: HealthPolicy) -> float:
     """How long changes count: longer for what was held back, or a long hold would outlast its own cause."""
-    return patience.window + patience.hold_seconds(health.holds)
+    return policy.window + policy.hold_seconds(health.holds)
 
 
-def _flapping(health: RuntimeHealth, patience: HealthPolicy) -> str:
+def _flapping(health: RuntimeHealth, policy: HealthPolicy) -> str:
     changes = health.changes
-    span, hold = precise(changes[-1] - changes[0]), precise(patience.hold_seconds(health.holds))
+    span, hold = precise(changes[-1] - changes[0]), precise(policy.hold_seconds(health.holds))
     return f"flapping: {len(changes)} changes in {span}, held back until it has been good for {hold}"
 
 

@@ -36,39 +36,39 @@ class Slot:
         return min(self.cheap, self.full)
 
 
-def spread(refs: Iterable[str], now: float, rhythm: CheckSchedule, random: Random) -> dict[str, Slot]:
+def spread(refs: Iterable[str], now: float, schedule: CheckSchedule, random: Random) -> dict[str, Slot]:
     """The first slots of *refs*: evenly over the interval, in a random order of their own for either check."""
     names = list(refs)
     cheap, full = random.sample(range(len(names)), len(names)), random.sample(range(len(names)), len(names))
     return {
         name: Slot(
-            now + rhythm.interval * (cheap[index] + random.random()) / len(names),
-            now + rhythm.full_interval * (full[index] + random.random()) / len(names),
+            now + schedule.interval * (cheap[index] + random.random()) / len(names),
+            now + schedule.full_interval * (full[index] + random.random()) / len(names),
         )
         for index, name in enumerate(names)
     }
 
 
-def after_cheap(slot: Slot, now: float, rhythm: CheckSchedule, random: Random) -> Slot:
+def after_cheap(slot: Slot, now: float, schedule: CheckSchedule, random: Random) -> Slot:
     """The slot after a cheap check that saw no change."""
-    return replace(slot, cheap=now + _jittered(rhythm.interval, random))
+    return replace(slot, cheap=now + _jittered(schedule.interval, random))
 
 
-def after_full(health: RuntimeHealth, now: float, rhythm: CheckSchedule, random: Random) -> Slot:
+def after_full(health: RuntimeHealth, now: float, schedule: CheckSchedule, random: Random) -> Slot:
     """The slot after a full check that led to *health*."""
-    return Slot(now + _jittered(rhythm.interval, random), now + _jittered(_until_full(health, rhythm), random))
+    return Slot(now + _jittered(schedule.interval, random), now + _jittered(_until_full(health, schedule), random))
 
 
-def _until_full(health: RuntimeHealth, rhythm: CheckSchedule) -> float:
+def _until_full(health: RuntimeHealth, schedule: CheckSchedule) -> float:
     """Soon where two looks disagree; what keeps failing or hanging is asked less and less often."""
     if health.offered and health.wavering:
-        return rhythm.interval * _SECOND_LOOK
+        return schedule.interval * _SECOND_LOOK
     if health.wavering:  # good again, but not yet long or often enough
-        return rhythm.interval * (_SECOND_LOOK if not health.holds else 1.0)
+        return schedule.interval * (_SECOND_LOOK if not health.holds else 1.0)
     misses = health.failures + health.undecided
     if not misses:
-        return rhythm.full_interval
-    return min(rhythm.full_interval, rhythm.interval * 2.0 ** min(misses - 1, 32))
+        return schedule.full_interval
+    return min(schedule.full_interval, schedule.interval * 2.0 ** min(misses - 1, 32))
 
 
 def _jittered(seconds: float, random: Random) -> float:

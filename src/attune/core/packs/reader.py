@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attune.core.documents import Node, Section, plain
-from attune.core.errors import DefinitionError, Fault, Position, shown
+from attune.core.errors import DefinitionError, Fault, SourcePosition, shown
 from attune.core.events.template import Expression, TemplateError, parts_of
 from attune.core.json_schema import schema_problems, value_problems
 from attune.core.packs.pack import KINDS, Pack, RuleDefinition, TriggerDefinition
@@ -39,7 +39,7 @@ class WrittenExpression:
     """An expression that somebody wrote, and what to call its place."""
 
     text: str
-    position: Position | None
+    position: SourcePosition | None
     path: str
 
 

@@ -85,6 +85,15 @@ class ExecutionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedExecution:
+    """What an execution was asked for with: its action, the parameters as they were, and the terms that were added."""
+
+    action_ref: str
+    parameters: Mapping[str, Any]
+    extra: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionFilter:
     """Which executions to list, newest first; `before` is the number that the last page ended with."""
 

@@ -54,7 +54,7 @@ class MatchQuery:
 class Matcher(Protocol):
     """Answers where work can run."""
 
-    async def answer(self, question: MatchQuery) -> Mapping[str, Any]:
+    async def answer(self, query: MatchQuery) -> Mapping[str, Any]:
         """The ranked nodes and the explanation, as `Placed.to_data` has them."""
         ...
 
@@ -92,7 +92,7 @@ class Installation:
     runtimes: RuntimeStore
     nodes: NodeReader
     control: NodeControl
-    placer: Matcher
+    matcher: Matcher
     tokens: TokenStore
     sensors: SensorReader | None = None
     packs: PackStore | None = None

@@ -16,11 +16,11 @@ from attune.core.sensors.event_line import NewEvent
 
 @dataclass(frozen=True, slots=True)
 class TakenLease:
-    """A lease that was taken, and the id of the journal that belongs to its epoch."""
+    """A lease that was taken, and the id of the output log that belongs to its epoch."""
 
     sensor: int
     epoch: int
-    journal: UUID
+    output_log: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def explained(found: Sequence[SensorStatus], world: AssignmentView) -> list[Sens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputLogRecord:
-    """A journal as the database knows it: `shipped` bytes of it are events, `over` says that its epoch has ended."""
+    """An output log in the database: `shipped` bytes of it are events, `over` says that its epoch has ended."""
 
     sensor: int
     sensor_ref: str
@@ -139,14 +139,14 @@ class SensorReader(Protocol):
 class SensorEvents(Protocol):
     """Events of sensors, each stored exactly once, and what built-in sensors remember."""
 
-    async def journal(self, key: UUID) -> OutputLogRecord | None: ...
+    async def output_log(self, key: UUID) -> OutputLogRecord | None: ...
 
     async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent]) -> bool:
         """Store *events*, which stand between two offsets; False, and nothing stored, if *begin* is not next."""
         ...
 
     async def finish(self, key: UUID, size: int) -> bool:
-        """Forget a journal whose epoch is over and of which *size* bytes, all there are, are shipped."""
+        """Forget an output log whose epoch is over and of which *size* bytes, all there are, are shipped."""
         ...
 
     async def position(self, sensor: int) -> Any:
@@ -209,9 +209,9 @@ class SensorOutputs(Protocol):
 
     def release(self) -> None: ...
 
-    def journal(self, key: UUID) -> SensorOutput: ...
+    def output_log(self, key: UUID) -> SensorOutput: ...
 
-    def journals(self) -> Iterator[SensorOutput]:
+    def output_logs(self) -> Iterator[SensorOutput]:
         """Those that there are."""
         ...
 
@@ -220,11 +220,11 @@ class SensorOutputs(Protocol):
 class SensorProgram:
     """What to start. `argv[0]` is an absolute path; `parameters` are one JSON object on its stdin.
 
-    `journal` is the file that takes its output, `folder` its working directory; both folders exist.
+    `output_log` is the file that takes its output, `folder` its working directory; both folders exist.
     """
 
     argv: tuple[str, ...]
-    journal: PurePath
+    output_log: PurePath
     folder: PurePath
     parameters: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from attune.core.documents import Node, Section, plain
-from attune.core.errors import Position, legible, shown
+from attune.core.errors import SourcePosition, legible, shown
 from attune.core.pattern import PatternError, compile_pattern
 
 MAX_COMMANDS = 20
@@ -48,7 +48,7 @@ class Example:
     exit_code: int
     available: bool
     version: str | None
-    position: Position | None = field(default=None, compare=False)
+    position: SourcePosition | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,11 @@ class Verification:
     check_required: bool | None = None
     discover: Literal["first", "all"] = "first"
     examples: tuple[Example, ...] = ()
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether every command is optional, so that no failure of theirs is worth a line of the log."""
+        return bool(self.checks) and all(check.optional for check in self.checks)
 
     @property
     def needs_running(self) -> bool:

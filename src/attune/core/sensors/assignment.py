@@ -34,7 +34,7 @@ class Lease:
     """Who may run a sensor. Times are seconds by the database's clock.
 
     `left` until it expires: it is free if that is not above 0, and has been free for that long. `age` since it was
-    taken. `epoch` grows with each holder; `journal` is the id of the file that takes what the sensor prints in it.
+    taken. `epoch` grows with each holder; `output_log` is the id of the file that takes what the sensor prints in it.
     """
 
     sensor: int
@@ -42,7 +42,7 @@ class Lease:
     epoch: int
     left: float
     age: float = 0.0
-    journal: UUID | None = None
+    output_log: UUID | None = None
 
     @property
     def is_free(self) -> bool:
@@ -64,7 +64,7 @@ class BalanceRules:
     """How sensors move. `patience`: seconds until the next node in line steps in. A lease that is older than `settled`
     seconds may move to a node that runs at least two sensors fewer."""
 
-    patience: float = 1.0
+    rank_seconds: float = 1.0
     settled: float = 60.0
 
 
@@ -154,7 +154,7 @@ def _take(me: int, world: AssignmentView, counts: Counter[int], spread: BalanceR
         counts[line[0].id] += 1
         rank = next((index for index, node in enumerate(line) if node.id == me), None)
         free_for = -lease.left if lease else 0.0
-        if rank is not None and free_for >= rank * spread.patience:
+        if rank is not None and free_for >= rank * spread.rank_seconds:
             take.append(sensor.id)
     return tuple(take), pending
 

@@ -1,4 +1,4 @@
-"""Runs one action as a process of this host: its own session, its own empty folder, its parameters out of sight.
+"""Runs one action as a process of this host: its own session, its own empty folder, its parameters hidden from `ps`.
 
 What it prints goes on in pieces while it runs; what is left of its group is ended with it. What its output means is
 `result.py`.
@@ -27,6 +27,7 @@ from attune.core.executions.work import Output, Work, WorkEnding, WorkOutcome
 from attune.host.environment import check_environment
 from attune.host.executions import watchdog
 from attune.host.executions.result import Lines, result_of
+from attune.host.processes import signal_group
 
 _CHUNK_BYTES = 32 * 1024
 _PIPE_SECONDS = 0.5  # for somebody who left the group and holds the pipe
@@ -34,10 +35,10 @@ _NUL = "\N{SYMBOL FOR NULL}"
 
 
 class HostWorkRunner:
-    """`WorkRunner` on this host. *surroundings* is this process's environment, of which runs get what is harmless."""
+    """`WorkRunner` on this host. *environment* is this process's, of which runs get what is harmless."""
 
-    def __init__(self, surroundings: Mapping[str, str], *, grace_seconds: float = 3.0) -> None:
-        self._surroundings = check_environment(surroundings)
+    def __init__(self, environment: Mapping[str, str], *, grace_seconds: float = 3.0) -> None:
+        self._passed_on = check_environment(environment)
         self._grace = grace_seconds
         self._watchdog: asyncio.subprocess.Process | None = None
         self._starting = asyncio.Lock()
@@ -99,7 +100,7 @@ class HostWorkRunner:
         )
 
     def _environment(self, work: Work, folder: Path) -> dict[str, str]:
-        given = {**self._surroundings, "PYTHONUNBUFFERED": "1", "HOME": str(folder), "TMPDIR": str(folder)}
+        given = {**self._passed_on, "PYTHONUNBUFFERED": "1", "HOME": str(folder), "TMPDIR": str(folder)}
         given.update(work.environment)
         if work.delivery is Delivery.ENV:
             for name, value in work.parameters.items():
@@ -115,7 +116,7 @@ class HostWorkRunner:
                     *("-I", "-S", str(Path(watchdog.__file__))),
                     stdin=asyncio.subprocess.PIPE,
                     start_new_session=True,
-                    env=self._surroundings,
+                    env=self._passed_on,
                     cwd="/",
                 )
 
@@ -186,8 +187,7 @@ class _Run:
         self._process.wait()
 
     def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+        signal_group(self._process.pid, number)
 
     async def _read(self, pipe: IO[bytes] | None, stream: str) -> None:
         assert pipe is not None

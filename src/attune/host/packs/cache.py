@@ -111,7 +111,7 @@ def _write(target: Path, files: Sequence[PackFile]) -> None:
 def _forget_old(root: Path, used: frozenset[str]) -> None:
     """Remove versions that were not used for a day, but for the last ones."""
     with contextlib.suppress(OSError):
-        known = [(one.stat().st_mtime, one) for one in root.iterdir() if _DIGEST.fullmatch(one.name)]
-        for touched, one in sorted(known, reverse=True)[_KEPT:]:
-            if one.name not in used and touched < time.time() - _DAY:
-                shutil.rmtree(one, ignore_errors=True)
+        versions = [(path.stat().st_mtime, path) for path in root.iterdir() if _DIGEST.fullmatch(path.name)]
+        for touched, path in sorted(versions, reverse=True)[_KEPT:]:
+            if path.name not in used and touched < time.time() - _DAY:
+                shutil.rmtree(path, ignore_errors=True)

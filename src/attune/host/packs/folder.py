@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from attune.core.errors import Fault, Position, UsageError, shown
+from attune.core.errors import Fault, SourcePosition, UsageError, shown
 from attune.core.packs.files import PackFile
 
 MAX_FILES = 1000
@@ -42,11 +42,11 @@ def read_folder(folder: Path) -> tuple[list[PackFile], list[Fault]]:
 
 
 def _fault(name: str, expected: str, got: str) -> Fault:
-    return Fault("", expected, got, Position(name))
+    return Fault("", expected, got, SourcePosition(name))
 
 
 def _walk(folder: Path, root: Path, faults: list[Fault], depth: int) -> Iterator[Path]:
-    for entry in sorted(os.scandir(folder), key=lambda one: one.name):
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name.startswith(".") or entry.name in _SKIPPED or entry.name.endswith((".pyc", "~")):
             continue
         path = Path(entry.path)

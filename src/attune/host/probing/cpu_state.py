@@ -27,7 +27,7 @@ def only_waits(now: Snapshot, before: Snapshot | None) -> bool:
 
 def _is_ready(pid: int) -> bool:
     for task in tasks(pid):
-        place = process_state(pid, task)
-        if place is not None and place.state in "RD":
+        state = process_state(pid, task)
+        if state is not None and state.state in "RD":
             return True
     return False

@@ -22,11 +22,11 @@ class FileProbe:
         self._paths = paths
 
     def look(self, binaries: Sequence[Sequence[str]]) -> list[Snapshot]:
-        """One sight for each group of *binaries* (bare names or absolute paths), all at the same moment."""
+        """One snapshot for each group of *binaries* (bare names or absolute paths), all at the same moment."""
         self._paths.token()  # reads the folders of PATH again if one has changed
-        return [self._sight(group) for group in binaries]
+        return [self._snapshot(group) for group in binaries]
 
-    def _sight(self, group: Sequence[str]) -> Snapshot:
+    def _snapshot(self, group: Sequence[str]) -> Snapshot:
         files: list[object] = []
         newest = 0
         for binary in group:
@@ -37,15 +37,15 @@ class FileProbe:
         return Snapshot(tuple(files), newest / 1e9)
 
     def _file(self, binary: str) -> str | tuple[str, State, State]:
-        found = self._paths.find(binary)
-        if not isinstance(found, Found):
-            return found.detail
+        location = self._paths.find(binary)
+        if not isinstance(location, Found):
+            return location.detail
         try:
-            own = os.lstat(found.path)
-            real = os.stat(found.path) if stat.S_ISLNK(own.st_mode) else own  # noqa: PTH116
+            own = os.lstat(location.path)
+            real = os.stat(location.path) if stat.S_ISLNK(own.st_mode) else own  # noqa: PTH116
         except OSError as error:
-            return f"{found.path}: {error.strerror}"
-        return (found.path, _state(own), _state(real))
+            return f"{location.path}: {error.strerror}"
+        return (location.path, _state(own), _state(real))
 
 
 def _state(status: os.stat_result) -> State:

@@ -90,9 +90,8 @@ class HostOutcomeCache:
         new = {}
         for command, outcome in successes.items():
             path = self._path(command)
-            key = self._keys.get(command.argv)
-            # Another key than before the command ran: the file has changed meanwhile.
-            if path is not None and key == self._key(command, path) and _can_be_kept(command, outcome, path):
+            key = self._keys.get(command.argv)  # as before the command ran: a file that changed since has another
+            if path is not None and key is not None and _can_be_kept(command, outcome, path):
                 fields = (outcome.exit_code, outcome.stdout, outcome.stderr, outcome.duration_ms)
                 new[key] = {"at": outcome.at, "outcome": fields}
         if new:

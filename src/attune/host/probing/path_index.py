@@ -73,20 +73,20 @@ class PathIndex:
         listing = self._listing
         if listing is not None and name in listing.absent:
             return _ABSENT.detail
-        found = self.find(name)
-        return found.detail if isinstance(found, Missing) else None
+        location = self.find(name)
+        return location.detail if isinstance(location, Missing) else None
 
     def find(self, name: str) -> Found | Missing:
         """The file that running *name* would execute, or why there is none."""
         refusal = self._policy.refuses_name(name)
         if refusal:
             return Missing(Ending.REFUSED, refusal)
-        found = self._find_absolute(name) if name.startswith("/") else self._find_on_path(name)
-        if isinstance(found, Found):
-            refusal = self._policy.refuses_file(found.path)
+        location = self._find_absolute(name) if name.startswith("/") else self._find_on_path(name)
+        if isinstance(location, Found):
+            refusal = self._policy.refuses_file(location.path)
             if refusal:
                 return Missing(Ending.REFUSED, refusal)
-        return found
+        return location
 
     def _find_absolute(self, path: str) -> Found | Missing:
         obstacle = _obstacle(path)

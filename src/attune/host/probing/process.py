@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from attune.core.runtimes.command import Ending
 from attune.host.probing.refusal import NotStartedError, explain
 from attune.host.probing.stream import Stream
-from attune.host.processes import read_bytes
+from attune.host.processes import read_bytes, signal_group
 
 # RLIMIT_LOCKS has had no effect since Linux 2.4.25, yet it is inherited across fork, exec, setsid and `env -i`:
 # a label that a descendant cannot lose by accident.
@@ -56,8 +56,7 @@ class Process:
 
     def signal_group(self, number: int) -> None:
         """Send a signal to the process and everything that is still in its group."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+        signal_group(self.pid, number)
 
     def wait_dead(self, seconds: float) -> None:
         """Wait at most so long for a process that was killed."""

@@ -1,4 +1,4 @@
-"""Nothing that a check started is left running: descendants that escaped their group are found and ended.
+"""Nothing that a check started is left running: descendants that escaped their group are ended.
 
 While a run lasts this process adopts orphans (child subreaper), so an escaped descendant ends up as its child.
 The program that embeds Attune may have children too: only processes that bear a mark of the run are touched.
@@ -21,7 +21,7 @@ from attune.host.processes import children, every_process, process_state, read_b
 MARK_VARIABLE = "CHECK_RUN_MARK"
 _SET_CHILD_SUBREAPER = 36
 _GET_CHILD_SUBREAPER = 37
-_PATIENCE_SECONDS = 1.0
+_LONGEST_SECONDS = 1.0
 
 
 class Subreaper:
@@ -68,11 +68,11 @@ class ProcessMarks:
 
     def bears(self, pid: int) -> bool:
         """Whether *pid* was started, directly or not, by a check of this run."""
-        place = process_state(pid)
-        if place is None:
+        state = process_state(pid)
+        if state is None:
             return False
         # A leader is collected before it is entered here, so one of that number is another process by now.
-        belongs = pid not in self.leaders and (place.session in self.leaders or place.group in self.leaders)
+        belongs = pid not in self.leaders and (state.session in self.leaders or state.group in self.leaders)
         return (
             belongs
             or self._has_label(pid)
@@ -101,7 +101,7 @@ class ProcessMarks:
 
 def reap(marks: ProcessMarks) -> None:
     """End and collect every process that bears *marks*. Takes microseconds when there is none."""
-    until = time.monotonic() + _PATIENCE_SECONDS
+    until = time.monotonic() + _LONGEST_SECONDS
     while time.monotonic() < until:
         candidates: Iterable[int] = children(os.getpid()) if SUBREAPER.active else every_process()
         strays = [pid for pid in candidates if pid != os.getpid() and marks.bears(pid)]

@@ -68,7 +68,7 @@ class Run:
         if deadline_seconds is not None:
             self._deadline = self._began + deadline_seconds - min(0.03, 0.1 * deadline_seconds)
         self._events.wait(0)  # a runner that was stopped starts nothing
-        self._tend(self._began)
+        self._enforce_limits(self._began)
         self._context.paths.token()
         for key, command in start.items():
             self._admit(key, command)
@@ -78,7 +78,7 @@ class Run:
             self._fill()
             for job in self._events.wait(self._pause()):
                 self._finish(job)
-            self._tend(time.monotonic())
+            self._enforce_limits(time.monotonic())
 
     def _admit(self, key: str, command: Command | None) -> None:
         """Let *command* wait for its turn, or settle it and its successors where nothing is to be run."""
@@ -162,12 +162,12 @@ class Run:
             pause = min(pause, self._limiter.pause(now))
         return max(0.0, pause)
 
-    def _tend(self, now: float) -> None:
-        """Do what time demands: limits, the deadline, a request to stop, slots that only wait."""
+    def _enforce_limits(self, now: float) -> None:
+        """Apply time limits, the deadline and a request to stop; free slots whose checks only wait."""
         if not self._closed and self._events.woken:
-            self._shut(now, "interrupted", "interrupted")
+            self._close(now, "interrupted", "interrupted")
         elif not self._closed and now >= self._deadline:
-            self._shut(now, "still running at the deadline", "not checked before the deadline")
+            self._close(now, "still running at the deadline", "not checked before the deadline")
         for job in tuple(self._jobs):
             if now >= job.due:
                 job.advance(now)
@@ -176,7 +176,7 @@ class Run:
         if self._queue:
             self._limiter.look(now)
 
-    def _shut(self, now: float, running: str, waiting: str) -> None:
+    def _close(self, now: float, running: str, waiting: str) -> None:
         """End what runs and start nothing more."""
         self._closed = waiting
         self._deadline = float("inf")

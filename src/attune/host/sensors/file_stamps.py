@@ -14,17 +14,17 @@ from attune.core.sensors.file_watch import MOST_FILES, Stamp
 
 def file_stamps(path: str) -> dict[str, Stamp]:
     """The stamps of the regular files that *path* names, by path. Raises `UsageError` where there are too many."""
-    found: dict[str, Stamp] = {}
+    stamps: dict[str, Stamp] = {}
     for name in _names(path):
         try:
             status = os.stat(name)  # noqa: PTH116
         except OSError:
             continue
         if stat.S_ISREG(status.st_mode):
-            found[os.fsencode(name).decode("utf-8", "replace")] = (status.st_mtime_ns, status.st_size, status.st_ino)
-            if len(found) > MOST_FILES:
+            stamps[os.fsencode(name).decode("utf-8", "replace")] = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if len(stamps) > MOST_FILES:
                 raise UsageError(f"path: expected at most {MOST_FILES} files, got more at {path!r}")
-    return found
+    return stamps
 
 
 def _names(path: str) -> Iterator[str]:

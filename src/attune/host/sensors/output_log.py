@@ -107,10 +107,10 @@ class SensorFolder:
         if held is not None:
             os.close(held)
 
-    def journal(self, key: UUID) -> OutputLog:
+    def output_log(self, key: UUID) -> OutputLog:
         return OutputLog(self.path / str(key))
 
-    def journals(self) -> Iterator[OutputLog]:
+    def output_logs(self) -> Iterator[OutputLog]:
         try:
             entries = sorted(self.path.iterdir())
         except FileNotFoundError:

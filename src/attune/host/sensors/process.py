@@ -1,6 +1,6 @@
-"""Starts a sensor under its keeper, and tells what becomes of it.
+"""Starts a sensor under its supervisor, and reports what becomes of it.
 
-The sensor prints into a journal file, not into a pipe: what it has printed outlives the node.
+The sensor prints into a file, not into a pipe: what it has printed outlives the node.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ from typing import Any
 from attune.core.errors import legible
 from attune.core.ports.sensors import SensorEnd, SensorProgram
 from attune.host.environment import check_environment
-from attune.host.sensors import supervisor as sensor_keeper
+from attune.host.sensors import supervisor
 
-boottime = sensor_keeper.now
+boottime = supervisor.now
 """The clock of `until`: seconds since the machine started, sleep included."""
 _KEPT_LINES = 5
-_LONGEST_COMPLAINT = 64 * 1024
+_LONGEST_LINE = 64 * 1024
 
 
 class SensorProcess:
-    """`RunningSensor`, by way of its keeper."""
+    """`RunningSensor`, by way of its supervisor."""
 
-    def __init__(self, keeper: asyncio.subprocess.Process, complain: Callable[[str], None]) -> None:
-        self._keeper = keeper
+    def __init__(self, process: asyncio.subprocess.Process, complain: Callable[[str], None]) -> None:
+        self._supervisor = process
         self._complain = complain
         self._last: deque[str] = deque(maxlen=_KEPT_LINES)
         self._errors = asyncio.create_task(self._read_errors())
         self.pid: int | None = None
 
     def extend(self, until: float) -> None:
-        self._tell(f"until {until!r}")
+        self._send(f"until {until!r}")
 
     def pause(self) -> None:
-        self._tell("pause")
+        self._send("pause")
 
     def resume(self) -> None:
-        self._tell("resume")
+        self._send("resume")
 
     def stop(self) -> None:
-        self._tell("stop")
+        self._send("stop")
 
     def kill(self) -> None:
-        """End it at once, by way of its keeper: the end of the pipe says that we are gone."""
-        if self._keeper.stdin is not None:
-            self._keeper.stdin.close()
+        """End it at once, by way of its supervisor: the end of the pipe says that we are gone."""
+        if self._supervisor.stdin is not None:
+            self._supervisor.stdin.close()
 
     async def started(self) -> SensorEnd | None:
         news = await self._news()
@@ -58,7 +58,7 @@ class SensorProcess:
             self.pid = int(news["pid"])
             return None
         await self._collect()
-        reason = str(news.get("not_started") or "its keeper ended before it could start it")
+        reason = str(news.get("not_started") or "its supervisor ended before it could start it")
         return SensorEnd(f"cannot be started: {reason}", interpreter_failed=bool(news.get("interpreter")))
 
     async def end(self) -> SensorEnd:
@@ -69,11 +69,11 @@ class SensorProcess:
             return SensorEnd(f"ended with exit code {news['exit']}{said}", str(news["by"]))
         if news.get("signal"):
             return SensorEnd(f"was killed by signal {news['signal']}{said}", str(news["by"]))
-        return SensorEnd(f"ended with its keeper{said}")
+        return SensorEnd(f"ended with its supervisor{said}")
 
     async def _news(self) -> dict[str, Any]:
-        assert self._keeper.stdout is not None
-        line = await self._keeper.stdout.readline()
+        assert self._supervisor.stdout is not None
+        line = await self._supervisor.stdout.readline()
         try:
             news = json.loads(line)
         except ValueError:
@@ -82,17 +82,17 @@ class SensorProcess:
 
     async def _collect(self) -> None:
         self.kill()
-        await self._keeper.wait()
+        await self._supervisor.wait()
         # Somebody whom the sensor started may have escaped and hold the pipe for ever.
         await asyncio.wait({self._errors}, timeout=0.5)
         self._errors.cancel()
         await asyncio.gather(self._errors, return_exceptions=True)
 
     async def _read_errors(self) -> None:
-        assert self._keeper.stderr is not None
+        assert self._supervisor.stderr is not None
         while True:
             try:
-                line = await self._keeper.stderr.readline()
+                line = await self._supervisor.stderr.readline()
             except ValueError:  # longer than the reader's limit, and dropped by it
                 continue
             if not line:
@@ -102,10 +102,10 @@ class SensorProcess:
                 self._last.append(text)
                 self._complain(text)
 
-    def _tell(self, command: str) -> None:
-        if self._keeper.stdin is not None and not self._keeper.stdin.is_closing():
+    def _send(self, command: str) -> None:
+        if self._supervisor.stdin is not None and not self._supervisor.stdin.is_closing():
             with contextlib.suppress(ConnectionError):
-                self._keeper.stdin.write(f"{command}\n".encode())
+                self._supervisor.stdin.write(f"{command}\n".encode())
 
 
 async def start_sensor(
@@ -117,30 +117,30 @@ async def start_sensor(
     """Start *program*, which may run until that time of `boottime`; `started` tells whether it does.
 
     *environment* is the environment of this process, of which it gets what is harmless; *complain* is told each line
-    of its stderr. Raises `OSError` where not even the keeper could be started.
+    of its stderr. Raises `OSError` where not even the supervisor could be started.
     """
     harmless = check_environment(environment)
     spec = {
         "argv": list(program.argv),
-        "journal": str(program.journal),
+        "output": str(program.output_log),
         "folder": str(program.folder),
         "parameters": dict(program.parameters),
         "environment": {**harmless, "PYTHONUNBUFFERED": "1", **program.environment},
         "until": until,
     }
-    keeper = await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
         "-S",
-        str(Path(sensor_keeper.__file__)),
+        str(Path(supervisor.__file__)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        limit=_LONGEST_COMPLAINT,
+        limit=_LONGEST_LINE,
         start_new_session=True,
         env=harmless,
         cwd="/",
     )
-    assert keeper.stdin is not None
-    keeper.stdin.write(json.dumps(spec).encode() + b"\n")
-    return SensorProcess(keeper, complain)
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(spec).encode() + b"\n")
+    return SensorProcess(process, complain)

@@ -50,46 +50,46 @@ class SensorSupervisor:
 
     def run(self) -> None:
         """Start the sensor, keep it, and leave nothing of it."""
-        journal = os.open(self._spec["journal"], os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not _lock(journal):
-            _tell(not_started="its journal is in use: another process of this sensor lives", interpreter=False)
+        output = os.open(self._spec["output"], os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if not _lock(output):
+            _report(not_started="its output log is in use: another process of this sensor lives", interpreter=False)
             return
-        _end_line(journal)
-        problem = self._start(journal)
+        _end_line(output)
+        problem = self._start(output)
         if problem:
-            _tell(not_started=problem, interpreter=True)
+            _report(not_started=problem, interpreter=True)
             return
-        _tell(pid=self._pid)
+        _report(pid=self._pid)
         pidfd = os.pidfd_open(self._pid)
         self._keep(pidfd)
         os.close(pidfd)
-        status = self._sweep()
+        status = self._end_descendants()
         code = None if status is None else os.waitstatus_to_exitcode(status)
         if code is None or code < 0:
-            _tell(signal=-(code or 0), by=self._ended_by)
+            _report(signal=-(code or 0), by=self._ended_by)
         else:
-            _tell(exit=code, by=self._ended_by)
+            _report(exit=code, by=self._ended_by)
 
-    def _start(self, journal: int) -> str:
+    def _start(self, output: int) -> str:
         """What went wrong, or ""."""
         parameters = os.memfd_create("parameters", 0)
         with os.fdopen(os.dup(parameters), "wb") as file:
             file.write(json.dumps(self._spec["parameters"]).encode())
         os.lseek(parameters, 0, os.SEEK_SET)
-        told, tell = os.pipe2(os.O_CLOEXEC)
+        reading, writing = os.pipe2(os.O_CLOEXEC)
         parent = os.getpid()
         self._pid = os.fork()
         if not self._pid:
-            self._become(parent, parameters, journal, tell)
-        os.close(tell)
+            self._become(parent, parameters, output, writing)
+        os.close(writing)
         os.close(parameters)
-        with os.fdopen(told, "rb") as file:
+        with os.fdopen(reading, "rb") as file:
             problem = file.read().decode("utf-8", "replace")
         if problem:
             os.waitpid(self._pid, 0)
         return problem
 
-    def _become(self, parent: int, parameters: int, journal: int, tell: int) -> None:
+    def _become(self, parent: int, parameters: int, output: int, writing: int) -> None:
         """In the child: become the sensor."""
         spec = self._spec
         try:
@@ -100,14 +100,14 @@ class SensorSupervisor:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
                 signal.signal(number, signal.SIG_DFL)
             os.dup2(parameters, 0)
-            os.dup2(journal, 1)
+            os.dup2(output, 1)
             os.chdir(spec["folder"])
             os.execve(spec["argv"][0], spec["argv"], spec["environment"])
         except OSError as error:
             which = error.filename or spec["argv"][0]
-            os.write(tell, f"{which}: {os.strerror(error.errno or 0).lower()}".encode("utf-8", "replace"))
+            os.write(writing, f"{which}: {os.strerror(error.errno or 0).lower()}".encode("utf-8", "replace"))
         except BaseException as error:
-            os.write(tell, repr(error).encode("utf-8", "replace"))
+            os.write(writing, repr(error).encode("utf-8", "replace"))
         finally:
             os._exit(127)
 
@@ -164,7 +164,7 @@ class SensorSupervisor:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, number)
 
-    def _sweep(self) -> int | None:
+    def _end_descendants(self) -> int | None:
         """End everything that the sensor started, and collect it; the sensor's own status."""
         status: int | None = None
         until = time.monotonic() + _LAST_WAIT_SECONDS
@@ -175,10 +175,10 @@ class SensorSupervisor:
                     os.kill(pid, signal.SIGKILL)
             try:
                 while True:
-                    pid, one = os.waitpid(-1, os.WNOHANG)
+                    pid, ended = os.waitpid(-1, os.WNOHANG)
                     if pid == 0:
                         break
-                    status = one if pid == self._pid else status
+                    status = ended if pid == self._pid else status
             except ChildProcessError:
                 break
             time.sleep(0.005)
@@ -191,12 +191,12 @@ def _children() -> Iterator[int]:
         yield from map(int, file.read().split())
 
 
-def _lock(journal: int) -> bool:
-    """Hold the journal as long as anything lives that prints into it; whoever only looks holds it for a moment."""
+def _lock(output: int) -> bool:
+    """Hold the output as long as anything lives that prints into it; whoever only looks holds it for a moment."""
     until = time.monotonic() + _LAST_WAIT_SECONDS
     while True:
         try:
-            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(output, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
             if time.monotonic() >= until:
@@ -204,18 +204,18 @@ def _lock(journal: int) -> bool:
             time.sleep(0.01)
 
 
-def _end_line(journal: int) -> None:
+def _end_line(output: int) -> None:
     """What an earlier process left half printed must not join what the next one prints."""
-    size = os.fstat(journal).st_size
-    if size and os.pread(journal, 1, size - 1) != b"\n":
-        os.write(journal, b"\n")
+    size = os.fstat(output).st_size
+    if size and os.pread(output, 1, size - 1) != b"\n":
+        os.write(output, b"\n")
 
 
 def _prctl(option: int, value: int) -> None:
     _LIBC.prctl(option, value, 0, 0, 0)
 
 
-def _tell(**news: Any) -> None:
+def _report(**news: Any) -> None:
     with contextlib.suppress(OSError):
         os.write(1, json.dumps(news).encode() + b"\n")
 

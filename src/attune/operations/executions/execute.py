@@ -13,7 +13,7 @@ from attune.core.matching.explanation import Waiting
 from attune.core.matching.fleet import Node
 from attune.core.matching.matcher import Category
 from attune.core.matching.requirement import Requirement
-from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
+from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
 
 
 class Actions(Protocol):
@@ -43,7 +43,7 @@ class Reader(Protocol):
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]: ...
 
-    async def asked(self, execution: int) -> tuple[str, Mapping[str, Any], tuple[str, ...]] | None: ...
+    async def asked(self, execution: int) -> AskedExecution | None: ...
 
 
 class ExecutionService:
@@ -95,9 +95,8 @@ class ExecutionService:
                 f"execution {execution}: expected one that has ended, got {before.status}",
                 hint=f"attune execution cancel {execution}",
             )
-        ref, parameters, extra = asked
-        action = await self._actions.get(ref)
-        return await self.run(NewExecution(action, parameters, extra, retry_of=execution))
+        action = await self._actions.get(asked.action_ref)
+        return await self.run(NewExecution(action, asked.parameters, tuple(asked.extra), retry_of=execution))
 
     async def explanation(self, execution: ExecutionRecord) -> Mapping[str, Any]:
         if execution.requirement is None:

@@ -67,11 +67,11 @@ class FleetMatcher:
     def __init__(self, fleet: Callable[[Role], Awaitable[Sequence[Node]]]) -> None:
         self._fleet = fleet
 
-    async def answer(self, question: MatchQuery) -> Mapping[str, Any]:
+    async def answer(self, query: MatchQuery) -> Mapping[str, Any]:
         placed = place(
-            question.requirement,
-            await self._fleet(question.role),
-            preferences=question.preferences,
-            tolerations=question.tolerations,
+            query.requirement,
+            await self._fleet(query.role),
+            preferences=query.preferences,
+            tolerations=query.tolerations,
         )
-        return placed.to_data(question.limit)
+        return placed.to_data(query.limit)

@@ -42,7 +42,7 @@ class MonitoredRuntime:
 
     definition: Definition
     health: RuntimeHealth
-    sight: Snapshot
+    snapshot: Snapshot
     slot: Slot
 
 
@@ -64,10 +64,10 @@ class Reverifier:
     """Keeps runtimes true, a round at a time. *clock* gives seconds and only goes forward."""
 
     examiner: Examiner
-    witness: SnapshotReader
+    probe: SnapshotReader
     clock: Callable[[], float]
-    patience: HealthPolicy = field(default_factory=HealthPolicy)
-    rhythm: CheckSchedule = field(default_factory=CheckSchedule)
+    policy: HealthPolicy = field(default_factory=HealthPolicy)
+    schedule: CheckSchedule = field(default_factory=CheckSchedule)
     random: Random = field(default_factory=Random)
     deadline_seconds: float = 60.0
 
@@ -78,15 +78,15 @@ class Reverifier:
         """
         found = {verdict.ref: verdict for verdict in verdicts}
         wanted = [one for one in definitions if one.ref in found and one.verification.needs_running]
-        slots = spread([one.ref for one in wanted], self.clock(), self.rhythm, self.random)
-        sights = self.witness.look([_binaries(one) for one in wanted])
+        slots = spread([one.ref for one in wanted], self.clock(), self.schedule, self.random)
+        snapshots = self.probe.look([_binaries(one) for one in wanted])
         now = self.clock()
-        for one, sight in zip(wanted, sights, strict=True):
-            if outdated(found[one.ref], sight):
+        for one, snapshot in zip(wanted, snapshots, strict=True):
+            if outdated(found[one.ref], snapshot):
                 slots[one.ref] = replace(slots[one.ref], full=now)
         return {
-            one.ref: MonitoredRuntime(one, begin(found[one.ref]), sight, slots[one.ref])
-            for one, sight in zip(wanted, sights, strict=True)
+            one.ref: MonitoredRuntime(one, begin(found[one.ref]), snapshot, slots[one.ref])
+            for one, snapshot in zip(wanted, snapshots, strict=True)
         }
 
     def next_round(self, kept: Mapping[str, MonitoredRuntime]) -> float | None:
@@ -98,22 +98,22 @@ class Reverifier:
     ) -> Round:
         """Look at what is due; at *suspects* in full at once; with *glance* at everything. Blocks."""
         now = self.clock()
-        horizon = now + self.rhythm.interval * _TOGETHER
+        horizon = now + self.schedule.interval * _TOGETHER
         due = [
             one
             for ref, one in kept.items()
             if glance or ref in suspects or min(one.slot.cheap, one.slot.full) <= horizon
         ]
-        sights = self.witness.look([_binaries(one.definition) for one in due])
+        snapshots = self.probe.look([_binaries(one.definition) for one in due])
         after = dict(kept)
         full: list[tuple[MonitoredRuntime, Snapshot, bool]] = []
-        for one, sight in zip(due, sights, strict=True):
-            sighting = compare(one.sight, sight)
+        for one, snapshot in zip(due, snapshots, strict=True):
+            change = compare(one.snapshot, snapshot)
             ref = one.definition.ref
-            if sighting is not SnapshotChange.UNCHANGED or ref in suspects or one.slot.full <= horizon:
-                full.append((one, sight, sight.gone))
+            if change is not SnapshotChange.UNCHANGED or ref in suspects or one.slot.full <= horizon:
+                full.append((one, snapshot, snapshot.gone))
             else:
-                after[ref] = replace(one, slot=after_cheap(one.slot, now, self.rhythm, self.random))
+                after[ref] = replace(one, slot=after_cheap(one.slot, now, self.schedule, self.random))
         return self._verify(after, full) if full else Round(after)
 
     def _verify(
@@ -124,10 +124,10 @@ class Reverifier:
         now = self.clock()
         transitions = []
         offer_changed = False
-        for (one, sight, gone), verdict in zip(full, verdicts, strict=True):
-            health, transition = observe(one.health, verdict, now, self.patience, gone=gone)
-            slot = after_full(health, now, self.rhythm, self.random)
-            after[verdict.ref] = MonitoredRuntime(one.definition, health, sight, slot)
+        for (one, snapshot, gone), verdict in zip(full, verdicts, strict=True):
+            health, transition = observe(one.health, verdict, now, self.policy, gone=gone)
+            slot = after_full(health, now, self.schedule, self.random)
+            after[verdict.ref] = MonitoredRuntime(one.definition, health, snapshot, slot)
             transitions += [transition] if transition else []
             offer_changed = offer_changed or _offer(health) != _offer(one.health)
         return Round(after, tuple(one.definition.ref for one, *_ in full), tuple(transitions), offer_changed)

@@ -19,7 +19,6 @@ from attune.postgres.rows import execute, read_all, read_one
 
 CHANNEL = "attune_token"
 _COLUMNS = "id, name, scope, created, created_by, expires, last_used, revoked, expires <= now() AS expired"
-_LEFT = "extract(epoch FROM {} - now())::float8"
 _LIVE = "t.revoked IS NULL AND (t.expires IS NULL OR t.expires > now())"
 
 
@@ -64,31 +63,15 @@ class PostgresTokens:
 
     async def caller(self, text: str) -> Caller | None:
         """Who *text* is the token of; None if it is unknown, expired or revoked."""
-        return await self._caller(
-            f"""
-            WITH used AS (
-                UPDATE api_token AS t SET last_used = now() WHERE digest = %(digest)s AND {_LIVE}
-                AND (last_used IS NULL OR last_used < now() - interval '30 seconds'))
-            SELECT t.id AS token_id, t.name, t.scope, false AS by_cookie, {_LEFT.format("t.expires")} AS expires_in
-            FROM api_token AS t WHERE t.digest = %(digest)s AND {_LIVE}
-            """,
-            text,
-        )
+        return await self._caller(text, "api_token AS t", "t.digest = %(digest)s", expires="t.expires")
 
     async def session_caller(self, session: str) -> Caller | None:
         """Who logged in as *session*; None if it has ended."""
-        return await self._caller(
-            f"""
-            WITH used AS (
-                UPDATE api_token AS t SET last_used = now() FROM login_session AS s
-                WHERE s.digest = %(digest)s AND s.token = t.id AND s.expires > now() AND {_LIVE}
-                AND (t.last_used IS NULL OR t.last_used < now() - interval '30 seconds'))
-            SELECT t.id AS token_id, t.name, t.scope, true AS by_cookie, {_LEFT.format("s.expires")} AS expires_in
-            FROM login_session AS s JOIN api_token AS t ON t.id = s.token
-            WHERE s.digest = %(digest)s AND s.expires > now() AND {_LIVE}
-            """,
-            session,
+        sessions = "login_session AS s JOIN api_token AS t ON t.id = s.token"
+        caller = await self._caller(
+            session, sessions, "s.digest = %(digest)s AND s.expires > now()", expires="s.expires"
         )
+        return caller and replace(caller, by_cookie=True)
 
     async def login_link(self, token_id: int, *, lasts: float = 86_400.0) -> str:
         """A code that opens a session in the name of a token for *lasts* seconds."""
@@ -156,9 +139,18 @@ class PostgresTokens:
             return False
         return True
 
-    async def _caller(self, query: str, secret: str) -> Caller | None:
+    async def _caller(self, secret: str, source: str, where: str, *, expires: str) -> Caller | None:
+        query = f"""
+            WITH caller AS (
+                SELECT t.id AS token_id, t.name, t.scope, extract(epoch FROM {expires} - now())::float8 AS expires_in
+                FROM {source} WHERE {where} AND {_LIVE}
+            ), used AS (
+                UPDATE api_token SET last_used = now() FROM caller WHERE id = caller.token_id
+                AND (last_used IS NULL OR last_used < now() - interval '30 seconds'))
+            SELECT * FROM caller
+        """
         caller = await read_one(self._pool, Caller, query, {"digest": digest_of(secret)})
-        return None if caller is None else replace(caller, scope=Scope(caller.scope))
+        return caller and replace(caller, scope=Scope(caller.scope))
 
 
 AuditEntry = dict[str, Any]

@@ -90,15 +90,15 @@ def _run(account: Account, argv: list[str | Path], cwd: Path, text: str, keep: t
         raise DatabaseError(f"{program} did not finish within {error.timeout:.0f} seconds in {cwd.parent}") from error
     if done.returncode != 0:
         raise DatabaseError(
-            f"the database in {cwd.parent} could not be made: {program}: {complaint(done.stdout)}",
+            f"the database in {cwd.parent} could not be made: {program}: {failure_line(done.stdout)}",
             hint=remedy(done.stdout, cwd.parent),
         )
 
 
-def complaint(output: str) -> str:
+def failure_line(output: str) -> str:
     """The line of *output* that says why a program of PostgreSQL failed, without its time stamp."""
     lines = [line.strip().rpartition("] ")[2] for line in output.splitlines() if line.strip()]
-    for sign in (*_REMEDIES, "PANIC:", "FATAL:", "error:", "ERROR:"):
+    for sign in (*_HINTS, "PANIC:", "FATAL:", "error:", "ERROR:"):
         telling = [line for line in lines if sign in line]
         if telling:
             return telling[-1]
@@ -107,13 +107,13 @@ def complaint(output: str) -> str:
 
 def remedy(output: str, folder: Path) -> str:
     """What to do about a failure whose program printed *output*."""
-    for sign, what in _REMEDIES.items():
+    for sign, what in _HINTS.items():
         if sign in output:
             return what
     return f"read {folder / 'postgres.log'}; before any repair, keep a copy of {folder / 'postgres'}"
 
 
-_REMEDIES = {
+_HINTS = {
     "No space left on device": "free some space on the disk of this folder",
     "Disk quota exceeded": "free some space for this user on the disk of this folder",
     "Read-only file system": "choose a folder on a writable disk with ATTUNE_DATA_DIR",

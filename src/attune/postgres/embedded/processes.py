@@ -65,12 +65,12 @@ def end_all(mark: str, uid: int) -> None:
     """End every process that carries *mark* without waiting for its clients. Committed data is not lost by this."""
     for pid in tuple(_children):
         _alive(pid)  # reaps it if it has died
-    for number, patience in ((signal.SIGQUIT, 2.0), (signal.SIGKILL, 5.0)):
+    for number, wait_seconds in ((signal.SIGQUIT, 2.0), (signal.SIGKILL, 5.0)):
         pids = marked(mark, uid)
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + wait_seconds
         for pid in pids:
             wait_until_gone(pid, deadline - time.monotonic())
         if not marked(mark, uid):

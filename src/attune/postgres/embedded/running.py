@@ -13,7 +13,7 @@ from attune.core.errors import DatabaseError
 from attune.postgres.embedded import processes
 from attune.postgres.embedded.account import Account
 from attune.postgres.embedded.binaries import Binaries
-from attune.postgres.embedded.cluster import DATABASE, ROLE, complaint, remedy
+from attune.postgres.embedded.cluster import DATABASE, ROLE, failure_line, remedy
 from attune.postgres.embedded.folders import Folders, read_small, seen_by, write_private
 from attune.postgres.embedded.wire import ServerAnswer, State, ask
 
@@ -81,7 +81,7 @@ def _wait_until_ready(folders: Folders, account: Account, process: subprocess.Po
             output = _since(folders.log, begin)
             what = "did not start" if ended else f"was not ready after {_START_SECONDS:.0f} seconds"
             raise DatabaseError(
-                f"the embedded PostgreSQL in {folders.data} {what}: {complaint(output)}",
+                f"the embedded PostgreSQL in {folders.data} {what}: {failure_line(output)}",
                 hint=remedy(output, folders.data),
             )
         time.sleep(_POLL)

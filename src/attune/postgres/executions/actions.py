@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from psycopg import AsyncConnection
-
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action, Delivery, OnLost
 from attune.core.runtimes.aliases import fold, nearest
-from attune.postgres.connection import Pool, translated
+from attune.postgres.connection import Pool
+from attune.postgres.rows import Source, read_values
 
 COLUMNS = """
     a.id, a.ref, a.pack_ref, a.label, a.description, a.entrypoint, a.runtime_row_ref AS runtime_ref,
@@ -31,33 +30,26 @@ class PostgresActions:
     async def list(self, pack_ref: str | None = None) -> Sequence[Action]:
         """All actions, or those of one pack, by ref."""
         query = f"""
-            SELECT row_to_json(one)
-            FROM (SELECT {COLUMNS} FROM action AS a WHERE %s::text IS NULL OR a.pack_ref = %s) AS one
+            SELECT row_to_json(item)
+            FROM (SELECT {COLUMNS} FROM action AS a WHERE %s::text IS NULL OR a.pack_ref = %s) AS item
         """
-        with translated():
-            async with self._pool.connection() as connection:
-                rows = await (await connection.execute(query.encode(), (pack_ref, pack_ref))).fetchall()
-        return sorted((action_of(row[0]) for row in rows), key=lambda one: one.ref)
+        actions = map(action_of, await read_values(self._pool, query, (pack_ref, pack_ref)))
+        return sorted(actions, key=lambda action: action.ref)
 
     async def get(self, ref: str) -> Action:
         """The action *ref*. Raises `UsageError` that names the nearest one."""
-        with translated():
-            async with self._pool.connection() as connection:
-                found = await actions_of(connection, [ref])
-                if ref in found:
-                    return found[ref]
-                cursor = await connection.execute("SELECT ref FROM action ORDER BY ref LIMIT 1000")
-                known = [str(row[0]) for row in await cursor.fetchall()]
-        close = nearest(ref, known)
+        actions = await actions_of(self._pool, [ref])
+        if ref in actions:
+            return actions[ref]
+        close = nearest(ref, await read_values(self._pool, "SELECT ref FROM action ORDER BY ref LIMIT 1000"))
         hint = f"did you mean {close}?" if close else "attune action list"
         raise UsageError(f"action: expected one that exists, got {ref!r}", hint=hint)
 
 
-async def actions_of(connection: AsyncConnection[Any], refs: Sequence[str]) -> dict[str, Action]:
-    """The actions among *refs* that exist, on a connection of the caller's."""
-    query = f"SELECT row_to_json(one) FROM (SELECT {COLUMNS} FROM action AS a WHERE a.ref = ANY(%s)) AS one"
-    rows = await (await connection.execute(query.encode(), (list(refs),))).fetchall()
-    return {row[0]["ref"]: action_of(row[0]) for row in rows}
+async def actions_of(source: Source, refs: Sequence[str]) -> dict[str, Action]:
+    """The actions among *refs* that exist."""
+    query = f"SELECT row_to_json(item) FROM (SELECT {COLUMNS} FROM action AS a WHERE a.ref = ANY(%s)) AS item"
+    return {row["ref"]: action_of(row) for row in await read_values(source, query, (list(refs),))}
 
 
 def action_of(row: Mapping[str, Any]) -> Action:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from psycopg.rows import class_row
-
-from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, StoredOutput
-from attune.postgres.connection import Pool, translated
-from attune.postgres.json_values import tolerate
+from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, StoredOutput
+from attune.postgres.connection import Pool
+from attune.postgres.rows import read_all, read_one
 
 # What the schema of the action marks secret is never read.
 _RECORD = """
@@ -37,13 +34,15 @@ class PostgresExecutionPages:
 
     async def get(self, execution: int) -> ExecutionRecord | None:
         """One execution, None if there is none of that number."""
-        found = await self._records("WHERE e.id = %(id)s", {"id": execution})
-        return found[0] if found else None
+        return await read_one(self._pool, ExecutionRecord, f"{_RECORD} WHERE e.id = %s", (execution,))
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
         """Executions that *wanted* asks for, newest first."""
-        return await self._records(
-            """
+        return await read_all(
+            self._pool,
+            ExecutionRecord,
+            f"""
+            {_RECORD}
             WHERE (%(before)s::bigint IS NULL OR e.id < %(before)s)
               AND (%(status)s::text IS NULL OR e.status::text = %(status)s)
               AND (%(action)s::text IS NULL OR e.action_ref = %(action)s)
@@ -62,34 +61,17 @@ class PostgresExecutionPages:
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0), limit: int = 500) -> Sequence[StoredOutput]:
         """What was printed after the piece *after* (attempt, number), in order."""
-        with translated():
-            async with (
-                self._pool.connection() as connection,
-                connection.cursor(row_factory=class_row(StoredOutput)) as cursor,
-            ):
-                await cursor.execute(
-                    """
-                    SELECT attempt, number, stream, text, created AS at FROM execution_output
-                    WHERE execution = %s AND (attempt, number) > (%s, %s) ORDER BY attempt, number LIMIT %s
-                    """,
-                    (execution, *after, limit),
-                )
-                return await cursor.fetchall()
+        query = """
+            SELECT attempt, number, stream, text, created AS at FROM execution_output
+            WHERE execution = %s AND (attempt, number) > (%s, %s) ORDER BY attempt, number LIMIT %s
+        """
+        return await read_all(self._pool, StoredOutput, query, (execution, *after, limit))
 
-    async def asked(self, execution: int) -> tuple[str, Mapping[str, Any], tuple[str, ...]] | None:
-        """What was asked for: the action, its parameters as they were, and the terms that were added."""
-        query = "SELECT action_ref, config, extra_requires FROM execution WHERE id = %s"
-        with translated():
-            async with self._pool.connection() as connection:
-                row = await (await connection.execute(query, (execution,))).fetchone()
-        return None if row is None else (row[0], row[1] if isinstance(row[1], dict) else {}, tuple(row[2] or ()))
-
-    async def _records(self, where: str, given: Mapping[str, Any]) -> Sequence[ExecutionRecord]:
-        with translated():
-            async with (
-                self._pool.connection() as connection,
-                connection.cursor(row_factory=class_row(ExecutionRecord)) as cursor,
-            ):
-                tolerate(cursor)
-                await cursor.execute((_RECORD + where).encode(), given)
-                return await cursor.fetchall()
+    async def asked(self, execution: int) -> AskedExecution | None:
+        """What was asked for, with the parameters as they were."""
+        query = """
+            SELECT action_ref, coalesce(extra_requires, '[]') AS extra,
+                   CASE jsonb_typeof(config) WHEN 'object' THEN config ELSE '{}' END AS parameters
+            FROM execution WHERE id = %s
+        """
+        return await read_one(self._pool, AskedExecution, query, (execution,))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -16,10 +17,10 @@ from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import HeldAttempt, Signal, WorkerNotice
-from attune.postgres.connection import Pool, connect, conninfo_of, translated
+from attune.postgres.connection import Pool, conninfo_of, listening, translated
 from attune.postgres.executions.actions import actions_of
 from attune.postgres.executions.store import CANCELS, LIVE, know_classes
-from attune.postgres.statements import Statements
+from attune.postgres.rows import execute, read_all, read_pairs, transaction
 from attune.queue import jobs
 
 _SIGNALS = {"attune_class": Signal.CLASS, "attune_request": Signal.REQUEST, CANCELS: Signal.CANCEL}
@@ -101,15 +102,15 @@ class PostgresRouting:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._statements = Statements(pool)
 
     async def classes(self, queue: str | None = None) -> dict[str, str]:
         query = "SELECT queue, requirement FROM requirement_class WHERE %(queue)s::text IS NULL OR queue = %(queue)s"
-        return {row["queue"]: row["requirement"] for row in await self._statements.rows(query, {"queue": queue})}
+        return await read_pairs(self._pool, query, {"queue": queue})
 
     async def subscribe(self, worker: int, queues: Collection[str]) -> None:
         given = {"worker": worker, "queues": sorted(queues)}
-        await self._statements.count(
+        await execute(
+            self._pool,
             """
             WITH gone AS (DELETE FROM worker_class WHERE worker = %(worker)s AND NOT queue = ANY(%(queues)s::text[]))
             INSERT INTO worker_class (queue, worker)
@@ -125,7 +126,7 @@ class PostgresRouting:
     async def promote(self, queues: Collection[str]) -> int:
         total = 0
         while queues:
-            count = await self._statements.count(_PROMOTE, {"queues": sorted(queues), "most": _AT_ONCE})
+            count = await execute(self._pool, _PROMOTE, {"queues": sorted(queues), "most": _AT_ONCE})
             total += count
             if count < _AT_ONCE:
                 break
@@ -133,42 +134,36 @@ class PostgresRouting:
 
     async def tidy(self) -> int:
         given = {"most": _AT_ONCE}
-        return sum([await self._statements.count(query, given) for query in (_DUE, _DEMOTE, _ADRIFT, _OVERDUE)])
+        return sum([await execute(self._pool, query, given) for query in (_DUE, _DEMOTE, _ADRIFT, _OVERDUE)])
 
     async def lost(self) -> list[HeldAttempt]:
-        return [HeldAttempt(**row) for row in await self._statements.rows(_LOST, {})]
+        return await read_all(self._pool, HeldAttempt, _LOST)
 
     async def held(self, worker: int) -> list[HeldAttempt]:
-        rows = await self._statements.rows(f"{_HELD} AND e.worker = %(worker)s", {"worker": worker})
-        return [HeldAttempt(**row) for row in rows]
+        return await read_all(self._pool, HeldAttempt, f"{_HELD} AND e.worker = %s", (worker,))
 
     async def classify(self) -> list[str]:
-        with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                cursor = await connection.execute(
-                    """
-                    SELECT id, action_ref, extra_requires FROM execution
-                    WHERE status = 'requested' AND policy IS NOT NULL AND queue IS NULL
-                    ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
-                    """
-                )
-                waiting = await cursor.fetchall()
-                actions = await actions_of(connection, sorted({row[1] for row in waiting})) if waiting else {}
-                classes: dict[str, str] = {}
-                for number, ref, extra in waiting:
-                    classes |= await _classify_one(connection, number, actions.get(ref), ref, extra)
-                return sorted(classes)
+        async with transaction(self._pool) as connection:
+            waiting = await read_all(
+                connection,
+                _Unclassified,
+                """
+                SELECT id, action_ref, extra_requires FROM execution
+                WHERE status = 'requested' AND policy IS NOT NULL AND queue IS NULL
+                ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
+                """,
+            )
+            actions = await actions_of(connection, sorted({execution.action_ref for execution in waiting}))
+            classes: dict[str, str] = {}
+            for execution in waiting:
+                classes |= await _classify_one(connection, execution, actions.get(execution.action_ref))
+            return sorted(classes)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Listener]:
-        connection = await connect(await conninfo_of(self._pool), application_name="attune work")
-        try:
-            with translated():
-                for channel in _SIGNALS:
-                    await connection.execute(f'LISTEN "{channel}"'.encode())
+        url = await conninfo_of(self._pool)
+        async with listening(url, _SIGNALS, application_name="attune work") as connection:
             yield Listener(connection)
-        finally:
-            await connection.close()
 
 
 class Listener:
@@ -201,18 +196,26 @@ def _notice(channel: str, payload: str) -> WorkerNotice:
     return WorkerNotice(Signal.JOB, channel.removeprefix(jobs.CHANNEL))
 
 
+@dataclass(frozen=True, slots=True)
+class _Unclassified:
+    id: int
+    action_ref: str
+    extra_requires: Sequence[str]
+
+
 async def _classify_one(
-    connection: AsyncConnection[Any], number: int, action: Action | None, ref: str, extra: Sequence[str]
+    connection: AsyncConnection[Any], execution: _Unclassified, action: Action | None
 ) -> dict[str, str]:
-    problem = None if action else f"expected an action that exists, got {ref!r}"
+    problem = None if action else f"expected an action that exists, got {execution.action_ref!r}"
     if action is not None:
         try:
-            requirement = NewExecution(action, extra=tuple(extra)).requirement
+            requirement = NewExecution(action, extra=tuple(execution.extra_requires)).requirement
         except RequirementError as error:
             problem = f"its requirement cannot be read: {error}"
     if problem is not None or action is None:
         await connection.execute(
-            "UPDATE execution SET status = 'failed', reason = %s, finished_at = now() WHERE id = %s", (problem, number)
+            "UPDATE execution SET status = 'failed', reason = %s, finished_at = now() WHERE id = %s",
+            (problem, execution.id),
         )
         return {}
     found = {requirement.queue: str(requirement)}
@@ -229,7 +232,7 @@ async def _classify_one(
             action.retry_delay_seconds,
             action.on_lost.value,
             action.pack_digest,
-            number,
+            execution.id,
         ),
     )
     return found

@@ -17,8 +17,7 @@ from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, StartedAttempt
 from attune.postgres.connection import Pool, translated
 from attune.postgres.executions.actions import COLUMNS, action_of
-from attune.postgres.json_values import tolerate
-from attune.postgres.statements import Statements
+from attune.postgres.rows import execute, read_all, read_value, read_values
 from attune.queue import jobs
 
 CANCELS = "attune_cancel"
@@ -114,7 +113,6 @@ class PostgresExecutions:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._statements = Statements(pool)
 
     async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
         """Record what is asked for, and offer what a live node can take; the ids, in order. Raises `DatabaseError`."""
@@ -127,12 +125,12 @@ class PostgresExecutions:
     ) -> dict[int, StartedAttempt]:
         rows = [{"job": one.job.id, "execution": one.job.execution, "interpreter": one.interpreters} for one in wanted]
         given = {"rows": json.dumps(rows), "worker": worker, "name": name, "running": running}
-        return {row["execution"]: _started(row) for row in await self._statements.rows(_START, given)}
+        return {attempt.execution: attempt for attempt in await read_all(self._pool, _started, _START, given)}
 
     async def settle(self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0) -> set[int]:
         rows = [{name: getattr(one, name) for name in _RESULT_FIELDS} for one in ended]
         given = {"rows": json.dumps(rows), "worker": worker, "running": running}
-        return {row["id"] for row in await self._statements.rows(_SETTLE, given)}
+        return set(await read_values(self._pool, _SETTLE, given))
 
     async def print(self, chunks: Sequence[OutputChunk]) -> set[int]:
         rows = [
@@ -149,31 +147,29 @@ class PostgresExecutions:
             )
             SELECT e, pg_notify('{PRINTED}', e::text) FROM (SELECT DISTINCT e FROM given) AS one
         """
-        return {row["e"] for row in await self._statements.rows(query, {"rows": json.dumps(rows)})}
+        return set(await read_values(self._pool, query, {"rows": json.dumps(rows)}))
 
     async def cancel(self, execution: int, reason: str | None = None) -> str | None:
         """End *execution*; its new status, None where it had ended before. Raises `UsageError` for an unknown one."""
-        rows = await self._statements.rows(_CANCEL, {"id": execution, "reason": reason})
-        if rows:
-            return str(rows[0]["status"])
-        if not await self._statements.rows("SELECT FROM execution WHERE id = %(id)s", {"id": execution}):
+        status: str | None = await read_value(self._pool, _CANCEL, {"id": execution, "reason": reason})
+        if status is None and not await execute(self._pool, "SELECT FROM execution WHERE id = %s", (execution,)):
             raise UsageError(f"execution: expected one that exists, got {execution}", hint="attune execution list")
-        return None
+        return status
 
     async def note(self, execution: int, reason: str) -> None:
         query = """
             UPDATE execution SET reason = %(reason)s
-            WHERE id = %(id)s AND status IN ('requested', 'scheduled') RETURNING id
+            WHERE id = %(id)s AND status IN ('requested', 'scheduled')
         """
-        await self._statements.rows(query, {"id": execution, "reason": reason})
+        await execute(self._pool, query, {"id": execution, "reason": reason})
 
     async def refuse(self, execution: int, status: str, reason: str) -> bool:
         """End what waits and was never begun; False if it does not wait any more."""
         query = """
             UPDATE execution SET status = %(status)s::execution_status_enum, reason = %(reason)s, finished_at = now()
-            WHERE id = %(id)s AND status = 'requested' RETURNING id
+            WHERE id = %(id)s AND status = 'requested'
         """
-        return bool(await self._statements.rows(query, {"id": execution, "status": status, "reason": reason}))
+        return bool(await execute(self._pool, query, {"id": execution, "status": status, "reason": reason}))
 
 
 async def submit(connection: AsyncConnection[Any], asked: Sequence[NewExecution]) -> list[int]:
@@ -203,10 +199,7 @@ async def submit(connection: AsyncConnection[Any], asked: Sequence[NewExecution]
             }
         )
     await know_classes(connection, classes)
-    async with connection.cursor() as cursor:
-        tolerate(cursor)
-        await cursor.execute(_SUBMIT.encode(), {"rows": json.dumps(rows)})
-        return sorted(row[0] for row in await cursor.fetchall())
+    return sorted(await read_values(connection, _SUBMIT, {"rows": json.dumps(rows)}))
 
 
 async def know_classes(connection: AsyncConnection[Any], classes: Mapping[str, str]) -> None:
@@ -223,8 +216,8 @@ async def know_classes(connection: AsyncConnection[Any], classes: Mapping[str, s
     )
 
 
-def _started(row: Mapping[str, Any]) -> StartedAttempt:
-    given = dict(row)
-    digest = given.pop("pack_digest")
-    action = action_of({**given["action"], "pack_digest": digest or given["action"]["pack_digest"]})
-    return StartedAttempt(**{**given, "action": action, "parameters": given["parameters"] or {}})
+def _started(
+    *, action: Mapping[str, Any], parameters: Mapping[str, Any] | None, pack_digest: str | None, **columns: Any
+) -> StartedAttempt:
+    loaded = action_of({**action, "pack_digest": pack_digest or action["pack_digest"]})
+    return StartedAttempt(**columns, action=loaded, parameters=parameters or {})

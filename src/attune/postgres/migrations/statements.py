@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 # The data step that two revisions share.
@@ -19,7 +19,14 @@ def statement_text(name: str) -> str:
 
 def steps(*up: str, down: tuple[str, ...] | None = None) -> tuple[Callable[[], None], Callable[[], None]]:
     """What a revision calls `upgrade` and `downgrade`: the files *up*, and *down* or else the last one's `_down`."""
-    return partial(run, *up), partial(run, *((f"{up[-1]}_down",) if down is None else down))
+
+    def upgrade() -> None:
+        run(*up)
+
+    def downgrade() -> None:
+        run(*((f"{up[-1]}_down",) if down is None else down))
+
+    return upgrade, downgrade
 
 
 def run(*names: str) -> None:

@@ -1,7 +1,7 @@
 """Events of sensors, each stored exactly once: with them, in one transaction, how far their source has been read.
 
 What becomes of an event (rules, executions) is the `record` that is passed in. Rows are locked in the order in which
-the delete of a sensor locks them (sensor, lease, journal, position): an event refers to its sensor, so it comes first.
+the delete of a sensor locks them (sensor, lease, log, position): an event refers to its sensor, so it comes first.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class PostgresSensorEvents:
         self._pool = pool
         self._record = record
 
-    async def journal(self, key: UUID) -> OutputLogRecord | None:
+    async def output_log(self, key: UUID) -> OutputLogRecord | None:
         query = f"""
             SELECT j.sensor, s.ref AS sensor_ref, s.trigger_ref, j.epoch, j.shipped, {_OVER} AS over
             FROM sensor_journal AS j JOIN sensor AS s ON s.id = j.sensor

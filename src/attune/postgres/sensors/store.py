@@ -34,7 +34,7 @@ _SENSORS = """
 """
 _LEASES = """
     SELECT l.sensor, l.worker, l.epoch, extract(epoch FROM l.expires_at - now())::float8 AS left,
-           extract(epoch FROM now() - l.taken_at)::float8 AS age, j.id AS journal
+           extract(epoch FROM now() - l.taken_at)::float8 AS age, j.id AS output_log
     FROM sensor_lease AS l LEFT JOIN sensor_journal AS j ON j.sensor = l.sensor AND j.epoch = l.epoch
     UNION ALL
     SELECT s.id, NULL, 0, extract(epoch FROM s.updated - now())::float8, 0, NULL
@@ -55,7 +55,7 @@ _TAKE = """
            OR (l.worker = excluded.worker AND l.epoch = (SELECT dead FROM wanted WHERE wanted.sensor = l.sensor))
         RETURNING sensor, epoch
     )
-    INSERT INTO sensor_journal (sensor, epoch) SELECT sensor, epoch FROM taken RETURNING sensor, epoch, id AS journal
+    INSERT INTO sensor_journal (sensor, epoch) SELECT sensor, epoch FROM taken RETURNING sensor, epoch, id AS output_log
 """
 # clock_timestamp: also after waiting for the row, what has expired stays expired.
 _RENEW = """

@@ -114,7 +114,7 @@ async def cancel_execution(_who: Operator, services: Given, execution_id: Execut
     try:
         return ExecutionItem.model_validate(await services.runs.cancel(execution_id))
     except UsageError as error:
-        raise ProblemError(409, str(error)) from None
+        raise problem_of(error, 409) from None
 
 
 @executions.post("/{execution_id}/retry", status_code=201, summary="Run it once more", responses=documented(409))
@@ -139,4 +139,4 @@ async def _execution(services: Given, number: int) -> ExecutionRecord:
     try:
         return await services.runs.get(number)
     except UsageError as error:
-        raise ProblemError(404, str(error)) from None
+        raise problem_of(error, 404) from None

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from attune.core.errors import UsageError
 from attune.web.access import Operator, Reader
 from attune.web.api.paging import MAX_ID, Page
-from attune.web.middleware.problems import ProblemError
+from attune.web.middleware.problems import ProblemError, problem_of
 from attune.web.services import Given
 
 router = APIRouter(tags=["packs"])
@@ -153,4 +153,4 @@ async def create_event(_who: Operator, services: Given, body: NewEventBody) -> E
     try:
         return EventItem.model_validate(await services.events.send(body.trigger, body.payload))
     except UsageError as error:
-        raise ProblemError(422, str(error)) from None
+        raise problem_of(error, 422) from None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from itertools import accumulate
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,6 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from attune.core.documents import dotted
 from attune.core.errors import (
     AttuneError,
     DatabaseError,
@@ -25,6 +28,7 @@ from attune.core.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+_JSON_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 
 class FieldProblem(BaseModel):
@@ -116,10 +120,7 @@ def _got(error: Mapping[str, Any]) -> str:
 
 def _path(location: Sequence[str | int]) -> str:
     """`body.terms[0]`, where `body` is left out unless it is all there is."""
-    path = ""
-    for part in location[1:] if len(location) > 1 else location:
-        path += f"[{part}]" if isinstance(part, int) else f"{'.' if path else ''}{part}"
-    return legible(path)
+    return legible(dotted("", location[1:] if len(location) > 1 else location))
 
 
 def _expected(error: Mapping[str, Any]) -> str:
@@ -186,17 +187,6 @@ def json_fault(body: bytes, *, deepest: int = 100) -> str | None:
 
 
 def _depth(body: bytes) -> int:
-    deepest = depth = 0
-    in_text = escaped = False
-    for byte in body:
-        if in_text:
-            in_text = escaped or byte != 0x22
-            escaped = not escaped and byte == 0x5C
-        elif byte == 0x22:
-            in_text = True
-        elif byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
+    """How deep the lists and objects of *body* are nested at most."""
+    brackets = re.findall(rb"[\[\]{}]", _JSON_TEXT.sub(b"", body))
+    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)

@@ -13,7 +13,7 @@ from attune.core.errors import RequirementError, UsageError
 from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
 from attune.web.access import Operator
-from attune.web.middleware.problems import ProblemError
+from attune.web.middleware.problems import ProblemError, problem_of
 from attune.web.services import Given, Services
 from attune.web.ui.pages import Visitor, page
 
@@ -84,7 +84,7 @@ async def run_action(
         extra = tuple(one.strip() for one in require.replace(";", "\n").splitlines() if one.strip())
         made = await services.runs.run(NewExecution(await services.runs.action(action), given, extra))
     except (UsageError, RequirementError) as error:
-        raise ProblemError(422, str(error)) from None
+        raise problem_of(error, 422) from None
     except (ValueError, RecursionError):
         raise ProblemError(422, 'parameters: expected JSON such as {"name": "world"}') from None
     return RedirectResponse(f"/executions/{made.id}", 303)
@@ -102,7 +102,7 @@ async def end_or_retry_execution(_who: Operator, services: Given, number: int, v
         else:
             raise ProblemError(404, f"nothing is called {verb}")
     except UsageError as error:
-        raise ProblemError(409, str(error)) from None
+        raise problem_of(error, 409) from None
     return RedirectResponse(f"/executions/{found.id}", 303)
 
 
@@ -112,4 +112,4 @@ async def _one(services: Services, number: int) -> ExecutionRecord:
     try:
         return await services.runs.get(number)
     except UsageError as error:
-        raise ProblemError(404, str(error)) from None
+        raise problem_of(error, 404) from None

@@ -11,7 +11,7 @@ from attune.core.access.tokens import Scope
 from attune.core.errors import UsageError
 from attune.core.nodes.role import ROLES, Role
 from attune.web.access import Operator
-from attune.web.middleware.problems import ProblemError
+from attune.web.middleware.problems import ProblemError, problem_of
 from attune.web.services import Given
 from attune.web.ui.pages import Visitor, page
 
@@ -48,7 +48,7 @@ def _verbs_of(role: Role) -> Callable[..., object]:
             try:
                 await services.life.remove(node_id)
             except UsageError as error:
-                raise ProblemError(409, str(error)) from None
+                raise problem_of(error, 409) from None
             services.forget()
             return RedirectResponse("/", 303)
         await getattr(services.life, verb)(node_id)

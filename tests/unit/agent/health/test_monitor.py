@@ -77,7 +77,7 @@ class AssignmentView:
             WORKER, Settings(), registry=self.registry, detector=detector, labels=lambda section: {}, name="w1"
         )
         rhythm = CheckSchedule(interval, 1e6)
-        self.vigil = HealthMonitor(self.node, Reverifier(examiner, self.host, time.monotonic, rhythm=rhythm))
+        self.vigil = HealthMonitor(self.node, Reverifier(examiner, self.host, time.monotonic, schedule=rhythm))
         self.stop = asyncio.Event()
 
     async def capabilities(self) -> Any:

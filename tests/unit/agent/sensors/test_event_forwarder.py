@@ -1,4 +1,4 @@
-"""From the lines of a journal to events, on a store in memory."""
+"""From the lines of an output log to events, on a store in memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Choosy(MemorySensors):
 
 
 class Desk:
-    """A shipper with one journal that a test prints into."""
+    """A shipper with one output_log that a test prints into."""
 
     def __init__(self, folder: Path, store: MemorySensors) -> None:
         self.store = store
@@ -52,10 +52,10 @@ class Desk:
 
     async def begin(self) -> OutputLog:
         (taken,) = await self.store.take(1, [1], 10)
-        journal = self.folder.journal(taken.journal)
-        journal.create()
-        self.shipper.expect(taken.journal)
-        return journal
+        output_log = self.folder.output_log(taken.output_log)
+        output_log.create()
+        self.shipper.expect(taken.output_log)
+        return output_log
 
     @property
     def numbers(self) -> list[int]:
@@ -67,38 +67,38 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path, MemorySensors())
 
 
-def put(journal: OutputLog, *numbers: int, raw: bytes = b"") -> None:
-    with journal.path.open("ab") as file:
+def put(output_log: OutputLog, *numbers: int, raw: bytes = b"") -> None:
+    with output_log.path.open("ab") as file:
         file.write(b"".join(json.dumps({"number": number}).encode() + b"\n" for number in numbers) + raw)
 
 
 async def test_a_line_is_an_event_once_it_has_its_end(desk: Desk) -> None:
-    journal = await desk.begin()
-    put(journal, 1, 2, raw=b'{"number"')
+    output_log = await desk.begin()
+    put(output_log, 1, 2, raw=b'{"number"')
     await desk.shipper.ship()
     assert desk.numbers == [1, 2]
-    put(journal, raw=b": 3}\n")
+    put(output_log, raw=b": 3}\n")
     await desk.shipper.ship()
 
     assert desk.numbers == [1, 2, 3]
 
 
 async def test_many_lines_are_stored_in_their_order_and_the_disk_is_given_back(desk: Desk) -> None:
-    journal = await desk.begin()
-    put(journal, *range(2000))
-    size = journal.size
+    output_log = await desk.begin()
+    put(output_log, *range(2000))
+    size = output_log.size
     await desk.shipper.ship()
 
     assert desk.numbers == [*range(2000)]
-    assert journal.size == size
-    assert journal.path.stat().st_blocks * 512 < size  # where the file system cannot, this is where to look
+    assert output_log.size == size
+    assert output_log.path.stat().st_blocks * 512 < size  # where the file system cannot, this is where to look
 
 
 async def test_lines_wait_while_the_database_is_away(desk: Desk) -> None:
-    journal = await desk.begin()
+    output_log = await desk.begin()
     await desk.shipper.ship()
     desk.store.away = True
-    put(journal, 1, 2)
+    put(output_log, 1, 2)
     with pytest.raises(DatabaseError):
         await desk.shipper.ship()
     desk.store.away = False
@@ -108,11 +108,11 @@ async def test_lines_wait_while_the_database_is_away(desk: Desk) -> None:
 
 
 async def test_two_readers_of_one_journal_store_each_line_once(desk: Desk) -> None:
-    journal = await desk.begin()
+    output_log = await desk.begin()
     other = desk.another()
-    other.expect(journal.id)
+    other.expect(output_log.id)
     for number in range(10):
-        put(journal, number)
+        put(output_log, number)
         await (desk.shipper, other)[number % 2].ship()
         await (other, desk.shipper)[number % 2].ship()
 
@@ -120,24 +120,24 @@ async def test_two_readers_of_one_journal_store_each_line_once(desk: Desk) -> No
 
 
 async def test_the_next_process_goes_on_where_the_last_one_ended_and_puts_the_journal_away(desk: Desk) -> None:
-    journal = await desk.begin()
-    put(journal, 1)
+    output_log = await desk.begin()
+    put(output_log, 1)
     await desk.shipper.ship()
-    put(journal, 2, raw=b"half")
+    put(output_log, 2, raw=b"half")
     await desk.store.release(1, {1: 1})
     await desk.another().ship()
 
     assert desk.numbers == [1, 2]
-    assert not journal.folder.exists()
-    assert await desk.store.journal(journal.id) is None
+    assert not output_log.folder.exists()
+    assert await desk.store.output_log(output_log.id) is None
 
 
 async def test_a_line_that_is_too_long_is_dropped_and_the_next_one_kept(desk: Desk) -> None:
-    journal = await desk.begin()
-    put(journal, 1, raw=b"x" * (3 * LONGEST_LINE))
+    output_log = await desk.begin()
+    put(output_log, 1, raw=b"x" * (3 * LONGEST_LINE))
     await desk.shipper.ship()
-    put(journal, raw=b"x\n")
-    put(journal, 2)
+    put(output_log, raw=b"x\n")
+    put(output_log, 2)
     await desk.shipper.ship()
 
     assert desk.numbers == [1, 2]
@@ -146,8 +146,8 @@ async def test_a_line_that_is_too_long_is_dropped_and_the_next_one_kept(desk: De
 
 async def test_a_line_that_the_database_never_takes_does_not_stop_the_others(tmp_path: Path) -> None:
     desk = Desk(tmp_path, Choosy())
-    journal = await desk.begin()
-    put(journal, *range(30))
+    output_log = await desk.begin()
+    put(output_log, *range(30))
     for _ in range(40):
         await desk.shipper.ship()
 
@@ -158,8 +158,8 @@ async def test_a_line_that_the_database_never_takes_does_not_stop_the_others(tmp
 async def test_a_sensor_is_held_back_while_too_much_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipping, "_MOST_WAITING", 1000)
     monkeypatch.setattr(shipping, "_MOST_STEPS", 1)
-    journal = await desk.begin()
-    put(journal, *range(600))
+    output_log = await desk.begin()
+    put(output_log, *range(600))
     await desk.shipper.ship()
     assert desk.pressed == [True]
     await desk.shipper.ship()

@@ -170,7 +170,7 @@ async def test_a_lease_that_is_lost_ends_the_sensor_at_once_and_it_is_taken_anew
         epoch = (await here.status("running")).epoch
 
     assert (sensor.ended.result().reason, epoch) == ("was killed", 2)
-    assert again.program.journal != sensor.program.journal
+    assert again.program.output_log != sensor.program.output_log
 
 
 async def test_a_sensor_that_is_switched_off_is_given_back() -> None:
@@ -222,7 +222,7 @@ async def test_a_node_that_finishes_stores_what_was_printed_last_and_gives_its_l
 async def test_a_node_takes_up_at_once_what_an_earlier_process_of_it_left() -> None:
     here = SensorNode(TICK)
     (left,) = await here.store.take(1, [1], 1000)
-    file = here.host.journal(left.journal)
+    file = here.host.output_log(left.output_log)
     file.create()
     file.printed = b'{"number": 7}\n'
     async with here.running():

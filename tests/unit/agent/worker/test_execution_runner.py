@@ -34,7 +34,7 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executions, "_TIDY_SECONDS", 0.01)
-    monkeypatch.setattr(executions, "_RESCUE_SECONDS", 0.02)
+    monkeypatch.setattr(executions, "_RECOVER_SECONDS", 0.02)
     monkeypatch.setattr(executions, "_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(executions, "_LAST_SECONDS", 0.3)
     monkeypatch.setattr(executions, "_RETRY", replace(executions._RETRY, first=0.01, slowest=0.05))
@@ -178,7 +178,7 @@ async def test_work_whose_interpreter_is_gone_is_given_back_and_its_runtime_susp
 async def test_a_suspected_runtime_is_offered_again_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suspect_runtimes, "_DOUBT_SECONDS", 0.1)
+    monkeypatch.setattr(suspect_runtimes, "_SUSPECT_SECONDS", 0.1)
     python = tmp_path / "python"
     worker = Worker(python=str(python))
     async with worker.at_work():

@@ -6,7 +6,7 @@ import pytest
 
 from attune.core.matching.explain import explain
 from attune.core.matching.fleet import Node, NodeStatus
-from attune.core.matching.repair.widen import relaxed, witness
+from attune.core.matching.repair.widen import relaxed, satisfying_version
 from attune.core.matching.requirement import Requirement
 from attune.core.runtimes.constraint import Constraint
 from attune.core.runtimes.verdict import Status
@@ -42,7 +42,7 @@ def test_a_constraint_is_relaxed_at_its_own_precision(constraint: str, version: 
 
 @pytest.mark.parametrize("text", [">=20", ">3.11.4", "<4", "<=2", "^0.0.3", "!=0.0.0", "~=3.11", ">=3.13.0rc1", "<0.1"])
 def test_a_witness_satisfies_its_constraint(text: str) -> None:
-    found = witness(Constraint.parse(text))
+    found = satisfying_version(Constraint.parse(text))
 
     assert found is not None
     assert Constraint.parse(text).check(Version.parse(found)).name == "YES"

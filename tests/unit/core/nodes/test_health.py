@@ -1,4 +1,4 @@
-"""What a look at a runtime changes: patience, damping and the sentences that say so."""
+"""What a look at a runtime changes: policy, damping and the sentences that say so."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from attune.core.nodes.health import (
 )
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 
-PATIENCE = HealthPolicy()
+POLICY = HealthPolicy()
 
 
 def verdict(status: Status, reason: str = "", version: str | None = None) -> Verdict:
@@ -34,11 +34,11 @@ DOUBT = verdict(Status.UNKNOWN, "python3 --version: timed out after 1 s")
 
 
 def run(
-    *looks: Verdict, first: Verdict = GOOD, patience: HealthPolicy = PATIENCE, step: float = 1.0, gone: bool = False
+    *looks: Verdict, first: Verdict = GOOD, policy: HealthPolicy = POLICY, step: float = 1.0, gone: bool = False
 ) -> tuple[RuntimeHealth, list[Transition]]:
     health, transitions = begin(first), []
     for number, look in enumerate(looks, 1):
-        health, transition = observe(health, look, number * step, patience, gone=gone)
+        health, transition = observe(health, look, number * step, policy, gone=gone)
         transitions += [transition] if transition else []
     return health, transitions
 
@@ -110,7 +110,7 @@ def test_one_success_restores_unless_more_are_asked_for() -> None:
     health, (transition,) = run(GOOD, first=BAD)
     assert (health.shown, transition.to_status) == (GOOD, Status.AVAILABLE)
 
-    health, transitions = run(GOOD, first=BAD, patience=HealthPolicy(successes_to_restore=2))
+    health, transitions = run(GOOD, first=BAD, policy=HealthPolicy(successes_to_restore=2))
     assert (health.shown.status, health.shown.instances, transitions) == (Status.UNAVAILABLE, (), [])
     assert health.shown.reason == f"1 of 2 successes: {GOOD.reason}"
 
@@ -126,7 +126,7 @@ FLAPPING = (BAD, GOOD) * 2
 
 
 def test_a_flapping_runtime_is_held_back_and_says_so() -> None:
-    health, transitions = run(*FLAPPING, BAD, GOOD, patience=HealthPolicy(1), step=30)
+    health, transitions = run(*FLAPPING, BAD, GOOD, policy=HealthPolicy(1), step=30)
 
     assert len(transitions) == 5
     assert transitions[-1].reason == (
@@ -139,51 +139,71 @@ def test_a_flapping_runtime_is_held_back_and_says_so() -> None:
 
 
 def test_what_was_held_back_returns_after_the_hold_time() -> None:
-    patience = HealthPolicy(1)
-    health, transitions = run(*FLAPPING, BAD, GOOD, GOOD, patience=patience, step=30)
+    policy = HealthPolicy(1)
+    health, transitions = run(*FLAPPING, BAD, GOOD, GOOD, policy=policy, step=30)
     assert len(transitions) == 5
 
-    health, transition = observe(health, GOOD, 6 * 30 + 60.0, patience)
+    health, transition = observe(health, GOOD, 6 * 30 + 60.0, policy)
     assert transition is not None and health.shown == GOOD
 
 
 def test_a_failure_while_held_back_begins_the_hold_anew() -> None:
-    patience = HealthPolicy(1)
-    health, _ = run(*FLAPPING, BAD, GOOD, BAD, GOOD, patience=patience, step=30)
+    policy = HealthPolicy(1)
+    health, _ = run(*FLAPPING, BAD, GOOD, BAD, GOOD, policy=policy, step=30)
 
-    assert observe(health, GOOD, 8 * 30 + 59.0, patience)[1] is None
-    assert observe(health, GOOD, 8 * 30 + 60.0, patience)[1] is not None
+    assert observe(health, GOOD, 8 * 30 + 59.0, policy)[1] is None
+    assert observe(health, GOOD, 8 * 30 + 60.0, policy)[1] is not None
 
 
-def held(health: RuntimeHealth, at: float, patience: HealthPolicy) -> tuple[RuntimeHealth, float]:
+def test_as_many_changes_as_are_allowed_are_no_flapping() -> None:
+    health, transitions = run(GOOD, BAD, GOOD, BAD, first=BAD, policy=HealthPolicy(1), step=30)
+
+    assert len(transitions) == HealthPolicy().most_changes == 4
+    assert (health.holds, health.shown) == (0, BAD)
+
+
+def test_a_failure_counts_as_soon_for_as_long_as_it_was_held_back_beyond_the_window() -> None:
+    policy = HealthPolicy(1, window=600, hold=60)
+    health, _ = run(*FLAPPING, BAD, GOOD, policy=policy, step=30)
+    restored, transition = observe(health, GOOD, 240, policy)
+    assert transition is not None
+
+    soon, _ = observe(restored, BAD, 240 + 659, policy)
+    late, _ = observe(restored, BAD, 240 + 661, policy)
+    assert (soon.holds, late.holds) == (2, 0)
+    assert soon.shown.reason.endswith("held back until it has been good for 2m00s")
+    assert late.shown.reason == BAD.reason
+
+
+def held(health: RuntimeHealth, at: float, policy: HealthPolicy) -> tuple[RuntimeHealth, float]:
     """The state once it is restored, and how long that took."""
     start = at
     while not health.offered:
-        health, _ = observe(health, GOOD, at, patience)
+        health, _ = observe(health, GOOD, at, policy)
         at += 1
     return health, at - 1 - start
 
 
 def test_the_hold_grows_each_time_it_fails_again_and_is_forgotten_when_it_does_not() -> None:
-    patience = HealthPolicy(1)
-    health, _ = run(*FLAPPING, BAD, patience=patience, step=30)
+    policy = HealthPolicy(1)
+    health, _ = run(*FLAPPING, BAD, policy=policy, step=30)
     waited, at = [], 151.0
     for _ in range(3):
-        health, hold = held(health, at, patience)
+        health, hold = held(health, at, policy)
         waited.append(hold)
         at += hold + 1
-        health, _ = observe(health, BAD, at, patience)
+        health, _ = observe(health, BAD, at, policy)
         at += 1
     assert waited == [60, 120, 240]
 
-    health, hold = held(health, at, patience)
-    at += hold + patience.window + 480.0
-    health, _ = observe(health, BAD, at, patience)
-    assert held(health, at + 1, patience)[1] == 0
+    health, hold = held(health, at, policy)
+    at += hold + policy.window + 480.0
+    health, _ = observe(health, BAD, at, policy)
+    assert held(health, at + 1, policy)[1] == 0
 
 
 def test_the_hold_has_an_end() -> None:
-    assert PATIENCE.hold_seconds(1000) == PATIENCE.longest_hold
+    assert POLICY.hold_seconds(1000) == POLICY.longest_hold
 
 
 THERE, OTHER, NOWHERE = Snapshot((("/bin/x", 1),)), Snapshot((("/bin/x", 2),)), Snapshot(("not found on PATH",))
@@ -210,6 +230,7 @@ def test_two_looks_compare(before: Snapshot, now: Snapshot, sighting: SnapshotCh
     [
         (100.0, Snapshot((("x",),), newest=90.0), False),
         (100.0, Snapshot((("x",),), newest=101.0), True),
+        (100.0, Snapshot((("x",),), newest=99.99), True),  # file systems note times this coarsely
         (100.0, NOWHERE, True),
         (None, NOWHERE, False),
         (None, THERE, True),

@@ -34,6 +34,15 @@ def test_a_matching_output_is_available_with_version_path_and_evidence() -> None
     assert (verdict.evidence.command, verdict.evidence.output) == (("python3", "--version"), "Python 3.11.7")
 
 
+def test_evidence_keeps_two_thousand_characters_of_output() -> None:
+    text = "Python 3.11.7\n" + "x" * 1986
+    whole = examine(make_definition(), printed(text)).evidence
+    cut = examine(make_definition(), printed(text + "yz")).evidence
+
+    assert whole is not None and cut is not None
+    assert (whole.output, cut.output) == (text, text + "…")
+
+
 def test_the_first_check_that_passes_ends_the_search() -> None:
     definition = make_definition(command(), command(binary="python"))
     attempts = [judge(definition, definition.verification.checks[0], printed("Python 3.9.1"))]

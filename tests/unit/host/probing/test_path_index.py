@@ -93,6 +93,24 @@ def test_folder_that_appears_or_vanishes_changes_the_token(tmp_path: Path) -> No
     assert paths.find("tool") == Found(expected)
 
 
+@pytest.mark.parametrize(("later_ns", "known"), [(5_000_000, False), (30_000_000, True)])
+def test_a_folder_is_known_by_its_time_only_when_that_is_over(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, later_ns: int, known: bool
+) -> None:
+    changed = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: changed + later_ns)
+    os.utime(folders[0], ns=(changed, changed))
+    os.utime(folders[1], ns=(0, 0))
+    paths = index(*folders)
+    assert isinstance(paths.find("tool"), Missing)
+    token = paths.token()
+    expected = place(folders[0], "tool")
+    os.utime(folders[0], ns=(changed, changed))  # as a second change within the tick of the first leaves it
+
+    assert (paths.token() == token) is known
+    assert known or paths.find("tool") == Found(expected)
+
+
 def test_file_added_within_the_same_tick_of_the_clock_is_found(tmp_path: Path) -> None:
     for n in range(50):
         folder = tmp_path / str(n)
@@ -102,6 +120,23 @@ def test_file_added_within_the_same_tick_of_the_clock_is_found(tmp_path: Path) -
         expected = place(folder, "tool")
         paths.token()
         assert paths.find("tool") == Found(expected)
+
+
+@pytest.mark.parametrize(("age_ns", "seen"), [(1_000_000, True), (1_000_000_000, False)])
+def test_listing_of_a_folder_that_has_just_changed_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_ns: int, seen: bool
+) -> None:
+    """A second change within one tick of the kernel's clock leaves the folder's time as it was."""
+    changed = tmp_path.stat().st_mtime_ns
+    monkeypatch.setattr(time, "time_ns", lambda: changed + age_ns)
+    paths = PathIndex(str(tmp_path))
+    assert paths.missing("tool") == "not found on PATH"
+    token = paths.token()
+    place(tmp_path, "tool")
+    os.utime(tmp_path, ns=(changed, changed))
+
+    assert (paths.token() != token) is seen
+    assert (paths.missing("tool") is None) is seen
 
 
 def test_folder_that_may_be_searched_but_not_listed_is_searched(tmp_path: Path) -> None:

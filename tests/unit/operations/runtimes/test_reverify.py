@@ -40,7 +40,7 @@ class AssignmentView:
         self.host = Host({name: printed(f"{name} 1.0") for name in names})
         self.now = 0.0
         examiner = Examiner(self.host, self.host)
-        self.reverifier = Reverifier(examiner, self.host, lambda: self.now, rhythm=RHYTHM, random=Random(7))
+        self.reverifier = Reverifier(examiner, self.host, lambda: self.now, schedule=RHYTHM, random=Random(7))
         definitions = [
             make_definition(command(binary=name, pattern=None), name=name, ref=f"acme.{name}") for name in names
         ]
@@ -207,7 +207,7 @@ def test_first_round_verifies_all_that_is_cached_at_once_and_tells() -> None:
     assert host.ran == [("ruby", "--version")]
     host.commands["java"] = FAILING
     host.ran.clear()
-    reverifier = Reverifier(examiner, host, lambda: 5.0, rhythm=RHYTHM, random=Random(7))
+    reverifier = Reverifier(examiner, host, lambda: 5.0, schedule=RHYTHM, random=Random(7))
 
     kept = reverifier.begin(definitions, verdicts)
     assert reverifier.next_round(kept) == 5.0
@@ -224,7 +224,7 @@ def test_what_was_cached_and_is_verified_changes_the_offer() -> None:
     definitions = [make_definition(command(binary="python", pattern=None), name="python", ref="acme.python")]
     examiner = Examiner(host, host, cache)
     examiner.examine(definitions)
-    reverifier = Reverifier(examiner, host, lambda: 5.0, rhythm=RHYTHM, random=Random(7))
+    reverifier = Reverifier(examiner, host, lambda: 5.0, schedule=RHYTHM, random=Random(7))
 
     done = reverifier.round(reverifier.begin(definitions, examiner.examine(definitions, max_age_seconds=60)))
 

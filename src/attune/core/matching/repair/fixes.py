@@ -9,7 +9,7 @@ from enum import StrEnum
 from attune.core.errors import RequirementError
 from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, first_by_name
 from attune.core.matching.nearest import Distance, distance, instances_of
-from attune.core.matching.repair.widen import relaxed, witness
+from attune.core.matching.repair.widen import relaxed, satisfying_version
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.survey import Profile
 from attune.core.matching.term_judgement import Reason, TermFinding
@@ -89,7 +89,7 @@ class Remedy:
     direction: str = ""
 
 
-def remedies_for(requirement: Requirement, profile: Profile, limit: int) -> list[list[Remedy]]:
+def fixes_for(requirement: Requirement, profile: Profile, limit: int) -> list[list[Remedy]]:
     """For each fault of *profile* the changes that could cure it; empty where a fault has no cure, or there is none.
 
     Of changes of a node, those for the first *limit* nodes.
@@ -110,7 +110,7 @@ def remedies_for(requirement: Requirement, profile: Profile, limit: int) -> list
         return []
     cures.extend([[Remedy(RepairChange(ChangeKind.TOLERATE, taint=taint), (1, ()))] for taint in profile.taints])
     cures.extend([list(_for_term(finding, profile, limit)) for finding in profile.findings if not finding.holds])
-    possible = [[remedy for remedy in remedies if _fits(requirement, remedy.change)] for remedies in cures]
+    possible = [[remedy for remedy in fixes if _fits(requirement, remedy.change)] for fixes in cures]
     return possible if all(possible) else []
 
 
@@ -169,7 +169,7 @@ def _direction(term: RuntimeTerm, version: Version | None) -> str:
 
 
 def _installations(term: RuntimeTerm, finding: TermFinding, profile: Profile, limit: int) -> Iterator[Remedy]:
-    version = witness(term.constraint)
+    version = satisfying_version(term.constraint)
     if version is None:
         return
     installed = Capability(term.name, Status.AVAILABLE, (CapabilityInstance(version),), "installed")

@@ -13,7 +13,7 @@ from itertools import product
 
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.nearest import Distance, nearness
-from attune.core.matching.repair.fixes import ChangeKind, Remedy, RepairChange, remedies_for
+from attune.core.matching.repair.fixes import ChangeKind, Remedy, RepairChange, fixes_for
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.survey import Category, FleetSurvey, Profile, survey
 
@@ -66,7 +66,7 @@ def repairs_for(surveyed: FleetSurvey) -> tuple[Repair, ...]:
         fine = surveyed.refined(profile for profile, count in lacking if count == together)
         limit = _NODES if together == 1 else 1
         sources = nsmallest(_SOURCES, fine, key=nearness())
-        near = [remedies for profile in sources if (remedies := remedies_for(requirement, profile, limit))]
+        near = [fixes for profile in sources if (fixes := fixes_for(requirement, profile, limit))]
         repairs = _tried(requirement, _combined(near, together), fine)
         if repairs:
             return repairs
@@ -84,8 +84,8 @@ Combination = tuple[Remedy, ...]
 def _combined(near: Sequence[list[list[Remedy]]], together: int) -> list[Combination]:
     """The combinations that cure a node each, least first, few of a kind."""
     best: dict[tuple[str, ...], tuple[list[Distance], Combination]] = {}
-    for remedies in near:
-        worded = [[(str(remedy.change), remedy) for remedy in some] for some in remedies]
+    for fixes in near:
+        worded = [[(str(remedy.change), remedy) for remedy in some] for some in fixes]
         for pairs in product(*worded):
             texts = tuple([text for text, _ in pairs])
             combination = tuple([remedy for _, remedy in pairs])

@@ -39,7 +39,7 @@ def _moved(clause: Clause, version: Version) -> Constraint:
     return Constraint.of([Clause.of([Interval(lower, upper)], excluded)])
 
 
-def witness(constraint: Constraint | None) -> str | None:
+def satisfying_version(constraint: Constraint | None) -> str | None:
     """A version that satisfies *constraint*, or None where none is easily found."""
     if constraint is None:
         return "1.0.0"

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from attune.core.access.tokens import Caller
-from attune.postgres.changes import ChangePosition
+from attune.core.ports.changes import ChangePosition
 from attune.web.access import Reader
 from attune.web.api.paging import bad_field
 from attune.web.hub import StreamEvent, Subscription, stream_event_of

@@ -13,17 +13,7 @@ from typing import Any
 import structlog
 
 from attune.core.errors import AttuneError
-from attune.postgres.changes import (
-    ANSWERED,
-    CHANGED,
-    CHANNELS,
-    EXECUTIONS,
-    TOKENS,
-    ChangeRecord,
-    Position,
-    PostgresChanges,
-)
-from attune.postgres.connection import listening
+from attune.core.ports.changes import ANSWERED, CHANGED, EXECUTIONS, TOKENS, ChangeLog, ChangePosition, ChangeRecord
 
 log = structlog.get_logger("attune.web")
 _QUEUE = 1000
@@ -38,7 +28,7 @@ class StreamEvent:
 
     kind: str
     data: str
-    position: Position | None = None
+    position: ChangePosition | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -63,8 +53,7 @@ class Subscription:
 class Hub:
     """Reads changes once and tells all. `live` says whether a notification would arrive now."""
 
-    def __init__(self, url: str, changes: PostgresChanges) -> None:
-        self._url = url
+    def __init__(self, changes: ChangeLog) -> None:
         self._changes = changes
         self._subscriptions: set[Subscription] = set()
         self._answered: OrderedDict[int, None] = OrderedDict()
@@ -72,7 +61,7 @@ class Hub:
         self._callbacks: list[Callable[[str, str], None]] = []
         self._wake = asyncio.Event()
         self._closed = False
-        self.position: Position | None = None
+        self.position: ChangePosition | None = None
         self.live = False
 
     def on_notice(self, callback: Callable[[str, str], None]) -> None:
@@ -125,11 +114,11 @@ class Hub:
             pause = 0.1
             while True:
                 try:
-                    async with listening(self._url, CHANNELS, application_name="attune api (listening)") as connection:
+                    async with self._changes.notices() as notices:
                         pause = 0.1
                         self.live = True
                         self._wake.set()
-                        async for notice in connection.notifies():
+                        async for notice in notices:
                             self._noticed(notice.channel, notice.payload)
                 except AttuneError as error:
                     log.warning(f"the API does not hear of changes, trying again until it does: {error}")

@@ -7,10 +7,10 @@ import socket
 from pathlib import Path
 
 from attune.core.access.tokens import Scope
-from attune.postgres.access.tokens import PostgresTokens
+from attune.core.ports.access import AccessStore
 
 
-async def login_link(tokens: PostgresTokens, file: Path, address: str) -> str:
+async def login_link(tokens: AccessStore, file: Path, address: str) -> str:
     """A link that opens the page as an administrator for a day. The token in *file* is used, or made and kept there."""
     kept = _read(file)
     caller = await tokens.caller(kept) if kept else None

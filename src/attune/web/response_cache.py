@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable
 
 from fastapi import Request
 
-from attune.postgres.changes import CHANGED, EXECUTIONS
+from attune.core.ports.changes import CHANGED, EXECUTIONS
 from attune.web.hub import Hub
 
 _SECONDS = 2.0  # a heartbeat, or a check that only confirmed what was known, is told by nobody

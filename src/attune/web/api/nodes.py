@@ -12,7 +12,7 @@ from attune.core.errors import RequirementError, UsageError
 from attune.core.matching.fleet import NodeStatus
 from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import SENSOR, WORKER, Role
-from attune.postgres.read_models.node_pages import NodeFilter
+from attune.core.ports.read_models import NodeFilter
 from attune.web.access import Operator, Reader
 from attune.web.api.node_models import Asked, NodeCapabilities, NodeItem, NodeList, TransitionList
 from attune.web.api.paging import (
@@ -190,7 +190,7 @@ def _add_request(router: APIRouter, role: Role, verb: str, summary: str) -> None
     async def request_verb(_who: Operator, services: Given, node_id: NodeId) -> Asked:
         """It is asked at once, and does so at its next heartbeat."""
         await _require(services, role, node_id)
-        if not await getattr(services.life, verb)(node_id):
+        if not await getattr(services.control, verb)(node_id):
             state = "draining" if verb == "resume" else "running"
             raise ProblemError(409, f"expected a {role.name} that is {state}, got one that is not")
         services.forget()
@@ -209,7 +209,7 @@ def _add_delete(router: APIRouter, role: Role) -> None:
         """One that runs is refused, unless forced; it registers again if it lives."""
         await _require(services, role, node_id)
         try:
-            await services.life.remove(node_id, force=force)
+            await services.control.remove(node_id, force=force)
         except UsageError as error:
             raise problem_of(error, 409) from None
         services.forget()

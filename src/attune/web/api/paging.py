@@ -12,7 +12,7 @@ from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
 from attune.core.errors import Fault
-from attune.postgres.read_models.node_pages import JsonPage
+from attune.core.ports.read_models import JsonPage
 from attune.web.middleware.problems import ProblemError
 
 MAX_ID = 2**63 - 1

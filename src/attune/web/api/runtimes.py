@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from attune.core.access.tokens import Caller
 from attune.core.errors import InUseError
+from attune.core.ports.read_models import RuntimeCounts
 from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
-from attune.postgres.read_models.runtime_counts import runtime_counts_of
 from attune.web.access import Admin, Reader
 from attune.web.api.paging import Cursor, Limit, before_of, cursor_of, position_of
 from attune.web.api.runtime_models import (
@@ -159,7 +159,8 @@ async def get_runtime_history(
 async def get_runtime_coverage(_who: Reader, services: Given, ref: Ref) -> CoverageItem:
     """How many nodes that are not gone have it, in which state and version."""
     await _known(services, ref)
-    return CoverageItem.model_validate(await runtime_counts_of(services.pool, ref), from_attributes=True)
+    counts = await services.fleet_pages.runtime_counts(ref)
+    return CoverageItem.model_validate(counts.get(ref, RuntimeCounts()), from_attributes=True)
 
 
 async def _known(services: Given, ref: str) -> Runtime:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from attune.core.access.tokens import Caller
-from attune.postgres.changes import Position
+from attune.core.ports.changes import ChangePosition
 from attune.web.access import Reader
 from attune.web.api.paging import bad_field
 from attune.web.hub import StreamEvent, Subscription, stream_event_of
@@ -61,13 +61,13 @@ async def stream_changes(
     )
 
 
-def _position(text: str | None) -> Position | None:
+def _position(text: str | None) -> ChangePosition | None:
     if not text:
         return None
     found = _ID.fullmatch(text)
     if found is None or int(found[2]) > 2**63 - 1:
         raise bad_field("Last-Event-ID", "the id of an event of this stream", repr(text[:40]))
-    return Position(int(found[1]), int(found[2]))
+    return ChangePosition(int(found[1]), int(found[2]))
 
 
 async def _counted(events: AsyncGenerator[str, None], figures: RequestFigures) -> AsyncIterator[str]:
@@ -78,7 +78,7 @@ async def _counted(events: AsyncGenerator[str, None], figures: RequestFigures) -
 
 
 async def _events(
-    services: Services, who: Caller, kinds: set[Kind] | None, position: Position | None
+    services: Services, who: Caller, kinds: set[Kind] | None, position: ChangePosition | None
 ) -> AsyncGenerator[str, None]:
     subscription = services.hub.subscribe(who.token_id, kinds)
     try:

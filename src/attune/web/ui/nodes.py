@@ -46,12 +46,12 @@ def _verbs_of(role: Role) -> Callable[..., object]:
             raise ProblemError(404, f"no {role.name} has the id {node_id}, or nothing is called {verb}")
         if verb == "remove":
             try:
-                await services.life.remove(node_id)
+                await services.control.remove(node_id)
             except UsageError as error:
                 raise problem_of(error, 409) from None
             services.forget()
             return RedirectResponse("/", 303)
-        await getattr(services.life, verb)(node_id)
+        await getattr(services.control, verb)(node_id)
         services.forget()
         return RedirectResponse(f"/{role.name}s/{node_id}", 303)
 

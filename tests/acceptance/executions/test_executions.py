@@ -136,7 +136,8 @@ def test_a_time_limit_and_a_cancel_end_everything_that_was_started(fleet: Worker
     found = ended(fleet, one)
     assert (found["status"], found["reason"]) == ("timeout", "ran longer than 1 s")
     wait_for(lambda: (fleet.folder / "long").exists() and (fleet.folder / "long").read_text())
-    assert operator.attune("execution", "cancel", str(other)).stdout == f"execution {other}: canceling\n"
+    cancelled = operator.attune("execution", "cancel", str(other)).stdout  # what it is by then: it may have ended
+    assert cancelled in (f"execution {other}: canceling\n", f"execution {other}: cancelled\n")
     assert ended(fleet, other)["status"] == "cancelled"
     for name in ("slow", "long"):
         pid = int((fleet.folder / name).read_text())

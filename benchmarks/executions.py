@@ -25,9 +25,10 @@ import structlog
 from attune.agent.worker.executions import ExecutionRunner
 from attune.composition.databases import migrate
 from attune.core.executions.action import Action
-from attune.core.executions.work import Output, Work, WorkEnding, WorkOutcome
+from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.matching.fleet import Capability, CapabilityInstance, Node
 from attune.core.ports.executions import NewExecution
+from attune.core.ports.worker import Output
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.embedded import EmbeddedServer
 from attune.postgres.executions.actions import PostgresActions

@@ -12,15 +12,25 @@ OBSERVERS = {"RunObserver"}
 
 # Still to be written, with what they are for.
 MISSING = {
+    "AccessStore",
     "AttemptStore",
     "ChangeListener",
+    "ChangeLog",
+    "EventReader",
     "ExecutionStore",
+    "Expressions",
+    "FleetPages",
     "LeaseStore",
     "Matcher",
     "NodeControl",
+    "NodePages",
     "NodeReader",
     "NodeRequests",
+    "PackFolders",
+    "PackStore",
+    "PreviewReader",
     "RunningSensor",
+    "RuntimeEditor",
     "SensorOutput",
     "SensorOutputs",
     "SensorReader",
@@ -28,6 +38,7 @@ MISSING = {
     "TokenStore",
     "WorkQueue",
     "WorkRouting",
+    "WorkRunner",
     "WorkerInbox",
 }
 

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from attune.composition.web import serve_api
 from attune.config import Settings
 from attune.core.access.tokens import Scope
-from attune.web.server import listen, serve
+from attune.web.server import listen
 from attune.web.services import Services
 
 
@@ -95,7 +96,7 @@ class _Serving(threading.Thread):
         making: list[asyncio.Task[None]] = []
         with listen("127.0.0.1", 0) as bound:
             self.port = int(bound.getsockname()[1])
-            await serve(
+            await serve_api(
                 self._settings,
                 self._url,
                 bound,

@@ -7,14 +7,14 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from attune.composition.events import reaction
+from attune.composition.packs import check_folder
 from attune.core.packs.pack import Known, PackChange, PackError
 from attune.core.sensors.event_line import NewEvent
 from attune.expressions import IsolatedExpressions
 from attune.operations.events.react import Recorded
-from attune.packs import check_folder
 from attune.postgres.connection import Pool
 from attune.postgres.packs.store import PostgresPacks
-from attune.reactions import reaction
 
 EXPRESSIONS = IsolatedExpressions()
 KNOWN = Known({"core.python": "python", "core.shell": "shell", "core.sensor.builtin": "builtin"})

@@ -10,21 +10,23 @@ from dataclasses import dataclass
 import httpx
 
 from attune.client import Wire
+from attune.composition.web import serve_api, services_on
 from attune.config import Settings
 from attune.core.access.tokens import Scope
-from attune.postgres.connection import open_pool
+from attune.postgres.connection import Pool, open_pool
 from attune.web.app import create_app
-from attune.web.server import address_of, listen, serve
-from attune.web.services import Services, services_on
+from attune.web.server import address_of, listen
+from attune.web.services import Services
 
 
 @dataclass
 class Api:
-    """A client without a token, the services behind it, and a token for each scope."""
+    """A client without a token, the services behind it, a token for each scope, and a pool on the same database."""
 
     http: httpx.AsyncClient
     services: Services
     tokens: dict[Scope, str]
+    pool: Pool
     transport: httpx.AsyncBaseTransport | None = None
 
     def wire(self, token: str) -> Wire:
@@ -40,7 +42,7 @@ class Api:
 async def serving(url: str, settings: Settings | None = None) -> AsyncIterator[Api]:
     """The app on the database at *url*, without a socket."""
     async with open_pool(url, application_name="test api", size=8) as pool:
-        services = services_on(pool, url, settings or Settings())
+        services = services_on(pool, settings or Settings())
         app = create_app(services)
         tokens = {}
         for scope in Scope:
@@ -50,7 +52,7 @@ async def serving(url: str, settings: Settings | None = None) -> AsyncIterator[A
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://attune.test") as http,
         ):
-            yield Api(http, services, tokens, transport)
+            yield Api(http, services, tokens, pool, transport)
 
 
 def with_api(url: str, work: Callable[[Api], Awaitable[None]]) -> None:
@@ -69,15 +71,18 @@ def with_server(url: str, work: Callable[[Api], Awaitable[None]]) -> None:
     async def run() -> None:
         bound = listen("127.0.0.1", 0)
         stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(serve(Settings(), url, bound, stop, on_ready=ready.set_result, heal=_nothing))
+        task = asyncio.create_task(serve_api(Settings(), url, bound, stop, on_ready=ready.set_result, heal=_nothing))
         await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
         services: Services = ready.result()
         tokens = {}
         for scope in Scope:
             _, tokens[scope] = await services.tokens.create(f"test {scope}", scope, created_by="tests")
         try:
-            async with httpx.AsyncClient(base_url=address_of(bound), timeout=10) as http:
-                await work(Api(http, services, tokens))
+            async with (
+                httpx.AsyncClient(base_url=address_of(bound), timeout=10) as http,
+                open_pool(url, application_name="test") as pool,
+            ):
+                await work(Api(http, services, tokens, pool))
         finally:
             stop.set()
             await task

@@ -14,10 +14,10 @@ import click
 from attune.composition.installation import api_warnings, connected
 from attune.config import Settings, load_settings
 from attune.core.errors import UsageError
-from attune.core.events.event import EventReader
-from attune.core.packs.pack import PackStore
+from attune.core.ports.events import EventReader
 from attune.core.ports.executions import ExecutionStore
 from attune.core.ports.installation import Installation
+from attune.core.ports.packs import PackStore
 from attune.core.ports.sensors import SensorReader
 from attune.core.runtimes.aliases import nearest
 

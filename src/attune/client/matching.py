@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from attune.client.wire import Wire
-from attune.core.ports.installation import MatchQuery
+from attune.core.ports.matching import MatchQuery
 
 
 class HttpMatcher:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attune.config import Settings, variable
+from attune.config import Settings, process_environment, variable
 from attune.core.errors import DatabaseError, UsageError
 from attune.core.runtimes.runtime import Runtime
 
 if TYPE_CHECKING:
     from attune.postgres.connection import Pool
     from attune.postgres.embedded import EmbeddedServer
+    from attune.postgres.migrations import MigrationReport as MigrationReport  # noqa: PLC0414 - commands name it
+    from attune.postgres.migrations import MigrationState
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,13 @@ class Database:
 
     url: str
     server: EmbeddedServer | None = None
+
+    @property
+    def shown(self) -> str:
+        """Its address for people, without the password."""
+        from attune.postgres.connection import without_password
+
+        return without_password(self.url)
 
     async def heal(self) -> None:
         """Start the embedded server again if it is gone."""
@@ -88,14 +97,35 @@ def is_there(settings: Settings) -> bool:
     return is_remote(settings) or has_database(settings)
 
 
-def migrate(url: str) -> None:
-    """Bring the database to this version of Attune, and give a new one the core pack."""
+def migrate(url: str) -> tuple[MigrationReport, list[str]]:
+    """Bring the database to this version of Attune, and give a new one the core pack; the refs of what was written."""
     import asyncio
 
     from attune.postgres.migrations import upgrade
 
-    upgrade(url)
-    asyncio.run(seed(url))
+    return upgrade(url), asyncio.run(seed(url))
+
+
+def migration_sql(url: str) -> str:
+    """The statements that `migrate` would run."""
+    from attune.postgres.migrations import upgrade_sql
+
+    return upgrade_sql(url)
+
+
+def migration_state(url: str) -> MigrationState:
+    """Which revision the database has, and what is pending."""
+    from attune.postgres.migrations import state
+
+    return state(url)
+
+
+def open_psql(settings: Settings, database: Database, arguments: Sequence[str]) -> int:
+    """Run psql on *database*; its exit code."""
+    from attune.postgres.installation.psql import run_psql
+
+    bundled = (database.server or embedded_server(settings)).bin("psql")
+    return run_psql(database.url, arguments, process_environment(), bundled)
 
 
 async def seed(url: str) -> list[str]:
@@ -111,16 +141,15 @@ async def seed(url: str) -> list[str]:
 async def load_demo(url: str) -> bool:
     """Give a database that never had a pack of its own the demo pack, once; whether it did."""
     from attune import catalogue
-    from attune.packs import check_folder
+    from attune.composition.packs import check_folder
     from attune.postgres.connection import open_pool
     from attune.postgres.packs.store import PostgresPacks
-    from attune.reactions import shared_expressions
 
     async with open_pool(url, application_name="attune demo", size=1) as pool:
         store = PostgresPacks(pool)
         if not await store.is_untouched():
             return False
-        found = await check_folder(catalogue.demo_folder(), await store.known(), shared_expressions())
+        found = await check_folder(catalogue.demo_folder(), await store.known())
         return await store.offer(found.pack, found.files)
 
 
@@ -148,6 +177,14 @@ def shipped_runtimes() -> list[Runtime]:
     return sorted((as_runtime(entry) for entry in entries), key=lambda runtime: runtime.ref)
 
 
+def find_shipped(name: str) -> Runtime | None:
+    """The shipped definition of that ref, short name, display name or alias, or None."""
+    from attune import catalogue
+
+    entry = catalogue.find(name)
+    return as_runtime(entry) if entry is not None else None
+
+
 def as_runtime(entry: dict[str, object]) -> Runtime:
     """A definition file's entry as a row."""
     ref = str(entry["ref"])
@@ -164,9 +201,7 @@ def as_runtime(entry: dict[str, object]) -> Runtime:
 
 def require_migrated(url: str) -> None:
     """Raises `DatabaseError` where migrations are pending."""
-    from attune.postgres.migrations import state
-
-    pending = state(url).pending
+    pending = migration_state(url).pending
     if pending:
         raise DatabaseError(
             f"the database lacks {len(pending)} migration{'s' if len(pending) > 1 else ''}: {', '.join(pending)}",

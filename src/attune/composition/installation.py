@@ -49,6 +49,8 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
 
 @asynccontextmanager
 async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
+    from attune.composition.events import recorder
+    from attune.composition.executions import execution_service
     from attune.operations.matching.place import FleetMatcher
     from attune.postgres.access.tokens import PostgresTokens
     from attune.postgres.connection import without_password
@@ -58,8 +60,6 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     from attune.postgres.packs.store import PostgresPacks
     from attune.postgres.runtimes.store import PostgresRuntimes
     from attune.postgres.sensors.store import PostgresSensors
-    from attune.reactions import recorder
-    from attune.runs import execution_service
 
     with use_database(settings) as database:
         await asyncio.to_thread(require_migrated, database.url)

@@ -20,10 +20,11 @@ from attune.agent.service import node_options, run_service
 from attune.agent.worker.executions import ExecutionRunner
 from attune.composition.databases import data_dir
 from attune.composition.embedding import REGISTRATIONS
+from attune.composition.events import reaction, record_for_sensors
 from attune.composition.host_examiner import examiner_for, reverifier_for
 from attune.config import Settings, process_environment
-from attune.core.executions.work import PackFolders
 from attune.core.nodes.role import SENSOR, WORKER, Role
+from attune.core.ports.packs import PackFolders
 from attune.core.ports.sensors import TakenLease
 from attune.core.sensors.restart import RestartRules
 from attune.core.sensors.sensor import Sensor
@@ -42,7 +43,6 @@ from attune.postgres.rows import read_all
 from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
 from attune.queue.procrastinate_queue import ProcrastinateQueue
-from attune.reactions import reaction, record_for_sensors
 
 
 async def _nothing() -> None: ...

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from attune.core.executions.work import Output, Work, WorkEnding, WorkOutcome
+from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS, Next, RunObserver
+from attune.core.ports.worker import Output
 from attune.core.runtimes.command import Command, Ending, Outcome
 
 

@@ -11,20 +11,19 @@ from dataclasses import replace
 from attune.core.access.tokens import Caller, digest_of
 from attune.core.matching.fleet import Node
 from attune.core.nodes.role import Role
-from attune.postgres.access.tokens import PostgresTokens
-from attune.postgres.changes import CHANGED, EXECUTIONS, TOKENS
-from attune.postgres.nodes.registry import PostgresNodes
+from attune.core.ports.access import AccessStore
+from attune.core.ports.changes import CHANGED, EXECUTIONS, TOKENS
 from attune.web.hub import Hub
 
 _CALLERS = 1000
 _CALLER_SECONDS = 10.0
-_FLEET_SECONDS = 5.0  # nobody tells of a check that only confirmed what was known
+_FLEET_SECONDS = 5.0  # nothing notifies of a check that only confirmed what was known
 
 
 class Callers:
     """Who a token or a session belongs to. A revoked one is forgotten as soon as the database says so."""
 
-    def __init__(self, tokens: PostgresTokens, hub: Hub) -> None:
+    def __init__(self, tokens: AccessStore, hub: Hub) -> None:
         self._tokens = tokens
         self._hub = hub
         self._known: OrderedDict[tuple[bool, bytes], tuple[Caller, float]] = OrderedDict()
@@ -50,13 +49,13 @@ class Callers:
         if known is not None and time.monotonic() < known[1]:
             return known[0]
         before = self._changes
-        found = await ask(secret)
-        if found is not None and self._hub.live and self._changes == before:
-            lasts = _CALLER_SECONDS if found.expires_in is None else min(_CALLER_SECONDS, found.expires_in)
-            self._known[key] = (replace(found, expires_in=None), time.monotonic() + lasts)
+        caller = await ask(secret)
+        if caller is not None and self._hub.live and self._changes == before:
+            lasts = _CALLER_SECONDS if caller.expires_in is None else min(_CALLER_SECONDS, caller.expires_in)
+            self._known[key] = (replace(caller, expires_in=None), time.monotonic() + lasts)
             if len(self._known) > _CALLERS:
                 self._known.popitem(last=False)
-        return found
+        return caller
 
     def _noticed(self, channel: str, _payload: str) -> None:
         if channel in (TOKENS, "lost"):
@@ -66,8 +65,8 @@ class Callers:
 class Fleets:
     """The fleet as the matcher sees it, read again when something in it has changed."""
 
-    def __init__(self, nodes: PostgresNodes, hub: Hub) -> None:
-        self._nodes = nodes
+    def __init__(self, read: Callable[[Role], Awaitable[Sequence[Node]]], hub: Hub) -> None:
+        self._read = read
         self._hub = hub
         self._changes = 0
         self._known: dict[str, tuple[Sequence[Node], int, float]] = {}
@@ -81,7 +80,7 @@ class Fleets:
             if known is not None and self._hub.live and known[1] == self._changes and time.monotonic() < known[2]:
                 return known[0]
             before = self._changes
-            fleet = await self._nodes.fleet(role)
+            fleet = await self._read(role)
             self._known[role.name] = (fleet, before, time.monotonic() + _FLEET_SECONDS)
             return fleet
 

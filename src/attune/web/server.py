@@ -10,12 +10,10 @@ from contextlib import contextmanager, suppress
 
 import uvicorn
 
-from attune.config import Settings
 from attune.core.errors import AttuneError, UsageError
-from attune.postgres.connection import open_pool
 from attune.web.app import create_app
 from attune.web.protocol import BoundedProtocol
-from attune.web.services import Services, services_on
+from attune.web.services import Services
 
 _GRACE_SECONDS = 3
 _LOOK_EVERY_SECONDS = 2.0
@@ -52,8 +50,7 @@ def listen(host: str, port: int, *, tries: int = 1) -> socket.socket:
 
 
 async def serve(
-    settings: Settings,
-    url: str,
+    services: Services,
     bound: socket.socket,
     stop: asyncio.Event,
     *,
@@ -64,36 +61,34 @@ async def serve(
 
     *heal* is called whenever the database does not answer.
     """
-    async with open_pool(url, application_name="attune api", size=8) as pool:
-        services = services_on(pool, url, settings)
-        config = uvicorn.Config(
-            create_app(services),
-            log_config=None,
-            access_log=False,
-            lifespan="on",
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-            server_header=False,
-            date_header=True,
-            proxy_headers=False,
-            http=BoundedProtocol,
-            ws="none",
-        )
-        server = _Server(config)
-        task = asyncio.create_task(server.serve(sockets=[bound]))
-        try:
-            while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
-                await asyncio.sleep(0.01)
-            if not task.done():
-                on_ready(services)
-            watching = [asyncio.create_task(stop.wait()), asyncio.create_task(_keep_healthy(services, heal))]
-            await asyncio.wait({task, *watching}, return_when=asyncio.FIRST_COMPLETED)
-            for one in watching:
-                one.cancel()
-            await asyncio.gather(*watching, return_exceptions=True)
-        finally:
-            services.hub.close()
-            server.should_exit = True
-            await task
+    config = uvicorn.Config(
+        create_app(services),
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        http=BoundedProtocol,
+        ws="none",
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[bound]))
+    try:
+        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        if not task.done():
+            on_ready(services)
+        watching = [asyncio.create_task(stop.wait()), asyncio.create_task(_keep_healthy(services, heal))]
+        await asyncio.wait({task, *watching}, return_when=asyncio.FIRST_COMPLETED)
+        for waiting in watching:
+            waiting.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+    finally:
+        services.hub.close()
+        server.should_exit = True
+        await task
 
 
 async def _keep_healthy(services: Services, heal: Callable[[], Awaitable[None]]) -> None:

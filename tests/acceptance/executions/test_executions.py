@@ -53,18 +53,18 @@ def ended(fleet: WorkerFleet, number: int) -> dict[str, object]:
     return wait_for(lambda: found if (found := shown(fleet.url, number))["finished_at"] else None)
 
 
-def test_three_hundred_executions_run_only_where_they_can(fleet: WorkerFleet) -> None:
+def test_a_hundred_executions_run_only_where_they_can(fleet: WorkerFleet) -> None:
     chance = random.Random(300)
     fleet.start("w1", "w2", "w3")
     wait_for(lambda: list(status(fleet.url).values()) == ["active"] * 3)
-    wanted = [(f"check.{chance.choice(('python', 'shell', 'ruby'))}", {"told": str(fleet.told)}) for _ in range(300)]
+    wanted = [(f"check.{chance.choice(('python', 'shell', 'ruby'))}", {"told": str(fleet.told)}) for _ in range(100)]
     numbers = ask(fleet.url, wanted)
     (waiting,) = ask(fleet.url, [("check.shell", {"told": str(fleet.told)})], ("ruby", "python"))
-    wait_for(lambda: fleet.counts() == {"completed": 300, "requested": 1})
+    wait_for(lambda: fleet.counts() == {"completed": 100, "requested": 1})
 
     where: dict[str, set[str]] = {name: set() for name in ("python", "shell", "ruby")}
     runs = {number: (worker, interpreter) for number, worker, interpreter in fleet.runs()}
-    assert len(fleet.runs()) == 300
+    assert len(fleet.runs()) == 100
     for number, (ref, _) in zip(numbers, wanted, strict=True):
         name, (worker, interpreter) = ref.removeprefix("check."), runs[number]
         assert name in OFFERS[worker]
@@ -136,7 +136,8 @@ def test_a_time_limit_and_a_cancel_end_everything_that_was_started(fleet: Worker
     found = ended(fleet, one)
     assert (found["status"], found["reason"]) == ("timeout", "ran longer than 1 s")
     wait_for(lambda: (fleet.folder / "long").exists() and (fleet.folder / "long").read_text())
-    assert operator.attune("execution", "cancel", str(other)).stdout == f"execution {other}: canceling\n"
+    cancelled = operator.attune("execution", "cancel", str(other)).stdout  # what it is by then: it may have ended
+    assert cancelled in (f"execution {other}: canceling\n", f"execution {other}: cancelled\n")
     assert ended(fleet, other)["status"] == "cancelled"
     for name in ("slow", "long"):
         pid = int((fleet.folder / name).read_text())

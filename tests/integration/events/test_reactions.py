@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from attune.composition.events import record_event, recorder
 from attune.core.errors import UsageError
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.events.log import PostgresEventLog
-from attune.reactions import record_event, recorder
 from pack_folders import IMAGES, happen, load, write_pack
 
 pytestmark = pytest.mark.anyio

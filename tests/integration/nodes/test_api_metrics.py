@@ -38,7 +38,7 @@ def test_the_fleet_is_told_by_status_runtime_and_version(
     monkeypatch.setattr(measures, "_SHARE", 0)
 
     async def check(api: Api) -> None:
-        pool = api.services.pool
+        pool = api.pool
         await register(pool, "a", verdict("python", "3.11.7"), verdict('no"de\\\n', "20.1.0"))
         node = await register(pool, "b", verdict("python", "3.9.2"), verdict("ruby", status=Status.UNAVAILABLE))
         await api.services.nodes.leave(await register(pool, "gone", verdict("python", "3.9.2")))
@@ -72,7 +72,7 @@ def test_rare_versions_are_counted_together(migrated_database: str, monkeypatch:
 
     async def check(api: Api) -> None:
         for number in range(6):
-            await register(api.services.pool, f"w{number}", verdict("python", f"3.{min(number, 4)}.0"))
+            await register(api.pool, f"w{number}", verdict("python", f"3.{min(number, 4)}.0"))
         figures = await scraped(api)
         versions = {
             dict(labels)["version"]: value
@@ -87,7 +87,7 @@ def test_rare_versions_are_counted_together(migrated_database: str, monkeypatch:
 
 def test_requests_are_counted_by_route_and_no_path_makes_a_new_one(migrated_database: str) -> None:
     async def check(api: Api) -> None:
-        worker = await register(api.services.pool, "w1")
+        worker = await register(api.pool, "w1")
         for path in (f"/api/workers/{worker}", "/api/workers/999", "/made/up", "/also/made/up"):
             await api.http.get(path, headers=api.as_(Scope.READ))
         await api.http.request("BREW", "/api/workers")
@@ -114,7 +114,7 @@ def test_open_executions_are_told_by_what_they_need_and_those_without_a_worker(
     monkeypatch.setattr(measures, "_FRESH_SECONDS", 0.0)
 
     async def check(api: Api) -> None:
-        pool = api.services.pool
+        pool = api.pool
         node = await register(pool, "a", verdict("python", "3.11.7"))
         async with pool.connection() as connection:
             await connection.execute("INSERT INTO requirement_class VALUES ('cap-1', 'python'), ('cap-2', 'ruby')")

@@ -14,7 +14,7 @@ from web_client import Api, with_api
 def test_a_worker_tells_what_it_can_run_with_evidence_and_freshness(migrated_database: str) -> None:
     async def check(api: Api) -> None:
         missing = verdict("ruby", status=Status.UNAVAILABLE, reason="ruby: not found on PATH")
-        number = await register(api.services.pool, "w1", verdict("python", "3.11.7"), missing)
+        number = await register(api.pool, "w1", verdict("python", "3.11.7"), missing)
         answer = await api.http.get(f"/api/workers/{number}/capabilities", headers=api.as_(Scope.READ))
         told = answer.json()
 
@@ -32,8 +32,8 @@ def test_a_worker_tells_what_it_can_run_with_evidence_and_freshness(migrated_dat
 def test_nodes_are_listed_page_by_page_though_others_come_and_go(migrated_database: str) -> None:
     async def check(api: Api) -> None:
         for number in range(7):
-            await register(api.services.pool, f"w{number}", verdict("python", "3.11.7"))
-        await register(api.services.pool, "s1", role=SENSOR)
+            await register(api.pool, f"w{number}", verdict("python", "3.11.7"))
+        await register(api.pool, "s1", role=SENSOR)
         found: list[str] = []
         cursor: str | None = ""
         while cursor is not None:
@@ -42,8 +42,8 @@ def test_nodes_are_listed_page_by_page_though_others_come_and_go(migrated_databa
             found += [one["name"] for one in page["data"]]
             cursor = page["next"]
             if len(found) == 3:
-                await register(api.services.pool, "w0a")
-                await register(api.services.pool, "w9")
+                await register(api.pool, "w0a")
+                await register(api.pool, "w9")
 
         assert found == ["w0", "w1", "w2", "w3", "w4", "w5", "w6", "w9"]
 
@@ -69,7 +69,7 @@ def test_nodes_are_listed_page_by_page_though_others_come_and_go(migrated_databa
 )
 def test_filters_are_taken_literally_and_together(migrated_database: str, query: str, names: list[str]) -> None:
     async def check(api: Api) -> None:
-        pool = api.services.pool
+        pool = api.pool
         await register(pool, "eu", verdict("python", "3.11.7"), verdict("node", "20.1.0"), labels={"zone": "eu"})
         await register(pool, "old", verdict("python", "3.6.8"))
         await register(pool, "none", verdict("python", status=Status.UNAVAILABLE), labels={"zone": "us"})
@@ -93,7 +93,7 @@ def test_filters_are_taken_literally_and_together(migrated_database: str, query:
 )  # fmt: skip
 def test_what_means_nothing_is_refused_with_a_sentence(migrated_database: str, path: str) -> None:
     async def check(api: Api) -> None:
-        worker = await register(api.services.pool, "w1")
+        worker = await register(api.pool, "w1")
         answer = await api.http.get("/api/" + path.format(worker=worker), headers=api.as_(Scope.READ))
 
         assert answer.status_code in (404, 422), answer.text
@@ -105,7 +105,7 @@ def test_what_means_nothing_is_refused_with_a_sentence(migrated_database: str, p
 
 def test_a_node_is_drained_resumed_reloaded_and_forgotten(migrated_database: str) -> None:
     async def check(api: Api) -> None:
-        worker = await register(api.services.pool, "w1")
+        worker = await register(api.pool, "w1")
         may = api.as_(Scope.OPERATE)
         steps = []
         for method, path in [

@@ -130,7 +130,7 @@ def test_whoever_asks_a_node_that_cannot_answer_is_told_in_time(start: Start, mi
         code, said = await check(api, {"worker": "w1", "definition": RUBY, "timeout_seconds": 1})
         assert (code, "within 1 s" in said["detail"]) == (504, True)
         assert 0.9 < time.monotonic() - began < 3
-        async with api.services.pool.connection() as connection:
+        async with api.pool.connection() as connection:
             await connection.execute("UPDATE worker SET status = 'lost'")
         code, said = await check(api, {"worker": "w1", "definition": RUBY})
         assert (code, "which does not" in said["detail"]) == (504, True)

@@ -105,7 +105,7 @@ def test_a_ref_that_nobody_could_write_is_refused(migrated_database: str, ref: s
 
 def test_a_runtime_in_use_stays_and_its_users_are_named(migrated_database: str) -> None:
     async def check(api: Api) -> None:
-        async with api.services.pool.connection() as connection:
+        async with api.pool.connection() as connection:
             await connection.execute("INSERT INTO trigger (ref, label) VALUES ('core.t', 't');")
             await connection.execute(
                 """
@@ -125,7 +125,7 @@ def test_a_runtime_in_use_stays_and_its_users_are_named(migrated_database: str) 
 
 def test_coverage_counts_the_nodes_that_are_not_gone(migrated_database: str) -> None:
     async def check(api: Api) -> None:
-        pool = api.services.pool
+        pool = api.pool
         await register(pool, "a", verdict("python", "3.11.7"))
         await register(pool, "b", verdict("python", "3.9.2"))
         gone = await register(pool, "c", verdict("python", "3.9.2"))
@@ -139,7 +139,7 @@ def test_coverage_counts_the_nodes_that_are_not_gone(migrated_database: str) -> 
 
 def test_where_something_can_run_is_answered_with_the_reasons(migrated_database: str) -> None:
     async def check(api: Api) -> None:
-        pool, may = api.services.pool, api.as_(Scope.READ)
+        pool, may = api.pool, api.as_(Scope.READ)
         number = await register(pool, "w1", verdict("python", "3.11.7"))
         found = await api.http.post("/api/match", json={"terms": ["python >=3.9"]}, headers=may)
         none = await api.http.post("/api/match", json={"terms": ["node >=20"]}, headers=may)

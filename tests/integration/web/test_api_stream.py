@@ -54,13 +54,13 @@ async def stream(api: Api, last_id: str = "", query: str = "", scope: Scope = Sc
 def test_what_happened_meanwhile_is_told_once_when_a_stream_comes_back(migrated_database: str) -> None:
     async def check(api: Api) -> None:
         async with stream(api) as reader:
-            await register(api.services.pool, "w1", verdict("python", "3.11.7"))
+            await register(api.pool, "w1", verdict("python", "3.11.7"))
             first = await reader.event("node")
-        await register(api.services.pool, "w2")
-        await register(api.services.pool, "w3")
+        await register(api.pool, "w2")
+        await register(api.pool, "w3")
         async with stream(api, reader.last_id) as reader:
             again = [(await reader.event("node"))["name"] for _ in range(2)]
-            await register(api.services.pool, "w4")
+            await register(api.pool, "w4")
             again.append((await reader.event("node"))["name"])
 
         assert (first["name"], first["role"], first["status"]) == ("w1", "worker", "active")
@@ -106,8 +106,8 @@ def test_a_stream_goes_on_when_the_connection_that_listens_was_lost(migrated_dat
 
 def test_a_heartbeat_is_no_change(migrated_database: str) -> None:
     async def check(api: Api) -> None:
-        worker = await register(api.services.pool, "w1")
-        async with api.services.pool.connection() as connection:
+        worker = await register(api.pool, "w1")
+        async with api.pool.connection() as connection:
             before = await (await connection.execute("SELECT count(*) FROM change")).fetchone()
             await connection.execute("UPDATE worker SET last_heartbeat = now() WHERE id = %s", (worker,))
             await connection.execute("UPDATE worker SET status = status WHERE id = %s", (worker,))
@@ -139,14 +139,14 @@ def test_revoking_a_token_refuses_it_at_once_and_ends_its_streams(migrated_datab
 
 def test_a_stream_that_was_away_too_long_is_told_to_look_anew(migrated_database: str) -> None:
     async def check(api: Api) -> None:
-        await register(api.services.pool, "w1")
+        await register(api.pool, "w1")
         async with stream(api) as reader:
-            await register(api.services.pool, "w2")
+            await register(api.pool, "w2")
             await reader.event("node")
-        async with api.services.pool.connection() as connection:
+        async with api.pool.connection() as connection:
             await connection.execute("DELETE FROM change")
             await connection.execute("SELECT setval('change_id_seq', 50000)")
-        await register(api.services.pool, "w3")
+        await register(api.pool, "w3")
         async with stream(api, reader.last_id) as reader:
             assert (await reader.event())["event"] == "reset"
             assert (await reader.event())["name"] == "w3"

@@ -55,7 +55,7 @@ async def get(api: Api, session: str, path: str) -> str:
 
 def test_the_fleet_shows_versions_states_and_how_many_remain(migrated_database: str) -> None:
     async def check(api: Api) -> None:
-        pool, session = api.services.pool, await session_of(api)
+        pool, session = api.pool, await session_of(api)
         await register(pool, "w1", verdict("python", "3.11.7"), verdict("node", "20.1.0"))
         await register(pool, "w2", verdict("python", "3.9.2"), verdict("node", status=Status.UNKNOWN))
         whole = await get(api, session, "/")
@@ -73,7 +73,7 @@ def test_the_fleet_shows_versions_states_and_how_many_remain(migrated_database: 
 @pytest.mark.parametrize("path", [*PAGES, "/workers/{id}", "/nothing", "/workers/999"])
 def test_what_others_wrote_stays_text_on_every_page(migrated_database: str, path: str) -> None:
     async def check(api: Api) -> None:
-        pool, session = api.services.pool, await session_of(api)
+        pool, session = api.pool, await session_of(api)
         hostile = verdict("python", HOSTILE, reason=HOSTILE)
         number = await register(pool, HOSTILE, hostile, labels={"zone": HOSTILE}, taints=[HOSTILE])
         async with pool.connection() as connection:
@@ -108,7 +108,7 @@ def test_whoever_is_not_logged_in_is_led_to_the_login_and_back(migrated_database
 
 def test_a_reader_sees_no_buttons_and_may_not_use_them(migrated_database: str) -> None:
     async def check(api: Api) -> None:
-        number = await register(api.services.pool, "w1", verdict("python", "3.11.7"))
+        number = await register(api.pool, "w1", verdict("python", "3.11.7"))
         statuses = {}
         for scope in (Scope.READ, Scope.OPERATE):
             session = await session_of(api, scope)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attune.core.errors import AttuneError, UsageError
-from attune.core.executions.work import PackFolders
 from attune.core.matching.fleet import Node
 from attune.core.matching.matcher import match
+from attune.core.ports.packs import PackFolders
 from attune.core.ports.sensors import SensorOutputs, SensorStarter
 from attune.core.sensors.restart import RestartRules
 from attune.core.sensors.sensor import Sensor

@@ -12,9 +12,10 @@ from attune.agent.worker.result_writer import ResultWriter
 from attune.core.errors import AttuneError
 from attune.core.executions.action import OnLost, with_defaults
 from attune.core.executions.execution import RetryRule, after_loss, after_outcome
-from attune.core.executions.work import PackFolders, Work, WorkEnding, WorkOutcome, WorkRunner
+from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.matching.fleet import Node
-from attune.core.ports.worker import AttemptResult, AttemptStart, AttemptStore, QueuedJob, StartedAttempt
+from attune.core.ports.packs import PackFolders
+from attune.core.ports.worker import AttemptResult, AttemptStart, AttemptStore, QueuedJob, StartedAttempt, WorkRunner
 
 _UNREMARKABLE = ("completed", "cancelled")
 

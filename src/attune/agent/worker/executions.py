@@ -20,9 +20,18 @@ from attune.agent.worker.lost_executions import LostExecutions
 from attune.agent.worker.suspect_runtimes import SuspectRuntimes, interpreters_on
 from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
-from attune.core.executions.work import PackFolders, WorkRunner
 from attune.core.matching.fleet import Node
-from attune.core.ports.worker import AttemptStore, QueuedJob, Signal, WorkerInbox, WorkerNotice, WorkQueue, WorkRouting
+from attune.core.ports.packs import PackFolders
+from attune.core.ports.worker import (
+    AttemptStore,
+    QueuedJob,
+    Signal,
+    WorkerInbox,
+    WorkerNotice,
+    WorkQueue,
+    WorkRouting,
+    WorkRunner,
+)
 
 _LOOK_SECONDS = 0.2
 _TIDY_SECONDS = 1.0

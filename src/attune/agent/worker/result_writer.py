@@ -11,9 +11,8 @@ from attune.agent.control import first_of
 from attune.agent.logs import log
 from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
-from attune.core.executions.work import Output
 from attune.core.matching.fleet import Node
-from attune.core.ports.worker import AttemptResult, AttemptStart, AttemptStore, OutputChunk, StartedAttempt
+from attune.core.ports.worker import AttemptResult, AttemptStart, AttemptStore, Output, OutputChunk, StartedAttempt
 
 _MOST = 200  # in one statement
 _MOST_TEXT = 1024 * 1024  # characters that wait to be stored before whoever prints is held up

@@ -15,7 +15,7 @@ from attune.config import load_settings
 from attune.core.access.tokens import Scope, TokenRecord
 from attune.core.durations import seconds_of
 from attune.core.errors import shown
-from attune.core.ports.installation import TokenStore
+from attune.core.ports.access import TokenStore
 
 T = TypeVar("T")
 

@@ -11,7 +11,8 @@ from attune.cli.key_values import read_pairs
 from attune.cli.output import json_option, moment, print_json, print_list
 from attune.cli.session import unknown, with_events
 from attune.core.errors import UsageError
-from attune.core.events.event import EventReader, EventRecord
+from attune.core.events.event import EventRecord
+from attune.core.ports.events import EventReader
 
 
 @click.group(epilog="Example: attune event list")

@@ -8,7 +8,7 @@ import click
 
 from attune.cli.output import json_option, print_list, switch_command, yes_or_no
 from attune.cli.session import unknown, with_events
-from attune.core.events.event import EventReader
+from attune.core.ports.events import EventReader
 
 
 @click.group(epilog="Example: attune rule list")

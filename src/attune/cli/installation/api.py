@@ -18,8 +18,9 @@ def start() -> None:
     from attune.agent.control import Control, obey_signals
     from attune.agent.logs import configure_logging, log
     from attune.composition.databases import require_migrated, use_database
+    from attune.composition.web import serve_api
     from attune.config import load_settings
-    from attune.web.server import address_of, listen, serve
+    from attune.web.server import address_of, listen
     from attune.web.services import Services
 
     settings = load_settings()
@@ -35,6 +36,6 @@ def start() -> None:
         async def until_stopped() -> None:
             control = Control()
             obey_signals([control])
-            await serve(settings, database.url, bound, control.stop, on_ready=ready, heal=database.heal)
+            await serve_api(settings, database.url, bound, control.stop, on_ready=ready, heal=database.heal)
 
         asyncio.run(until_stopped())

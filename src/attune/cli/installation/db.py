@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from attune.cli.output import json_option, print_json
-from attune.composition.databases import embedded_server, require_migrated, seed, use_database
-from attune.config import load_settings, process_environment
+from attune.composition.databases import (
+    migrate,
+    migration_sql,
+    migration_state,
+    open_psql,
+    require_migrated,
+    use_database,
+)
+from attune.config import load_settings
 
 if TYPE_CHECKING:
-    from attune.postgres.migrations import MigrationReport
+    from attune.composition.databases import MigrationReport
 
 
 @click.group(epilog="Example: attune db migrate")
@@ -21,24 +27,21 @@ def db() -> None:
     """The database: migrate, status, check, url, shell."""
 
 
-@db.command(epilog="Example: attune db migrate --sql | less")
+@db.command("migrate", epilog="Example: attune db migrate --sql | less")
 @click.option("--sql", is_flag=True, help="Print the statements instead of running them.")
-def migrate(sql: bool) -> None:
+def migrate_command(sql: bool) -> None:
     """Bring the database to this version of Attune; an existing Attune database is adopted.
 
     A new database gets the core pack's five runtimes.
     """
-    from attune.postgres.migrations import upgrade, upgrade_sql
-
     settings = load_settings()
     with use_database(settings) as database:
         if sql:
-            click.echo(upgrade_sql(database.url))
+            click.echo(migration_sql(database.url))
             return
-        report = upgrade(database.url)
+        report, written = migrate(database.url)
         for line in _lines(report):
             click.echo(line)
-        written = asyncio.run(seed(database.url))
         if written:
             click.echo(f"core pack: {', '.join(written)}")
 
@@ -60,15 +63,12 @@ def _lines(report: MigrationReport) -> Iterator[str]:
 @json_option
 def status(as_json: bool) -> None:
     """Which revision the database has, and what is pending."""
-    from attune.postgres.connection import without_password
-    from attune.postgres.migrations import state
-
     with use_database(load_settings()) as database:
-        revisions = state(database.url)
+        revisions = migration_state(database.url)
         if as_json:
             print_json(revisions)
             return
-        click.echo(f"{without_password(database.url)}{' (embedded)' if database.server else ''}")
+        click.echo(f"{database.shown}{' (embedded)' if database.server else ''}")
         click.echo(f"revision  {revisions.current or 'none'}")
         click.echo(f"newest    {revisions.head}")
         click.echo(f"pending   {', '.join(revisions.pending) or 'nothing'}")
@@ -98,9 +98,6 @@ def url() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def shell(arguments: tuple[str, ...]) -> int:
     """Open psql on the database; ARGUMENTS are psql's."""
-    from attune.postgres.installation.psql import run_psql
-
     settings = load_settings()
     with use_database(settings) as database:
-        bundled = (database.server or embedded_server(settings)).bin("psql")
-        return run_psql(database.url, arguments, process_environment(), bundled)
+        return open_psql(settings, database, arguments)

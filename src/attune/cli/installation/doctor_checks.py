@@ -66,9 +66,7 @@ def _selections(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def _database(settings: Settings) -> Iterator[DoctorFinding]:
-    from attune.composition.databases import has_database, is_remote, use_database
-    from attune.postgres.connection import without_password
-    from attune.postgres.migrations import state
+    from attune.composition.databases import has_database, is_remote, migration_state, use_database
 
     if is_remote(settings):
         yield DoctorFinding(OK, "database", f"none: commands talk to the API at {settings.api.url}")
@@ -77,8 +75,8 @@ def _database(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding(WARNING, "database", "none is configured and the embedded one has no data yet", "attune up")
         return
     with use_database(settings) as database:
-        schema = state(database.url)
-        where = without_password(database.url)
+        schema = migration_state(database.url)
+        where = database.shown
         if schema.pending:
             yield DoctorFinding(PROBLEM, "database", f"{where} lacks {', '.join(schema.pending)}", "attune db migrate")
         else:
@@ -111,9 +109,9 @@ def _host(settings: Settings) -> Iterator[DoctorFinding]:
 
     selection = select("", None, "worker")
     options = DetectionOptions(deadline_seconds=settings.detection.deadline, origin="catalogue")
-    found = detect(core_runtimes(), selection, None, examiner_for(settings), options)
-    yield DoctorFinding(OK, "host", f"can run {', '.join(found.offered)}")
-    for verdict in found.verdicts:
+    detection = detect(core_runtimes(), selection, None, examiner_for(settings), options)
+    yield DoctorFinding(OK, "host", f"can run {', '.join(detection.offered)}")
+    for verdict in detection.verdicts:
         if not verdict.status.offered:
             yield DoctorFinding(
                 WARNING, "host", f"{verdict.capability}: {verdict.reason}", f"attune runtime show {verdict.ref}"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from attune.agent.registration import NodeRegistration
     from attune.composition.databases import Database
     from attune.config import Settings
-    from attune.postgres.access.tokens import PostgresTokens
+    from attune.core.ports.access import AccessStore
     from attune.web.services import Services
 
 _PORTS = 20  # the configured one and, where somebody has it, the next ones
@@ -45,13 +45,13 @@ def up() -> None:
 async def _everything(settings: Settings, database: Database, bound: socket) -> None:
     """The API and both nodes, until a signal; the API goes last, so that the page shows the nodes leave."""
     from attune.composition.node_services import run_nodes
+    from attune.composition.web import serve_api
     from attune.core.nodes.role import SENSOR, WORKER
-    from attune.web.server import serve
 
     announcement = _Announcement(settings, database, bound)
     stop = asyncio.Event()
     api = asyncio.create_task(
-        serve(settings, database.url, bound, stop, on_ready=announcement.api_is_ready, heal=database.heal)
+        serve_api(settings, database.url, bound, stop, on_ready=announcement.api_is_ready, heal=database.heal)
     )
     nodes = asyncio.create_task(
         run_nodes(
@@ -82,7 +82,7 @@ class _Announcement:
         self._database = database
         self._bound = bound
         self._names: list[str] = []
-        self._tokens: PostgresTokens | None = None
+        self._tokens: AccessStore | None = None
         self._task: asyncio.Task[None] | None = None
 
     def node_is_ready(self, registration: NodeRegistration) -> None:
@@ -97,10 +97,9 @@ class _Announcement:
         if self._tokens is not None and len(self._names) == 2 and self._task is None:
             self._task = asyncio.create_task(self._say(self._tokens))
 
-    async def _say(self, tokens: PostgresTokens) -> None:
+    async def _say(self, tokens: AccessStore) -> None:
         from attune.cli.main import program_name
         from attune.composition.databases import data_dir
-        from attune.postgres.connection import without_password
         from attune.web.login_link import login_link
         from attune.web.server import address_of
 
@@ -108,6 +107,6 @@ class _Announcement:
         link = await login_link(tokens, data_dir(self._settings) / "token", address)
         attune = program_name()
         names = " and ".join(sorted(self._names))
-        click.echo(f"attune is up: {names} are registered in {without_password(self._database.url)}.")
+        click.echo(f"attune is up: {names} are registered in {self._database.shown}.")
         click.echo(f"The page, for a day: {link}")
         click.echo(f"In the terminal: `{attune} worker list` and `{attune} sensor list`. Ctrl-C stops everything.")

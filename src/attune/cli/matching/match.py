@@ -12,7 +12,7 @@ from attune.cli.session import ask
 from attune.core.matching.explanation import PlacementOutcome
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import ROLES
-from attune.core.ports.installation import MatchQuery
+from attune.core.ports.matching import MatchQuery
 
 
 @click.command(epilog="Example: attune match 'python >=3.9,<4' 'node ^20.1' '!docker' --prefer 'zone=eu'")

@@ -17,8 +17,8 @@ from attune.cli.table import age
 from attune.core.errors import ApiError, DatabaseError, UsageError
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import SENSOR, Role
-from attune.core.ports.installation import Installation, NodeReader
-from attune.core.ports.nodes import NodeRecord, RuntimeRecord
+from attune.core.ports.installation import Installation
+from attune.core.ports.nodes import NodeReader, NodeRecord, RuntimeRecord
 from attune.core.ports.sensors import SensorStatus
 from attune.core.runtimes.aliases import nearest
 

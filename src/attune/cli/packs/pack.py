@@ -11,10 +11,10 @@ import click
 from attune.cli.output import json_option, print_json, print_list
 from attune.cli.session import unknown, who, with_packs
 from attune.composition.databases import has_database
+from attune.composition.packs import check_folder, shipped
 from attune.config import load_settings
-from attune.core.packs.pack import Pack, PackChange, PackError, PackRecord, PackStore
-from attune.packs import check_folder, shipped
-from attune.reactions import shared_expressions
+from attune.core.packs.pack import Pack, PackChange, PackError, PackRecord
+from attune.core.ports.packs import PackStore
 
 _KINDS = ("actions", "sensors", "triggers", "rules", "runtimes")
 
@@ -34,7 +34,7 @@ def load(folder: Path, as_json: bool) -> None:
     """
 
     async def write(store: PackStore) -> tuple[str, str, list[PackChange]]:
-        read = await check_folder(folder, await store.known(), shared_expressions())
+        read = await check_folder(folder, await store.known())
         changes = await store.load(read.pack, read.files, changed_by=who())
         return read.pack.ref, read.pack.version, list(changes)
 
@@ -122,11 +122,11 @@ def remove(ref: str) -> None:
 
 def _checked(folder: Path) -> Pack:
     async def against(store: PackStore) -> Pack:
-        return (await check_folder(folder, await store.known(), shared_expressions())).pack
+        return (await check_folder(folder, await store.known())).pack
 
     if has_database(load_settings()):
         return with_packs(against)
-    return asyncio.run(check_folder(folder, shipped(), shared_expressions())).pack
+    return asyncio.run(check_folder(folder, shipped())).pack
 
 
 def _counts(pack: Pack | PackRecord) -> dict[str, int]:

@@ -10,12 +10,11 @@ from typing import Any
 
 import click
 
-from attune import catalogue
 from attune.cli.output import json_option, listing, moment, print_json, print_list
 from attune.cli.runtimes.definitions import read_file, read_runtimes, with_runtimes
 from attune.cli.runtimes.differences import changed_paths
 from attune.cli.session import unknown, who
-from attune.composition.databases import as_runtime, is_there, shipped_runtimes
+from attune.composition.databases import find_shipped, is_there, shipped_runtimes
 from attune.config import load_settings
 from attune.core.errors import DefinitionError, UsageError
 from attune.core.ports.runtimes import RuntimeStore
@@ -181,10 +180,10 @@ def _find(ref: str) -> Runtime:
 
 
 def _from_catalogue(name: str) -> Runtime:
-    entry = catalogue.find(name)
-    if entry is None:
-        raise _unknown(name, catalogue.names())
-    return as_runtime(entry)
+    found = find_shipped(name)
+    if found is None:
+        raise _unknown(name, [runtime.ref.partition(".")[2] for runtime in shipped_runtimes()])
+    return found
 
 
 def _unknown(ref: str, known: Sequence[str]) -> UsageError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +70,3 @@ class EventRecord:
     created: datetime
     payload: Any = None
     enforcements: Sequence[EnforcementRecord] = field(default_factory=tuple)
-
-
-class EventReader(Protocol):
-    """Triggers, rules and events for commands."""
-
-    async def list_triggers(self) -> Sequence[TriggerRecord]: ...
-
-    async def list_rules(self) -> Sequence[RuleRecord]: ...
-
-    async def set_rule_enabled(self, ref: str, enabled: bool) -> bool:
-        """Switch a rule on or off; False if there is none of that ref."""
-        ...
-
-    async def list_events(self, limit: int, trigger_ref: str | None = None) -> Sequence[EventRecord]:
-        """The last events, newest first."""
-        ...
-
-    async def get_event(self, event_id: int) -> EventRecord | None: ...
-
-    async def send(self, trigger_ref: str, payload: Mapping[str, Any]) -> EventRecord:
-        """Record an event as a sensor would. Raises `UsageError` for one that is refused."""
-        ...

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 LONGEST_EXPRESSION = 2000
 """Characters."""
@@ -24,14 +23,6 @@ class Evaluated:
     problem: str | None = None
     line: int | None = None
     column: int | None = None
-
-
-class Expressions(Protocol):
-    """Evaluates expressions without running anything else, in bounded time."""
-
-    async def evaluate(self, texts: Sequence[str], variables: Mapping[str, Any]) -> Sequence[Evaluated]: ...
-
-    async def check(self, texts: Sequence[str]) -> Sequence[Evaluated]: ...
 
 
 def unknown_names(text: str, checked: Evaluated, variables: frozenset[str]) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePath
-from typing import Any, Protocol
+from typing import Any
 
 from attune.core.executions.action import Delivery
 
@@ -62,28 +62,3 @@ class WorkOutcome:
     def succeeded(self) -> bool:
         """Whether it exited with 0."""
         return self.ending is WorkEnding.EXITED and self.exit_code == 0
-
-
-Output = Callable[[str, str], Awaitable[None]]
-"""Told of output as it comes: the stream (`stdout`, `stderr`) and text, decoded, free of NUL."""
-
-
-class WorkRunner(Protocol):
-    """Runs one piece of work on this host. Cancelling the call ends the whole process group before it returns."""
-
-    async def run(self, work: Work, output: Output) -> WorkOutcome: ...
-
-    async def close(self) -> None:
-        """Let go of what runs share."""
-        ...
-
-
-class PackFolders(Protocol):
-    """Where a pack's files lie on this host."""
-
-    async def folder(self, digest: str) -> PurePath:
-        """The folder with the files of the pack version *digest*, fetched if need be.
-
-        Raises `DatabaseError`, or `UsageError` if nobody has that version any more.
-        """
-        ...

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from attune.core.errors import AttuneError, Fault
 from attune.core.executions.action import Action
-from attune.core.packs.files import PackFile
 from attune.core.runtimes.runtime import Runtime
 
 KINDS = ("runtimes", "actions", "triggers", "sensors", "rules")
@@ -136,17 +135,3 @@ class PackRecord:
     sensors: Sequence[str]
     rules: Sequence[str]
     files: Sequence[str]
-
-
-class PackStore(Protocol):
-    """Where packs are kept."""
-
-    async def known(self) -> Known: ...
-
-    async def load(self, pack: Pack, files: Sequence[PackFile], *, changed_by: str) -> Sequence[PackChange]: ...
-
-    async def remove_pack(self, ref: str, *, changed_by: str) -> bool: ...
-
-    async def list_packs(self) -> Sequence[PackRecord]: ...
-
-    async def get_pack(self, ref: str) -> PackRecord | None: ...

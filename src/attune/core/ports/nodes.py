@@ -97,12 +97,8 @@ class Overdue:
     look_every: float = 5.0
 
 
-class NodeLifecycle(Protocol):
-    """What operators ask of nodes, and what becomes of nodes that are not heard of."""
-
-    async def mark_overdue(self, rules: Overdue) -> int:
-        """Mark nodes `stale` and `lost`; how many changed."""
-        ...
+class NodeControl(Protocol):
+    """What operators ask of nodes; False where there is none that could."""
 
     async def drain(self, node_id: int) -> bool: ...
 
@@ -115,7 +111,31 @@ class NodeLifecycle(Protocol):
         ...
 
 
-class NodeRegistry(Protocol):
+class NodeLifecycle(NodeControl, Protocol):
+    """What operators ask of nodes, and what becomes of nodes that are not heard of."""
+
+    async def mark_overdue(self, rules: Overdue) -> int:
+        """Mark nodes `stale` and `lost`; how many changed."""
+        ...
+
+
+class NodeReader(Protocol):
+    """What is known of nodes."""
+
+    async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
+        """The nodes, by role and name."""
+        ...
+
+    async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
+        """What is known of every runtime on a node, by ref."""
+        ...
+
+    async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
+        """The last changes of what a node offers, newest first."""
+        ...
+
+
+class NodeRegistry(NodeReader, Protocol):
     """Where nodes register what they can run."""
 
     async def claim(self, name: str, role: Role, *, host: str, pid: int) -> None:
@@ -145,24 +165,12 @@ class NodeRegistry(Protocol):
         """Write what health checks found, all or nothing, and announce the transitions; False if the row is gone."""
         ...
 
-    async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
-        """The last changes of what a node offers, newest first."""
-        ...
-
     async def leave(self, node_id: int | None = None) -> None:
         """Mark the node inactive and give its name back."""
         ...
 
-    async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
-        """The nodes, by role and name."""
-        ...
-
     async def fleet(self, role: Role) -> Sequence[Node]:
         """Every node of *role* as the matcher sees it, by id."""
-        ...
-
-    async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
-        """What is known of every runtime on a node, by ref."""
         ...
 
 

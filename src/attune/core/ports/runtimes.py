@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from attune.core.runtimes.command import Command, Outcome
+from attune.core.runtimes.preview import AffectedWork, PreviewCandidate
 from attune.core.runtimes.runtime import Runtime
 
 
@@ -112,4 +113,45 @@ class RuntimeStore(RuntimeCatalog, Protocol):
 
     async def runtime_history(self, ref: str) -> Sequence[RuntimeChange]:
         """Every recorded change of *ref*, newest first."""
+        ...
+
+
+class RuntimeEditor(RuntimeStore, Protocol):
+    """A store whose rows can be changed under the eyes of whoever changes them, as the API needs it."""
+
+    async def change_runtime(self, ref: str, change: Callable[[Runtime | None], Runtime], *, changed_by: str) -> bool:
+        """Store what *change* makes of the row of *ref* (None where there is none); True if it is new.
+
+        Nobody else changes that row meanwhile. What *change* raises, ends it.
+        """
+        ...
+
+    async def remove_runtime(
+        self, ref: str, *, changed_by: str, expecting: Callable[[Runtime], None] = lambda _old: None
+    ) -> bool:
+        """As in `RuntimeStore`; what *expecting* raises about the row, keeps it."""
+        ...
+
+
+class PreviewReader(Protocol):
+    """What a change of a definition is compared with: the nodes that would verify it, and the work that uses it."""
+
+    async def live(self, roles: Collection[str]) -> int:
+        """How many nodes of *roles* answer."""
+        ...
+
+    async def candidates(self, ref: str, roles: Collection[str], most: int) -> Sequence[PreviewCandidate]:
+        """Live nodes of *roles*, by name: of more than *most*, some of each status and version of the runtime *ref*."""
+        ...
+
+    async def named(self, ref: str, nodes: Sequence[int]) -> Sequence[PreviewCandidate]:
+        """Those of *nodes* that exist, whatever their state, by name."""
+        ...
+
+    async def find(self, node: int | str) -> PreviewCandidate | None:
+        """The node of that id or name, a worker rather than a sensor; what it knows of runtimes is not read."""
+        ...
+
+    async def touched(self, ref: str) -> AffectedWork:
+        """What uses the runtime *ref*."""
         ...

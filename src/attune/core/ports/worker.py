@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
 from attune.core.executions.action import Action
+from attune.core.executions.work import Work, WorkOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,4 +189,18 @@ class AttemptStore(Protocol):
 
     async def note(self, execution: int, reason: str) -> None:
         """Say of what waits why it still does."""
+        ...
+
+
+Output = Callable[[str, str], Awaitable[None]]
+"""Told of output as it comes: the stream (`stdout`, `stderr`) and text, decoded, free of NUL."""
+
+
+class WorkRunner(Protocol):
+    """Runs one piece of work on this host. Cancelling the call ends the whole process group before it returns."""
+
+    async def run(self, work: Work, output: Output) -> WorkOutcome: ...
+
+    async def close(self) -> None:
+        """Let go of what runs share."""
         ...

@@ -23,7 +23,8 @@ from typing import IO
 
 from attune.core.errors import legible, shown
 from attune.core.executions.action import Delivery
-from attune.core.executions.work import Output, Work, WorkEnding, WorkOutcome
+from attune.core.executions.work import Work, WorkEnding, WorkOutcome
+from attune.core.ports.worker import Output
 from attune.host.environment import check_environment
 from attune.host.executions import watchdog
 from attune.host.executions.result import Lines, result_of

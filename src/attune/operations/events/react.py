@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from attune.core.errors import AttuneError, DatabaseError, shown
 from attune.core.events.event import Trigger
-from attune.core.events.expression import Evaluated, Expressions
+from attune.core.events.expression import Evaluated
 from attune.core.events.rule import (
     Decision,
     Firing,
@@ -20,28 +20,13 @@ from attune.core.events.rule import (
     parameter_texts,
 )
 from attune.core.json_schema import secret_names, value_problems
+from attune.core.ports.events import EventTables, Expressions
 from attune.core.runtimes.aliases import nearest
 from attune.core.sensors.event_line import NewEvent
 
 C = TypeVar("C")
 C_contra = TypeVar("C_contra", contravariant=True)
 _HIDDEN = "***"
-
-
-class EventTables(Protocol):
-    """What reacting needs of a database, within one transaction."""
-
-    async def triggers(self, refs: Sequence[str]) -> Mapping[str, Trigger]: ...
-
-    async def rules(self, trigger_refs: Sequence[str]) -> Sequence[Rule]:
-        """The rules of these triggers that are enabled, by ref."""
-        ...
-
-    async def insert_events(self, events: Sequence[NewEvent]) -> Sequence[int]: ...
-
-    async def insert_enforcements(self, enforcements: Sequence[NewEnforcement]) -> Sequence[int]: ...
-
-    async def fail_enforcement(self, enforcement: int, reason: str) -> None: ...
 
 
 class CreateExecution(Protocol[C_contra]):

@@ -12,7 +12,7 @@ from attune.core.matching.fleet import Node
 from attune.core.matching.matcher import Placement, match
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import Role
-from attune.core.ports.installation import MatchQuery
+from attune.core.ports.matching import MatchQuery
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -105,7 +105,7 @@ class PostgresTokens:
         """End a session."""
         await execute(self._pool, "DELETE FROM login_session WHERE digest = %s", (digest_of(session),))
 
-    async def note(self, caller: Caller | None, request: AuditEntry) -> None:
+    async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> None:
         """Write one line of the audit."""
         await execute(
             self._pool,
@@ -151,10 +151,6 @@ class PostgresTokens:
         """
         caller = await read_one(self._pool, Caller, query, {"digest": digest_of(secret)})
         return caller and replace(caller, scope=Scope(caller.scope))
-
-
-AuditEntry = dict[str, Any]
-"""`method`, `path`, `status`, `client` and perhaps `detail` of a request."""
 
 
 def _record(*, scope: str, expired: bool | None, **columns: Any) -> TokenRecord:

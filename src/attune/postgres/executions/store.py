@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -70,17 +71,20 @@ _START = f"""
            s.pack_digest, row_to_json(a) AS action
     FROM started AS s LEFT JOIN LATERAL (SELECT {COLUMNS} FROM action AS a WHERE a.id = s.action) AS a ON true
 """
+_RESULT_FIELDS = tuple(one.name for one in fields(AttemptResult))
 _SETTLE = """
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS g (execution bigint, attempt integer, status text,
-            reason text, result jsonb, exit_code integer, dropped bigint, delay float8, failed boolean, lost boolean)
+            reason text, result jsonb, exit_code integer, dropped_bytes bigint, delay_seconds float8, failed boolean,
+            lost boolean)
     ), settled AS (
         UPDATE execution AS e SET
             status = CASE WHEN e.status = 'canceling' AND g.status IN ('scheduling', 'requested') THEN 'cancelled'
                 ELSE g.status END::execution_status_enum,
-            reason = nullif(g.reason, ''), result = g.result, exit_code = g.exit_code, dropped_bytes = g.dropped,
+            reason = nullif(left(g.reason, 4000), ''), result = g.result, exit_code = g.exit_code,
+            dropped_bytes = g.dropped_bytes,
             failures = e.failures + g.failed::int, losses = e.losses + g.lost::int,
-            not_before = CASE WHEN g.status = 'scheduling' THEN now() + g.delay * interval '1 second' END,
+            not_before = CASE WHEN g.status = 'scheduling' THEN now() + g.delay_seconds * interval '1 second' END,
             finished_at = CASE WHEN g.status = 'scheduling' AND e.status <> 'canceling' THEN NULL ELSE now() END
         FROM given AS g WHERE e.id = g.execution AND e.attempt = g.attempt AND e.status IN ('running', 'canceling')
         RETURNING e.id
@@ -124,21 +128,7 @@ class PostgresExecutions:
         return {attempt.execution: attempt for attempt in await read_all(self._pool, _started, _START, given)}
 
     async def settle(self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0) -> set[int]:
-        rows = [
-            {
-                "execution": one.execution,
-                "attempt": one.attempt,
-                "status": one.status,
-                "reason": one.reason[:4000],
-                "result": one.result,
-                "exit_code": one.exit_code,
-                "dropped": one.dropped_bytes,
-                "delay": one.delay_seconds,
-                "failed": one.failed,
-                "lost": one.lost,
-            }
-            for one in ended
-        ]
+        rows = [{name: getattr(one, name) for name in _RESULT_FIELDS} for one in ended]
         given = {"rows": json.dumps(rows), "worker": worker, "running": running}
         return set(await read_values(self._pool, _SETTLE, given))
 

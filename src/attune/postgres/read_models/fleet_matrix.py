@@ -2,54 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from attune.core.nodes.role import Role
+from attune.core.ports.read_models import FleetFigures, FleetMatrix, MatrixColumn, MatrixRow, NodeFilter
 from attune.postgres.connection import Pool
-from attune.postgres.read_models.node_pages import NodeFilter, condition_of
+from attune.postgres.read_models.node_pages import condition_of
 from attune.postgres.rows import read_all, read_value, transaction
 
 _OFFERED = "('available', 'declared', 'assumed')"
-
-
-@dataclass(frozen=True, slots=True)
-class MatrixColumn:
-    """A runtime that somebody offers. `versions` are those that are offered, the most frequent first."""
-
-    name: str
-    offered: int
-    versions: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MatrixRow:
-    """A node. `cells` are by name: status, version and ref."""
-
-    id: int
-    name: str
-    status: str
-    cells: dict[str, tuple[str, str | None, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class FleetMatrix:
-    """The nodes of a page, and what the whole filtered fleet offers."""
-
-    total: int
-    columns: Sequence[MatrixColumn]
-    rows: Sequence[MatrixRow]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetFigures:
-    """What an operator looks at first."""
-
-    active: int
-    overdue: int
-    troubled: int
-    waiting: int
-    stranded: int
 
 
 async def read_matrix(pool: Pool, role: Role, wanted: NodeFilter, *, skip: int = 0, limit: int = 200) -> FleetMatrix:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg import AsyncConnection
 
+from attune.core.ports.read_models import PROBE_BUCKETS, FleetMetrics, Probes
 from attune.postgres.connection import Pool
 from attune.postgres.executions.store import LIVE
 from attune.postgres.rows import read_all, read_pairs, transaction
 
-PROBE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _FRESH_SECONDS = 5.0
 _SHARE = 20  # at most that part of the time is spent on reading
 _TIMEOUT_SECONDS = 10
@@ -47,31 +47,6 @@ _PROBES = f"""
         WHERE n.is_live AND jsonb_typeof(r.evidence -> 'duration_ms') = 'number') AS probe
     GROUP BY name ORDER BY name
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probes:
-    """How long the latest check of runtime *name* took on each node: how many less than each of `PROBE_BUCKETS`."""
-
-    name: str
-    counts: Sequence[int]
-    total: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetMetrics:
-    """Counts by their labels: (role, status), (runtime, status, version), (runtime, status), (class, status).
-
-    `executions` are those that have not ended; `without_worker` of them wait for a class that no live worker reads.
-    """
-
-    workers: Mapping[tuple[str, str], int]
-    runtimes: Mapping[tuple[str, str, str], int]
-    probes: Sequence[Probes]
-    transitions: Mapping[tuple[str, str], int]
-    executions: Mapping[tuple[str, str], int]
-    without_worker: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ A fleet may have 100,000 nodes, and a node many runtimes: what is only passed on
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import Role
+from attune.core.ports.read_models import JsonPage, NodeFilter
 from attune.postgres.connection import Pool
 from attune.postgres.matching.requirement_sql import needs_of
 from attune.postgres.rows import Source, read_all, read_value
@@ -29,27 +29,8 @@ _RUNTIMES = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFilter:
-    """Which nodes. `runtimes` are offered by name, `labels` as they stand, `q` is part of the name or host."""
-
-    statuses: Sequence[str] = ()
-    runtimes: Sequence[str] = ()
-    labels: Sequence[tuple[str, str | None]] = ()
-    requirement: Requirement | None = None
-    q: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JsonPage:
-    """Items as the text of a JSON list, and what the next page begins after, None on the last."""
-
-    items: str
-    next: tuple[Any, ...] | None
-
-
 class PostgresNodePages:
-    """Reads nodes of one role for the API."""
+    """`NodePages` on PostgreSQL."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -57,7 +38,6 @@ class PostgresNodePages:
     async def page(
         self, role: Role, wanted: NodeFilter, *, after: tuple[str, int] | None = None, limit: int = 100
     ) -> JsonPage:
-        """The next *limit* nodes by name."""
         condition, parameters = await condition_of(self._pool, role, wanted)
         if after is not None:
             condition += " AND (n.name, n.id) > (%(after_name)s, %(after_id)s)"
@@ -69,13 +49,11 @@ class PostgresNodePages:
         return await self._page(query, {**parameters, "limit": limit}, limit)
 
     async def show(self, role: Role, node_id: int) -> str | None:
-        """One node as JSON; None if there is none of that role."""
         return await self._text(
             f"SELECT row_to_json(item)::text FROM ({_NODE} WHERE n.id = %s AND n.role = %s) AS item", role, node_id
         )
 
     async def capabilities(self, role: Role, node_id: int) -> str | None:
-        """What a node offers and how each verdict was reached, as JSON; None if there is none of that role."""
         query = f"""
             SELECT row_to_json(item)::text FROM (
                 SELECT n.id, n.name, n.role, n.status, n.generation, n.capabilities, n.last_heartbeat, n.heartbeat_age,
@@ -85,11 +63,9 @@ class PostgresNodePages:
         return await self._text(query, role, node_id)
 
     async def exists(self, role: Role, node_id: int) -> bool:
-        """Whether there is such a node of that role."""
         return await self._text("SELECT 'yes' FROM node WHERE id = %s AND role = %s", role, node_id) is not None
 
     async def transitions(self, *, node_id: int | None = None, before: int | None = None, limit: int = 100) -> JsonPage:
-        """What nodes, or one node, gained and lost, newest first."""
         query = """
             SELECT row_to_json(item)::text AS text, jsonb_build_array(item.id) AS position FROM (
                 SELECT t.id, t.worker, n.name AS worker_name, n.role, t.runtime_ref, t.name, t.from_status,

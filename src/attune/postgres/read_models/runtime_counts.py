@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from attune.core.ports.read_models import RuntimeCounts
 from attune.postgres.connection import Pool
 from attune.postgres.rows import read_all
-
-
-@dataclass(frozen=True, slots=True)
-class RuntimeCounts:
-    """Counts of nodes that are not gone. `nodes` is the whole fleet of the roles that verify the runtime."""
-
-    statuses: Counter[str] = field(default_factory=Counter)
-    versions: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def nodes(self) -> int:
-        return self.statuses.total()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +17,7 @@ class _Count:
     nodes: int
 
 
-async def runtime_counts_of(pool: Pool, ref: str) -> RuntimeCounts:
-    """The coverage of the definition *ref*."""
-    return (await all_runtime_counts(pool, ref)).get(ref, RuntimeCounts())
-
-
-async def all_runtime_counts(pool: Pool, ref: str | None = None) -> dict[str, RuntimeCounts]:
+async def read_runtime_counts(pool: Pool, ref: str | None = None) -> dict[str, RuntimeCounts]:
     """The coverage of every definition that some node has looked at, or of *ref* alone, by ref."""
     query = """
         SELECT r.runtime_ref AS ref, r.status, coalesce(r.version, '') AS version, count(*) AS nodes

@@ -12,18 +12,16 @@ _UNFINISHED = "('requested', 'scheduling', 'scheduled', 'running', 'canceling')"
 
 
 class PostgresPreviews:
-    """Reads what a preview needs."""
+    """`PreviewReader` on PostgreSQL."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def live(self, roles: Collection[str]) -> int:
-        """How many nodes of *roles* answer."""
         query = "SELECT count(*) FROM node WHERE answers AND role = ANY(%s)"
         return int(await read_value(self._pool, query, (list(roles),)))
 
     async def candidates(self, ref: str, roles: Collection[str], most: int) -> Sequence[PreviewCandidate]:
-        """Live nodes of *roles*, by name: of more than *most*, some of each status and version of the runtime *ref*."""
         return await read_all(
             self._pool,
             PreviewCandidate,
@@ -39,7 +37,6 @@ class PostgresPreviews:
         )
 
     async def named(self, ref: str, nodes: Sequence[int]) -> Sequence[PreviewCandidate]:
-        """Those of *nodes* that exist, whatever their state, by name."""
         return await read_all(
             self._pool,
             PreviewCandidate,
@@ -52,13 +49,11 @@ class PostgresPreviews:
         )
 
     async def find(self, node: int | str) -> PreviewCandidate | None:
-        """The node of that id or name, a worker rather than a sensor; what it knows of runtimes is not read."""
         column = "id" if isinstance(node, int) else "name"
         query = f"SELECT id, name, role, answers FROM node WHERE {column} = %s ORDER BY role DESC LIMIT 1"
         return await read_one(self._pool, PreviewCandidate, query, (node,))
 
     async def touched(self, ref: str) -> AffectedWork:
-        """What uses the runtime *ref*."""
         actions = "SELECT a.ref FROM action AS a JOIN runtime AS r ON r.id = a.runtime WHERE r.ref = %s ORDER BY 1"
         executions = f"""
             SELECT e.status::text, count(*) FROM execution AS e

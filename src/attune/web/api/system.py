@@ -59,5 +59,5 @@ async def get_metrics(_who: Reader, request: Request, services: Given) -> Respon
 
     A scraper shows its token as everybody else: `authorization: {credentials_file: …}`.
     """
-    fleet = fleet_text(await services.measures.read())
+    fleet = fleet_text(await services.fleet_pages.metrics())
     return Response(fleet + request.app.state.figures.text(), media_type=CONTENT_TYPE)

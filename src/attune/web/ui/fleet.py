@@ -11,8 +11,7 @@ from fastapi.responses import Response
 from attune.core.errors import RequirementError
 from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import ROLES
-from attune.postgres.read_models.fleet_matrix import FleetMatrix, MatrixColumn, read_figures, read_matrix
-from attune.postgres.read_models.node_pages import NodeFilter
+from attune.core.ports.read_models import FleetMatrix, MatrixColumn, NodeFilter
 from attune.web.services import Given
 from attune.web.ui.labels import NODE_STATES
 from attune.web.ui.pages import Visitor, page
@@ -37,22 +36,22 @@ async def fleet_page(
 ) -> Response:
     """The matrix of nodes and runtimes. What cannot be read of the filter is said, and filters nothing."""
     chosen = ROLES.get(role, ROLES["worker"])
-    statuses = [one for one in status or [] if one in NODE_STATES]
+    statuses = [name for name in status or [] if name in NODE_STATES]
     requirement, fault = _requirement(needs)
     wanted = NodeFilter(statuses=statuses, requirement=requirement, q=q[:300] or None)
     skip = min(max(0, skip), 10_000_000)
-    matrix = await read_matrix(services.pool, chosen, wanted, skip=skip, limit=_ROWS)
+    matrix = await services.fleet_pages.matrix(chosen, wanted, skip=skip, limit=_ROWS)
     shown = matrix.columns if columns == "all" else matrix.columns[:_COLUMNS]
     kept = {"role": chosen.name, "needs": needs, "q": q, "status": statuses}
     return page(
         request,
         "fleet.html",
         caller=who,
-        figures=await read_figures(services.pool),
+        figures=await services.fleet_pages.figures(),
         matrix=matrix,
         columns=shown,
         folded=len(matrix.columns) - len(shown),
-        shades={one.name: _shades(one) for one in shown},
+        shades={column.name: _shades(column) for column in shown},
         filtered=bool(statuses or needs.strip() or q),
         fault=fault,
         filter=kept,

@@ -22,11 +22,11 @@ _VERBS = ("drain", "resume", "reload", "remove")
 def _page_of(role: Role) -> Callable[..., object]:
     async def node_page(request: Request, who: Visitor, services: Given, node_id: int) -> Response:
         nodes = await services.nodes.list_nodes(role)
-        node = next((one for one in nodes if one.id == node_id), None)
+        node = next((it for it in nodes if it.id == node_id), None)
         if node is None:
             raise ProblemError(404, f"no {role.name} has the id {node_id}")
         found = await services.nodes.node_runtimes(node_id)
-        runtimes = sorted(found, key=lambda one: (_order(one.status), one.name))
+        runtimes = sorted(found, key=lambda it: (_order(it.status), it.name))
         return page(
             request,
             "node.html",
@@ -46,12 +46,12 @@ def _verbs_of(role: Role) -> Callable[..., object]:
             raise ProblemError(404, f"no {role.name} has the id {node_id}, or nothing is called {verb}")
         if verb == "remove":
             try:
-                await services.life.remove(node_id)
+                await services.control.remove(node_id)
             except UsageError as error:
                 raise problem_of(error, 409) from None
             services.forget()
             return RedirectResponse("/", 303)
-        await getattr(services.life, verb)(node_id)
+        await getattr(services.control, verb)(node_id)
         services.forget()
         return RedirectResponse(f"/{role.name}s/{node_id}", 303)
 

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from attune.core.access.tokens import Scope
+from attune.core.ports.read_models import RuntimeCounts
 from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.runtime import Runtime
 from attune.operations.runtimes.examine import read_definitions
-from attune.postgres.read_models.runtime_counts import RuntimeCounts, all_runtime_counts, runtime_counts_of
 from attune.web.api.runtimes import etag_of
 from attune.web.middleware.problems import ProblemError
 from attune.web.services import Given
@@ -29,9 +29,9 @@ _EDITED = ("name", "description", "pack_ref", "distributions", "installation")
 async def list_runtimes_page(request: Request, who: Visitor, services: Given) -> Response:
     """Every definition, with where it is."""
     runtimes = await services.runtimes.list_runtimes()
-    found = await all_runtime_counts(services.pool)
+    counts = await services.fleet_pages.runtime_counts()
     none = RuntimeCounts()
-    rows = [(one, found.get(one.ref, none), proofs(one)) for one in runtimes]
+    rows = [(runtime, counts.get(runtime.ref, none), proofs(runtime)) for runtime in runtimes]
     return page(request, "runtimes.html", caller=who, rows=rows)
 
 
@@ -50,7 +50,7 @@ async def runtime_page(request: Request, who: Visitor, services: Given, ref: str
         caller=who,
         runtime=runtime,
         proofs=proofs(runtime),
-        coverage=await runtime_counts_of(services.pool, ref),
+        coverage=(await services.fleet_pages.runtime_counts(ref)).get(ref, RuntimeCounts()),
         history=[(one, diff_of(one)) for one in history],
         body=json.dumps(body, indent=2, ensure_ascii=False, default=str),
         etag=etag_of(runtime),
@@ -65,10 +65,10 @@ def proofs(runtime: Runtime) -> list[str]:
     if not isinstance(read, Definition):
         return [f"malformed: {read.reason}"]
     verification = read.verification
-    found = [" ".join(check.argv) for check in verification.checks]
+    commands = [" ".join(check.argv) for check in verification.checks]
     if verification.always_available:
-        return ["always available", *found]
-    return found or ["no verification command"]
+        return ["always available", *commands]
+    return commands or ["no verification command"]
 
 
 def diff_of(change: RuntimeChange) -> list[tuple[str, str]]:

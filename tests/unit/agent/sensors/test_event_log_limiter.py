@@ -10,7 +10,7 @@ def test_a_sensor_gets_a_line_in_ten_seconds_and_the_next_says_how_many_were_lef
     now = 0.0
     told: list[str] = []
     complain = EventLogLimiter(lambda: now, told.append)
-    for second in (0, 1, 9, 11, 12):
+    for second in (0, 1, 9, 11, 12, 22):
         now = float(second)
         complain(NewEvent("acme.t", {}, 1, "acme.a"), f"reason {second}")
     complain(NewEvent("acme.t", {}, 2, "acme.b"), "another")
@@ -18,5 +18,6 @@ def test_a_sensor_gets_a_line_in_ten_seconds_and_the_next_says_how_many_were_lef
     assert told == [
         "acme.a: an event has not led to what it should: reason 0",
         "acme.a: an event has not led to what it should: reason 11 (2 more since the last line on it)",
+        "acme.a: an event has not led to what it should: reason 22 (1 more since the last line on it)",
         "acme.b: an event has not led to what it should: another",
     ]

@@ -256,7 +256,7 @@ async def test_too_many_files_are_refused(tmp_path: Path) -> None:
 
 
 async def test_what_is_no_folder_is_said(tmp_path: Path) -> None:
-    from attune.packs import check_folder
+    from attune.composition.packs import check_folder
 
     with pytest.raises(UsageError, match="expected the folder of a pack"):
         await check_folder(tmp_path / "nothing", KNOWN, EXPRESSIONS)

@@ -94,6 +94,14 @@ def test_settled_sensors_move_one_at_a_time_to_a_node_with_less_to_do() -> None:
     assert plan(1, world(nodes, sensors[:2], *leases[:1], replace(leases[1], worker=2))).give_back == {}
 
 
+def test_a_sensor_does_not_move_for_a_difference_of_one() -> None:
+    nodes, sensors = [node(1, "3.11"), node(2, "3.11")], [sensor(one) for one in (1, 2, 3)]
+    leases = [Lease(one.id, 1 if one.id < 3 else 2, 1, left=5.0, age=61.0) for one in sensors]
+    view = world(nodes, sensors, *leases)
+
+    assert [plan(one, view).give_back for one in (1, 2)] == [{}, {}]
+
+
 def test_why_a_sensor_waits() -> None:
     asked = sensor(1, "python >=3.11")
     assert why_waiting(asked, []) == "no sensor node has registered"

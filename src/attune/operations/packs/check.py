@@ -1,23 +1,23 @@
-"""From the folder of a pack to a pack that can be stored: everything that can be wrong is found first, all of it."""
+"""From the files of a pack to a pack that can be stored: everything that can be wrong is found first, all of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from attune.config.document import read_content
 from attune.core.documents import Node, in_order
 from attune.core.errors import Fault, SourcePosition, shown
-from attune.core.events.expression import Evaluated, Expressions, unknown_names
+from attune.core.events.expression import Evaluated, unknown_names
 from attune.core.events.rule import VARIABLES
 from attune.core.packs.files import PackFile
 from attune.core.packs.pack import KINDS, Known, Pack, PackError
 from attune.core.packs.reader import Documents, Draft, WrittenExpression, read_pack
 from attune.core.packs.references import resolve
-from attune.host.packs.folder import read_folder
+from attune.core.ports.events import Expressions
 
 _SUFFIXES = (".yaml", ".yml")
+ReadDocument = Callable[[bytes, str, list[Fault]], Node | None]
+"""Parses the content of the file of that name; None, and a fault more, where that is impossible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,18 @@ class CheckedPack:
     files: tuple[PackFile, ...]
 
 
-async def check_folder(folder: Path, known: Known, expressions: Expressions) -> CheckedPack:
-    """The pack in *folder*. Raises `PackError` with every fault, `UsageError` where there is no such folder."""
-    files, faults = read_folder(folder)
-    return await check_files(str(folder), files, known, expressions, faults)
-
-
 async def check_files(
-    name: str, files: Sequence[PackFile], known: Known, expressions: Expressions, found: Sequence[Fault] = ()
+    name: str,
+    files: Sequence[PackFile],
+    *,
+    known: Known,
+    expressions: Expressions,
+    read: ReadDocument,
+    found: Sequence[Fault] = (),
 ) -> CheckedPack:
     """The pack that *files* make; *name* is what errors call it. Raises `PackError`, with *found* too."""
     faults = list(found)
-    documents = _documents(files, faults)
+    documents = _documents(files, read, faults)
     if documents is None:
         raise PackError(name, in_order(faults))
     draft = read_pack(documents, faults)
@@ -50,7 +50,7 @@ async def check_files(
     return CheckedPack(pack, tuple(files))
 
 
-def _documents(files: Sequence[PackFile], faults: list[Fault]) -> Documents | None:
+def _documents(files: Sequence[PackFile], read: ReadDocument, faults: list[Fault]) -> Documents | None:
     heads = [file for file in files if file.path in ("pack.yaml", "pack.yml")]
     if len(heads) != 1:
         got = "another" if heads else "none"
@@ -60,11 +60,11 @@ def _documents(files: Sequence[PackFile], faults: list[Fault]) -> Documents | No
         kind, _, name = file.path.partition("/")
         if not name.endswith(_SUFFIXES) or "/" in name or kind not in folders:
             continue
-        node = read_content(file.content, file.path, faults)
+        node = read(file.content, file.path, faults)
         if node is not None:
             several = node.value if kind == "runtimes" and isinstance(node.value, tuple) else (node,)
             folders[kind].extend(several)
-    head = read_content(heads[0].content, heads[0].path, faults) if heads else None
+    head = read(heads[0].content, heads[0].path, faults) if heads else None
     return Documents(head, folders) if head is not None else None
 
 
@@ -86,15 +86,3 @@ def _expression_fault(written: WrittenExpression, result: Evaluated) -> Fault | 
         known = ", ".join(sorted(VARIABLES))
         return Fault(written.path, f"the names {known}", ", ".join(unknown), written.position)
     return None
-
-
-def shipped() -> Known:
-    """What an installation has from the beginning."""
-    from attune import catalogue
-    from attune.core.runtimes.definition import capability_name
-    from attune.core.runtimes.runtime import Runtime
-
-    entries = (*catalogue.core_pack(), *catalogue.extras())
-    return Known(
-        {one["ref"]: capability_name(Runtime(one["ref"], one["name"], one["distributions"])) for one in entries}
-    )

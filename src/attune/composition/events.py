@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from attune.core.events.expression import Expressions
+from attune.core.ports.events import Expressions
 from attune.core.sensors.event_line import NewEvent
 from attune.expressions import IsolatedExpressions
 from attune.operations.events.react import Reaction, Recorded

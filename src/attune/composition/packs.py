@@ -1,0 +1,30 @@
+"""Packs in folders of this host, checked against an installation or against what is shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attune import catalogue
+from attune.composition.events import shared_expressions
+from attune.config.document import read_content
+from attune.core.packs.pack import Known
+from attune.core.ports.events import Expressions
+from attune.core.runtimes.definition import capability_name
+from attune.core.runtimes.runtime import Runtime
+from attune.host.packs.folder import read_folder
+from attune.operations.packs.check import CheckedPack, check_files
+
+
+async def check_folder(folder: Path, known: Known, expressions: Expressions | None = None) -> CheckedPack:
+    """The pack in *folder*. Raises `PackError` with every fault, `UsageError` where there is no such folder."""
+    files, faults = read_folder(folder)
+    expressions = expressions or shared_expressions()
+    return await check_files(str(folder), files, known=known, expressions=expressions, read=read_content, found=faults)
+
+
+def shipped() -> Known:
+    """What an installation has from the beginning."""
+    entries = (*catalogue.core_pack(), *catalogue.extras())
+    return Known(
+        {one["ref"]: capability_name(Runtime(one["ref"], one["name"], one["distributions"])) for one in entries}
+    )

@@ -1,0 +1,67 @@
+"""The API of an installation: what its routes work with, and serving it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+from attune.composition.events import recorder
+from attune.composition.executions import execution_service
+from attune.config import Settings
+from attune.postgres.access.tokens import PostgresTokens
+from attune.postgres.changes import PostgresChanges
+from attune.postgres.connection import Pool, open_pool
+from attune.postgres.events.log import PostgresEventLog
+from attune.postgres.nodes.node_control import PostgresNodeControl
+from attune.postgres.nodes.registry import PostgresNodes
+from attune.postgres.nodes.requests import PostgresNodeRequests
+from attune.postgres.packs.store import PostgresPacks
+from attune.postgres.read_models.fleet_pages import PostgresFleetPages
+from attune.postgres.read_models.node_pages import PostgresNodePages
+from attune.postgres.runtimes.previews import PostgresPreviews
+from attune.postgres.runtimes.store import PostgresRuntimes
+from attune.web.caches import Callers, Fleets
+from attune.web.hub import Hub
+from attune.web.response_cache import ResponseCache
+from attune.web.server import serve
+from attune.web.services import Services
+
+
+async def serve_api(
+    settings: Settings,
+    url: str,
+    bound: socket.socket,
+    stop: asyncio.Event,
+    *,
+    on_ready: Callable[[Services], None],
+    heal: Callable[[], Awaitable[None]],
+) -> None:
+    """Serve the API of the database at *url* on *bound* until *stop* is set, as `serve` says."""
+    async with open_pool(url, application_name="attune api", size=8) as pool:
+        await serve(services_on(pool, settings), bound, stop, on_ready=on_ready, heal=heal)
+
+
+def services_on(pool: Pool, settings: Settings) -> Services:
+    """Everything on *pool*."""
+    tokens, nodes, changes = PostgresTokens(pool), PostgresNodes(pool), PostgresChanges(pool)
+    hub = Hub(changes)
+    return Services(
+        settings=settings,
+        runtimes=PostgresRuntimes(pool),
+        nodes=nodes,
+        control=PostgresNodeControl(pool),
+        tokens=tokens,
+        node_pages=PostgresNodePages(pool),
+        fleet_pages=PostgresFleetPages(pool),
+        requests=PostgresNodeRequests(pool),
+        previews=PostgresPreviews(pool),
+        changes=changes,
+        hub=hub,
+        callers=Callers(tokens, hub),
+        fleets=Fleets(nodes.fleet, hub),
+        answers=ResponseCache(hub),
+        runs=execution_service(pool, nodes),
+        packs=PostgresPacks(pool),
+        events=PostgresEventLog(pool, recorder()),
+    )

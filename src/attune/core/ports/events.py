@@ -1,0 +1,57 @@
+"""Triggers, rules and events: as commands show them, and as reacting to events needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from attune.core.events.event import EventRecord, RuleRecord, Trigger, TriggerRecord
+from attune.core.events.expression import Evaluated
+from attune.core.events.rule import NewEnforcement, Rule
+from attune.core.sensors.event_line import NewEvent
+
+
+class EventReader(Protocol):
+    """Triggers, rules and events for commands."""
+
+    async def list_triggers(self) -> Sequence[TriggerRecord]: ...
+
+    async def list_rules(self) -> Sequence[RuleRecord]: ...
+
+    async def set_rule_enabled(self, ref: str, enabled: bool) -> bool:
+        """Switch a rule on or off; False if there is none of that ref."""
+        ...
+
+    async def list_events(self, limit: int, trigger_ref: str | None = None) -> Sequence[EventRecord]:
+        """The last events, newest first."""
+        ...
+
+    async def get_event(self, event_id: int) -> EventRecord | None: ...
+
+    async def send(self, trigger_ref: str, payload: Mapping[str, Any]) -> EventRecord:
+        """Record an event as a sensor would. Raises `UsageError` for one that is refused."""
+        ...
+
+
+class EventTables(Protocol):
+    """What reacting needs of a database, within one transaction."""
+
+    async def triggers(self, refs: Sequence[str]) -> Mapping[str, Trigger]: ...
+
+    async def rules(self, trigger_refs: Sequence[str]) -> Sequence[Rule]:
+        """The rules of these triggers that are enabled, by ref."""
+        ...
+
+    async def insert_events(self, events: Sequence[NewEvent]) -> Sequence[int]: ...
+
+    async def insert_enforcements(self, enforcements: Sequence[NewEnforcement]) -> Sequence[int]: ...
+
+    async def fail_enforcement(self, enforcement: int, reason: str) -> None: ...
+
+
+class Expressions(Protocol):
+    """Evaluates expressions without running anything else, in bounded time."""
+
+    async def evaluate(self, texts: Sequence[str], variables: Mapping[str, Any]) -> Sequence[Evaluated]: ...
+
+    async def check(self, texts: Sequence[str]) -> Sequence[Evaluated]: ...

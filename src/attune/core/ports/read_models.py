@@ -1,0 +1,154 @@
+"""What only pages, graphs and lists read of a fleet. What is only passed on is JSON text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from attune.core.matching.requirement import Requirement
+from attune.core.nodes.role import Role
+
+PROBE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFilter:
+    """Which nodes. `runtimes` are offered by name, `labels` as they stand, `q` is part of the name or host."""
+
+    statuses: Sequence[str] = ()
+    runtimes: Sequence[str] = ()
+    labels: Sequence[tuple[str, str | None]] = ()
+    requirement: Requirement | None = None
+    q: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPage:
+    """Items as the text of a JSON list, and what the next page begins after, None on the last."""
+
+    items: str
+    next: tuple[Any, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixColumn:
+    """A runtime that somebody offers. `versions` are those that are offered, the most frequent first."""
+
+    name: str
+    offered: int
+    versions: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixRow:
+    """A node. `cells` are by name: status, version and ref."""
+
+    id: int
+    name: str
+    status: str
+    cells: dict[str, tuple[str, str | None, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetMatrix:
+    """The nodes of a page, and what the whole filtered fleet offers."""
+
+    total: int
+    columns: Sequence[MatrixColumn]
+    rows: Sequence[MatrixRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetFigures:
+    """What an operator looks at first."""
+
+    active: int
+    overdue: int
+    troubled: int
+    waiting: int
+    stranded: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeCounts:
+    """Counts of nodes that are not gone. `nodes` is the whole fleet of the roles that verify the runtime."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    versions: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def nodes(self) -> int:
+        return self.statuses.total()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probes:
+    """How long the latest check of runtime *name* took on each node: how many less than each of `PROBE_BUCKETS`."""
+
+    name: str
+    counts: Sequence[int]
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetMetrics:
+    """Counts by their labels: (role, status), (runtime, status, version), (runtime, status), (class, status).
+
+    `executions` are those that have not ended; `without_worker` of them wait for a class that no live worker reads.
+    """
+
+    workers: Mapping[tuple[str, str], int]
+    runtimes: Mapping[tuple[str, str, str], int]
+    probes: Sequence[Probes]
+    transitions: Mapping[tuple[str, str], int]
+    executions: Mapping[tuple[str, str], int]
+    without_worker: int
+
+
+class NodePages(Protocol):
+    """The nodes of one role."""
+
+    async def page(
+        self, role: Role, wanted: NodeFilter, *, after: tuple[str, int] | None = None, limit: int = 100
+    ) -> JsonPage:
+        """The next *limit* nodes by name."""
+        ...
+
+    async def show(self, role: Role, node_id: int) -> str | None:
+        """One node as JSON; None if there is none of that role."""
+        ...
+
+    async def capabilities(self, role: Role, node_id: int) -> str | None:
+        """What a node offers and how each verdict was reached, as JSON; None if there is none of that role."""
+        ...
+
+    async def exists(self, role: Role, node_id: int) -> bool:
+        """Whether there is such a node of that role."""
+        ...
+
+    async def transitions(self, *, node_id: int | None = None, before: int | None = None, limit: int = 100) -> JsonPage:
+        """What nodes, or one node, gained and lost, newest first."""
+        ...
+
+
+class FleetPages(Protocol):
+    """The fleet at a glance."""
+
+    async def matrix(self, role: Role, wanted: NodeFilter, *, skip: int = 0, limit: int = 200) -> FleetMatrix:
+        """The nodes of *role* that *wanted* leaves, by name."""
+        ...
+
+    async def figures(self) -> FleetFigures:
+        """The figures at the top of the fleet."""
+        ...
+
+    async def runtime_counts(self, ref: str | None = None) -> Mapping[str, RuntimeCounts]:
+        """Where every definition that some node has looked at is, or *ref* alone, by ref."""
+        ...
+
+    async def metrics(self) -> FleetMetrics:
+        """The figures of the whole fleet, at most a few seconds old."""
+        ...

@@ -1,0 +1,246 @@
+"""The life of one node on a registry in memory: joining, beating, outages, reloads, draining, stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from attune.agent import node as node_module
+from attune.agent.control import Control
+from attune.agent.detector import HostDetector
+from attune.agent.health.monitor import HealthMonitor
+from attune.agent.node import NodeOptions, NodeParts, run_node
+from attune.agent.registration import NodeRegistration
+from attune.config import Settings
+from attune.core.backoff import Backoff
+from attune.core.errors import DatabaseError, NameTakenError
+from attune.core.nodes.health import Snapshot
+from attune.core.nodes.health_schedule import CheckSchedule
+from attune.core.nodes.role import WORKER
+from attune.core.ports.nodes import Heartbeat
+from attune.operations.runtimes.examine import Examiner
+from attune.operations.runtimes.reverify import Reverifier
+from attune.testing import FakeHost, MemoryFleet, MemoryNodeControl, MemoryNodes, MemoryRuntimes, printed
+from factories import make_runtime
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Service:
+    """A `NodeService` that notes what is asked of it; `finished` lets it finish."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.finished = asyncio.Event()
+        self.failure: Exception | None = None
+
+    async def keep(self, stop: asyncio.Event) -> None:
+        self.notes.append("keep")
+        if self.failure is not None:
+            raise self.failure
+        await stop.wait()
+
+    async def finish(self) -> None:
+        self.notes.append("finish")
+        await self.finished.wait()
+
+    async def close(self) -> None:
+        self.notes.append("close")
+
+
+class Registry(MemoryNodes):
+    """A registry that is `away` at times."""
+
+    away = False
+
+    async def heartbeat(self, node_id: int) -> Heartbeat | None:
+        if self.away:
+            raise DatabaseError("cannot reach the database: it is away")
+        return await super().heartbeat(node_id)
+
+
+class World:
+    """A fleet in memory, and one worker that can be run."""
+
+    def __init__(self, **options: Any) -> None:
+        self.fleet = MemoryFleet()
+        self.registry = Registry(self.fleet)
+        self.lifecycle = MemoryNodeControl(self.fleet)
+        self.host = FakeHost({"python3": printed("Python 3.11.7")})
+        self.service = Service()
+        self.service.finished.set()
+        self.ready: list[str] = []
+        self.healed = 0
+        self.control = Control()
+        self.catalog = MemoryRuntimes([make_runtime()])
+        examiner = Examiner(self.host, self.host)
+        self.registration = NodeRegistration(
+            WORKER,
+            Settings(),
+            registry=self.registry,
+            detector=HostDetector(self.catalog, lambda settings: examiner),
+            labels=lambda section: {"zone": "eu"},
+            name="w1",
+        )
+        reverifier = Reverifier(examiner, FakeFiles(), time.monotonic, rhythm=CheckSchedule(1e6, 1e6))
+        self.parts = NodeParts(
+            self.registration,
+            self.lifecycle,
+            HealthMonitor(self.registration, reverifier),
+            [self.service],
+            NodeOptions(**{"interval": 0.05, "heal": self.heal, **options}),
+        )
+
+    async def heal(self) -> None:
+        self.healed += 1
+        if self.healed == 2:
+            self.registry.away = False
+
+    def row(self) -> Any:
+        return self.fleet.nodes[("worker", "w1")].record
+
+    def versions(self) -> Any:
+        return self.row().capabilities["runtime_versions"]["python"]
+
+    async def record(self) -> Any:
+        (record,) = await self.registry.list_nodes()
+        return record
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[World]:
+        task = asyncio.create_task(run_node(self.parts, self.control, lambda node: self.ready.append(node.name)))
+        try:
+            await self.until(lambda: self.ready or task.done())
+            yield self
+        finally:
+            self.control.stop.set()
+            await task
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        end = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < end, "expected the condition to become true"
+            await asyncio.sleep(0.01)
+
+
+class FakeFiles:
+    """Files that never change."""
+
+    def look(self, binaries: Any) -> list[Any]:
+        return [Snapshot(("same",)) for _ in binaries]
+
+
+async def test_a_node_joins_works_and_leaves() -> None:
+    async with World().running() as here:
+        joined = await here.record()
+
+    assert (joined.status, joined.capabilities["runtimes"], joined.capabilities["labels"]["zone"]) == (
+        "active", ["python"], "eu",
+    )  # fmt: skip
+    assert (here.ready, here.service.notes) == (["w1"], ["keep", "finish", "close"])
+    assert (await here.record()).status == "inactive"
+    assert here.fleet.holders == {}
+
+
+async def test_a_name_that_is_taken_ends_the_node_before_it_looks_at_its_host() -> None:
+    here = World()
+    await MemoryNodes(here.fleet).claim("w1", WORKER, host="elsewhere", pid=7)
+
+    with pytest.raises(NameTakenError, match="pid 7 on elsewhere"):
+        await run_node(here.parts, here.control, lambda registration: None)
+    assert here.host.ran == []
+
+
+async def test_a_node_told_to_stop_while_it_joins_gives_its_name_back_and_starts_nothing() -> None:
+    here = World()
+    here.control.stop.set()
+    here.catalog.list_runtimes = asyncio.Event().wait  # type: ignore[assignment,method-assign]
+    await run_node(here.parts, here.control, lambda registration: None)
+
+    assert (here.service.notes, here.fleet.holders) == ([], {})
+
+
+async def test_heartbeats_that_fail_are_tried_again_while_the_database_is_healed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(node_module, "_RETRY", Backoff(0.01, 0.02))
+    async with World().running() as here:
+        here.registry.away = True
+        await here.until(lambda: here.healed == 2 and not here.registry.away)
+        before = here.row().last_heartbeat
+        await here.until(lambda: here.row().last_heartbeat != before)
+
+    assert here.healed == 2
+
+
+async def test_a_row_that_is_gone_is_written_again() -> None:
+    async with World().running() as here:
+        here.fleet.nodes.clear()
+        await here.until(lambda: here.fleet.nodes)
+        assert (await here.record()).status == "active"
+
+
+async def test_a_reload_is_obeyed_whoever_asks_for_it() -> None:
+    async with World().running() as here:
+        for number, ask in enumerate((here.control.reload.set, None), 1):
+            here.host.commands["python3"] = printed(f"Python 3.12.{number}")
+            if ask is not None:
+                ask()
+            else:
+                await here.lifecycle.reload((await here.record()).id)
+            await here.until(lambda: here.versions() == [f"3.12.{number}"])  # noqa: B023 - awaited within the round
+
+    assert not here.control.reload.is_set()
+
+
+async def test_a_node_that_drains_takes_no_work_until_it_is_resumed() -> None:
+    async with World().running() as here:
+        node_id = (await here.record()).id
+        await here.lifecycle.drain(node_id)
+        await here.until(lambda: here.registration.node is None)
+        await here.lifecycle.resume(node_id)
+        await here.until(lambda: here.registration.node is not None)
+
+
+async def test_work_that_outlasts_the_drain_is_ended() -> None:
+    here = World(drain_timeout=0.1)
+    here.service.finished.clear()
+    async with here.running():
+        here.control.stop.set()
+
+    assert here.service.notes == ["keep", "finish", "close"]
+
+
+async def test_a_service_that_fails_ends_the_node_with_its_error() -> None:
+    here = World()
+    here.service.failure = RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        await run_node(here.parts, here.control, lambda registration: None)
+    assert (await here.record()).status == "inactive"
+
+
+async def test_other_nodes_that_are_not_heard_of_are_marked() -> None:
+    async with World().running() as here:
+        here.fleet.nodes[("worker", "w0")] = _silent(here)
+        await here.until(lambda: here.fleet.nodes[("worker", "w0")].record.status == "lost")
+
+
+def _silent(here: World) -> Any:
+    from copy import copy
+    from dataclasses import replace
+    from datetime import UTC, datetime, timedelta
+
+    node = copy(here.fleet.nodes[("worker", "w1")])
+    node.record = replace(node.record, id=99, name="w0", last_heartbeat=datetime.now(UTC) - timedelta(hours=1))
+    return node

@@ -12,15 +12,16 @@ commands_reference
 # Called by the frameworks that we build on: click, uvicorn, h11, prometheus-client, google-re2, psycopg.
 _.format_commands
 _.capture_signals
+_.send_400_response
 _.should_exit
 _.collect
 _.log_errors
 _.max_mem
 _.read_only
+trace  # of __exit__
 
 # Procrastinate calls or reads them; READ_FROM is its version, which a test holds.
 READ_FROM
-_.delete_job
 
 # Fields of rows and answers: filled by name, and read by whoever gets the JSON or the template.
 _.last_event
@@ -44,7 +45,6 @@ _.actor
 
 # Values of enumerations, which come from documents and columns.
 _.ABANDON
-_.CANCEL
 _.DISABLED
 _.REQUESTED
 _.SCHEDULED
@@ -57,10 +57,6 @@ _.eligible_ids
 # Run by a migration that is found by its file.
 UNIFY
 
-# Type variables that only annotations name.
-Make
-
 # Being replaced.
-Execution
 _.optional
 record_event

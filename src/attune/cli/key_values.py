@@ -11,13 +11,13 @@ from attune.core.errors import UsageError, shown
 
 def read_pairs(texts: Sequence[str]) -> dict[str, Any]:
     """The values by key. Raises `UsageError`, also for a key that is given twice."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for text in texts:
         key, value = _pair(text)
-        if key in found:
+        if key in values:
             raise UsageError(f"-p: expected {key} once, got it twice")
-        found[key] = value
-    return found
+        values[key] = value
+    return values
 
 
 def _pair(text: str) -> tuple[str, Any]:

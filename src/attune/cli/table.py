@@ -60,7 +60,7 @@ def _cells(text: str) -> int:
     """How many columns of a terminal *text* takes."""
     if text.isascii():
         return len(text)
-    return sum(0 if combining(one) else 2 if east_asian_width(one) in "WF" else 1 for one in text)
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def _fit(text: str, width: int) -> str:
@@ -73,8 +73,8 @@ def _fit(text: str, width: int) -> str:
 
 def _head(text: str, width: int) -> str:
     taken = 0
-    for index, one in enumerate(text):
-        taken += _cells(one)
+    for index, char in enumerate(text):
+        taken += _cells(char)
         if taken > width:
             return text[:index]
     return text

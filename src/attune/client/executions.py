@@ -20,13 +20,13 @@ class HttpExecutions:
         self._next: dict[tuple[int, tuple[int, int]], str] = {}
 
     async def actions(self, pack_ref: str | None = None) -> Sequence[Action]:
-        query = {"pack": pack_ref} if pack_ref else {}
-        return [_action(one) for one in (await self._wire.ask("GET", "/api/actions", query=query)).data["data"]]
+        page = await self._wire.get("/api/actions", **({"pack": pack_ref} if pack_ref else {}))
+        return [_action(data) for data in page["data"]]
 
     async def action(self, ref: str) -> Action:
         if not ref:
             raise UsageError("expected the ref of an action, got nothing", hint="attune action list")
-        return _action((await self._wire.ask("GET", f"/api/actions/{segment(ref)}")).data)
+        return _action(await self._wire.get(f"/api/actions/{segment(ref)}"))
 
     async def run(self, asked: NewExecution) -> ExecutionRecord:
         body = {
@@ -36,37 +36,37 @@ class HttpExecutions:
             "wait_seconds": asked.wait_seconds,
             "timeout_seconds": asked.timeout_seconds,
         }
-        made = await self._wire.ask("POST", f"/api/actions/{segment(asked.action.ref)}/run", body=body)
-        return record_of(ExecutionRecord, made.data)
+        return await self._post(f"/api/actions/{segment(asked.action.ref)}/run", body)
 
     async def get(self, execution: int) -> ExecutionRecord:
-        return record_of(ExecutionRecord, (await self._wire.ask("GET", f"/api/executions/{execution}")).data)
+        return record_of(ExecutionRecord, await self._wire.get(f"/api/executions/{execution}"))
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
-        asked = {"status": wanted.status, "action": wanted.action_ref, "worker": wanted.worker_name}
-        query: dict[str, str | int] = {name: value for name, value in asked.items() if value}
-        query["limit"] = wanted.limit
-        found = (await self._wire.ask("GET", "/api/executions", query=query)).data["data"]
-        return [record_of(ExecutionRecord, one) for one in found]
+        filters = {"status": wanted.status, "action": wanted.action_ref, "worker": wanted.worker_name}
+        query = {name: value for name, value in filters.items() if value}
+        page = await self._wire.get("/api/executions", **query, limit=wanted.limit)
+        return [record_of(ExecutionRecord, data) for data in page["data"]]
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
         cursor = self._next.get((execution, after))
-        query = {"cursor": cursor} if cursor else {}
-        found = (await self._wire.ask("GET", f"/api/executions/{execution}/output", query=query)).data
-        pieces = [record_of(StoredOutput, one) for one in found["data"]]
-        if pieces and found["next"]:
-            self._next = {(execution, (pieces[-1].attempt, pieces[-1].number)): found["next"]}
+        page = await self._wire.get(f"/api/executions/{execution}/output", **({"cursor": cursor} if cursor else {}))
+        pieces = [record_of(StoredOutput, data) for data in page["data"]]
+        if pieces and page["next"]:
+            self._next = {(execution, (pieces[-1].attempt, pieces[-1].number)): page["next"]}
         return pieces
 
     async def explanation(self, execution: ExecutionRecord) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = (await self._wire.ask("GET", f"/api/executions/{execution.id}/explanation")).data
-        return found
+        explanation: Mapping[str, Any] = await self._wire.get(f"/api/executions/{execution.id}/explanation")
+        return explanation
 
     async def cancel(self, execution: int) -> ExecutionRecord:
-        return record_of(ExecutionRecord, (await self._wire.ask("POST", f"/api/executions/{execution}/cancel")).data)
+        return await self._post(f"/api/executions/{execution}/cancel")
 
     async def retry(self, execution: int) -> ExecutionRecord:
-        return record_of(ExecutionRecord, (await self._wire.ask("POST", f"/api/executions/{execution}/retry")).data)
+        return await self._post(f"/api/executions/{execution}/retry")
+
+    async def _post(self, path: str, body: object = None) -> ExecutionRecord:
+        return record_of(ExecutionRecord, (await self._wire.ask("POST", path, body=body)).data)
 
 
 def _action(data: Mapping[str, Any]) -> Action:

@@ -20,12 +20,12 @@ class HttpRuntimes:
         self._wire = wire
 
     async def list_runtimes(self) -> Sequence[Runtime]:
-        found = [record_of(Runtime, one) for one in await self._wire.pages(_PATH)]
-        return sorted(found, key=lambda one: one.ref)
+        runtimes = [record_of(Runtime, data) for data in await self._wire.pages(_PATH)]
+        return sorted(runtimes, key=lambda runtime: runtime.ref)
 
     async def get_runtime(self, ref: str) -> Runtime | None:
-        found = await self._wire.ask("GET", _of(ref), accept=(404,))
-        return record_of(Runtime, found.data) if found.status == 200 else None
+        answer = await self._wire.ask("GET", _of(ref), accept=(404,))
+        return record_of(Runtime, answer.data) if answer.status == 200 else None
 
     async def save_runtime(self, runtime: Runtime, *, changed_by: str) -> bool:
         body = {
@@ -38,12 +38,11 @@ class HttpRuntimes:
         return (await self._wire.ask("PUT", _of(runtime.ref), body=body)).status == 201
 
     async def remove_runtime(self, ref: str, *, changed_by: str) -> bool:
-        found = await self._wire.ask("DELETE", _of(ref), accept=(404,))
-        return found.status != 404
+        return (await self._wire.ask("DELETE", _of(ref), accept=(404,))).status != 404
 
     async def runtime_history(self, ref: str) -> Sequence[RuntimeChange]:
-        found = await self._wire.pages(f"{_of(ref)}/history", missing_is_empty=True)
-        return [record_of(RuntimeChange, one) for one in found]
+        changes = await self._wire.pages(f"{_of(ref)}/history", missing_is_empty=True)
+        return [record_of(RuntimeChange, data) for data in changes]
 
 
 def _of(ref: str) -> str:

@@ -26,7 +26,7 @@ class HttpTokens:
         return _token(data), data["token"]
 
     async def list_tokens(self) -> Sequence[TokenRecord]:
-        return [_token(one) for one in await self._wire.pages(_PATH)]
+        return [_token(data) for data in await self._wire.pages(_PATH)]
 
     async def revoke(self, token_id: int) -> bool:
         return (await self._wire.ask("DELETE", f"{_PATH}/{token_id}", accept=(404,))).status != 404

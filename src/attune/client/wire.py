@@ -33,7 +33,6 @@ class ApiAnswer:
 
     status: int
     data: Any
-    headers: Mapping[str, str]
 
 
 class Wire:
@@ -70,12 +69,11 @@ class Wire:
         *,
         query: Mapping[str, str | int] | None = None,
         body: object = None,
-        headers: Mapping[str, str] | None = None,
         accept: Collection[int] = (),
     ) -> ApiAnswer:
         """The answer to one request. Raises `AttuneError` for a refusal whose status is not in *accept*."""
         url = f"{self.url}{path}"
-        raw = await self._exchange(method, url, query, body, headers)
+        raw = await self._exchange(method, url, query, body)
         if raw.is_redirect or 300 <= raw.status_code < 400:
             raise _redirected(self.url, raw)
         kind = raw.headers.get("content-type", "")
@@ -85,15 +83,15 @@ class Wire:
                 raise stranger(raw.status_code, kind, raw.content, url)
             if raw.status_code not in accept:
                 raise refusal_of(raw.status_code, problem, self.url)
-            return ApiAnswer(raw.status_code, problem, raw.headers)
+            return ApiAnswer(raw.status_code, problem)
         if raw.status_code == 204:
-            return ApiAnswer(204, None, raw.headers)
+            return ApiAnswer(204, None)
         if not kind.startswith("application/json"):
             raise stranger(raw.status_code, kind, raw.content, url)
         data = _json_or_none(raw.content)
         if data is None:
             raise ApiError(f"expected JSON from {url}, got {len(raw.content)} bytes that are cut off or are none")
-        return ApiAnswer(raw.status_code, data, raw.headers)
+        return ApiAnswer(raw.status_code, data)
 
     async def get(self, path: str, **query: str | int) -> Any:
         """The JSON at *path*."""
@@ -121,21 +119,14 @@ class Wire:
             seen.add(cursor)
 
     async def _exchange(
-        self,
-        method: str,
-        url: str,
-        query: Mapping[str, str | int] | None,
-        body: object,
-        headers: Mapping[str, str] | None,
+        self, method: str, url: str, query: Mapping[str, str | int] | None, body: object
     ) -> httpx.Response:
         assert self._client is not None
         try:
             async with asyncio.timeout(_WHOLE):
                 content = None if body is None else json.dumps(body, allow_nan=False).encode()
                 kind = {} if body is None else {"Content-Type": "application/json"}
-                request = self._client.build_request(
-                    method, url, params=query or None, content=content, headers={**kind, **(headers or {})}
-                )
+                request = self._client.build_request(method, url, params=query or None, content=content, headers=kind)
                 response = await self._client.send(request, stream=True)
                 try:
                     return await _bounded(response, url)

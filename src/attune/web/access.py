@@ -30,14 +30,14 @@ async def caller_of(request: Request) -> Caller | None:
     header = request.headers.get("authorization")
     if header is not None:
         kind, _, text = header.partition(" ")
-        found = await services.callers.by_token(text.strip()) if kind.lower() == "bearer" else None
-        if found is None:
+        caller = await services.callers.by_token(text.strip()) if kind.lower() == "bearer" else None
+        if caller is None:
             raise ProblemError(
                 401,
                 "expected a live token in `Authorization: Bearer …`, got one that opens nothing",
                 headers=_CHALLENGE,
             )
-        return found
+        return caller
     session = request.cookies.get(SESSION_COOKIE)
     return await services.callers.by_session(session) if session else None
 
@@ -65,12 +65,12 @@ def allow(scope: Scope) -> Callable[..., Awaitable[Caller]]:
 
 
 async def _require_own_page(request: Request) -> None:
-    given = request.headers.get(CSRF_HEADER)
-    if given is None and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    token = request.headers.get(CSRF_HEADER)
+    if token is None and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         value = (await request.form()).get(CSRF_FIELD)
-        given = value if isinstance(value, str) else None
+        token = value if isinstance(value, str) else None
     wanted = csrf_of(request.cookies.get(SESSION_COOKIE, ""))
-    if given is None or not hmac.compare_digest(given.encode(), wanted.encode()) or not is_same_origin(request):
+    if token is None or not hmac.compare_digest(token.encode(), wanted.encode()) or not is_same_origin(request):
         raise ProblemError(403, "expected a change that one of Attune's own pages asked for, got one from elsewhere")
 
 

@@ -1,4 +1,4 @@
-"""The application: routes behind a gate and an audit."""
+"""The application: the routes, and the middleware that every request passes."""
 
 from __future__ import annotations
 

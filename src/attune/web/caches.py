@@ -17,7 +17,7 @@ from attune.web.hub import Hub
 
 _CALLERS = 1000
 _CALLER_SECONDS = 10.0
-_FLEET_SECONDS = 5.0  # nobody tells of a check that only confirmed what was known
+_FLEET_SECONDS = 5.0  # nothing notifies of a check that only confirmed what was known
 
 
 class Callers:
@@ -49,13 +49,13 @@ class Callers:
         if known is not None and time.monotonic() < known[1]:
             return known[0]
         before = self._changes
-        found = await ask(secret)
-        if found is not None and self._hub.live and self._changes == before:
-            lasts = _CALLER_SECONDS if found.expires_in is None else min(_CALLER_SECONDS, found.expires_in)
-            self._known[key] = (replace(found, expires_in=None), time.monotonic() + lasts)
+        caller = await ask(secret)
+        if caller is not None and self._hub.live and self._changes == before:
+            lasts = _CALLER_SECONDS if caller.expires_in is None else min(_CALLER_SECONDS, caller.expires_in)
+            self._known[key] = (replace(caller, expires_in=None), time.monotonic() + lasts)
             if len(self._known) > _CALLERS:
                 self._known.popitem(last=False)
-        return found
+        return caller
 
     def _noticed(self, channel: str, _payload: str) -> None:
         if channel in (TOKENS, "lost"):

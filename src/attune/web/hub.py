@@ -1,4 +1,4 @@
-"""One connection of this process listens to the database; everybody here who waits for something is told by it."""
+"""One connection of this process listens to the database, for every stream and every wait of the process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ANSWERED = 10_000  # answers that are remembered for whoever is about to wait f
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """What a stream tells: an event of *kind*, with the position that it can be resumed from, where it has one."""
+    """An event of a stream: *kind* and *data*, with the position that it can be resumed from, where it has one."""
 
     kind: str
     data: str
@@ -40,18 +40,18 @@ class Subscription:
     queue: asyncio.Queue[StreamEvent | None] = field(default_factory=lambda: asyncio.Queue(_QUEUE))
     overrun: bool = False
 
-    def tell(self, told: StreamEvent | None) -> None:
-        """Put *told* in the queue; None ends the stream."""
-        if told is not None and self.kinds is not None and told.kind not in self.kinds:
+    def send(self, event: StreamEvent | None) -> None:
+        """Put *event* in the queue; None ends the stream."""
+        if event is not None and self.kinds is not None and event.kind not in self.kinds:
             return
         try:
-            self.queue.put_nowait(told)
+            self.queue.put_nowait(event)
         except asyncio.QueueFull:
             self.overrun = True
 
 
 class Hub:
-    """Reads changes once and tells all. `live` says whether a notification would arrive now."""
+    """Reads changes once, for all subscriptions. `live` says whether a notification would arrive now."""
 
     def __init__(self, changes: ChangeLog) -> None:
         self._changes = changes
@@ -70,11 +70,11 @@ class Hub:
 
     def subscribe(self, token_id: int, kinds: Collection[str] | None) -> Subscription:
         """A listener from now on; give it back with `unsubscribe`."""
-        made = Subscription(kinds, token_id)
+        subscription = Subscription(kinds, token_id)
         if self._closed:
-            made.tell(None)
-        self._subscriptions.add(made)
-        return made
+            subscription.send(None)
+        self._subscriptions.add(subscription)
+        return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Forget a listener."""
@@ -82,7 +82,7 @@ class Hub:
 
     async def news(self, requests: Collection[int], seconds: float) -> None:
         """Wait until a node may have answered one of *requests*, at most *seconds*."""
-        if any(one in self._answered for one in requests):
+        if any(request in self._answered for request in requests):
             return
         answered = asyncio.Event()
         self._waiting[answered] = requests
@@ -96,16 +96,16 @@ class Hub:
 
     def end_streams_of(self, token_id: int) -> None:
         """End the streams of a token that was revoked."""
-        for one in self._subscriptions:
-            if one.token_id == token_id:
-                one.tell(None)
+        for subscription in self._subscriptions:
+            if subscription.token_id == token_id:
+                subscription.send(None)
 
     def close(self) -> None:
         """End every stream; the process is about to stop."""
         self._closed = True
-        for one in self._subscriptions:
-            one.overrun = one.overrun or one.queue.full()
-            one.tell(None)
+        for subscription in self._subscriptions:
+            subscription.overrun = subscription.overrun or subscription.queue.full()
+            subscription.send(None)
 
     async def run(self) -> None:
         """Listen until cancelled, also through outages of the database."""
@@ -137,7 +137,7 @@ class Hub:
         elif channel == ANSWERED and payload.isdigit():
             self._answer_came(int(payload))
         elif channel == EXECUTIONS:
-            self._tell(StreamEvent("execution", _one_line(payload)))
+            self._send(StreamEvent("execution", _one_line(payload)))
         elif channel == TOKENS and payload.isdigit():
             self.end_streams_of(int(payload))
         self._call(channel, payload)
@@ -170,16 +170,16 @@ class Hub:
         page = await self._changes.since(self.position)
         for change in page.changes:
             self.position = change.position
-            self._tell(stream_event_of(change))
+            self._send(stream_event_of(change))
         return page.more
 
-    def _tell(self, told: StreamEvent) -> None:
-        for one in self._subscriptions:
-            one.tell(told)
+    def _send(self, event: StreamEvent) -> None:
+        for subscription in self._subscriptions:
+            subscription.send(event)
 
 
 def stream_event_of(change: ChangeRecord) -> StreamEvent:
-    """*change* as a stream tells it."""
+    """*change* as an event of a stream."""
     data: dict[str, Any] = {**change.data, "at": change.at.isoformat()}
     return StreamEvent(change.kind, json.dumps(data, ensure_ascii=False), change.position)
 

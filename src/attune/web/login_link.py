@@ -15,11 +15,11 @@ async def login_link(tokens: AccessStore, file: Path, address: str) -> str:
     kept = _read(file)
     caller = await tokens.caller(kept) if kept else None
     if caller is None:
-        number = max((one.id for one in await tokens.list_tokens()), default=0) + 1
+        number = max((token.id for token in await tokens.list_tokens()), default=0) + 1
         name = f"attune up on {socket.gethostname()} #{number}"
-        made, text = await tokens.create(name, Scope.ADMIN, created_by="attune up")
+        token, text = await tokens.create(name, Scope.ADMIN, created_by="attune up")
         _write(file, text)
-        token_id = made.id
+        token_id = token.id
     else:
         token_id = caller.token_id
     return f"{address}/login?code={await tokens.login_link(token_id)}"

@@ -1,4 +1,4 @@
-"""Answers that were just given, given again: as long as nothing was told that changes them, and for two seconds."""
+"""Keeps bodies of answers for two seconds, and no longer than until a notification that changes them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fastapi import Request
 from attune.core.ports.changes import CHANGED, EXECUTIONS
 from attune.web.hub import Hub
 
-_SECONDS = 2.0  # a heartbeat, or a check that only confirmed what was known, is told by nobody
+_SECONDS = 2.0  # a heartbeat, or a check that only confirmed what was known, brings no notification
 _MOST_BYTES = 64 * 1024 * 1024
 
 
 class ResponseCache:
-    """Bodies by what was asked. While nobody would tell of a change, nothing is remembered."""
+    """Bodies by what was requested. Nothing is kept while no notification would arrive."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -26,7 +26,7 @@ class ResponseCache:
         hub.on_notice(self._noticed)
 
     async def of(self, request: Request, key: Hashable, make: Callable[[], Awaitable[str | None]]) -> bytes | None:
-        """The body of *key*: the one just given, or what *make* makes. None is not remembered.
+        """The body of *key*: the one that is kept, or what *make* makes. None is not kept.
 
         Whoever sends `Cache-Control: no-cache` (RFC 9111, 5.2.1.4) has it made anew.
         """
@@ -35,10 +35,10 @@ class ResponseCache:
         if known is not None and not anew and self._hub.live and time.monotonic() < known[1]:
             return known[0]
         before = self._changes
-        made = await make()
-        if made is None:
+        text = await make()
+        if text is None:
             return None
-        body = made.encode()
+        body = text.encode()
         if self._hub.live and before == self._changes:
             self._remember(key, body)
         return body

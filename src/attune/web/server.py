@@ -82,8 +82,8 @@ async def serve(
             on_ready(services)
         watching = [asyncio.create_task(stop.wait()), asyncio.create_task(_keep_healthy(services, heal))]
         await asyncio.wait({task, *watching}, return_when=asyncio.FIRST_COMPLETED)
-        for one in watching:
-            one.cancel()
+        for waiting in watching:
+            waiting.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
     finally:
         services.hub.close()

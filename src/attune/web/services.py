@@ -54,14 +54,14 @@ class Services:
 
 def services_of(request: Request) -> Services:
     """The services of the app that got *request*."""
-    found = request.app.state.services
-    assert isinstance(found, Services)
-    return found
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
 
 
-async def _given(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     # A dependency that is not async would be called in another thread, which costs more than all else here.
     return services_of(request)
 
 
-Given = Annotated[Services, Depends(_given)]
+Given = Annotated[Services, Depends(_services)]

@@ -56,10 +56,10 @@ def print_ending(record: ExecutionRecord) -> int:
 
 def interpreters(record: ExecutionRecord) -> str:
     """The interpreters that it was given, in words."""
-    given = record.interpreter if isinstance(record.interpreter, dict) else {}
+    used = record.interpreter if isinstance(record.interpreter, dict) else {}
     return ", ".join(
         f"{name} {instance.get('version') or '?'} at {instance.get('path') or '?'}{_cached(instance)}"
-        for name, instance in given.items()
+        for name, instance in used.items()
         if isinstance(instance, dict)
     )
 

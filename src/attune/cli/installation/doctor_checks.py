@@ -109,9 +109,9 @@ def _host(settings: Settings) -> Iterator[DoctorFinding]:
 
     selection = select("", None, "worker")
     options = DetectionOptions(deadline_seconds=settings.detection.deadline, origin="catalogue")
-    found = detect(core_runtimes(), selection, None, examiner_for(settings), options)
-    yield DoctorFinding(OK, "host", f"can run {', '.join(found.offered)}")
-    for verdict in found.verdicts:
+    detection = detect(core_runtimes(), selection, None, examiner_for(settings), options)
+    yield DoctorFinding(OK, "host", f"can run {', '.join(detection.offered)}")
+    for verdict in detection.verdicts:
         if not verdict.status.offered:
             yield DoctorFinding(
                 WARNING, "host", f"{verdict.capability}: {verdict.reason}", f"attune runtime show {verdict.ref}"

@@ -52,33 +52,34 @@ def check_runtimes(runtimes: Sequence[Runtime]) -> list[CheckedRuntime]:
     examiner = examiner_for(settings)
     verdicts = iter(examiner.examine(definitions, deadline_seconds=settings.detection.deadline))
     return [
-        _checked(one, item, next(verdicts) if isinstance(item, Definition) else item)
-        for one, item in zip(runtimes, read, strict=True)
+        _checked(runtime, item, next(verdicts) if isinstance(item, Definition) else item)
+        for runtime, item in zip(runtimes, read, strict=True)
     ]
 
 
-def _checked(one: Runtime, item: Definition | Verdict, verdict: Verdict) -> CheckedRuntime:
+def _checked(runtime: Runtime, item: Definition | Verdict, verdict: Verdict) -> CheckedRuntime:
     if isinstance(item, Verdict):
-        return CheckedRuntime(one.ref, (verdict.reason,), unknown_keys(one), 0, verdict)
+        return CheckedRuntime(runtime.ref, (verdict.reason,), unknown_keys(runtime), 0, verdict)
     faults = tuple(fault.located for fault in failed_examples(item))
     return CheckedRuntime(
-        one.ref, faults, (*verdict.warnings, *unknown_keys(one)), len(item.verification.examples), verdict
+        runtime.ref, faults, (*verdict.warnings, *unknown_keys(runtime)), len(item.verification.examples), verdict
     )
 
 
 def print_checks(checked: Sequence[CheckedRuntime]) -> None:
     """A paragraph for each definition."""
-    for one in checked:
-        valid = "invalid" if one.verdict.status is Status.INVALID else "valid"
-        plural = "" if one.examples == 1 else "s"
-        examples = f", {one.examples} example{plural} {'failed' if one.failed else 'right'}" if one.examples else ""
-        click.echo(f"{one.ref}: {valid}{examples if valid == 'valid' else ''}")
-        for fault in one.faults:
+    for result in checked:
+        valid = "invalid" if result.verdict.status is Status.INVALID else "valid"
+        plural = "" if result.examples == 1 else "s"
+        outcome = "failed" if result.failed else "right"
+        examples = f", {result.examples} example{plural} {outcome}" if result.examples else ""
+        click.echo(f"{result.ref}: {valid}{examples if valid == 'valid' else ''}")
+        for fault in result.faults:
             click.echo(f"  fault: {fault}")
-        for warning in one.warnings:
+        for warning in result.warnings:
             click.echo(f"  warning: {warning}")
-        if one.verdict.status is not Status.INVALID:
-            status = click.style(with_symbol(one.verdict.status.value), fg=colour_of(one.verdict.status.value))
-            version = f" {one.verdict.version}" if one.verdict.version else ""
-            path = f" at {one.verdict.path}" if one.verdict.path else ""
-            click.echo(f"  on this host: {status}{version}{path}: {one.verdict.reason}")
+        if result.verdict.status is not Status.INVALID:
+            status = click.style(with_symbol(result.verdict.status.value), fg=colour_of(result.verdict.status.value))
+            version = f" {result.verdict.version}" if result.verdict.version else ""
+            path = f" at {result.verdict.path}" if result.verdict.path else ""
+            click.echo(f"  on this host: {status}{version}{path}: {result.verdict.reason}")

@@ -11,7 +11,6 @@ from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import ExecutionStatus, Policy
 from attune.core.matching.requirement import MAX_TERMS
-from attune.web.api.paging import Page
 
 _WHEN = ["2026-11-24T09:00:00Z"]
 
@@ -55,12 +54,6 @@ class ActionItem(BaseModel):
             retries=action.retries,
             on_lost=action.on_lost.value,
         )
-
-
-class ActionList(Page):
-    """Actions by ref."""
-
-    data: list[ActionItem]
 
 
 class RunRequest(BaseModel):
@@ -111,28 +104,14 @@ class ExecutionItem(BaseModel):
     ran: float | None = Field(examples=[0.12])
 
 
-class ExecutionList(Page):
-    """A page of executions, newest first."""
-
-    data: list[ExecutionItem]
-
-
 class OutputPiece(BaseModel):
     """A piece of what an execution printed."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     attempt: int = Field(examples=[1])
     number: int = Field(examples=[1])
     stream: Literal["stdout", "stderr"] = Field(examples=["stdout"])
     text: str = Field(examples=["hello, world\n"])
     at: datetime = Field(examples=_WHEN)
-
-
-class Output(Page):
-    """What was printed, in order. `next` leads to what is printed later, too; it is null while there is nothing."""
-
-    data: list[OutputPiece]
 
 
 class ExecutionExplanation(BaseModel):

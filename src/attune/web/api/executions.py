@@ -6,23 +6,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from attune.core.errors import UsageError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution
 from attune.web.access import Operator, Reader
 from attune.web.api.execution_models import (
     ActionItem,
-    ActionList,
     ExecutionExplanation,
     ExecutionItem,
-    ExecutionList,
-    Output,
     OutputPiece,
     RunRequest,
 )
-from attune.web.api.paging import MAX_ID, Cursor, Limit, before_of, cursor_of, position_of
-from attune.web.middleware.problems import ProblemError, documented, problem_of
+from attune.web.api.paging import MAX_ID, Cursor, Limit, Page, before_of, page_of, position_of
+from attune.web.middleware.problems import ProblemError, documented, usage_errors_as
 from attune.web.services import Given
 
 actions = APIRouter(prefix="/actions", tags=["actions"])
@@ -37,9 +33,9 @@ OfStatus = Annotated[ExecutionStatus | None, Query(description="Only those of th
 
 
 @actions.get("", summary="List actions")
-async def list_actions(_who: Reader, services: Given, pack: OfPack = None) -> ActionList:
+async def list_actions(_who: Reader, services: Given, pack: OfPack = None) -> Page[ActionItem]:
     """By ref: all of them, or those of one pack."""
-    return ActionList(data=[ActionItem.of(one) for one in await services.runs.actions(pack)])
+    return Page(data=[ActionItem.of(action) for action in await services.runs.actions(pack)])
 
 
 @actions.get("/{ref}", summary="Show an action")
@@ -54,12 +50,12 @@ async def run_action(
 ) -> ExecutionItem:
     """Recorded at once, and run on a worker that satisfies the action and the terms of `require`."""
     action = await _action(services, ref)
-    asked = NewExecution(
+    new = NewExecution(
         action, body.parameters, tuple(body.require), body.policy, body.wait_seconds, body.timeout_seconds
     )
-    made = await services.runs.run(asked)
-    response.headers["Location"] = f"/api/executions/{made.id}"
-    return ExecutionItem.model_validate(made)
+    execution = await services.runs.run(new)
+    response.headers["Location"] = f"/api/executions/{execution.id}"
+    return ExecutionItem.model_validate(execution)
 
 
 @executions.get("", summary="List executions")
@@ -71,14 +67,11 @@ async def list_executions(
     worker: OfWorker = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> ExecutionList:
+) -> Page[ExecutionItem]:
     """Newest first: all of them, or those of a status, an action, a worker."""
     wanted = ExecutionFilter(status.value if status else None, action, worker, before_of(cursor), limit)
-    found = await services.runs.list(wanted)
-    return ExecutionList(
-        data=[ExecutionItem.model_validate(one) for one in found],
-        next=cursor_of([found[-1].id]) if len(found) == limit else None,
-    )
+    records = await services.runs.list(wanted)
+    return page_of(ExecutionItem, records, next=[records[-1].id] if len(records) == limit else None)
 
 
 @executions.get("/{execution_id}", summary="Show an execution")
@@ -90,31 +83,29 @@ async def get_execution(_who: Reader, services: Given, execution_id: ExecutionId
 @executions.get("/{execution_id}/output", summary="What it printed")
 async def get_execution_output(
     _who: Reader, services: Given, execution_id: ExecutionId, cursor: Cursor = None
-) -> Output:
+) -> Page[OutputPiece]:
     """In order, as it was stored while it ran. `next` goes on where this ends."""
     await _execution(services, execution_id)
     position = position_of(cursor, int, int)
     after = (0, 0) if position is None else (min(position[0], 2**31 - 1), min(position[1], 2**31 - 1))
-    found = await services.runs.output(execution_id, after)
-    last = (found[-1].attempt, found[-1].number) if found else None
-    return Output(data=[OutputPiece.model_validate(one) for one in found], next=cursor_of(last))
+    pieces = await services.runs.output(execution_id, after)
+    last = (pieces[-1].attempt, pieces[-1].number) if pieces else None
+    return page_of(OutputPiece, pieces, next=last)
 
 
 @executions.get("/{execution_id}/explanation", summary="Why it waits")
 async def get_execution_explanation(_who: Reader, services: Given, execution_id: ExecutionId) -> ExecutionExplanation:
     """Which workers could take it, why the others cannot, and what would help. Empty until its needs are known."""
-    found = await services.runs.explanation(await _execution(services, execution_id))
-    return ExecutionExplanation(explanation=found.get("explanation", {}), text=found.get("text", ""))
+    explanation = await services.runs.explanation(await _execution(services, execution_id))
+    return ExecutionExplanation(explanation=explanation.get("explanation", {}), text=explanation.get("text", ""))
 
 
 @executions.post("/{execution_id}/cancel", status_code=202, summary="End it", responses=documented(409))
 async def cancel_execution(_who: Operator, services: Given, execution_id: ExecutionId) -> ExecutionItem:
     """At once if it waits; if it runs, its processes are ended."""
     await _execution(services, execution_id)
-    try:
+    with usage_errors_as(409):
         return ExecutionItem.model_validate(await services.runs.cancel(execution_id))
-    except UsageError as error:
-        raise problem_of(error, 409) from None
 
 
 @executions.post("/{execution_id}/retry", status_code=201, summary="Run it once more", responses=documented(409))
@@ -129,14 +120,10 @@ async def retry_execution(_who: Operator, services: Given, execution_id: Executi
 async def _action(services: Given, ref: str) -> Action:
     if "\0" in ref or not ref.isprintable():
         raise ProblemError(404, "no action has such a ref")
-    try:
+    with usage_errors_as(404):
         return await services.runs.action(ref)
-    except UsageError as error:
-        raise problem_of(error, 404) from None
 
 
 async def _execution(services: Given, number: int) -> ExecutionRecord:
-    try:
+    with usage_errors_as(404):
         return await services.runs.get(number)
-    except UsageError as error:
-        raise problem_of(error, 404) from None

@@ -7,8 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from attune.web.api.paging import Page
-
 
 class NodeItem(BaseModel):
     """A node as the registry knows it. Times are the database's; ages are in seconds by its clock."""
@@ -27,12 +25,6 @@ class NodeItem(BaseModel):
     generation: int = Field(description="Grows each time the capabilities change.", examples=[3])
     running: int = Field(description="How many executions it runs.", examples=[0])
     max_concurrent: int | None = Field(description="How many it may run, null for no limit.", examples=[1])
-
-
-class NodeList(Page):
-    """A page of nodes."""
-
-    data: list[NodeItem]
 
 
 class InstanceItem(BaseModel):
@@ -94,12 +86,6 @@ class TransitionItem(BaseModel):
     reason: str = Field(examples=["python3: not found on PATH"])
     evidence: dict[str, Any] | None = Field(examples=[None])
     at: datetime = Field(examples=["2026-11-24T09:00:00Z"])
-
-
-class TransitionList(Page):
-    """A page of transitions, newest first."""
-
-    data: list[TransitionItem]
 
 
 class Asked(BaseModel):

@@ -8,17 +8,18 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import QueryParams
 
-from attune.core.errors import RequirementError, UsageError
+from attune.core.errors import RequirementError
 from attune.core.matching.fleet import NodeStatus
 from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.ports.read_models import NodeFilter
 from attune.web.access import Operator, Reader
-from attune.web.api.node_models import Asked, NodeCapabilities, NodeItem, NodeList, TransitionList
+from attune.web.api.node_models import Asked, NodeCapabilities, NodeItem, TransitionItem
 from attune.web.api.paging import (
     MAX_ID,
     Cursor,
     Limit,
+    Page,
     bad_field,
     before_of,
     json_page,
@@ -26,7 +27,7 @@ from attune.web.api.paging import (
     page_text,
     position_of,
 )
-from attune.web.middleware.problems import ProblemError, documented, invalid, problem_of
+from attune.web.middleware.problems import ProblemError, documented, invalid, usage_errors_as
 from attune.web.services import Given
 
 NodeId = Annotated[int, Path(ge=1, le=MAX_ID, description="The node's id.", examples=[1])]
@@ -57,10 +58,10 @@ class NodeQuery(BaseModel):
     cursor: str | None = Field(default=None, max_length=1000, description="`next` of the page before.")
 
     @classmethod
-    def of(cls, given: QueryParams) -> NodeQuery:
+    def of(cls, parameters: QueryParams) -> NodeQuery:
         """What *given* asks for. Raises `ProblemError` with every fault."""
         values: dict[str, object] = {
-            name: given.getlist(name) if name in _LISTS else given.getlist(name)[-1] for name in given
+            name: parameters.getlist(name) if name in _LISTS else parameters.getlist(name)[-1] for name in parameters
         }
         try:
             return cls.model_validate(values)
@@ -121,7 +122,7 @@ def _add_list(router: APIRouter, role: Role) -> None:
     @router.get(
         "",
         name=f"list_{what}s",
-        response_model=NodeList,
+        response_model=Page[NodeItem],
         summary=f"List {what}s",
         responses=documented(422),
         openapi_extra={"parameters": _parameters()},
@@ -167,7 +168,7 @@ def _add_reads(router: APIRouter, role: Role) -> None:
     @router.get(
         "/{node_id}/transitions",
         name=f"list_{what}_transitions",
-        response_model=TransitionList,
+        response_model=Page[TransitionItem],
         summary=f"What a {what} gained and lost",
     )
     async def list_node_transitions(
@@ -208,10 +209,8 @@ def _add_delete(router: APIRouter, role: Role) -> None:
     async def delete_node(_who: Operator, services: Given, node_id: NodeId, force: Force = False) -> None:
         """One that runs is refused, unless forced; it registers again if it lives."""
         await _require(services, role, node_id)
-        try:
+        with usage_errors_as(409):
             await services.control.remove(node_id, force=force)
-        except UsageError as error:
-            raise problem_of(error, 409) from None
         services.forget()
 
 
@@ -220,7 +219,7 @@ sensors = nodes_router(SENSOR)
 transitions = APIRouter(prefix="/transitions", tags=["transitions"])
 
 
-@transitions.get("", response_model=TransitionList, summary="What the fleet gained and lost")
+@transitions.get("", response_model=Page[TransitionItem], summary="What the fleet gained and lost")
 async def list_transitions(_who: Reader, services: Given, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Newest first, of all nodes."""
     before = before_of(cursor)

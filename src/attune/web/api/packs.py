@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from attune.core.errors import UsageError
 from attune.web.access import Operator, Reader
-from attune.web.api.paging import MAX_ID, Page
+from attune.web.api.paging import MAX_ID, Page, page_of
 from attune.web.middleware.problems import ProblemError, problem_of
 from attune.web.services import Given
 
@@ -40,16 +40,8 @@ class PackItem(BaseModel):
     rules: list[str] = Field(examples=[["demo.greet"]])
 
 
-class PackList(Page):
-    """Packs by ref."""
-
-    data: list[PackItem]
-
-
 class RuleItem(BaseModel):
     """A rule: which action follows an event."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     ref: str = Field(examples=["demo.greet"])
     label: str = Field(examples=["Each tick is greeted"])
@@ -59,16 +51,8 @@ class RuleItem(BaseModel):
     conditions: list[Any] = Field(examples=[["payload.missed < 100"]])
 
 
-class RuleList(Page):
-    """Rules by ref."""
-
-    data: list[RuleItem]
-
-
 class FollowedItem(BaseModel):
     """What a rule made of an event: an execution, or the reason why there is none."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     rule_ref: str = Field(examples=["demo.greet"])
     status: str = Field(examples=["processed"])
@@ -90,12 +74,6 @@ class EventItem(BaseModel):
     enforcements: list[FollowedItem]
 
 
-class EventList(Page):
-    """The last events, newest first."""
-
-    data: list[EventItem]
-
-
 class NewEventBody(BaseModel):
     """Something that happened."""
 
@@ -106,9 +84,9 @@ class NewEventBody(BaseModel):
 
 
 @router.get("/packs", summary="List packs")
-async def list_packs(_who: Reader, services: Given) -> PackList:
+async def list_packs(_who: Reader, services: Given) -> Page[PackItem]:
     """By ref, with what each brings."""
-    return PackList(data=[PackItem.model_validate(one) for one in await services.packs.list_packs()])
+    return page_of(PackItem, await services.packs.list_packs())
 
 
 @router.get("/packs/{ref}", summary="Show a pack")
@@ -121,9 +99,9 @@ async def get_pack(_who: Reader, services: Given, ref: Ref) -> PackItem:
 
 
 @router.get("/rules", summary="List rules")
-async def list_rules(_who: Reader, services: Given) -> RuleList:
+async def list_rules(_who: Reader, services: Given) -> Page[RuleItem]:
     """By ref: what follows which event."""
-    return RuleList(data=[RuleItem.model_validate(one) for one in await services.events.list_rules()])
+    return page_of(RuleItem, await services.events.list_rules())
 
 
 @router.get("/events", summary="List events")
@@ -132,10 +110,9 @@ async def list_events(
     services: Given,
     trigger: Annotated[str | None, Query(max_length=300, description="Only events of this trigger.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
-) -> EventList:
+) -> Page[EventItem]:
     """The last ones, newest first, and what followed from each."""
-    found = await services.events.list_events(limit, trigger)
-    return EventList(data=[EventItem.model_validate(one) for one in found])
+    return page_of(EventItem, await services.events.list_events(limit, trigger))
 
 
 @router.get("/events/{event_id}", summary="Show an event")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query, Response
 from pydantic import BaseModel, Field
@@ -22,10 +22,20 @@ Cursor = Annotated[
 ]
 
 
-class Page(BaseModel):
+Item = TypeVar("Item", bound=BaseModel)
+
+
+class Page(BaseModel, Generic[Item]):
     """One page of a list. `next` is the cursor of the following page, null on the last."""
 
+    data: list[Item]
     next: str | None = Field(default=None, examples=[None])
+
+
+def page_of(item: type[Item], records: Iterable[object], *, next: Sequence[Any] | None = None) -> Page[Item]:
+    """A page of *records*, each as an *item*; the following page begins after the position *next*."""
+    data = [item.model_validate(record, from_attributes=True) for record in records]
+    return Page(data=data, next=cursor_of(next))
 
 
 def cursor_of(position: Sequence[Any] | None) -> str | None:

@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from attune.core.runtimes.runtime import Runtime
-from attune.web.api.paging import Page
 
 _EXAMPLE = {
     "verification": {"commands": [{"binary": "ruby", "args": ["--version"], "pattern": "ruby \\d+", "priority": 1}]}
@@ -86,12 +85,6 @@ class Validated(BaseModel):
     warnings: list[str] = Field(examples=[["distributions.verification.commands[0].exitcode: unknown key"]])
 
 
-class RuntimeList(Page):
-    """A page of definitions."""
-
-    data: list[RuntimeDefinition]
-
-
 class ChangeItem(BaseModel):
     """One change of a definition: the row before and after."""
 
@@ -102,12 +95,6 @@ class ChangeItem(BaseModel):
     changed_by: str = Field(examples=["ada@build-7"])
     changed_at: datetime = Field(examples=["2026-11-24T09:00:00Z"])
     note: str | None = Field(examples=[None])
-
-
-class HistoryList(Page):
-    """A page of changes, newest first."""
-
-    data: list[ChangeItem]
 
 
 class CoverageItem(BaseModel):

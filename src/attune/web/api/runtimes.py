@@ -10,26 +10,22 @@ from fastapi import APIRouter, Header, Path, Response
 from pydantic import ValidationError
 
 from attune.core.access.tokens import Caller
-from attune.core.errors import InUseError
 from attune.core.ports.read_models import RuntimeCounts
-from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
 from attune.web.access import Admin, Reader
-from attune.web.api.paging import Cursor, Limit, before_of, cursor_of, position_of
+from attune.web.api.paging import Cursor, Limit, Page, before_of, page_of, position_of
 from attune.web.api.runtime_models import (
     ChangeItem,
     CoverageItem,
-    HistoryList,
     NewRuntime,
     RuntimeBody,
     RuntimeDefinition,
-    RuntimeList,
     RuntimePatch,
     SavedRuntime,
     Validated,
 )
-from attune.web.middleware.problems import ProblemError, documented, invalid, problem_of
+from attune.web.middleware.problems import ProblemError, documented, invalid, usage_errors_as
 from attune.web.services import Given
 
 router = APIRouter(prefix="/runtimes", tags=["runtimes"])
@@ -48,13 +44,15 @@ def etag_of(runtime: Runtime) -> str:
 
 
 @router.get("", summary="List definitions")
-async def list_runtimes(_who: Reader, services: Given, limit: Limit = 1000, cursor: Cursor = None) -> RuntimeList:
+async def list_runtimes(
+    _who: Reader, services: Given, limit: Limit = 1000, cursor: Cursor = None
+) -> Page[RuntimeDefinition]:
     """By ref."""
     after = position_of(cursor, str)
-    found = [one for one in await services.runtimes.list_runtimes() if after is None or one.ref > after[0]]
-    found.sort(key=lambda one: one.ref)
-    shown = [RuntimeDefinition.of(one) for one in found[:limit]]
-    return RuntimeList(data=shown, next=cursor_of([shown[-1].ref]) if len(found) > limit else None)
+    runtimes = [it for it in await services.runtimes.list_runtimes() if after is None or it.ref > after[0]]
+    runtimes.sort(key=lambda runtime: runtime.ref)
+    page = runtimes[:limit]
+    return page_of(RuntimeDefinition, page, next=[page[-1].ref] if len(runtimes) > limit else None)
 
 
 @router.get("/{ref}", summary="Show a definition")
@@ -130,29 +128,25 @@ async def update_runtime(
 @router.delete("/{ref}", status_code=204, summary="Remove a definition", responses=documented(409, 412))
 async def delete_runtime(who: Admin, services: Given, ref: Ref, if_match: IfMatch = None) -> None:
     """One that actions, sensors or workers use is refused, and the answer lists them."""
-    try:
-        found = await services.runtimes.remove_runtime(
+    with usage_errors_as(409):
+        removed = await services.runtimes.remove_runtime(
             ref, changed_by=who.name, expecting=lambda old: _require_match(if_match, old)
         )
-    except InUseError as error:
-        raise problem_of(error, 409) from None
-    if not found:
+    if not removed:
         raise _unknown(ref)
 
 
 @router.get("/{ref}/history", summary="Every change of a definition")
 async def get_runtime_history(
     _who: Reader, services: Given, ref: Ref, limit: Limit = 100, cursor: Cursor = None
-) -> HistoryList:
+) -> Page[ChangeItem]:
     """Newest first, also of a definition that was removed."""
-    found: list[RuntimeChange] = list(await services.runtimes.runtime_history(ref))
-    if not found:
+    changes = list(await services.runtimes.runtime_history(ref))
+    if not changes:
         await _known(services, ref)
     skipped = before_of(cursor) or 0
-    page = found[skipped : skipped + limit]
-    more = len(found) > skipped + limit
-    data = [ChangeItem.model_validate(one, from_attributes=True) for one in page]
-    return HistoryList(data=data, next=cursor_of([skipped + limit]) if more else None)
+    reached = skipped + limit
+    return page_of(ChangeItem, changes[skipped:reached], next=[reached] if len(changes) > reached else None)
 
 
 @router.get("/{ref}/coverage", summary="Where a runtime is")

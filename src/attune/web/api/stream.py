@@ -64,17 +64,17 @@ async def stream_changes(
 def _position(text: str | None) -> ChangePosition | None:
     if not text:
         return None
-    found = _ID.fullmatch(text)
-    if found is None or int(found[2]) > 2**63 - 1:
+    match = _ID.fullmatch(text)
+    if match is None or int(match[2]) > 2**63 - 1:
         raise bad_field("Last-Event-ID", "the id of an event of this stream", repr(text[:40]))
-    return ChangePosition(int(found[1]), int(found[2]))
+    return ChangePosition(int(match[1]), int(match[2]))
 
 
 async def _counted(events: AsyncGenerator[str, None], figures: RequestFigures) -> AsyncIterator[str]:
     with figures.streams.track_inprogress():
         async with aclosing(events):
-            async for one in events:
-                yield one
+            async for text in events:
+                yield text
 
 
 async def _events(
@@ -83,11 +83,11 @@ async def _events(
     subscription = services.hub.subscribe(who.token_id, kinds)
     try:
         begin = position or services.hub.position or await services.changes.end()
-        yield f"retry: 2000\n{_event(StreamEvent('hello', '{}', begin))}"
+        yield f"retry: 2000\n{_text(StreamEvent('hello', '{}', begin))}"
         reached = begin
         if position is not None:
             if not await services.changes.reaches_back_to(position):
-                yield _event(StreamEvent("reset", "{}"))
+                yield _text(StreamEvent("reset", "{}"))
             more = True
             while more:
                 page = await services.changes.since(reached)
@@ -95,20 +95,20 @@ async def _events(
                 for change in page.changes:
                     reached = change.position
                     if kinds is None or change.kind in kinds:
-                        yield _event(stream_event_of(change))
-        async for told in _live(subscription):
-            if told is None:
+                        yield _text(stream_event_of(change))
+        async for event in _live(subscription):
+            if event is None:
                 yield ": still here\n\n"
-            elif told.position is None or told.position > reached:
-                yield _event(told)
+            elif event.position is None or event.position > reached:
+                yield _text(event)
     finally:
         services.hub.unsubscribe(subscription)
 
 
 async def _live(subscription: Subscription) -> AsyncIterator[StreamEvent | None]:
-    """What is told, until the stream ends; None after a quiet time.
+    """The events of *subscription*, until the stream ends; None after a quiet time.
 
-    Whoever was too slow is told so, and must come again.
+    A reader that was too slow gets `reset`, and must connect again.
     """
     while True:
         if subscription.overrun and subscription.queue.empty():
@@ -116,15 +116,15 @@ async def _live(subscription: Subscription) -> AsyncIterator[StreamEvent | None]
             return
         try:
             async with asyncio.timeout(_QUIET_SECONDS):
-                told = await subscription.queue.get()
+                event = await subscription.queue.get()
         except TimeoutError:
             yield None
             continue
-        if told is None:
+        if event is None:
             return
-        yield told
+        yield event
 
 
-def _event(told: StreamEvent) -> str:
-    number = f"id: {told.position[0]}-{told.position[1]}\n" if told.position else ""
-    return f"{number}event: {told.kind}\ndata: {told.data}\n\n"
+def _text(event: StreamEvent) -> str:
+    number = f"id: {event.position[0]}-{event.position[1]}\n" if event.position else ""
+    return f"{number}event: {event.kind}\ndata: {event.data}\n\n"

@@ -9,10 +9,9 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from attune.core.access.tokens import Scope
-from attune.core.errors import UsageError
 from attune.web.access import Admin, Reader
-from attune.web.api.paging import MAX_ID, Cursor, Limit, Page, before_of, cursor_of
-from attune.web.middleware.problems import ProblemError, documented, problem_of
+from attune.web.api.paging import MAX_ID, Cursor, Limit, Page, before_of, page_of
+from attune.web.middleware.problems import ProblemError, documented, usage_errors_as
 from attune.web.services import Given
 
 router = APIRouter(tags=["access"])
@@ -51,12 +50,6 @@ class MadeToken(TokenItem):
     token: str = Field(examples=["attune_Xk…"])
 
 
-class TokenList(Page):
-    """Every token, newest first."""
-
-    data: list[TokenItem]
-
-
 class LoginCode(BaseModel):
     """What opens the page: `/login?code=…`, for a day."""
 
@@ -84,12 +77,6 @@ class AuditItem(BaseModel):
     detail: Any = Field(examples=[None])
 
 
-class AuditList(Page):
-    """A page of the audit, newest first."""
-
-    data: list[AuditItem]
-
-
 @router.get("/me", summary="Who one is")
 async def get_me(who: Reader) -> Me:
     """The name and the scope of the caller's token."""
@@ -97,21 +84,18 @@ async def get_me(who: Reader) -> Me:
 
 
 @router.get("/tokens", summary="List tokens")
-async def list_tokens(_who: Admin, services: Given) -> TokenList:
+async def list_tokens(_who: Admin, services: Given) -> Page[TokenItem]:
     """Every token, newest first; when each was last used is known to half a minute."""
-    found = await services.tokens.list_tokens()
-    return TokenList(data=[TokenItem.model_validate(one, from_attributes=True) for one in found])
+    return page_of(TokenItem, await services.tokens.list_tokens())
 
 
 @router.post("/tokens", status_code=201, summary="Make a token", responses=documented(409))
 async def create_token(who: Admin, services: Given, body: NewToken) -> MadeToken:
     """Its text is in the answer, and nowhere else."""
-    try:
+    with usage_errors_as(409):
         made, text = await services.tokens.create(
             body.name, body.scope, created_by=who.name, expires_in=body.expires_in
         )
-    except UsageError as error:
-        raise problem_of(error, 409) from None
     return MadeToken(**TokenItem.model_validate(made, from_attributes=True).model_dump(), token=text)
 
 
@@ -133,12 +117,10 @@ async def create_login_link(_who: Admin, services: Given, token_id: TokenId) -> 
 
 
 @router.get("/audit", summary="Who did what")
-async def list_audit(_who: Admin, services: Given, limit: Limit = 100, cursor: Cursor = None) -> AuditList:
+async def list_audit(_who: Admin, services: Given, limit: Limit = 100, cursor: Cursor = None) -> Page[AuditItem]:
     """Every change asked for through the API, and every refusal, newest first."""
-    found = await services.tokens.audit(before=before_of(cursor), limit=limit)
-    return AuditList(
-        data=[AuditItem(**one) for one in found], next=cursor_of([found[-1]["id"]]) if len(found) == limit else None
-    )
+    entries = await services.tokens.audit(before=before_of(cursor), limit=limit)
+    return page_of(AuditItem, entries, next=[entries[-1]["id"]] if len(entries) == limit else None)
 
 
 def _not_live(token_id: int) -> ProblemError:

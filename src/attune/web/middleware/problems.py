@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from itertools import accumulate
 from typing import Any
@@ -103,6 +104,15 @@ def problem_of(error: AttuneError, status: int | None = None) -> ProblemError:
     if status is None:
         status = 422 if isinstance(error, DefinitionError | RequirementError | UsageError) else 500
     return ProblemError(status, str(error), hint=error.hint, faults=error.faults)
+
+
+@contextmanager
+def usage_errors_as(status: int) -> Iterator[None]:
+    """Have a `UsageError` of the block answered with *status*, with its hint."""
+    try:
+        yield
+    except UsageError as error:
+        raise problem_of(error, status) from None
 
 
 def invalid(errors: Sequence[Any]) -> ProblemError:

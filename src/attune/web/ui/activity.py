@@ -21,11 +21,11 @@ _SHOWN = 200
 @router.get("/activity")
 async def activity_page(request: Request, who: Visitor, services: Given, q: str = "") -> Response:
     """Transitions and executions whose node, runtime, action or status contains *q*."""
-    found = json.loads((await services.node_pages.transitions(limit=_SHOWN)).items)
+    transitions = json.loads((await services.node_pages.transitions(limit=_SHOWN)).items)
     wanted = q.lower().strip()
     shown = [
         {**one, "at": datetime.fromisoformat(one["at"])}
-        for one in found
+        for one in transitions
         if wanted in f"{one['worker_name']} {one['name']} {one['runtime_ref']} {one['to_status']}".lower()
     ]
     executions = [

@@ -32,5 +32,5 @@ def _example(document: dict[str, Any], said: dict[str, Any]) -> str | None:
     reference: str = contents[0].get("schema", {}).get("$ref", "") if contents else ""
     name = reference.rpartition("/")[2]
     fields = document["components"]["schemas"].get(name, {}).get("properties", {})
-    found = {key: value["examples"][0] for key, value in fields.items() if value.get("examples")}
-    return json.dumps(found, indent=2, ensure_ascii=False) if found else None
+    example = {key: value["examples"][0] for key, value in fields.items() if value.get("examples")}
+    return json.dumps(example, indent=2, ensure_ascii=False) if example else None

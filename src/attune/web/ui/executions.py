@@ -47,7 +47,7 @@ async def list_executions_page(
 @router.get("/executions/{number}")
 async def execution_page(request: Request, who: Visitor, services: Given, number: int) -> Response:
     """One execution: where it runs, with what, what it prints; why it waits."""
-    found = await _one(services, number)
+    execution = await _one(services, number)
     after, output = (0, 0), list[StoredOutput]()
     for _ in range(_MOST_PIECES):
         pieces = await services.runs.output(number, after)
@@ -59,11 +59,11 @@ async def execution_page(request: Request, who: Visitor, services: Given, number
         request,
         "execution.html",
         caller=who,
-        one=found,
+        one=execution,
         output=[piece for piece in output if piece.attempt == (output[-1].attempt if output else 0)],
-        parameters=json.dumps(found.parameters, indent=2, ensure_ascii=False) if found.parameters else "",
-        result=json.dumps(found.result, indent=2, ensure_ascii=False) if found.result is not None else "",
-        explained=await services.runs.explanation(found) if found.status == "requested" else {},
+        parameters=json.dumps(execution.parameters, indent=2, ensure_ascii=False) if execution.parameters else "",
+        result=json.dumps(execution.result, indent=2, ensure_ascii=False) if execution.result is not None else "",
+        explained=await services.runs.explanation(execution) if execution.status == "requested" else {},
         may_operate=who.scope.holds(Scope.OPERATE),
     )
 
@@ -78,32 +78,32 @@ async def run_action(
 ) -> Response:
     """Run an action with parameters written as JSON."""
     try:
-        given = json.loads(parameters or "{}")
-        if not isinstance(given, dict):
+        values = json.loads(parameters or "{}")
+        if not isinstance(values, dict):
             raise UsageError('parameters: expected an object such as {"name": "world"}')
-        extra = tuple(one.strip() for one in require.replace(";", "\n").splitlines() if one.strip())
-        made = await services.runs.run(NewExecution(await services.runs.action(action), given, extra))
+        extra = tuple(term.strip() for term in require.replace(";", "\n").splitlines() if term.strip())
+        execution = await services.runs.run(NewExecution(await services.runs.action(action), values, extra))
     except (UsageError, RequirementError) as error:
         raise problem_of(error, 422) from None
     except (ValueError, RecursionError):
         raise ProblemError(422, 'parameters: expected JSON such as {"name": "world"}') from None
-    return RedirectResponse(f"/executions/{made.id}", 303)
+    return RedirectResponse(f"/executions/{execution.id}", 303)
 
 
 @router.post("/executions/{number}/{verb}")
 async def end_or_retry_execution(_who: Operator, services: Given, number: int, verb: str) -> Response:
     """End it, or run it once more."""
-    found = await _one(services, number)
+    execution = await _one(services, number)
     try:
         if verb == "cancel":
-            found = await services.runs.cancel(number)
+            execution = await services.runs.cancel(number)
         elif verb == "retry":
-            found = await services.runs.retry(number)
+            execution = await services.runs.retry(number)
         else:
             raise ProblemError(404, f"nothing is called {verb}")
     except UsageError as error:
         raise problem_of(error, 409) from None
-    return RedirectResponse(f"/executions/{found.id}", 303)
+    return RedirectResponse(f"/executions/{execution.id}", 303)
 
 
 async def _one(services: Services, number: int) -> ExecutionRecord:

@@ -36,7 +36,7 @@ async def fleet_page(
 ) -> Response:
     """The matrix of nodes and runtimes. What cannot be read of the filter is said, and filters nothing."""
     chosen = ROLES.get(role, ROLES["worker"])
-    statuses = [one for one in status or [] if one in NODE_STATES]
+    statuses = [name for name in status or [] if name in NODE_STATES]
     requirement, fault = _requirement(needs)
     wanted = NodeFilter(statuses=statuses, requirement=requirement, q=q[:300] or None)
     skip = min(max(0, skip), 10_000_000)
@@ -51,7 +51,7 @@ async def fleet_page(
         matrix=matrix,
         columns=shown,
         folded=len(matrix.columns) - len(shown),
-        shades={one.name: _shades(one) for one in shown},
+        shades={column.name: _shades(column) for column in shown},
         filtered=bool(statuses or needs.strip() or q),
         fault=fault,
         filter=kept,

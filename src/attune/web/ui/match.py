@@ -26,7 +26,7 @@ async def match_page(
     chosen = ROLES.get(role, ROLES["worker"])
     fault, answer, words = None, None, ""
     try:
-        terms, wishes = _lines(needs), [Preference.parse(one) for one in _lines(prefer)]
+        terms, wishes = _lines(needs), [Preference.parse(line) for line in _lines(prefer)]
         if terms:
             fleet = await services.fleets.of(chosen)
             placed = await asyncio.to_thread(place, Requirement.parse(terms), fleet, preferences=wishes)
@@ -47,4 +47,4 @@ async def match_page(
 
 
 def _lines(text: str) -> list[str]:
-    return [one.strip() for one in text.replace(";", "\n").splitlines() if one.strip()]
+    return [line.strip() for line in text.replace(";", "\n").splitlines() if line.strip()]

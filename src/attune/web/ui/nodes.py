@@ -22,11 +22,11 @@ _VERBS = ("drain", "resume", "reload", "remove")
 def _page_of(role: Role) -> Callable[..., object]:
     async def node_page(request: Request, who: Visitor, services: Given, node_id: int) -> Response:
         nodes = await services.nodes.list_nodes(role)
-        node = next((one for one in nodes if one.id == node_id), None)
+        node = next((it for it in nodes if it.id == node_id), None)
         if node is None:
             raise ProblemError(404, f"no {role.name} has the id {node_id}")
         found = await services.nodes.node_runtimes(node_id)
-        runtimes = sorted(found, key=lambda one: (_order(one.status), one.name))
+        runtimes = sorted(found, key=lambda it: (_order(it.status), it.name))
         return page(
             request,
             "node.html",

@@ -54,9 +54,9 @@ def problem_page(request: Request, problem: ProblemError) -> HTMLResponse:
     caller = request.scope.get("state", {}).get("caller")
     title = HTTPStatus(problem.status).phrase
     detail = f"{problem.detail}; try: {problem.hint}" if problem.hint else problem.detail
-    made = page(request, "problem.html", caller=caller, status=problem.status, title=title, detail=detail)
-    made.headers.update(problem.headers)
-    return made
+    answer = page(request, "problem.html", caller=caller, status=problem.status, title=title, detail=detail)
+    answer.headers.update(problem.headers)
+    return answer
 
 
 class LoginNeeded(Exception):

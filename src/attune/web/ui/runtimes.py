@@ -29,9 +29,9 @@ _EDITED = ("name", "description", "pack_ref", "distributions", "installation")
 async def list_runtimes_page(request: Request, who: Visitor, services: Given) -> Response:
     """Every definition, with where it is."""
     runtimes = await services.runtimes.list_runtimes()
-    found = await services.fleet_pages.runtime_counts()
+    counts = await services.fleet_pages.runtime_counts()
     none = RuntimeCounts()
-    rows = [(one, found.get(one.ref, none), proofs(one)) for one in runtimes]
+    rows = [(runtime, counts.get(runtime.ref, none), proofs(runtime)) for runtime in runtimes]
     return page(request, "runtimes.html", caller=who, rows=rows)
 
 
@@ -65,10 +65,10 @@ def proofs(runtime: Runtime) -> list[str]:
     if not isinstance(read, Definition):
         return [f"malformed: {read.reason}"]
     verification = read.verification
-    found = [" ".join(check.argv) for check in verification.checks]
+    commands = [" ".join(check.argv) for check in verification.checks]
     if verification.always_available:
-        return ["always available", *found]
-    return found or ["no verification command"]
+        return ["always available", *commands]
+    return commands or ["no verification command"]
 
 
 def diff_of(change: RuntimeChange) -> list[tuple[str, str]]:

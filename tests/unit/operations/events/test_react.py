@@ -51,6 +51,14 @@ async def test_each_rule_that_holds_makes_an_execution() -> None:
     ]
 
 
+async def test_a_rule_fires_for_its_own_trigger_only() -> None:
+    triggers = (*TRIGGERS, Trigger(3, "acme.sold", True))
+    events = MemoryEvents(triggers, [rule("a.made", width=1), rule("a.sold", trigger="acme.sold", width=2)])
+    await reaction(events).record(None, [NewEvent("acme.made", {"width": 1}), NewEvent("acme.sold")])
+
+    assert events.executions == [Firing("acme.act", {"width": 1}, 1), Firing("acme.act", {"width": 2}, 2)]
+
+
 async def test_refused_events_are_not_stored_and_the_numbers_belong_to_the_others() -> None:
     events = MemoryEvents(TRIGGERS)
     given = [NewEvent("acme.made"), NewEvent("acme.made", {"width": 1}), NewEvent("acme.mode", {"width": 1})]

@@ -21,10 +21,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
-PAGES_OF_CODE = [(page, text) for page, text in pages().items() if page.stem != "python"]
-
-
-@pytest.mark.parametrize(("page", "text"), PAGES_OF_CODE, ids=lambda value: getattr(value, "stem", ""))
+@pytest.mark.parametrize(("page", "text"), pages().items(), ids=lambda value: getattr(value, "stem", ""))
 def test_a_page_that_is_made_from_the_code_is_up_to_date(page: Path, text: str) -> None:
     assert page.read_text() == text, "run: make reference"
 

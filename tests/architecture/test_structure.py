@@ -18,7 +18,7 @@ SOURCE = ROOT / "src" / "attune"
 SOURCES = sorted(SOURCE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "base"}
-MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES, MOST_PYTHON = 20, 300, 40, 33_600
+MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES, MOST_PYTHON = 20, 300, 40, 33_300
 # Each exception has its reason.
 WIDE_FOLDERS = {"tests/support"}  # not yet in folders of their own
 LONG_FUNCTIONS = {"serve"}  # their wiring goes to composition/

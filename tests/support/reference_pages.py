@@ -126,7 +126,7 @@ def _annotation(value: Any) -> Any:
 def _default(value: Any) -> Any:
     if isinstance(value, Enum):
         return _Shown(f"{type(value).__name__}.{value.name}")
-    return _Shown("…") if "<factory>" in repr(value) else value
+    return _Shown("…") if repr(value).startswith("<") and value is not inspect.Parameter.empty else value
 
 
 def _indented(text: str) -> str:

@@ -93,15 +93,15 @@ MUTANTS = (
     Mutant(
         "one failure withdraws what needs two",
         f"{CORE}nodes/health.py",
-        "if not gone and health.failures < needed:",
-        "if not gone and health.failures < needed - 1:",
+        "if not gone and not health.shown.is_cached and health.failures < needed:",
+        "if not gone and not health.shown.is_cached and health.failures < needed - 1:",
         (f"{UNIT}core/nodes",),
     ),
     Mutant(
         "the load of a node does not matter",
         f"{CORE}matching/matcher.py",
-        "(-one.score, one.node.load, one.node.name, one.node.id)",
-        "(-one.score, one.node.name, one.node.id)",
+        "(-candidate.score, candidate.node.load, candidate.node.name, candidate.node.id)",
+        "(-candidate.score, candidate.node.name, candidate.node.id)",
         (f"{UNIT}core/matching/test_matcher.py",),
     ),
     Mutant(
@@ -114,8 +114,8 @@ MUTANTS = (
     Mutant(
         "sensors move for a difference of one",
         f"{CORE}sensors/assignment.py",
-        "counts[one.id] <= counts[me] - 2",
-        "counts[one.id] <= counts[me] - 1",
+        "counts[node.id] <= counts[me] - 2",
+        "counts[node.id] <= counts[me] - 1",
         (f"{UNIT}core/sensors",),
     ),
     Mutant(
@@ -134,8 +134,8 @@ MUTANTS = (
     ),
     Mutant(
         "restarts are not slowed down for ever",
-        f"{CORE}sensors/restart.py",
-        "min(rules.slowest, plain)",
+        f"{CORE}backoff.py",
+        "min(self.slowest, plain)",
         "plain",
         (f"{UNIT}core/sensors",),
     ),

@@ -91,13 +91,13 @@ def test_a_change_that_becomes_visible_late_is_told_all_the_same(migrated_databa
 def test_a_stream_goes_on_when_the_connection_that_listens_was_lost(migrated_database: str) -> None:
     async def check(api: Api) -> None:
         async with stream(api, query="?kinds=node") as reader:
-            async with api.services.pool.connection() as connection:
+            async with api.pool.connection() as connection:
                 lost = await connection.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                     " WHERE application_name = 'attune api (listening)' AND datname = current_database()"
                 )
                 assert lost.rowcount == 1
-            await register(api.services.pool, "w1")
+            await register(api.pool, "w1")
 
             assert (await reader.event("node"))["name"] == "w1"
 

@@ -92,7 +92,7 @@ class World:
             labels=lambda section: {"zone": "eu"},
             name="w1",
         )
-        reverifier = Reverifier(examiner, FakeFiles(), time.monotonic, rhythm=CheckSchedule(1e6, 1e6))
+        reverifier = Reverifier(examiner, FakeFiles(), time.monotonic, schedule=CheckSchedule(1e6, 1e6))
         self.parts = NodeParts(
             self.registration,
             self.lifecycle,

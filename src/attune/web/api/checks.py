@@ -92,9 +92,7 @@ async def preview_runtime(who: Admin, services: Given, body: PreviewRequest) -> 
         live=await services.previews.live(roles),
         counts=counted(forecasts),
         nodes=[ForecastItem.of(one) for one in forecasts],
-        touches=TouchedItem(
-            actions=list(touched.actions), sensors=list(touched.sensors), executions=dict(touched.executions)
-        ),
+        touches=TouchedItem.model_validate(touched, from_attributes=True),
         warnings=list(warnings),
     )
 
@@ -102,7 +100,7 @@ async def preview_runtime(who: Admin, services: Given, body: PreviewRequest) -> 
 async def _definition(services: Given, body: CheckRequest | PreviewRequest) -> tuple[Runtime, Sequence[str]]:
     """The definition that *body* is about, and the warnings about it. Raises `DefinitionError` for a new one."""
     if body.definition is not None:
-        runtime = body.definition.draft()
+        runtime = body.definition.runtime(body.definition.ref)
         return runtime, validate_definition(runtime)
     stored = await services.runtimes.get_runtime(body.ref or "")
     if stored is None:

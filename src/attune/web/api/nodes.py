@@ -22,7 +22,6 @@ from attune.web.api.paging import (
     Page,
     bad_field,
     before_of,
-    json_page,
     json_response,
     page_text,
     position_of,
@@ -177,7 +176,8 @@ def _add_reads(router: APIRouter, role: Role) -> None:
         """Newest first."""
         before = before_of(cursor)
         await _require(services, role, node_id)
-        return json_page(await services.node_pages.transitions(node_id=node_id, before=before, limit=limit))
+        page = await services.node_pages.transitions(node_id=node_id, before=before, limit=limit)
+        return json_response(page_text(page))
 
 
 def _add_request(router: APIRouter, role: Role, verb: str, summary: str) -> None:
@@ -222,5 +222,5 @@ transitions = APIRouter(prefix="/transitions", tags=["transitions"])
 @transitions.get("", response_model=Page[TransitionItem], summary="What the fleet gained and lost")
 async def list_transitions(_who: Reader, services: Given, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Newest first, of all nodes."""
-    before = before_of(cursor)
-    return json_page(await services.node_pages.transitions(before=before, limit=limit))
+    page = await services.node_pages.transitions(before=before_of(cursor), limit=limit)
+    return json_response(page_text(page))

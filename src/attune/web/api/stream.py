@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
@@ -17,6 +17,7 @@ from attune.web.access import Reader
 from attune.web.api.paging import bad_field
 from attune.web.hub import StreamEvent, Subscription, stream_event_of
 from attune.web.middleware.metrics import RequestFigures
+from attune.web.middleware.problems import text_answer
 from attune.web.services import Given, Services
 
 router = APIRouter(tags=["stream"])
@@ -24,26 +25,15 @@ _QUIET_SECONDS = 15.0
 _ID = re.compile(r"([0-9]{1,18})-([0-9]{1,19})")
 Kind = Literal["node", "transition", "runtime", "execution", "sensor"]
 
-_DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Events `node`, `transition`, `runtime`, `execution`, `sensor`, each with JSON as its data;"
-        " `hello` at the beginning; `reset` where something was missed and the reader must look anew.",
-        "content": {
-            "text/event-stream": {
-                "schema": {"type": "string"},
-                "example": 'id: 812-17\nevent: node\ndata: {"id": 1, "name": "w1", "status": "lost"}\n\n',
-            }
-        },
-    }
-}
-
-
-@router.get(
-    "/stream",
-    summary="Changes as they happen",
-    response_class=StreamingResponse,
-    responses=_DOCUMENTED,
+_DOCUMENTED = text_answer(
+    "Events `node`, `transition`, `runtime`, `execution`, `sensor`, each with JSON as its data;"
+    " `hello` at the beginning; `reset` where something was missed and the reader must look anew.",
+    "text/event-stream",
+    'id: 812-17\nevent: node\ndata: {"id": 1, "name": "w1", "status": "lost"}\n\n',
 )
+
+
+@router.get("/stream", summary="Changes as they happen", response_class=StreamingResponse, responses=_DOCUMENTED)
 async def stream_changes(
     who: Reader,
     services: Given,

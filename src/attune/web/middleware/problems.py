@@ -77,7 +77,7 @@ class ProblemError(Exception):
             status=self.status,
             detail=self.detail,
             hint=self.hint,
-            errors=[FieldProblem(field=one.field, expected=one.expected, got=one.got) for one in self.faults],
+            errors=[FieldProblem(field=it.field, expected=it.expected, got=it.got) for it in self.faults],
         )
         return details.model_dump(exclude_none=True)
 
@@ -95,6 +95,12 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for status in statuses
     }
+
+
+def text_answer(description: str, media_type: str, example: str) -> dict[int | str, dict[str, Any]]:
+    """An answer that is text of *media_type*, for the OpenAPI description of its route."""
+    content = {media_type: {"schema": {"type": "string"}, "example": example}}
+    return {200: {"description": description, "content": content}}
 
 
 def problem_of(error: AttuneError, status: int | None = None) -> ProblemError:

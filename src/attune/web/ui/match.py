@@ -12,7 +12,7 @@ from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import ROLES
 from attune.operations.matching.place import place
 from attune.web.services import Given
-from attune.web.ui.pages import Visitor, page
+from attune.web.ui.pages import Visitor, lines_of, page
 
 router = APIRouter(include_in_schema=False)
 _LISTED = 20
@@ -26,7 +26,7 @@ async def match_page(
     chosen = ROLES.get(role, ROLES["worker"])
     fault, answer, words = None, None, ""
     try:
-        terms, wishes = _lines(needs), [Preference.parse(line) for line in _lines(prefer)]
+        terms, wishes = lines_of(needs), [Preference.parse(line) for line in lines_of(prefer)]
         if terms:
             fleet = await services.fleets.of(chosen)
             placed = await asyncio.to_thread(place, Requirement.parse(terms), fleet, preferences=wishes)
@@ -44,7 +44,3 @@ async def match_page(
         answer=answer,
         words=words,
     )
-
-
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.replace(";", "\n").splitlines() if line.strip()]

@@ -59,6 +59,11 @@ def problem_page(request: Request, problem: ProblemError) -> HTMLResponse:
     return answer
 
 
+def lines_of(text: str) -> list[str]:
+    """The terms of a field: on lines of their own, or between semicolons."""
+    return [term for line in text.replace(";", "\n").splitlines() if (term := line.strip())]
+
+
 class LoginNeeded(Exception):
     """Raised by a page that nobody is logged in for; answered with the way to the login."""
 

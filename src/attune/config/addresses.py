@@ -12,9 +12,8 @@ from attune.core.documents import Node
 from attune.core.errors import Fault
 
 # Split as libpq does: the first @ before any slash ends the credentials, and # is nothing special.
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:(?P<account>[^@/]*)@)?(?P<hosts>[^/?]*)(?P<rest>[/?].*)?")
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:[^@/]*@)?(?P<hosts>[^/?]*)(?P<rest>[/?].*)?")
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[^:]*))?")
-_PASSWORD = re.compile(r"(?<=[?&])password=[^&]*")
 _HOSTS = "hosts as name, name:port or [address]:port"
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
 _NAME = re.compile(r"\[[0-9A-Fa-f:.]+(%[\w.-]+)?\]|[^\s:\[\]@/\\%]+")
@@ -60,17 +59,6 @@ def _misfit_of_hosts(hosts: str, perhaps_password: bool) -> Misfit | None:
         if port and not (re.fullmatch(r"[0-9]{1,9}", port) and 1 <= int(port) <= 65535):
             return Misfit("a port from 1 to 65535", "something else" if perhaps_password else port[:20])
     return None
-
-
-def without_password(url: str) -> str:
-    """*url* for people and logs: its password, wherever it stands, is `***`."""
-    match = _URL.fullmatch(url)
-    if match is None:
-        return "***"
-    user, colon, _ = (match["account"] or "").partition(":")
-    account = "" if match["account"] is None else f"{user}{':***' if colon else ''}@"
-    rest = _PASSWORD.sub("password=***", match["rest"] or "")
-    return f"{match['scheme']}://{account}{match['hosts']}{rest}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,6 @@
-"""Reads YAML, and JSON as part of it, into a tree of `Node`: settings, packs and definitions, without surprises.
+"""Reads YAML, and JSON as part of it, into a tree of `Node`, from the parser's events: nothing can make an object.
 
-The parser's events are built up here, not by the YAML library's own constructors: depth, size and aliases are
-bounded before they cost anything, no tag can make an object, every value keeps its position, and a key that is
-written twice is a fault.
-
-Words for true and false are YAML 1.1's, as in most readers (`yes` is true). Numbers count only in their plain decimal
-form: `010`, `1_000`, `1:30` and dates, on which readers of YAML disagree, stay text.
+Numbers count only in their plain decimal form: `010`, `1_000`, `1:30` and dates stay text. `yes` is true, `no` false.
 """
 
 from __future__ import annotations

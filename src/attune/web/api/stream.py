@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
@@ -43,9 +42,8 @@ async def stream_changes(
 ) -> StreamingResponse:
     """`Last-Event-ID` resumes. Executions are told as they happen, and not again after a break."""
     position = _position(last_event_id)
-    events = _events(services, who, set(kinds) if kinds else None, position)
     return StreamingResponse(
-        _counted(events, request.app.state.figures),
+        _events(services, request.app.state.figures, who, set(kinds) if kinds else None, position),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
     )
@@ -60,18 +58,10 @@ def _position(text: str | None) -> ChangePosition | None:
     return ChangePosition(int(match[1]), int(match[2]))
 
 
-async def _counted(events: AsyncGenerator[str, None], figures: RequestFigures) -> AsyncIterator[str]:
-    with figures.streams.track_inprogress():
-        async with aclosing(events):
-            async for text in events:
-                yield text
-
-
 async def _events(
-    services: Services, who: Caller, kinds: set[Kind] | None, position: ChangePosition | None
-) -> AsyncGenerator[str, None]:
-    subscription = services.hub.subscribe(who.token_id, kinds)
-    try:
+    services: Services, figures: RequestFigures, who: Caller, kinds: set[Kind] | None, position: ChangePosition | None
+) -> AsyncIterator[str]:
+    with figures.streams.track_inprogress(), services.hub.subscribed(who.token_id, kinds) as subscription:
         begin = position or services.hub.position or await services.changes.end()
         yield f"retry: 2000\n{_text(StreamEvent('hello', '{}', begin))}"
         reached = begin
@@ -91,8 +81,6 @@ async def _events(
                 yield ": still here\n\n"
             elif event.position is None or event.position > reached:
                 yield _text(event)
-    finally:
-        services.hub.unsubscribe(subscription)
 
 
 async def _live(subscription: Subscription) -> AsyncIterator[StreamEvent | None]:

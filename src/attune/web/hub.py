@@ -87,10 +87,8 @@ class Hub:
         answered = asyncio.Event()
         self._waiting[answered] = requests
         try:
-            async with asyncio.timeout(seconds):
-                await answered.wait()
-        except TimeoutError:
-            pass
+            with suppress(TimeoutError):
+                await asyncio.wait_for(answered.wait(), seconds)
         finally:
             del self._waiting[answered]
 

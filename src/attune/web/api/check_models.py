@@ -15,6 +15,15 @@ from attune.web.api.paging import MAX_ID
 from attune.web.api.runtime_models import RuntimeBody
 
 DRAFT = "draft.runtime"
+_FORECAST = {
+    "node": 1,
+    "node_name": "worker-build-7",
+    "role": "worker",
+    "effect": "silent",
+    "before": {"status": "available", "version": "3.1.2"},
+    "after": None,
+    "error": "no answer in time",
+}
 NodeIdIn = Annotated[int, Field(ge=1, le=MAX_ID)]
 
 
@@ -153,6 +162,6 @@ class PreviewAnswer(BaseModel):
         description="How many nodes each effect has: " + ", ".join(f"`{effect}`" for effect in Effect) + ".",
         examples=[{"gains": 2, "loses": 0, "keeps": 9, "silent": 1}],
     )
-    nodes: list[ForecastItem]
+    nodes: list[ForecastItem] = Field(examples=[[_FORECAST]])
     touches: TouchedItem
     warnings: list[str] = Field(examples=[[]])

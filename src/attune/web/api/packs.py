@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from attune.web.access import Operator, Reader
 from attune.web.api.paging import MAX_ID, Page, page_of
-from attune.web.middleware.problems import ProblemError, usage_errors_as
+from attune.web.middleware.problems import existing, usage_errors_as
 from attune.web.services import Given
 
 router = APIRouter(tags=["packs"])
@@ -92,9 +92,7 @@ async def list_packs(_who: Reader, services: Given) -> Page[PackItem]:
 async def get_pack(_who: Reader, services: Given, ref: Ref) -> PackItem:
     """What it brings."""
     pack = await services.packs.get_pack(ref) if ref.isprintable() else None
-    if pack is None:
-        raise ProblemError(404, "no pack has that ref")
-    return PackItem.model_validate(pack)
+    return PackItem.model_validate(existing(pack, "no pack has that ref"))
 
 
 @router.get("/rules", summary="List rules")
@@ -117,9 +115,7 @@ async def list_events(
 @router.get("/events/{event_id}", summary="Show an event")
 async def get_event(_who: Reader, services: Given, event_id: EventId) -> EventItem:
     """Its payload, and what each rule made of it."""
-    event = await services.events.get_event(event_id)
-    if event is None:
-        raise ProblemError(404, f"no event has the number {event_id}")
+    event = existing(await services.events.get_event(event_id), f"no event has the number {event_id}")
     return EventItem.model_validate(event)
 
 

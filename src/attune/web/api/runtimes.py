@@ -25,7 +25,7 @@ from attune.web.api.runtime_models import (
     SavedRuntime,
     Validated,
 )
-from attune.web.middleware.problems import ProblemError, documented, invalid, usage_errors_as
+from attune.web.middleware.problems import ProblemError, documented, existing, invalid, usage_errors_as
 from attune.web.services import Given
 
 router = APIRouter(prefix="/runtimes", tags=["runtimes"])
@@ -110,9 +110,8 @@ async def update_runtime(
 
     def patched(old: Runtime | None) -> Runtime:
         _require_match(if_match, old)
-        if old is None:
-            raise _unknown(ref)
-        whole = _merge({name: getattr(old, name) for name in RuntimeBody.model_fields}, changes)
+        stored = existing(old, _unknown(ref))
+        whole = _merge({name: getattr(stored, name) for name in RuntimeBody.model_fields}, changes)
         try:
             merged.append(RuntimeBody.model_validate(whole).runtime(ref))
         except ValidationError as error:
@@ -132,7 +131,7 @@ async def delete_runtime(who: Admin, services: Given, ref: Ref, if_match: IfMatc
             ref, changed_by=who.name, expecting=lambda old: _require_match(if_match, old)
         )
     if not removed:
-        raise _unknown(ref)
+        raise ProblemError(404, _unknown(ref))
 
 
 @router.get("/{ref}/history", summary="Every change of a definition")
@@ -157,14 +156,11 @@ async def get_runtime_coverage(_who: Reader, services: Given, ref: Ref) -> Cover
 
 
 async def _known(services: Given, ref: str) -> Runtime:
-    runtime = await services.runtimes.get_runtime(ref)
-    if runtime is None:
-        raise _unknown(ref)
-    return runtime
+    return existing(await services.runtimes.get_runtime(ref), _unknown(ref))
 
 
-def _unknown(ref: str) -> ProblemError:
-    return ProblemError(404, f"no definition has the ref {ref!r}")
+def _unknown(ref: str) -> str:
+    return f"no definition has the ref {ref!r}"
 
 
 def _require_match(if_match: str | None, old: Runtime | None) -> None:

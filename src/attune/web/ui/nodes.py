@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from attune.core.access.tokens import Scope
 from attune.core.nodes.role import ROLES, Role
 from attune.web.access import Operator
-from attune.web.middleware.problems import ProblemError, usage_errors_as
+from attune.web.middleware.problems import ProblemError, existing, usage_errors_as
 from attune.web.services import Given
 from attune.web.ui.pages import Visitor, page
 
@@ -21,9 +21,7 @@ _VERBS = ("drain", "resume", "reload", "remove")
 def _page_of(role: Role) -> Callable[..., object]:
     async def node_page(request: Request, who: Visitor, services: Given, node_id: int) -> Response:
         nodes = await services.nodes.list_nodes(role)
-        node = next((it for it in nodes if it.id == node_id), None)
-        if node is None:
-            raise ProblemError(404, f"no {role.name} has the id {node_id}")
+        node = existing(next((it for it in nodes if it.id == node_id), None), f"no {role.name} has the id {node_id}")
         runtimes = await services.nodes.node_runtimes(node_id)
         return page(
             request,

@@ -120,36 +120,27 @@ class ExecutionStore(Protocol):
 
     async def actions(self, pack_ref: str | None = None) -> Sequence[Action]:
         """All actions, or those of one pack, by ref."""
-        ...
 
     async def action(self, ref: str) -> Action:
         """The action *ref*. Raises `UsageError` that names the nearest one."""
-        ...
 
     async def run(self, asked: NewExecution) -> ExecutionRecord:
         """Record what is asked for. Raises `UsageError` for parameters that do not fit, `RequirementError`."""
-        ...
 
     async def get(self, execution: int) -> ExecutionRecord:
         """One execution. Raises `UsageError` if there is none of that number."""
-        ...
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
         """Executions, newest first."""
-        ...
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
         """What was printed after the piece *after* (attempt, number), in order; not all of it at once perhaps."""
-        ...
 
     async def explanation(self, execution: ExecutionRecord) -> Mapping[str, Any]:
         """Why it waits, as `explanation` (data) and `text`; empty where no requirement is known yet."""
-        ...
 
     async def cancel(self, execution: int) -> ExecutionRecord:
         """End *execution*; as it is then. Raises `UsageError`."""
-        ...
 
     async def retry(self, execution: int) -> ExecutionRecord:
         """Run once more what *execution* ran: a new one. Raises `UsageError` for one that has not ended."""
-        ...

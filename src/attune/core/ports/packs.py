@@ -32,4 +32,3 @@ class PackFolders(Protocol):
 
         Raises `DatabaseError`, or `UsageError` if nobody has that version any more.
         """
-        ...

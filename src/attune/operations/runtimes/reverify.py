@@ -33,7 +33,6 @@ class SnapshotReader(Protocol):
 
     def look(self, binaries: Sequence[Sequence[str]]) -> Sequence[Snapshot]:
         """What the files of each group of commands are now. Starts no process."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The project's own rules, checked by a machine: size, names, imports, weight. An exception states its reason."""
+"""The project's own rules, checked by a machine: size, names, imports, weight."""
 
 from __future__ import annotations
 
@@ -19,10 +19,6 @@ SOURCES = sorted(SOURCE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "base"}
 MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES, MOST_PYTHON = 20, 300, 40, 33_500
-# Each exception has its reason.
-WIDE_FOLDERS = {"tests/support"}  # not yet in folders of their own
-LONG_FUNCTIONS = {"serve"}  # their wiring goes to composition/
-ALIKE_CLASSES = {"Node", "Position"}  # of a fleet and of changes; the others are of a document
 
 
 def name_of(path: Path) -> str:
@@ -62,8 +58,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 def test_a_folder_can_be_taken_in_at_a_glance() -> None:
     folders = Counter(path.parent for path in (*SOURCES, *TESTS) if path.name != "__init__.py")
 
-    wide = {name_of(folder): count for folder, count in folders.items() if count > MOST_MODULES}
-    assert {name: count for name, count in wide.items() if name not in WIDE_FOLDERS} == {}
+    assert {name_of(folder): count for folder, count in folders.items() if count > MOST_MODULES} == {}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
@@ -73,7 +68,7 @@ def test_a_module_holds_one_idea(path: Path) -> None:
 
     assert path.stem not in FORBIDDEN_NAMES and path.parent.name not in FORBIDDEN_NAMES
     assert lines(path) <= MOST_LINES
-    assert long - LONG_FUNCTIONS == set()
+    assert long == set()
     assert ast.get_docstring(tree_of(path)), "a module says what it is"
 
 
@@ -85,7 +80,7 @@ def test_the_name_of_a_public_class_stands_for_one_thing() -> None:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
 
-    assert {name for name, count in names.items() if count > 1} - ALIKE_CLASSES == set()
+    assert {name for name, count in names.items() if count > 1} == set()
 
 
 def test_the_weight_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

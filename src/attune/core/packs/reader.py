@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from attune.core.documents import Node, Section, plain
+from attune.core.documents import DocumentNode, Section, plain
 from attune.core.errors import DefinitionError, Fault, SourcePosition, shown
 from attune.core.events.template import Expression, TemplateError, parts_of
 from attune.core.executions.action import Action
@@ -31,8 +31,8 @@ _RUNTIME_KEYS = ("ref", "name", "description", "pack_ref", "distributions", "ins
 class Documents:
     """The YAML documents of a pack: `pack.yaml`, and by kind those of its folders."""
 
-    pack: Node
-    folders: Mapping[str, Sequence[Node]] = field(default_factory=dict)
+    pack: DocumentNode
+    folders: Mapping[str, Sequence[DocumentNode]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Draft:
     pack: Pack
     actions: list[WorkDraft[Action]] = field(default_factory=list)
     sensors: list[WorkDraft[SensorDefinition]] = field(default_factory=list)
-    nodes: dict[tuple[str, str], Node] = field(default_factory=dict)
+    nodes: dict[tuple[str, str], DocumentNode] = field(default_factory=dict)
     expressions: list[WrittenExpression] = field(default_factory=list)
     triggers: list[TriggerDefinition] = field(default_factory=list)
     rules: list[RuleDefinition] = field(default_factory=list)
@@ -67,7 +67,7 @@ def read_pack(documents: Documents, faults: list[Fault]) -> Draft:
     return draft
 
 
-def _read_head(node: Node, faults: list[Fault]) -> Pack:
+def _read_head(node: DocumentNode, faults: list[Fault]) -> Pack:
     section = _section(node, "an object with ref, label and version", faults)
     if section is None:
         return Pack("", "", "")
@@ -95,11 +95,11 @@ def _read_head(node: Node, faults: list[Fault]) -> Pack:
     return pack
 
 
-def _section(node: Node, expected: str, faults: list[Fault]) -> Section | None:
-    return Section(Node({}), "", faults).section("", node, expected)
+def _section(node: DocumentNode, expected: str, faults: list[Fault]) -> Section | None:
+    return Section(DocumentNode({}), "", faults).section("", node, expected)
 
 
-def _read_one(kind: str, node: Node, draft: Draft, faults: list[Fault]) -> None:
+def _read_one(kind: str, node: DocumentNode, draft: Draft, faults: list[Fault]) -> None:
     section = _section(node, f"an object that describes one of the pack's {kind}", faults)
     if section is None:
         return
@@ -132,7 +132,7 @@ def _ref(section: Section, pack: str) -> str:
     return ref or ""
 
 
-def _read_runtime(section: Section, node: Node, draft: Draft) -> str:
+def _read_runtime(section: Section, node: DocumentNode, draft: Draft) -> str:
     """The same as `attune runtime load` reads, and refused for the same reasons."""
     values = {key: plain(section.node(key)) for key in _RUNTIME_KEYS}
     section.finish()
@@ -239,7 +239,7 @@ def _conditions(section: Section) -> list[WrittenExpression]:
     return [WrittenExpression(item.value, item.position, path) for path, item in written]
 
 
-def _collect_templates(node: Node, path: str, draft: Draft, faults: list[Fault]) -> None:
+def _collect_templates(node: DocumentNode, path: str, draft: Draft, faults: list[Fault]) -> None:
     if isinstance(node.value, Mapping):
         for key, below in node.value.items():
             _collect_templates(below, f"{path}.{key}", draft, faults)

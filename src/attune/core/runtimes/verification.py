@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Literal
 
-from attune.core.documents import Node, Section, plain
+from attune.core.documents import DocumentNode, Section, plain
 from attune.core.errors import SourcePosition, legible, shown
 from attune.core.pattern import PatternError, compile_pattern
 
@@ -103,7 +103,7 @@ def _checks(section: Section) -> tuple[Check, ...]:
     return tuple(sorted(checks, key=lambda check: check.priority))
 
 
-def _check(section: Section, path: str, node: Node) -> Check | None:
+def _check(section: Section, path: str, node: DocumentNode) -> Check | None:
     expected = f"an object such as {_as_command(node.value)}" if isinstance(node.value, str) else "an object"
     command = section.section(path, node, expected)
     if command is None:

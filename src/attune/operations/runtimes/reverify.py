@@ -16,6 +16,8 @@ from attune.operations.runtimes.examine import Examiner
 
 # Checks that are due within this part of the interval share a round, so that a node seldom wakes.
 _TOGETHER = 0.1
+# The first look at what is cached tells soon what is gone; what has not answered by then is looked at once more.
+_FIRST_LOOK_SECONDS = 3.0
 
 
 class SnapshotReader(Protocol):
@@ -101,13 +103,17 @@ class Reverifier:
     def _verify(self, after: dict[str, MonitoredRuntime], full: Sequence[tuple[MonitoredRuntime, Snapshot]]) -> Round:
         """Run the commands of *full*, in one call: what is gone costs no process."""
         definitions = [runtime.definition for runtime, _ in full]
-        verdicts = self.examiner.examine(definitions, deadline_seconds=self.deadline_seconds)
+        first = any(_is_first_look(runtime.health) for runtime, _ in full)
+        deadline = min(self.deadline_seconds, _FIRST_LOOK_SECONDS) if first else self.deadline_seconds
+        verdicts = self.examiner.examine(definitions, deadline_seconds=deadline)
         now = self.clock()
         transitions = []
         offer_changed = False
         for (runtime, snapshot), verdict in zip(full, verdicts, strict=True):
             health, transition = observe(runtime.health, verdict, now, self.policy, gone=snapshot.gone)
             slot = after_full(health, now, self.schedule, self.random)
+            if health.undecided and _is_first_look(runtime.health):
+                slot = replace(slot, full=now)
             after[verdict.ref] = MonitoredRuntime(runtime.definition, health, snapshot, slot)
             transitions += [transition] if transition else []
             offer_changed = offer_changed or _offer(health) != _offer(runtime.health)
@@ -116,6 +122,10 @@ class Reverifier:
 
 def _binaries(definition: Definition) -> tuple[str, ...]:
     return tuple(dict.fromkeys(check.binary for check in definition.verification.checks))
+
+
+def _is_first_look(health: RuntimeHealth) -> bool:
+    return health.shown.is_cached and not health.undecided
 
 
 def _offer(health: RuntimeHealth) -> tuple[object, ...]:

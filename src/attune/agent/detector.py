@@ -12,10 +12,10 @@ from attune.agent.control import in_thread
 from attune.agent.logs import log
 from attune.config import Settings, variable
 from attune.core.nodes.capabilities import build_capabilities
-from attune.core.nodes.role import ROLES, SENSOR, WORKER, Role
+from attune.core.nodes.role import ROLES, SENSOR, WORKER, Role, other_role_note
 from attune.core.ports.runtimes import RuntimeCatalog
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.selection import Selection, other_role_note, select
+from attune.core.runtimes.selection import Selection, select
 from attune.core.runtimes.verdict import Status, Verdict
 from attune.operations.runtimes.detect import Detection, DetectionOptions, detect
 from attune.operations.runtimes.examine import ExaminationObserver, Examiner

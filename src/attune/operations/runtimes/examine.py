@@ -1,7 +1,4 @@
-"""Examine a host: run the checks of many definitions and conclude a verdict on each.
-
-Which checks run next and what they mean is the core's; how they run is the runner's.
-"""
+"""Examine a host: run the checks of many definitions and conclude a verdict on each."""
 
 from __future__ import annotations
 

@@ -13,8 +13,6 @@ from attune.core.ports.events import Expressions
 from attune.core.runtimes.definition import capability_name
 from attune.host.packs.folder import read_folder
 from attune.operations.packs.check import CheckedPack, check_files
-from attune.postgres.connection import open_pool
-from attune.postgres.packs.store import PostgresPacks
 
 
 async def check_folder(folder: Path, known: Known, expressions: Expressions | None = None) -> CheckedPack:
@@ -31,6 +29,9 @@ def shipped() -> Known:
 
 async def load_demo(url: str) -> bool:
     """Give a database that never had a pack of its own the demo pack, once; whether it did."""
+    from attune.postgres.connection import open_pool
+    from attune.postgres.packs.store import PostgresPacks
+
     async with open_pool(url, application_name="attune demo", size=1) as pool:
         store = PostgresPacks(pool)
         if not await store.is_untouched():

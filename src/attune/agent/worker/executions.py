@@ -1,4 +1,4 @@
-"""Takes executions for this node: reads the queues that it satisfies, and checks each job once more before it is begun."""
+"""Takes executions for this node: reads the queues that it satisfies, and checks each job again before it begins."""
 
 from __future__ import annotations
 

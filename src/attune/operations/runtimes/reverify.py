@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Protocol
 
 from attune.core.nodes.health import (
     HealthPolicy,
@@ -20,20 +19,13 @@ from attune.core.nodes.health import (
     outdated,
 )
 from attune.core.nodes.health_schedule import CheckSchedule, Slot, after_cheap, after_full, spread
+from attune.core.ports.runtimes import SnapshotReader
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.verdict import Verdict
 from attune.operations.runtimes.examine import Examiner
 
 # Checks that are due within this part of the interval share a round, so that a node seldom wakes.
 _TOGETHER = 0.1
-
-
-class SnapshotReader(Protocol):
-    """The cheap check."""
-
-    def look(self, binaries: Sequence[Sequence[str]]) -> Sequence[Snapshot]:
-        """What the files of each group of commands are now. Starts no process."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

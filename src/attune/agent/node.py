@@ -31,15 +31,12 @@ class NodeService(Protocol):
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Work until *stop* is set. It may be cancelled then; what runs goes on."""
-        ...
 
     async def finish(self) -> None:
         """Take nothing new, and return when nothing runs any more."""
-        ...
 
     async def close(self) -> None:
         """End at once what still runs."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,19 +31,15 @@ class SensorInstance(Protocol):
 
     def extend(self, until: float) -> None:
         """Let it go on until that time of the machine's clock."""
-        ...
 
     def throttle(self, on: bool) -> None:
         """Hold it back for as long as *on*: what it printed cannot be stored as quickly."""
-        ...
 
     def kill(self) -> None:
         """End it at once; `stop` still says when nothing is left."""
-        ...
 
     async def stop(self) -> None:
         """End it, and return when nothing is left of it."""
-        ...
 
 
 class ProcessInstance:

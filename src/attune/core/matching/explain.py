@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from attune.core.matching.causes import Cause, causes_of, first_names, names_in
-from attune.core.matching.explanation import CategoryCount, Explanation, PlacementOutcome, TermRow, Waiting
+from attune.core.matching.explanation import CategoryCount, Explanation, PlacementOutcome, TermRow
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.nearest import near_misses
 from attune.core.matching.repair.search import repairs_for
@@ -46,13 +45,6 @@ def explain(
         () if able else near_misses(surveyed, NEAREST),
         () if able or busy else repairs_for(surveyed),
     )
-
-
-def with_context(
-    explanation: Explanation, *, waiting: Waiting | None = None, history: str | None = None
-) -> Explanation:
-    """*explanation* with how long the work has waited, and a sentence on when it was last placeable."""
-    return replace(explanation, waiting=waiting, history=history)
 
 
 def _category_count(category: Category, profiles: Sequence[Profile]) -> CategoryCount:

@@ -81,7 +81,10 @@ class TermRow:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything there is to say. The categories sum to `total`, and so does every row. `str()` says it in words."""
+    """Everything there is to say. The categories sum to `total`, and so does every row. `str()` says it in words.
+
+    `waiting` and `history`, when the work was last placeable, are for whoever knows of them.
+    """
 
     outcome: PlacementOutcome
     needs: tuple[str, ...]

@@ -14,8 +14,6 @@ from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.survey import Category, Profile, survey
 from attune.core.matching.term_judgement import TermFinding, judge
 
-__all__ = ["Candidate", "Category", "Placement", "Profile", "Refusal", "match"]
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

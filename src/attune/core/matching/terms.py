@@ -34,11 +34,6 @@ class RuntimeTerm:
         if self.constraint is not None and str(self.constraint) == "*":  # any version, also one that is not known
             object.__setattr__(self, "constraint", None)
 
-    @property
-    def sort_key(self) -> tuple[int, str, str]:
-        """Its place in the canonical form."""
-        return (1 if self.negated else 0, self.name, str(self))
-
     def __str__(self) -> str:
         parts = [f"{'!' if self.negated else ''}{self.name}"]
         if self.constraint is not None:
@@ -57,11 +52,6 @@ class LabelTerm:
     values: tuple[str, ...]
     negated: bool = False
 
-    @property
-    def sort_key(self) -> tuple[int, str, str]:
-        """Its place in the canonical form."""
-        return (3, self.name, str(self))
-
     def __str__(self) -> str:
         if len(self.values) == 1:
             return f"{self.name}{'!=' if self.negated else '='}{_single(self.name, self.values[0])}"
@@ -75,11 +65,6 @@ class NumberTerm:
     name: str
     operator: str
     value: float
-
-    @property
-    def sort_key(self) -> tuple[int, str, str]:
-        """Its place in the canonical form."""
-        return (2, self.name, str(self))
 
     def __str__(self) -> str:
         return f"{self.name} {self.operator}{plain_number(self.value)}"

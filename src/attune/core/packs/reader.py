@@ -13,9 +13,10 @@ from typing import Any
 from attune.core.documents import DocumentNode, Section, plain
 from attune.core.errors import DefinitionError, Fault, SourcePosition, shown
 from attune.core.events.template import Expression, TemplateError, parts_of
+from attune.core.executions.action import Action
 from attune.core.json_schema import schema_problems, value_problems
-from attune.core.packs.pack import KINDS, Pack, RuleDefinition, TriggerDefinition
-from attune.core.packs.work_reader import ActionDraft, SensorDraft, read_action, read_sensor
+from attune.core.packs.pack import KINDS, Pack, RuleDefinition, SensorDefinition, TriggerDefinition
+from attune.core.packs.work_reader import WorkDraft, read_action, read_sensor
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
 
@@ -48,8 +49,8 @@ class Draft:
     """What the documents say, before it is held against everything else."""
 
     pack: Pack
-    actions: list[ActionDraft] = field(default_factory=list)
-    sensors: list[SensorDraft] = field(default_factory=list)
+    actions: list[WorkDraft[Action]] = field(default_factory=list)
+    sensors: list[WorkDraft[SensorDefinition]] = field(default_factory=list)
     nodes: dict[tuple[str, str], DocumentNode] = field(default_factory=dict)
     expressions: list[WrittenExpression] = field(default_factory=list)
     triggers: list[TriggerDefinition] = field(default_factory=list)
@@ -182,16 +183,16 @@ def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[
 def _from_properties(value: dict[str, Any], closed: bool) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     needed = []
-    for name, schema in value.items():
-        properties[name] = schema
-        if isinstance(schema, dict) and isinstance(schema.get("required"), bool):
-            properties[name] = {key: below for key, below in schema.items() if key != "required"}
-            if schema["required"]:
+    for name, field_schema in value.items():
+        properties[name] = field_schema
+        if isinstance(field_schema, dict) and isinstance(field_schema.get("required"), bool):
+            properties[name] = {key: below for key, below in field_schema.items() if key != "required"}
+            if field_schema["required"]:
                 needed.append(name)
-    made: dict[str, Any] = {"properties": properties}
+    schema: dict[str, Any] = {"properties": properties}
     if closed:
-        made["additionalProperties"] = False
-    return {**made, "required": needed} if needed else made
+        schema["additionalProperties"] = False
+    return {**schema, "required": needed} if needed else schema
 
 
 def _read_trigger(section: Section, ref: str, draft: Draft) -> None:

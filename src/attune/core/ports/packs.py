@@ -15,7 +15,6 @@ class PackStore(Protocol):
 
     async def known(self) -> Known:
         """What the packs of this installation bring, for checking another against it."""
-        ...
 
     async def load(self, pack: Pack, files: Sequence[PackFile], *, changed_by: str) -> Sequence[PackChange]: ...
 
@@ -34,4 +33,3 @@ class PackFolders(Protocol):
 
         Raises `DatabaseError`, or `UsageError` if nobody has that version any more.
         """
-        ...

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import Policy
-from attune.core.matching.explain import explain, with_context
+from attune.core.matching.explain import explain
 from attune.core.matching.explanation import Waiting
 from attune.core.matching.fleet import Node
-from attune.core.matching.matcher import Category
 from attune.core.matching.requirement import Requirement
+from attune.core.matching.survey import Category
 from attune.core.ports.executions import (
     ActionReader,
     ExecutionFilter,
@@ -53,10 +54,10 @@ class ExecutionService:
         return await self.get(number)
 
     async def get(self, execution: int) -> ExecutionRecord:
-        found = await self._reader.get(execution)
-        if found is None:
+        record = await self._reader.get(execution)
+        if record is None:
             raise UsageError(f"execution: expected one that exists, got {execution}", hint="attune execution list")
-        return found
+        return record
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
         return await self._reader.list(wanted)
@@ -88,8 +89,8 @@ class ExecutionService:
         if execution.deadline is not None:
             left = (execution.deadline - execution.created).total_seconds() - execution.waited
         waiting = Waiting(execution.waited, execution.policy or "wait", left)
-        found = with_context(explain(requirement, await self._fleet()), waiting=waiting)
-        return {"explanation": found.to_data(), "text": str(found)}
+        explanation = replace(explain(requirement, await self._fleet()), waiting=waiting)
+        return {"explanation": explanation.to_data(), "text": str(explanation)}
 
     async def _refuse_where_hopeless(self, execution: int, asked: NewExecution) -> None:
         """Apply the policy, unless a node might take it: one that is busy, or late with its heartbeat, still might."""

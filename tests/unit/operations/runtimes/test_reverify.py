@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
+from typing import Any, ClassVar
 
 import pytest
 
@@ -218,3 +219,34 @@ def test_what_was_cached_and_is_verified_changes_the_offer() -> None:
 
     assert done.offer_changed
     assert not reverifier.round(done.kept, frozenset({"acme.python"})).offer_changed
+
+
+def test_what_hangs_at_the_first_look_at_what_is_cached_holds_up_nothing_and_is_looked_at_once_more() -> None:
+    class Slow(FakeHost):
+        """A host that notes how long it may take."""
+
+        deadlines: ClassVar[list[float | None]] = []
+
+        def run(self, *args: Any, deadline_seconds: float | None = None, **more: Any) -> None:
+            self.deadlines.append(deadline_seconds)
+            super().run(*args, deadline_seconds=deadline_seconds, **more)
+
+    host, cache = Slow({name: printed(f"{name} 1.0") for name in ("java", "ruby")}), MemoryOutcomes()
+    definitions = [
+        make_definition(command(binary=name, pattern=None), name=name, ref=f"acme.{name}") for name in host.commands
+    ]
+    examiner = Examiner(host, host, cache)
+    examiner.examine(definitions)
+    reverifier = Reverifier(examiner, host, lambda: 5.0, schedule=RHYTHM, random=Random(7))
+    kept = reverifier.begin(definitions, examiner.examine(definitions, max_age_seconds=60))
+    host.commands |= {"java": Outcome(Ending.UNDECIDED, detail="not finished in time"), "ruby": FAILING}
+    host.deadlines.clear()
+
+    first = reverifier.round(kept)
+    again = reverifier.round(first.kept)
+
+    assert [change.runtime_ref for change in first.transitions] == ["acme.ruby"]
+    assert first.kept["acme.java"].health.shown.is_cached
+    assert again.checked == ("acme.java",)
+    assert host.deadlines == [3.0, 60.0]
+    assert reverifier.next_round(again.kept) != 5.0

@@ -17,8 +17,6 @@ from attune.core.matching.repair.fixes import ChangeKind, Remedy, RepairChange, 
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.survey import Category, FleetSurvey, Profile, survey
 
-__all__ = ["ChangeKind", "Repair", "RepairChange", "repairs_for"]
-
 _PER_KIND = {ChangeKind.RESUME: 3, ChangeKind.INSTALL: 2, ChangeKind.RECONNECT: 2}
 _PER_TERM = 2  # ways to relax one term
 _TRIED = 12  # pairs that are tried

@@ -46,7 +46,7 @@ class MemoryFleet:
 
 
 class MemoryNodes:
-    """`NodeRegistry` in memory; one object is one process."""
+    """`NodeRegistry` and `NodeReader` in memory, a process each. A `Matcher` is `FleetMatcher(nodes.fleet)`."""
 
     def __init__(self, fleet: MemoryFleet | None = None) -> None:
         self._fleet = fleet or MemoryFleet()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action
@@ -14,46 +14,24 @@ from attune.core.matching.explanation import Waiting
 from attune.core.matching.fleet import Node
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.survey import Category
-from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
-
-
-class Actions(Protocol):
-    """Actions as they are stored."""
-
-    async def list(self, pack_ref: str | None = None) -> Sequence[Action]: ...
-
-    async def get(self, ref: str) -> Action: ...
-
-
-class Writer(Protocol):
-    """Executions, written."""
-
-    async def submit(self, asked: Sequence[NewExecution]) -> list[int]: ...
-
-    async def cancel(self, execution: int, reason: str | None = None) -> str | None: ...
-
-    async def refuse(self, execution: int, status: str, reason: str) -> bool: ...
-
-
-class Reader(Protocol):
-    """Executions, read."""
-
-    async def get(self, execution: int) -> ExecutionRecord | None: ...
-
-    async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]: ...
-
-    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]: ...
-
-    async def asked(self, execution: int) -> AskedExecution | None: ...
+from attune.core.ports.executions import (
+    ActionReader,
+    ExecutionFilter,
+    ExecutionReader,
+    ExecutionRecord,
+    ExecutionWriter,
+    NewExecution,
+    StoredOutput,
+)
 
 
 @dataclass(frozen=True)
 class ExecutionService:
     """`ExecutionStore` on the tables. `fleet` gives the workers, for work that is not to wait."""
 
-    stored_actions: Actions
-    writer: Writer
-    reader: Reader
+    stored_actions: ActionReader
+    writer: ExecutionWriter
+    reader: ExecutionReader
     fleet: Callable[[], Awaitable[Sequence[Node]]]
 
     async def actions(self, pack_ref: str | None = None) -> Sequence[Action]:

@@ -59,4 +59,3 @@ UNIFY
 
 # Being replaced.
 _.optional
-record_event

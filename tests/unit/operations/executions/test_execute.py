@@ -13,7 +13,7 @@ from attune.core.errors import UsageError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import Policy
 from attune.core.matching.fleet import Node
-from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution
+from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, NewExecution
 from attune.operations.executions.execute import ExecutionService
 from fleets import capability, node
 
@@ -72,7 +72,7 @@ class Tables:
         return True
 
     async def asked(self, execution: int) -> Any:
-        return ("acme.act", {"width": 3}, ("zone=eu",))
+        return AskedExecution("acme.act", {"width": 3}, ("zone=eu",))
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Any:
         return [after]

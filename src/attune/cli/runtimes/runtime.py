@@ -178,10 +178,10 @@ def _find(ref: str) -> Runtime:
 
 
 def _from_catalogue(name: str) -> Runtime:
-    found = find_shipped(name)
-    if found is None:
+    shipped = find_shipped(name)
+    if shipped is None:
         raise _unknown(name, [runtime.ref.partition(".")[2] for runtime in shipped_runtimes()])
-    return found
+    return shipped
 
 
 def _unknown(ref: str, known: Sequence[str]) -> UsageError:

@@ -71,7 +71,7 @@ async def preview_runtime(who: Admin, services: Given, body: PreviewRequest) -> 
         candidates = await services.previews.candidates(runtime.ref, roles, body.most)
     else:
         candidates = await services.previews.named(runtime.ref, body.nodes)
-        missing = sorted(set(body.nodes) - {one.id for one in candidates})
+        missing = sorted(set(body.nodes) - {node.id for node in candidates})
         if missing:
             raise bad_field("nodes", "ids of nodes", f"{missing[0]}, which no node has")
     forecasts = await preview(
@@ -90,7 +90,7 @@ async def preview_runtime(who: Admin, services: Given, body: PreviewRequest) -> 
         name_before=None if stored is None else capability_name(stored),
         live=await services.previews.live(roles),
         counts=counted(forecasts),
-        nodes=[ForecastItem.of(one) for one in forecasts],
+        nodes=[ForecastItem.of(forecast) for forecast in forecasts],
         touches=TouchedItem.model_validate(touched, from_attributes=True),
         warnings=list(warnings),
     )

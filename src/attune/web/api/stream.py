@@ -14,7 +14,7 @@ from attune.core.access.tokens import Caller
 from attune.core.ports.changes import ChangePosition
 from attune.web.access import Reader
 from attune.web.api.paging import bad_field
-from attune.web.hub import StreamEvent, Subscription, stream_event_of
+from attune.web.hub import StreamEvent, stream_event_of
 from attune.web.middleware.metrics import RequestFigures
 from attune.web.middleware.problems import text_answer
 from attune.web.services import Given, Services
@@ -76,31 +76,18 @@ async def _events(
                     reached = change.position
                     if kinds is None or change.kind in kinds:
                         yield _text(stream_event_of(change))
-        async for event in _live(subscription):
-            if event is None:
+        while not (subscription.overrun and subscription.queue.empty()):
+            try:
+                async with asyncio.timeout(_QUIET_SECONDS):
+                    event = await subscription.queue.get()
+            except TimeoutError:
                 yield ": still here\n\n"
-            elif event.position is None or event.position > reached:
+                continue
+            if event is None:
+                return
+            if event.position is None or event.position > reached:
                 yield _text(event)
-
-
-async def _live(subscription: Subscription) -> AsyncIterator[StreamEvent | None]:
-    """The events of *subscription*, until the stream ends; None after a quiet time.
-
-    A reader that was too slow gets `reset`, and must connect again.
-    """
-    while True:
-        if subscription.overrun and subscription.queue.empty():
-            yield StreamEvent("reset", "{}")
-            return
-        try:
-            async with asyncio.timeout(_QUIET_SECONDS):
-                event = await subscription.queue.get()
-        except TimeoutError:
-            yield None
-            continue
-        if event is None:
-            return
-        yield event
+        yield _text(StreamEvent("reset", "{}"))  # the reader was too slow, and must connect again
 
 
 def _text(event: StreamEvent) -> str:

@@ -18,7 +18,7 @@ _SHOWN = 200
 
 
 @router.get("/activity")
-async def activity_page(request: Request, who: Visitor, services: Given, q: str = "") -> Response:
+async def activity_page(request: Request, _who: Visitor, services: Given, q: str = "") -> Response:
     """Transitions and executions whose node, runtime, action or status contains *q*."""
     wanted = q.lower().strip()
     happened: list[dict[str, Any]] = []
@@ -32,4 +32,4 @@ async def activity_page(request: Request, who: Visitor, services: Given, q: str 
         if wanted in f"{it.worker_name or ''} {it.action_ref} {it.status} execution".lower()
     ]
     happened.sort(key=lambda entry: entry["at"], reverse=True)
-    return page(request, "activity.html", caller=who, happened=happened[:_SHOWN], q=q)
+    return page(request, "activity.html", happened=happened[:_SHOWN], q=q)

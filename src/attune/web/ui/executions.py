@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from attune.core.access.tokens import Scope
 from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
 from attune.web.access import Operator
@@ -24,7 +23,7 @@ _STATUSES = [status.value for status in ExecutionStatus]
 
 @router.get("/executions")
 async def list_executions_page(
-    request: Request, who: Visitor, services: Given, status: str = "", action: str = "", worker: str = ""
+    request: Request, _who: Visitor, services: Given, status: str = "", action: str = "", worker: str = ""
 ) -> Response:
     """Newest first; those of a status, an action, a worker."""
     chosen = status if status in _STATUSES else ""
@@ -32,19 +31,17 @@ async def list_executions_page(
     return page(
         request,
         "executions.html",
-        caller=who,
         executions=await services.runs.list(wanted),
         actions=await services.runs.actions(),
         statuses=_STATUSES,
         chosen=chosen,
         action=action,
         worker=worker,
-        may_operate=who.scope.holds(Scope.OPERATE),
     )
 
 
 @router.get("/executions/{number}")
-async def execution_page(request: Request, who: Visitor, services: Given, number: int) -> Response:
+async def execution_page(request: Request, _who: Visitor, services: Given, number: int) -> Response:
     """One execution: where it runs, with what, what it prints; why it waits."""
     execution = await _execution(services, number)
     after, output = (0, 0), list[StoredOutput]()
@@ -57,13 +54,11 @@ async def execution_page(request: Request, who: Visitor, services: Given, number
     return page(
         request,
         "execution.html",
-        caller=who,
         one=execution,
         output=[piece for piece in output if piece.attempt == (output[-1].attempt if output else 0)],
         parameters=json.dumps(execution.parameters, indent=2, ensure_ascii=False) if execution.parameters else "",
         result=json.dumps(execution.result, indent=2, ensure_ascii=False) if execution.result is not None else "",
         explained=await services.runs.explanation(execution) if execution.status == "requested" else {},
-        may_operate=who.scope.holds(Scope.OPERATE),
     )
 
 

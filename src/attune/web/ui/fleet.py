@@ -25,7 +25,7 @@ _SHADES = 4
 @router.get("/")
 async def fleet_page(
     request: Request,
-    who: Visitor,
+    _who: Visitor,
     services: Given,
     role: str = "worker",
     needs: str = "",
@@ -46,7 +46,6 @@ async def fleet_page(
     return page(
         request,
         "fleet.html",
-        caller=who,
         figures=await services.fleet_pages.figures(),
         matrix=matrix,
         columns=shown,

@@ -22,7 +22,7 @@ _WEEK = 7 * 86_400
 async def login_page(request: Request, services: Given, code: str | None = None, next: str = "/") -> Response:
     """The form or, with the code of a login link, the login itself."""
     if code is None:
-        return page(request, "login.html", caller=None, failed=None, target=_local(next))
+        return page(request, "login.html", failed=None, target=_local(next))
     failed = "This link has ended. A new one: attune token link, or log in with a token."
     return await _enter(request, services, code, next, by_code=True, failed=failed)
 
@@ -60,7 +60,7 @@ async def _enter(
         )
     session = await services.tokens.log_in(secret, by_code=by_code)
     if session is None:
-        return page(request, "login.html", caller=None, status=401, failed=failed, target=_local(target))
+        return page(request, "login.html", status=401, failed=failed, target=_local(target))
     answer = RedirectResponse(_local(target), 303)
     secure = request.url.scheme == "https"
     answer.set_cookie(SESSION_COOKIE, session, max_age=_WEEK, path="/", httponly=True, samesite="lax", secure=secure)

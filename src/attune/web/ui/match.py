@@ -20,7 +20,7 @@ _LISTED = 20
 
 @router.get("/match")
 async def match_page(
-    request: Request, who: Visitor, services: Given, needs: str = "", prefer: str = "", role: str = "worker"
+    request: Request, _who: Visitor, services: Given, needs: str = "", prefer: str = "", role: str = "worker"
 ) -> Response:
     """Terms stand on lines of their own, or between semicolons."""
     chosen = ROLES.get(role, ROLES["worker"])
@@ -36,7 +36,6 @@ async def match_page(
     return page(
         request,
         "match.html",
-        caller=who,
         needs=needs,
         prefer=prefer,
         role=chosen.name,

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from attune.core.access.tokens import Scope
 from attune.core.nodes.role import ROLES, Role
 from attune.web.access import Operator
 from attune.web.middleware.problems import ProblemError, existing, usage_errors_as
@@ -19,18 +18,16 @@ _VERBS = ("drain", "resume", "reload", "remove")
 
 
 def _page_of(role: Role) -> Callable[..., object]:
-    async def node_page(request: Request, who: Visitor, services: Given, node_id: int) -> Response:
+    async def node_page(request: Request, _who: Visitor, services: Given, node_id: int) -> Response:
         nodes = await services.nodes.list_nodes(role)
         node = existing(next((it for it in nodes if it.id == node_id), None), f"no {role.name} has the id {node_id}")
         runtimes = await services.nodes.node_runtimes(node_id)
         return page(
             request,
             "node.html",
-            caller=who,
             node=node,
             runtimes=sorted(runtimes, key=lambda it: (_order(it.status), it.name)),
             transitions=await services.nodes.node_transitions(node_id, 50),
-            may_operate=who.scope.holds(Scope.OPERATE),
         )
 
     return node_page

@@ -9,7 +9,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from attune.core.access.tokens import Scope
 from attune.core.ports.read_models import RuntimeCounts
 from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.definition import Definition
@@ -26,17 +25,17 @@ _EDITED = ("name", "description", "pack_ref", "distributions", "installation")
 
 
 @router.get("/runtimes")
-async def list_runtimes_page(request: Request, who: Visitor, services: Given) -> Response:
+async def list_runtimes_page(request: Request, _who: Visitor, services: Given) -> Response:
     """Every definition, with where it is."""
     runtimes = await services.runtimes.list_runtimes()
     counts = await services.fleet_pages.runtime_counts()
     none = RuntimeCounts()
     rows = [(runtime, counts.get(runtime.ref, none), proofs(runtime)) for runtime in runtimes]
-    return page(request, "runtimes.html", caller=who, rows=rows)
+    return page(request, "runtimes.html", rows=rows)
 
 
 @router.get("/runtimes/{ref}")
-async def runtime_page(request: Request, who: Visitor, services: Given, ref: str) -> Response:
+async def runtime_page(request: Request, _who: Visitor, services: Given, ref: str) -> Response:
     """One definition: its proof, its versions over the fleet, its history, and a place to change it."""
     runtime = existing(await services.runtimes.get_runtime(ref), f"no definition has the ref {ref!r}")
     history = list(await services.runtimes.runtime_history(ref))[:_CHANGES]
@@ -45,7 +44,6 @@ async def runtime_page(request: Request, who: Visitor, services: Given, ref: str
     return page(
         request,
         "runtime.html",
-        caller=who,
         runtime=runtime,
         proofs=proofs(runtime),
         coverage=(await services.fleet_pages.runtime_counts(ref)).get(ref, RuntimeCounts()),
@@ -53,7 +51,6 @@ async def runtime_page(request: Request, who: Visitor, services: Given, ref: str
         body=json.dumps(body, indent=2, ensure_ascii=False, default=str),
         etag=etag_of(runtime),
         nodes=nodes[:100],
-        may_change=who.scope.holds(Scope.ADMIN),
     )
 
 

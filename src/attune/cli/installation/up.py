@@ -48,7 +48,9 @@ async def _everything(settings: Settings, database: Database, bound: socket) -> 
     from attune.composition.web import serve_api
     from attune.core.nodes.role import SENSOR, WORKER
 
-    stop, services, ready = asyncio.Event(), asyncio.Queue[Services](), asyncio.Queue[NodeRegistration]()
+    stop = asyncio.Event()
+    services: asyncio.Queue[Services] = asyncio.Queue()
+    ready: asyncio.Queue[NodeRegistration] = asyncio.Queue()
     api = asyncio.create_task(
         serve_api(settings, database.url, bound, stop, on_ready=services.put_nowait, heal=database.heal)
     )

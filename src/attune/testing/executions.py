@@ -44,6 +44,8 @@ class MemoryExecution:
 
 
 class _Inbox:
+    """`WorkerInbox`."""
+
     def __init__(self, store: MemoryExecutions) -> None:
         self._store = store
         self.queues: set[str] = set()

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attune.core.runtimes.command import Command, Outcome
 from attune.core.runtimes.preview import AffectedWork, PreviewCandidate
 from attune.core.runtimes.runtime import Runtime
+
+if TYPE_CHECKING:  # `attune detect` needs none, and starts often
+    from attune.core.nodes.health import Snapshot
 
 
 class RunObserver(Protocol):
@@ -53,6 +56,13 @@ class PathLookup(Protocol):
 
     def missing(self, name: str) -> str | None:
         """Why *name* cannot be run ("not found on PATH", "/x/y is a directory"), or None if it can be tried."""
+
+
+class SnapshotReader(Protocol):
+    """The cheap check of whether a command may have changed."""
+
+    def look(self, binaries: Sequence[Sequence[str]]) -> Sequence[Snapshot]:
+        """What the files of each group of commands are now. Starts no process."""
 
 
 MAX_CACHED_AGE_SECONDS = 86_400.0

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Protocol
 
 from attune.core.nodes.health import HealthPolicy, RuntimeHealth, Snapshot, Transition, begin, observe, outdated
 from attune.core.nodes.health_schedule import CheckSchedule, Slot, after_cheap, after_full, spread
+from attune.core.ports.runtimes import SnapshotReader
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.verdict import Verdict
 from attune.operations.runtimes.examine import Examiner
@@ -18,13 +18,6 @@ from attune.operations.runtimes.examine import Examiner
 _TOGETHER = 0.1
 # The first look at what is cached tells soon what is gone; what has not answered by then is looked at once more.
 _FIRST_LOOK_SECONDS = 3.0
-
-
-class SnapshotReader(Protocol):
-    """The cheap check."""
-
-    def look(self, binaries: Sequence[Sequence[str]]) -> Sequence[Snapshot]:
-        """What the files of each group of commands are now. Starts no process."""
 
 
 @dataclass(frozen=True, slots=True)

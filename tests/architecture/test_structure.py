@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 
 import grimp
@@ -53,6 +54,20 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     }
 
     assert sorted(map(sorted, cycles)) == []
+
+
+def test_of_two_subjects_of_the_core_only_one_knows_the_other() -> None:
+    graph = grimp.build_graph("attune", cache_dir=None)
+    subjects = [name for name in graph.find_children("attune.core") if graph.find_children(name)]
+    imports = {
+        tuple(module.split(".")[2] for module in (importer, imported))
+        for importer in graph.modules
+        for imported in graph.find_modules_directly_imported_by(importer)
+        if importer.startswith("attune.core.") and imported.startswith("attune.core.")
+    }
+    mutual = [pair for pair in combinations(sorted(name.split(".")[2] for name in subjects), 2) if pair in imports]
+
+    assert [pair for pair in mutual if pair[::-1] in imports and "ports" not in pair] == []
 
 
 def test_a_folder_can_be_taken_in_at_a_glance() -> None:

@@ -137,21 +137,6 @@ async def seed(url: str) -> list[str]:
         return await PostgresRuntimes(pool).seed(catalogue.CORE_VERSION, "Core", core_runtimes())
 
 
-async def load_demo(url: str) -> bool:
-    """Give a database that never had a pack of its own the demo pack, once; whether it did."""
-    from attune import catalogue
-    from attune.composition.packs import check_folder
-    from attune.postgres.connection import open_pool
-    from attune.postgres.packs.store import PostgresPacks
-
-    async with open_pool(url, application_name="attune demo", size=1) as pool:
-        store = PostgresPacks(pool)
-        if not await store.is_untouched():
-            return False
-        found = await check_folder(catalogue.demo_folder(), await store.known())
-        return await store.offer(found.pack, found.files)
-
-
 def core_runtimes() -> list[Runtime]:
     """The core pack's definitions."""
     from attune import catalogue

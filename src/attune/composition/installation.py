@@ -1,7 +1,4 @@
-"""The composition root of commands: the stores of an installation, by its database or by its API.
-
-Nothing else decides which; commands see ports only.
-"""
+"""The composition root of commands: the stores of an installation, by its database or by its API."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Documents that somebody wrote by hand, in JSON or YAML: values that know their position, and objects of such values.
 
-Reading an object collects every fault. Parsing text into nodes is `attune.config.document`; what JSON already is one
-makes a node with `node_of`.
+Reading an object collects every fault.
 """
 
 from __future__ import annotations

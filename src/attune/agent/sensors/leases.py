@@ -1,8 +1,4 @@
-"""Runs sensors on this node: takes leases, runs what it holds, and gives back what it can no longer run.
-
-What to take is `core/sensors/assignment.py`; running one sensor `instance.py`; storing what they print
-`event_forwarder.py`.
-"""
+"""Runs sensors on this node: takes leases, runs what it holds, and gives back what it can no longer run."""
 
 from __future__ import annotations
 

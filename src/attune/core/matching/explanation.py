@@ -1,8 +1,4 @@
-"""Why work runs or does not run on a fleet, as data and in words: headline, needs, fleet, terms, nearest, repair.
-
-`explain.py` gathers it. Grouping of reasons is in `causes.py`, the nearest misses in `nearest.py`, what would help in
-`repair/`.
-"""
+"""Why work runs or does not run on a fleet, as data and in words: headline, needs, fleet, terms, nearest, repair."""
 
 from __future__ import annotations
 

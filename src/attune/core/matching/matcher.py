@@ -1,8 +1,4 @@
-"""Which nodes can do work, best first, and what is in the way on every other node. The specification of matching.
-
-A term on its own is judged in `term_judgement.py`, all of them on all nodes in `survey.py`; the answer in
-words is made in `explanation.py`.
-"""
+"""Which nodes can do work, best first, and what is in the way on every other node. The specification of matching."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """What work needs of a node: terms that must all hold, preferences that only rank.
 
 `Requirement.parse` reads `python >=3.9,<4; node ^20.1; !docker; zone=eu; arch in (x86_64, aarch64)`: terms are
-separated by `;` or a new line. `str()` is canonical and parses back to an equal requirement. The grammar is in
-`requirement_parser.py`, what a term is in `terms.py`, whether it holds in `term_judgement.py`.
+separated by `;` or a new line. `str()` is canonical and parses back to an equal requirement.
 """
 
 from __future__ import annotations

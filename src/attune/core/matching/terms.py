@@ -1,7 +1,4 @@
-"""The terms of a requirement, as values. `str()` of each is canonical. Reading them belongs to `requirement_parser.py`.
-
-What they mean, term by term, is decided in `term_judgement.py`.
-"""
+"""The terms of a requirement, as values. `str()` of each is canonical."""
 
 from __future__ import annotations
 
@@ -67,30 +64,21 @@ class NumberTerm:
     value: float
 
     def __str__(self) -> str:
-        return f"{self.name} {self.operator}{plain_number(self.value)}"
+        return f"{self.name} {self.operator}{int(self.value) if self.value.is_integer() else self.value}"
 
 
 Term = RuntimeTerm | LabelTerm | NumberTerm
 
 
-def plain_number(value: float) -> str:
-    return str(int(value)) if value.is_integer() else repr(value)
-
-
-def is_version_like(value: str) -> bool:
-    """Whether `name=value` asks for a version rather than for a text."""
-    if not _VERSION_BEGIN.match(value):
+def compares_versions(name: str, value: str) -> bool:
+    """Whether `name=value`, unquoted, is a runtime term: the value is a version and *name* no fact that is a text."""
+    if FACTS.get(name) not in (None, LabelKind.VERSION) or not _VERSION_BEGIN.match(value):
         return False
     try:
         Constraint.parse(f"={value}")
     except VersionError:
         return False
     return True
-
-
-def compares_versions(name: str, value: str) -> bool:
-    """Whether `name=value`, unquoted, is a runtime term: the value is a version and *name* no fact that is a text."""
-    return FACTS.get(name) in (None, LabelKind.VERSION) and is_version_like(value)
 
 
 def _single(name: str, value: str) -> str:

@@ -1,7 +1,6 @@
 """Whether a runtime that was found stays offered: what each new look at it changes, with policy and damping.
 
-Pure: it is told what was seen and when, in seconds of any clock that only goes forward. Looking is
-`host/probing/file_probe.py` and `operations/runtimes/reverify.py`; when to look is `health_schedule.py`.
+Pure: it is told what was seen and when, in seconds of any clock that only goes forward.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Reads the documents of a pack into values, with everything that is wrong in them.
-
-What a document says by itself is checked here; what it says of others is `pack_references`. Expressions are only
-collected: whether they are right is for the engine that evaluates them.
-"""
+"""Reads the documents of a pack into values, with everything that is wrong in them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What proves that a runtime is present: the commands to try, read from `distributions.verification`.
-
-Pure data. Running a command is for `core/ports/runtimes.py`; what its outcome means, for `judgement.py`.
-"""
+"""What proves that a runtime is present: the commands to try, read from `distributions.verification`."""
 
 from __future__ import annotations
 

@@ -79,11 +79,7 @@ def plan(me: int, world: AssignmentView) -> AssignmentPlan:
     mine = [lease for lease in world.leases.values() if lease.worker == me and not lease.is_free]
     known = {sensor.id: sensor for sensor in world.sensors}
     node = next((candidate for candidate in world.nodes if candidate.id == me), None)
-    back: dict[int, str] = {}
-    for lease in mine:
-        reason = _why_not_keep(known.get(lease.sensor), node)
-        if reason:
-            back[lease.sensor] = reason
+    back = {lease.sensor: reason for lease in mine if (reason := _why_not_keep(known.get(lease.sensor), node))}
     counts = Counter(lease.worker for lease in world.leases.values() if lease.worker and not lease.is_free)
     take, pending = _take(me, world, counts)
     if not back and not pending:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from attune.core.errors import UsageError
@@ -25,60 +25,54 @@ from attune.core.ports.executions import (
 )
 
 
+@dataclass(frozen=True)
 class ExecutionService:
-    """`ExecutionStore` on the tables. *fleet* gives the workers, for work that is not to wait."""
+    """`ExecutionStore` on the tables. `fleet` gives the workers, for work that is not to wait."""
 
-    def __init__(
-        self,
-        actions: ActionReader,
-        writer: ExecutionWriter,
-        reader: ExecutionReader,
-        fleet: Callable[[], Awaitable[Sequence[Node]]],
-    ) -> None:
-        self._actions = actions
-        self._writer = writer
-        self._reader = reader
-        self._fleet = fleet
+    stored_actions: ActionReader
+    writer: ExecutionWriter
+    reader: ExecutionReader
+    fleet: Callable[[], Awaitable[Sequence[Node]]]
 
     async def actions(self, pack_ref: str | None = None) -> Sequence[Action]:
-        return await self._actions.list(pack_ref)
+        return await self.stored_actions.list(pack_ref)
 
     async def action(self, ref: str) -> Action:
-        return await self._actions.get(ref)
+        return await self.stored_actions.get(ref)
 
     async def run(self, asked: NewExecution) -> ExecutionRecord:
         asked.check()
-        (number,) = await self._writer.submit([asked])
+        (number,) = await self.writer.submit([asked])
         if asked.policy is not Policy.WAIT:
             await self._refuse_where_hopeless(number, asked)
         return await self.get(number)
 
     async def get(self, execution: int) -> ExecutionRecord:
-        record = await self._reader.get(execution)
+        record = await self.reader.get(execution)
         if record is None:
             raise UsageError(f"execution: expected one that exists, got {execution}", hint="attune execution list")
         return record
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
-        return await self._reader.list(wanted)
+        return await self.reader.list(wanted)
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
-        return await self._reader.output(execution, after)
+        return await self.reader.output(execution, after)
 
     async def cancel(self, execution: int) -> ExecutionRecord:
         before = await self.get(execution)
-        if await self._writer.cancel(execution, "cancelled by an operator") is None:
+        if await self.writer.cancel(execution, "cancelled by an operator") is None:
             raise UsageError(f"execution {execution}: expected one that has not ended, got {before.status}")
         return await self.get(execution)
 
     async def retry(self, execution: int) -> ExecutionRecord:
-        before, asked = await self.get(execution), await self._reader.asked(execution)
+        before, asked = await self.get(execution), await self.reader.asked(execution)
         if not before.is_final or asked is None:
             raise UsageError(
                 f"execution {execution}: expected one that has ended, got {before.status}",
                 hint=f"attune execution cancel {execution}",
             )
-        action = await self._actions.get(asked.action_ref)
+        action = await self.stored_actions.get(asked.action_ref)
         return await self.run(NewExecution(action, asked.parameters, tuple(asked.extra), retry_of=execution))
 
     async def explanation(self, execution: ExecutionRecord) -> Mapping[str, Any]:
@@ -89,13 +83,13 @@ class ExecutionService:
         if execution.deadline is not None:
             left = (execution.deadline - execution.created).total_seconds() - execution.waited
         waiting = Waiting(execution.waited, execution.policy or "wait", left)
-        explanation = replace(explain(requirement, await self._fleet()), waiting=waiting)
+        explanation = replace(explain(requirement, await self.fleet()), waiting=waiting)
         return {"explanation": explanation.to_data(), "text": str(explanation)}
 
     async def _refuse_where_hopeless(self, execution: int, asked: NewExecution) -> None:
         """Apply the policy, unless a node might take it: one that is busy, or late with its heartbeat, still might."""
         requirement = asked.requirement
-        explanation = explain(requirement, await self._fleet())
+        explanation = explain(requirement, await self.fleet())
         if explanation.count(Category.REJECTED) == explanation.total:
             status = "failed" if asked.policy is Policy.FAIL else "cancelled"
-            await self._writer.refuse(execution, status, f"no node can take it, which needs {requirement}")
+            await self.writer.refuse(execution, status, f"no node can take it, which needs {requirement}")

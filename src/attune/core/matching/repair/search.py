@@ -1,8 +1,4 @@
-"""The smallest changes that would make work placeable, each tried before it is told.
-
-A `RepairChange` is data with a pure `apply`; a `Repair` is one change, or two where no single one helps, with the
-number of nodes that could then take the work. Which changes could cure which fault is in `fixes.py`.
-"""
+"""The smallest changes that would make work placeable, each tried before it is told: one change, or two together."""
 
 from __future__ import annotations
 

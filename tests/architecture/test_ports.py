@@ -12,11 +12,8 @@ OBSERVERS = {"RunObserver"}
 
 # Still to be written, with what they are for.
 MISSING = {
-    "EventReader",
     "FleetPages",
     "NodePages",
-    "PackFolders",
-    "PackStore",
     "PreviewReader",
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
 
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action
@@ -67,32 +69,21 @@ def _record(row: MemoryExecution) -> ExecutionRecord:
     asked, action = row.asked, row.asked.action
     described = action.param_schema.get("properties", {})
     secrets = {name for name, schema in described.items() if schema.get("secret") is True}
-    return ExecutionRecord(
-        id=row.id,
-        action_ref=action.ref,
-        status=row.status,
-        parameters={name: "***" if name in secrets else value for name, value in asked.parameters.items()},
-        requirement=None if row.queue is None else str(asked.requirement),
-        policy=asked.policy.value,
-        deadline=None,
-        attempt=row.attempt,
-        failures=row.failures,
-        losses=row.losses,
-        retries=action.retries,
-        worker=row.worker,
-        worker_name=row.worker_name or None,
-        interpreter=None,
-        exit_code=None,
-        reason=row.reason,
-        result=row.result,
-        timeout_seconds=asked.timeout_seconds or action.timeout_seconds,
-        dropped_bytes=0,
-        retry_of=asked.retry_of,
-        rule_ref=None,
-        created=row.created,
-        updated=row.created,
-        started_at=None,
-        finished_at=None,
-        waited=0.0,
-        ran=None,
-    )
+    columns: dict[str, Any] = {
+        **dict.fromkeys(column.name for column in fields(ExecutionRecord)),
+        **{name: getattr(row, name) for name in ("id", "status", "attempt", "failures", "losses", "worker", "reason")},
+        "action_ref": action.ref,
+        "parameters": {name: "***" if name in secrets else value for name, value in asked.parameters.items()},
+        "requirement": None if row.queue is None else str(asked.requirement),
+        "policy": asked.policy.value,
+        "retries": action.retries,
+        "worker_name": row.worker_name or None,
+        "result": row.result,
+        "timeout_seconds": asked.timeout_seconds or action.timeout_seconds,
+        "dropped_bytes": 0,
+        "retry_of": asked.retry_of,
+        "created": row.created,
+        "updated": row.created,
+        "waited": 0.0,
+    }
+    return ExecutionRecord(**columns)

@@ -66,10 +66,6 @@ class PostgresRuntimes:
     async def remove_runtime(
         self, ref: str, *, changed_by: str, expecting: Callable[[Runtime], None] = lambda _old: None
     ) -> bool:
-        """Delete by ref; False if there is none. Raises `UsageError` that lists the users of a runtime in use.
-
-        What *expecting* raises about the row, keeps it.
-        """
         async with transaction(self._pool) as connection:
             old = await _locked(connection, ref, changed_by)
             if old is None:
@@ -85,7 +81,6 @@ class PostgresRuntimes:
             return True
 
     async def runtime_history(self, ref: str) -> Sequence[RuntimeChange]:
-        """Every recorded change of *ref*, newest first."""
         query = """
             SELECT runtime_ref AS ref, operation, old, new, changed_by, changed_at, note
             FROM runtime_history WHERE runtime_ref = %s ORDER BY id DESC

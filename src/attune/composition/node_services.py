@@ -103,10 +103,10 @@ def sensing_for(registration: NodeRegistration, monitor: HealthMonitor, pool: Po
     )
     builtins = BuiltinSensors(lambda: registration.node_id or 0, events, clock.now, file_stamps)
 
-    def begin(sensor: Sensor, taken: TakenLease, told: Callable[[], None]) -> SensorInstance:
+    def begin(sensor: Sensor, taken: TakenLease, changed: Callable[[], None]) -> SensorInstance:
         if sensor.is_builtin:
-            return BuiltinInstance(sensor, taken, told, builtins.watch)
-        return ProcessInstance(sensor, taken, context, told)
+            return BuiltinInstance(sensor, taken, changed, builtins.watch)
+        return ProcessInstance(sensor, taken, context, changed)
 
     return SensorLeases(
         sensors,

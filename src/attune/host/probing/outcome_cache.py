@@ -74,7 +74,6 @@ class HostOutcomeCache:
         self._read: tuple[object, dict[str, Any]] = (None, {})
 
     def lookup(self, command: Command, max_age_seconds: float) -> Outcome | None:
-        """See `OutcomeCache`."""
         path = self._path(command)
         if path is None:
             return None
@@ -86,7 +85,6 @@ class HostOutcomeCache:
         return self._outcome(kept, path, min(max_age_seconds, MAX_CACHED_AGE_SECONDS)) if kept else None
 
     def remember(self, successes: Mapping[Command, Outcome]) -> None:
-        """See `OutcomeCache`."""
         new = {}
         for command, outcome in successes.items():
             path = self._path(command)

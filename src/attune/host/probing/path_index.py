@@ -69,7 +69,6 @@ class PathIndex:
         return token
 
     def missing(self, name: str) -> str | None:
-        """Why *name* cannot be run ("not found on PATH", "/x/y is a directory"), or None if it can be tried."""
         listing = self._listing
         if listing is not None and name in listing.absent:
             return _ABSENT.detail

@@ -23,7 +23,7 @@ _LIVE = "t.revoked IS NULL AND (t.expires IS NULL OR t.expires > now())"
 
 
 class PostgresTokens:
-    """Tokens in PostgreSQL. What is secret leaves this class once: when it is made."""
+    """`AccessStore` on PostgreSQL. What is secret leaves this class once: when it is made."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -53,20 +53,16 @@ class PostgresTokens:
         return record, text
 
     async def list_tokens(self) -> Sequence[TokenRecord]:
-        """Every token, newest first."""
         return await read_all(self._pool, _record, f"SELECT {_COLUMNS} FROM api_token ORDER BY id DESC")
 
     async def revoke(self, token_id: int) -> bool:
-        """End a token and every session made from it; False if there is no live one."""
         query = "UPDATE api_token SET revoked = now() WHERE id = %s AND revoked IS NULL"
         return bool(await execute(self._pool, query, (token_id,)))
 
     async def caller(self, text: str) -> Caller | None:
-        """Who *text* is the token of; None if it is unknown, expired or revoked."""
         return await self._caller(text, "api_token AS t", "t.digest = %(digest)s", expires="t.expires")
 
     async def session_caller(self, session: str) -> Caller | None:
-        """Who logged in as *session*; None if it has ended."""
         sessions = "login_session AS s JOIN api_token AS t ON t.id = s.token"
         caller = await self._caller(
             session, sessions, "s.digest = %(digest)s AND s.expires > now()", expires="s.expires"
@@ -74,7 +70,6 @@ class PostgresTokens:
         return caller and replace(caller, by_cookie=True)
 
     async def login_link(self, token_id: int, *, lasts: float = 86_400.0) -> str:
-        """A code that opens a session in the name of a token for *lasts* seconds."""
         code = secrets.token_urlsafe(24)
         await execute(
             self._pool,
@@ -85,7 +80,6 @@ class PostgresTokens:
         return code
 
     async def log_in(self, secret: str, *, by_code: bool, lasts: float = 7 * 86_400.0) -> str | None:
-        """A session for whoever has a token or, *by_code*, a login code; None if it opens nothing."""
         session = secrets.token_urlsafe(32)
         source = "login_code AS c JOIN api_token AS t ON t.id = c.token" if by_code else "api_token AS t"
         where = "c.digest = %(digest)s AND c.expires > now()" if by_code else "t.digest = %(digest)s"
@@ -102,11 +96,9 @@ class PostgresTokens:
         return session if made else None
 
     async def log_out(self, session: str) -> None:
-        """End a session."""
         await execute(self._pool, "DELETE FROM login_session WHERE digest = %s", (digest_of(session),))
 
     async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> None:
-        """Write one line of the audit."""
         await execute(
             self._pool,
             "INSERT INTO audit (token, actor, client, method, path, status, detail)"
@@ -131,7 +123,6 @@ class PostgresTokens:
         return await read_all(self._pool, dict, query, (before, limit))
 
     async def answers(self) -> bool:
-        """Whether the database answers, within two seconds."""
         try:
             async with asyncio.timeout(2), self._pool.connection(timeout=2) as connection:
                 await connection.execute("SELECT 1")

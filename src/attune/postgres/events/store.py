@@ -37,7 +37,6 @@ class PostgresEventTables:
         return await read_all(self._connection, _rule, query, (list(trigger_refs),))
 
     async def insert_events(self, events: Sequence[NewEvent]) -> Sequence[int]:
-        """Store *events*; their ids, in their order."""
         given = [
             {"trigger_ref": one.trigger_ref, "payload": one.payload, "source": one.sensor, "source_ref": one.sensor_ref}
             for one in events
@@ -87,7 +86,6 @@ class PostgresEventTables:
         )
 
     async def fail_enforcement(self, enforcement: int, reason: str) -> None:
-        """Note that no execution came of it, and why."""
         await self._connection.execute(
             "UPDATE enforcement SET status = 'disabled', config = %s WHERE id = %s",
             (Jsonb({"reason": reason}), enforcement),

@@ -27,17 +27,15 @@ _RECORD = """
 
 
 class PostgresExecutionPages:
-    """Reads executions."""
+    """Executions for `ExecutionStore`; None where there is none of that number."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def get(self, execution: int) -> ExecutionRecord | None:
-        """One execution, None if there is none of that number."""
         return await read_one(self._pool, ExecutionRecord, f"{_RECORD} WHERE e.id = %s", (execution,))
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
-        """Executions that *wanted* asks for, newest first."""
         return await read_all(
             self._pool,
             ExecutionRecord,
@@ -60,7 +58,6 @@ class PostgresExecutionPages:
         )
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0), limit: int = 500) -> Sequence[StoredOutput]:
-        """What was printed after the piece *after* (attempt, number), in order."""
         query = """
             SELECT attempt, number, stream, text, created AS at FROM execution_output
             WHERE execution = %s AND (attempt, number) > (%s, %s) ORDER BY attempt, number LIMIT %s

@@ -57,15 +57,12 @@ class PostgresNodeControl:
         )
 
     async def drain(self, node_id: int) -> bool:
-        """Ask a node to finish what it has and take nothing new; False if it does not run."""
         return await self._ask(f"status = 'draining' WHERE status IN {_LIVE}", node_id)
 
     async def resume(self, node_id: int) -> bool:
-        """Let a draining node take work again; False if it is not draining."""
         return await self._ask("status = 'active' WHERE status = 'draining'", node_id)
 
     async def reload(self, node_id: int) -> bool:
-        """Ask a node to read the definitions again and to verify them; False if it does not run."""
         change = (
             "meta = coalesce(meta, '{}') || jsonb_build_object('reloads', 1 +"
             " CASE WHEN meta->>'reloads' ~ '^[0-9]{1,8}$' THEN (meta->>'reloads')::int ELSE 0 END)"
@@ -74,7 +71,6 @@ class PostgresNodeControl:
         return await self._ask(change, node_id)
 
     async def remove(self, node_id: int, *, force: bool = False) -> None:
-        """Forget a node. Raises `UsageError` for one that is not gone, unless *force*."""
         gone = "" if force else "AND (status IS NULL OR status IN ('inactive', 'lost', 'error'))"
         if not await execute(self._pool, f"DELETE FROM worker WHERE id = %s {gone}", (node_id,)):
             raise UsageError(

@@ -1,4 +1,4 @@
-"""Packs in the database: what a folder says, and its files, written as one; see `pack_rows` for the rows."""
+"""Packs in the database: what a folder says, and its files, written as one; see `rows.py` for the rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from attune.core.packs.pack import KINDS, Known, Pack, PackChange, PackRecord
 from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.postgres.connection import Pool
-from attune.postgres.packs.files import PostgresPackFiles
 from attune.postgres.packs.rows import TABLES, PackRow, remove_rows, rows_of, write_row
 from attune.postgres.rows import execute, read_all, read_one, read_pairs, read_value, read_values, transaction
 
@@ -124,9 +123,12 @@ class PostgresPacks:
         """One pack, None if there is none of that ref."""
         return await read_one(self._pool, PackRecord, f"{_RECORD} WHERE p.ref = %s", (ref,))
 
-    async def files(self, digest: str) -> Sequence[PackFile]:
-        """The files of one version of a pack, by path; none if nobody has that version any more."""
-        return await PostgresPackFiles(self._pool).files(digest) or []
+    async def files(self, digest: str) -> Sequence[PackFile] | None:
+        """The files of one version of a pack, by path; None where there is no such version."""
+        if not await read_value(self._pool, "SELECT true FROM pack_version WHERE digest = %s", (digest,)):
+            return None
+        query = "SELECT path, content, executable FROM pack_file WHERE digest = %s ORDER BY path"
+        return await read_all(self._pool, PackFile, query, (digest,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ class PostgresTokens:
         session = secrets.token_urlsafe(32)
         source = "login_code AS c JOIN api_token AS t ON t.id = c.token" if by_code else "api_token AS t"
         where = "c.digest = %(digest)s AND c.expires > now()" if by_code else "t.digest = %(digest)s"
-        made = await execute(
+        opened = await execute(
             self._pool,
             f"""
             WITH old AS (DELETE FROM login_session WHERE expires < now())
@@ -93,7 +93,7 @@ class PostgresTokens:
             """,
             {"session": digest_of(session), "digest": digest_of(secret), "lasts": lasts},
         )
-        return session if made else None
+        return session if opened else None
 
     async def log_out(self, session: str) -> None:
         await execute(self._pool, "DELETE FROM login_session WHERE digest = %s", (digest_of(session),))
@@ -101,17 +101,16 @@ class PostgresTokens:
     async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> None:
         await execute(
             self._pool,
-            "INSERT INTO audit (token, actor, client, method, path, status, detail)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-            (
-                caller.token_id if caller else None,
-                caller.name if caller else "nobody",
-                request["client"],
-                request["method"],
-                request["path"],
-                request["status"],
-                Jsonb(request["detail"]) if request.get("detail") else None,
-            ),
+            """
+            INSERT INTO audit (token, actor, client, method, path, status, detail)
+            VALUES (%(token)s, %(actor)s, %(client)s, %(method)s, %(path)s, %(status)s, %(detail)s)
+            """,
+            {
+                **request,
+                "token": caller.token_id if caller else None,
+                "actor": caller.name if caller else "nobody",
+                "detail": Jsonb(request["detail"]) if request.get("detail") else None,
+            },
         )
 
     async def audit(self, *, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:

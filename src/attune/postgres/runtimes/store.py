@@ -47,14 +47,7 @@ class PostgresRuntimes:
                     name = excluded.name, distributions = excluded.distributions,
                     installation = excluded.installation
                 """,
-                {
-                    "ref": ref,
-                    "pack_ref": runtime.pack_ref,
-                    "description": runtime.description,
-                    "name": runtime.name,
-                    "distributions": Jsonb(runtime.distributions),
-                    "installation": Jsonb(runtime.installation) if runtime.installation is not None else None,
-                },
+                _values(runtime) | {"ref": ref},
             )
             return old is None
 
@@ -128,11 +121,18 @@ async def _seed_one(connection: Any, runtime: Runtime) -> bool:
                 || CASE jsonb_typeof(old.distributions) WHEN 'object' THEN old.distributions ELSE '{}' END
         WHERE NOT coalesce(old.distributions ? 'verification', false)
         """,
-        {
-            "ref": runtime.ref,
-            "description": runtime.description,
-            "name": runtime.name,
-            "distributions": Jsonb(runtime.distributions),
-        },
+        _values(runtime),
     )
     return bool(written)
+
+
+def _values(runtime: Runtime) -> dict[str, Any]:
+    """The columns of a row, but for the id of its pack."""
+    return {
+        "ref": runtime.ref,
+        "pack_ref": runtime.pack_ref,
+        "description": runtime.description,
+        "name": runtime.name,
+        "distributions": Jsonb(runtime.distributions),
+        "installation": Jsonb(runtime.installation) if runtime.installation is not None else None,
+    }

@@ -136,7 +136,7 @@ class PostgresSensors:
         return renewal
 
     async def release(self, node_id: int, held: Mapping[int, int], reasons: Mapping[int, str] | None = None) -> None:
-        rows = [{**one, "reason": (reasons or {}).get(one["sensor"], "")} for one in _pairs(held)]
+        rows = [{**lease, "reason": (reasons or {}).get(lease["sensor"], "")} for lease in _pairs(held)]
         await execute(self._pool, _RELEASE, {"held": json.dumps(rows), "worker": node_id, "channel": CHANNEL})
 
     async def report(self, node_id: int, reports: Sequence[SensorReport]) -> None:

@@ -76,7 +76,10 @@ def state(url: str) -> MigrationState:
     except DatabaseError as error:
         problem = str(error)
     current = survey.revisions[0] if survey.revisions else None
-    pending = () if survey.origin == "foreign" else _after(revisions, current or survey.adopts)
+    pending: tuple[str, ...] = ()
+    if survey.origin != "foreign":
+        reached = current or survey.adopts
+        pending = revisions[revisions.index(reached) + 1 :] if reached else revisions
     return MigrationState(current, revisions[-1], pending, survey.origin, problem)
 
 
@@ -149,7 +152,7 @@ def upgrade_sql(url: str | None) -> str:
 def _config(output: Any = None) -> Config:
     from alembic.config import Config
 
-    config = Config(output_buffer=output) if output is not None else Config()
+    config = Config(output_buffer=output)
     # Options are interpolated: a percent sign in the path must be doubled.
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
@@ -159,10 +162,6 @@ def _config(output: Any = None) -> Config:
 def _revisions() -> tuple[str, ...]:
     """Every revision, oldest first: the names of their files, since nodes ask too and Alembic is slow to import."""
     return tuple(sorted(file.stem.removeprefix("r") for file in (_FOLDER / "versions").glob("r*.py")))
-
-
-def _after(revisions: tuple[str, ...], current: str | None) -> tuple[str, ...]:
-    return revisions if current is None else revisions[revisions.index(current) + 1 :]
 
 
 def _require_known(revision: str, revisions: tuple[str, ...]) -> None:

@@ -12,34 +12,12 @@ OBSERVERS = {"RunObserver"}
 
 # Still to be written, with what they are for.
 MISSING = {
-    "AccessStore",
-    "AttemptStore",
-    "ChangeListener",
-    "ChangeLog",
     "EventReader",
-    "ExecutionStore",
-    "Expressions",
     "FleetPages",
-    "LeaseStore",
-    "Matcher",
-    "NodeControl",
     "NodePages",
-    "NodeReader",
-    "NodeRequests",
     "PackFolders",
     "PackStore",
     "PreviewReader",
-    "RunningSensor",
-    "RuntimeEditor",
-    "SensorOutput",
-    "SensorOutputs",
-    "SensorReader",
-    "SensorStarter",
-    "TokenStore",
-    "WorkQueue",
-    "WorkRouting",
-    "WorkRunner",
-    "WorkerInbox",
 }
 
 

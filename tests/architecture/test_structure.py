@@ -1,4 +1,4 @@
-"""The project's own rules, checked by a machine: size, names, imports, weight. An exception states its reason."""
+"""The project's own rules, checked by a machine: size, names, imports, weight."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 
 import grimp
@@ -19,10 +20,6 @@ SOURCES = sorted(SOURCE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "base"}
 MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES, MOST_PYTHON = 20, 300, 40, 33_500
-# Each exception has its reason.
-WIDE_FOLDERS = {"tests/support"}  # not yet in folders of their own
-LONG_FUNCTIONS = {"serve"}  # their wiring goes to composition/
-ALIKE_CLASSES = {"Node", "Position"}  # of a fleet and of changes; the others are of a document
 
 
 def name_of(path: Path) -> str:
@@ -59,11 +56,24 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert sorted(map(sorted, cycles)) == []
 
 
+def test_of_two_subjects_of_the_core_only_one_knows_the_other() -> None:
+    graph = grimp.build_graph("attune", cache_dir=None)
+    subjects = [name for name in graph.find_children("attune.core") if graph.find_children(name)]
+    imports = {
+        tuple(module.split(".")[2] for module in (importer, imported))
+        for importer in graph.modules
+        for imported in graph.find_modules_directly_imported_by(importer)
+        if importer.startswith("attune.core.") and imported.startswith("attune.core.")
+    }
+    mutual = [pair for pair in combinations(sorted(name.split(".")[2] for name in subjects), 2) if pair in imports]
+
+    assert [pair for pair in mutual if pair[::-1] in imports and "ports" not in pair] == []
+
+
 def test_a_folder_can_be_taken_in_at_a_glance() -> None:
     folders = Counter(path.parent for path in (*SOURCES, *TESTS) if path.name != "__init__.py")
 
-    wide = {name_of(folder): count for folder, count in folders.items() if count > MOST_MODULES}
-    assert {name: count for name, count in wide.items() if name not in WIDE_FOLDERS} == {}
+    assert {name_of(folder): count for folder, count in folders.items() if count > MOST_MODULES} == {}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
@@ -73,7 +83,7 @@ def test_a_module_holds_one_idea(path: Path) -> None:
 
     assert path.stem not in FORBIDDEN_NAMES and path.parent.name not in FORBIDDEN_NAMES
     assert lines(path) <= MOST_LINES
-    assert long - LONG_FUNCTIONS == set()
+    assert long == set()
     assert ast.get_docstring(tree_of(path)), "a module says what it is"
 
 
@@ -85,7 +95,7 @@ def test_the_name_of_a_public_class_stands_for_one_thing() -> None:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
 
-    assert {name for name, count in names.items() if count > 1} - ALIKE_CLASSES == set()
+    assert {name for name, count in names.items() if count > 1} == set()
 
 
 def test_the_weight_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

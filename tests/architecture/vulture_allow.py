@@ -60,4 +60,3 @@ UNIFY
 
 # Being replaced.
 _.optional
-record_event

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from attune.agent.logs import log
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,17 @@ def obey_signals(controls: Sequence[Control]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     loop.add_signal_handler(signal.SIGHUP, reload)
+
+
+async def in_thread(work: Callable[[], T], stop: Callable[[], None]) -> T:
+    """What *work* returns, run in a thread; *stop* makes it end early where this is cancelled."""
+    task = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop()
+        await task
+        raise
 
 
 async def first_of(*work: Awaitable[object] | asyncio.Event, seconds: float | None = None) -> int | None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
+from attune.agent.control import in_thread
 from attune.agent.logs import log
 from attune.config import Settings, variable
 from attune.core.nodes.capabilities import build_capabilities
-from attune.core.nodes.role import ROLES, SENSOR, WORKER, Role
+from attune.core.nodes.role import ROLES, SENSOR, WORKER, Role, other_role_note
 from attune.core.ports.runtimes import RuntimeCatalog
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.selection import Selection, other_role_note, select
+from attune.core.runtimes.selection import Selection, select
 from attune.core.runtimes.verdict import Status, Verdict
 from attune.operations.runtimes.detect import Detection, DetectionOptions, detect
 from attune.operations.runtimes.examine import ExaminationObserver, Examiner
@@ -31,7 +31,7 @@ class HostDetector:
     def __init__(self, catalog: RuntimeCatalog, examiner_of: Callable[[Settings], Examiner]) -> None:
         self._catalog = catalog
         self._examiner_of = examiner_of
-        self._made: tuple[Settings, Examiner] | None = None
+        self._examiner_made: tuple[Settings, Examiner] | None = None
 
     async def detect(
         self,
@@ -77,20 +77,18 @@ class HostDetector:
     ) -> Detection:
         examiner = self._examiner(settings)
         options = replace(detection_options(settings), max_age_seconds=max_age_seconds)
-        work = asyncio.create_task(asyncio.to_thread(detect, runtimes, selection, role, examiner, options, observer))
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
+
+        def stop() -> None:
             examiner.stop()
-            self._made = None  # one that was stopped examines nothing more
-            await work
-            raise
+            self._examiner_made = None  # one that was stopped examines nothing more
+
+        return await in_thread(lambda: detect(runtimes, selection, role, examiner, options, observer), stop)
 
     def _examiner(self, settings: Settings) -> Examiner:
         """The examiner for *settings*, kept while they stay the same because it remembers what is absent."""
-        if self._made is None or self._made[0] != settings:
-            self._made = settings, self._examiner_of(settings)
-        return self._made[1]
+        if self._examiner_made is None or self._examiner_made[0] != settings:
+            self._examiner_made = settings, self._examiner_of(settings)
+        return self._examiner_made[1]
 
 
 def detection_options(settings: Settings) -> DetectionOptions:

@@ -31,15 +31,12 @@ class NodeService(Protocol):
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Work until *stop* is set. It may be cancelled then; what runs goes on."""
-        ...
 
     async def finish(self) -> None:
         """Take nothing new, and return when nothing runs any more."""
-        ...
 
     async def close(self) -> None:
         """End at once what still runs."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +73,12 @@ async def run_node(node: NodeParts, control: Control, on_ready: Callable[[NodeRe
     try:
         if joined:
             on_ready(registration)
-            beside = [node.monitor.keep(control.stop), *(one.keep(control.stop) for one in node.services)]
+            beside = [node.monitor.keep(control.stop), *(service.keep(control.stop) for service in node.services)]
             await first_of(HeartbeatLoop(node, control).beat(), *beside)
             await _drain(node)
     finally:
         if joined:
-            await asyncio.gather(*(one.close() for one in node.services), return_exceptions=True)
+            await asyncio.gather(*(service.close() for service in node.services), return_exceptions=True)
         log.info(f"{registration.role.name} stops")
         with suppress(DatabaseError):
             await registration.deregister()
@@ -100,65 +97,63 @@ async def _drain(node: NodeParts) -> None:
         await node.lifecycle.drain(node.registration.node_id or 0)
     try:
         async with asyncio.timeout(seconds):
-            await asyncio.gather(*(one.finish() for one in node.services))
+            await asyncio.gather(*(service.finish() for service in node.services))
     except TimeoutError:
         log.warning(f"stopping although work still runs after {seconds:g} s")
 
 
+@dataclass
 class HeartbeatLoop:
     """The heartbeats of one node, and what it does when they bring news or fail."""
 
-    def __init__(self, node: NodeParts, control: Control) -> None:
-        self._registration = node.registration
-        self._lifecycle = node.lifecycle
-        self._options = node.options
-        self._control = control
-        self._last: Heartbeat | None = None
-        self._failures = 0
+    node: NodeParts
+    control: Control
+    last: Heartbeat | None = None
+    failures: int = 0
 
     async def beat(self) -> None:
         """Beat until the node is told to stop."""
         while True:
             await self._pause()
-            if self._control.stop.is_set():
+            if self.control.stop.is_set():
                 return
             try:
                 await self._once()
             except DatabaseError as error:
                 await self._failed(error)
                 continue
-            if self._failures:
-                log.info("heartbeats work again", failed=self._failures)
-            self._failures = 0
+            if self.failures:
+                log.info("heartbeats work again", failed=self.failures)
+            self.failures = 0
 
     async def _once(self) -> None:
-        if self._control.reload.is_set():
-            self._control.reload.clear()
-            await self._registration.reload()
-        beat = await self._registration.heartbeat()
-        last, self._last = self._last, beat
+        if self.control.reload.is_set():
+            self.control.reload.clear()
+            await self.node.registration.reload()
+        beat = await self.node.registration.heartbeat()
+        last, self.last = self.last, beat
         if last is not None and beat.reloads != last.reloads:
             log.info("reloading, as asked")
-            await self._registration.reload()
+            await self.node.registration.reload()
         before = last.status if last is not None else "active"
         if beat.status != before:
             log.info(f"now {beat.status}", before=before)
-        await self._lifecycle.mark_overdue(self._options.overdue)
+        await self.node.lifecycle.mark_overdue(self.node.options.overdue)
 
     async def _failed(self, error: DatabaseError) -> None:
-        if not self._failures:
+        if not self.failures:
             log.warning(f"heartbeat failed, trying again until it works: {error}")
-        self._failures += 1
+        self.failures += 1
         with suppress(AttuneError):
-            await self._options.heal()
+            await self.node.options.heal()
 
     async def _pause(self) -> None:
         """Wait for the next heartbeat, for news, or to be told something."""
-        if self._failures:
-            seconds = _RETRY.delay(self._failures, random.random())
-            await first_of(self._control.stop, self._control.reload, seconds=seconds)
+        if self.failures:
+            seconds = _RETRY.delay(self.failures, random.random())
+            await first_of(self.control.stop, self.control.reload, seconds=seconds)
             return
-        seconds = self._options.interval * random.uniform(1 - _RETRY.jitter, 1 + _RETRY.jitter)
+        seconds = self.node.options.interval * random.uniform(1 - _RETRY.jitter, 1 + _RETRY.jitter)
         with suppress(DatabaseError):  # then the heartbeat fails, too, and says so
-            news = self._registration.news(seconds)
-            await first_of(news, self._control.stop, self._control.reload, seconds=seconds + 1)
+            news = self.node.registration.news(seconds)
+            await first_of(news, self.control.stop, self.control.reload, seconds=seconds + 1)

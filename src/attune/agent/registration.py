@@ -12,7 +12,7 @@ from typing import Any
 from attune.agent.detector import HostDetector, capabilities_of
 from attune.config import NodeSettings, Settings
 from attune.core.matching.fleet import Node
-from attune.core.nodes.capabilities import registered_node
+from attune.core.matching.registered import registered_node
 from attune.core.nodes.health import CheckedVerdict, Transition
 from attune.core.nodes.role import Role
 from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRegistry, Registration
@@ -33,7 +33,7 @@ class NodeRegistration:
         name: str | None = None,
     ) -> None:
         self.role = role
-        self._config = config
+        self.settings = config
         self._registry = registry
         self._detector = detector
         self._labels = labels
@@ -46,18 +46,13 @@ class NodeRegistration:
         self._writing = asyncio.Lock()  # what is written last is what was found last
 
     @property
-    def settings(self) -> Settings:
-        """The settings of this node."""
-        return self._config
-
-    @property
     def node(self) -> Node | None:
         """This node as the matcher sees it, the same object as long as nothing changes; None while it takes no work."""
         if self.node_id is None or self.detection is None or self._status == "draining":
             return None
         known = (self.node_id, self.detection)
         if self._node is None or self._node[0] != known:
-            self._node = (known, registered_node(self.node_id, self._offer(self._config)))
+            self._node = (known, registered_node(self.node_id, self._offer(self.settings)))
         return self._node[1]
 
     async def claim(self) -> None:
@@ -71,7 +66,7 @@ class NodeRegistration:
 
         A cached proof of at most *max_age_seconds* counts, for nodes whose health checks verify it right after.
         """
-        settings = config or self._config
+        settings = config or self.settings
         self.detection = await self._detector.detect(
             settings,
             self.role,
@@ -85,7 +80,7 @@ class NodeRegistration:
 
         Raises `NameTakenError` where another live node of this role has the name, `DatabaseError`.
         """
-        settings = config or self._config
+        settings = config or self.settings
         if not await self._registry.holds_name():
             await self.claim()
         async with self._writing:
@@ -125,13 +120,13 @@ class NodeRegistration:
         Registering again writes it too. Raises `DatabaseError`.
         """
         assert self.detection is not None
-        found = {one.verdict.ref: one.verdict for one in checked}
-        verdicts = tuple(found.get(verdict.ref, verdict) for verdict in self.detection.verdicts)
+        newer = {report.verdict.ref: report.verdict for report in checked}
+        verdicts = tuple(newer.get(verdict.ref, verdict) for verdict in self.detection.verdicts)
         self.detection = replace(self.detection, verdicts=verdicts)
         async with self._writing:
             if self.node_id is None or not await self._registry.holds_name():
                 return False
-            offer = self._offer(self._config) if offer_changed else None
+            offer = self._offer(self.settings) if offer_changed else None
             report = HealthReport(now, checked, transitions, offer)
             return await self._registry.record_health(self.node_id, report)
 

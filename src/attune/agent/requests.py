@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
+from attune.agent.control import in_thread
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.core.errors import AttuneError, DatabaseError
@@ -63,11 +65,11 @@ class RequestHandler:
         if self._registration.node_id is None:
             return True
         try:
-            found = await self._requests.open(self._registration.node_id, tuple(self._at_work))
+            requests = await self._requests.open(self._registration.node_id, tuple(self._at_work))
         except DatabaseError:
             return False
         loop = asyncio.get_running_loop()
-        for request in found:
+        for request in requests:
             task = asyncio.create_task(self._serve(request, loop.time() + request.seconds_left - _TO_TELL))
             self._at_work[request.id] = task
         return True
@@ -104,10 +106,5 @@ class RequestHandler:
         if not isinstance(read, Definition):
             return read
         examiner = self._examiner()
-        work = asyncio.create_task(asyncio.to_thread(examiner.examine, [read], deadline_seconds=seconds))
-        try:
-            return (await asyncio.shield(work))[0]
-        except asyncio.CancelledError:
-            examiner.stop()
-            await work
-            raise
+        (verdict,) = await in_thread(partial(examiner.examine, [read], deadline_seconds=seconds), examiner.stop)
+        return verdict

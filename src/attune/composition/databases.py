@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,6 @@ from attune.core.errors import DatabaseError, UsageError
 from attune.core.runtimes.runtime import Runtime
 
 if TYPE_CHECKING:
-    from attune.postgres.connection import Pool
     from attune.postgres.embedded import EmbeddedServer
     from attune.postgres.migrations.run import MigrationReport as MigrationReport  # noqa: PLC0414 - commands name it
     from attune.postgres.migrations.run import MigrationState
@@ -136,30 +135,6 @@ async def seed(url: str) -> list[str]:
 
     async with open_pool(url, application_name="attune migrate", size=1) as pool:
         return await PostgresRuntimes(pool).seed(catalogue.CORE_VERSION, "Core", core_runtimes())
-
-
-async def load_demo(url: str) -> bool:
-    """Give a database that never had a pack of its own the demo pack, once; whether it did."""
-    from attune import catalogue
-    from attune.composition.packs import check_folder
-    from attune.postgres.connection import open_pool
-    from attune.postgres.packs.store import PostgresPacks
-
-    async with open_pool(url, application_name="attune demo", size=1) as pool:
-        store = PostgresPacks(pool)
-        if not await store.is_untouched():
-            return False
-        found = await check_folder(catalogue.demo_folder(), await store.known())
-        return await store.offer(found.pack, found.files)
-
-
-@asynccontextmanager
-async def opened(database: Database, application_name: str) -> AsyncIterator[Pool]:
-    """A pool on *database*, which must be migrated."""
-    from attune.postgres.connection import open_pool
-
-    async with open_pool(database.url, application_name=application_name) as pool:
-        yield pool
 
 
 def core_runtimes() -> list[Runtime]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from attune.core.ports.events import Expressions
 from attune.core.sensors.event_line import NewEvent
 from attune.expressions import IsolatedExpressions
-from attune.operations.events.react import Reaction, Recorded
-from attune.postgres.connection import Pool, translated
+from attune.operations.events.react import Reaction
 from attune.postgres.events.store import PostgresEventTables, request_execution
 
 if TYPE_CHECKING:
@@ -53,20 +52,3 @@ def recorder() -> Recorder:
         return recorded.event, recorded.refusal
 
     return record
-
-
-async def record_event(
-    pool: Pool,
-    trigger_ref: str,
-    payload: Mapping[str, Any],
-    *,
-    sensor: int | None = None,
-    sensor_ref: str | None = None,
-    to: Reaction[AsyncConnection[Any]] | None = None,
-) -> Recorded:
-    """Record one event with all that follows from it, in a transaction of its own. Raises `DatabaseError`."""
-    event = NewEvent(trigger_ref, payload, sensor, sensor_ref)
-    with translated():
-        async with pool.connection() as connection, connection.transaction():
-            (recorded,) = await (to or reaction()).record(connection, [event])
-            return recorded

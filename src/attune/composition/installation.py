@@ -1,7 +1,4 @@
-"""The composition root of commands: the stores of an installation, by its database or by its API.
-
-Nothing else decides which; commands see ports only.
-"""
+"""The composition root of commands: the stores of an installation, by its database or by its API."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from attune.composition.databases import is_remote, opened, require_migrated, use_database
+from attune.composition.databases import is_remote, require_migrated, use_database
 from attune.config import Settings
 from attune.core.errors import ConfigError
 from attune.core.ports.installation import Installation
@@ -53,7 +50,7 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     from attune.composition.executions import execution_service
     from attune.operations.matching.place import FleetMatcher
     from attune.postgres.access.tokens import PostgresTokens
-    from attune.postgres.connection import without_password
+    from attune.postgres.connection import open_pool, without_password
     from attune.postgres.events.log import PostgresEventLog
     from attune.postgres.nodes.node_control import PostgresNodeControl
     from attune.postgres.nodes.registry import PostgresNodes
@@ -63,7 +60,7 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
 
     with use_database(settings) as database:
         await asyncio.to_thread(require_migrated, database.url)
-        async with opened(database, "attune") as pool:
+        async with open_pool(database.url, application_name="attune") as pool:
             nodes = PostgresNodes(pool)
             yield Installation(
                 without_password(database.url),

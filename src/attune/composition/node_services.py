@@ -13,7 +13,7 @@ from attune.agent.sensors.builtin import BuiltinSensors
 from attune.agent.sensors.event_forwarder import EventForwarder
 from attune.agent.sensors.event_log_limiter import EventLogLimiter
 from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, SensorInstance
-from attune.agent.sensors.leases import LeaseRules, SensorLeases
+from attune.agent.sensors.leases import SensorLeases
 from attune.agent.sensors.node_sensors import DatabaseClock, NodeSensors
 from attune.agent.sensors.sensor_context import SensorContext
 from attune.agent.service import node_options, run_service
@@ -112,7 +112,7 @@ def sensing_for(registration: NodeRegistration, monitor: HealthMonitor, pool: Po
         sensors,
         PostgresSensors(pool),
         folder,
-        LeaseRules(settings.sensing.lease),
+        settings.sensing.lease,
         clock,
         begin=begin,
         forwarder=EventForwarder(folder, events, sensors.bad_lines, sensors.throttle),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from attune import catalogue
+from attune.composition.databases import shipped_runtimes
 from attune.composition.events import shared_expressions
 from attune.config.document import read_content
 from attune.core.packs.pack import Known
 from attune.core.ports.events import Expressions
 from attune.core.runtimes.definition import capability_name
-from attune.core.runtimes.runtime import Runtime
 from attune.host.packs.folder import read_folder
 from attune.operations.packs.check import CheckedPack, check_files
 
@@ -24,7 +24,17 @@ async def check_folder(folder: Path, known: Known, expressions: Expressions | No
 
 def shipped() -> Known:
     """What an installation has from the beginning."""
-    entries = (*catalogue.core_pack(), *catalogue.extras())
-    return Known(
-        {one["ref"]: capability_name(Runtime(one["ref"], one["name"], one["distributions"])) for one in entries}
-    )
+    return Known({runtime.ref: capability_name(runtime) for runtime in shipped_runtimes()})
+
+
+async def load_demo(url: str) -> bool:
+    """Give a database that never had a pack of its own the demo pack, once; whether it did."""
+    from attune.postgres.connection import open_pool
+    from attune.postgres.packs.store import PostgresPacks
+
+    async with open_pool(url, application_name="attune demo", size=1) as pool:
+        store = PostgresPacks(pool)
+        if not await store.is_untouched():
+            return False
+        checked = await check_folder(catalogue.demo_folder(), await store.known())
+        return await store.offer(checked.pack, checked.files)

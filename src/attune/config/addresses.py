@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from attune.config.kinds import OTHER, Misfit, SettingKind, example_of
-from attune.core.documents import Node
+from attune.core.documents import DocumentNode
 from attune.core.errors import Fault
 
 # Split as libpq does: the first @ before any slash ends the credentials, and # is nothing special.
@@ -30,13 +30,13 @@ class DatabaseUrl(SettingKind):
     example: str = "postgresql://user@host:5432/database"
     verbatim = True
 
-    def refuse(self, key: str, node: Node, faults: list[Fault], difference: Misfit = OTHER) -> None:
+    def refuse(self, key: str, node: DocumentNode, faults: list[Fault], difference: Misfit = OTHER) -> None:
         if isinstance(node.value, str) and "@" in node.value:
             escapes = "in a password, percent-encode @ as %40, / as %2F, : as %3A"
             difference = difference._replace(hint=f"{example_of(key, node, self.example)}; {escapes}")
         SettingKind.refuse(self, key, node, faults, difference)
 
-    def misfit(self, node: Node) -> Misfit | None:
+    def misfit(self, node: DocumentNode) -> Misfit | None:
         url = node.value
         if not isinstance(url, str):
             return OTHER
@@ -81,10 +81,10 @@ class ApiUrl(SettingKind):
     example: str = "https://attune.example"
     verbatim = True
 
-    def value(self, node: Node) -> Any:
+    def value(self, node: DocumentNode) -> Any:
         return str(node.value).rstrip("/")
 
-    def misfit(self, node: Node) -> Misfit | None:
+    def misfit(self, node: DocumentNode) -> Misfit | None:
         url = node.value
         if not isinstance(url, str):
             return OTHER
@@ -116,7 +116,7 @@ class Token(SettingKind):
     example: str = "attune_…"
     verbatim = True
 
-    def misfit(self, node: Node) -> Misfit | None:
+    def misfit(self, node: DocumentNode) -> Misfit | None:
         text = node.value
         if not isinstance(text, str):
             return Misfit(got="something else")

@@ -9,7 +9,7 @@ from typing import Any
 
 from attune.config.kinds import Misfit, SettingKind, Text, example_of
 from attune.config.tree import misfit
-from attune.core.documents import Node
+from attune.core.documents import DocumentNode
 from attune.core.errors import Fault
 
 _LONGEST = 1000
@@ -26,7 +26,7 @@ class ListOf(SettingKind):
     def example(self) -> str:
         return f"[{self.item.example}]"
 
-    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
+    def read(self, key: str, node: DocumentNode, faults: list[Fault]) -> Any:
         items = node.value
         if not isinstance(items, tuple):
             self.refuse(key, node, faults, Misfit(hint=self._as_list(key, node)))
@@ -36,7 +36,7 @@ class ListOf(SettingKind):
             return ()
         return tuple(self.item.read(f"{key}[{index}]", item, faults) for index, item in enumerate(items))
 
-    def _as_list(self, key: str, node: Node) -> str:
+    def _as_list(self, key: str, node: DocumentNode) -> str:
         """The hint that a single text, or several with commas between them, is meant as a list."""
         text = node.value
         words = isinstance(text, str) and re.fullmatch(r"[\w./+-]{1,60}(, ?[\w./+-]{1,60}){0,9}", text)
@@ -51,7 +51,7 @@ class MapOf(SettingKind):
     expected: str
     example: str
 
-    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
+    def read(self, key: str, node: DocumentNode, faults: list[Fault]) -> Any:
         if not isinstance(node.value, dict):
             self.refuse(key, node, faults)
             return {}
@@ -68,7 +68,7 @@ class Anything(SettingKind):
     expected: str = "any value"
     example: str = "a value"
 
-    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
+    def read(self, key: str, node: DocumentNode, faults: list[Fault]) -> Any:
         value = node.value
         if isinstance(value, dict):
             return {name: self.read(f"{key}.{name}", item, faults) for name, item in value.items()}
@@ -93,7 +93,7 @@ class Capabilities(SettingKind):
     def child(self, name: str) -> SettingKind | None:
         return RUNTIME_NAMES if name == "runtimes" else Anything()
 
-    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
+    def read(self, key: str, node: DocumentNode, faults: list[Fault]) -> Any:
         if not isinstance(node.value, dict):
             self.refuse(key, node, faults)
             return {}

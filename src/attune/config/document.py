@@ -1,4 +1,4 @@
-"""Reads YAML, and JSON as part of it, into a tree of `Node`: settings, packs and definitions, without surprises.
+"""Reads YAML, and JSON as part of it, into a tree of `DocumentNode`, without surprises.
 
 The parser's events are built up here, not by the YAML library's own constructors: depth, size and aliases are
 bounded before they cost anything, no tag can make an object, every value keeps its position, and a key that is
@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from attune.config.files import decoded, read_text
-from attune.core.documents import Node
+from attune.core.documents import DocumentNode
 from attune.core.errors import ConfigError, Fault, SourcePosition
 
 MAX_DEPTH = 40
@@ -44,7 +44,7 @@ _DECIMAL = re.compile(
 
 def read_document(
     text: str, name: str, faults: list[Fault], *, lines: bool = True, columns: bool = False, loader: Any = LOADERS[0]
-) -> Node:
+) -> DocumentNode:
     """The tree of YAML *text*; *name* says where it comes from, followed by the line if *lines*, and so on.
 
     Keys written twice are added to *faults*. Raises `ConfigError` for text that cannot be read at all.
@@ -58,7 +58,7 @@ def read_document(
         raise _syntax_error(error, text, name) from None
 
 
-def read_file(path: Path) -> Node:
+def read_file(path: Path) -> DocumentNode:
     """The tree of the YAML file at *path*, with lines and columns. Raises `ConfigError`."""
     text = read_text(path, str(path))
     if text is None:
@@ -70,7 +70,7 @@ def read_file(path: Path) -> Node:
     return node
 
 
-def read_content(content: bytes, name: str, faults: list[Fault]) -> Node | None:
+def read_content(content: bytes, name: str, faults: list[Fault]) -> DocumentNode | None:
     """The tree of the YAML *content* of the file *name*; None, and a fault, where it cannot be read at all."""
     try:
         node = read_document(decoded(content, name), name, faults)
@@ -81,7 +81,7 @@ def read_content(content: bytes, name: str, faults: list[Fault]) -> Node | None:
     return node
 
 
-def _endless(node: Node) -> Iterator[Node]:
+def _endless(node: DocumentNode) -> Iterator[DocumentNode]:
     """The numbers of YAML that JSON lacks."""
     if isinstance(node.value, float) and not isfinite(node.value):
         yield node
@@ -123,10 +123,10 @@ class _Frame:
 
     position: SourcePosition
     anchor: str | None
-    items: list[Node] | None = None
-    pairs: dict[str, Node] = field(default_factory=dict)
-    merges: list[Node] = field(default_factory=list)
-    key: Node | None = None
+    items: list[DocumentNode] | None = None
+    pairs: dict[str, DocumentNode] = field(default_factory=dict)
+    merges: list[DocumentNode] = field(default_factory=list)
+    key: DocumentNode | None = None
     size: int = 1
 
 
@@ -139,10 +139,10 @@ class _Builder:
         self._columns = columns
         self._faults = faults
         self._frames: list[_Frame] = []
-        self._anchors: dict[str, Node | None] = {}
-        self._root: Node | None = None
+        self._anchors: dict[str, DocumentNode | None] = {}
+        self._root: DocumentNode | None = None
 
-    def build(self, events: Iterable[yaml.Event]) -> Node:
+    def build(self, events: Iterable[yaml.Event]) -> DocumentNode:
         for event in events:
             match event:
                 case yaml.ScalarEvent():
@@ -155,7 +155,7 @@ class _Builder:
                     self._add(self._alias(event))
                 case yaml.DocumentStartEvent() if self._root is not None:
                     raise self._error("one document", "a second one after '---'", event)
-        return self._root or Node(None, SourcePosition(self._name))
+        return self._root or DocumentNode(None, SourcePosition(self._name))
 
     def _open(self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent) -> None:
         self._refuse_tag(event)
@@ -163,20 +163,20 @@ class _Builder:
             raise self._error(f"values nested at most {MAX_DEPTH} deep", "deeper ones", event)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
-        items: list[Node] | None = [] if isinstance(event, yaml.SequenceStartEvent) else None
+        items: list[DocumentNode] | None = [] if isinstance(event, yaml.SequenceStartEvent) else None
         self._frames.append(_Frame(self._position(event), event.anchor, items))
 
     def _close(self) -> None:
         frame = self._frames.pop()
         value = tuple(frame.items) if frame.items is not None else _with_merges(frame)
-        self._keep(frame.anchor, Node(value, frame.position, size=frame.size))
+        self._keep(frame.anchor, DocumentNode(value, frame.position, size=frame.size))
 
-    def _keep(self, anchor: str | None, node: Node) -> None:
+    def _keep(self, anchor: str | None, node: DocumentNode) -> None:
         if anchor is not None:
             self._anchors[anchor] = node
         self._add(node)
 
-    def _alias(self, event: yaml.AliasEvent) -> Node:
+    def _alias(self, event: yaml.AliasEvent) -> DocumentNode:
         if event.anchor not in self._anchors:
             raise self._error("the name of an anchor above", f"*{event.anchor}", event)
         node = self._anchors[event.anchor]
@@ -184,7 +184,7 @@ class _Builder:
             raise self._error("a value that does not contain itself", f"*{event.anchor}", event)
         return replace(node, position=self._position(event))
 
-    def _add(self, node: Node) -> None:
+    def _add(self, node: DocumentNode) -> None:
         if not self._frames:
             self._root = node
             return
@@ -200,13 +200,13 @@ class _Builder:
             key, frame.key = frame.key, None
             self._pair(frame, key, node)
 
-    def _key(self, node: Node) -> Node:
+    def _key(self, node: DocumentNode) -> DocumentNode:
         if isinstance(node.value, str):
             return node
         got = f"{node.written}, which YAML does not read as text" if node.written else "something else"
         raise self._error("keys that are text", got, node, hint="put the key in quotes")
 
-    def _pair(self, frame: _Frame, key: Node, node: Node) -> None:
+    def _pair(self, frame: _Frame, key: DocumentNode, node: DocumentNode) -> None:
         name = str(key.value)
         if name == _MERGE_KEY:
             sources = node.value if isinstance(node.value, tuple) else (node,)
@@ -220,12 +220,12 @@ class _Builder:
         else:
             frame.pairs[name] = replace(node, position=key.position)
 
-    def _scalar(self, event: yaml.ScalarEvent) -> Node:
+    def _scalar(self, event: yaml.ScalarEvent) -> DocumentNode:
         self._refuse_tag(event)
         if _UNSTORABLE.search(event.value):
             raise self._error("text", "a NUL character or half a surrogate pair in it", event)
         value = _scalar(event.value) if event.implicit[0] and event.tag is None else event.value
-        return Node(value, self._position(event), event.value)
+        return DocumentNode(value, self._position(event), event.value)
 
     def _refuse_tag(self, event: Any) -> None:
         if event.tag not in _PLAIN_TAGS:
@@ -238,12 +238,12 @@ class _Builder:
             return SourcePosition(self._name)
         return SourcePosition(self._name, mark.line + 1, mark.column + 1, self._columns)
 
-    def _error(self, expected: str, got: str, at: yaml.Event | Node, hint: str | None = None) -> ConfigError:
-        position = at.position if isinstance(at, Node) else self._position(at)
+    def _error(self, expected: str, got: str, at: yaml.Event | DocumentNode, hint: str | None = None) -> ConfigError:
+        position = at.position if isinstance(at, DocumentNode) else self._position(at)
         return ConfigError(field=self._name, expected=expected, got=got, position=position, hint=hint)
 
 
-def _with_merges(frame: _Frame) -> dict[str, Node]:
+def _with_merges(frame: _Frame) -> dict[str, DocumentNode]:
     pairs = dict(frame.pairs)
     for source in frame.merges:
         if isinstance(source.value, dict):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from attune.config.kinds import SettingKind
 from attune.config.sections import PREFIX, unknown_key
 from attune.config.tree import merged
-from attune.core.documents import Node
+from attune.core.documents import DocumentNode
 from attune.core.errors import Fault, SourcePosition
 
 # Variables with a name of their own for a setting; one with the prefix wins over them.
@@ -33,15 +33,15 @@ def variable(name: str, environ: Mapping[str, str] | None = None) -> str | None:
     return (os.environ if environ is None else environ).get(name)
 
 
-def overrides(environ: Mapping[str, str], root: SettingKind, faults: list[Fault]) -> Node:
+def overrides(environ: Mapping[str, str], root: SettingKind, faults: list[Fault]) -> DocumentNode:
     """The settings that *environ* gives, as one tree. An empty variable counts as not set."""
-    tree = Node({}, SourcePosition("the environment"))
+    tree = DocumentNode({}, SourcePosition("the environment"))
     for variable, path in sorted(_assignments(environ), key=_precedence):
         kind = _kind_at(root, path, variable, faults)
         if kind is not None:
             node = _read(variable, environ[variable], kind, faults)
             for key in reversed(path):
-                node = Node({key: node}, SourcePosition(variable))
+                node = DocumentNode({key: node}, SourcePosition(variable))
             tree = merged(tree, node)
     return tree
 
@@ -67,15 +67,15 @@ def _kind_at(root: SettingKind, path: tuple[str, ...], variable: str, faults: li
     for depth, key in enumerate(path):
         child = kind.child(key)
         if child is None:
-            faults.append(unknown_key(kind, ".".join(path[:depth]), key, Node(None, SourcePosition(variable))))
+            faults.append(unknown_key(kind, ".".join(path[:depth]), key, DocumentNode(None, SourcePosition(variable))))
             return None
         kind = child
     return kind
 
 
-def _read(variable: str, text: str, kind: SettingKind, faults: list[Fault]) -> Node:
+def _read(variable: str, text: str, kind: SettingKind, faults: list[Fault]) -> DocumentNode:
     if kind.verbatim:
-        return Node(text, SourcePosition(variable), text)
+        return DocumentNode(text, SourcePosition(variable), text)
     from attune.config.document import read_document  # YAML is imported only where something is written in it
 
     return read_document(text, variable, faults, lines=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attune.config.tree import misfit, variable_with
-from attune.core.documents import Node
+from attune.core.documents import DocumentNode
 from attune.core.durations import duration_text, read_duration
 from attune.core.errors import Fault
 
@@ -51,7 +51,7 @@ class SettingKind:
         """The kind of the value under key *name*, None where there is none."""
         return None
 
-    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
+    def read(self, key: str, node: DocumentNode, faults: list[Fault]) -> Any:
         """The value of *node*; a misfit is added to *faults*, and what is returned then means nothing."""
         difference = self.misfit(node)
         if difference is None:
@@ -59,22 +59,22 @@ class SettingKind:
         self.refuse(key, node, faults, difference)
         return None
 
-    def refuse(self, key: str, node: Node, faults: list[Fault], difference: Misfit = OTHER) -> None:
+    def refuse(self, key: str, node: DocumentNode, faults: list[Fault], difference: Misfit = OTHER) -> None:
         """Add to *faults* that *node*, at *key*, does not fit."""
         hint = example_of(key, node, self.example) if difference.hint is None else difference.hint
         expected = difference.expected or self.expected
         faults.append(misfit(key, node, expected, got=difference.got, hint=hint or None))
 
-    def misfit(self, node: Node) -> Misfit | None:
+    def misfit(self, node: DocumentNode) -> Misfit | None:
         """How *node* does not fit, None where it does."""
         return None
 
-    def value(self, node: Node) -> Any:
+    def value(self, node: DocumentNode) -> Any:
         """The value of *node*, which fits."""
         return node.value
 
 
-def example_of(key: str, node: Node, example: str) -> str:
+def example_of(key: str, node: DocumentNode, example: str) -> str:
     """The hint to write *example* in the place of *node*."""
     variable = variable_with(node)
     return f"set {variable}='{example}'" if variable else f"write {key.rpartition('.')[2]}: {example}"
@@ -90,7 +90,7 @@ class Text(SettingKind):
     longest: int = 255
     verbatim = True
 
-    def misfit(self, node: Node) -> Misfit | None:
+    def misfit(self, node: DocumentNode) -> Misfit | None:
         value = node.value
         if isinstance(value, bool | int | float):
             return Misfit(hint=f"put it in quotes: '{node.written}'")
@@ -109,7 +109,7 @@ class Folder(Text):
     pattern: str = r"[^~\x00\n][^\x00\n]*"
     longest: int = 4095
 
-    def value(self, node: Node) -> Any:
+    def value(self, node: DocumentNode) -> Any:
         return Path(node.value)
 
 
@@ -120,7 +120,7 @@ class Flag(SettingKind):
     expected: str = "true or false"
     example: str = "true"
 
-    def misfit(self, node: Node) -> Misfit | None:
+    def misfit(self, node: DocumentNode) -> Misfit | None:
         return None if isinstance(node.value, bool) else OTHER
 
 
@@ -139,7 +139,7 @@ class Choice(SettingKind):
     def example(self) -> str:
         return self.options[0]
 
-    def misfit(self, node: Node) -> Misfit | None:
+    def misfit(self, node: DocumentNode) -> Misfit | None:
         return None if node.value in self.options else OTHER
 
 
@@ -158,7 +158,7 @@ class Integer(SettingKind):
     def example(self) -> str:
         return str(self.lowest)
 
-    def misfit(self, node: Node) -> Misfit | None:
+    def misfit(self, node: DocumentNode) -> Misfit | None:
         number = isinstance(node.value, int) and not isinstance(node.value, bool)
         return None if number and self.lowest <= node.value <= self.highest else OTHER
 
@@ -175,11 +175,11 @@ class Duration(SettingKind):
     def expected(self) -> str:
         return f"a duration from {duration_text(self.lowest)} to {duration_text(self.highest)}"
 
-    def misfit(self, node: Node) -> Misfit | None:
+    def misfit(self, node: DocumentNode) -> Misfit | None:
         seconds = self.value(node)
         if seconds is not None and self.lowest <= seconds <= self.highest and not str(node.value).endswith("d"):
             return None
         return Misfit(f"{self.expected} (a number of seconds, or a number and one of ms, s, m, h)")
 
-    def value(self, node: Node) -> Any:
+    def value(self, node: DocumentNode) -> Any:
         return read_duration(node.value)

@@ -11,7 +11,7 @@ from attune.config.files import SettingsFile, find_file
 from attune.config.sections import SettingsSection
 from attune.config.settings import Settings
 from attune.config.tree import merged, misfit
-from attune.core.documents import Node
+from attune.core.documents import DocumentNode
 from attune.core.errors import ConfigError, Fault, SourcePosition
 
 
@@ -32,9 +32,9 @@ def load_settings(environ: Mapping[str, str] | None = None, cwd: Path | None = N
     return replace(settings, path=file.path if file else None, data_dir=_absolute(settings.data_dir, cwd))
 
 
-def _file_tree(file: SettingsFile | None, faults: list[Fault]) -> Node:
+def _file_tree(file: SettingsFile | None, faults: list[Fault]) -> DocumentNode:
     if file is None or not file.text.strip():
-        return Node({}, SourcePosition("no file"))
+        return DocumentNode({}, SourcePosition("no file"))
     from attune.config.document import read_document  # YAML is imported only where there is some
 
     tree = read_document(file.text, file.name, faults)

@@ -8,7 +8,7 @@ from typing import Any
 
 from attune.config.kinds import SettingKind
 from attune.config.tree import misfit, variable_with
-from attune.core.documents import Node
+from attune.core.documents import DocumentNode
 from attune.core.errors import Fault
 
 PREFIX = "ATTUNE__"
@@ -45,7 +45,7 @@ class SettingsSection(SettingKind):
     def child(self, name: str) -> SettingKind | None:
         return next((one.metadata["kind"] for one in fields(self.cls) if one.name == name and one.metadata), None)
 
-    def read(self, key: str, node: Node, faults: list[Fault]) -> Any:
+    def read(self, key: str, node: DocumentNode, faults: list[Fault]) -> Any:
         if not isinstance(node.value, dict):
             faults.append(misfit(key, node, self.expected))
             return None
@@ -60,7 +60,7 @@ class SettingsSection(SettingKind):
         return self.cls(**values)
 
 
-def unknown_key(within: SettingKind, prefix: str, name: str, node: Node) -> Fault:
+def unknown_key(within: SettingKind, prefix: str, name: str, node: DocumentNode) -> Fault:
     """The fault of *node* under the key *name*, which *within* (at *prefix*) does not have."""
     path = f"{prefix}.{name}" if prefix else name
     field = path if len(path) <= 100 else f"{path[:100]}…"

@@ -5,23 +5,23 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from attune.core.documents import Node
+from attune.core.documents import DocumentNode
 from attune.core.errors import Fault, shown
 
 _CREDENTIALS = re.compile(r"(://)[^/\s'\"]*@|(password\s*=\s*)[^\s&'\"]*", re.IGNORECASE)
 
 
-def variable_with(node: Node) -> str | None:
+def variable_with(node: DocumentNode) -> str | None:
     """The variable that *node* comes from, None where it comes from the file."""
     return node.position.source if node.position and not node.position.line else None
 
 
-def misfit(key: str, node: Node, expected: str, *, got: str | None = None, hint: str | None = None) -> Fault:
+def misfit(key: str, node: DocumentNode, expected: str, *, got: str | None = None, hint: str | None = None) -> Fault:
     """The fault of *node*, at *key*, being something else than *expected*."""
     return Fault(key, expected, found(node) if got is None else got, node.position, hint)
 
 
-def found(node: Node) -> str:
+def found(node: DocumentNode) -> str:
     """The value of *node* for an error: shortened, never with the password of a URL."""
     value = node.value
     if isinstance(value, bool) and node.written.lower() not in ("true", "false"):
@@ -38,7 +38,7 @@ def without_credentials(text: str) -> str:
     return _CREDENTIALS.sub(lambda match: f"{match[1]}***@" if match[1] else f"{match[2]}***", text)
 
 
-def merged(base: Node, over: Node) -> Node:
+def merged(base: DocumentNode, over: DocumentNode) -> DocumentNode:
     """*base* with the keys of *over* laid over it.
 
     A value that is no section stays when keys below it are overridden: it is a fault, and is reported as one.

@@ -1,7 +1,6 @@
 """Documents that somebody wrote by hand, in JSON or YAML: values that know their position, and objects of such values.
 
-Reading an object collects every fault. Parsing text into nodes is `attune.config.document`; what JSON already is one
-makes a node with `node_of`.
+Reading an object collects every fault.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class DocumentNode:
     """A value of a document: a scalar, a tuple of nodes or a dict of nodes, and where it is written.
 
     `written` is a scalar as it stands there, without its quotes; `size` counts the nodes from here down, an alias
@@ -44,24 +43,24 @@ class Node:
             below = node.value.get(step) if isinstance(node.value, Mapping) else None
             if isinstance(node.value, tuple) and isinstance(step, int) and step < len(node.value):
                 below = node.value[step]
-            if not isinstance(below, Node):
+            if not isinstance(below, DocumentNode):
                 break
             node = below
         return node.position
 
 
-def node_of(value: Any, depth: int = 0) -> Node:
+def node_of(value: Any, depth: int = 0) -> DocumentNode:
     """The JSON *value* as a node without a position. Deeper than anything is read, values stay as they are."""
     if depth < _DEEPEST and isinstance(value, Mapping):
-        return Node({key: node_of(below, depth + 1) for key, below in value.items()})
+        return DocumentNode({key: node_of(below, depth + 1) for key, below in value.items()})
     if depth < _DEEPEST and isinstance(value, list):
-        return Node(tuple(node_of(below, depth + 1) for below in value))
-    return Node(value)
+        return DocumentNode(tuple(node_of(below, depth + 1) for below in value))
+    return DocumentNode(value)
 
 
 def plain(node: Any) -> Any:
     """The JSON value of *node*."""
-    if not isinstance(node, Node):
+    if not isinstance(node, DocumentNode):
         return node
     if isinstance(node.value, Mapping):
         return {key: plain(below) for key, below in node.value.items()}
@@ -86,18 +85,18 @@ def in_order(faults: Iterable[Fault]) -> list[Fault]:
 class Section:
     """One object of a document. What is wrong with it is added to `faults`, what is only odd to `warnings`."""
 
-    def __init__(self, node: Node, path: str, faults: list[Fault], warnings: list[str] | None = None) -> None:
+    def __init__(self, node: DocumentNode, path: str, faults: list[Fault], warnings: list[str] | None = None) -> None:
         self.path = path
         self.faults = faults
         self.warnings: list[str] = [] if warnings is None else warnings
         self.position = node.position
-        self._values: Mapping[str, Node] = node.value if isinstance(node.value, Mapping) else {}
+        self._values: Mapping[str, DocumentNode] = node.value if isinstance(node.value, Mapping) else {}
         self._asked: set[str] = set()
 
     def at(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path else key
 
-    def node(self, key: str) -> Node | None:
+    def node(self, key: str) -> DocumentNode | None:
         """What stands under *key*; null counts as not written."""
         self._asked.add(key)
         node = self._values.get(key)
@@ -113,7 +112,7 @@ class Section:
         where = position or (self.position if node is None else node.position)
         self.faults.append(Fault(self.at(key), expected, got, where))
 
-    def refuse_node(self, path: str, node: Node, expected: str, got: str | None = None) -> None:
+    def refuse_node(self, path: str, node: DocumentNode, expected: str, got: str | None = None) -> None:
         """Note that *node*, at *path* from the root of the document, is not what was expected."""
         self.faults.append(Fault(path, expected, shown(plain(node)) if got is None else got, node.position))
 
@@ -173,7 +172,7 @@ class Section:
             return default
         return default if node is None else options(node.value)
 
-    def items(self, key: str, expected: str) -> Iterator[tuple[str, Node]]:
+    def items(self, key: str, expected: str) -> Iterator[tuple[str, DocumentNode]]:
         """The nodes of a list, each with its path."""
         node = self.node(key)
         if node is not None and not isinstance(node.value, tuple):
@@ -181,7 +180,9 @@ class Section:
         elif node is not None:
             yield from ((f"{self.at(key)}[{index}]", item) for index, item in enumerate(node.value))
 
-    def text_nodes(self, key: str, expected: str = "a list of texts", item: str = "a text") -> list[tuple[str, Node]]:
+    def text_nodes(
+        self, key: str, expected: str = "a list of texts", item: str = "a text"
+    ) -> list[tuple[str, DocumentNode]]:
         """The texts of a list as nodes, each with its path."""
         texts = []
         for path, node in self.items(key, expected):
@@ -195,19 +196,19 @@ class Section:
         """The texts of a list."""
         return tuple(node.value for _, node in self.text_nodes(key, expected, item))
 
-    def section(self, path: str, node: Node, expected: str = "an object") -> Section | None:
+    def section(self, path: str, node: DocumentNode, expected: str = "an object") -> Section | None:
         """*node*, at *path*, as an object, or None after noting that it is none."""
         if isinstance(node.value, Mapping):
             return Section(node, path, self.faults, self.warnings)
         self.refuse_node(path, node, expected)
         return None
 
-    def object_node(self, key: str) -> Node:
+    def object_node(self, key: str) -> DocumentNode:
         """What stands under *key*, an empty object in the place of anything else."""
         node = self.node(key)
         if node is not None and isinstance(node.value, Mapping):
             return node
-        return Node({}, self.position if node is None else node.position)
+        return DocumentNode({}, self.position if node is None else node.position)
 
     def mapping(self, key: str) -> dict[str, Any]:
         """An object as plain values, {} where nothing is written."""
@@ -239,7 +240,7 @@ class Section:
         for key, _, near in self._unknown():
             self.warnings.append(f"{self.at(str(key))}: unknown key{f', did you mean {near}?' if near else ''}")
 
-    def _unknown(self) -> Iterator[tuple[str, Node, str | None]]:
+    def _unknown(self) -> Iterator[tuple[str, DocumentNode, str | None]]:
         """The keys that nobody has asked for, each with the nearest one that somebody has."""
         for key, node in self._values.items():
             if key not in self._asked:

@@ -77,10 +77,12 @@ class Fault:
 class AttuneError(Exception):
     """The root of Attune's errors. `exit_code` is what a command that fails with it exits with.
 
-    `faults` are what the message is made of; `field`, `expected`, `got` and `position` those of the first of them.
+    `code` is a stable word for the kind of error, of each class its own. `faults` are what the message is made of;
+    `field`, `expected`, `got` and `position` those of the first of them.
     """
 
     exit_code = 1
+    code = "error"
     separator = "; "
     reported = 1000
     position: SourcePosition | int | None
@@ -113,16 +115,20 @@ class UsageError(AttuneError):
     """The caller asked for something that cannot be: an unknown name, contradicting options."""
 
     exit_code = 2
+    code = "usage"
 
 
 class InUseError(UsageError):
     """Something cannot go because others need it; the message names them."""
+
+    code = "in_use"
 
 
 class ConfigError(AttuneError):
     """A setting (file or environment) is wrong; the message has a line for each fault."""
 
     exit_code = 2
+    code = "config"
     separator = "\n"
     reported = 20
 
@@ -131,6 +137,7 @@ class DefinitionError(AttuneError):
     """A runtime definition is malformed; `faults` holds everything that is wrong, in document order."""
 
     exit_code = 2
+    code = "definition"
 
     def __init__(self, ref: str, faults: Iterable[Fault]) -> None:
         self.ref = ref
@@ -164,6 +171,8 @@ class _NotationError(AttuneError):
 class VersionError(_NotationError):
     """A version or a version constraint cannot be read. `position` is the 0-based offset of the fault."""
 
+    code = "version"
+
 
 class RequirementError(_NotationError):
     """A requirement or preference cannot be read.
@@ -171,6 +180,8 @@ class RequirementError(_NotationError):
     `position` is the 0-based offset of the fault in `text`, `suggestion` what was probably meant (None if nothing is
     near). `caret` is the two-line form for people.
     """
+
+    code = "requirement"
 
     def __init__(self, text: str, position: int, expected: str, got: str, *, suggestion: str | None = None) -> None:
         self.suggestion = suggestion if suggestion and suggestion.isprintable() else None
@@ -191,10 +202,16 @@ class RequirementError(_NotationError):
 class DatabaseError(AttuneError):
     """The database cannot be reached, is not migrated, or refused what was asked."""
 
+    code = "database"
+
 
 class NameTakenError(AttuneError):
     """Another live node of the same role holds the name."""
 
+    code = "name_taken"
+
 
 class ApiError(AttuneError):
     """The API cannot be reached, does not let the caller in, or answered what no Attune would."""
+
+    code = "api"

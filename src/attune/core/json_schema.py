@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from attune.core.documents import Node, Path, dotted
+from attune.core.documents import DocumentNode, Path, dotted
 from attune.core.errors import Fault, shown
 from attune.core.pattern import PatternError, compile_pattern
 from attune.core.runtimes.aliases import nearest
@@ -23,7 +23,7 @@ _Sentence = tuple[Path, str, str]  # where, what was expected, what is there
 
 
 def schema_problems(
-    schema: Mapping[str, Any], root: str = "", document: Node | None = None, skip: int = 0
+    schema: Mapping[str, Any], root: str = "", document: DocumentNode | None = None, skip: int = 0
 ) -> list[Fault]:
     """Everything that is wrong with *schema*, by its meta-schema and by what Attune does not allow.
 
@@ -45,7 +45,7 @@ def schema_problems(
 
 
 def value_problems(
-    schema: Mapping[str, Any], value: Any, *, root: str = "", document: Node | None = None
+    schema: Mapping[str, Any], value: Any, *, root: str = "", document: DocumentNode | None = None
 ) -> list[Fault]:
     """What keeps *value* from fitting *schema*, at most 20 faults; fields begin with *root*.
 
@@ -69,7 +69,7 @@ def value_problems(
     return faults[:_REPORTED]
 
 
-def _fault(root: str, path: Path, expected: str, got: str, document: Node | None) -> Fault:
+def _fault(root: str, path: Path, expected: str, got: str, document: DocumentNode | None) -> Fault:
     return Fault(dotted(root, path), expected, got, document.position_of(path) if document else None)
 
 

@@ -16,6 +16,7 @@ class PatternError(AttuneError):
     """A pattern that RE2 does not accept; the message gives the position (0-based)."""
 
     exit_code = 2
+    code = "pattern"
 
 
 @dataclass(frozen=True, slots=True)

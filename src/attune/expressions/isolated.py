@@ -26,6 +26,8 @@ _SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?(.*)")
 class ExpressionsUnavailableError(AttuneError):
     """The evaluating process cannot be started here."""
 
+    code = "expressions"
+
 
 class IsolatedExpressions:
     """`Expressions` by CEL in a process of its own, started when it is first needed.

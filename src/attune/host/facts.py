@@ -28,7 +28,7 @@ _UNBOUNDED = 2**60  # bytes; older kernels write about 2**63 for no limit
 
 
 def host_facts(root: Path = Path("/")) -> dict[str, str]:
-    """The facts of this host (see `core.labels.FACTS`), in about a millisecond. Files are read below *root*."""
+    """The facts of this host (see `core.nodes.labels.FACTS`), in about a millisecond. Files are read below *root*."""
 
     def text(path: str) -> str:
         try:

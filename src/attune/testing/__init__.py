@@ -3,11 +3,15 @@
 The contract suite (tests/contract) runs on these and on the real ones alike.
 """
 
+from attune.testing.access import MemoryTokens
+from attune.testing.changes import MemoryChanges
 from attune.testing.events import MemoryEvents, MemoryExpressions
+from attune.testing.execution_pages import MemoryActions, MemoryExecutionPages
 from attune.testing.executions import MemoryExecutions
 from attune.testing.host import FakeHost, FakeRunner, MemoryOutcomes, printed
 from attune.testing.life import MemoryNodeControl
 from attune.testing.nodes import MemoryFleet, MemoryNodes
+from attune.testing.requests import MemoryNodeRequests
 from attune.testing.runtimes import MemoryRuntimes
 from attune.testing.sensor_host import FakeSensor, FakeSensorHost, MemoryOutput
 from attune.testing.sensors import MemorySensors
@@ -17,15 +21,20 @@ __all__ = [
     "FakeRunner",
     "FakeSensor",
     "FakeSensorHost",
+    "MemoryActions",
+    "MemoryChanges",
     "MemoryEvents",
+    "MemoryExecutionPages",
     "MemoryExecutions",
     "MemoryExpressions",
     "MemoryFleet",
     "MemoryNodeControl",
+    "MemoryNodeRequests",
     "MemoryNodes",
     "MemoryOutcomes",
     "MemoryOutput",
     "MemoryRuntimes",
     "MemorySensors",
+    "MemoryTokens",
     "printed",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
+from attune.core.nodes.health import Snapshot
 from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS, Next, RunObserver
 from attune.core.ports.worker import Output
 from attune.core.runtimes.command import Command, Ending, Outcome
@@ -18,7 +19,7 @@ def printed(output: str, exit_code: int = 0, path: str = "/usr/bin/fake") -> Out
 
 
 class FakeHost:
-    """A host with these commands: `CommandRunner` and `PathLookup` in one, which runs nothing.
+    """A host with these commands: `CommandRunner`, `PathLookup` and `SnapshotReader` in one, which runs nothing.
 
     *commands* maps a binary to its outcome, or to a function of the argument vector. `ran` lists what was run.
     """
@@ -50,6 +51,13 @@ class FakeHost:
                 if observer:
                     observer.finished(key, command, outcome)
                 command = then(key, command, outcome)
+
+    def look(self, binaries: Sequence[Sequence[str]]) -> list[Snapshot]:
+        """`SnapshotReader`: a command's outcome stands for its file."""
+        return [
+            Snapshot(tuple(id(self.commands.get(name)) if name in self.commands else "absent" for name in group))
+            for group in binaries
+        ]
 
     def stop(self) -> None:
         """Nothing ever runs for long here."""

@@ -13,7 +13,7 @@ _RUNNING = ("active", "busy", "starting", "draining", "stale")
 
 
 class MemoryNodeControl:
-    """`NodeLifecycle` in memory. Move `fleet.ahead` to let time pass."""
+    """`NodeControl` and `NodeLifecycle` in memory. Move `fleet.ahead` to let time pass."""
 
     def __init__(self, fleet: MemoryFleet) -> None:
         self._fleet = fleet

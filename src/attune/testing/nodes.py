@@ -11,7 +11,8 @@ from typing import Any
 
 from attune.core.errors import DatabaseError, NameTakenError
 from attune.core.matching.fleet import Node, NodeStatus
-from attune.core.nodes.capabilities import registered_node, stored_capabilities
+from attune.core.matching.registered import registered_node
+from attune.core.nodes.capabilities import stored_capabilities
 from attune.core.nodes.health import Transition, TransitionRecord
 from attune.core.nodes.role import Role
 from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Registration, RuntimeRecord
@@ -45,7 +46,7 @@ class MemoryFleet:
 
 
 class MemoryNodes:
-    """`NodeRegistry` in memory; one object is one process."""
+    """`NodeRegistry` and `NodeReader` in memory, a process each. A `Matcher` is `FleetMatcher(nodes.fleet)`."""
 
     def __init__(self, fleet: MemoryFleet | None = None) -> None:
         self._fleet = fleet or MemoryFleet()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
@@ -12,7 +12,10 @@ from attune.core.runtimes.runtime import Runtime
 
 
 class MemoryRuntimes:
-    """`RuntimeStore` and `RuntimeCatalog` in memory. *users* says what refers to a definition (ref to descriptions)."""
+    """`RuntimeCatalog`, `RuntimeStore` and `RuntimeEditor` in memory.
+
+    *users* says what refers to a definition (ref to descriptions).
+    """
 
     def __init__(self, runtimes: Sequence[Runtime] = (), users: Mapping[str, Sequence[str]] | None = None) -> None:
         self._rows = {runtime.ref: runtime for runtime in runtimes}
@@ -33,7 +36,14 @@ class MemoryRuntimes:
             self._note(runtime.ref, "update" if old else "insert", old, new, changed_by)
         return old is None
 
-    async def remove_runtime(self, ref: str, *, changed_by: str) -> bool:
+    async def change_runtime(self, ref: str, change: Callable[[Runtime | None], Runtime], *, changed_by: str) -> bool:
+        return await self.save_runtime(change(self._rows.get(ref)), changed_by=changed_by)
+
+    async def remove_runtime(
+        self, ref: str, *, changed_by: str, expecting: Callable[[Runtime], None] = lambda _old: None
+    ) -> bool:
+        if ref in self._rows:
+            expecting(self._rows[ref])
         if self._users.get(ref):
             raise UsageError(
                 f"{ref} is in use by {', '.join(self._users[ref])}", hint="move them to another runtime first"

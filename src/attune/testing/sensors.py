@@ -167,6 +167,7 @@ class MemorySensors:
         for number, sensor in self.definitions.items():
             if sensor.ref == ref:
                 self.definitions[number] = replace(sensor, enabled=enabled)
+                self.changed.set()
                 return True
         return False
 

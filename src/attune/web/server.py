@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import uvicorn
+from fastapi import FastAPI
 
 from attune.core.errors import AttuneError, UsageError
 from attune.web.app import create_app
@@ -61,19 +62,7 @@ async def serve(
 
     *heal* is called whenever the database does not answer.
     """
-    config = uvicorn.Config(
-        create_app(services),
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        server_header=False,
-        date_header=True,
-        proxy_headers=False,
-        http=BoundedProtocol,
-        ws="none",
-    )
-    server = _Server(config)
+    server = _Server(_config(create_app(services)))
     task = asyncio.create_task(server.serve(sockets=[bound]))
     try:
         while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
@@ -89,6 +78,21 @@ async def serve(
         services.hub.close()
         server.should_exit = True
         await task
+
+
+def _config(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        http=BoundedProtocol,
+        ws="none",
+    )
 
 
 async def _keep_healthy(services: Services, heal: Callable[[], Awaitable[None]]) -> None:

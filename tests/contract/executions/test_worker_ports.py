@@ -1,4 +1,4 @@
-"""One suite for what workers take jobs from and write their attempts to: in memory and PostgreSQL."""
+"""`WorkQueue`, `WorkRouting`, `WorkerInbox` and `AttemptStore`: one suite for memory and PostgreSQL."""
 
 from __future__ import annotations
 

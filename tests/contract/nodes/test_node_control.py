@@ -1,4 +1,4 @@
-"""`NodeLifecycle`: one suite for memory and PostgreSQL."""
+"""`NodeControl` and `NodeLifecycle`: one suite for memory, PostgreSQL and the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`NodeRegistry`: one suite for memory and PostgreSQL."""
+"""`NodeReader` and `NodeRegistry`: one suite for memory and PostgreSQL."""
 
 from __future__ import annotations
 

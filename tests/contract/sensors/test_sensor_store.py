@@ -1,4 +1,4 @@
-"""`SensorStore` and `SensorEvents`: one suite for memory and PostgreSQL."""
+"""`LeaseStore`, `ChangeListener`, `SensorReader` and `SensorEvents`: one suite for memory and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -174,6 +174,13 @@ async def test_a_disabled_sensor_is_not_taken(stores: Stores) -> None:
     assert await stores.leases.take(stores.nodes[0], [sensor], 10) == []
     assert sensor not in (await stores.leases.renew(stores.nodes[0], {}, 10)).free
     assert [one.state for one in await stores.leases.status()] == ["disabled", "waiting", "waiting"]
+
+
+async def test_those_who_listen_are_told_of_changes(stores: Stores) -> None:
+    async with stores.leases.listening() as changes:
+        assert await changes.news(0.01) is False
+        await stores.leases.set_enabled("acme.a", False)
+        assert await changes.news(10) is True
 
 
 async def test_reports_are_those_of_the_holder(stores: Stores) -> None:

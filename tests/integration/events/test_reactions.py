@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from attune.composition.events import record_event, recorder
+from attune.composition.events import recorder
 from attune.core.errors import UsageError
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.events.log import PostgresEventLog
@@ -173,7 +173,7 @@ async def test_an_event_that_does_not_fit_is_refused_and_the_others_are_kept(
     pool: Pool, trigger: str, payload: dict[str, Any], refusal: str
 ) -> None:
     (refused,) = await happen(pool, trigger, payload)
-    kept = await record_event(pool, "img.made", {"path": "a", "width": 300, "more": [1, None]})
+    (kept,) = await happen(pool, "img.made", {"path": "a", "width": 300, "more": [1, None]})
 
     assert (refused.event, refused.refusal) == (None, refusal)
     assert len(kept.executions) == 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from attune.composition.databases import load_demo
+from attune.composition.packs import load_demo
 from attune.core.errors import AttuneError, InUseError, UsageError
 from attune.core.packs.files import digest_of
 from attune.core.packs.pack import PackError

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from attune.core.matching.explain import explain
 from attune.core.matching.explanation import PlacementOutcome
 from attune.core.matching.fleet import Capability, Node
-from attune.core.matching.matcher import Category, match
-from attune.core.matching.requirement import Preference, Requirement, RuntimeTerm
-from attune.core.matching.survey import survey
+from attune.core.matching.matcher import match
+from attune.core.matching.requirement import Preference, Requirement
+from attune.core.matching.survey import Category, survey
 from attune.core.matching.term_judgement import judge
+from attune.core.matching.terms import RuntimeTerm
 from attune.core.runtimes.interval import Truth
 from fleets import RUNTIMES, capabilities, fleets, nodes, requirements, term_texts, versioned, versioned_fleets
 

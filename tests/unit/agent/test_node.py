@@ -19,7 +19,6 @@ from attune.agent.registration import NodeRegistration
 from attune.config import Settings
 from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError, NameTakenError
-from attune.core.nodes.health import Snapshot
 from attune.core.nodes.health_schedule import CheckSchedule
 from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import Heartbeat
@@ -92,7 +91,7 @@ class World:
             labels=lambda section: {"zone": "eu"},
             name="w1",
         )
-        reverifier = Reverifier(examiner, FakeFiles(), time.monotonic, schedule=CheckSchedule(1e6, 1e6))
+        reverifier = Reverifier(examiner, self.host, time.monotonic, schedule=CheckSchedule(1e6, 1e6))
         self.parts = NodeParts(
             self.registration,
             self.lifecycle,
@@ -131,13 +130,6 @@ class World:
         while not condition():
             assert time.monotonic() < end, "expected the condition to become true"
             await asyncio.sleep(0.01)
-
-
-class FakeFiles:
-    """Files that never change."""
-
-    def look(self, binaries: Any) -> list[Any]:
-        return [Snapshot(("same",)) for _ in binaries]
 
 
 async def test_a_node_joins_works_and_leaves() -> None:

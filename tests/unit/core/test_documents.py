@@ -9,7 +9,7 @@ import pytest
 
 from attune.cli.runtimes.definitions import read_file
 from attune.config.document import read_document
-from attune.core.documents import Node, Section, in_order, node_of, plain
+from attune.core.documents import DocumentNode, Section, in_order, node_of, plain
 from attune.core.errors import ConfigError, DefinitionError, Fault, SourcePosition
 from attune.core.runtimes.examples import validate_definition
 
@@ -43,7 +43,7 @@ def test_json_is_a_document_without_positions_however_deep_it_is() -> None:
     for _ in range(50_000):
         deep = [deep]
 
-    assert node_of({"a": [1, None]}) == Node({"a": Node((Node(1), Node(None)))})
+    assert node_of({"a": [1, None]}) == DocumentNode({"a": DocumentNode((DocumentNode(1), DocumentNode(None)))})
     assert node_of({"a": deep}).position_of(["a", 0]) is None
 
 

@@ -1,7 +1,4 @@
-"""Keeps true what a node has registered: round after round of health checks, and the registry told of each change.
-
-What a round does is `operations/runtimes/reverify.py`; what it means, `core/nodes/health.py`.
-"""
+"""Keeps true what a node has registered: round after round of health checks, and the registry told of each change."""
 
 from __future__ import annotations
 

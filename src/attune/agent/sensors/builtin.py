@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,23 +21,17 @@ _LONGEST_SLEEP = 30.0
 _RETRY_SECONDS = 0.5
 
 
+@dataclass(frozen=True)
 class BuiltinSensors:
-    """What the built-in sensors of one node share. *now* is the database's time.
+    """What the built-in sensors of one node share. `now` is the database's time.
 
-    *stamps* gives the stamp of each file that a path, a folder or a pattern names.
+    `stamps` gives the stamp of each file that a path, a folder or a pattern names.
     """
 
-    def __init__(
-        self,
-        node_id: Callable[[], int],
-        events: SensorEvents,
-        now: Callable[[], datetime],
-        stamps: Callable[[str], Mapping[str, Stamp]],
-    ) -> None:
-        self._node_id = node_id
-        self._events = events
-        self._now = now
-        self._stamps = stamps
+    node_id: Callable[[], int]
+    events: SensorEvents
+    now: Callable[[], datetime]
+    stamps: Callable[[str], Mapping[str, Stamp]]
 
     async def watch(self, instance: BuiltinInstance) -> None:
         """Run until cancelled, or until its lease is over."""
@@ -55,24 +50,24 @@ class BuiltinSensors:
     async def _watch_clock(self, instance: BuiltinInstance, timer: Timer, position: Any) -> None:
         last = _time_of(position)
         if last is None:
-            last = self._now()
+            last = self.now()
             await self._fire(instance, {"last": last.isoformat()}, [])
         while True:
-            fire = timer.fire(last, self._now())
+            fire = timer.fire(last, self.now())
             if fire is not None:
                 if not await self._fire(instance, {"last": fire.at.isoformat()}, [fire.payload()]):
                     return
                 last = fire.at
                 continue
             due = timer.next(last)
-            wait = _LONGEST_SLEEP if due is None else (due - self._now()).total_seconds()
+            wait = _LONGEST_SLEEP if due is None else (due - self.now()).total_seconds()
             await asyncio.sleep(min(max(wait, 0.001), _LONGEST_SLEEP))
 
     async def _watch_files(self, instance: BuiltinInstance, watch: FileWatch, position: Any) -> None:
         before: Mapping[str, Stamp] | None = _stamps_of(position)
         while True:
             try:
-                now = await asyncio.to_thread(self._stamps, watch.path)
+                now = await asyncio.to_thread(self.stamps, watch.path)
             except (AttuneError, OSError) as error:
                 instance.say(SensorState.FAILED, str(error))
                 await asyncio.sleep(_LONGEST_SLEEP)
@@ -80,9 +75,10 @@ class BuiltinSensors:
             if instance.report.state is not SensorState.RUNNING:
                 instance.say(SensorState.RUNNING)
             if now != before:
-                at = self._now().isoformat()
-                found = [] if before is None else [one for one in changes(before, now) if one.event in watch.events]
-                if not await self._fire(instance, {"files": now}, [one.payload(at) for one in found]):
+                at = self.now().isoformat()
+                happened = () if before is None else changes(before, now)
+                payloads = [change.payload(at) for change in happened if change.event in watch.events]
+                if not await self._fire(instance, {"files": now}, payloads):
                     return
                 before = now
             await asyncio.sleep(watch.every)
@@ -90,7 +86,7 @@ class BuiltinSensors:
     async def _position(self, instance: BuiltinInstance) -> Any:
         while True:
             try:
-                return await self._events.position(instance.sensor.id)
+                return await self.events.position(instance.sensor.id)
             except DatabaseError:
                 await asyncio.sleep(_RETRY_SECONDS)
 
@@ -100,7 +96,7 @@ class BuiltinSensors:
         events = [NewEvent(sensor.trigger_ref, payload, sensor.id, sensor.ref) for payload in payloads]
         while True:
             try:
-                return await self._events.fire(self._node_id(), sensor.id, taken.epoch, position, events)
+                return await self.events.fire(self.node_id(), sensor.id, taken.epoch, position, events)
             except DatabaseError:
                 await asyncio.sleep(_RETRY_SECONDS)
 

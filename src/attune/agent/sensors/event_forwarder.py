@@ -1,7 +1,6 @@
 """Makes events of what sensors have printed: reads the output logs of this host and stores their lines, each once.
 
-An output log is read from where the database says that it has been read to, whoever read it. While the database is away
-the lines wait in their file; where too many wait, their sensor is held back.
+While the database is away the lines wait in their file; where too many wait, their sensor is held back.
 """
 
 from __future__ import annotations

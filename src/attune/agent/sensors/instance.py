@@ -6,7 +6,8 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 from attune.agent.logs import log
 from attune.agent.sensors.sensor_context import SensorContext, command_of
@@ -17,56 +18,68 @@ from attune.core.sensors.assignment import SensorState
 from attune.core.sensors.restart import Restarts
 from attune.core.sensors.sensor import Sensor
 
-Told = Callable[[], None]
+Changed = Callable[[], None]
+Watch = Callable[["BuiltinInstance"], Coroutine[Any, Any, None]]
 
 
-class SensorInstance(Protocol):
-    """A sensor that this node runs. `report` says how it is; `until` is when the node must have ended it."""
+class SensorInstance:
+    """A sensor that this node runs. `report` says how it is; *changed* is called when that is another."""
 
-    sensor: Sensor
-    taken: TakenLease
-    report: SensorReport
-
-    def begin(self, until: float) -> None: ...
-
-    def extend(self, until: float) -> None:
-        """Let it go on until that time of the machine's clock."""
-        ...
-
-    def throttle(self, on: bool) -> None:
-        """Hold it back for as long as *on*: what it printed cannot be stored as quickly."""
-        ...
-
-    def kill(self) -> None:
-        """End it at once; `stop` still says when nothing is left."""
-        ...
-
-    async def stop(self) -> None:
-        """End it, and return when nothing is left of it."""
-        ...
-
-
-class ProcessInstance:
-    """A sensor that is a process of its own."""
-
-    def __init__(self, sensor: Sensor, taken: TakenLease, place: SensorContext, told: Told) -> None:
+    def __init__(self, sensor: Sensor, taken: TakenLease, changed: Changed) -> None:
         self.sensor = sensor
         self.taken = taken
         self.report = SensorReport(taken.sensor, taken.epoch, SensorState.STARTING)
-        self._place = place
-        self._told = told
-        self._output_log = place.folder.output_log(taken.output_log)
-        self._until = 0.0
-        self._stopping = asyncio.Event()
-        self._process: RunningSensor | None = None
-        self._pressed = False
-        self._restarts = Restarts()
+        self._changed = changed
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, until: float) -> None:
-        self._until = until
+        """Run it until that time of the machine's clock, when it must have ended, unless `extend` is called."""
+        self.extend(until)
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(self._broke)
+
+    def extend(self, until: float) -> None:
+        """Let it go on until that time of the machine's clock."""
+
+    def throttle(self, on: bool) -> None:
+        """Hold it back for as long as *on*: what it printed cannot be stored as quickly."""
+
+    def kill(self) -> None:
+        """End it at once; `stop` still says when nothing is left."""
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        """End it, and return when nothing is left of it."""
+        self.kill()
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    def say(self, state: SensorState, reason: str = "", *, pid: int | None = None, restarts: int = 0) -> None:
+        """Tell how it is."""
+        self.report = replace(self.report, state=state, reason=reason, pid=pid, restarts=restarts)
+        self._changed()
+
+    async def _run(self) -> None:
+        raise NotImplementedError
+
+    def _broke(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error(f"sensor {self.sensor.ref} cannot be run", exc_info=error)
+            self.say(SensorState.FAILED, f"cannot be run: {error!r}", restarts=self.report.restarts)
+
+
+class ProcessInstance(SensorInstance):
+    """A sensor that is a process of its own."""
+
+    def __init__(self, sensor: Sensor, taken: TakenLease, context: SensorContext, changed: Changed) -> None:
+        super().__init__(sensor, taken, changed)
+        self._context = context
+        self._output_log = context.folder.output_log(taken.output_log)
+        self._until = 0.0
+        self._stopping = asyncio.Event()
+        self._process: RunningSensor | None = None
+        self._throttled = False
+        self._restarts = Restarts()
 
     def extend(self, until: float) -> None:
         self._until = max(self._until, until)
@@ -74,8 +87,8 @@ class ProcessInstance:
             self._process.extend(until)
 
     def throttle(self, on: bool) -> None:
-        if self._process is not None and on != self._pressed:
-            self._pressed = on
+        if self._process is not None and on != self._throttled:
+            self._throttled = on
             (self._process.pause if on else self._process.resume)()
             log.warning(f"sensor {self.sensor.ref} {'is held back' if on else 'goes on'}: unstored events")
 
@@ -93,20 +106,20 @@ class ProcessInstance:
 
     async def _run(self) -> None:
         while not self._stopping.is_set():
-            if self._place.clock() >= self._until:  # only the holder of a lease that is valid starts anything
+            if self._context.clock() >= self._until:  # only the holder of a lease that is valid starts anything
                 await self._pause(0.1)
                 continue
-            began = self._place.clock()
+            began = self._context.clock()
             end = await self._once()
             if self._stopping.is_set():
                 return
             if end.by != "lease":
-                await self._back_off(end, self._place.clock() - began)
+                await self._back_off(end, self._context.clock() - began)
 
     async def _once(self) -> SensorEnd:
         """Start the process and wait for its end."""
         try:
-            command = await command_of(self.sensor, self._place)
+            command = await command_of(self.sensor, self._context)
             await asyncio.to_thread(self._output_log.create)
             program = SensorProgram(
                 command,
@@ -115,10 +128,10 @@ class ProcessInstance:
                 self.sensor.config,
                 {"ATTUNE_SENSOR": self.sensor.ref, "ATTUNE_TRIGGER": self.sensor.trigger_ref},
             )
-            process = await self._place.start(program, self._until, self._place.environment, self._complain)
+            process = await self._context.start(program, self._until, self._context.environment, self._complain)
         except (AttuneError, OSError) as error:
             return SensorEnd(f"cannot be started: {error}")
-        self._process, self._pressed = process, False
+        self._process, self._throttled = process, False
         try:
             process.extend(self._until)  # it may have moved meanwhile
             if self._stopping.is_set():
@@ -126,9 +139,9 @@ class ProcessInstance:
             failure = await process.started()
             if failure is not None:
                 if failure.interpreter_failed:
-                    self._place.suspect(self.sensor.runtime_ref)
+                    self._context.suspect(self.sensor.runtime_ref)
                 return failure
-            self._say(SensorState.RUNNING, "", pid=process.pid)
+            self.say(SensorState.RUNNING, pid=process.pid, restarts=self._restarts.total)
             log.info(f"sensor {self.sensor.ref} runs", pid=process.pid, epoch=self.taken.epoch)
             return await process.end()
         finally:
@@ -136,79 +149,37 @@ class ProcessInstance:
             process.kill()
 
     async def _back_off(self, end: SensorEnd, ran_for: float) -> None:
-        rules = self._place.restarts
+        rules = self._context.restarts
         self._restarts = self._restarts.ended(ran_for, rules)
         delay = self._restarts.delay(rules, random.random())
         state = SensorState.FAILED if self._restarts.given_up(rules) else SensorState.BACKING_OFF
         times = f", {self._restarts.failures} times in a row" if self._restarts.failures > 1 else ""
         reason = f"{end.reason}{times}; it is started again after {precise(max(1.0, delay))}"
         log.warning(f"sensor {self.sensor.ref} {reason}")
-        self._say(state, reason)
+        self.say(state, reason, restarts=self._restarts.total)
         await self._pause(delay)
-
-    def _broke(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error(f"sensor {self.sensor.ref} cannot be run", exc_info=error)
-            self._say(SensorState.FAILED, f"cannot be run: {error!r}")
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    def _say(self, state: SensorState, reason: str, pid: int | None = None) -> None:
-        self.report = SensorReport(
-            self.taken.sensor,
-            self.taken.epoch,
-            state,
-            reason,
-            restarts=self._restarts.total,
-            bad_lines=self.report.bad_lines,
-            pid=pid,
-        )
-        self._told()
-
     def _complain(self, line: str) -> None:
         log.info(f"sensor {self.sensor.ref} says: {line}")
 
 
-class BuiltinInstance:
-    """A sensor that is part of Attune: a task of this process. What it fires is stored only under a valid lease."""
+class BuiltinInstance(SensorInstance):
+    """A sensor that is part of Attune: a task of this process, which *watch* runs.
 
-    def __init__(
-        self, sensor: Sensor, taken: TakenLease, told: Told, watch: Callable[[Any], Coroutine[Any, Any, None]]
-    ) -> None:
-        self.sensor = sensor
-        self.taken = taken
-        self.report = SensorReport(taken.sensor, taken.epoch, SensorState.STARTING)
-        self._told = told
+    The database checks its lease with every event, and it waits for its events to be stored.
+    """
+
+    def __init__(self, sensor: Sensor, taken: TakenLease, changed: Changed, watch: Watch) -> None:
+        super().__init__(sensor, taken, changed)
         self._watch = watch
-        self._task: asyncio.Task[None] | None = None
-
-    def begin(self, until: float) -> None:
-        self._task = asyncio.create_task(self._watch(self))
-        self._task.add_done_callback(self._broke)
-
-    def extend(self, until: float) -> None:
-        """The database checks the lease with every event."""
-
-    def throttle(self, on: bool) -> None:
-        """It waits for its events to be stored anyway."""
 
     def kill(self) -> None:
         if self._task is not None:
             self._task.cancel()
 
-    async def stop(self) -> None:
-        self.kill()
-        if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def _broke(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error(f"sensor {self.sensor.ref} cannot be run", exc_info=error)
-            self.say(SensorState.FAILED, f"cannot be run: {error!r}")
-
-    def say(self, state: SensorState, reason: str = "") -> None:
-        """Tell how it is."""
-        self.report = SensorReport(self.taken.sensor, self.taken.epoch, state, reason)
-        self._told()
+    async def _run(self) -> None:
+        await self._watch(self)

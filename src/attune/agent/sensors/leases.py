@@ -1,15 +1,10 @@
-"""Runs sensors on this node: takes leases, runs what it holds, and gives back what it can no longer run.
-
-What to take is `core/sensors/assignment.py`; running one sensor `instance.py`; storing what they print
-`event_forwarder.py`.
-"""
+"""Runs sensors on this node: takes leases, runs what it holds, and gives back what it can no longer run."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from attune.agent.logs import log
@@ -19,7 +14,7 @@ from attune.agent.sensors.node_sensors import DatabaseClock, NodeSensors
 from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
 from attune.core.ports.sensors import LeaseStore, SensorOutputs, TakenLease
-from attune.core.sensors.assignment import AssignmentPlan, BalanceRules, plan
+from attune.core.sensors.assignment import AssignmentPlan, plan
 from attune.core.sensors.sensor import Sensor
 
 _RENEWALS = 4  # in the time of one lease
@@ -30,27 +25,22 @@ _RETRY = Backoff(0.2, 6.4)
 _LAST_WAIT_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseRules:
-    """How leases are held. `seconds` is how long one lasts without being renewed."""
-
-    seconds: float = 10.0
-    spread: BalanceRules = field(default_factory=BalanceRules)
-
-
 Begin = Callable[[Sensor, TakenLease, Callable[[], None]], SensorInstance]
 """Makes what runs a sensor under a lease; the last argument is called when its report has changed."""
 
 
 class SensorLeases:
-    """Takes, renews and gives back the leases of sensors, beside the heartbeat of a node."""
+    """Takes, renews and gives back the leases of sensors, beside the heartbeat of a node.
+
+    A lease lasts *lease_seconds* without being renewed.
+    """
 
     def __init__(
         self,
         sensors: NodeSensors,
         store: LeaseStore,
         folder: SensorOutputs,
-        rules: LeaseRules,
+        lease_seconds: float,
         clock: DatabaseClock,
         *,
         begin: Begin,
@@ -61,7 +51,7 @@ class SensorLeases:
         self._node = sensors.node
         self._store = store
         self._folder = folder
-        self._rules = rules
+        self._lease_seconds = lease_seconds
         self._clock = clock
         self._begin = begin
         self._forwarder = forwarder
@@ -93,7 +83,7 @@ class SensorLeases:
                 if not failures:
                     log.warning(f"leases of sensors cannot be renewed, trying again until it works: {error}")
                 failures += 1
-                await asyncio.sleep(min(self._rules.seconds / _RENEWALS, _RETRY.delay(failures)))
+                await asyncio.sleep(min(self._lease_seconds / _RENEWALS, _RETRY.delay(failures)))
 
     async def finish(self) -> None:
         """Give everything back; returns when nothing runs here any more."""
@@ -122,21 +112,21 @@ class SensorLeases:
         if known is None:
             return
         await self._renew(known[1])
-        due = self._clock.machine() - self._looked >= self._rules.seconds
+        due = self._clock.machine() - self._looked >= self._lease_seconds
         if news or due or self._plan.pending:
             await self._look(known[1])
 
     async def _renew(self, node_id: int) -> None:
         began = self._clock.machine()
         held = {sensor: instance.taken.epoch for sensor, instance in self._held.items()}
-        renewal = await self._store.renew(node_id, held, self._rules.seconds)
+        renewal = await self._store.renew(node_id, held, self._lease_seconds)
         self._clock.set(renewal.now, began)
         for sensor, epoch in held.items():
             instance = self._held.get(sensor)
             if instance is None or instance.taken.epoch != epoch:
                 continue
             if sensor in renewal.kept:
-                instance.extend(began + _FENCE * self._rules.seconds)
+                instance.extend(began + _FENCE * self._lease_seconds)
             else:
                 log.warning(f"sensor {instance.sensor.ref}: its lease is lost")
                 instance.kill()
@@ -149,7 +139,7 @@ class SensorLeases:
         """See what is to be done, and do it."""
         self._sensors.world = world = await self._store.world()
         self._looked = self._clock.machine()
-        self._plan = todo = plan(node_id, world, self._rules.spread)
+        self._plan = todo = plan(node_id, world)
         for sensor, reason in todo.give_back.items():
             if sensor in self._held:
                 self._leave(sensor, reason)
@@ -166,13 +156,13 @@ class SensorLeases:
         self, node_id: int, wanted: Sequence[int], dead: Mapping[int, int], known: Mapping[int, Sensor]
     ) -> None:
         began = self._clock.machine()
-        for taken in await self._store.take(node_id, wanted, self._rules.seconds, dead=dead):
+        for taken in await self._store.take(node_id, wanted, self._lease_seconds, dead=dead):
             sensor = known[taken.sensor]
             log.info(f"sensor {sensor.ref} is taken", epoch=taken.epoch)
             instance = self._held[sensor.id] = self._begin(sensor, taken, self._sensors.changed.set)
             if not sensor.is_builtin:
                 self._forwarder.expect(taken.output_log)
-            instance.begin(began + _FENCE * self._rules.seconds)
+            instance.begin(began + _FENCE * self._lease_seconds)
 
     def _dead(self, node_id: int, todo: AssignmentPlan) -> dict[int, int]:
         """Leases that an earlier process of this node held, and of which nothing lives any more: their epochs."""
@@ -241,7 +231,7 @@ class SensorLeases:
                 self._sensors.changed.set()
 
     def _pause(self) -> float:
-        pause = self._rules.seconds / _RENEWALS
+        pause = self._lease_seconds / _RENEWALS
         return min(pause, _SOON_SECONDS) if self._plan.pending else pause
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:

@@ -33,31 +33,31 @@ class SensorContext:
     restarts: RestartRules = field(default_factory=RestartRules)
 
 
-async def command_of(sensor: Sensor, place: SensorContext) -> tuple[str, ...]:
+async def command_of(sensor: Sensor, context: SensorContext) -> tuple[str, ...]:
     """What to execute for *sensor*: the verified interpreter with its arguments, and the entry point.
 
     Raises `AttuneError` with the reason why it cannot be started here.
     """
-    entrypoint = await _entrypoint(sensor, place)
-    node = place.node()
+    entrypoint = await _entrypoint(sensor, context)
+    node = context.node()
     placement = match(sensor.requirement, [node] if node else [])
     instance = placement.best.instances.get(sensor.runtime) if placement.best else None
     capability = node.capabilities.get(sensor.runtime) if node else None
     interpreter = instance.path if instance else None
     if interpreter is None and capability is not None and capability.status.value == "declared":
         # Nobody verified it, so nobody knows where it lies.
-        interpreter = shutil.which(sensor.runtime, path=place.environment.get("PATH"))
+        interpreter = shutil.which(sensor.runtime, path=context.environment.get("PATH"))
         if interpreter is None and sensor.runtime != "native":
             raise UsageError(f"{sensor.runtime} is declared, but no command of that name is on PATH")
     return (interpreter, *sensor.interpreter_args, str(entrypoint)) if interpreter else (str(entrypoint),)
 
 
-async def _entrypoint(sensor: Sensor, place: SensorContext) -> Path:
+async def _entrypoint(sensor: Sensor, context: SensorContext) -> Path:
     written = Path(sensor.entrypoint)
     if sensor.pack_digest is None:
         if written.is_absolute():
             return written
         raise AttuneError(f"expected the files of a pack or an absolute entry point, got {sensor.entrypoint!r}")
-    if place.packs is None:
+    if context.packs is None:
         raise AttuneError("this node cannot fetch the files of packs")
-    return Path(await place.packs.folder(sensor.pack_digest)) / "sensors" / written
+    return Path(await context.packs.folder(sensor.pack_digest)) / "sensors" / written

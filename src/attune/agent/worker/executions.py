@@ -1,7 +1,4 @@
-"""Takes executions for this node: reads the queues that it satisfies, and checks each job once more before it is begun.
-
-What it may read is `classes.py`; running what was taken `attempts.py`; what others left behind `lost_executions.py`.
-"""
+"""Takes executions for this node: reads the queues that it satisfies, and checks each job again before it begins."""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ def up() -> None:
     The database is the embedded PostgreSQL unless `database.url` (or DATABASE_URL) names one.
     """
     from attune.agent.logs import configure_logging
-    from attune.composition.databases import load_demo, migrate, use_database
+    from attune.composition.databases import migrate, use_database
+    from attune.composition.packs import load_demo
     from attune.config import load_settings
     from attune.web.server import listen
 

@@ -11,7 +11,7 @@ from attune.cli.session import ask
 from attune.composition.databases import as_runtime
 from attune.config import Settings
 from attune.config.document import read_file as read_document_file
-from attune.core.documents import Node, Section, plain
+from attune.core.documents import DocumentNode, Section, plain
 from attune.core.errors import DefinitionError, Fault, UsageError, shown
 from attune.core.ports.runtimes import RuntimeStore
 from attune.core.runtimes.runtime import Runtime
@@ -39,7 +39,7 @@ def read_file(path: Path) -> list[Runtime]:
     return [_entry(path, index, entry) for index, entry in enumerate(entries)]
 
 
-def _entry(path: Path, index: int, entry: Node) -> Runtime:
+def _entry(path: Path, index: int, entry: DocumentNode) -> Runtime:
     place = f"{path.name}[{index}]"
     faults: list[Fault] = []
     section = Section(entry, place, faults).section(place, entry, "an object with ref, name and distributions")

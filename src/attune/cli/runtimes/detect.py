@@ -21,7 +21,8 @@ from attune.config import Settings, load_settings, variable
 from attune.core.durations import seconds_of
 from attune.core.errors import RequirementError
 from attune.core.matching.fleet import Node, capabilities_of
-from attune.core.matching.requirement import EXAMPLE, Requirement
+from attune.core.matching.requirement import Requirement
+from attune.core.matching.requirement_parser import EXAMPLE
 from attune.core.matching.term_judgement import judge
 from attune.core.nodes.role import ROLES, SENSOR
 from attune.core.runtimes.aliases import fold

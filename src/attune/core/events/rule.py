@@ -11,6 +11,7 @@ from attune.core.errors import shown
 from attune.core.events.expression import Evaluated
 from attune.core.events.template import OPEN, TemplateError, expressions_in, rendered
 from attune.core.json_schema import value_problems
+from attune.core.pattern import PatternError, compile_pattern
 
 VARIABLES = frozenset({"payload", "event", "pack"})
 """The names that expressions know: the event's payload; the event (`payload`, `trigger`, `source`); the rule's pack
@@ -140,8 +141,6 @@ def _same(value: Any, wanted: Any) -> bool:
 
 
 def _matches(value: Any, wanted: Any) -> bool:
-    from attune.core.pattern import PatternError, compile_pattern
-
     try:
         return isinstance(value, str) and bool(compile_pattern(str(wanted)).search(value))
     except PatternError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from attune.core.json_schema import secret_names
 from attune.core.matching.requirement import Requirement
 
 
@@ -64,12 +65,7 @@ class Action:
     @property
     def secrets(self) -> frozenset[str]:
         """The parameters that the schema marks with `secret: true`: never in argv, never shown."""
-        properties = self.param_schema.get("properties")
-        if not isinstance(properties, Mapping):
-            return frozenset()
-        return frozenset(
-            name for name, schema in properties.items() if isinstance(schema, Mapping) and schema.get("secret") is True
-        )
+        return secret_names(self.param_schema)
 
 
 def requirement_of_action(

@@ -9,7 +9,6 @@ from attune.core.durations import coarse
 from attune.core.matching.fleet import Capability, Node, first_by_name
 from attune.core.matching.term_judgement import AND, Reason, TermFinding
 from attune.core.matching.terms import RuntimeTerm
-from attune.core.runtimes.constraint import Constraint
 from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.version import Version
 
@@ -100,19 +99,5 @@ def _series(finding: TermFinding) -> str:
     versions = [version for text in finding.found.split(AND) if (version := Version.read(text)) is not None]
     if constraint is None or not versions:
         return finding.found
-    depth = min(_DEPTH, precision(constraint))
+    depth = min(_DEPTH, max((len(bound.version.release) for bound in constraint.bounds), default=1))
     return ".".join(map(str, max(versions).release[:depth])) + ".x"
-
-
-def precision(constraint: Constraint) -> int:
-    """How many components its bounds name at most; at least 1."""
-    return max((len(bound.version.release) for bound in constraint.bounds), default=1)
-
-
-def names_in(nodes: Iterable[Node]) -> set[str]:
-    """Every runtime and label name that *nodes* know."""
-    known: set[str] = set()
-    for node in nodes:
-        known.update(node.capabilities)
-        known.update(node.labels)
-    return known

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from attune.core.matching.causes import Cause, causes_of, first_names, names_in
-from attune.core.matching.explanation import CategoryCount, Explanation, PlacementOutcome, TermRow, Waiting
+from attune.core.matching.causes import Cause, causes_of, first_names
+from attune.core.matching.explanation import CategoryCount, Explanation, PlacementOutcome, TermRow
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.nearest import near_misses
 from attune.core.matching.repair.search import repairs_for
@@ -48,13 +47,6 @@ def explain(
     )
 
 
-def with_context(
-    explanation: Explanation, *, waiting: Waiting | None = None, history: str | None = None
-) -> Explanation:
-    """*explanation* with how long the work has waited, and a sentence on when it was last placeable."""
-    return replace(explanation, waiting=waiting, history=history)
-
-
 def _category_count(category: Category, profiles: Sequence[Profile]) -> CategoryCount:
     mine = [profile for profile in profiles if profile.category is category]
     names = first_names(node for profile in mine for node in profile.nodes)
@@ -64,13 +56,17 @@ def _category_count(category: Category, profiles: Sequence[Profile]) -> Category
 def _term_row(index: int, surveyed: FleetSurvey) -> TermRow:
     term, total = surveyed.requirement.terms[index], len(surveyed.nodes)
     causes = causes_of(surveyed.unmet(index))
-    failed = sum(cause.count for cause in causes if cause.truth is Truth.NO)
-    unknown = sum(cause.count for cause in causes if cause.truth is Truth.UNKNOWN)
     hint = None
     if total and sum(cause.count for cause in causes if cause.reason in _NAME_UNKNOWN) == total:
-        known = names_in(surveyed.nodes[:_SAMPLED]) | set(FACTS)
-        hint = nearest_name(term.name, sorted(known - {term.name}))
-    return TermRow(str(term), total - failed - unknown, failed, unknown, causes, hint)
+        known = {name for node in surveyed.nodes[:_SAMPLED] for name in (*node.capabilities, *node.labels)}
+        hint = nearest_name(term.name, sorted({*known, *FACTS} - {term.name}))
+    return _row(str(term), total, causes, hint)
+
+
+def _row(term: str, total: int, causes: tuple[Cause, ...], hint: str | None = None) -> TermRow:
+    failed = sum(cause.count for cause in causes if cause.truth is Truth.NO)
+    unknown = sum(cause.count for cause in causes) - failed
+    return TermRow(term, total - failed - unknown, failed, unknown, causes, hint)
 
 
 _NAME_UNKNOWN = frozenset({Reason.RUNTIME_MISSING, Reason.LABEL_MISSING})
@@ -82,12 +78,10 @@ def _state_rows(surveyed: FleetSurvey) -> Iterable[TermRow]:
     for taint in sorted({taint for profile in profiles for taint in profile.taints}):
         nodes = [node for profile in profiles if taint in profile.taints for node in profile.nodes]
         cause = Cause(Reason.NODE_TAINTED, Truth.NO, "", len(nodes), first_names(nodes))
-        yield TermRow(f"taint {taint}", len(surveyed.nodes) - len(nodes), len(nodes), 0, (cause,))
+        yield _row(f"taint {taint}", len(surveyed.nodes), (cause,))
     causes = tuple(_out_of_service(profiles))
-    failed = sum(cause.count for cause in causes if cause.truth is Truth.NO)
-    unknown = sum(cause.count for cause in causes) - failed
     if causes:
-        yield TermRow("in service", len(surveyed.nodes) - failed - unknown, failed, unknown, causes)
+        yield _row("in service", len(surveyed.nodes), causes)
 
 
 def _out_of_service(profiles: Sequence[Profile]) -> Iterable[Cause]:

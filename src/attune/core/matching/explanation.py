@@ -1,8 +1,4 @@
-"""Why work runs or does not run on a fleet, as data and in words: headline, needs, fleet, terms, nearest, repair.
-
-`explain.py` gathers it. Grouping of reasons is in `causes.py`, the nearest misses in `nearest.py`, what would help in
-`repair/`.
-"""
+"""Why work runs or does not run on a fleet, as data and in words: headline, needs, fleet, terms, nearest, repair."""
 
 from __future__ import annotations
 
@@ -81,7 +77,10 @@ class TermRow:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything there is to say. The categories sum to `total`, and so does every row. `str()` says it in words."""
+    """Everything there is to say. The categories sum to `total`, and so does every row. `str()` says it in words.
+
+    `waiting` and `history`, when the work was last placeable, are for whoever knows of them.
+    """
 
     outcome: PlacementOutcome
     needs: tuple[str, ...]

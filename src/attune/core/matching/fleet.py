@@ -1,7 +1,4 @@
-"""Nodes as the matcher sees them: what they can run, their labels and taints, and whether they can take work.
-
-Where they come from (registry, cache, test) is left to others; the matcher reads nothing else.
-"""
+"""Nodes as the matcher sees them: what they can run, their labels and taints, and whether they can take work."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Which nodes can do work, best first, and what is in the way on every other node. The specification of matching.
-
-A term on its own is judged in `term_judgement.py`, all of them on all nodes in `survey.py`; the answer in
-words is made in `explanation.py`.
-"""
+"""Which nodes can do work, best first, and what is in the way on every other node. The specification of matching."""
 
 from __future__ import annotations
 
@@ -13,8 +9,6 @@ from attune.core.matching.fleet import CapabilityInstance, Node
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.survey import Category, Profile, survey
 from attune.core.matching.term_judgement import TermFinding, judge
-
-__all__ = ["Candidate", "Category", "Placement", "Profile", "Refusal", "match"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """What work needs of a node: terms that must all hold, preferences that only rank.
 
 `Requirement.parse` reads `python >=3.9,<4; node ^20.1; !docker; zone=eu; arch in (x86_64, aarch64)`: terms are
-separated by `;` or a new line. `str()` is canonical and parses back to an equal requirement. The grammar is in
-`requirement_parser.py`, what a term is in `terms.py`, whether it holds in `term_judgement.py`.
+separated by `;` or a new line. `str()` is canonical and parses back to an equal requirement.
 """
 
 from __future__ import annotations
@@ -12,20 +11,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from attune.core.errors import RequirementError
-from attune.core.matching.requirement_parser import EXAMPLE, MAX_LENGTH, MAX_TERMS, read_preference, read_requirement
-from attune.core.matching.terms import LabelTerm, NumberTerm, RuntimeTerm, Term
-
-__all__ = [
-    "EXAMPLE",
-    "MAX_LENGTH",
-    "MAX_TERMS",
-    "LabelTerm",
-    "NumberTerm",
-    "Preference",
-    "Requirement",
-    "RuntimeTerm",
-    "Term",
-]
+from attune.core.matching.requirement_parser import MAX_LENGTH, read_preference, read_requirement
+from attune.core.matching.terms import NumberTerm, RuntimeTerm, Term
 
 _MAX_ALTERNATIVES = 64
 _MAX_CONSTRAINT = 1000
@@ -50,13 +37,12 @@ class Requirement:
     @classmethod
     def of(cls, terms: Iterable[Term], tolerations: Iterable[str] = ()) -> Requirement:
         """The canonical requirement of *terms*. Raises `RequirementError` where they contradict or grow too long."""
-        joined = sorted(_joined(terms), key=lambda term: term.sort_key)
-        made = cls(tuple(joined), tuple(sorted(set(tolerations))))
-        text = str(made)
+        requirement = cls(tuple(sorted(_joined(terms), key=_order)), tuple(sorted(set(tolerations))))
+        text = str(requirement)
         if len(text) > MAX_LENGTH:
             got = f"{len(text)} in canonical form"
             raise RequirementError(text, MAX_LENGTH, f"at most {MAX_LENGTH} characters", got)
-        return made
+        return requirement
 
     @property
     def digest(self) -> str:
@@ -87,6 +73,13 @@ class Preference:
 
     def __str__(self) -> str:
         return str(self.term) if self.weight == 1 else f"{self.term} *{self.weight}"
+
+
+def _order(term: Term) -> tuple[int, str, str]:
+    """Where *term* stands in the canonical form."""
+    if isinstance(term, RuntimeTerm):
+        return (int(term.negated), term.name, str(term))
+    return (2 if isinstance(term, NumberTerm) else 3, term.name, str(term))
 
 
 def _joined(terms: Iterable[Term]) -> set[Term]:

@@ -1,7 +1,4 @@
-"""The terms of a requirement, as values. `str()` of each is canonical. Reading them belongs to `requirement_parser.py`.
-
-What they mean, term by term, is decided in `term_judgement.py`.
-"""
+"""The terms of a requirement, as values. `str()` of each is canonical."""
 
 from __future__ import annotations
 
@@ -34,11 +31,6 @@ class RuntimeTerm:
         if self.constraint is not None and str(self.constraint) == "*":  # any version, also one that is not known
             object.__setattr__(self, "constraint", None)
 
-    @property
-    def sort_key(self) -> tuple[int, str, str]:
-        """Its place in the canonical form."""
-        return (1 if self.negated else 0, self.name, str(self))
-
     def __str__(self) -> str:
         parts = [f"{'!' if self.negated else ''}{self.name}"]
         if self.constraint is not None:
@@ -57,11 +49,6 @@ class LabelTerm:
     values: tuple[str, ...]
     negated: bool = False
 
-    @property
-    def sort_key(self) -> tuple[int, str, str]:
-        """Its place in the canonical form."""
-        return (3, self.name, str(self))
-
     def __str__(self) -> str:
         if len(self.values) == 1:
             return f"{self.name}{'!=' if self.negated else '='}{_single(self.name, self.values[0])}"
@@ -76,36 +63,22 @@ class NumberTerm:
     operator: str
     value: float
 
-    @property
-    def sort_key(self) -> tuple[int, str, str]:
-        """Its place in the canonical form."""
-        return (2, self.name, str(self))
-
     def __str__(self) -> str:
-        return f"{self.name} {self.operator}{plain_number(self.value)}"
+        return f"{self.name} {self.operator}{int(self.value) if self.value.is_integer() else self.value}"
 
 
 Term = RuntimeTerm | LabelTerm | NumberTerm
 
 
-def plain_number(value: float) -> str:
-    return str(int(value)) if value.is_integer() else repr(value)
-
-
-def is_version_like(value: str) -> bool:
-    """Whether `name=value` asks for a version rather than for a text."""
-    if not _VERSION_BEGIN.match(value):
+def compares_versions(name: str, value: str) -> bool:
+    """Whether `name=value`, unquoted, is a runtime term: the value is a version and *name* no fact that is a text."""
+    if FACTS.get(name) not in (None, LabelKind.VERSION) or not _VERSION_BEGIN.match(value):
         return False
     try:
         Constraint.parse(f"={value}")
     except VersionError:
         return False
     return True
-
-
-def compares_versions(name: str, value: str) -> bool:
-    """Whether `name=value`, unquoted, is a runtime term: the value is a version and *name* no fact that is a text."""
-    return FACTS.get(name) in (None, LabelKind.VERSION) and is_version_like(value)
 
 
 def _single(name: str, value: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attune.core.matching.fleet import Node, capabilities_of
 from attune.core.nodes.labels import labels_of
 from attune.core.ports.nodes import Registration
 from attune.core.runtimes.selection import Selection
@@ -59,19 +58,6 @@ def stored_capabilities(registration: Registration) -> dict[str, Any]:
     if registration.taints:
         stored["taints"] = sorted(set(registration.taints))
     return stored
-
-
-def registered_node(node_id: int, registration: Registration) -> Node:
-    """A node that has just registered, as the matcher sees it."""
-    return Node(
-        node_id,
-        registration.name,
-        capabilities_of(registration.verdicts),
-        labels_of(registration.labels),
-        frozenset(registration.taints),
-        role=registration.role.name,
-        max_concurrent=execution_limit(registration.capabilities.get("max_concurrent_executions")),
-    )
 
 
 def execution_limit(value: object) -> int | None:

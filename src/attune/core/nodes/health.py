@@ -1,28 +1,18 @@
 """Whether a runtime that was found stays offered: what each new look at it changes, with policy and damping.
 
-Pure: it is told what was seen and when, in seconds of any clock that only goes forward. Looking is
-`host/probing/file_probe.py` and `operations/runtimes/reverify.py`; when to look is `health_schedule.py`.
+Pure: it is told what was seen and when, in seconds of any clock that only goes forward.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from attune.core.durations import precise
 from attune.core.runtimes.verdict import Evidence, Status, Verdict
 
 _CLOCK_TICK = 0.02  # file systems note times as coarsely as this
-
-
-class SnapshotChange(StrEnum):
-    """What the cheap check came to."""
-
-    UNCHANGED = "unchanged"
-    CHANGED = "changed"  # only the full check knows what it means
-    GONE = "gone"  # nothing is left that could be run
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +28,6 @@ class Snapshot:
     @property
     def gone(self) -> bool:
         return all(isinstance(file, str) for file in self.files)
-
-
-def compare(before: Snapshot, now: Snapshot) -> SnapshotChange:
-    """What happened between two looks."""
-    if now == before:
-        return SnapshotChange.UNCHANGED
-    return SnapshotChange.GONE if now.gone and not before.gone else SnapshotChange.CHANGED
 
 
 def outdated(verdict: Verdict, snapshot: Snapshot) -> bool:

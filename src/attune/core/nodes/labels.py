@@ -1,8 +1,4 @@
-"""Labels of a node, and the facts among them: labels with a fixed meaning that the host reports about itself.
-
-Detecting the facts belongs to the host; reading `worker.labels` to the config. Both pass through here, so that
-a requirement and a node spell a label alike.
-"""
+"""Labels of a node, and the facts among them: labels with a fixed meaning that the host reports about itself."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -23,3 +24,11 @@ ROLES = {role.name: role for role in (WORKER, SENSOR)}
 def role_of_variable(name: str) -> Role | None:
     """The role that environment variable *name* belongs to, or None."""
     return next((role for role in ROLES.values() if role.environment_variable == name), None)
+
+
+def other_role_note(role: Role, others: Mapping[str, str | None]) -> str | None:
+    """A note where only the variable of another role is set (*others*: variable name to text)."""
+    for variable, text in others.items():
+        if variable != role.environment_variable and text is not None:
+            return f"{variable} is set but this is a {role.name}, which reads {role.environment_variable}"
+    return None

@@ -107,6 +107,7 @@ class PackError(AttuneError):
     """A folder is no pack; `faults` holds everything that is wrong, by file and line."""
 
     exit_code = 2
+    code = "pack"
 
     def __init__(self, name: str, faults: Sequence[Fault]) -> None:
         self.name = name

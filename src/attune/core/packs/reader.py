@@ -1,8 +1,4 @@
-"""Reads the documents of a pack into values, with everything that is wrong in them.
-
-What a document says by itself is checked here; what it says of others is `pack_references`. Expressions are only
-collected: whether they are right is for the engine that evaluates them.
-"""
+"""Reads the documents of a pack into values, with everything that is wrong in them."""
 
 from __future__ import annotations
 
@@ -10,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from attune.core.documents import Node, Section, plain
+from attune.core.documents import DocumentNode, Section, plain
 from attune.core.errors import DefinitionError, Fault, SourcePosition, shown
 from attune.core.events.template import Expression, TemplateError, parts_of
+from attune.core.executions.action import Action
 from attune.core.json_schema import schema_problems, value_problems
-from attune.core.packs.pack import KINDS, Pack, RuleDefinition, TriggerDefinition
-from attune.core.packs.work_reader import ActionDraft, SensorDraft, read_action, read_sensor
+from attune.core.packs.pack import KINDS, Pack, RuleDefinition, SensorDefinition, TriggerDefinition
+from attune.core.packs.work_reader import WorkDraft, read_action, read_sensor
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
 
@@ -30,8 +27,8 @@ _RUNTIME_KEYS = ("ref", "name", "description", "pack_ref", "distributions", "ins
 class Documents:
     """The YAML documents of a pack: `pack.yaml`, and by kind those of its folders."""
 
-    pack: Node
-    folders: Mapping[str, Sequence[Node]] = field(default_factory=dict)
+    pack: DocumentNode
+    folders: Mapping[str, Sequence[DocumentNode]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +45,9 @@ class Draft:
     """What the documents say, before it is held against everything else."""
 
     pack: Pack
-    actions: list[ActionDraft] = field(default_factory=list)
-    sensors: list[SensorDraft] = field(default_factory=list)
-    nodes: dict[tuple[str, str], Node] = field(default_factory=dict)
+    actions: list[WorkDraft[Action]] = field(default_factory=list)
+    sensors: list[WorkDraft[SensorDefinition]] = field(default_factory=list)
+    nodes: dict[tuple[str, str], DocumentNode] = field(default_factory=dict)
     expressions: list[WrittenExpression] = field(default_factory=list)
     triggers: list[TriggerDefinition] = field(default_factory=list)
     rules: list[RuleDefinition] = field(default_factory=list)
@@ -66,7 +63,7 @@ def read_pack(documents: Documents, faults: list[Fault]) -> Draft:
     return draft
 
 
-def _read_head(node: Node, faults: list[Fault]) -> Pack:
+def _read_head(node: DocumentNode, faults: list[Fault]) -> Pack:
     section = _section(node, "an object with ref, label and version", faults)
     if section is None:
         return Pack("", "", "")
@@ -94,11 +91,11 @@ def _read_head(node: Node, faults: list[Fault]) -> Pack:
     return pack
 
 
-def _section(node: Node, expected: str, faults: list[Fault]) -> Section | None:
-    return Section(Node({}), "", faults).section("", node, expected)
+def _section(node: DocumentNode, expected: str, faults: list[Fault]) -> Section | None:
+    return Section(DocumentNode({}), "", faults).section("", node, expected)
 
 
-def _read_one(kind: str, node: Node, draft: Draft, faults: list[Fault]) -> None:
+def _read_one(kind: str, node: DocumentNode, draft: Draft, faults: list[Fault]) -> None:
     section = _section(node, f"an object that describes one of the pack's {kind}", faults)
     if section is None:
         return
@@ -131,7 +128,7 @@ def _ref(section: Section, pack: str) -> str:
     return ref or ""
 
 
-def _read_runtime(section: Section, node: Node, draft: Draft) -> str:
+def _read_runtime(section: Section, node: DocumentNode, draft: Draft) -> str:
     """The same as `attune runtime load` reads, and refused for the same reasons."""
     values = {key: plain(section.node(key)) for key in _RUNTIME_KEYS}
     section.finish()
@@ -182,16 +179,16 @@ def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[
 def _from_properties(value: dict[str, Any], closed: bool) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     needed = []
-    for name, schema in value.items():
-        properties[name] = schema
-        if isinstance(schema, dict) and isinstance(schema.get("required"), bool):
-            properties[name] = {key: below for key, below in schema.items() if key != "required"}
-            if schema["required"]:
+    for name, field_schema in value.items():
+        properties[name] = field_schema
+        if isinstance(field_schema, dict) and isinstance(field_schema.get("required"), bool):
+            properties[name] = {key: below for key, below in field_schema.items() if key != "required"}
+            if field_schema["required"]:
                 needed.append(name)
-    made: dict[str, Any] = {"properties": properties}
+    schema: dict[str, Any] = {"properties": properties}
     if closed:
-        made["additionalProperties"] = False
-    return {**made, "required": needed} if needed else made
+        schema["additionalProperties"] = False
+    return {**schema, "required": needed} if needed else schema
 
 
 def _read_trigger(section: Section, ref: str, draft: Draft) -> None:
@@ -238,7 +235,7 @@ def _conditions(section: Section) -> list[WrittenExpression]:
     return [WrittenExpression(item.value, item.position, path) for path, item in written]
 
 
-def _collect_templates(node: Node, path: str, draft: Draft, faults: list[Fault]) -> None:
+def _collect_templates(node: DocumentNode, path: str, draft: Draft, faults: list[Fault]) -> None:
     if isinstance(node.value, Mapping):
         for key, below in node.value.items():
             _collect_templates(below, f"{path}.{key}", draft, faults)

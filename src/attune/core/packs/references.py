@@ -14,7 +14,7 @@ from attune.core.json_schema import value_problems
 from attune.core.packs.files import PackFile
 from attune.core.packs.pack import Known, Pack, RuleDefinition, SensorDefinition
 from attune.core.packs.reader import Draft
-from attune.core.packs.work_reader import ActionDraft, SensorDraft
+from attune.core.packs.work_reader import WorkDraft
 from attune.core.runtimes.aliases import fold, nearest
 from attune.core.runtimes.definition import capability_name
 from attune.core.sensors.builtin import BUILTIN_NAMES, parse_builtin
@@ -65,10 +65,10 @@ def _runtime(written: str | None, section: Section, runtimes: Mapping[str, str],
     return ref
 
 
-def _action(draft: ActionDraft, runtimes: Mapping[str, str], files: Files, pack: str) -> Action:
+def _action(draft: WorkDraft[Action], runtimes: Mapping[str, str], files: Files, pack: str) -> Action:
     ref = _runtime(draft.runtime, draft.section, runtimes, pack)
-    _check_file("actions", draft.action.entrypoint, draft.section, files, alone=draft.runtime is None)
-    action = replace(draft.action, runtime_ref=ref, runtime=runtimes[ref] if ref else None)
+    _check_file("actions", draft.work.entrypoint, draft.section, files, alone=draft.runtime is None)
+    action = replace(draft.work, runtime_ref=ref, runtime=runtimes[ref] if ref else None)
     try:
         _ = action.requirement
     except RequirementError as error:  # `runtime: python` with `!python` can never run
@@ -78,9 +78,9 @@ def _action(draft: ActionDraft, runtimes: Mapping[str, str], files: Files, pack:
 
 
 def _sensor(
-    draft: SensorDraft, runtimes: Mapping[str, str], triggers: Collection[str], files: Files, pack: str
+    draft: WorkDraft[SensorDefinition], runtimes: Mapping[str, str], triggers: Collection[str], files: Files, pack: str
 ) -> SensorDefinition:
-    sensor, section = draft.sensor, draft.section
+    sensor, section = draft.work, draft.section
     ref = _runtime(draft.runtime, section, runtimes, pack)
     if sensor.trigger_ref and sensor.trigger_ref not in triggers:
         _refuse_missing(section, "trigger", "a trigger", sensor.trigger_ref, triggers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from attune.core.documents import Section
 from attune.core.errors import RequirementError, VersionError, shown
@@ -14,34 +14,26 @@ from attune.core.matching.requirement import Preference
 from attune.core.packs.pack import SensorDefinition
 from attune.core.runtimes.constraint import Constraint
 
+W = TypeVar("W", Action, SensorDefinition)
 _LONGEST_RUN = 366 * 86_400.0
 _MOST_RETRIES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class ActionDraft:
-    """An action whose runtime is not resolved: `runtime` is what was written, a ref or a capability name.
+class WorkDraft(Generic[W]):
+    """An action or a sensor whose runtime is not resolved: `runtime` is what was written, a ref or a capability name.
 
     `section` is the document, in which what refers to nothing is refused.
     """
 
-    action: Action
-    runtime: str | None
-    section: Section
-
-
-@dataclass(frozen=True, slots=True)
-class SensorDraft:
-    """A sensor whose runtime and trigger are not resolved."""
-
-    sensor: SensorDefinition
+    work: W
     runtime: str | None
     section: Section
 
 
 def read_action(
     section: Section, ref: str, pack: str, param_schema: dict[str, Any], out_schema: dict[str, Any] | None
-) -> ActionDraft:
+) -> WorkDraft[Action]:
     """The action that *section* describes."""
     runtime, version = _runtime(section)
     timeout = section.seconds("timeout", 0.01, _LONGEST_RUN)
@@ -65,10 +57,10 @@ def read_action(
         on_lost=section.choice("on_lost", OnLost, OnLost.RETRY),
         result_file=_inside(section, "result_file", "a file in the working directory"),
     )
-    return ActionDraft(action, runtime, section)
+    return WorkDraft(action, runtime, section)
 
 
-def read_sensor(section: Section, ref: str, param_schema: dict[str, Any]) -> SensorDraft:
+def read_sensor(section: Section, ref: str, param_schema: dict[str, Any]) -> WorkDraft[SensorDefinition]:
     """The sensor that *section* describes."""
     runtime, version = _runtime(section, required=True)
     sensor = SensorDefinition(
@@ -85,7 +77,7 @@ def read_sensor(section: Section, ref: str, param_schema: dict[str, Any]) -> Sen
         requires=_requires(section),
         interpreter_args=section.texts("interpreter_args"),
     )
-    return SensorDraft(sensor, runtime, section)
+    return WorkDraft(sensor, runtime, section)
 
 
 def _runtime(section: Section, *, required: bool = False) -> tuple[str | None, str | None]:

@@ -57,16 +57,12 @@ class ChangeLog(Protocol):
 
     async def end(self) -> ChangePosition:
         """Where a reader begins that wants only what comes."""
-        ...
 
     async def since(self, position: ChangePosition, limit: int = 1000) -> ChangePage:
         """The changes after *position*, at most *limit*."""
-        ...
 
     async def reaches_back_to(self, position: ChangePosition) -> bool:
         """Whether nothing after *position* has been pruned."""
-        ...
 
     def notices(self) -> AbstractAsyncContextManager[AsyncIterator[Notice]]:
         """The notifications of all channels as they come. Raises `DatabaseError`."""
-        ...

@@ -20,17 +20,14 @@ class EventReader(Protocol):
 
     async def set_rule_enabled(self, ref: str, enabled: bool) -> bool:
         """Switch a rule on or off; False if there is none of that ref."""
-        ...
 
     async def list_events(self, limit: int, trigger_ref: str | None = None) -> Sequence[EventRecord]:
         """The last events, newest first."""
-        ...
 
     async def get_event(self, event_id: int) -> EventRecord | None: ...
 
     async def send(self, trigger_ref: str, payload: Mapping[str, Any]) -> EventRecord:
         """Record an event as a sensor would. Raises `UsageError` for one that is refused."""
-        ...
 
 
 class EventTables(Protocol):
@@ -40,7 +37,6 @@ class EventTables(Protocol):
 
     async def rules(self, trigger_refs: Sequence[str]) -> Sequence[Rule]:
         """The rules of these triggers that are enabled, by ref."""
-        ...
 
     async def insert_events(self, events: Sequence[NewEvent]) -> Sequence[int]: ...
 

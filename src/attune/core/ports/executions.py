@@ -115,41 +115,70 @@ class StoredOutput:
     at: datetime
 
 
+class ActionReader(Protocol):
+    """Actions as they are stored."""
+
+    async def list(self, pack_ref: str | None = None) -> Sequence[Action]:
+        """All actions, or those of one pack, by ref."""
+
+    async def get(self, ref: str) -> Action:
+        """The action *ref*. Raises `UsageError` that names the nearest one."""
+
+
+class ExecutionWriter(Protocol):
+    """What people do to executions."""
+
+    async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
+        """Record what is asked for, and offer what a live node can take; the ids, in order."""
+
+    async def cancel(self, execution: int, reason: str | None = None) -> str | None:
+        """End *execution*, or ask its worker to; its new status, None where it had ended. Raises `UsageError`."""
+
+    async def refuse(self, execution: int, status: str, reason: str) -> bool:
+        """End what waits and was never begun; False if it does not wait any more."""
+
+
+class ExecutionReader(Protocol):
+    """Executions as they are stored."""
+
+    async def get(self, execution: int) -> ExecutionRecord | None: ...
+
+    async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
+        """Executions, newest first."""
+
+    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
+        """What was printed after the piece *after* (attempt, number), in order; not all of it at once perhaps."""
+
+    async def asked(self, execution: int) -> AskedExecution | None:
+        """What was asked for, with the parameters as they were."""
+
+
 class ExecutionStore(Protocol):
     """Actions, and their executions, of an installation."""
 
     async def actions(self, pack_ref: str | None = None) -> Sequence[Action]:
         """All actions, or those of one pack, by ref."""
-        ...
 
     async def action(self, ref: str) -> Action:
         """The action *ref*. Raises `UsageError` that names the nearest one."""
-        ...
 
     async def run(self, asked: NewExecution) -> ExecutionRecord:
         """Record what is asked for. Raises `UsageError` for parameters that do not fit, `RequirementError`."""
-        ...
 
     async def get(self, execution: int) -> ExecutionRecord:
         """One execution. Raises `UsageError` if there is none of that number."""
-        ...
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
         """Executions, newest first."""
-        ...
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
         """What was printed after the piece *after* (attempt, number), in order; not all of it at once perhaps."""
-        ...
 
     async def explanation(self, execution: ExecutionRecord) -> Mapping[str, Any]:
         """Why it waits, as `explanation` (data) and `text`; empty where no requirement is known yet."""
-        ...
 
     async def cancel(self, execution: int) -> ExecutionRecord:
         """End *execution*; as it is then. Raises `UsageError`."""
-        ...
 
     async def retry(self, execution: int) -> ExecutionRecord:
         """Run once more what *execution* ran: a new one. Raises `UsageError` for one that has not ended."""
-        ...

@@ -26,4 +26,3 @@ class Matcher(Protocol):
 
     async def answer(self, query: MatchQuery) -> Mapping[str, Any]:
         """The ranked nodes and the explanation, as `Placed.to_data` has them."""
-        ...

@@ -108,7 +108,6 @@ class NodeControl(Protocol):
 
     async def remove(self, node_id: int, *, force: bool = False) -> None:
         """Forget a node. Raises `UsageError` for one that runs, unless *force*."""
-        ...
 
 
 class NodeLifecycle(NodeControl, Protocol):
@@ -116,7 +115,6 @@ class NodeLifecycle(NodeControl, Protocol):
 
     async def mark_overdue(self, rules: Overdue) -> int:
         """Mark nodes `stale` and `lost`; how many changed."""
-        ...
 
 
 class NodeReader(Protocol):
@@ -124,15 +122,12 @@ class NodeReader(Protocol):
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
         """The nodes, by role and name."""
-        ...
 
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
         """What is known of every runtime on a node, by ref."""
-        ...
 
     async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
         """The last changes of what a node offers, newest first."""
-        ...
 
 
 class NodeRegistry(NodeReader, Protocol):
@@ -143,35 +138,27 @@ class NodeRegistry(NodeReader, Protocol):
 
         Raises `NameTakenError` that says who holds it.
         """
-        ...
 
     async def holds_name(self) -> bool:
         """Whether the name is held, as far as this process knows."""
-        ...
 
     async def register(self, registration: Registration) -> int:
         """Write the node, active, with its capabilities and verdicts; its id."""
-        ...
 
     async def heartbeat(self, node_id: int) -> Heartbeat | None:
         """Note that the node lives; what the registry has to say to it, or None if its row is gone."""
-        ...
 
     async def news(self, node_id: int, timeout_seconds: float) -> None:
         """Wait until somebody asks something of this node, at most *timeout_seconds*."""
-        ...
 
     async def record_health(self, node_id: int, report: HealthReport) -> bool:
         """Write what health checks found, all or nothing, and announce the transitions; False if the row is gone."""
-        ...
 
     async def leave(self, node_id: int | None = None) -> None:
         """Mark the node inactive and give its name back."""
-        ...
 
     async def fleet(self, role: Role) -> Sequence[Node]:
         """Every node of *role* as the matcher sees it, by id."""
-        ...
 
 
 class NodeRequests(Protocol):
@@ -181,16 +168,12 @@ class NodeRequests(Protocol):
         self, nodes: Sequence[int], kind: str, body: Mapping[str, Any], *, asked_by: str, lasts: float
     ) -> Mapping[int, int]:
         """Ask each of *nodes*, for *lasts* seconds; the node of each request by its id. Nodes that are gone are not."""
-        ...
 
     async def answers(self, requests: Collection[int]) -> Mapping[int, Mapping[str, Any]]:
         """The answers that are there, by the id of the request."""
-        ...
 
     async def open(self, node_id: int, known: Collection[int] = ()) -> Sequence[NodeRequest]:
         """What is asked of a node and not answered yet, oldest first, without those that are *known*."""
-        ...
 
     async def answer(self, request: int, answer: Mapping[str, Any]) -> bool:
         """Answer a request; False if nobody waits for it any more."""
-        ...

@@ -13,7 +13,8 @@ from attune.core.packs.pack import Known, Pack, PackChange, PackRecord
 class PackStore(Protocol):
     """Where packs are kept."""
 
-    async def known(self) -> Known: ...
+    async def known(self) -> Known:
+        """What the packs of this installation bring, for checking another against it."""
 
     async def load(self, pack: Pack, files: Sequence[PackFile], *, changed_by: str) -> Sequence[PackChange]: ...
 
@@ -32,4 +33,3 @@ class PackFolders(Protocol):
 
         Raises `DatabaseError`, or `UsageError` if nobody has that version any more.
         """
-        ...

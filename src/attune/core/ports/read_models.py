@@ -115,23 +115,18 @@ class NodePages(Protocol):
         self, role: Role, wanted: NodeFilter, *, after: tuple[str, int] | None = None, limit: int = 100
     ) -> JsonPage:
         """The next *limit* nodes by name."""
-        ...
 
     async def show(self, role: Role, node_id: int) -> str | None:
         """One node as JSON; None if there is none of that role."""
-        ...
 
     async def capabilities(self, role: Role, node_id: int) -> str | None:
         """What a node offers and how each verdict was reached, as JSON; None if there is none of that role."""
-        ...
 
     async def exists(self, role: Role, node_id: int) -> bool:
         """Whether there is such a node of that role."""
-        ...
 
     async def transitions(self, *, node_id: int | None = None, before: int | None = None, limit: int = 100) -> JsonPage:
         """What nodes, or one node, gained and lost, newest first."""
-        ...
 
 
 class FleetPages(Protocol):
@@ -139,16 +134,12 @@ class FleetPages(Protocol):
 
     async def matrix(self, role: Role, wanted: NodeFilter, *, skip: int = 0, limit: int = 200) -> FleetMatrix:
         """The nodes of *role* that *wanted* leaves, by name."""
-        ...
 
     async def figures(self) -> FleetFigures:
         """The figures at the top of the fleet."""
-        ...
 
     async def runtime_counts(self, ref: str | None = None) -> Mapping[str, RuntimeCounts]:
         """Where every definition that some node has looked at is, or *ref* alone, by ref."""
-        ...
 
     async def metrics(self) -> FleetMetrics:
         """The figures of the whole fleet, at most a few seconds old."""
-        ...

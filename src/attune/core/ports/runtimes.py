@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attune.core.runtimes.command import Command, Outcome
 from attune.core.runtimes.preview import AffectedWork, PreviewCandidate
 from attune.core.runtimes.runtime import Runtime
+
+if TYPE_CHECKING:  # `attune detect` needs none, and starts often
+    from attune.core.nodes.health import Snapshot
 
 
 class RunObserver(Protocol):
@@ -43,7 +46,6 @@ class CommandRunner(Protocol):
 
     def stop(self) -> None:
         """End every run of this runner, now and later, from any thread; what is not done is `UNDECIDED`."""
-        ...
 
 
 class PathLookup(Protocol):
@@ -51,11 +53,16 @@ class PathLookup(Protocol):
 
     def token(self) -> object:
         """A value that compares equal as long as no directory of PATH has changed."""
-        ...
 
     def missing(self, name: str) -> str | None:
         """Why *name* cannot be run ("not found on PATH", "/x/y is a directory"), or None if it can be tried."""
-        ...
+
+
+class SnapshotReader(Protocol):
+    """The cheap check of whether a command may have changed."""
+
+    def look(self, binaries: Sequence[Sequence[str]]) -> Sequence[Snapshot]:
+        """What the files of each group of commands are now. Starts no process."""
 
 
 MAX_CACHED_AGE_SECONDS = 86_400.0
@@ -70,11 +77,9 @@ class OutcomeCache(Protocol):
 
         Called before *command* runs in any case, so that `remember` can tell whether its file changed meanwhile.
         """
-        ...
 
     def remember(self, successes: Mapping[Command, Outcome]) -> None:
         """Keep outcomes of commands that have just proved a runtime, where the cache can tell when they change."""
-        ...
 
 
 class RuntimeCatalog(Protocol):
@@ -82,7 +87,6 @@ class RuntimeCatalog(Protocol):
 
     async def list_runtimes(self) -> Sequence[Runtime]:
         """All definitions, ordered by ref."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,15 +109,12 @@ class RuntimeStore(RuntimeCatalog, Protocol):
 
     async def save_runtime(self, runtime: Runtime, *, changed_by: str) -> bool:
         """Insert or replace by ref; True if it is new."""
-        ...
 
     async def remove_runtime(self, ref: str, *, changed_by: str) -> bool:
         """Delete by ref; False if there is none. Raises `UsageError` naming the users of a runtime in use."""
-        ...
 
     async def runtime_history(self, ref: str) -> Sequence[RuntimeChange]:
         """Every recorded change of *ref*, newest first."""
-        ...
 
 
 class RuntimeEditor(RuntimeStore, Protocol):
@@ -124,13 +125,11 @@ class RuntimeEditor(RuntimeStore, Protocol):
 
         Nobody else changes that row meanwhile. What *change* raises, ends it.
         """
-        ...
 
     async def remove_runtime(
         self, ref: str, *, changed_by: str, expecting: Callable[[Runtime], None] = lambda _old: None
     ) -> bool:
         """As in `RuntimeStore`; what *expecting* raises about the row, keeps it."""
-        ...
 
 
 class PreviewReader(Protocol):
@@ -138,20 +137,15 @@ class PreviewReader(Protocol):
 
     async def live(self, roles: Collection[str]) -> int:
         """How many nodes of *roles* answer."""
-        ...
 
     async def candidates(self, ref: str, roles: Collection[str], most: int) -> Sequence[PreviewCandidate]:
         """Live nodes of *roles*, by name: of more than *most*, some of each status and version of the runtime *ref*."""
-        ...
 
     async def named(self, ref: str, nodes: Sequence[int]) -> Sequence[PreviewCandidate]:
         """Those of *nodes* that exist, whatever their state, by name."""
-        ...
 
     async def find(self, node: int | str) -> PreviewCandidate | None:
         """The node of that id or name, a worker rather than a sensor; what it knows of runtimes is not read."""
-        ...
 
     async def touched(self, ref: str) -> AffectedWork:
         """What uses the runtime *ref*."""
-        ...

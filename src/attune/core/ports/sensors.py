@@ -91,7 +91,6 @@ class ChangeListener(Protocol):
 
     async def news(self, timeout_seconds: float) -> bool:
         """Wait until something has changed, at most so long; whether it has. Raises `DatabaseError`."""
-        ...
 
 
 class LeaseStore(Protocol):
@@ -99,29 +98,23 @@ class LeaseStore(Protocol):
 
     def listening(self) -> AbstractAsyncContextManager[ChangeListener]:
         """Hears of changes as long as it lasts."""
-        ...
 
     async def world(self) -> AssignmentView:
         """Sensors, leases and nodes as they are now."""
-        ...
 
     async def take(
         self, node_id: int, sensors: Sequence[int], seconds: float, *, dead: Mapping[int, int] | None = None
     ) -> Sequence[TakenLease]:
         """Take what is free of *sensors*; of *dead*, by sensor, also what the node itself held with that epoch."""
-        ...
 
     async def renew(self, node_id: int, held: Mapping[int, int], seconds: float) -> Renewal:
         """Prolong the leases *held*, epochs by sensor."""
-        ...
 
     async def release(self, node_id: int, held: Mapping[int, int], reasons: Mapping[int, str] | None = None) -> None:
         """Give leases back, epochs by sensor."""
-        ...
 
     async def report(self, node_id: int, reports: Sequence[SensorReport]) -> None:
         """Say how sensors are; what is said of an epoch that is over is dropped."""
-        ...
 
 
 class SensorReader(Protocol):
@@ -129,11 +122,9 @@ class SensorReader(Protocol):
 
     async def status(self) -> Sequence[SensorStatus]:
         """How every sensor is, by ref; for one that waits, why."""
-        ...
 
     async def set_enabled(self, ref: str, enabled: bool) -> bool:
         """Switch a sensor on or off; False if there is none of that ref."""
-        ...
 
 
 class SensorEvents(Protocol):
@@ -143,19 +134,15 @@ class SensorEvents(Protocol):
 
     async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent]) -> bool:
         """Store *events*, which stand between two offsets; False, and nothing stored, if *begin* is not next."""
-        ...
 
     async def finish(self, key: UUID, size: int) -> bool:
         """Forget an output log whose epoch is over and of which *size* bytes, all there are, are shipped."""
-        ...
 
     async def position(self, sensor: int) -> Any:
         """What a built-in sensor has remembered, None for nothing."""
-        ...
 
     async def fire(self, node_id: int, sensor: int, epoch: int, position: Any, events: Sequence[NewEvent]) -> bool:
         """Store *events* and remember *position*, together; False, and nothing stored, for an epoch that is over."""
-        ...
 
 
 class SensorOutput(Protocol):
@@ -170,12 +157,10 @@ class SensorOutput(Protocol):
     @property
     def work(self) -> PurePath:
         """The sensor's working directory."""
-        ...
 
     @property
     def size(self) -> int:
         """Bytes, 0 where there is no file."""
-        ...
 
     @property
     def exists(self) -> bool: ...
@@ -183,19 +168,15 @@ class SensorOutput(Protocol):
     @property
     def is_closed(self) -> bool:
         """Whether nobody lives who could print into it."""
-        ...
 
     def create(self) -> None:
         """Make the folders and an empty file. Raises `OSError`."""
-        ...
 
     def read(self, offset: int, most: int) -> bytes:
         """What stands at *offset*, at most so many bytes."""
-        ...
 
     def forget(self, begin: int, end: int) -> None:
         """Give the disk back what lies between, where that can be done; offsets stay as they are."""
-        ...
 
     def remove(self) -> None: ...
 
@@ -205,7 +186,6 @@ class SensorOutputs(Protocol):
 
     def hold(self, node: str) -> bool:
         """Be the live node of that name here until `release`; False if another process is. Raises `OSError`."""
-        ...
 
     def release(self) -> None: ...
 
@@ -213,7 +193,6 @@ class SensorOutputs(Protocol):
 
     def output_logs(self) -> Iterator[SensorOutput]:
         """Those that there are."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,29 +228,23 @@ class RunningSensor(Protocol):
 
     def extend(self, until: float) -> None:
         """Let it run until that time of the machine's clock."""
-        ...
 
     def pause(self) -> None:
         """Stop it where it is; nothing is lost."""
-        ...
 
     def resume(self) -> None: ...
 
     def stop(self) -> None:
         """Ask it to end; it is killed a few seconds later."""
-        ...
 
     def kill(self) -> None:
         """End it at once."""
-        ...
 
     async def started(self) -> SensorEnd | None:
         """None once it runs, or how it failed to start."""
-        ...
 
     async def end(self) -> SensorEnd:
         """Wait until nothing of it is left."""
-        ...
 
 
 class SensorStarter(Protocol):
@@ -281,4 +254,3 @@ class SensorStarter(Protocol):
         self, program: SensorProgram, until: float, environment: Mapping[str, str], complain: Callable[[str], None]
     ) -> RunningSensor:
         """*environment* is this process's; *complain* is told each line of the sensor's stderr."""
-        ...

@@ -106,11 +106,9 @@ class WorkerInbox(Protocol):
 
     async def follow_queues(self, queues: Collection[str]) -> None:
         """Tell of new jobs in *queues*, and in no others."""
-        ...
 
     async def receive(self, seconds: float) -> Sequence[WorkerNotice]:
         """What comes within *seconds*, as soon as there is something."""
-        ...
 
 
 class WorkQueue(Protocol):
@@ -121,15 +119,12 @@ class WorkQueue(Protocol):
 
     async def take(self, queues: Collection[str], limit: int) -> Sequence[QueuedJob]:
         """At most *limit* jobs of *queues*, the oldest first. One that is not begun soon is offered to others again."""
-        ...
 
     async def give_back(self, jobs: Collection[QueuedJob]) -> None:
         """Let others take *jobs*, which were taken and not begun."""
-        ...
 
     async def filled(self, queues: Collection[str]) -> set[str]:
         """Those of *queues* with jobs that nobody has taken."""
-        ...
 
 
 class WorkRouting(Protocol):
@@ -137,35 +132,27 @@ class WorkRouting(Protocol):
 
     async def classes(self, queue: str | None = None) -> Mapping[str, str]:
         """Requirements by queue: all of them, or the one of *queue*."""
-        ...
 
     async def subscribe(self, worker: int, queues: Collection[str]) -> None:
         """Have *worker* read *queues* and no others, and offer what has waited for it."""
-        ...
 
     async def promote(self, queues: Collection[str]) -> int:
         """Offer what waits in *queues*, where a live node reads them; how many."""
-        ...
 
     async def classify(self) -> Sequence[str]:
         """Give what was requested without a class its class; the queues."""
-        ...
 
     async def tidy(self) -> int:
         """Move what is due, what nobody reads any more and what has waited too long; how many executions."""
-        ...
 
     async def lost(self) -> Sequence[HeldAttempt]:
         """Attempts whose node is gone."""
-        ...
 
     async def held(self, worker: int) -> Sequence[HeldAttempt]:
         """Attempts that are said to run on *worker*."""
-        ...
 
     def listening(self) -> AbstractAsyncContextManager[WorkerInbox]:
         """Be told of new classes, requests, cancellations, and of jobs in the queues that are followed."""
-        ...
 
 
 class AttemptStore(Protocol):
@@ -175,21 +162,17 @@ class AttemptStore(Protocol):
         self, wanted: Sequence[AttemptStart], *, worker: int, name: str, running: int
     ) -> Mapping[int, StartedAttempt]:
         """Own the executions of taken jobs that may still be run, and remove the jobs; by execution."""
-        ...
 
     async def settle(
         self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0
     ) -> Collection[int]:
         """Write what attempts came to; the executions whose attempt was still the present one."""
-        ...
 
     async def print(self, chunks: Sequence[OutputChunk]) -> Collection[int]:
         """Store what attempts printed; the executions that still run that attempt."""
-        ...
 
     async def note(self, execution: int, reason: str) -> None:
         """Say of what waits why it still does."""
-        ...
 
 
 Output = Callable[[str, str], Awaitable[None]]
@@ -203,4 +186,3 @@ class WorkRunner(Protocol):
 
     async def close(self) -> None:
         """Let go of what runs share."""
-        ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 from attune.core.errors import VersionError
 from attune.core.runtimes.interval import Bound, Clause, Edge, Interval, after
@@ -144,20 +145,12 @@ def _is_series(version: Version, wild: bool) -> bool:
     return wild or (version.is_plain and len(version.release) < 3)
 
 
-def _between(version: Version, end: tuple[int, ...]) -> Interval:
-    return Interval(Bound.at(version, Edge.BEFORE), Bound.at(plain(end), Edge.BELOW))
+def _between(version: Version, fixed: tuple[int, ...]) -> Interval:
+    return Interval(Bound.at(version, Edge.BEFORE), Bound.at(plain(after(fixed)), Edge.BELOW))
 
 
-def _bare(version: Version, wild: bool) -> Interval:
-    return Interval.series(version.release) if version.is_plain else Interval.exactly(version)
-
-
-def _exactly(version: Version, wild: bool) -> Interval:
-    return Interval.series(version.release) if wild else Interval.exactly(version)
-
-
-def _at_least(version: Version, wild: bool) -> Interval:
-    return Interval(Bound.at(version, Edge.BEFORE))
+def _exactly(version: Version, series: bool) -> Interval:
+    return Interval.series(version.release) if series else Interval.exactly(version)
 
 
 def _above(version: Version, wild: bool) -> Interval:
@@ -172,37 +165,22 @@ def _at_most(version: Version, wild: bool) -> Interval:
     return Interval(None, Bound.at(version, Edge.AFTER))
 
 
-def _under(version: Version, wild: bool) -> Interval:
-    return Interval(None, Bound.at(version, Edge.BELOW if version.is_plain else Edge.BEFORE))
-
-
-def _pessimistic(version: Version, wild: bool) -> Interval:
-    """`~=` and `~>`: the last component may grow, the others stay; a single one may grow below the next."""
-    return _between(version, after(version.release[:-1] or version.release))
-
-
-def _tilde(version: Version, wild: bool) -> Interval:
-    return _between(version, after(version.release[:2]))
-
-
 def _caret(version: Version, wild: bool) -> Interval:
     """The first component that is not zero stays."""
     release = version.release
     first = next((index for index, number in enumerate(release) if number), len(release) - 1)
-    return _between(version, after(release[: first + 1]))
+    return _between(version, release[: first + 1])
 
 
-_INTERVALS = {
-    "": _bare,
-    "=": _bare,
-    "==": _exactly,
-    "!=": _exactly,
-    ">=": _at_least,
+_INTERVALS: dict[str, Callable[[Version, bool], Interval]] = {
+    **dict.fromkeys(("", "="), lambda version, _: _exactly(version, version.is_plain)),
+    **dict.fromkeys(("==", "!="), _exactly),
+    ">=": lambda version, _: Interval(Bound.at(version, Edge.BEFORE)),
     ">": _above,
     "<=": _at_most,
-    "<": _under,
-    "~=": _pessimistic,
-    "~>": _pessimistic,
-    "~": _tilde,
+    "<": lambda version, _: Interval(None, Bound.at(version, Edge.BELOW if version.is_plain else Edge.BEFORE)),
+    # The last component may grow, the others stay; a single one may grow below the next.
+    **dict.fromkeys(("~=", "~>"), lambda version, _: _between(version, version.release[:-1] or version.release)),
+    "~": lambda version, _: _between(version, version.release[:2]),
     "^": _caret,
 }

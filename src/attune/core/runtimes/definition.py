@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from attune.core.documents import Section
 from attune.core.errors import DefinitionError, Fault, VersionError, shown
-from attune.core.nodes.role import ROLES
 from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.constraint import Constraint
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verification import Verification, parse_verification
 
 _BOUNDS = {"min_version": ">={}", "max_version": "<={0} || =={0}.*", "version_constraint": "{}"}
+_ROLES = frozenset({"worker", "sensor"})  # the names of `core/nodes/role.py`
 _NAMES = ("a list of names", "a name")
 _KNOWN_KEYS = (*_BOUNDS, "verification", "recommended_version", "aliases", "roles")
 
@@ -92,9 +92,9 @@ def unknown_keys(runtime: Runtime) -> tuple[str, ...]:
 def _roles(section: Section) -> frozenset[str]:
     names = section.text_nodes("roles", *_NAMES)
     for path, node in names:
-        if node.value not in ROLES:
+        if node.value not in _ROLES:
             section.refuse_node(path, node, "'worker' or 'sensor'")
-    return frozenset(node.value for _, node in names) or frozenset(ROLES)
+    return frozenset(node.value for _, node in names) or _ROLES
 
 
 def _bound(section: Section, key: str, form: str) -> DeclaredBound | None:

@@ -1,8 +1,4 @@
-"""What running checks means: facts in, verdicts out.
-
-`next_check` and `conclude` are the whole procedure of one definition: try the checks in order until one passes
-(or, with `discover: all`, try every one). Running them belongs to a `CommandRunner`.
-"""
+"""What running checks means: facts in, verdicts out. `next_check` and `conclude` are the whole procedure."""
 
 from __future__ import annotations
 
@@ -70,12 +66,9 @@ def next_check(definition: Definition, attempts: Sequence[Attempt]) -> Check | N
 def conclude(definition: Definition, attempts: Sequence[Attempt]) -> Verdict:
     """The verdict that *attempts* amount to."""
     verification = definition.verification
-    decisive = _decisive(attempts)
+    decisive = min(attempts, key=_doubt, default=None)
     status, reason = _status(definition, attempts, decisive)
-    if not status.offered:
-        instances: tuple[Instance, ...] = ()
-    else:
-        instances = _instances(attempts)
+    instances = _instances(attempts) if status.offered else ()
     return Verdict(
         ref=definition.ref,
         capability=definition.capability,
@@ -114,14 +107,8 @@ def _status(definition: Definition, attempts: Sequence[Attempt], decisive: Attem
     return Status.UNAVAILABLE, decisive.reason
 
 
-def _decisive(attempts: Sequence[Attempt]) -> Attempt | None:
-    """The attempt that the reason is taken from: passed, else undecided, else the first that got furthest."""
-    if not attempts:
-        return None
-    return min(attempts, key=_distance)
-
-
-def _distance(attempt: Attempt) -> int:
+def _doubt(attempt: Attempt) -> int:
+    """The reason is taken from what passed, else what could not be decided, else the first that got furthest."""
     if attempt.passed:
         return 0
     if attempt.passed is None:
@@ -134,8 +121,8 @@ def _within_bounds(definition: Definition, attempt: Attempt) -> Attempt:
         truth = bound.constraint.check(version) if (version := _version(attempt.version)) else Truth.UNKNOWN
         if truth is not Truth.YES:
             passed = False if truth is Truth.NO else None
-            shown = attempt.version or "a version that could not be read"
-            return replace(attempt, passed=passed, reason=f"{attempt.check}: found {shown}, needs {bound.text}")
+            version_text = attempt.version or "a version that could not be read"
+            return replace(attempt, passed=passed, reason=f"{attempt.check}: found {version_text}, needs {bound.text}")
     return attempt
 
 

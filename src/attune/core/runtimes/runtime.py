@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from attune.core.documents import Node, node_of
+from attune.core.documents import DocumentNode, node_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Runtime:
     pack_ref: str | None = None
     description: str | None = None
     installation: Any = None
-    document: Node | None = field(default=None, compare=False, repr=False)
+    document: DocumentNode | None = field(default=None, compare=False, repr=False)
 
-    def written(self, key: str) -> Node:
+    def written(self, key: str) -> DocumentNode:
         """What the document says under *key*; without a document, the value of that name."""
         values = self.document.value if self.document else {}
         return values[key] if key in values else node_of(getattr(self, key))

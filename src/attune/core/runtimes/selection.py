@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Any
 
 from attune.core.errors import ConfigError, shown
-from attune.core.nodes.role import Role
 from attune.core.runtimes.aliases import fold, nearest
 
 MAX_VARIABLE = 10_000
@@ -37,9 +36,6 @@ class Selection:
     extras: Mapping[str, Any] = field(default_factory=dict)
 
 
-_Tier = tuple[Source, Callable[[], tuple[tuple[str, ...] | None, tuple[str, ...]]]]
-
-
 def select(
     variable: str, variable_text: str | None, section: str, capabilities: Mapping[str, Any] | None = None
 ) -> Selection:
@@ -49,19 +45,18 @@ def select(
     """
     capabilities = capabilities or {}
     key = f"{section}.capabilities.runtimes"
-    tiers: list[_Tier] = [
-        (Source.ENVIRONMENT, lambda: names_of_variable(variable, variable_text)),
-        (Source.CONFIG, lambda: names_of_list(key, capabilities.get("runtimes"))),
-        (Source.DATABASE, lambda: (None, ())),
-    ]
+    tiers: dict[Source, Callable[[], tuple[tuple[str, ...] | None, tuple[str, ...]]]] = {
+        Source.ENVIRONMENT: lambda: names_of_variable(variable, variable_text),
+        Source.CONFIG: lambda: names_of_list(key, capabilities.get("runtimes")),
+    }
     warnings: list[str] = []
     extras = {name: value for name, value in capabilities.items() if name != "runtimes"}
-    for source, read in tiers:
-        names, said = read()
-        warnings.extend(said)
-        if names is not None or source is Source.DATABASE:
+    for source, read in tiers.items():
+        names, more = read()
+        warnings.extend(more)
+        if names is not None:
             return Selection(source, names, tuple(warnings), extras)
-    raise AssertionError("the last tier always decides")
+    return Selection(Source.DATABASE, None, tuple(warnings), extras)
 
 
 def names_of_variable(variable: str, text: str | None) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
@@ -119,11 +114,3 @@ def unknown_name_warnings(names: Iterable[str], known: Iterable[str]) -> tuple[s
             hint = f"; did you mean {near}?" if near else ""
             warnings.append(f"no definition is called {shown(name)}{hint}")
     return tuple(warnings)
-
-
-def other_role_note(role: Role, others: Mapping[str, str | None]) -> str | None:
-    """A note where only the variable of another role is set (*others*: variable name to text)."""
-    for variable, text in others.items():
-        if variable != role.environment_variable and text is not None:
-            return f"{variable} is set but this is a {role.name}, which reads {role.environment_variable}"
-    return None

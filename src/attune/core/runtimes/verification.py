@@ -1,7 +1,4 @@
-"""What proves that a runtime is present: the commands to try, read from `distributions.verification`.
-
-Pure data. Running a command is for `core/ports/runtimes.py`; what its outcome means, for `judgement.py`.
-"""
+"""What proves that a runtime is present: the commands to try, read from `distributions.verification`."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Literal
 
-from attune.core.documents import Node, Section, plain
+from attune.core.documents import DocumentNode, Section, plain
 from attune.core.errors import SourcePosition, legible, shown
 from attune.core.pattern import PatternError, compile_pattern
 
@@ -103,7 +100,7 @@ def _checks(section: Section) -> tuple[Check, ...]:
     return tuple(sorted(checks, key=lambda check: check.priority))
 
 
-def _check(section: Section, path: str, node: Node) -> Check | None:
+def _check(section: Section, path: str, node: DocumentNode) -> Check | None:
     expected = f"an object such as {_as_command(node.value)}" if isinstance(node.value, str) else "an object"
     command = section.section(path, node, expected)
     if command is None:

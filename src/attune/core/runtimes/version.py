@@ -1,8 +1,7 @@
 """Versions as programs print them, and their order.
 
 One rule set reads release numbers of any length, pre-releases in every common spelling, vendor suffixes (dropped)
-and post-release letters. Which versions a range admits belongs to `constraint.py`; finding a version in the output
-of a command to `extraction.py`.
+and post-release letters.
 """
 
 from __future__ import annotations
@@ -131,8 +130,8 @@ def _parse(text: str, exactly: bool) -> Version:
     start = len(text) - len(text.lstrip())
     java = _LEGACY_JAVA.match(text, start)
     if java is not None:
-        release, end = _components(text, java, (1, 2, 3)), java.end()
-        version = _build(release)
+        version = _build(tuple(_numbers(text, java[group], java.start(group))[0] for group in (1, 2, 3)))
+        end = java.end()
     else:
         number = _NUMBER.match(text, start)
         if number is None:
@@ -186,10 +185,6 @@ def _strip(release: tuple[int, ...]) -> tuple[int, ...]:
     while length > 1 and release[length - 1] == 0:
         length -= 1
     return release[:length]
-
-
-def _components(text: str, match: re.Match[str], groups: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(number for group in groups for number in _numbers(text, match.group(group), match.start(group)))
 
 
 def _number(text: str, match: re.Match[str]) -> int:

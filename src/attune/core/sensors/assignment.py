@@ -17,6 +17,9 @@ from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.matcher import match
 from attune.core.sensors.sensor import Sensor
 
+_RANK_SECONDS = 1.0  # until the next node in line steps in
+_SETTLED_SECONDS = 60.0  # a lease that is older may move to a node that runs at least two sensors fewer
+
 
 class SensorState(StrEnum):
     """How a sensor is."""
@@ -60,15 +63,6 @@ class AssignmentView:
 
 
 @dataclass(frozen=True, slots=True)
-class BalanceRules:
-    """How sensors move. `patience`: seconds until the next node in line steps in. A lease that is older than `settled`
-    seconds may move to a node that runs at least two sensors fewer."""
-
-    rank_seconds: float = 1.0
-    settled: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
 class AssignmentPlan:
     """What one node is to do now. `give_back` has a sentence for each lease.
 
@@ -80,21 +74,16 @@ class AssignmentPlan:
     pending: bool = False
 
 
-def plan(me: int, world: AssignmentView, spread: BalanceRules | None = None) -> AssignmentPlan:
+def plan(me: int, world: AssignmentView) -> AssignmentPlan:
     """What node *me* takes and gives back, by sensor id."""
-    spread = spread or BalanceRules()
     mine = [lease for lease in world.leases.values() if lease.worker == me and not lease.is_free]
     known = {sensor.id: sensor for sensor in world.sensors}
     node = next((candidate for candidate in world.nodes if candidate.id == me), None)
-    back: dict[int, str] = {}
-    for lease in mine:
-        reason = _why_not_keep(known.get(lease.sensor), node)
-        if reason:
-            back[lease.sensor] = reason
+    back = {lease.sensor: reason for lease in mine if (reason := _why_not_keep(known.get(lease.sensor), node))}
     counts = Counter(lease.worker for lease in world.leases.values() if lease.worker and not lease.is_free)
-    take, pending = _take(me, world, counts, spread)
+    take, pending = _take(me, world, counts)
     if not back and not pending:
-        back = _evened(me, [lease for lease in mine if lease.age >= spread.settled], known, world, counts)
+        back = _evened(me, [lease for lease in mine if lease.age >= _SETTLED_SECONDS], known, world, counts)
     return AssignmentPlan(take, back, pending)
 
 
@@ -138,7 +127,7 @@ def _why_not_keep(sensor: Sensor | None, node: Node | None) -> str:
     return f"{node.name} cannot run it any more: {', '.join(unmet) or 'a taint'}"
 
 
-def _take(me: int, world: AssignmentView, counts: Counter[int], spread: BalanceRules) -> tuple[tuple[int, ...], bool]:
+def _take(me: int, world: AssignmentView, counts: Counter[int]) -> tuple[tuple[int, ...], bool]:
     """What *me* takes, and whether there is anything that some node can take. Counts what it gives to whom."""
     take: list[int] = []
     pending = False
@@ -154,7 +143,7 @@ def _take(me: int, world: AssignmentView, counts: Counter[int], spread: BalanceR
         counts[line[0].id] += 1
         rank = next((index for index, node in enumerate(line) if node.id == me), None)
         free_for = -lease.left if lease else 0.0
-        if rank is not None and free_for >= rank * spread.rank_seconds:
+        if rank is not None and free_for >= rank * _RANK_SECONDS:
             take.append(sensor.id)
     return tuple(take), pending
 

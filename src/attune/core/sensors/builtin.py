@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from attune.core.documents import Node, Section, node_of, plain
+from attune.core.documents import DocumentNode, Section, node_of, plain
 from attune.core.errors import Fault, shown
 from attune.core.sensors.file_watch import FileWatch, parse_file_watch
 from attune.core.sensors.timers import CronTimer, IntervalTimer, parse_cron, parse_interval
@@ -22,7 +22,7 @@ def parse_builtin(entrypoint: str, config: object, path: str = "") -> tuple[Buil
     """The built-in sensor that *entrypoint* names, or what is wrong; fields begin with *path*, that of *config*."""
     if entrypoint not in _PARSERS:
         return None, [Fault("entrypoint", f"one of {', '.join(BUILTIN_NAMES)}", shown(entrypoint))]
-    node = config if isinstance(config, Node) else node_of(config)
+    node = config if isinstance(config, DocumentNode) else node_of(config)
     if not isinstance(node.value, Mapping):
         return None, [Fault("config", "an object", shown(plain(node)))]
     parse, keys = _PARSERS[entrypoint]

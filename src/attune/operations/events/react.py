@@ -48,22 +48,20 @@ class Recorded:
     problems: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
 class Reaction(Generic[C]):
-    """Events in, executions out. *tables* makes the tables of a connection, *create* an execution."""
+    """Events in, executions out. `tables` makes the tables of a connection, `create` an execution."""
 
-    def __init__(
-        self, tables: Callable[[C], EventTables], expressions: Expressions, create: CreateExecution[C]
-    ) -> None:
-        self._tables = tables
-        self._expressions = expressions
-        self._create = create
+    tables: Callable[[C], EventTables]
+    expressions: Expressions
+    create: CreateExecution[C]
 
     async def record(self, connection: C, events: Sequence[NewEvent]) -> list[Recorded]:
         """Store *events* with all that follows, each as far as it is accepted; one `Recorded` for each.
 
         A rule that cannot be evaluated stops no other: its enforcement says why. Raises `DatabaseError`.
         """
-        tables = self._tables(connection)
+        tables = self.tables(connection)
         refs = sorted({event.trigger_ref for event in events})
         triggers = await tables.triggers(refs)
         refusals = [_refusal(event, triggers) for event in events]
@@ -102,7 +100,7 @@ class Reaction(Generic[C]):
         distinct = list(dict.fromkeys(texts))
         if not distinct:
             return {}
-        return dict(zip(distinct, await self._expressions.evaluate(distinct, variables), strict=True))
+        return dict(zip(distinct, await self.expressions.evaluate(distinct, variables), strict=True))
 
     async def _enforce(
         self, connection: C, tables: EventTables, event: NewEvent, number: int, plan: Sequence[tuple[Rule, Decision]]
@@ -118,7 +116,7 @@ class Reaction(Generic[C]):
             if problem is None:
                 try:
                     firing = Firing(rule.action_ref, decision.parameters, enforcement)
-                    executions.append(await self._create(connection, firing))
+                    executions.append(await self.create(connection, firing))
                 except DatabaseError:
                     raise
                 except AttuneError as error:
@@ -153,5 +151,5 @@ def _variables(event: NewEvent, rule: Rule) -> dict[str, Any]:
 def _enforcement(event: NewEvent, number: int, rule: Rule, decision: Decision) -> NewEnforcement:
     secrets = secret_names(rule.param_schema)
     parameters = {key: _HIDDEN if key in secrets else value for key, value in decision.parameters.items()}
-    made = NewEnforcement(rule, number, event.trigger_ref, event.payload, parameters)
-    return made if decision.problem is None else replace(made, parameters={}, reason=decision.problem)
+    enforcement = NewEnforcement(rule, number, event.trigger_ref, event.payload, parameters)
+    return enforcement if decision.problem is None else replace(enforcement, parameters={}, reason=decision.problem)

@@ -3,99 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import Policy
-from attune.core.matching.explain import explain, with_context
+from attune.core.matching.explain import explain
 from attune.core.matching.explanation import Waiting
 from attune.core.matching.fleet import Node
-from attune.core.matching.matcher import Category
 from attune.core.matching.requirement import Requirement
-from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
+from attune.core.matching.survey import Category
+from attune.core.ports.executions import (
+    ActionReader,
+    ExecutionFilter,
+    ExecutionReader,
+    ExecutionRecord,
+    ExecutionWriter,
+    NewExecution,
+    StoredOutput,
+)
 
 
-class Actions(Protocol):
-    """Actions as they are stored."""
-
-    async def list(self, pack_ref: str | None = None) -> Sequence[Action]: ...
-
-    async def get(self, ref: str) -> Action: ...
-
-
-class Writer(Protocol):
-    """Executions, written."""
-
-    async def submit(self, asked: Sequence[NewExecution]) -> list[int]: ...
-
-    async def cancel(self, execution: int, reason: str | None = None) -> str | None: ...
-
-    async def refuse(self, execution: int, status: str, reason: str) -> bool: ...
-
-
-class Reader(Protocol):
-    """Executions, read."""
-
-    async def get(self, execution: int) -> ExecutionRecord | None: ...
-
-    async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]: ...
-
-    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]: ...
-
-    async def asked(self, execution: int) -> AskedExecution | None: ...
-
-
+@dataclass(frozen=True)
 class ExecutionService:
-    """`ExecutionStore` on the tables. *fleet* gives the workers, for work that is not to wait."""
+    """`ExecutionStore` on the tables. `fleet` gives the workers, for work that is not to wait."""
 
-    def __init__(
-        self, actions: Actions, writer: Writer, reader: Reader, fleet: Callable[[], Awaitable[Sequence[Node]]]
-    ) -> None:
-        self._actions = actions
-        self._writer = writer
-        self._reader = reader
-        self._fleet = fleet
+    stored_actions: ActionReader
+    writer: ExecutionWriter
+    reader: ExecutionReader
+    fleet: Callable[[], Awaitable[Sequence[Node]]]
 
     async def actions(self, pack_ref: str | None = None) -> Sequence[Action]:
-        return await self._actions.list(pack_ref)
+        return await self.stored_actions.list(pack_ref)
 
     async def action(self, ref: str) -> Action:
-        return await self._actions.get(ref)
+        return await self.stored_actions.get(ref)
 
     async def run(self, asked: NewExecution) -> ExecutionRecord:
         asked.check()
-        (number,) = await self._writer.submit([asked])
+        (number,) = await self.writer.submit([asked])
         if asked.policy is not Policy.WAIT:
             await self._refuse_where_hopeless(number, asked)
         return await self.get(number)
 
     async def get(self, execution: int) -> ExecutionRecord:
-        found = await self._reader.get(execution)
-        if found is None:
+        record = await self.reader.get(execution)
+        if record is None:
             raise UsageError(f"execution: expected one that exists, got {execution}", hint="attune execution list")
-        return found
+        return record
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
-        return await self._reader.list(wanted)
+        return await self.reader.list(wanted)
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
-        return await self._reader.output(execution, after)
+        return await self.reader.output(execution, after)
 
     async def cancel(self, execution: int) -> ExecutionRecord:
         before = await self.get(execution)
-        if await self._writer.cancel(execution, "cancelled by an operator") is None:
+        if await self.writer.cancel(execution, "cancelled by an operator") is None:
             raise UsageError(f"execution {execution}: expected one that has not ended, got {before.status}")
         return await self.get(execution)
 
     async def retry(self, execution: int) -> ExecutionRecord:
-        before, asked = await self.get(execution), await self._reader.asked(execution)
+        before, asked = await self.get(execution), await self.reader.asked(execution)
         if not before.is_final or asked is None:
             raise UsageError(
                 f"execution {execution}: expected one that has ended, got {before.status}",
                 hint=f"attune execution cancel {execution}",
             )
-        action = await self._actions.get(asked.action_ref)
+        action = await self.stored_actions.get(asked.action_ref)
         return await self.run(NewExecution(action, asked.parameters, tuple(asked.extra), retry_of=execution))
 
     async def explanation(self, execution: ExecutionRecord) -> Mapping[str, Any]:
@@ -106,13 +83,13 @@ class ExecutionService:
         if execution.deadline is not None:
             left = (execution.deadline - execution.created).total_seconds() - execution.waited
         waiting = Waiting(execution.waited, execution.policy or "wait", left)
-        found = with_context(explain(requirement, await self._fleet()), waiting=waiting)
-        return {"explanation": found.to_data(), "text": str(found)}
+        explanation = replace(explain(requirement, await self.fleet()), waiting=waiting)
+        return {"explanation": explanation.to_data(), "text": str(explanation)}
 
     async def _refuse_where_hopeless(self, execution: int, asked: NewExecution) -> None:
         """Apply the policy, unless a node might take it: one that is busy, or late with its heartbeat, still might."""
         requirement = asked.requirement
-        explanation = explain(requirement, await self._fleet())
+        explanation = explain(requirement, await self.fleet())
         if explanation.count(Category.REJECTED) == explanation.total:
             status = "failed" if asked.policy is Policy.FAIL else "cancelled"
-            await self._writer.refuse(execution, status, f"no node can take it, which needs {requirement}")
+            await self.writer.refuse(execution, status, f"no node can take it, which needs {requirement}")

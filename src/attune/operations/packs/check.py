@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from attune.core.documents import Node, in_order
+from attune.core.documents import DocumentNode, in_order
 from attune.core.errors import Fault, SourcePosition, shown
 from attune.core.events.expression import Evaluated, unknown_names
 from attune.core.events.rule import VARIABLES
@@ -16,7 +16,7 @@ from attune.core.packs.references import resolve
 from attune.core.ports.events import Expressions
 
 _SUFFIXES = (".yaml", ".yml")
-ReadDocument = Callable[[bytes, str, list[Fault]], Node | None]
+ReadDocument = Callable[[bytes, str, list[Fault]], DocumentNode | None]
 """Parses the content of the file of that name; None, and a fault more, where that is impossible."""
 
 
@@ -55,7 +55,7 @@ def _documents(files: Sequence[PackFile], read: ReadDocument, faults: list[Fault
     if len(heads) != 1:
         got = "another" if heads else "none"
         faults.append(Fault("", "one file of this name", got, SourcePosition("pack.yaml")))
-    folders: dict[str, list[Node]] = {kind: [] for kind in KINDS}
+    folders: dict[str, list[DocumentNode]] = {kind: [] for kind in KINDS}
     for file in files:
         kind, _, name = file.path.partition("/")
         if not name.endswith(_SUFFIXES) or "/" in name or kind not in folders:

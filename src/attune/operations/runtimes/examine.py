@@ -1,11 +1,9 @@
-"""Examine a host: run the checks of many definitions and conclude a verdict on each.
-
-Which checks run next and what they mean is the core's; how they run is the runner's.
-"""
+"""Examine a host: run the checks of many definitions and conclude a verdict on each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from attune.core.errors import DefinitionError
@@ -109,71 +107,66 @@ class Examiner:
             self._absent.clear()
 
 
+@dataclass
 class _Examination:
     """The state of one call of `examine`: what each definition has tried so far."""
 
-    def __init__(
-        self,
-        lookup: PathLookup,
-        cache: OutcomeCache | None,
-        max_age: float,
-        max_timeout: float,
-        observer: ExaminationObserver | None,
-    ) -> None:
-        self._lookup = lookup
-        self._cache = cache
-        self._max_age = max_age
-        self._max_timeout = max_timeout
-        self._observer = observer
-        self._attempts: dict[str, list[Attempt]] = {}
-        self._definitions: dict[str, Definition] = {}
-        self._pending: dict[str, Check] = {}
-        self.verdicts: dict[str, Verdict] = {}
-        self.proofs: dict[Command, Outcome] = {}
+    lookup: PathLookup
+    cache: OutcomeCache | None
+    max_age: float
+    max_timeout: float
+    observer: ExaminationObserver | None
+    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
+    definitions: dict[str, Definition] = field(default_factory=dict)
+    pending: dict[str, Check] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    proofs: dict[Command, Outcome] = field(default_factory=dict)
 
     def begin(self, definition: Definition) -> Command | None:
-        self._definitions[definition.ref] = definition
-        self._attempts[definition.ref] = []
+        self.definitions[definition.ref] = definition
+        self.attempts[definition.ref] = []
         return self._advance(definition)
 
     def then(self, ref: str, command: Command, outcome: Outcome) -> Command | None:
-        definition = self._definitions[ref]
-        attempt = judge(definition, self._pending[ref], outcome)
-        self._attempts[ref].append(attempt)
+        definition = self.definitions[ref]
+        attempt = judge(definition, self.pending[ref], outcome)
+        self.attempts[ref].append(attempt)
         if attempt.passed:
             self.proofs[command] = outcome
         return self._advance(definition)
 
     def only_looked_up_on_path(self, definition: Definition) -> bool:
-        attempts = self._attempts[definition.ref]
-        return bool(attempts) and not any(one.passed or one.check.binary.startswith("/") for one in attempts)
+        attempts = self.attempts[definition.ref]
+        return bool(attempts) and not any(
+            attempt.passed or attempt.check.binary.startswith("/") for attempt in attempts
+        )
 
     def _advance(self, definition: Definition) -> Command | None:
-        attempts = self._attempts[definition.ref]
+        attempts = self.attempts[definition.ref]
         while (check := next_check(definition, attempts)) is not None:
-            missing = self._lookup.missing(check.binary)
+            missing = self.lookup.missing(check.binary)
             if missing is not None:
                 attempts.append(judge(definition, check, Outcome(Ending.NOT_FOUND, detail=missing)))
                 continue
-            command = Command(check.argv, min(check.timeout_seconds, self._max_timeout))
+            command = Command(check.argv, min(check.timeout_seconds, self.max_timeout))
             cached = self._cached(definition, check, command)
             if cached is None:
-                self._pending[definition.ref] = check
+                self.pending[definition.ref] = check
                 return command
             attempts.append(cached)
         verdict = conclude(definition, attempts)
         self.verdicts[definition.ref] = verdict
-        if self._observer:
-            self._observer.concluded(verdict)
+        if self.observer:
+            self.observer.concluded(verdict)
         return None
 
     def _cached(self, definition: Definition, check: Check, command: Command) -> Attempt | None:
         """What the cache says of *command*, if that still proves *definition*."""
-        outcome = self._cache.lookup(command, self._max_age) if self._cache is not None else None
+        outcome = self.cache.lookup(command, self.max_age) if self.cache is not None else None
         if outcome is None:
             return None
         attempt = judge(definition, check, outcome)
-        if attempt.passed and self._observer:
-            self._observer.started(definition.ref, command)
-            self._observer.finished(definition.ref, command, outcome)
+        if attempt.passed and self.observer:
+            self.observer.started(definition.ref, command)
+            self.observer.finished(definition.ref, command, outcome)
         return attempt if attempt.passed else None

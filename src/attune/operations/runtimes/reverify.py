@@ -6,34 +6,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Protocol
 
-from attune.core.nodes.health import (
-    HealthPolicy,
-    RuntimeHealth,
-    Snapshot,
-    SnapshotChange,
-    Transition,
-    begin,
-    compare,
-    observe,
-    outdated,
-)
+from attune.core.nodes.health import HealthPolicy, RuntimeHealth, Snapshot, Transition, begin, observe, outdated
 from attune.core.nodes.health_schedule import CheckSchedule, Slot, after_cheap, after_full, spread
+from attune.core.ports.runtimes import SnapshotReader
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.verdict import Verdict
 from attune.operations.runtimes.examine import Examiner
 
 # Checks that are due within this part of the interval share a round, so that a node seldom wakes.
 _TOGETHER = 0.1
-
-
-class SnapshotReader(Protocol):
-    """The cheap check."""
-
-    def look(self, binaries: Sequence[Sequence[str]]) -> Sequence[Snapshot]:
-        """What the files of each group of commands are now. Starts no process."""
-        ...
+# The first look at what is cached tells soon what is gone; what has not answered by then is looked at once more.
+_FIRST_LOOK_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +60,20 @@ class Reverifier:
 
         What is cached, and what has changed since detection looked at it, is due at once.
         """
-        found = {verdict.ref: verdict for verdict in verdicts}
-        wanted = [one for one in definitions if one.ref in found and one.verification.needs_running]
-        slots = spread([one.ref for one in wanted], self.clock(), self.schedule, self.random)
-        snapshots = self.probe.look([_binaries(one) for one in wanted])
-        now = self.clock()
-        for one, snapshot in zip(wanted, snapshots, strict=True):
-            if outdated(found[one.ref], snapshot):
-                slots[one.ref] = replace(slots[one.ref], full=now)
-        return {
-            one.ref: MonitoredRuntime(one, begin(found[one.ref]), snapshot, slots[one.ref])
-            for one, snapshot in zip(wanted, snapshots, strict=True)
-        }
+        by_ref = {verdict.ref: verdict for verdict in verdicts}
+        wanted = [item for item in definitions if item.ref in by_ref and item.verification.needs_running]
+        slots = spread([definition.ref for definition in wanted], self.clock(), self.schedule, self.random)
+        snapshots = self.probe.look([_binaries(definition) for definition in wanted])
+        now, kept = self.clock(), {}
+        for definition, snapshot in zip(wanted, snapshots, strict=True):
+            verdict, slot = by_ref[definition.ref], slots[definition.ref]
+            slot = replace(slot, full=now) if outdated(verdict, snapshot) else slot
+            kept[definition.ref] = MonitoredRuntime(definition, begin(verdict), snapshot, slot)
+        return kept
 
     def next_round(self, kept: Mapping[str, MonitoredRuntime]) -> float | None:
         """The time of the next round by the clock, None if there is nothing to keep."""
-        return min((one.slot.next for one in kept.values()), default=None)
+        return min((runtime.slot.next for runtime in kept.values()), default=None)
 
     def round(
         self, kept: Mapping[str, MonitoredRuntime], suspects: AbstractSet[str] = frozenset(), glance: bool = False
@@ -99,43 +81,46 @@ class Reverifier:
         """Look at what is due; at *suspects* in full at once; with *glance* at everything. Blocks."""
         now = self.clock()
         horizon = now + self.schedule.interval * _TOGETHER
-        due = [
-            one
-            for ref, one in kept.items()
-            if glance or ref in suspects or min(one.slot.cheap, one.slot.full) <= horizon
-        ]
-        snapshots = self.probe.look([_binaries(one.definition) for one in due])
+        due = [runtime for ref, runtime in kept.items() if glance or ref in suspects or runtime.slot.next <= horizon]
+        snapshots = self.probe.look([_binaries(runtime.definition) for runtime in due])
         after = dict(kept)
-        full: list[tuple[MonitoredRuntime, Snapshot, bool]] = []
-        for one, snapshot in zip(due, snapshots, strict=True):
-            change = compare(one.snapshot, snapshot)
-            ref = one.definition.ref
-            if change is not SnapshotChange.UNCHANGED or ref in suspects or one.slot.full <= horizon:
-                full.append((one, snapshot, snapshot.gone))
+        full: list[tuple[MonitoredRuntime, Snapshot]] = []
+        for runtime, snapshot in zip(due, snapshots, strict=True):
+            ref = runtime.definition.ref
+            if snapshot != runtime.snapshot or ref in suspects or runtime.slot.full <= horizon:
+                full.append((runtime, snapshot))
             else:
-                after[ref] = replace(one, slot=after_cheap(one.slot, now, self.schedule, self.random))
+                after[ref] = replace(runtime, slot=after_cheap(runtime.slot, now, self.schedule, self.random))
         return self._verify(after, full) if full else Round(after)
 
-    def _verify(
-        self, after: dict[str, MonitoredRuntime], full: Sequence[tuple[MonitoredRuntime, Snapshot, bool]]
-    ) -> Round:
+    def _verify(self, after: dict[str, MonitoredRuntime], full: Sequence[tuple[MonitoredRuntime, Snapshot]]) -> Round:
         """Run the commands of *full*, in one call: what is gone costs no process."""
-        verdicts = self.examiner.examine([one.definition for one, *_ in full], deadline_seconds=self.deadline_seconds)
+        definitions = [runtime.definition for runtime, _ in full]
+        first = any(_is_first_look(runtime.health) for runtime, _ in full)
+        deadline = min(self.deadline_seconds, _FIRST_LOOK_SECONDS) if first else self.deadline_seconds
+        verdicts = self.examiner.examine(definitions, deadline_seconds=deadline)
         now = self.clock()
         transitions = []
         offer_changed = False
-        for (one, snapshot, gone), verdict in zip(full, verdicts, strict=True):
-            health, transition = observe(one.health, verdict, now, self.policy, gone=gone)
+        for (runtime, snapshot), verdict in zip(full, verdicts, strict=True):
+            health, transition = observe(runtime.health, verdict, now, self.policy, gone=snapshot.gone)
             slot = after_full(health, now, self.schedule, self.random)
-            after[verdict.ref] = MonitoredRuntime(one.definition, health, snapshot, slot)
+            if health.undecided and _is_first_look(runtime.health):
+                slot = replace(slot, full=now)
+            after[verdict.ref] = MonitoredRuntime(runtime.definition, health, snapshot, slot)
             transitions += [transition] if transition else []
-            offer_changed = offer_changed or _offer(health) != _offer(one.health)
-        return Round(after, tuple(one.definition.ref for one, *_ in full), tuple(transitions), offer_changed)
+            offer_changed = offer_changed or _offer(health) != _offer(runtime.health)
+        return Round(after, tuple(verdict.ref for verdict in verdicts), tuple(transitions), offer_changed)
 
 
 def _binaries(definition: Definition) -> tuple[str, ...]:
     return tuple(dict.fromkeys(check.binary for check in definition.verification.checks))
 
 
+def _is_first_look(health: RuntimeHealth) -> bool:
+    return health.shown.is_cached and not health.undecided
+
+
 def _offer(health: RuntimeHealth) -> tuple[object, ...]:
-    return (health.shown.status, health.shown.is_cached, *((one.version, one.path) for one in health.shown.instances))
+    shown = health.shown
+    return (shown.status, shown.is_cached, *((instance.version, instance.path) for instance in shown.instances))

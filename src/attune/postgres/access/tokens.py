@@ -31,10 +31,6 @@ class PostgresTokens:
     async def create(
         self, name: str, scope: Scope, *, created_by: str, expires_in: float | None = None
     ) -> tuple[TokenRecord, str]:
-        """A new token, valid for *expires_in* seconds or for good, and its text.
-
-        Raises `UsageError` for a name that a live token has.
-        """
         text = PREFIX + secrets.token_urlsafe(32)
         query = f"""
             INSERT INTO api_token (name, digest, scope, created_by, expires)
@@ -114,7 +110,6 @@ class PostgresTokens:
         )
 
     async def audit(self, *, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:
-        """The last lines of the audit, newest first, older than line *before*."""
         query = """
             SELECT id, at, token, actor, client, method, path, status, detail FROM audit
             WHERE id < coalesce(%s, 9223372036854775807) ORDER BY id DESC LIMIT %s

@@ -22,13 +22,12 @@ COLUMNS = """
 
 
 class PostgresActions:
-    """Actions by ref."""
+    """`ActionReader` on PostgreSQL."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def list(self, pack_ref: str | None = None) -> Sequence[Action]:
-        """All actions, or those of one pack, by ref."""
         query = f"""
             SELECT row_to_json(item)
             FROM (SELECT {COLUMNS} FROM action AS a WHERE %s::text IS NULL OR a.pack_ref = %s) AS item
@@ -37,7 +36,6 @@ class PostgresActions:
         return sorted(actions, key=lambda action: action.ref)
 
     async def get(self, ref: str) -> Action:
-        """The action *ref*. Raises `UsageError` that names the nearest one."""
         actions = await actions_of(self._pool, [ref])
         if ref in actions:
             return actions[ref]

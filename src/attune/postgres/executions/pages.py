@@ -28,7 +28,7 @@ _RECORD = """
 
 
 class PostgresExecutionPages:
-    """Executions for `ExecutionStore`; None where there is none of that number."""
+    """`ExecutionReader` on PostgreSQL."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -60,7 +60,6 @@ class PostgresExecutionPages:
         return await read_all(self._pool, StoredOutput, query, (execution, *after, limit))
 
     async def asked(self, execution: int) -> AskedExecution | None:
-        """What was asked for, with the parameters as they were."""
         query = """
             SELECT action_ref, coalesce(extra_requires, '[]') AS extra,
                    CASE jsonb_typeof(config) WHEN 'object' THEN config ELSE '{}' END AS parameters

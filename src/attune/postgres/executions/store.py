@@ -107,16 +107,15 @@ _CANCEL = f"""
 
 
 class PostgresExecutions:
-    """`AttemptStore`, and what people ask for: written. All its statements are one transaction each."""
+    """`AttemptStore` and `ExecutionWriter` on PostgreSQL. All its statements are one transaction each."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def submit(self, executions: Sequence[NewExecution]) -> list[int]:
-        """Record what is asked for, and offer what a live node can take; the ids, in order. Raises `DatabaseError`."""
+    async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
         with translated():
             async with self._pool.connection() as connection:
-                return await submit(connection, executions)
+                return await submit(connection, asked)
 
     async def start(
         self, wanted: Sequence[AttemptStart], *, worker: int, name: str, running: int
@@ -152,7 +151,6 @@ class PostgresExecutions:
         return set(await read_values(self._pool, query, {"rows": json.dumps(rows)}))
 
     async def cancel(self, execution: int, reason: str | None = None) -> str | None:
-        """End *execution*; its new status, None where it had ended before. Raises `UsageError` for an unknown one."""
         status: str | None = await read_value(self._pool, _CANCEL, {"id": execution, "reason": reason})
         if status is None and not await execute(self._pool, "SELECT FROM execution WHERE id = %s", (execution,)):
             raise UsageError(f"execution: expected one that exists, got {execution}", hint="attune execution list")
@@ -166,7 +164,6 @@ class PostgresExecutions:
         await execute(self._pool, query, {"id": execution, "reason": reason})
 
     async def refuse(self, execution: int, status: str, reason: str) -> bool:
-        """End what waits and was never begun; False if it does not wait any more."""
         query = """
             UPDATE execution SET status = %(status)s::execution_status_enum, reason = %(reason)s, finished_at = now()
             WHERE id = %(id)s AND status = 'requested'

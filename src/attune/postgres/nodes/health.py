@@ -10,7 +10,8 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from attune.core.nodes.capabilities import registered_node, stored_capabilities
+from attune.core.matching.registered import registered_node
+from attune.core.nodes.capabilities import stored_capabilities
 from attune.core.ports.nodes import HealthReport
 from attune.postgres.nodes.capabilities import storable, write_capabilities
 from attune.postgres.nodes.worker_runtimes import evidence_object, row_of, write_rows

@@ -15,7 +15,8 @@ from psycopg.types.json import Jsonb
 
 from attune.core.errors import DatabaseError, NameTakenError
 from attune.core.matching.fleet import Node
-from attune.core.nodes.capabilities import registered_node, stored_capabilities
+from attune.core.matching.registered import registered_node
+from attune.core.nodes.capabilities import stored_capabilities
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import Role
 from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Registration, RuntimeRecord

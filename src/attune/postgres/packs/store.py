@@ -54,7 +54,6 @@ class PostgresPacks:
         self._pool = pool
 
     async def known(self) -> Known:
-        """What the packs of this installation bring, for checking another against it."""
         runtimes = await read_all(self._pool, Runtime, "SELECT ref, name, distributions FROM runtime")
         triggers = await read_values(self._pool, "SELECT ref FROM trigger")
         actions = await read_pairs(self._pool, "SELECT ref, param_schema FROM action")
@@ -116,11 +115,9 @@ class PostgresPacks:
             return True
 
     async def list_packs(self) -> Sequence[PackRecord]:
-        """Every pack, by ref."""
         return await read_all(self._pool, PackRecord, f"{_RECORD} ORDER BY p.ref")
 
     async def get_pack(self, ref: str) -> PackRecord | None:
-        """One pack, None if there is none of that ref."""
         return await read_one(self._pool, PackRecord, f"{_RECORD} WHERE p.ref = %s", (ref,))
 
     async def files(self, digest: str) -> Sequence[PackFile] | None:

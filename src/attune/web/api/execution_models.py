@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import ExecutionStatus, Policy
-from attune.core.matching.requirement import MAX_TERMS
+from attune.core.matching.requirement_parser import MAX_TERMS
 
 _WHEN = ["2026-11-24T09:00:00Z"]
 

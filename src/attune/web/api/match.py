@@ -8,7 +8,8 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from attune.core.matching.requirement import MAX_TERMS, Preference, Requirement
+from attune.core.matching.requirement import Preference, Requirement
+from attune.core.matching.requirement_parser import MAX_TERMS
 from attune.core.nodes.role import ROLES
 from attune.operations.matching.place import Placed, place
 from attune.web.access import Reader

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,6 @@ from attune.agent.health.monitor import HealthMonitor
 from attune.agent.registration import NodeRegistration
 from attune.config import Settings
 from attune.core.errors import DatabaseError
-from attune.core.nodes.health import Snapshot
 from attune.core.nodes.health_schedule import CheckSchedule
 from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import HealthReport
@@ -32,16 +31,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-class Host(FakeHost):
-    """A `FakeHost` whose outcomes stand for the files that gave them."""
-
-    def look(self, binaries: Sequence[Sequence[str]]) -> list[Snapshot]:
-        return [
-            Snapshot(tuple(id(self.commands[name]) if name in self.commands else "absent" for name in group))
-            for group in binaries
-        ]
 
 
 @dataclass
@@ -65,7 +54,7 @@ class AssignmentView:
     """A node whose health checks run."""
 
     def __init__(self, interval: float) -> None:
-        self.host = Host({"python3": printed("Python 3.11.7"), "ruby": printed("ruby 3.2.1")})
+        self.host = FakeHost({"python3": printed("Python 3.11.7"), "ruby": printed("ruby 3.2.1")})
         runtimes = [
             make_runtime(),
             make_runtime("acme.ruby", "Ruby", verification(command(binary="ruby", pattern=None))),

@@ -16,7 +16,7 @@ import pytest
 from attune.agent.sensors.builtin import BuiltinSensors
 from attune.agent.sensors.event_forwarder import EventForwarder
 from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, SensorInstance
-from attune.agent.sensors.leases import LeaseRules, SensorLeases
+from attune.agent.sensors.leases import SensorLeases
 from attune.agent.sensors.node_sensors import DatabaseClock, NodeSensors
 from attune.agent.sensors.sensor_context import SensorContext
 from attune.core.ports.sensors import SensorEnd, SensorStatus, TakenLease
@@ -67,7 +67,7 @@ class SensorNode:
             self.sensors,
             self.store,
             self.host,
-            LeaseRules(LEASE),
+            LEASE,
             clock,
             begin=begin,
             forwarder=EventForwarder(self.host, self.store, self.sensors.bad_lines, self.sensors.throttle),

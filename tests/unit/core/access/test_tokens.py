@@ -22,7 +22,7 @@ def test_a_wide_scope_holds_the_narrow_ones_and_no_narrow_one_holds_a_wide_one()
     [({}, "active"), ({"expired": True}, "expired"), ({"revoked": NOW, "expired": True}, "revoked")],
 )
 def test_a_token_is_active_until_it_expires_or_is_revoked(keys, state: str) -> None:
-    assert TokenRecord(1, "ci", Scope.READ, NOW, "ann", **keys).state == state
+    assert TokenRecord(id=1, name="ci", scope=Scope.READ, created=NOW, created_by="ann", **keys).state == state
 
 
 def test_the_secret_cannot_be_read_from_what_is_kept_or_shown() -> None:

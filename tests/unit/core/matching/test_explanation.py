@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from attune.core.durations import coarse, precise
-from attune.core.matching.explain import explain, with_context
+from attune.core.matching.explain import explain
 from attune.core.matching.explanation import PlacementOutcome, Waiting
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.requirement import Preference, Requirement
@@ -42,7 +43,7 @@ def small_fleet() -> list[Node]:
 
 def test_the_text_has_the_shape_of_the_design() -> None:
     requirement = Requirement.parse("python >=3.11,<3.13; node >=20; !gpu")
-    explanation = with_context(
+    explanation = replace(
         explain(requirement, small_fleet(), preferences=[Preference.parse("zone=eu")]),
         waiting=Waiting(192, "wait", 1608),
         history="last placeable 2 days ago, on w5",
@@ -102,7 +103,7 @@ def test_work_that_only_busy_nodes_can_do_waits_and_work_that_can_run_is_ready()
     busy = node(1, capability("python", "3.12.1"), running=2, max_concurrent=2)
     requirement = Requirement.parse("python")
 
-    assert str(with_context(explain(requirement, [busy]), waiting=Waiting(41, "fail"))).splitlines()[0] == (
+    assert str(replace(explain(requirement, [busy]), waiting=Waiting(41, "fail"))).splitlines()[0] == (
         "WAITING 41s   policy fail"
     )
     assert explain(requirement, [busy, *pythons("3.9.1")]).outcome is PlacementOutcome.READY

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, capabilities_of, first_by_name
-from attune.core.matching.matcher import Category, match
+from attune.core.matching.matcher import match
 from attune.core.matching.requirement import Preference, Requirement
+from attune.core.matching.survey import Category
 from attune.core.matching.term_judgement import Reason, TermFinding, judge
 from attune.core.nodes.labels import labels_of
 from attune.core.runtimes.interval import Truth

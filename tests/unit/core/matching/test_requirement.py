@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from attune.core.errors import RequirementError
-from attune.core.matching.requirement import MAX_LENGTH, MAX_TERMS, Preference, Requirement
+from attune.core.matching.requirement import Preference, Requirement
+from attune.core.matching.requirement_parser import MAX_LENGTH, MAX_TERMS
 
 
 @pytest.mark.parametrize(

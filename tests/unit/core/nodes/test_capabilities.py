@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from attune.core.matching.registered import registered_node
 from attune.core.nodes.capabilities import (
     build_capabilities,
     declared,
     execution_limit,
-    registered_node,
     stored_capabilities,
     versions_by_name,
 )

@@ -10,10 +10,8 @@ from attune.core.nodes.health import (
     HealthPolicy,
     RuntimeHealth,
     Snapshot,
-    SnapshotChange,
     Transition,
     begin,
-    compare,
     observe,
     outdated,
 )
@@ -210,19 +208,19 @@ THERE, OTHER, NOWHERE = Snapshot((("/bin/x", 1),)), Snapshot((("/bin/x", 2),)), 
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "sighting"),
+    ("before", "now", "same", "gone"),
     [
-        (THERE, THERE, SnapshotChange.UNCHANGED),
-        (NOWHERE, NOWHERE, SnapshotChange.UNCHANGED),
-        (THERE, OTHER, SnapshotChange.CHANGED),
-        (NOWHERE, THERE, SnapshotChange.CHANGED),
-        (THERE, NOWHERE, SnapshotChange.GONE),
-        (NOWHERE, Snapshot(("x is a directory",)), SnapshotChange.CHANGED),
-        (Snapshot((*THERE.files, *OTHER.files)), Snapshot((*NOWHERE.files, *OTHER.files)), SnapshotChange.CHANGED),
+        (THERE, THERE, True, False),
+        (NOWHERE, NOWHERE, True, True),
+        (THERE, OTHER, False, False),
+        (NOWHERE, THERE, False, False),
+        (THERE, NOWHERE, False, True),
+        (NOWHERE, Snapshot(("x is a directory",)), False, True),
+        (Snapshot((*THERE.files, *OTHER.files)), Snapshot((*NOWHERE.files, *OTHER.files)), False, False),
     ],
 )
-def test_two_looks_compare(before: Snapshot, now: Snapshot, sighting: SnapshotChange) -> None:
-    assert compare(before, now) is sighting
+def test_two_looks_compare(before: Snapshot, now: Snapshot, same: bool, gone: bool) -> None:
+    assert (now == before, now.gone) == (same, gone)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from attune.core.errors import ConfigError
-from attune.core.nodes.role import SENSOR, WORKER
-from attune.core.runtimes.selection import Source, other_role_note, select, unknown_name_warnings
+from attune.core.nodes.role import SENSOR, WORKER, other_role_note
+from attune.core.runtimes.selection import Source, select, unknown_name_warnings
 
 VARIABLE = "ATTUNE_WORKER_RUNTIMES"
 

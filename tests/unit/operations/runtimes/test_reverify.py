@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
+from typing import Any, ClassVar
 
 import pytest
 
-from attune.core.nodes.health import Snapshot
 from attune.core.nodes.health_schedule import CheckSchedule, Slot
 from attune.core.runtimes.command import Ending, Outcome
 from attune.core.runtimes.verdict import Status
@@ -23,21 +22,11 @@ FAILING = Outcome(Ending.EXITED, exit_code=1, path="/usr/bin/fake", real_path="/
 HANGING = Outcome(Ending.TIMED_OUT, detail="timed out after 1 s")
 
 
-class Host(FakeHost):
-    """A `FakeHost` whose outcomes stand for the files that gave them."""
-
-    def look(self, binaries: Sequence[Sequence[str]]) -> list[Snapshot]:
-        return [
-            Snapshot(tuple(id(self.commands[name]) if name in self.commands else "absent" for name in group))
-            for group in binaries
-        ]
-
-
 class AssignmentView:
     """A host with definitions that are kept true."""
 
     def __init__(self, *names: str) -> None:
-        self.host = Host({name: printed(f"{name} 1.0") for name in names})
+        self.host = FakeHost({name: printed(f"{name} 1.0") for name in names})
         self.now = 0.0
         examiner = Examiner(self.host, self.host)
         self.reverifier = Reverifier(examiner, self.host, lambda: self.now, schedule=RHYTHM, random=Random(7))
@@ -197,7 +186,7 @@ def test_what_changed_since_detection_is_verified_at_once() -> None:
 def test_first_round_verifies_all_that_is_cached_at_once_and_tells() -> None:
     names = ("java", "python", "ruby")
     cache = MemoryOutcomes()
-    host = Host({name: printed(f"{name} 1.0") for name in names})
+    host = FakeHost({name: printed(f"{name} 1.0") for name in names})
     definitions = [make_definition(command(binary=name, pattern=None), name=name, ref=f"acme.{name}") for name in names]
     examiner = Examiner(host, host, cache)
     examiner.examine(definitions[:2])
@@ -220,7 +209,7 @@ def test_first_round_verifies_all_that_is_cached_at_once_and_tells() -> None:
 
 
 def test_what_was_cached_and_is_verified_changes_the_offer() -> None:
-    host, cache = Host({"python": printed("python 1.0")}), MemoryOutcomes()
+    host, cache = FakeHost({"python": printed("python 1.0")}), MemoryOutcomes()
     definitions = [make_definition(command(binary="python", pattern=None), name="python", ref="acme.python")]
     examiner = Examiner(host, host, cache)
     examiner.examine(definitions)
@@ -230,3 +219,34 @@ def test_what_was_cached_and_is_verified_changes_the_offer() -> None:
 
     assert done.offer_changed
     assert not reverifier.round(done.kept, frozenset({"acme.python"})).offer_changed
+
+
+def test_what_hangs_at_the_first_look_at_what_is_cached_holds_up_nothing_and_is_looked_at_once_more() -> None:
+    class Slow(FakeHost):
+        """A host that notes how long it may take."""
+
+        deadlines: ClassVar[list[float | None]] = []
+
+        def run(self, *args: Any, deadline_seconds: float | None = None, **more: Any) -> None:
+            self.deadlines.append(deadline_seconds)
+            super().run(*args, deadline_seconds=deadline_seconds, **more)
+
+    host, cache = Slow({name: printed(f"{name} 1.0") for name in ("java", "ruby")}), MemoryOutcomes()
+    definitions = [
+        make_definition(command(binary=name, pattern=None), name=name, ref=f"acme.{name}") for name in host.commands
+    ]
+    examiner = Examiner(host, host, cache)
+    examiner.examine(definitions)
+    reverifier = Reverifier(examiner, host, lambda: 5.0, schedule=RHYTHM, random=Random(7))
+    kept = reverifier.begin(definitions, examiner.examine(definitions, max_age_seconds=60))
+    host.commands |= {"java": Outcome(Ending.UNDECIDED, detail="not finished in time"), "ruby": FAILING}
+    host.deadlines.clear()
+
+    first = reverifier.round(kept)
+    again = reverifier.round(first.kept)
+
+    assert [change.runtime_ref for change in first.transitions] == ["acme.ruby"]
+    assert first.kept["acme.java"].health.shown.is_cached
+    assert again.checked == ("acme.java",)
+    assert host.deadlines == [3.0, 60.0]
+    assert reverifier.next_round(again.kept) != 5.0

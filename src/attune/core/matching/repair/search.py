@@ -1,8 +1,4 @@
-"""The smallest changes that would make work placeable, each tried before it is told.
-
-A `RepairChange` is data with a pure `apply`; a `Repair` is one change, or two where no single one helps, with the
-number of nodes that could then take the work. Which changes could cure which fault is in `fixes.py`.
-"""
+"""The smallest changes that would make work placeable, each tried before it is told: one change, or two together."""
 
 from __future__ import annotations
 
@@ -16,8 +12,6 @@ from attune.core.matching.nearest import Distance, nearness
 from attune.core.matching.repair.fixes import ChangeKind, Remedy, RepairChange, fixes_for
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.survey import Category, FleetSurvey, Profile, survey
-
-__all__ = ["ChangeKind", "Repair", "RepairChange", "repairs_for"]
 
 _PER_KIND = {ChangeKind.RESUME: 3, ChangeKind.INSTALL: 2, ChangeKind.RECONNECT: 2}
 _PER_TERM = 2  # ways to relax one term

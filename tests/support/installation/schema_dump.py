@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parents[1] / "migration"  # where the schema and rows of an earlier installation lie
+HERE = Path(__file__).parents[2] / "migration"  # where the schema and rows of an earlier installation lie
 
 _QUERY = """
 WITH space AS (SELECT current_schema()::regnamespace AS oid)

@@ -1,0 +1,101 @@
+"""Tokens, sessions and the audit in memory."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from attune.core.access.tokens import PREFIX, Caller, Scope, TokenRecord
+from attune.core.errors import UsageError
+
+
+class MemoryTokens:
+    """`TokenStore` and `AccessStore` in memory. Move `ahead` to let time pass; set `away` to take it offline."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+        self.away = False
+        self._records: dict[int, TokenRecord] = {}
+        self._secrets: dict[str, int] = {}
+        self._codes: dict[str, tuple[int, datetime]] = {}
+        self._sessions: dict[str, tuple[int, datetime]] = {}
+        self._audit: list[dict[str, Any]] = []
+
+    async def create(
+        self, name: str, scope: Scope, *, created_by: str, expires_in: float | None = None
+    ) -> tuple[TokenRecord, str]:
+        if name != name.strip() or not 1 <= len(name) <= 100:
+            raise UsageError(f"name: expected 1 to 100 characters without spaces around them, got {name!r}")
+        if any(record.name == name and record.revoked is None for record in self._records.values()):
+            raise UsageError(f"name: expected one that no live token has, got {name!r}")
+        now, number, text = self._now(), len(self._records) + 1, PREFIX + secrets.token_urlsafe(32)
+        expires = None if expires_in is None else now + timedelta(seconds=expires_in)
+        record = TokenRecord(id=number, name=name, scope=scope, created=now, created_by=created_by, expires=expires)
+        self._records[number], self._secrets[text] = record, number
+        return record, text
+
+    async def list_tokens(self) -> Sequence[TokenRecord]:
+        return [replace(record, expired=self._is_over(record)) for record in reversed(self._records.values())]
+
+    async def revoke(self, token_id: int) -> bool:
+        record = self._records.get(token_id)
+        if record is None or record.revoked is not None:
+            return False
+        self._records[token_id] = replace(record, revoked=self._now())
+        return True
+
+    async def login_link(self, token_id: int) -> str:
+        code = secrets.token_urlsafe(24)
+        self._codes[code] = token_id, self._now() + timedelta(days=1)
+        return code
+
+    async def caller(self, text: str) -> Caller | None:
+        record = self._live(self._secrets.get(text))
+        if record is None:
+            return None
+        left = None if record.expires is None else (record.expires - self._now()).total_seconds()
+        return Caller(token_id=record.id, name=record.name, scope=record.scope, expires_in=left)
+
+    async def session_caller(self, session: str) -> Caller | None:
+        record = self._live(self._unexpired(self._sessions, session))
+        if record is None:
+            return None
+        return Caller(token_id=record.id, name=record.name, scope=record.scope, by_cookie=True)
+
+    async def log_in(self, secret: str, *, by_code: bool) -> str | None:
+        record = self._live(self._unexpired(self._codes, secret) if by_code else self._secrets.get(secret))
+        if record is None:
+            return None
+        session = secrets.token_urlsafe(32)
+        self._sessions[session] = record.id, self._now() + timedelta(days=7)
+        return session
+
+    async def log_out(self, session: str) -> None:
+        self._sessions.pop(session, None)
+
+    async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> None:
+        who = {"token": caller.token_id if caller else None, "actor": caller.name if caller else "nobody"}
+        self._audit.append({"id": len(self._audit) + 1, "at": self._now(), "detail": None, **who, **request})
+
+    async def audit(self, *, before: int | None = None, limit: int = 100) -> Sequence[Mapping[str, Any]]:
+        return [line for line in reversed(self._audit) if before is None or line["id"] < before][:limit]
+
+    async def answers(self) -> bool:
+        return not self.away
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def _is_over(self, record: TokenRecord) -> bool:
+        return record.expires is not None and record.expires <= self._now()
+
+    def _unexpired(self, known: Mapping[str, tuple[int, datetime]], secret: str) -> int | None:
+        number, until = known.get(secret, (None, self._now()))
+        return number if until > self._now() else None
+
+    def _live(self, number: int | None) -> TokenRecord | None:
+        record = self._records.get(number or 0)
+        return None if record is None or record.revoked or self._is_over(record) else record

@@ -12,11 +12,7 @@ OBSERVERS = {"RunObserver"}
 
 # Still to be written, with what they are for.
 MISSING = {
-    "ExecutionReader",
-    "ExecutionWriter",
-    "ActionReader",
     "EventReader",
-    "ExecutionStore",
     "FleetPages",
     "NodePages",
     "PackFolders",

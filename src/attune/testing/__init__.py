@@ -6,6 +6,7 @@ The contract suite (tests/contract) runs on these and on the real ones alike.
 from attune.testing.access import MemoryTokens
 from attune.testing.changes import MemoryChanges
 from attune.testing.events import MemoryEvents, MemoryExpressions
+from attune.testing.execution_pages import MemoryActions, MemoryExecutionPages
 from attune.testing.executions import MemoryExecutions
 from attune.testing.host import FakeHost, FakeRunner, MemoryOutcomes, printed
 from attune.testing.life import MemoryNodeControl
@@ -20,8 +21,10 @@ __all__ = [
     "FakeRunner",
     "FakeSensor",
     "FakeSensorHost",
+    "MemoryActions",
     "MemoryChanges",
     "MemoryEvents",
+    "MemoryExecutionPages",
     "MemoryExecutions",
     "MemoryExpressions",
     "MemoryFleet",

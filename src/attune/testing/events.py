@@ -49,11 +49,11 @@ class MemoryEvents:
     executions: list[Firing] = field(default_factory=list)
 
     async def triggers(self, refs: Sequence[str]) -> Mapping[str, Trigger]:
-        return {one.ref: one for one in self.known_triggers if one.ref in refs}
+        return {trigger.ref: trigger for trigger in self.known_triggers if trigger.ref in refs}
 
     async def rules(self, trigger_refs: Sequence[str]) -> Sequence[Rule]:
-        found = [one for one in self.known_rules if one.trigger_ref in trigger_refs]
-        return sorted((one for one in found if one.ref not in self.disabled_rules), key=lambda one: one.ref)
+        rules = [rule for rule in self.known_rules if rule.trigger_ref in trigger_refs]
+        return sorted((rule for rule in rules if rule.ref not in self.disabled_rules), key=lambda rule: rule.ref)
 
     async def insert_events(self, events: Sequence[NewEvent]) -> Sequence[int]:
         first = len(self.events) + 1

@@ -91,11 +91,11 @@ class MemoryExecutions:
 
     async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
         self.require_database()
-        made = [self._added(one) for one in asked]
-        for row in made:
+        rows = [self._added(new) for new in asked]
+        for row in rows:
             self._classify(row)
             self._offer(row)
-        return [row.id for row in made]
+        return [row.id for row in rows]
 
     def request(self, action: Action) -> int:
         """Record an execution without a class, as a rule does; its id."""
@@ -209,7 +209,7 @@ class MemoryExecutions:
     ) -> Mapping[int, StartedAttempt]:
         self.require_database()
         started = {}
-        for job in (one.job for one in wanted):
+        for job in (start.job for start in wanted):
             row = self.rows.get(job.execution)
             if row is not None and row.status == "scheduled" and row.job == job.id:
                 row.status, row.worker, row.worker_name, row.attempt = "running", worker, name, row.attempt + 1

@@ -112,7 +112,6 @@ class PostgresSensors:
         return await read_all(self._pool, _sensor, f"{_SENSORS} ORDER BY s.ref")
 
     async def world(self) -> AssignmentView:
-        """What a plan needs: enabled sensors, sensor nodes, leases."""
         with translated():
             async with self._pool.connection() as connection:
                 sensors = await read_all(connection, _sensor, f"{_SENSORS} WHERE s.enabled ORDER BY s.ref")
@@ -127,10 +126,6 @@ class PostgresSensors:
     async def take(
         self, node_id: int, sensors: Sequence[int], seconds: float, *, dead: Mapping[int, int] | None = None
     ) -> Sequence[TakenLease]:
-        """Take the leases of *sensors* that are free, for so long; those that were taken, each with a new epoch.
-
-        *dead* names epochs of this very node that nobody runs any more, by sensor: they need not expire first.
-        """
         wanted = [{"sensor": sensor, "dead": (dead or {}).get(sensor)} for sensor in sensors]
         parameters = {"wanted": json.dumps(wanted), "worker": node_id, "seconds": seconds}
         return await read_all(self._pool, TakenLease, _TAKE, parameters)
@@ -141,7 +136,7 @@ class PostgresSensors:
         return renewal
 
     async def release(self, node_id: int, held: Mapping[int, int], reasons: Mapping[int, str] | None = None) -> None:
-        rows = [{**one, "reason": (reasons or {}).get(one["sensor"], "")} for one in _pairs(held)]
+        rows = [{**lease, "reason": (reasons or {}).get(lease["sensor"], "")} for lease in _pairs(held)]
         await execute(self._pool, _RELEASE, {"held": json.dumps(rows), "worker": node_id, "channel": CHANNEL})
 
     async def report(self, node_id: int, reports: Sequence[SensorReport]) -> None:

@@ -31,7 +31,7 @@ from attune.core.runtimes.interval import Truth
 from attune.postgres.connection import open_pool
 from attune.postgres.embedded import EmbeddedServer
 from attune.postgres.matching.matcher import PostgresMatcher
-from attune.postgres.migrations import upgrade
+from attune.postgres.migrations.run import upgrade
 from benchmarks.fleet import changed, nodes
 from benchmarks.fleet_tables import fill
 from benchmarks.probing import Figure, seconds

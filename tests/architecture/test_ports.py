@@ -12,15 +12,8 @@ OBSERVERS = {"RunObserver"}
 
 # Still to be written, with what they are for.
 MISSING = {
-    "ExecutionReader",
-    "ExecutionWriter",
-    "ActionReader",
-    "EventReader",
-    "ExecutionStore",
     "FleetPages",
     "NodePages",
-    "PackFolders",
-    "PackStore",
     "PreviewReader",
 }
 

@@ -42,6 +42,7 @@ _.age_seconds
 _.as_of
 _.results
 _.actor
+look_every  # a parameter of a statement
 
 # Values of enumerations, which come from documents and columns.
 _.ABANDON

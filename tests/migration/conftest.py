@@ -21,7 +21,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from attune.postgres.migrations import upgrade
+from attune.postgres.migrations.run import upgrade
 from effort import is_soak
 from schema_dump import HERE
 

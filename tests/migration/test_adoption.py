@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from attune.core.errors import DatabaseError
-from attune.postgres.migrations import downgrade, state, upgrade, upgrade_sql
+from attune.postgres.migrations.run import downgrade, state, upgrade, upgrade_sql
 from schema_dump import HERE, rows_of, schema_of
 
 # What the earlier installation's own unify step leaves: five names of the core pack, and no more.

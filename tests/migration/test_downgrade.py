@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from attune.core.errors import DatabaseError
-from attune.postgres.migrations import downgrade, upgrade
+from attune.postgres.migrations.run import downgrade, upgrade
 from schema_dump import rows_of
 
 BASELINE = "20250101000001_baseline"

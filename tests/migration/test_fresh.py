@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from attune.core.errors import UsageError
-from attune.postgres.migrations import downgrade, state, upgrade, upgrade_sql
+from attune.postgres.migrations.run import downgrade, state, upgrade, upgrade_sql
 from schema_dump import schema_of
 
 RUBY = r"""

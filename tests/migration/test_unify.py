@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from attune.core.errors import DatabaseError
-from attune.postgres.migrations import downgrade, upgrade, upgrade_sql
+from attune.postgres.migrations.run import downgrade, upgrade, upgrade_sql
 from schema_dump import rows_of, schema_of
 
 ALL = ("pack", "runtime", "action", "sensor", "worker", "trigger", "event", "rule", "enforcement", "execution")

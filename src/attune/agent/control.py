@@ -60,7 +60,7 @@ async def first_of(*work: Awaitable[object] | asyncio.Event, seconds: float | No
 
     The place of the first that ended, None if none did. What anything that ended raises is raised.
     """
-    tasks = [asyncio.ensure_future(one.wait() if isinstance(one, asyncio.Event) else one) for one in work]
+    tasks = [asyncio.ensure_future(item.wait() if isinstance(item, asyncio.Event) else item) for item in work]
     try:
         await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         ended = [place for place, task in enumerate(tasks) if task.done()]

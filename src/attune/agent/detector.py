@@ -49,9 +49,8 @@ class HostDetector:
         """
         name = variable_name or role.environment_variable
         selection = select(name, variable(name), role.settings_section, capabilities)
-        note = other_role_note(
-            role, {one.environment_variable: variable(one.environment_variable) for one in ROLES.values()}
-        )
+        variables = [other.environment_variable for other in ROLES.values()]
+        note = other_role_note(role, {other: variable(other) for other in variables})
         if note and name == role.environment_variable and variable(name) is None:
             log.info(note)
         log.info(f"Detecting {role.name} capabilities...")
@@ -124,8 +123,8 @@ def log_detection(detection: Detection) -> None:
 def _log_verdict(verdict: Verdict, *, optional: bool) -> None:
     name = verdict.name or verdict.capability
     if verdict.status.offered:
-        found = {key: value for key, value in (("version", verdict.version), ("path", verdict.path)) if value}
-        log.info(f"✓ Runtime available: {name} ({verdict.ref})", **found)
+        details = {key: value for key, value in (("version", verdict.version), ("path", verdict.path)) if value}
+        log.info(f"✓ Runtime available: {name} ({verdict.ref})", **details)
     elif verdict.status is Status.INVALID:
         log.warning(f"! Runtime definition invalid: {name} ({verdict.ref}): {verdict.reason}")
     elif verdict.status is Status.UNKNOWN:

@@ -15,8 +15,8 @@ from attune.core.runtimes.runtime import Runtime
 
 if TYPE_CHECKING:
     from attune.postgres.embedded import EmbeddedServer
-    from attune.postgres.migrations import MigrationReport as MigrationReport  # noqa: PLC0414 - commands name it
-    from attune.postgres.migrations import MigrationState
+    from attune.postgres.migrations.run import MigrationReport as MigrationReport  # noqa: PLC0414 - commands name it
+    from attune.postgres.migrations.run import MigrationState
 
 
 @dataclass(frozen=True)
@@ -100,21 +100,21 @@ def migrate(url: str) -> tuple[MigrationReport, list[str]]:
     """Bring the database to this version of Attune, and give a new one the core pack; the refs of what was written."""
     import asyncio
 
-    from attune.postgres.migrations import upgrade
+    from attune.postgres.migrations.run import upgrade
 
     return upgrade(url), asyncio.run(seed(url))
 
 
 def migration_sql(url: str) -> str:
     """The statements that `migrate` would run."""
-    from attune.postgres.migrations import upgrade_sql
+    from attune.postgres.migrations.run import upgrade_sql
 
     return upgrade_sql(url)
 
 
 def migration_state(url: str) -> MigrationState:
     """Which revision the database has, and what is pending."""
-    from attune.postgres.migrations import state
+    from attune.postgres.migrations.run import state
 
     return state(url)
 

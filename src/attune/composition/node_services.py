@@ -38,7 +38,7 @@ from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.nodes.node_control import PostgresNodeControl
 from attune.postgres.nodes.requests import PostgresNodeRequests
-from attune.postgres.packs.files import PostgresPackFiles
+from attune.postgres.packs.store import PostgresPacks
 from attune.postgres.rows import read_all
 from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
@@ -68,7 +68,7 @@ def node_parts(
     """A node of *role* on *pool*."""
     registration = REGISTRATIONS[role.name](pool, settings, name=name)
     monitor = HealthMonitor(registration, reverifier_for(settings))
-    packs = PackCache(data_dir(settings) / "packs", PostgresPackFiles(pool).files)
+    packs = PackCache(data_dir(settings) / "packs", PostgresPacks(pool).files)
     services = [make(registration, monitor, pool, packs) for make in _MAKERS[role.name]]
     options = node_options(settings, role, heal)
     return NodeParts(registration, PostgresNodeControl(pool), monitor, services, options)
@@ -103,10 +103,10 @@ def sensing_for(registration: NodeRegistration, monitor: HealthMonitor, pool: Po
     )
     builtins = BuiltinSensors(lambda: registration.node_id or 0, events, clock.now, file_stamps)
 
-    def begin(sensor: Sensor, taken: TakenLease, told: Callable[[], None]) -> SensorInstance:
+    def begin(sensor: Sensor, taken: TakenLease, changed: Callable[[], None]) -> SensorInstance:
         if sensor.is_builtin:
-            return BuiltinInstance(sensor, taken, told, builtins.watch)
-        return ProcessInstance(sensor, taken, context, told)
+            return BuiltinInstance(sensor, taken, changed, builtins.watch)
+        return ProcessInstance(sensor, taken, context, changed)
 
     return SensorLeases(
         sensors,

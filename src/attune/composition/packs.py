@@ -18,8 +18,8 @@ from attune.operations.packs.check import CheckedPack, check_files
 async def check_folder(folder: Path, known: Known, expressions: Expressions | None = None) -> CheckedPack:
     """The pack in *folder*. Raises `PackError` with every fault, `UsageError` where there is no such folder."""
     files, faults = read_folder(folder)
-    expressions = expressions or shared_expressions()
-    return await check_files(str(folder), files, known=known, expressions=expressions, read=read_content, found=faults)
+    engine = expressions or shared_expressions()
+    return await check_files(str(folder), files, known=known, expressions=engine, read=read_content, earlier=faults)
 
 
 def shipped() -> Known:

@@ -195,7 +195,7 @@ def _type(limit: Any) -> str:
 
 _EXPECTED: dict[str, Callable[[Any], str]] = {
     "type": _type,
-    "enum": lambda limit: f"one of {', '.join(shown(one) for one in limit[:20])}",
+    "enum": lambda limit: f"one of {', '.join(map(shown, limit[:20]))}",
     "const": shown,
     "minimum": lambda limit: f"at least {limit}",
     "maximum": lambda limit: f"at most {limit}",

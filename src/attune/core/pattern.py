@@ -60,9 +60,8 @@ def _explain(text: str, said: str) -> str:
 
 def search(pattern: str, output: str) -> Match | None:
     """The first place where *pattern* is found in *output*, which is stripped first so that `$` means its end."""
-    found = compile_pattern(pattern).search(output.strip())
-    if found is None:
+    match = compile_pattern(pattern).search(output.strip())
+    if match is None:
         return None
     offset = len(output) - len(output.lstrip())
-    groups = found.groupdict()
-    return Match(found.start() + offset, groups.get("version"))
+    return Match(match.start() + offset, match.groupdict().get("version"))

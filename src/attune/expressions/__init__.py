@@ -1,4 +1,4 @@
-"""Expressions of rules, evaluated by the Common Expression Language in a process that may die of them."""
+"""Expressions of rules, evaluated by the Common Expression Language in a process of their own."""
 
 from attune.expressions.isolated import IsolatedExpressions
 

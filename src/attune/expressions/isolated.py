@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +62,13 @@ class IsolatedExpressions:
         with self._lock:
             answers: list[Evaluated] = []
             while len(answers) < len(texts):
-                text = texts[len(answers)]
-                if len(text) > LONGEST_EXPRESSION:
-                    answers.append(
-                        Evaluated(problem=f"expected at most {LONGEST_EXPRESSION} characters, got {len(text)}")
-                    )
-                    continue
                 rest = texts[len(answers) :]
-                short = next((at for at, text in enumerate(rest) if len(text) > LONGEST_EXPRESSION), len(rest))
-                answers += self._some(rest[:short], variables)
+                short = list(takewhile(lambda text: len(text) <= LONGEST_EXPRESSION, rest))
+                if short:
+                    answers += self._some(short, variables)
+                else:
+                    problem = f"expected at most {LONGEST_EXPRESSION} characters, got {len(rest[0])}"
+                    answers.append(Evaluated(problem=problem))
             return answers
 
     def _some(self, texts: Sequence[str], variables: Mapping[str, Any] | None) -> list[Evaluated]:
@@ -83,7 +82,7 @@ class IsolatedExpressions:
             while len(answers) < len(texts):
                 answers.append(_evaluated(json.loads(reader.line()), texts[len(answers)]))
         except (BrokenPipeError, EOFError, TimeoutError) as error:
-            answers.append(Evaluated(problem=self._obituary(isinstance(error, TimeoutError))))
+            answers.append(Evaluated(problem=self._reason_of_end(isinstance(error, TimeoutError))))
         except BaseException:
             self._stop()  # its answers would be taken for those to the next question
             raise
@@ -108,14 +107,14 @@ class IsolatedExpressions:
                 raise ExpressionsUnavailableError(f"expressions cannot be evaluated: {error.strerror}") from error
         return self._process
 
-    def _obituary(self, was_patient: bool) -> str:
-        """Why the process is gone, as a sentence about the expression that ended it."""
+    def _reason_of_end(self, timed_out: bool) -> str:
+        """Why the process is gone, as a sentence about the expression that ended it; none is left after it."""
         process = self._process
-        if process is not None and not was_patient:
+        if process is not None and not timed_out:
             process.wait(5)
         code = process.returncode if process is not None else None
         self._stop()
-        if was_patient:
+        if timed_out:
             return f"expected an answer within {self._answer_seconds:g} s, got none"
         if code == -signal.SIGPROF:
             return f"expected at most {self._cpu_seconds:g} s of processor time, got more"
@@ -148,9 +147,6 @@ class _Lines:
 
     def send(self, request: bytes) -> None:
         """The process reads a request before it answers, so this does not wait for answers to be read."""
-        self._stdin.write(request) if len(request) < 4096 else self._send_all(request)
-
-    def _send_all(self, request: bytes) -> None:
         view = memoryview(request)
         while view:
             view = view[self._stdin.write(view) or 0 :]

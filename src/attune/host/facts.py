@@ -44,7 +44,7 @@ def host_facts(root: Path = Path("/")) -> dict[str, str]:
         "arch": system.machine,
         "distro": distro(release),
         "kernel": system.release,
-        "cpus": cpus(_allowed_cpus(), text("sys/fs/cgroup/cpu.max")),
+        "cpus": cpus(len(os.sched_getaffinity(0)), text("sys/fs/cgroup/cpu.max")),
         "memory_gb": memory_gb(text("proc/meminfo"), limits),
         "container": container(
             text("proc/1/cgroup") + text("proc/self/cgroup"),
@@ -99,10 +99,3 @@ def container(cgroup: str, environ: str, systemd: str, exists: Callable[[str], b
     if word:
         return word[0]
     return next((kind for kind, marker in _MARKERS.items() if exists(marker)), "none")
-
-
-def _allowed_cpus() -> int | None:
-    try:
-        return len(os.sched_getaffinity(0))
-    except (AttributeError, OSError):  # only Linux has it
-        return os.cpu_count()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """What a process does and belongs to: `state` is the letter of ps (R, S, D, Z …)."""
+    """What a process belongs to."""
 
-    state: str
     parent: int
     group: int
     session: int
@@ -25,19 +22,16 @@ def signal_group(group: int, number: int) -> None:
         os.killpg(group, number)
 
 
-def process_state(pid: int, task: int | None = None) -> ProcessState | None:
-    """The state of process *pid*, or of its thread *task*; None if it is gone."""
-    path = f"/proc/{pid}/stat" if task is None else f"/proc/{pid}/task/{task}/stat"
-    fields = read_bytes(path).rpartition(b")")[2].split()
-    if len(fields) < 4:
-        return None
-    return ProcessState(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]))
+def process_state(pid: int) -> ProcessState | None:
+    """The state of process *pid*; None if it is gone."""
+    fields = read_bytes(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return ProcessState(*map(int, fields[1:4])) if len(fields) >= 4 else None
 
 
 def children(pid: int) -> list[int]:
     """The children of *pid*, of all its threads."""
     pids: list[int] = []
-    for task in tasks(pid):
+    for task in _numbers(f"/proc/{pid}/task"):
         path = f"/proc/{pid}/task/{task}/children"
         listed = read_bytes(path)
         if not listed and not os.path.exists(path):  # noqa: PTH110
@@ -46,25 +40,16 @@ def children(pid: int) -> list[int]:
     return pids
 
 
-def tasks(pid: int) -> list[int]:
-    """The threads of *pid*; empty if it is gone."""
-    with contextlib.suppress(OSError):
-        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208
-    return []
-
-
-def every_process() -> Iterator[int]:
+def every_process() -> list[int]:
     """All processes that this one can see."""
+    return _numbers("/proc")
+
+
+def _numbers(folder: str) -> list[int]:
+    """The names in *folder* that are numbers; none if it is gone."""
     with contextlib.suppress(OSError):
-        yield from (int(name) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208
-
-
-def cpu_nanoseconds(pid: int) -> int:
-    """The CPU time that all threads of *pid* have used, exactly; -1 if it is gone."""
-    try:
-        return time.clock_gettime_ns((~pid << 3) | 2)  # the kernel's clock id of a process's CPU clock
-    except OSError:
-        return -1
+        return [int(name) for name in os.listdir(folder) if name.isdigit()]  # noqa: PTH208
+    return []
 
 
 def read_bytes(path: str, limit: int = 1 << 17) -> bytes:

@@ -105,9 +105,9 @@ async def listening(
 
 async def conninfo_of(pool: Pool) -> str:
     """What *pool* connects with, so that a connection of its own can be made beside it."""
-    given = pool.conninfo() if callable(pool.conninfo) else pool.conninfo
+    configured = pool.conninfo() if callable(pool.conninfo) else pool.conninfo
     arguments = pool.kwargs() if callable(pool.kwargs) else pool.kwargs
-    conninfo = given if isinstance(given, str) else await given
+    conninfo = configured if isinstance(configured, str) else await configured
     keywords = arguments if arguments is None or isinstance(arguments, dict) else await arguments
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
     return make_conninfo(conninfo, **{key: value for key, value in (keywords or {}).items() if key in known})

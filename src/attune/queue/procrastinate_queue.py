@@ -20,8 +20,8 @@ class ProcrastinateQueue:
     async def take(self, queues: Collection[str], limit: int) -> Sequence[QueuedJob]:
         if not queues or limit < 1:
             return []
-        found = await self._rows(TAKE, {"queues": sorted(queues), "limit": limit})
-        return [QueuedJob(**row) for row in found]
+        rows = await self._rows(TAKE, {"queues": sorted(queues), "limit": limit})
+        return [QueuedJob(**row) for row in rows]
 
     async def give_back(self, jobs: Collection[QueuedJob]) -> None:
         await self._rows(GIVE_BACK, {"jobs": [job.id for job in jobs]})

@@ -5,11 +5,13 @@ The contract suite (tests/contract) runs on these and on the real ones alike.
 
 from attune.testing.access import MemoryTokens
 from attune.testing.changes import MemoryChanges
-from attune.testing.events import MemoryEvents, MemoryExpressions
+from attune.testing.events import MemoryEventLog, MemoryEvents, MemoryExpressions
+from attune.testing.execution_pages import MemoryActions, MemoryExecutionPages
 from attune.testing.executions import MemoryExecutions
 from attune.testing.host import FakeHost, FakeRunner, MemoryOutcomes, printed
 from attune.testing.life import MemoryNodeControl
 from attune.testing.nodes import MemoryFleet, MemoryNodes
+from attune.testing.packs import MemoryPackFolders, MemoryPacks
 from attune.testing.requests import MemoryNodeRequests
 from attune.testing.runtimes import MemoryRuntimes
 from attune.testing.sensor_host import FakeSensor, FakeSensorHost, MemoryOutput
@@ -20,8 +22,11 @@ __all__ = [
     "FakeRunner",
     "FakeSensor",
     "FakeSensorHost",
+    "MemoryActions",
     "MemoryChanges",
+    "MemoryEventLog",
     "MemoryEvents",
+    "MemoryExecutionPages",
     "MemoryExecutions",
     "MemoryExpressions",
     "MemoryFleet",
@@ -30,6 +35,8 @@ __all__ = [
     "MemoryNodes",
     "MemoryOutcomes",
     "MemoryOutput",
+    "MemoryPackFolders",
+    "MemoryPacks",
     "MemoryRuntimes",
     "MemorySensors",
     "MemoryTokens",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
-from attune.core.events.event import Trigger
+from attune.core.errors import UsageError
+from attune.core.events.event import EventRecord, RuleRecord, Trigger, TriggerRecord
 from attune.core.events.expression import Evaluated
 from attune.core.events.rule import Firing, NewEnforcement, Rule
-from attune.core.sensors.event_line import NewEvent
+from attune.core.sensors.event_line import BadLineError, NewEvent, check_storable
 
 
 class MemoryExpressions:
@@ -47,11 +49,11 @@ class MemoryEvents:
     executions: list[Firing] = field(default_factory=list)
 
     async def triggers(self, refs: Sequence[str]) -> Mapping[str, Trigger]:
-        return {one.ref: one for one in self.known_triggers if one.ref in refs}
+        return {trigger.ref: trigger for trigger in self.known_triggers if trigger.ref in refs}
 
     async def rules(self, trigger_refs: Sequence[str]) -> Sequence[Rule]:
-        found = [one for one in self.known_rules if one.trigger_ref in trigger_refs]
-        return sorted((one for one in found if one.ref not in self.disabled_rules), key=lambda one: one.ref)
+        rules = [rule for rule in self.known_rules if rule.trigger_ref in trigger_refs]
+        return sorted((rule for rule in rules if rule.ref not in self.disabled_rules), key=lambda rule: rule.ref)
 
     async def insert_events(self, events: Sequence[NewEvent]) -> Sequence[int]:
         first = len(self.events) + 1
@@ -70,3 +72,43 @@ class MemoryEvents:
         """`CreateExecution`."""
         self.executions.append(firing)
         return len(self.executions)
+
+
+class MemoryEventLog:
+    """`EventReader` in memory, of an installation in which no rule fires."""
+
+    def __init__(self, triggers: Sequence[TriggerRecord] = (), rules: Sequence[RuleRecord] = ()) -> None:
+        self._triggers = {trigger.ref: trigger for trigger in triggers}
+        self._rules = {rule.ref: rule for rule in rules}
+        self._events: list[EventRecord] = []
+
+    async def list_triggers(self) -> Sequence[TriggerRecord]:
+        return [self._triggers[ref] for ref in sorted(self._triggers)]
+
+    async def list_rules(self) -> Sequence[RuleRecord]:
+        return [self._rules[ref] for ref in sorted(self._rules)]
+
+    async def set_rule_enabled(self, ref: str, enabled: bool) -> bool:
+        if ref in self._rules:
+            self._rules[ref] = replace(self._rules[ref], enabled=enabled)
+        return ref in self._rules
+
+    async def list_events(self, limit: int, trigger_ref: str | None = None) -> Sequence[EventRecord]:
+        return [event for event in reversed(self._events) if trigger_ref in (None, event.trigger_ref)][:limit]
+
+    async def get_event(self, event_id: int) -> EventRecord | None:
+        return next((event for event in self._events if event.id == event_id), None)
+
+    async def send(self, trigger_ref: str, payload: Mapping[str, Any]) -> EventRecord:
+        trigger = self._triggers.get(trigger_ref)
+        if trigger is None:
+            raise UsageError(f"trigger: expected one that exists, got {trigger_ref!r}")
+        try:
+            check_storable({trigger_ref: payload})
+        except BadLineError as error:
+            raise UsageError(f"payload: {error}") from error
+        number, now = len(self._events) + 1, datetime.now(UTC)
+        event = EventRecord(id=number, trigger_ref=trigger_ref, source_ref=None, created=now, payload=dict(payload))
+        self._events.append(event)
+        self._triggers[trigger_ref] = replace(trigger, last_event=now)
+        return event

@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from attune.core.errors import DatabaseError
+from attune.core.errors import DatabaseError, UsageError
 from attune.core.executions.action import Action
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import (
@@ -41,6 +42,7 @@ class MemoryExecution:
     reason: str | None = None
     result: Any = None
     not_before: float = 0.0
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class _Inbox:
@@ -65,7 +67,10 @@ class _Inbox:
 
 
 class MemoryExecutions:
-    """`WorkQueue`, `WorkRouting` and `AttemptStore`. Set `away` to take it offline; add to `dead` who has died."""
+    """`WorkQueue`, `WorkRouting`, `AttemptStore` and `ExecutionWriter` in memory.
+
+    Set `away` to take it offline; add to `dead` who has died.
+    """
 
     def __init__(self) -> None:
         self.rows: dict[int, MemoryExecution] = {}
@@ -85,13 +90,12 @@ class MemoryExecutions:
             raise DatabaseError("cannot reach the database: it is away")
 
     async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
-        """Record what is asked for, and offer what a live worker reads; the ids, in order."""
         self.require_database()
-        made = [self._added(one) for one in asked]
-        for row in made:
+        rows = [self._added(new) for new in asked]
+        for row in rows:
             self._classify(row)
             self._offer(row)
-        return [row.id for row in made]
+        return [row.id for row in rows]
 
     def request(self, action: Action) -> int:
         """Record an execution without a class, as a rule does; its id."""
@@ -100,9 +104,10 @@ class MemoryExecutions:
         return row.id
 
     async def cancel(self, execution: int, reason: str | None = None) -> str | None:
-        """End *execution*, or ask its worker to; its new status, None where it had ended before."""
         self.require_database()
-        row = self.rows[execution]
+        row = self.rows.get(execution)
+        if row is None:
+            raise UsageError(f"execution: expected one that exists, got {execution}")
         if row.status not in ("requested", "scheduling", "scheduled", "running"):
             return None
         row.status, row.reason = "canceling" if row.status == "running" else "cancelled", reason
@@ -110,6 +115,14 @@ class MemoryExecutions:
         if row.status == "canceling":
             self._tell(Signal.CANCEL, str(execution))
         return row.status
+
+    async def refuse(self, execution: int, status: str, reason: str) -> bool:
+        self.require_database()
+        row = self.rows[execution]
+        if row.status != "requested":
+            return False
+        row.status, row.reason = status, reason
+        return True
 
     # WorkQueue
 
@@ -196,7 +209,7 @@ class MemoryExecutions:
     ) -> Mapping[int, StartedAttempt]:
         self.require_database()
         started = {}
-        for job in (one.job for one in wanted):
+        for job in (start.job for start in wanted):
             row = self.rows.get(job.execution)
             if row is not None and row.status == "scheduled" and row.job == job.id:
                 row.status, row.worker, row.worker_name, row.attempt = "running", worker, name, row.attempt + 1

@@ -25,10 +25,10 @@ class MemoryNodeControl:
             if heard is None or status not in _RUNNING:
                 continue
             age = (self._fleet.now() - heard).total_seconds()
-            found = "lost" if age > rules.lost_after else "stale" if age > rules.stale_after else status
-            if found != status:
+            now = "lost" if age > rules.lost_after else "stale" if age > rules.stale_after else status
+            if now != status:
                 node.was = status if status != "stale" else node.was
-                node.record = replace(node.record, status=found)
+                node.record = replace(node.record, status=now)
                 changed += 1
         return changed
 

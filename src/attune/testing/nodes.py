@@ -114,15 +114,14 @@ class MemoryNodes:
             node.record = replace(node.record, capabilities=capabilities, generation=generation)
             node.registration = report.offer
         known = {runtime.ref: runtime for runtime in node.runtimes}
-        changed = {one.runtime_ref: one.at for one in report.transitions}
-        for one in report.checked:
-            at, since = (
-                received - timedelta(seconds=report.now - t) for t in (one.at, changed.get(one.verdict.ref, one.at))
-            )
-            old = known.get(one.verdict.ref)
-            kept = old.since if old and old.status == one.verdict.status.value else since
-            row = _runtime(one.verdict, {}, at)
-            known[row.ref] = replace(row, since=kept, failures=one.failures)
+        changed = {change.runtime_ref: change.at for change in report.transitions}
+        for checked in report.checked:
+            times = (checked.at, changed.get(checked.verdict.ref, checked.at))
+            at, since = (received - timedelta(seconds=report.now - time) for time in times)
+            old = known.get(checked.verdict.ref)
+            kept = old.since if old and old.status == checked.verdict.status.value else since
+            row = _runtime(checked.verdict, {}, at)
+            known[row.ref] = replace(row, since=kept, failures=checked.failures)
         node.runtimes = list(known.values())
         for change in report.transitions:
             at = received - timedelta(seconds=report.now - change.at)
@@ -131,7 +130,7 @@ class MemoryNodes:
 
     async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
         node = self._fleet.by_id(node_id)
-        newest_first = sorted(node.transitions, key=lambda one: (one.at, one.id), reverse=True) if node else []
+        newest_first = sorted(node.transitions, key=lambda change: (change.at, change.id), reverse=True) if node else []
         return newest_first[:limit]
 
     async def leave(self, node_id: int | None = None) -> None:
@@ -143,14 +142,14 @@ class MemoryNodes:
             self._held = None
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
-        found = [node.record for node in self._fleet.nodes.values() if role is None or node.record.role == role.name]
-        return sorted(found, key=lambda record: (record.role == "sensor", record.name))
+        records = [node.record for node in self._fleet.nodes.values() if role is None or node.record.role == role.name]
+        return sorted(records, key=lambda record: (record.role == "sensor", record.name))
 
     async def fleet(self, role: Role) -> Sequence[Node]:
-        found = [node for node in self._fleet.nodes.values() if node.record.role == role.name]
+        nodes = [node for node in self._fleet.nodes.values() if node.record.role == role.name]
         return [
             replace(registered_node(node.record.id, node.registration), status=NodeStatus(node.record.status))
-            for node in sorted(found, key=lambda node: node.record.id)
+            for node in sorted(nodes, key=lambda node: node.record.id)
         ]
 
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:

@@ -57,7 +57,7 @@ class MemoryRuntimes:
         return [change for change in reversed(self._history) if change.ref == ref]
 
     def _note(self, ref: str, operation: str, old: Runtime | None, new: Runtime | None, who: str) -> None:
-        before, after = (asdict(one) if one else None for one in (old, new))
+        before, after = (asdict(runtime) if runtime else None for runtime in (old, new))
         now = datetime.now(UTC)
         self._history.append(
             RuntimeChange(ref=ref, operation=operation, old=before, new=after, changed_by=who, changed_at=now)

@@ -71,7 +71,7 @@ class MemorySensors:
 
     async def sensors(self) -> Sequence[Sensor]:
         self._require_database()
-        return sorted(self.definitions.values(), key=lambda one: one.ref)
+        return sorted(self.definitions.values(), key=lambda sensor: sensor.ref)
 
     async def world(self) -> AssignmentView:
         now = self.now()
@@ -80,13 +80,13 @@ class MemorySensors:
         leases = {
             sensor: Lease(
                 sensor,
-                one.worker,
-                one.epoch,
-                (one.expires_at - now).total_seconds(),
-                (now - one.taken_at).total_seconds(),
-                ids.get((sensor, one.epoch)),
+                lease.worker,
+                lease.epoch,
+                (lease.expires_at - now).total_seconds(),
+                (now - lease.taken_at).total_seconds(),
+                ids.get((sensor, lease.epoch)),
             )
-            for sensor, one in self._leases.items()
+            for sensor, lease in self._leases.items()
         }
         return AssignmentView(sensors, tuple(self.nodes), leases, frozenset(node.id for node in self.nodes))
 
@@ -131,11 +131,11 @@ class MemorySensors:
 
     async def report(self, node_id: int, reports: Sequence[SensorReport]) -> None:
         self._require_database()
-        for one in reports:
-            lease = self._held(node_id, one.sensor, one.epoch)
+        for report in reports:
+            lease = self._held(node_id, report.sensor, report.epoch)
             if lease is not None:
-                lease.since = self.now() if lease.report.state is not one.state else lease.since
-                lease.report = one
+                lease.since = self.now() if lease.report.state is not report.state else lease.since
+                lease.report = report
 
     async def status(self) -> Sequence[SensorStatus]:
         return explained([self._status(sensor) for sensor in await self.sensors()], await self.world())
@@ -145,7 +145,7 @@ class MemorySensors:
         report = lease.report if lease else SensorReport(sensor.id, 0, SensorState.WAITING)
         runs = lease is not None and lease.expires_at > self.now()
         state = report.state.value if runs else "waiting"
-        name = next((one.name for one in self.nodes if lease and one.id == lease.worker), None) if runs else None
+        name = next((node.name for node in self.nodes if lease and node.id == lease.worker), None) if runs else None
         return SensorStatus(
             id=sensor.id,
             ref=sensor.ref,

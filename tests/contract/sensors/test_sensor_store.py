@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from psycopg import AsyncConnection
 
 from attune.core.errors import DatabaseError
 from attune.core.nodes.role import SENSOR
@@ -18,6 +19,7 @@ from attune.core.sensors.assignment import SensorState
 from attune.core.sensors.event_line import NewEvent
 from attune.core.sensors.sensor import Sensor
 from attune.postgres.connection import open_pool
+from attune.postgres.events.store import PostgresEventTables
 from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
@@ -83,9 +85,14 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
                 query = "SELECT trigger_ref, payload, source_ref FROM event ORDER BY id"
                 return await (await connection.execute(query)).fetchall()
 
-        yield Stores(PostgresSensors(pool), PostgresSensorEvents(pool), (nodes[0], nodes[1]), tuple(ids), later, stored)  # type: ignore[arg-type]
+        events = PostgresSensorEvents(pool, insert)
+        yield Stores(PostgresSensors(pool), events, (nodes[0], nodes[1]), tuple(ids), later, stored)  # type: ignore[arg-type]
         for registry in registries:
             await registry.leave()
+
+
+async def insert(connection: AsyncConnection[Any], events: Sequence[NewEvent]) -> None:
+    await PostgresEventTables(connection).insert_events(events)
 
 
 def held(taken: Sequence[Any]) -> dict[int, int]:
@@ -255,7 +262,7 @@ async def test_the_role_of_nodes_may_do_what_sensing_needs(migrated_database: st
         registry = PostgresNodes(pool)
         await registry.claim("s1", SENSOR, host="host", pid=1)
         node = await registry.register(Registration("s1", SENSOR, "host", 1, {}))
-        leases, events = PostgresSensors(pool), PostgresSensorEvents(pool)
+        leases, events = PostgresSensors(pool), PostgresSensorEvents(pool, insert)
         (taken,) = await leases.take(node, [number], 10)
         await leases.renew(node, {number: 1}, 10)
         await leases.report(node, [SensorReport(number, 1, SensorState.RUNNING)])

@@ -120,21 +120,21 @@ class HealthMonitor:
         now = self._reverifier.clock()
         checked, transitions = list(unsent.checked.values()), list(unsent.transitions)
         try:
-            told = await self._registration.record_health(now, checked, transitions, unsent.offer_changed)
+            stored = await self._registration.record_health(now, checked, transitions, unsent.offer_changed)
         except DatabaseError as error:
             if not unsent.attempts:
                 log.warning(f"cannot tell the registry of health checks, trying again until it works: {error}")
-            told = False
-        if told:
+            stored = False
+        if stored:
             self._unsent = _Unsent()
         else:
             unsent.attempts += 1
 
 
 def _log_transitions(done: Round) -> None:
-    for one in done.transitions:
-        name = done.kept[one.runtime_ref].definition.name
-        if one.to_status.offered:
-            log.info(f"✓ Runtime available again: {name} ({one.runtime_ref}): {one.reason}")
+    for change in done.transitions:
+        about = f"{done.kept[change.runtime_ref].definition.name} ({change.runtime_ref}): {change.reason}"
+        if change.to_status.offered:
+            log.info(f"✓ Runtime available again: {about}")
         else:
-            log.warning(f"✗ Runtime withdrawn: {name} ({one.runtime_ref}): {one.reason}")
+            log.warning(f"✗ Runtime withdrawn: {about}")

@@ -117,7 +117,6 @@ class ProcessInstance(SensorInstance):
                 await self._back_off(end, self._context.clock() - began)
 
     async def _once(self) -> SensorEnd:
-        """Start the process and wait for its end."""
         try:
             command = await command_of(self.sensor, self._context)
             await asyncio.to_thread(self._output_log.create)

@@ -136,7 +136,6 @@ class SensorLeases:
             self._looked = float("-inf")
 
     async def _look(self, node_id: int) -> None:
-        """See what is to be done, and do it."""
         self._sensors.world = world = await self._store.world()
         self._looked = self._clock.machine()
         self._plan = todo = plan(node_id, world)
@@ -148,7 +147,7 @@ class SensorLeases:
             if number in known and known[number] != instance.sensor and number not in self._leaving:
                 self._leave(number, "its definition has changed")
         dead = {} if self._finishing else self._dead(node_id, todo)
-        wanted = () if self._finishing else tuple(one for one in (*todo.take, *dead) if one not in self._held)
+        wanted = () if self._finishing else tuple(sensor for sensor in (*todo.take, *dead) if sensor not in self._held)
         if wanted:
             await self._take(node_id, wanted, dead, known)
 
@@ -168,7 +167,7 @@ class SensorLeases:
         """Leases that an earlier process of this node held, and of which nothing lives any more: their epochs."""
         if not self._is_alone():
             return {}
-        found = {}
+        epochs = {}
         for sensor in self._sensors.world.sensors:
             lease = self._sensors.world.leases.get(sensor.id)
             if lease is None or lease.worker != node_id or lease.is_free or sensor.id in self._held:
@@ -177,8 +176,8 @@ class SensorLeases:
                 continue
             file = self._folder.output_log(lease.output_log)
             if file.exists and file.is_closed:
-                found[sensor.id] = lease.epoch
-        return found
+                epochs[sensor.id] = lease.epoch
+        return epochs
 
     def _is_alone(self) -> bool:
         """Whether no other process of this node's name works in this data folder."""
@@ -213,19 +212,19 @@ class SensorLeases:
 
     async def _report(self) -> None:
         """Tell the database how sensors are, whenever that changes."""
-        told: dict[int, Any] = {}
+        stored: dict[int, Any] = {}
         while True:
             await self._sensors.changed.wait()
             await asyncio.sleep(_DEBOUNCE_SECONDS)
             self._sensors.changed.clear()
             now = {sensor: instance.report for sensor, instance in self._held.items()}
-            changed = [report for sensor, report in now.items() if told.get(sensor) != report]
+            changed = [report for sensor, report in now.items() if stored.get(sensor) != report]
             known = self._node()
             if known is None or not changed:
                 continue
             try:
                 await self._store.report(known[1], changed)
-                told = now
+                stored = now
             except DatabaseError:
                 await asyncio.sleep(_SOON_SECONDS)
                 self._sensors.changed.set()

@@ -123,14 +123,14 @@ class Attempts:
 
     def _result(self, started: StartedAttempt, outcome: WorkOutcome, node: Node) -> AttemptResult:
         rule = RetryRule(started.retries, started.retry_delay_seconds, OnLost(started.on_lost))
-        asked = started.execution in self._cancelled
+        cancelled = started.execution in self._cancelled
         self._cancelled.discard(started.execution)
-        if outcome.ending is WorkEnding.CANCELLED and not asked:  # this node ends
+        if outcome.ending is WorkEnding.CANCELLED and not cancelled:  # this node ends
             then = after_loss(rule, worker=node.name, losses=started.losses)
             return AttemptResult(started.execution, started.attempt, then.status.value, then.reason, lost=True)
         if outcome.ending is WorkEnding.NOT_STARTED and started.action.runtime:
             self._suspect(started.action.runtime)
-        then = after_outcome(outcome, rule, failures=started.failures, losses=started.losses, cancel_asked=asked)
+        then = after_outcome(outcome, rule, failures=started.failures, losses=started.losses, cancel_asked=cancelled)
         return AttemptResult(
             started.execution,
             started.attempt,

@@ -178,7 +178,6 @@ class ExecutionRunner:
         return None if self._finishing else self._suspects.without(self._node())
 
     def _look_into(self, queues: Collection[str]) -> None:
-        """There may be jobs in *queues*."""
         self._ready.update(dict.fromkeys(queues))
         self._wake.set()
 

@@ -36,7 +36,7 @@ class SuspectRuntimes:
         if node is None or not doubted:
             return node
         if self._made is None or self._made[0] is not node or self._made[1] != doubted:
-            left = {name: one for name, one in node.capabilities.items() if name not in doubted}
+            left = {name: kept for name, kept in node.capabilities.items() if name not in doubted}
             self._made = (node, doubted, replace(node, capabilities=left))
         return self._made[2]
 
@@ -49,7 +49,7 @@ def interpreters_on(requirement: Requirement, node: Node) -> tuple[dict[str, Any
     placed = match(requirement, [node]).best
     if placed is None:
         return {}, [term.name for term in requirement.terms if term.name in node.capabilities]
-    found: dict[str, Any] = {}
+    interpreters: dict[str, Any] = {}
     missing = []
     for term in requirement.terms:
         if not isinstance(term, RuntimeTerm) or term.negated or term.name in _THEMSELVES:
@@ -59,13 +59,13 @@ def interpreters_on(requirement: Requirement, node: Node) -> tuple[dict[str, Any
         instance = placed.instances.get(term.name)
         path = instance.path if instance and instance.path else _on_path(term.name)
         if path is not None and os.access(path, os.X_OK):
-            found[term.name] = {"version": instance.version if instance else None, "path": path}
+            interpreters[term.name] = {"version": instance.version if instance else None, "path": path}
             if (capability := node.capabilities[term.name]).cached:
-                found[term.name]["cached_age_seconds"] = capability.age
+                interpreters[term.name]["cached_age_seconds"] = capability.age
         else:
             missing.append(term.name)
-    return found, missing
+    return interpreters, missing
 
 
 def _on_path(name: str) -> str | None:
-    return next((path for one in (name, *names_of(name)) if (path := shutil.which(one))), None)
+    return next((path for command in (name, *names_of(name)) if (path := shutil.which(command))), None)

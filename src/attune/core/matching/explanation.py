@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -121,11 +121,10 @@ class Explanation:
 
 
 def _as_text(explanation: Explanation) -> str:
-    """The lines that people read."""
     lines = [_headline(explanation), *_needs(explanation), _line("fleet", _fleet(explanation))]
     if explanation.terms or explanation.states:
         lines += _table(explanation)
-    lines += _labelled("nearest", map(str, explanation.nearest))
+    lines += [_line("" if index else "nearest", str(miss)) for index, miss in enumerate(explanation.nearest)]
     if explanation.repairs:
         lines.append(_line("repair", "  |  ".join(map(str, explanation.repairs[:_REPAIRS]))))
     if explanation.history:
@@ -135,10 +134,6 @@ def _as_text(explanation: Explanation) -> str:
 
 def _line(label: str, text: str) -> str:
     return f"{label:<{_LABEL}}{text}".rstrip()
-
-
-def _labelled(label: str, texts: Iterable[str]) -> list[str]:
-    return [_line("" if index else label, text) for index, text in enumerate(texts)]
 
 
 def _headline(explanation: Explanation) -> str:

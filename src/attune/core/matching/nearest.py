@@ -82,7 +82,7 @@ def near_misses(surveyed: FleetSurvey, limit: int) -> tuple[NearMiss, ...]:
     fine = surveyed.refined(profile for profile in rejected if profile.faults == fewest)
     best = nsmallest(limit, fine, key=nearness())
     named = [(profile, node) for profile in best for node in first_by_name(profile.nodes, limit)]
-    return tuple(_near_miss(profile, node) for profile, node in named[:limit])
+    return tuple(NearMiss(node.name, tuple(_misses(profile, node)), profile.taints) for profile, node in named[:limit])
 
 
 def distance(finding: TermFinding, instances: Sequence[CapabilityInstance]) -> Distance:
@@ -140,9 +140,8 @@ def instances_of(finding: TermFinding, node: Node) -> tuple[CapabilityInstance, 
     return capability.instances if capability is not None and capability.status.offered else ()
 
 
-def _near_miss(profile: Profile, node: Node) -> NearMiss:
-    unmet = [judge(finding.term, node) for finding in profile.findings if finding.truth is not Truth.YES]
-    return NearMiss(node.name, tuple(_miss(finding, node) for finding in unmet), profile.taints)
+def _misses(profile: Profile, node: Node) -> list[Miss]:
+    return [_miss(judge(finding.term, node), node) for finding in profile.findings if not finding.holds]
 
 
 def _miss(finding: TermFinding, node: Node) -> Miss:

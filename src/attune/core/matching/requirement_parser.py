@@ -244,14 +244,11 @@ class _Reader:
         try:
             constraint = Constraint.parse(written)
         except VersionError as error:
-            raise self._version_fault(name, error) from error
+            self.at += error.position
+            raise self._fault(error.expected, got=error.got, suggestion=f"{name} >=3.9,<4") from error
         if constraint.is_impossible:
             raise self._fault("versions that can exist", got="bounds that contradict each other")
         return RuntimeTerm(name, constraint, negated, verified is not None)
-
-    def _version_fault(self, name: str, error: VersionError) -> RequirementError:
-        self.at += error.position
-        return self._fault(error.expected, got=error.got, suggestion=f"{name} >=3.9,<4")
 
     def _value(self, what: str = "a value") -> str:
         self._skip()

@@ -19,7 +19,7 @@ class PackFile:
 def digest_of(files: Iterable[PackFile]) -> str:
     """64 hex digits: equal for the same paths, contents and executable marks, in whatever order."""
     total = sha256()
-    for file in sorted(files, key=lambda one: one.path):
+    for file in sorted(files, key=lambda file: file.path):
         name = file.path.encode("utf-8", "surrogateescape")
         total.update(b"%d %b %d %d " % (len(name), name, file.executable, len(file.content)))
         total.update(file.content)

@@ -80,7 +80,7 @@ class Pack:
 
     def refs(self, kind: str) -> tuple[str, ...]:
         """The refs of one of `KINDS`."""
-        return tuple(one.ref for one in getattr(self, kind))
+        return tuple(thing.ref for thing in getattr(self, kind))
 
 
 @dataclass(frozen=True, slots=True)

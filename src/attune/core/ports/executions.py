@@ -37,9 +37,7 @@ class NewExecution:
         problems = value_problems(self.action.param_schema, dict(self.parameters), root="parameters")
         if problems:
             more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-            raise UsageError(
-                "; ".join(str(one) for one in problems[:3]) + more, hint=f"attune action show {self.action.ref}"
-            )
+            raise UsageError("; ".join(map(str, problems[:3])) + more, hint=f"attune action show {self.action.ref}")
 
 
 @dataclass(frozen=True, slots=True)

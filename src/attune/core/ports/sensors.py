@@ -64,13 +64,14 @@ class SensorStatus:
     since: datetime | None
 
 
-def explained(found: Sequence[SensorStatus], world: AssignmentView) -> list[SensorStatus]:
-    """*found*, with the reason of those that wait."""
+def explained(statuses: Sequence[SensorStatus], world: AssignmentView) -> list[SensorStatus]:
+    """*statuses*, with the reason of those that wait."""
     known = {sensor.id: sensor for sensor in world.sensors}
     nodes = [node for node in world.nodes if node.id in world.connected] or world.nodes
+    waiting = {status.id for status in statuses if status.state == "waiting"} & known.keys()
     return [
-        replace(one, reason=why_waiting(known[one.id], nodes)) if one.state == "waiting" and one.id in known else one
-        for one in found
+        replace(status, reason=why_waiting(known[status.id], nodes)) if status.id in waiting else status
+        for status in statuses
     ]
 
 

@@ -49,13 +49,12 @@ def failed_examples(definition: Definition) -> tuple[Fault, ...]:
 
 
 def _difference(definition: Definition, example: Example) -> tuple[str, str] | None:
-    """What *example* expects and what is judged instead."""
     outcome = Outcome(Ending.EXITED, exit_code=example.exit_code, stdout=example.output)
     attempts = [judge(definition, check, outcome) for check in definition.verification.checks]
     passed = next((attempt for attempt in attempts if attempt.passed), None)
     if example.available != (passed is not None):
-        told = passed or next(iter(attempts), None)
-        reason = told.reason if told else "no command passes"
+        decisive = passed or next(iter(attempts), None)
+        reason = decisive.reason if decisive else "no command passes"
         return f"available: {str(example.available).lower()}", f"{str(not example.available).lower()} ({reason})"
     if passed is not None and example.version is not None and passed.version != example.version:
         return f"version {shown(example.version)}", shown(passed.version)

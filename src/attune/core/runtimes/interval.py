@@ -65,9 +65,9 @@ class Bound:
 
     def is_under(self, version: Version) -> Truth:
         """Whether *version* lies above; unknown where it names too few components to tell."""
-        mine, given = self.version.release, version.release
-        if len(given) < len(mine) and version.is_plain and mine[: len(given)] == given:
-            beyond = self.version.is_prerelease and not any(mine[len(given) :])
+        mine, theirs = self.version.release, version.release
+        if len(theirs) < len(mine) and version.is_plain and mine[: len(theirs)] == theirs:
+            beyond = self.version.is_prerelease and not any(mine[len(theirs) :])
             return Truth.YES if beyond else Truth.UNKNOWN
         release, *rest = version.key
         return Truth.YES if (release, tuple(rest), 0) >= self.place else Truth.NO

@@ -66,7 +66,7 @@ def next_check(definition: Definition, attempts: Sequence[Attempt]) -> Check | N
 def conclude(definition: Definition, attempts: Sequence[Attempt]) -> Verdict:
     """The verdict that *attempts* amount to."""
     verification = definition.verification
-    decisive = min(attempts, key=_doubt, default=None)
+    decisive = min(attempts, key=_uncertainty, default=None)
     status, reason = _status(definition, attempts, decisive)
     instances = _instances(attempts) if status.offered else ()
     return Verdict(
@@ -80,11 +80,6 @@ def conclude(definition: Definition, attempts: Sequence[Attempt]) -> Verdict:
         duration_ms=sum(attempt.outcome.duration_ms for attempt in attempts),
         warnings=(*definition.warnings, *_recommendation(definition, instances)),
     )
-
-
-def invalid(ref: str, capability: str, name: str, reason: str) -> Verdict:
-    """The verdict on a definition that cannot be read."""
-    return Verdict(ref=ref, capability=capability, name=name, status=Status.INVALID, reason=reason)
 
 
 def _status(definition: Definition, attempts: Sequence[Attempt], decisive: Attempt | None) -> tuple[Status, str]:
@@ -107,7 +102,7 @@ def _status(definition: Definition, attempts: Sequence[Attempt], decisive: Attem
     return Status.UNAVAILABLE, decisive.reason
 
 
-def _doubt(attempt: Attempt) -> int:
+def _uncertainty(attempt: Attempt) -> int:
     """The reason is taken from what passed, else what could not be decided, else the first that got furthest."""
     if attempt.passed:
         return 0

@@ -68,7 +68,7 @@ def names_of_variable(variable: str, text: str | None) -> tuple[tuple[str, ...] 
             f"{variable}: expected at most {MAX_VARIABLE} characters, got {len(text)}",
             hint=f"{variable}=python,shell",
         )
-    if not _is_utf8(text):
+    if any("\ud800" <= character <= "\udfff" for character in text):
         raise ConfigError(f"{variable}: expected text in UTF-8, got {shown(text)}", hint=f"{variable}=python,shell")
     items = [item.strip() for item in text.split(",") if item.strip()]
     if not items:
@@ -80,10 +80,6 @@ def names_of_variable(variable: str, text: str | None) -> tuple[tuple[str, ...] 
                 hint=f"{variable}={','.join(part.strip() for part in _WRONG_SEPARATOR.split(item) if part.strip())}",
             )
     return _folded(items), ()
-
-
-def _is_utf8(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def names_of_list(key: str, value: object) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:

@@ -101,13 +101,13 @@ class HostWorkRunner:
         )
 
     def _environment(self, work: Work, folder: Path) -> dict[str, str]:
-        given = {**self._passed_on, "PYTHONUNBUFFERED": "1", "HOME": str(folder), "TMPDIR": str(folder)}
-        given.update(work.environment)
+        environment = {**self._passed_on, "PYTHONUNBUFFERED": "1", "HOME": str(folder), "TMPDIR": str(folder)}
+        environment.update(work.environment)
         if work.delivery is Delivery.ENV:
             for name, value in work.parameters.items():
                 if name not in work.secrets:
-                    given[f"ATTUNE_PARAM_{name.upper()}"] = _text(value)
-        return given
+                    environment[f"ATTUNE_PARAM_{name.upper()}"] = _text(value)
+        return environment
 
     async def _start_watchdog(self) -> None:
         async with self._starting:
@@ -158,19 +158,19 @@ class _Run:
 
     async def reap(self) -> None:
         """End what is left of its group, and take what was printed last."""
-        self._signal(signal.SIGKILL)
+        signal_group(self._process.pid, signal.SIGKILL)
         await asyncio.wait(self._readers, timeout=_PIPE_SECONDS)
         for reader in self._readers:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
 
     async def _stop(self) -> None:
-        self._signal(signal.SIGTERM)
-        self._signal(signal.SIGCONT)
+        signal_group(self._process.pid, signal.SIGTERM)
+        signal_group(self._process.pid, signal.SIGCONT)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._grace):
                 await self._exit()
-        self._signal(signal.SIGKILL)
+        signal_group(self._process.pid, signal.SIGKILL)
         await self._exit()
 
     async def _exit(self) -> None:
@@ -186,9 +186,6 @@ class _Run:
             loop.remove_reader(pidfd)
             os.close(pidfd)
         self._process.wait()
-
-    def _signal(self, number: int) -> None:
-        signal_group(self._process.pid, number)
 
     async def _read(self, pipe: IO[bytes] | None, stream: str) -> None:
         assert pipe is not None
@@ -207,8 +204,9 @@ class _Run:
             data = await pipe.read(_CHUNK_BYTES)
             if stream == "stdout":
                 self.lines.feed(data)
-            text = decoder.decode(data[: max(0, self._work.output_limit - kept)], final=not data)
-            self.dropped += len(data) - min(len(data), max(0, self._work.output_limit - kept))
+            room = max(0, self._work.output_limit - kept)
+            text = decoder.decode(data[:room], final=not data)
+            self.dropped += len(data[room:])
             kept += len(data)
             if stream == "stderr" and text.strip():
                 self.last_said = text.strip().splitlines()[-1]
@@ -219,9 +217,8 @@ class _Run:
 
 
 def _argv(work: Work) -> list[str]:
-    argv = [*work.interpreter_args, str(work.entrypoint)] if work.interpreter else [str(work.entrypoint)]
-    if work.interpreter:
-        argv.insert(0, work.interpreter)
+    argv = [work.interpreter, *work.interpreter_args] if work.interpreter else []
+    argv.append(str(work.entrypoint))
     if work.delivery is Delivery.ARGS:
         argv += [f"--{name}={_text(value)}" for name, value in work.parameters.items() if name not in work.secrets]
     return argv
@@ -230,10 +227,10 @@ def _argv(work: Work) -> list[str]:
 def _stdin_of(work: Work) -> int:
     """A file that holds what the work reads: no writer that could be blocked, and no name that could be read."""
     hidden = work.delivery is not Delivery.STDIN
-    given = {name: value for name, value in work.parameters.items() if not hidden or name in work.secrets}
+    handed_over = {name: value for name, value in work.parameters.items() if not hidden or name in work.secrets}
     number = os.memfd_create("parameters")
     with os.fdopen(os.dup(number), "wb") as file:
-        file.write(json.dumps(given, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+        file.write(json.dumps(handed_over, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
     os.lseek(number, 0, os.SEEK_SET)
     return number
 

@@ -84,19 +84,19 @@ def _files_in(folder: Path) -> Iterator[PackFile]:
 def _write(target: Path, files: Sequence[PackFile]) -> None:
     """Write beside *target* and move there, so that a folder of that name is always whole."""
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    made = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
+    new = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
         for file in files:
             path = PurePosixPath(file.path)
             if path.is_absolute() or ".." in path.parts or "\0" in file.path or not path.parts:
                 raise UsageError(f"pack file: expected a path inside the pack, got {file.path!r}")
-            there = made / path
+            there = new / path
             there.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             there.touch(0o700 if file.executable else 0o600, exist_ok=False)
             there.write_bytes(file.content)
         for _ in range(3):
             try:
-                made.rename(target)
+                new.rename(target)
                 return
             except OSError:  # somebody made it meanwhile, or what is there is damaged
                 if _is_whole(target, digest_of(files)):
@@ -104,7 +104,7 @@ def _write(target: Path, files: Sequence[PackFile]) -> None:
                 with contextlib.suppress(OSError):
                     target.rename(tempfile.mkdtemp(prefix=".old-", dir=target.parent))
     finally:
-        for left in (made, *target.parent.glob(".old-*")):
+        for left in (new, *target.parent.glob(".old-*")):
             shutil.rmtree(left, ignore_errors=True)
 
 

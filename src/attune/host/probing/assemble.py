@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from attune.host.environment import check_environment
 from attune.host.policy import HostPolicy
-from attune.host.probing.concurrency import bounded_concurrency
+from attune.host.probing.limiter import bounded_concurrency
 from attune.host.probing.outcome_cache import CacheSurroundings, HostOutcomeCache, host_identity
 from attune.host.probing.path_index import PathIndex
 from attune.host.probing.runner import HostRunner

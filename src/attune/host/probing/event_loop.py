@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import select
-import time
-from collections import deque
 
 from attune.host.probing.job import Job
 from attune.host.probing.stream import Stream
 
 _FLOOD_SECONDS = 0.004
-_YOUNG_SECONDS = 0.003
 _LONGEST_SECONDS = 60.0
 
 
 class EventLoop:
     """An epoll over the processes and pipes of the running checks.
 
-    Pipes are watched only when a process has lived for some milliseconds: most end before, and then one event says
-    all. A stream that floods is not waited for but read every few milliseconds, so that it cannot take the
+    A stream that floods is not waited for but read every few milliseconds, so that it cannot take the
     processor from the others. `woken` becomes true when *waker* is readable.
     """
 
@@ -28,9 +24,8 @@ class EventLoop:
         self._epoll.register(waker, select.EPOLLIN)
         self._waker = waker
         self._by_pidfd: dict[int, Job] = {}
-        self._pipes: dict[int, tuple[Job, Stream]] = {}
+        self._pipes: dict[int, Stream] = {}
         self._floods: dict[int, Stream] = {}
-        self._young: deque[Job] = deque()
         self.woken = False
 
     def close(self) -> None:
@@ -41,7 +36,9 @@ class EventLoop:
         process = job.process
         self._by_pidfd[process.pidfd] = job
         self._epoll.register(process.pidfd, select.EPOLLIN)
-        self._young.append(job)
+        for stream in (process.stdout, process.stderr):
+            self._pipes[stream.fd] = stream
+            self._epoll.register(stream.fd, select.EPOLLIN)
 
     def remove(self, job: Job) -> None:
         """Forget a job, before its descriptors are closed."""
@@ -56,13 +53,11 @@ class EventLoop:
         """Wait at most so long; the jobs whose process is over."""
         if self._floods:
             seconds = min(seconds, _FLOOD_SECONDS)
-        if self._young:
-            seconds = min(seconds, self._watch_pipes(time.monotonic()))
         ended: list[Job] = []
         for fd, _ in self._epoll.poll(min(seconds, _LONGEST_SECONDS)):
-            pipe = self._pipes.get(fd)
-            if pipe is not None:
-                self._read(*pipe)
+            stream = self._pipes.get(fd)
+            if stream is not None:
+                self._read(stream)
             elif fd == self._waker:
                 self.woken = True
                 self._epoll.unregister(fd)
@@ -74,22 +69,7 @@ class EventLoop:
                 del self._floods[stream.fd]
         return ended
 
-    def _watch_pipes(self, now: float) -> float:
-        """Begin to watch the pipes of jobs that are no longer young; in how many seconds the next one is."""
-        while self._young:
-            job = self._young[0]
-            left = job.started + _YOUNG_SECONDS - now
-            watched = self._by_pidfd.get(job.process.pidfd) is job
-            if watched and left > 0:
-                return left
-            self._young.popleft()
-            if watched:
-                for stream in (job.process.stdout, job.process.stderr):
-                    self._pipes[stream.fd] = (job, stream)
-                    self._epoll.register(stream.fd, select.EPOLLIN)
-        return float("inf")
-
-    def _read(self, job: Job, stream: Stream) -> None:
+    def _read(self, stream: Stream) -> None:
         stream.read()
         if stream.open and not stream.flooding:
             return

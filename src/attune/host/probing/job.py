@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from attune.core.runtimes.command import Command, Ending, Outcome
-from attune.host.probing.cpu_state import Snapshot
-from attune.host.probing.process import Ended, Process
-from attune.host.probing.queue import Item
+from attune.host.probing.process import Process
 from attune.host.text import clean
 
 GRACE_SECONDS = 0.025
 _LAST_WAIT_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One command of one line of work, found at `path`. `retried`: the system refused to start it once."""
+
+    key: str
+    command: Command
+    path: str
+    retried: bool = False
 
 
 class Phase(Enum):
@@ -38,7 +45,6 @@ class Job:
     due: float
     phase: Phase = Phase.RUNNING
     verdict: tuple[Ending, str] | None = None
-    snapshot: Snapshot | None = None
 
     @property
     def command(self) -> Command:
@@ -71,13 +77,13 @@ class Job:
         self.process.signal_group(signal.SIGKILL)
         self.phase, self.due = Phase.KILLED, now + _LAST_WAIT_SECONDS
 
-    def outcome(self, ended: Ended | None, now: float) -> Outcome:
-        """What the check came to. *ended* is None if its exit status is not known."""
-        ending, exit_code, detail = self._judge(ended)
+    def outcome(self, code: int | None, now: float) -> Outcome:
+        """What the check came to. *code* is the exit code, -N for signal N, None if it is not known."""
+        ending, detail = self._judge(code)
         stdout, stderr = self.process.stdout, self.process.stderr
         return Outcome(
             ending,
-            exit_code=exit_code,
+            exit_code=code if ending is Ending.EXITED else None,
             stdout=clean(stdout.data),
             stderr=clean(stderr.data),
             detail=detail,
@@ -88,19 +94,12 @@ class Job:
             truncated=stdout.truncated or stderr.truncated,
         )
 
-    def _judge(self, ended: Ended | None) -> tuple[Ending, int | None, str]:
+    def _judge(self, code: int | None) -> tuple[Ending, str]:
         if self.verdict is not None:
-            return self.verdict[0], None, self.verdict[1]
-        if ended is None:
-            return Ending.UNDECIDED, None, "its exit status was taken by another part of this program"
-        if ended.signal is not None:
-            return Ending.SIGNALED, None, f"killed by {_signal_name(ended.signal)}"
-        return Ending.EXITED, ended.exit_code, ""
-
-
-def real_path_of(path: str) -> str:
-    """*path* with every symbolic link resolved, as far as that is possible."""
-    return os.path.realpath(path)
+            return self.verdict
+        if code is None:
+            return Ending.UNDECIDED, "its exit status was taken by another part of this program"
+        return (Ending.SIGNALED, f"killed by {_signal_name(-code)}") if code < 0 else (Ending.EXITED, "")
 
 
 def _signal_name(number: int) -> str:

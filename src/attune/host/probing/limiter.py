@@ -1,25 +1,64 @@
-"""Decides when one more check may start."""
+"""How many checks run at once, and when one more may start.
+
+Measured on two cores: four CPU-bound checks at a time are as fast as more. Any check may be one that hangs, and then
+every moment before its start is lost: so a moderate number of them start all at once.
+"""
 
 from __future__ import annotations
 
-from attune.host.probing.concurrency import Concurrency
-from attune.host.probing.cpu_state import only_waits, snapshot
+import os
+from dataclasses import dataclass
+
 from attune.host.probing.job import Job
 
-_LOOK_SECONDS = 0.005
-_LONGEST_LOOK_SECONDS = 0.04
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """The bounds of one runner.
+
+    `slots` are for checks that compute, `most` bounds everything that runs at once. Up to `burst` checks start
+    together, whatever the slots say. After `slot_seconds` a check gives its slot up, so that a few that wait or never
+    end do not hold up the rest.
+    """
+
+    slots: int = 4
+    most: int = 64
+    burst: int = 40
+    slot_seconds: float = 0.25
+
+
+def machine_concurrency() -> Concurrency:
+    """Two slots for every processor that this process may use, at least four.
+
+    Where less than two processors may be used there is no burst: many at once would run into their time limits.
+    """
+    processors = min(float(len(os.sched_getaffinity(0))), _quota())
+    return Concurrency(slots=max(4, int(2 * processors)), burst=40 if processors >= 2 else 0)
+
+
+def bounded_concurrency(most: int) -> Concurrency:
+    """Never more than *most* at the same time, whether they compute or wait."""
+    return Concurrency(slots=most, most=most, burst=0)
+
+
+def _quota() -> float:
+    """How many processors the control group of a container grants; infinity if it sets no limit."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:  # noqa: PTH123
+            quota, period = file.read().split()
+        return float(quota) / float(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return float("inf")
 
 
 class Limiter:
-    """Counts the checks that run and those among them that hold a slot: all but those seen to wait only."""
+    """Counts the checks that run, and those among them that hold a slot: all but those that have had it for long."""
 
     def __init__(self, concurrency: Concurrency) -> None:
         self._concurrency = concurrency
         self._most = concurrency.most
         self._running = 0
         self._holders: set[Job] = set()
-        self._pause = _LOOK_SECONDS
-        self._next_look = 0.0
 
     @property
     def full(self) -> bool:
@@ -45,21 +84,10 @@ class Limiter:
         """The system can take no more at once than what runs now."""
         self._most = max(1, self._running)
 
-    def pause(self, now: float) -> float:
-        """In how many seconds to look again, when checks wait for their turn and none may start now."""
-        return float("inf") if self.full else max(0.0, self._next_look - now)
-
-    def look(self, now: float) -> None:
-        """Take the slot from checks that only wait, or that have had it for long. Looks every few milliseconds."""
-        if self.full or now < self._next_look:
-            return
-        freed = [job for job in self._holders if self._gives_up(job, now)]
-        self._holders.difference_update(freed)
-        self._pause = _LOOK_SECONDS if freed else min(self._pause * 1.5, _LONGEST_LOOK_SECONDS)
-        self._next_look = now + self._pause
-
-    def _gives_up(self, job: Job, now: float) -> bool:
-        if now - job.started > self._concurrency.slot_seconds:
-            return True
-        before, job.snapshot = job.snapshot, snapshot(job.process.pid)
-        return only_waits(job.snapshot, before)
+    def free_slots(self, now: float) -> float:
+        """Take the slot from checks that have had it for long; in how many seconds the next one gives it up."""
+        began = now - self._concurrency.slot_seconds
+        self._holders = {job for job in self._holders if job.started > began}
+        if self.full:
+            return float("inf")
+        return 0.0 if self.has_slot else min(job.started for job in self._holders) - began

@@ -74,7 +74,6 @@ class HostOutcomeCache:
         self._read: tuple[object, dict[str, Any]] = (None, {})
 
     def lookup(self, command: Command, max_age_seconds: float) -> Outcome | None:
-        """See `OutcomeCache`."""
         path = self._path(command)
         if path is None:
             return None
@@ -86,7 +85,6 @@ class HostOutcomeCache:
         return self._outcome(kept, path, min(max_age_seconds, MAX_CACHED_AGE_SECONDS)) if kept else None
 
     def remember(self, successes: Mapping[Command, Outcome]) -> None:
-        """See `OutcomeCache`."""
         new = {}
         for command, outcome in successes.items():
             path = self._path(command)
@@ -199,10 +197,10 @@ def _can_be_kept(command: Command, outcome: Outcome, path: str) -> bool:
     if outcome.ending is not Ending.EXITED or outcome.truncated or outcome.at is None or text > _MAX_OUTPUT:
         return False
     real_path = os.path.realpath(path)
-    asked = os.path.basename(command.argv[0]).lower()  # noqa: PTH119
+    called = os.path.basename(command.argv[0]).lower()  # noqa: PTH119
     name = os.path.basename(real_path).lower()  # noqa: PTH119
     # A link to a program of another name, or a second hard link, may be a version manager that looks at its own name.
-    return (asked.rstrip("0123456789.-") or asked) in name and _is_native_with_one_name(real_path)
+    return (called.rstrip("0123456789.-") or called) in name and _is_native_with_one_name(real_path)
 
 
 def _is_native_with_one_name(path: str) -> bool:

@@ -69,7 +69,6 @@ class PathIndex:
         return token
 
     def missing(self, name: str) -> str | None:
-        """Why *name* cannot be run ("not found on PATH", "/x/y is a directory"), or None if it can be tried."""
         listing = self._listing
         if listing is not None and name in listing.absent:
             return _ABSENT.detail
@@ -151,16 +150,9 @@ def _obstacle(path: str) -> str | None:
     except PermissionError:
         return f"{path} is in a folder that may not be searched"
     except (OSError, ValueError):
-        return f"{path} is a broken link" if _is_link(path) else ""
+        return f"{path} is a broken link" if os.path.islink(path) else ""  # noqa: PTH114
     if stat.S_ISDIR(status.st_mode):
         return f"{path} is a directory"
     if not stat.S_ISREG(status.st_mode):
         return f"{path} is not a regular file"
     return None if os.access(path, os.X_OK) else f"{path} is not executable"
-
-
-def _is_link(path: str) -> bool:
-    try:
-        return os.path.islink(path)  # noqa: PTH114
-    except ValueError:
-        return False

@@ -34,14 +34,6 @@ class ProcessContext:
     label: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a process ended: exit code or signal."""
-
-    exit_code: int | None
-    signal: int | None
-
-
 class Process:
     """A started process. Its id cannot be given to another before `end`; `close` must be called once after it."""
 
@@ -64,32 +56,23 @@ class Process:
         waiter.register(self.pidfd, select.POLLIN)
         waiter.poll(seconds * 1000)
 
-    def end(self, *, lost: bool) -> Ended | None:
-        """End what is left of the group, take the last output, and collect the status.
+    def end(self, *, lost: bool) -> int | None:
+        """End what is left of the group, take the last output, and collect the exit code, -N for signal N.
 
         None if somebody else took the status, or if the process is *lost*: one that does not even die.
         """
         self.signal_group(signal.SIGKILL)
-        if self.stdout.open:
-            self.stdout.drain()
-        if self.stderr.open:
-            self.stderr.drain()
-        if not lost:
-            return self._reap()
-        self._popen.returncode = 0
-        return None
-
-    def _reap(self) -> Ended | None:
+        for stream in (self.stdout, self.stderr):
+            if stream.open:
+                stream.drain()
+        self._popen.returncode = 0  # or its destructor would wait for the process again
+        if lost:
+            return None
         try:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
             return None
-        finally:
-            self._popen.returncode = 0  # or its destructor would wait for the process again
-        if pid == 0:
-            return None
-        code = os.waitstatus_to_exitcode(status)
-        return Ended(code if code >= 0 else None, -code if code < 0 else None)
+        return os.waitstatus_to_exitcode(status) if pid else None
 
     def close(self) -> list[Stream]:
         """Release the descriptors, but for the streams that somebody else still writes to: those are returned."""
@@ -107,17 +90,25 @@ def start(argv: Sequence[str], path: str, context: ProcessContext) -> Process:
     try:
         fds += os.pipe2(os.O_CLOEXEC)
         fds += os.pipe2(os.O_CLOEXEC)
-        popen = _spawn(argv, path, context, (fds[1], fds[3]))
-    except OSError as error:
+        popen = subprocess.Popen(
+            argv,
+            bufsize=0,
+            executable=path,
+            stdin=context.null_fd,
+            stdout=fds[1],
+            stderr=fds[3],
+            cwd=context.folder,
+            env=context.environment,
+            start_new_session=True,
+        )
+    except BaseException as error:
         _close_all(fds)
-        if error.filename == context.folder:
+        if isinstance(error, OSError) and error.filename == context.folder:
             raise NotStartedError(Ending.UNDECIDED, "not started: the working folder is gone") from error
-        raise explain(error, path) from error
-    except ValueError as error:
-        _close_all(fds)
-        raise NotStartedError(Ending.NOT_STARTED, f"its arguments cannot be passed on: {error}") from error
-    except BaseException:
-        _close_all(fds)
+        if isinstance(error, OSError):
+            raise explain(error, path) from error
+        if isinstance(error, ValueError):
+            raise NotStartedError(Ending.NOT_STARTED, f"its arguments cannot be passed on: {error}") from error
         raise
     _label(popen.pid, context.label)
     _close_all(fds[1::2])
@@ -130,22 +121,6 @@ def start(argv: Sequence[str], path: str, context: ProcessContext) -> Process:
         detail = f"could not be watched: {os.strerror(error.errno or 0).lower()}"
         raise NotStartedError(Ending.UNDECIDED, detail, passing=True) from error
     return Process(popen, pidfd, Stream(fds[0]), Stream(fds[2]))
-
-
-def _spawn(
-    argv: Sequence[str], path: str, context: ProcessContext, outputs: tuple[int, int]
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        argv,
-        bufsize=0,
-        executable=path,
-        stdin=context.null_fd,
-        stdout=outputs[0],
-        stderr=outputs[1],
-        cwd=context.folder,
-        env=context.environment,
-        start_new_session=True,
-    )
 
 
 def _label(pid: int, label: int) -> None:

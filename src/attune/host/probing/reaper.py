@@ -13,8 +13,6 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Iterable
-from types import TracebackType
 
 from attune.host.processes import children, every_process, process_state, read_bytes
 
@@ -41,9 +39,7 @@ class Subreaper:
                 self.active = _set_subreaper(1)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0:
@@ -103,7 +99,7 @@ def reap(marks: ProcessMarks) -> None:
     """End and collect every process that bears *marks*. Takes microseconds when there is none."""
     until = time.monotonic() + _LONGEST_SECONDS
     while time.monotonic() < until:
-        candidates: Iterable[int] = children(os.getpid()) if SUBREAPER.active else every_process()
+        candidates = children(os.getpid()) if SUBREAPER.active else every_process()
         strays = [pid for pid in candidates if pid != os.getpid() and marks.bears(pid)]
         if not strays:
             return

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import TracebackType
+from dataclasses import dataclass, replace
 
 from attune.core.ports.runtimes import Next, RunObserver
 from attune.core.runtimes.command import Command, Ending, Outcome
-from attune.host.probing.concurrency import Concurrency
 from attune.host.probing.event_loop import EventLoop
-from attune.host.probing.job import Job, Phase, real_path_of
-from attune.host.probing.limiter import Limiter
+from attune.host.probing.job import Item, Job, Phase
+from attune.host.probing.limiter import Concurrency, Limiter
 from attune.host.probing.path_index import Missing, PathIndex
 from attune.host.probing.process import start
-from attune.host.probing.queue import CommandQueue, Item
 from attune.host.probing.refusal import NotStartedError
 from attune.host.probing.sandbox import Sandbox
 
@@ -38,7 +37,8 @@ class Run:
         self._then = then
         self._observer = observer
         self._waker = waker
-        self._queue = CommandQueue()
+        self._queue: deque[Item] = deque()
+        self._postponed: list[Item] = []  # the system refused to start them; until another check has ended
         self._jobs: set[Job] = set()
         self._began = time.monotonic()
         self._limiter = Limiter(context.concurrency)
@@ -50,9 +50,7 @@ class Run:
         self._events = EventLoop(self._waker)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             for job in self._jobs:
                 job.kill(time.monotonic(), Ending.UNDECIDED, "interrupted")
@@ -88,19 +86,19 @@ class Run:
                 continue
             location = self._context.paths.find(command.argv[0] if command.argv else "")
             if not isinstance(location, Missing):
-                self._queue.push(Item(key, command, location.path))
+                self._queue.append(Item(key, command, location.path))
                 return
             command = self._report(key, command, Outcome(location.ending, detail=location.detail), started=False)
 
     def _fill(self) -> None:
         """Start what may start now."""
-        while self._limiter.has_slot and (item := self._queue.pop()) is not None:
-            self._start(item)
+        while self._queue and self._limiter.has_slot:
+            self._start(self._queue.popleft())
 
     def _burst(self) -> None:
         """Start all there is. Each is held until the last has started: else every start would wait for a processor."""
-        while not self._limiter.full and (item := self._queue.pop()) is not None:
-            if (job := self._start(item)) is not None:
+        while self._queue and not self._limiter.full:
+            if (job := self._start(self._queue.popleft())) is not None:
                 job.hold()
         for job in sorted(self._jobs, key=lambda job: job.started):
             job.release(time.monotonic())
@@ -109,14 +107,14 @@ class Run:
         command = item.command
         if self._observer is not None and not item.retried:
             self._observer.started(item.key, command)
-        real_path = real_path_of(item.path)
+        real_path = os.path.realpath(item.path)
         at, now = self._context.clock(), time.monotonic()
         try:
             process = start(command.argv, item.path, self._sandbox.context)
         except NotStartedError as refusal:
             if refusal.passing and not item.retried and self._jobs:
                 self._limiter.narrow()
-                self._queue.postpone(item)
+                self._postponed.append(replace(item, retried=True))
                 return None
             outcome = Outcome(refusal.ending, detail=refusal.detail, path=item.path, real_path=real_path, at=at)
             self._admit(item.key, self._report(item.key, command, outcome, started=True))
@@ -131,16 +129,21 @@ class Run:
     def _finish(self, job: Job) -> None:
         """Collect an ended process, report its outcome, and go on with its line."""
         outcome = self._dismiss(job)
-        self._queue.resume()
+        self._resume()
         self._admit(job.item.key, self._report(job.item.key, job.command, outcome, started=True))
+
+    def _resume(self) -> None:
+        """Let those that were postponed try again."""
+        self._queue.extend(self._postponed)
+        self._postponed.clear()
 
     def _dismiss(self, job: Job) -> Outcome:
         self._jobs.discard(job)
         self._limiter.left(job)
         self._events.remove(job)
         try:
-            ended = job.process.end(lost=job.phase is Phase.LOST)
-            outcome = job.outcome(ended, time.monotonic())
+            code = job.process.end(lost=job.phase is Phase.LOST)
+            outcome = job.outcome(code, time.monotonic())
         finally:
             self._sandbox.retain(job.process.close())
         self._sandbox.marks.leaders.add(job.process.pid)
@@ -159,11 +162,11 @@ class Run:
         due = min((job.due for job in self._jobs), default=now)
         pause = min(due, self._deadline) - now
         if self._queue:
-            pause = min(pause, self._limiter.pause(now))
+            pause = min(pause, self._limiter.free_slots(now))
         return max(0.0, pause)
 
     def _enforce_limits(self, now: float) -> None:
-        """Apply time limits, the deadline and a request to stop; free slots whose checks only wait."""
+        """Apply time limits, the deadline and a request to stop."""
         if not self._closed and self._events.woken:
             self._close(now, "interrupted", "interrupted")
         elif not self._closed and now >= self._deadline:
@@ -173,14 +176,15 @@ class Run:
                 job.advance(now)
                 if job.phase is Phase.LOST:
                     self._finish(job)
-        if self._queue:
-            self._limiter.look(now)
 
-    def _close(self, now: float, running: str, waiting: str) -> None:
+    def _close(self, now: float, running: str, not_started: str) -> None:
         """End what runs and start nothing more."""
-        self._closed = waiting
+        self._closed = not_started
         self._deadline = float("inf")
         for job in self._jobs:
             job.kill(now, Ending.UNDECIDED, running)
-        for item in self._queue.take_all():
+        self._resume()
+        waiting = tuple(self._queue)
+        self._queue.clear()
+        for item in waiting:
             self._admit(item.key, item.command)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from attune.core.ports.runtimes import Next, RunObserver
 from attune.core.runtimes.command import Command
-from attune.host.probing.concurrency import Concurrency, machine_concurrency
+from attune.host.probing.limiter import Concurrency, machine_concurrency
 from attune.host.probing.path_index import PathIndex
 from attune.host.probing.reaper import SUBREAPER
 from attune.host.probing.run import Run, RunnerContext

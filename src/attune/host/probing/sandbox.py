@@ -22,7 +22,9 @@ class Sandbox:
         mark = os.urandom(16).hex()
         label = (1 << 40) + int.from_bytes(os.urandom(5))
         self.context = ProcessContext(
-            environment=_encoded({**environment, MARK_VARIABLE: mark}),
+            environment={
+                os.fsencode(name): os.fsencode(value) for name, value in {**environment, MARK_VARIABLE: mark}.items()
+            },
             folder=self._folder or "/",
             null_fd=os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC),
             label=label,
@@ -48,20 +50,11 @@ class Sandbox:
                 _remove(self._folder)
 
 
-def _encoded(environment: Mapping[str, str]) -> dict[bytes, bytes]:
-    """Once here rather than for every process."""
-    return {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
-
-
-def parent_folders(preferred: str | None) -> tuple[str, ...]:
-    """Where the private folder may be made: the first of these that allows it. *preferred* is the value of TMPDIR."""
-    folders = dict.fromkeys((preferred or "/tmp", "/tmp", "/var/tmp", "/dev/shm"))
-    return tuple(folder for folder in folders if folder.startswith("/"))
-
-
 def _private_folder(preferred: str | None) -> str:
-    """A new folder that only this user can enter; "" where none can be made."""
-    for parent in parent_folders(preferred):
+    """A new folder that only this user can enter, below *preferred* if it can be; "" where none can be made."""
+    for parent in (preferred or "/tmp", "/tmp", "/var/tmp", "/dev/shm"):
+        if not parent.startswith("/"):
+            continue
         with contextlib.suppress(OSError, ValueError):
             folder = f"{parent.rstrip('/')}/check-{os.urandom(8).hex()}"
             os.mkdir(folder, 0o700)  # noqa: PTH102

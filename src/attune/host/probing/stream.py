@@ -42,17 +42,12 @@ class Stream:
             chunk = os.read(self.fd, _CHUNK)
         except BlockingIOError:
             return False
-        except InterruptedError:
-            return True
         if not chunk:
             self.open = False
             return False
         room = KEPT_BYTES - len(self._kept)
-        if room >= len(chunk):
-            self._kept += chunk
-            return True
         self._kept += chunk[:room]
-        self._dropped += len(chunk) - room
+        self._dropped += len(chunk[room:])
         if not self.flooding and self._dropped > _FLOOD_BYTES:
             self.flooding = True
             with contextlib.suppress(OSError):

@@ -29,28 +29,29 @@ class SensorProcess:
     """`RunningSensor`, by way of its supervisor."""
 
     def __init__(self, process: asyncio.subprocess.Process, complain: Callable[[str], None]) -> None:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         self._supervisor = process
+        self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
         self._complain = complain
         self._last: deque[str] = deque(maxlen=_KEPT_LINES)
         self._errors = asyncio.create_task(self._read_errors())
         self.pid: int | None = None
 
     def extend(self, until: float) -> None:
-        self._send(f"until {until!r}")
+        self.send(f"until {until!r}")
 
     def pause(self) -> None:
-        self._send("pause")
+        self.send("pause")
 
     def resume(self) -> None:
-        self._send("resume")
+        self.send("resume")
 
     def stop(self) -> None:
-        self._send("stop")
+        self.send("stop")
 
     def kill(self) -> None:
         """End it at once, by way of its supervisor: the end of the pipe says that we are gone."""
-        if self._supervisor.stdin is not None:
-            self._supervisor.stdin.close()
+        self._stdin.close()
 
     async def started(self) -> SensorEnd | None:
         news = await self._news()
@@ -72,8 +73,7 @@ class SensorProcess:
         return SensorEnd(f"ended with its supervisor{said}")
 
     async def _news(self) -> dict[str, Any]:
-        assert self._supervisor.stdout is not None
-        line = await self._supervisor.stdout.readline()
+        line = await self._stdout.readline()
         try:
             news = json.loads(line)
         except ValueError:
@@ -89,10 +89,9 @@ class SensorProcess:
         await asyncio.gather(self._errors, return_exceptions=True)
 
     async def _read_errors(self) -> None:
-        assert self._supervisor.stderr is not None
         while True:
             try:
-                line = await self._supervisor.stderr.readline()
+                line = await self._stderr.readline()
             except ValueError:  # longer than the reader's limit, and dropped by it
                 continue
             if not line:
@@ -102,10 +101,11 @@ class SensorProcess:
                 self._last.append(text)
                 self._complain(text)
 
-    def _send(self, command: str) -> None:
-        if self._supervisor.stdin is not None and not self._supervisor.stdin.is_closing():
+    def send(self, command: str) -> None:
+        """Write a line to the supervisor, unless it is gone."""
+        if not self._stdin.is_closing():
             with contextlib.suppress(ConnectionError):
-                self._supervisor.stdin.write(f"{command}\n".encode())
+                self._stdin.write(f"{command}\n".encode())
 
 
 async def start_sensor(
@@ -129,10 +129,7 @@ async def start_sensor(
         "until": until,
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-S",
-        str(Path(supervisor.__file__)),
+        *(sys.executable, "-I", "-S", str(Path(supervisor.__file__))),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -141,6 +138,6 @@ async def start_sensor(
         env=harmless,
         cwd="/",
     )
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(spec).encode() + b"\n")
-    return SensorProcess(process, complain)
+    sensor = SensorProcess(process, complain)
+    sensor.send(json.dumps(spec))
+    return sensor

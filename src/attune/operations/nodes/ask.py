@@ -35,12 +35,12 @@ async def ask_nodes(
     """Have *nodes* check *runtime*; the answers that came within *seconds*, by the id of the node."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
-    asked = await port.ask(nodes, CHECK, check_body(runtime), asked_by=asked_by, lasts=seconds)
-    open_ones, answers = set(asked), dict[int, Mapping[str, Any]]()
+    nodes_asked = await port.ask(nodes, CHECK, check_body(runtime), asked_by=asked_by, lasts=seconds)
+    open_ones, answers = set(nodes_asked), dict[int, Mapping[str, Any]]()
     while True:
         for number, answer in (await port.answers(open_ones)).items():
             open_ones.discard(number)
-            answers[asked[number]] = answer
+            answers[nodes_asked[number]] = answer
         left = until - loop.time()
         if not open_ones or left <= 0:
             return answers

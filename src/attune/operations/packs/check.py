@@ -35,10 +35,10 @@ async def check_files(
     known: Known,
     expressions: Expressions,
     read: ReadDocument,
-    found: Sequence[Fault] = (),
+    earlier: Sequence[Fault] = (),
 ) -> CheckedPack:
-    """The pack that *files* make; *name* is what errors call it. Raises `PackError`, with *found* too."""
-    faults = list(found)
+    """The pack that *files* make; *name* is what errors call it. Raises `PackError`, with *earlier* too."""
+    faults = list(earlier)
     documents = _documents(files, read, faults)
     if documents is None:
         raise PackError(name, in_order(faults))

@@ -11,9 +11,9 @@ from attune.core.nodes.role import Role
 from attune.core.ports.runtimes import CommandRunner, OutcomeCache, PathLookup, RunObserver
 from attune.core.runtimes.command import Command, Ending, Outcome
 from attune.core.runtimes.definition import Definition, capability_name, parse_definition
-from attune.core.runtimes.judgement import Attempt, conclude, invalid, judge, next_check
+from attune.core.runtimes.judgement import Attempt, conclude, judge, next_check
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.verdict import Verdict
+from attune.core.runtimes.verdict import Status, Verdict
 from attune.core.runtimes.verification import Check
 
 
@@ -33,7 +33,8 @@ def read_definitions(runtimes: Iterable[Runtime], role: Role | None = None) -> l
         try:
             definition = parse_definition(runtime)
         except DefinitionError as error:
-            read.append(invalid(runtime.ref, capability_name(runtime), runtime.name, str(error)))
+            name = capability_name(runtime)
+            read.append(Verdict(runtime.ref, name, Status.INVALID, str(error), runtime.name))
             continue
         if role is None or role.name in definition.roles:
             read.append(definition)

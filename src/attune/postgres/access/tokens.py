@@ -66,7 +66,6 @@ class PostgresTokens:
         return caller and replace(caller, by_cookie=True)
 
     async def login_link(self, token_id: int, *, lasts: float = 86_400.0) -> str:
-        """A code that opens a session in the name of a token for *lasts* seconds."""
         code = secrets.token_urlsafe(24)
         await execute(
             self._pool,
@@ -77,11 +76,10 @@ class PostgresTokens:
         return code
 
     async def log_in(self, secret: str, *, by_code: bool, lasts: float = 7 * 86_400.0) -> str | None:
-        """A session for whoever has a token or, *by_code*, a login code; None if it opens nothing."""
         session = secrets.token_urlsafe(32)
         source = "login_code AS c JOIN api_token AS t ON t.id = c.token" if by_code else "api_token AS t"
         where = "c.digest = %(digest)s AND c.expires > now()" if by_code else "t.digest = %(digest)s"
-        made = await execute(
+        opened = await execute(
             self._pool,
             f"""
             WITH old AS (DELETE FROM login_session WHERE expires < now())
@@ -91,7 +89,7 @@ class PostgresTokens:
             """,
             {"session": digest_of(session), "digest": digest_of(secret), "lasts": lasts},
         )
-        return session if made else None
+        return session if opened else None
 
     async def log_out(self, session: str) -> None:
         await execute(self._pool, "DELETE FROM login_session WHERE digest = %s", (digest_of(session),))
@@ -99,17 +97,16 @@ class PostgresTokens:
     async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> None:
         await execute(
             self._pool,
-            "INSERT INTO audit (token, actor, client, method, path, status, detail)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-            (
-                caller.token_id if caller else None,
-                caller.name if caller else "nobody",
-                request["client"],
-                request["method"],
-                request["path"],
-                request["status"],
-                Jsonb(request["detail"]) if request.get("detail") else None,
-            ),
+            """
+            INSERT INTO audit (token, actor, client, method, path, status, detail)
+            VALUES (%(token)s, %(actor)s, %(client)s, %(method)s, %(path)s, %(status)s, %(detail)s)
+            """,
+            {
+                **request,
+                "token": caller.token_id if caller else None,
+                "actor": caller.name if caller else "nobody",
+                "detail": Jsonb(request["detail"]) if request.get("detail") else None,
+            },
         )
 
     async def audit(self, *, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:

@@ -39,14 +39,11 @@ class Account:
         """Start *argv* in its own session as this user, with *output* for what it prints. Raises `OSError`."""
         return subprocess.Popen(
             argv,
-            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=_ENVIRONMENT,
-            pass_fds=tuple(keep),
             start_new_session=True,
-            **self._identity,
+            **self._options(cwd, keep),
         )
 
     def run(
@@ -58,21 +55,18 @@ class Account:
         """
         return subprocess.run(
             argv,
-            cwd=cwd,
             input=text,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
-            env=_ENVIRONMENT,
-            pass_fds=tuple(keep),
             timeout=120,
-            **self._identity,
+            **self._options(cwd, keep),
         )
 
-    @property
-    def _identity(self) -> dict[str, Any]:
-        return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
+    def _options(self, cwd: Path, keep: Iterable[int]) -> dict[str, Any]:
+        identity = {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
+        return {"cwd": cwd, "env": _ENVIRONMENT, "pass_fds": tuple(keep), **identity}
 
     def can(self, test: str, *paths: Path) -> bool:
         """Whether the shell command *test*, which sees *paths* as $1, $2 …, succeeds as this user."""

@@ -83,10 +83,10 @@ def find_binaries(*, major: int | None = None) -> Binaries:
 
     Raises `DatabaseError` when there is none.
     """
-    found = _installations(_installed_package())
-    fitting = [binaries for binaries in found if major in (None, binaries.major)]
+    installed = _installations(_installed_package())
+    fitting = [binaries for binaries in installed if major in (None, binaries.major)]
     if not fitting:
-        versions = ", ".join(binaries.version for binaries in found) or "none"
+        versions = ", ".join(binaries.version for binaries in installed) or "none"
         raise DatabaseError(
             f"expected binaries of PostgreSQL {major or ''}, found {versions}".replace("  ", " "), hint=_HINT
         )
@@ -103,8 +103,8 @@ def _installed_package() -> Path:
 @cache
 def _installations(package: Path) -> tuple[Binaries, ...]:
     folders = [program.parent.parent for program in package.glob("pginstall*/bin/postgres")]
-    found = [Binaries(folder, _version_of(folder)) for folder in folders]
-    return tuple(sorted(found, key=lambda binaries: [int(part) for part in re.findall(r"\d+", binaries.version)]))
+    installed = [Binaries(folder, _version_of(folder)) for folder in folders]
+    return tuple(sorted(installed, key=lambda binaries: [int(part) for part in re.findall(r"\d+", binaries.version)]))
 
 
 def _version_of(folder: Path) -> str:

@@ -17,7 +17,6 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from attune.core.errors import DatabaseError
@@ -37,31 +36,16 @@ def default_data_dir(*, is_root: bool, home: Path, xdg_data_home: str | None = N
     return home / ("Library/Application Support" if sys.platform == "darwin" else ".local/share") / "attune"
 
 
-@dataclass(frozen=True, slots=True)
 class Folders:
     """The paths below one data folder."""
 
-    data: Path
-
-    @property
-    def cluster(self) -> Path:
-        return self.data / "postgres"
-
-    @property
-    def log(self) -> Path:
-        return self.data / "postgres.log"
-
-    @property
-    def lock(self) -> Path:
-        return self.data / "postgres.lock"
-
-    @property
-    def holders(self) -> Path:
-        return self.data / "postgres.holders"
-
-    @property
-    def _socket_note(self) -> Path:
-        return self.data / "postgres.socket"
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.cluster = data / "postgres"
+        self.log = data / "postgres.log"
+        self.lock = data / "postgres.lock"
+        self.holders = data / "postgres.holders"
+        self._socket_note = data / "postgres.socket"
 
     def socket(self, account: Account) -> Path | None:
         """The folder of the socket if it is there and nobody else's, otherwise None."""

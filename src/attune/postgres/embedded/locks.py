@@ -24,18 +24,16 @@ class LockFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._fd: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         _open_files.add(self)
 
     @property
     def is_open(self) -> bool:
-        return self._fd is not None
+        return self._fd >= 0
 
     @property
     def is_current(self) -> bool:
         """Whether the path still leads to this file: it does not after somebody removed the folder."""
-        if self._fd is None:
-            return False
         try:
             return os.path.samestat(os.fstat(self._fd), self._path.stat())
         except OSError:
@@ -43,26 +41,21 @@ class LockFile:
 
     def share(self) -> None:
         """Hold the lock together with others. Blocks while somebody holds it alone."""
-        fcntl.flock(self._descriptor(), fcntl.LOCK_SH)
+        fcntl.flock(self._fd, fcntl.LOCK_SH)
 
     def try_alone(self) -> bool:
         """Hold the lock alone, if nobody else holds it; otherwise False, and a shared lock may be lost."""
         try:
-            fcntl.flock(self._descriptor(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
     def close(self) -> None:
         """Drop the lock. Closing (not unlocking) leaves a lock alone that a parent process holds."""
-        descriptor, self._fd = self._fd, None
-        if descriptor is not None:
+        descriptor, self._fd = self._fd, -1
+        if descriptor >= 0:
             os.close(descriptor)
-
-    def _descriptor(self) -> int:
-        if self._fd is None:
-            raise ValueError(f"{self._path} is closed")
-        return self._fd
 
 
 def _close_all_in_child() -> None:
@@ -76,8 +69,7 @@ os.register_at_fork(after_in_child=_close_all_in_child)
 @contextlib.contextmanager
 def alone(path: Path, *, seconds: float) -> Iterator[None]:
     """Hold the lock of *path* alone; wait *seconds* at most. Raises `DatabaseError` after that, `OSError`."""
-    file = LockFile(path)
-    try:
+    with contextlib.closing(LockFile(path)) as file:
         deadline = time.monotonic() + seconds
         while not file.try_alone():
             if time.monotonic() > deadline:
@@ -87,5 +79,3 @@ def alone(path: Path, *, seconds: float) -> Iterator[None]:
                 )
             time.sleep(0.005)
         yield
-    finally:
-        file.close()

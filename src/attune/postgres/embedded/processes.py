@@ -27,15 +27,15 @@ def mark(cluster: Path) -> str:
 def marked(mark: str, uid: int) -> list[int]:
     """The living processes of user *uid* that carry *mark*."""
     signs = (f"cluster_name={mark}\0".encode(), f"postgres: {mark}: ".encode())
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue
         with contextlib.suppress(OSError):
             line = (entry / "cmdline").read_bytes()
             if (signs[0] in line or line.startswith(signs[1])) and _real_uid(entry) == uid:
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids
 
 
 def _real_uid(entry: Path) -> int | None:

@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 from attune.core.errors import DatabaseError
 from attune.postgres.embedded import cluster, processes, running
@@ -72,7 +71,7 @@ class EmbeddedServer:
         Raises `DatabaseError`.
         """
         with self._guard, self._explained():
-            if self.held and self._account is not None and self._holder is not None and self._holder.is_current:
+            if self._account is not None and self._holder is not None and self._holder.is_current:
                 running.trim_log(self._folders.log)
                 url = running.url(self._folders, self._account)
                 if url and running.state(self._folders, self._account).state is State.READY:
@@ -99,9 +98,7 @@ class EmbeddedServer:
         self.acquire()
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
     def _join(self) -> str:
@@ -124,7 +121,7 @@ class EmbeddedServer:
         return url
 
     def _hold(self, account: Account) -> None:
-        if self._holder is None or not self._holder.is_open or not self._holder.is_current:
+        if self._holder is None or not self._holder.is_current:
             self._let_go()
             self._holder = LockFile(self._folders.holders)
             self._holder.share()
@@ -135,10 +132,10 @@ class EmbeddedServer:
             self._holder = None
 
     def _started(self, account: Account) -> str:
-        made = cluster.major_version(self._folders.cluster) is not None
-        if not made or running.wait_while_busy(self._folders, account).state is State.ABSENT:
+        exists = cluster.major_version(self._folders.cluster) is not None
+        if not exists or running.wait_while_busy(self._folders, account).state is State.ABSENT:
             binaries = self._runnable(account)
-            if not made:
+            if not exists:
                 cluster.create(self._folders, account, binaries)
             running.start(self._folders, account, binaries)
         url = running.url(self._folders, account)

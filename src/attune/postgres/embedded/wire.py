@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-import time
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -38,13 +37,12 @@ class ServerAnswer:
 
 
 def ask(path: Path, *, uid: int, role: str, seconds: float) -> ServerAnswer:
-    """How the server of user *uid* on the socket *path* is doing; takes *seconds* at most.
+    """How the server of user *uid* on the socket *path* is doing; waits *seconds* at most for what it sends next.
 
     Raises `DatabaseError` when the socket cannot be used or belongs to another user.
     """
-    deadline = time.monotonic() + seconds
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(max(seconds, 0.001))
+        connection.settimeout(seconds)
         try:
             connection.connect(str(path))
         except OSError as error:
@@ -55,7 +53,7 @@ def ask(path: Path, *, uid: int, role: str, seconds: float) -> ServerAnswer:
                 f"expected a server of user id {uid} on {path}, found one of user id {owner}",
                 hint="stop that server and remove its socket",
             )
-        return ServerAnswer(_greet(connection, role, deadline), pid or None)
+        return ServerAnswer(_greet(connection, role), pid or None)
 
 
 def _state_of(error: OSError, path: Path) -> State:
@@ -66,27 +64,17 @@ def _state_of(error: OSError, path: Path) -> State:
     raise DatabaseError(f"the socket {path} cannot be used: {error.strerror or error}") from error
 
 
-def _greet(connection: socket.socket, role: str, deadline: float) -> State:
+def _greet(connection: socket.socket, role: str) -> State:
     body = struct.pack("!i", _PROTOCOL_3_0) + f"user\0{role}\0database\0{role}\0\0".encode()
     try:
         connection.sendall(struct.pack("!i", len(body) + 4) + body)
-        kind = b""
-        while kind not in (b"E", b"Z"):  # an error, or ready for queries
-            head = _receive(connection, 5, deadline)
-            kind, text = head[:1], _receive(connection, struct.unpack("!i", head[1:])[0] - 4, deadline)
+        with connection.makefile("rb") as answers:
+            kind = b""
+            while kind not in (b"E", b"Z"):  # an error, or ready for queries
+                kind, length = struct.unpack("!ci", answers.read(5))
+                text = answers.read(length - 4)
         if kind == b"Z":
             connection.sendall(_GOODBYE)
-    except (OSError, EOFError):
+    except (OSError, struct.error):  # of the second kind where the server closed the connection
         return State.BUSY
     return State.BUSY if kind == b"E" and _CANNOT_CONNECT_NOW in text else State.READY
-
-
-def _receive(connection: socket.socket, count: int, deadline: float) -> bytes:
-    received = b""
-    while len(received) < count:
-        connection.settimeout(max(deadline - time.monotonic(), 0.001))
-        part = connection.recv(count - len(received))
-        if not part:
-            raise EOFError("the server closed the connection")
-        received += part
-    return received

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -37,39 +38,34 @@ class PostgresEventTables:
         return await read_all(self._connection, _rule, query, (list(trigger_refs),))
 
     async def insert_events(self, events: Sequence[NewEvent]) -> Sequence[int]:
-        """Store *events*; their ids, in their order."""
-        given = [
-            {"trigger_ref": one.trigger_ref, "payload": one.payload, "source": one.sensor, "source_ref": one.sensor_ref}
-            for one in events
-        ]
+        rows = [asdict(event) for event in events]
         return await self._insert(
             """
             INSERT INTO event (trigger, trigger_ref, payload, source, source_ref)
-            SELECT t.id, e.trigger_ref, e.payload, s.id, e.source_ref
+            SELECT t.id, e.trigger_ref, e.payload, s.id, e.sensor_ref
             FROM ROWS FROM (jsonb_to_recordset(%s::jsonb)
-                AS (trigger_ref text, payload jsonb, source bigint, source_ref text)) WITH ORDINALITY
-                AS e (trigger_ref, payload, source, source_ref, place)
-            LEFT JOIN trigger AS t ON t.ref = e.trigger_ref LEFT JOIN sensor AS s ON s.id = e.source
-            ORDER BY e.place
+                AS (trigger_ref text, payload jsonb, sensor bigint, sensor_ref text)) WITH ORDINALITY AS e
+            LEFT JOIN trigger AS t ON t.ref = e.trigger_ref LEFT JOIN sensor AS s ON s.id = e.sensor
+            ORDER BY e.ordinality
             RETURNING id
             """,
-            given,
+            rows,
         )
 
     async def insert_enforcements(self, enforcements: Sequence[NewEnforcement]) -> Sequence[int]:
         """Store *enforcements*; their ids, in their order. A rule that is gone meanwhile is named by its ref only."""
-        given = [
+        rows = [
             {
-                "rule": one.rule.id,
-                "rule_ref": one.rule.ref,
-                "trigger_ref": one.trigger_ref,
-                "config": one.parameters if one.reason is None else {"reason": one.reason},
-                "event": one.event,
-                "status": "processed" if one.reason is None else "disabled",
-                "payload": one.payload,
-                "conditions": one.rule.conditions,
+                "rule": enforcement.rule.id,
+                "rule_ref": enforcement.rule.ref,
+                "trigger_ref": enforcement.trigger_ref,
+                "config": enforcement.parameters if enforcement.reason is None else {"reason": enforcement.reason},
+                "event": enforcement.event,
+                "status": "processed" if enforcement.reason is None else "disabled",
+                "payload": enforcement.payload,
+                "conditions": enforcement.rule.conditions,
             }
-            for one in enforcements
+            for enforcement in enforcements
         ]
         return await self._insert(
             """
@@ -77,17 +73,15 @@ class PostgresEventTables:
             SELECT r.id, e.rule_ref, e.trigger_ref, e.config, e.event, e.status::enforcement_status_enum, e.payload,
                    e.conditions
             FROM ROWS FROM (jsonb_to_recordset(%s::jsonb) AS (rule bigint, rule_ref text, trigger_ref text,
-                config jsonb, event bigint, status text, payload jsonb, conditions jsonb)) WITH ORDINALITY
-                AS e (rule, rule_ref, trigger_ref, config, event, status, payload, conditions, place)
+                config jsonb, event bigint, status text, payload jsonb, conditions jsonb)) WITH ORDINALITY AS e
             LEFT JOIN rule AS r ON r.id = e.rule
-            ORDER BY e.place
+            ORDER BY e.ordinality
             RETURNING id
             """,
-            given,
+            rows,
         )
 
     async def fail_enforcement(self, enforcement: int, reason: str) -> None:
-        """Note that no execution came of it, and why."""
         await self._connection.execute(
             "UPDATE enforcement SET status = 'disabled', config = %s WHERE id = %s",
             (Jsonb({"reason": reason}), enforcement),

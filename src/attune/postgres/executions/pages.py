@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, StoredOutput
 from attune.postgres.connection import Pool
@@ -43,18 +44,12 @@ class PostgresExecutionPages:
             {_RECORD}
             WHERE (%(before)s::bigint IS NULL OR e.id < %(before)s)
               AND (%(status)s::text IS NULL OR e.status::text = %(status)s)
-              AND (%(action)s::text IS NULL OR e.action_ref = %(action)s)
-              AND (%(worker)s::text IS NULL OR e.worker = (
-                  SELECT id FROM worker WHERE name = %(worker)s ORDER BY worker_role::text LIMIT 1))
+              AND (%(action_ref)s::text IS NULL OR e.action_ref = %(action_ref)s)
+              AND (%(worker_name)s::text IS NULL OR e.worker = (
+                  SELECT id FROM worker WHERE name = %(worker_name)s ORDER BY worker_role::text LIMIT 1))
             ORDER BY e.id DESC LIMIT %(limit)s
             """,
-            {
-                "before": wanted.before,
-                "status": wanted.status,
-                "action": wanted.action_ref,
-                "worker": wanted.worker_name,
-                "limit": wanted.limit,
-            },
+            asdict(wanted),
         )
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0), limit: int = 500) -> Sequence[StoredOutput]:

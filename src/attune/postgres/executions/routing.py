@@ -105,7 +105,7 @@ class PostgresRouting:
         return await read_pairs(self._pool, query, {"queue": queue})
 
     async def subscribe(self, worker: int, queues: Collection[str]) -> None:
-        given = {"worker": worker, "queues": sorted(queues)}
+        parameters = {"worker": worker, "queues": sorted(queues)}
         await execute(
             self._pool,
             """
@@ -116,7 +116,7 @@ class PostgresRouting:
                 SELECT FROM worker_class AS o WHERE o.worker = %(worker)s AND o.queue = c.queue) ORDER BY c.queue
             ON CONFLICT DO NOTHING RETURNING queue
             """,
-            given,
+            parameters,
         )
         await self.promote(queues)
 
@@ -130,8 +130,8 @@ class PostgresRouting:
         return total
 
     async def tidy(self) -> int:
-        given = {"most": _AT_ONCE}
-        return sum([await execute(self._pool, query, given) for query in (_DUE, _DEMOTE, _ADRIFT, _OVERDUE)])
+        parameters = {"most": _AT_ONCE}
+        return sum([await execute(self._pool, query, parameters) for query in (_DUE, _DEMOTE, _ADRIFT, _OVERDUE)])
 
     async def lost(self) -> list[HeldAttempt]:
         return await read_all(self._pool, HeldAttempt, _LOST)
@@ -182,8 +182,8 @@ class Listener:
     async def receive(self, seconds: float) -> list[WorkerNotice]:
         with translated():
             return [
-                _notice(one.channel, one.payload)
-                async for one in self._connection.notifies(timeout=seconds, stop_after=1)
+                _notice(notice.channel, notice.payload)
+                async for notice in self._connection.notifies(timeout=seconds, stop_after=1)
             ]
 
 
@@ -215,8 +215,8 @@ async def _classify_one(
             (problem, execution.id),
         )
         return {}
-    found = {requirement.queue: str(requirement)}
-    await know_classes(connection, found)
+    classes = {requirement.queue: str(requirement)}
+    await know_classes(connection, classes)
     await connection.execute(
         """
         UPDATE execution SET requirement = %s, queue = %s, retries = %s, retry_delay_seconds = %s, on_lost = %s,
@@ -232,4 +232,4 @@ async def _classify_one(
             execution.id,
         ),
     )
-    return found
+    return classes

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -32,12 +32,11 @@ _SUBMIT = f"""
         FROM ROWS FROM (jsonb_to_recordset(%(rows)s::jsonb) AS (action bigint, action_ref text, parameters jsonb,
             requirement text, queue text, extra jsonb, policy text, wait_seconds float8, timeout_seconds float8,
             retries integer, retry_delay float8, on_lost text, digest text, retry_of bigint, parent bigint))
-            WITH ORDINALITY AS g (action, action_ref, parameters, requirement, queue, extra, policy, wait_seconds,
-            timeout_seconds, retries, retry_delay, on_lost, digest, retry_of, parent, place)
+            WITH ORDINALITY AS g
     ), live AS (
         SELECT queue, {LIVE.format(queue="one.queue")} AS live FROM (SELECT DISTINCT queue FROM given) AS one
     ), routed AS (
-        SELECT given.*, live.live, row_number() OVER (PARTITION BY live.live ORDER BY given.place) AS turn
+        SELECT given.*, live.live, row_number() OVER (PARTITION BY live.live ORDER BY given.ordinality) AS turn
         FROM given JOIN live USING (queue)
     ), jobs AS (
         {jobs.put("routed WHERE live")}
@@ -48,7 +47,7 @@ _SUBMIT = f"""
         r.queue, r.extra, r.policy, now() + r.wait_seconds * interval '1 second', r.timeout_seconds, r.retries,
         r.retry_delay, r.on_lost, r.digest, r.retry_of, r.parent,
         CASE WHEN r.live THEN 'scheduled' ELSE 'requested' END::execution_status_enum, jobs.job
-    FROM routed AS r LEFT JOIN jobs ON r.live AND jobs.turn = r.turn ORDER BY r.place
+    FROM routed AS r LEFT JOIN jobs ON r.live AND jobs.turn = r.turn ORDER BY r.ordinality
     RETURNING id
 """
 # The job has done its part once its execution is owned, so it goes in the same statement.
@@ -71,7 +70,6 @@ _START = f"""
            s.pack_digest, row_to_json(a) AS action
     FROM started AS s LEFT JOIN LATERAL (SELECT {COLUMNS} FROM action AS a WHERE a.id = s.action) AS a ON true
 """
-_RESULT_FIELDS = tuple(one.name for one in fields(AttemptResult))
 _SETTLE = """
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS g (execution bigint, attempt integer, status text,
@@ -122,18 +120,22 @@ class PostgresExecutions:
     async def start(
         self, wanted: Sequence[AttemptStart], *, worker: int, name: str, running: int
     ) -> dict[int, StartedAttempt]:
-        rows = [{"job": one.job.id, "execution": one.job.execution, "interpreter": one.interpreters} for one in wanted]
-        given = {"rows": json.dumps(rows), "worker": worker, "name": name, "running": running}
-        return {attempt.execution: attempt for attempt in await read_all(self._pool, _started, _START, given)}
+        rows = [
+            {"job": start.job.id, "execution": start.job.execution, "interpreter": start.interpreters}
+            for start in wanted
+        ]
+        parameters = {"rows": json.dumps(rows), "worker": worker, "name": name, "running": running}
+        return {attempt.execution: attempt for attempt in await read_all(self._pool, _started, _START, parameters)}
 
     async def settle(self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0) -> set[int]:
-        rows = [{name: getattr(one, name) for name in _RESULT_FIELDS} for one in ended]
-        given = {"rows": json.dumps(rows), "worker": worker, "running": running}
-        return set(await read_values(self._pool, _SETTLE, given))
+        rows = [asdict(result) for result in ended]
+        parameters = {"rows": json.dumps(rows), "worker": worker, "running": running}
+        return set(await read_values(self._pool, _SETTLE, parameters))
 
     async def print(self, chunks: Sequence[OutputChunk]) -> set[int]:
         rows = [
-            {"e": one.execution, "a": one.attempt, "n": one.number, "s": one.stream, "t": one.text} for one in chunks
+            {"e": chunk.execution, "a": chunk.attempt, "n": chunk.number, "s": chunk.stream, "t": chunk.text}
+            for chunk in chunks
         ]
         query = f"""
             WITH given AS (
@@ -169,30 +171,30 @@ class PostgresExecutions:
         return bool(await execute(self._pool, query, {"id": execution, "status": status, "reason": reason}))
 
 
-async def submit(connection: AsyncConnection[Any], asked: Sequence[NewExecution]) -> list[int]:
+async def submit(connection: AsyncConnection[Any], executions: Sequence[NewExecution]) -> list[int]:
     """`PostgresExecutions.submit` on a connection, and in a transaction, of the caller's."""
-    if not asked:
+    if not executions:
         return []
     rows, classes = [], {}
-    for one in asked:
-        requirement = one.requirement
+    for execution in executions:
+        requirement = execution.requirement
         classes[requirement.queue] = str(requirement)
         rows.append(
             {
-                "action": one.action.id,
-                "action_ref": one.action.ref,
-                "parameters": dict(one.parameters),
+                "action": execution.action.id,
+                "action_ref": execution.action.ref,
+                "parameters": dict(execution.parameters),
                 "requirement": str(requirement),
                 "queue": requirement.queue,
-                "extra": list(one.extra),
-                "policy": one.policy.value,
-                "wait_seconds": one.wait_seconds,
-                "timeout_seconds": one.timeout_seconds,
-                "retries": one.action.retries,
-                "retry_delay": one.action.retry_delay_seconds,
-                "on_lost": one.action.on_lost.value,
-                "digest": one.action.pack_digest,
-                "retry_of": one.retry_of,
+                "extra": list(execution.extra),
+                "policy": execution.policy.value,
+                "wait_seconds": execution.wait_seconds,
+                "timeout_seconds": execution.timeout_seconds,
+                "retries": execution.action.retries,
+                "retry_delay": execution.action.retry_delay_seconds,
+                "on_lost": execution.action.on_lost.value,
+                "digest": execution.action.pack_digest,
+                "retry_of": execution.retry_of,
             }
         )
     await know_classes(connection, classes)

@@ -86,7 +86,7 @@ _STATUSES = {status.value: status for status in Status}
 
 @lru_cache(maxsize=65_536)
 def _paths(text: str) -> tuple[CapabilityInstance, ...]:
-    return tuple(CapabilityInstance(one["version"], one["path"]) for one in json.loads(text))
+    return tuple(CapabilityInstance(instance["version"], instance["path"]) for instance in json.loads(text))
 
 
 @lru_cache(maxsize=4096)

@@ -53,8 +53,8 @@ class PostgresMatcher:
                 if need.is_impossible:
                     return []
                 query = _Query(self._role.name, need, wishes, limit)
-                found = await query.near(connection)
-                return await query.all(connection) if found is None else found
+                nodes = await query.near(connection)
+                return await query.all(connection) if nodes is None else nodes
 
     async def eligible_ids(self, requirement: Requirement, *, tolerations: Iterable[str] = ()) -> Sequence[int]:
         """The ids of all nodes that can take the work now, in no order."""
@@ -90,7 +90,7 @@ class _Query:
 
     async def near(self, connection: AsyncConnection[Any]) -> Sequence[RankedNode] | None:
         """The answer, if it stands at the head of the ranking; None if it may not."""
-        found = await self._fetch(
+        nodes = await self._fetch(
             connection,
             f"""
             SELECT place.worker AS id, place.name, {self._score} AS score, place.load
@@ -103,7 +103,7 @@ class _Query:
             ORDER BY place.load, place.name, place.worker LIMIT %(limit)s
             """,
         )
-        return found if len(found) == self._limit else None
+        return nodes if len(nodes) == self._limit else None
 
     async def all(self, connection: AsyncConnection[Any]) -> Sequence[RankedNode]:
         """The answer from every node that holds what is needed."""

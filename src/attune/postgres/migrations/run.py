@@ -6,7 +6,6 @@ Whose database it is, `survey_database` finds out; what a revision does is in `s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -70,15 +69,18 @@ def state(url: str) -> MigrationState:
     """Where the database at *url* (a libpq URL) stands. Raises `DatabaseError` if it cannot be read."""
     revisions = _revisions()
     with looking(url) as connection:
-        found = survey_database(connection, revisions)
+        survey = survey_database(connection, revisions)
     problem = None
     try:
-        found.refuse_unless_usable()
+        survey.refuse_unless_usable()
     except DatabaseError as error:
         problem = str(error)
-    current = found.revisions[0] if found.revisions else None
-    pending = () if found.origin == "foreign" else _after(revisions, current or found.adopts)
-    return MigrationState(current, revisions[-1], pending, found.origin, problem)
+    current = survey.revisions[0] if survey.revisions else None
+    pending: tuple[str, ...] = ()
+    if survey.origin != "foreign":
+        reached = current or survey.adopts
+        pending = revisions[revisions.index(reached) + 1 :] if reached else revisions
+    return MigrationState(current, revisions[-1], pending, survey.origin, problem)
 
 
 def upgrade(url: str, revision: str = "head") -> MigrationReport:
@@ -92,17 +94,17 @@ def upgrade(url: str, revision: str = "head") -> MigrationReport:
     applied: list[str] = []
     with changing(url) as connection:
         database = driver(connection)
-        found = survey_database(database, revisions)
-        found.refuse_unless_usable()
-        before = _count_runtimes(database) if "runtime" in found.tables else 0
+        survey = survey_database(database, revisions)
+        survey.refuse_unless_usable()
+        before = _count_runtimes(database) if "runtime" in survey.tables else 0
         database.execute(_VERSION_TABLE)
-        for statement in _stamp(found):
+        for statement in _stamp(survey):
             database.execute(statement)
         _alembic(connection, "upgrade", revision, applied)
         current = database.execute("SELECT version_num FROM alembic_version").fetchone()
         assert current is not None
         unify = _unify_counts(database, before) if {UNIFIED, _FINISH} & set(applied) else None
-    return MigrationReport(found.origin, current[0], found.adopts, tuple(applied), unify)
+    return MigrationReport(survey.origin, current[0], survey.adopts, tuple(applied), unify)
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -110,11 +112,11 @@ def downgrade(url: str, revision: str) -> None:
     revisions = _revisions()
     _require_known(revision, revisions)
     with changing(url) as connection:
-        found = survey_database(driver(connection), revisions)
-        found.refuse_unless_usable()
-        if found.origin != "attune":
+        survey = survey_database(driver(connection), revisions)
+        survey.refuse_unless_usable()
+        if survey.origin != "attune":
             raise DatabaseError(
-                f"expected a database that Attune has migrated, got one of origin {found.origin}",
+                f"expected a database that Attune has migrated, got one of origin {survey.origin}",
                 hint="run `attune db migrate` first",
             )
         _alembic(connection, "downgrade", revision, [])
@@ -133,12 +135,12 @@ def upgrade_sql(url: str | None) -> str:
     start, preamble = "base", []
     if url is not None:
         with looking(url) as connection:
-            found = survey_database(connection, revisions)
-        found.refuse_unless_usable()
-        start = found.revisions[0] if found.revisions else found.adopts or "base"
-        if start == revisions[-1] and found.revisions:
+            survey = survey_database(connection, revisions)
+        survey.refuse_unless_usable()
+        start = survey.revisions[0] if survey.revisions else survey.adopts or "base"
+        if start == revisions[-1] and survey.revisions:
             return f"-- Nothing is pending: the database is at {start}.\n"
-        preamble = [_VERSION_TABLE, *_stamp(found)] if found.adopts else []
+        preamble = [_VERSION_TABLE, *_stamp(survey)] if survey.adopts else []
     output = StringIO()
     config = _config(output)
     config.attributes["preamble"] = preamble
@@ -150,7 +152,7 @@ def upgrade_sql(url: str | None) -> str:
 def _config(output: Any = None) -> Config:
     from alembic.config import Config
 
-    config = Config(output_buffer=output) if output is not None else Config()
+    config = Config(output_buffer=output)
     # Options are interpolated: a percent sign in the path must be doubled.
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
@@ -162,30 +164,24 @@ def _revisions() -> tuple[str, ...]:
     return tuple(sorted(file.stem.removeprefix("r") for file in (_FOLDER / "versions").glob("r*.py")))
 
 
-def _after(revisions: tuple[str, ...], current: str | None) -> tuple[str, ...]:
-    return revisions if current is None else revisions[revisions.index(current) + 1 :]
-
-
 def _require_known(revision: str, revisions: tuple[str, ...]) -> None:
     if revision not in (*revisions, "head"):
         raise UsageError(f"expected a revision, got {revision!r}", hint=f"revisions: {', '.join(revisions)}")
 
 
-def _stamp(found: DatabaseSurvey) -> list[str]:
-    return [f"INSERT INTO alembic_version (version_num) VALUES ('{found.adopts}')"] if found.adopts else []
+def _stamp(survey: DatabaseSurvey) -> list[str]:
+    return [f"INSERT INTO alembic_version (version_num) VALUES ('{survey.adopts}')"] if survey.adopts else []
 
 
 def _alembic(connection: Connection, verb: str, revision: str, applied: list[str]) -> None:
     from alembic import command
 
     config = _config()
-    config.attributes.update(connection=connection, on_version_apply=partial(_note, applied))
+    config.attributes.update(
+        connection=connection, on_version_apply=lambda *, step, **_: applied.append(step.up_revision_id)
+    )
     with _ALEMBIC:
         getattr(command, verb)(config, revision)
-
-
-def _note(applied: list[str], *, step: Any, **_: Any) -> None:
-    applied.append(step.up_revision_id)
 
 
 def _count_runtimes(connection: psycopg.Connection[Any]) -> int:

@@ -90,13 +90,13 @@ class DatabaseSurvey:
 
     def missing(self) -> list[str]:
         """The tables and columns that the revision to adopt has and this database lacks."""
-        found = []
+        missing = []
         for table, columns in (_EXPECTED_UNIFIED if self._unified else _EXPECTED).items():
             if table not in self.tables:
-                found.append(f"table {table}")
+                missing.append(f"table {table}")
             else:
-                found += [f"column {table}.{c}" for c in columns.split() if c not in self.tables[table]]
-        return found
+                missing += [f"column {table}.{c}" for c in columns.split() if c not in self.tables[table]]
+        return missing
 
     def refuse_unless_usable(self) -> None:
         """Raise `DatabaseError` if this database cannot be migrated, with what is wrong and what to do."""
@@ -186,5 +186,5 @@ def survey_database(connection: psycopg.Connection[Any], known: Collection[str])
         sql_migrations = dict(connection.execute("SELECT version, success FROM _sqlx_migrations").fetchall())
     if FIRST_SQL_MIGRATION not in sql_migrations:
         sql_migrations = {}
-    found = connection.execute(_ELSEWHERE).fetchone()
-    return DatabaseSurvey(schema, tables, revisions, sql_migrations, found[0] if found else None, known)
+    elsewhere = connection.execute(_ELSEWHERE).fetchone()
+    return DatabaseSurvey(schema, tables, revisions, sql_migrations, elsewhere[0] if elsewhere else None, known)

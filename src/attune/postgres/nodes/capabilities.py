@@ -39,7 +39,7 @@ def keys_of(node: Node) -> set[Key]:
         if capability.status.offered and capability.instances:
             versions = [instance.version for instance in capability.instances]
         status = CACHED if capability.cached else capability.status.value
-        keys.update(Key(RUNTIME, indexed(name), indexed(one or ""), status) for one in versions)
+        keys.update(Key(RUNTIME, indexed(name), indexed(version or ""), status) for version in versions)
     return keys
 
 

@@ -52,15 +52,15 @@ async def _write_checked(connection: AsyncConnection[Any], node_id: int, report:
 async def _write_transitions(connection: AsyncConnection[Any], node_id: int, report: HealthReport) -> None:
     rows = [
         {
-            "runtime_ref": one.runtime_ref,
-            "name": one.name,
-            "from_status": one.from_status.value,
-            "to_status": one.to_status.value,
-            "reason": storable(one.reason),
-            "evidence": evidence_object(one.evidence),
-            "age": report.now - one.at,
+            "runtime_ref": transition.runtime_ref,
+            "name": transition.name,
+            "from_status": transition.from_status.value,
+            "to_status": transition.to_status.value,
+            "reason": storable(transition.reason),
+            "evidence": evidence_object(transition.evidence),
+            "age": report.now - transition.at,
         }
-        for one in report.transitions
+        for transition in report.transitions
     ]
     # A notification holds less than 8,000 bytes, so names are cut; of two equal ones PostgreSQL sends one, so each
     # has its id.

@@ -5,6 +5,8 @@ All times are the database's, so hosts whose clocks are wrong change nothing.
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from attune.core.errors import UsageError
 from attune.core.ports.nodes import Overdue
 from attune.postgres.connection import Pool
@@ -35,37 +37,29 @@ class PostgresNodeControl:
                     WHERE looked_at < now() - %(look_every)s * interval '1 second' FOR UPDATE SKIP LOCKED)
                 RETURNING only_row
             ), overdue AS (
-                SELECT id, CASE WHEN last_heartbeat < now() - %(lost)s * interval '1 second'
+                SELECT id, CASE WHEN last_heartbeat < now() - %(lost_after)s * interval '1 second'
                            THEN 'lost' ELSE 'stale' END::worker_status_enum AS judged
                 FROM worker
                 WHERE EXISTS (SELECT FROM turn)
                   AND pg_postmaster_start_time() < now() - %(amnesty)s * interval '1 second'
                   AND status IN ('active', 'busy', 'starting', 'draining', 'stale')
-                  AND last_heartbeat < now() - %(stale)s * interval '1 second'
+                  AND last_heartbeat < now() - %(stale_after)s * interval '1 second'
             )
             UPDATE worker SET status = overdue.judged,
                 meta = coalesce(meta, '{}') || jsonb_build_object('was', CASE WHEN worker.status = 'stale'
                     THEN coalesce(worker.meta->>'was', 'active') ELSE worker.status::text END)
             FROM overdue WHERE worker.id = overdue.id AND worker.status <> overdue.judged
             """,
-            {
-                "look_every": rules.look_every,
-                "stale": rules.stale_after,
-                "lost": rules.lost_after,
-                "amnesty": rules.amnesty,
-            },
+            asdict(rules),
         )
 
     async def drain(self, node_id: int) -> bool:
-        """Ask a node to finish what it has and take nothing new; False if it does not run."""
         return await self._ask(f"status = 'draining' WHERE status IN {_LIVE}", node_id)
 
     async def resume(self, node_id: int) -> bool:
-        """Let a draining node take work again; False if it is not draining."""
         return await self._ask("status = 'active' WHERE status = 'draining'", node_id)
 
     async def reload(self, node_id: int) -> bool:
-        """Ask a node to read the definitions again and to verify them; False if it does not run."""
         change = (
             "meta = coalesce(meta, '{}') || jsonb_build_object('reloads', 1 +"
             " CASE WHEN meta->>'reloads' ~ '^[0-9]{1,8}$' THEN (meta->>'reloads')::int ELSE 0 END)"
@@ -74,7 +68,6 @@ class PostgresNodeControl:
         return await self._ask(change, node_id)
 
     async def remove(self, node_id: int, *, force: bool = False) -> None:
-        """Forget a node. Raises `UsageError` for one that is not gone, unless *force*."""
         gone = "" if force else "AND (status IS NULL OR status IN ('inactive', 'lost', 'error'))"
         if not await execute(self._pool, f"DELETE FROM worker WHERE id = %s {gone}", (node_id,)):
             raise UsageError(

@@ -63,8 +63,8 @@ class PostgresNodes:
         )
         try:
             with translated():
-                taken = await _lock(connection, name, role)
-                if taken:
+                query = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+                if not await read_value(connection, query, (_key(name, role),)):
                     holder = await _holder(connection, name, role)
                     raise NameTakenError(
                         f"the {role.name} name {name!r} is held by {holder}",
@@ -193,11 +193,6 @@ class PostgresNodes:
 
 def _key(name: str, role: Role) -> str:
     return f"attune {role.name} {name}"
-
-
-async def _lock(connection: AsyncConnection[Any], name: str, role: Role) -> bool:
-    """Try to take the lock of *name*; True if somebody else has it."""
-    return not await read_value(connection, "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (_key(name, role),))
 
 
 async def _holder(connection: AsyncConnection[Any], name: str, role: Role) -> str:

@@ -69,7 +69,7 @@ def _storable(value: Any) -> Any:
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, Mapping):
-        return {storable(key): _storable(one) for key, one in value.items()}
+        return {storable(key): _storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_storable(one) for one in value]
+        return [_storable(item) for item in value]
     return value

@@ -60,8 +60,8 @@ def row_of(verdict: Verdict) -> dict[str, Any]:
         "version": _text(verdict.version),
         "path": _text(verdict.path),
         "instances": [
-            {"version": _text(one.version), "path": _text(one.path), "real_path": _text(one.real_path)}
-            for one in verdict.instances
+            {"version": _text(instance.version), "path": _text(instance.path), "real_path": _text(instance.real_path)}
+            for instance in verdict.instances
         ],
         "reason": storable(verdict.reason),
         "evidence": evidence_object(evidence),

@@ -1,4 +1,4 @@
-"""Packs in the database: what a folder says, and its files, written as one; see `pack_rows` for the rows."""
+"""Packs in the database: what a folder says, and its files, written as one; see `rows.py` for the rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from attune.core.packs.pack import KINDS, Known, Pack, PackChange, PackRecord
 from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.postgres.connection import Pool
-from attune.postgres.packs.files import PostgresPackFiles
 from attune.postgres.packs.rows import TABLES, PackRow, remove_rows, rows_of, write_row
 from attune.postgres.rows import execute, read_all, read_one, read_pairs, read_value, read_values, transaction
 
@@ -121,9 +120,12 @@ class PostgresPacks:
     async def get_pack(self, ref: str) -> PackRecord | None:
         return await read_one(self._pool, PackRecord, f"{_RECORD} WHERE p.ref = %s", (ref,))
 
-    async def files(self, digest: str) -> Sequence[PackFile]:
-        """The files of one version of a pack, by path; none if nobody has that version any more."""
-        return await PostgresPackFiles(self._pool).files(digest) or []
+    async def files(self, digest: str) -> Sequence[PackFile] | None:
+        """The files of one version of a pack, by path; None where there is no such version."""
+        if not await read_value(self._pool, "SELECT true FROM pack_version WHERE digest = %s", (digest,)):
+            return None
+        query = "SELECT path, content, executable FROM pack_file WHERE digest = %s ORDER BY path"
+        return await read_all(self._pool, PackFile, query, (digest,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,13 +158,13 @@ async def _load(connection: AsyncConnection[Any], pack: Pack, files: Sequence[Pa
     await _store_files(connection, pack.ref, digest, files)
     changes = [await write_row(connection, "pack", pack.ref, _head(pack, digest))]
     pack_id: int = await read_value(connection, "SELECT id FROM pack WHERE ref = %s", (pack.ref,))
-    made: dict[tuple[str, str], int] = {}
-    ids = ChainMap(made, await _ids(connection, pack))
+    written: dict[tuple[str, str], int] = {}
+    ids = ChainMap(written, await _ids(connection, pack))
     for row in rows_of(pack, pack_id, ids):
         if row.enabled is not None:
             row.values["enabled"] = await _switch(connection, row, before.get(row.kind, {}))
         changes.append(await write_row(connection, TABLES[row.kind], row.ref, row.values))
-        made |= await _ids_of(connection, row.kind, [row.ref])
+        written |= await _ids_of(connection, row.kind, [row.ref])
     for kind in reversed(KINDS):
         changes += await remove_rows(connection, kind, gone[kind], pack_id)
     await connection.execute(
@@ -188,7 +190,7 @@ def _head(pack: Pack, digest: str) -> dict[str, Any]:
 
 def _declared(pack: Pack) -> dict[str, dict[str, bool]]:
     """By kind and ref: whether the folder wants it switched on."""
-    return {kind: {one.ref: getattr(one, "enabled", True) for one in getattr(pack, kind)} for kind in KINDS}
+    return {kind: {item.ref: getattr(item, "enabled", True) for item in getattr(pack, kind)} for kind in KINDS}
 
 
 async def _switch(connection: AsyncConnection[Any], row: PackRow, before: Mapping[str, bool]) -> bool | None:
@@ -212,21 +214,21 @@ async def _store_files(connection: AsyncConnection[Any], ref: str, digest: str, 
 async def _ids(connection: AsyncConnection[Any], pack: Pack) -> dict[tuple[str, str], int]:
     """The ids of what *pack* refers to outside itself. Raises `UsageError` where one is gone."""
     wanted = {
-        "runtimes": {one.runtime_ref for one in pack.actions if one.runtime_ref}
-        | {one.runtime_ref for one in pack.sensors},
-        "triggers": {one.trigger_ref for one in pack.sensors} | {one.trigger_ref for one in pack.rules},
-        "actions": {one.action_ref for one in pack.rules},
+        "runtimes": {action.runtime_ref for action in pack.actions if action.runtime_ref}
+        | {sensor.runtime_ref for sensor in pack.sensors},
+        "triggers": {sensor.trigger_ref for sensor in pack.sensors} | {rule.trigger_ref for rule in pack.rules},
+        "actions": {rule.action_ref for rule in pack.rules},
     }
-    found: dict[tuple[str, str], int] = {}
+    ids: dict[tuple[str, str], int] = {}
     for kind, refs in wanted.items():
         foreign = refs - {*pack.refs(kind)}
-        found |= await _ids_of(connection, kind, sorted(foreign))
-        missing = sorted(ref for ref in foreign if (kind, ref) not in found)
+        ids |= await _ids_of(connection, kind, sorted(foreign))
+        missing = sorted(ref for ref in foreign if (kind, ref) not in ids)
         if missing:
             raise UsageError(
                 f"expected {TABLES[kind]} {missing[0]}, which has been removed meanwhile", hint="load again"
             )
-    return found
+    return ids
 
 
 async def _ids_of(connection: AsyncConnection[Any], kind: str, refs: Sequence[str]) -> dict[tuple[str, str], int]:

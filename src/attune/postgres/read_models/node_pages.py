@@ -27,6 +27,7 @@ _RUNTIMES = """
                r.checked_at, extract(epoch FROM now() - r.checked_at)::float8 AS age_seconds, r.since, r.failures
         FROM worker_runtime AS r WHERE r.worker = n.id) AS result
 """
+OFFERED = "('available', 'declared', 'assumed')"
 
 
 class PostgresNodePages:
@@ -108,11 +109,8 @@ async def condition_of(source: Source, role: Role, wanted: NodeFilter) -> tuple[
     if wanted.q:
         add("strpos(lower(n.name || ' ' || coalesce(n.host, '')), lower({})) > 0", wanted.q)
     for name in wanted.runtimes:
-        add(
-            "EXISTS (SELECT FROM worker_runtime AS r WHERE r.worker = n.id AND r.name = {}"
-            " AND r.status IN ('available', 'declared', 'assumed'))",
-            name,
-        )
+        offers = "SELECT FROM worker_runtime AS r WHERE r.worker = n.id AND r.name = {} AND r.status IN "
+        add(f"EXISTS ({offers}{OFFERED})", name)
     for name, value in wanted.labels:
         if value is None:
             add("n.capabilities -> 'labels' ? {}", name)

@@ -31,14 +31,9 @@ class PostgresRuntimes:
         return await read_one(self._pool, Runtime, f"SELECT {_COLUMNS} FROM runtime WHERE ref = %s", (ref,))
 
     async def save_runtime(self, runtime: Runtime, *, changed_by: str) -> bool:
-        """Insert or replace by ref; True if the row is new. The pack is linked by `pack_ref` where it exists."""
         return await self.change_runtime(runtime.ref, lambda _old: runtime, changed_by=changed_by)
 
     async def change_runtime(self, ref: str, change: Callable[[Runtime | None], Runtime], *, changed_by: str) -> bool:
-        """Store what *change* makes of the row of *ref* (None where there is none); True if it is new.
-
-        Nobody else changes that row meanwhile. What *change* raises, ends it.
-        """
         async with transaction(self._pool) as connection:
             old = await _locked(connection, ref, changed_by)
             runtime = change(old)
@@ -52,24 +47,13 @@ class PostgresRuntimes:
                     name = excluded.name, distributions = excluded.distributions,
                     installation = excluded.installation
                 """,
-                {
-                    "ref": ref,
-                    "pack_ref": runtime.pack_ref,
-                    "description": runtime.description,
-                    "name": runtime.name,
-                    "distributions": Jsonb(runtime.distributions),
-                    "installation": Jsonb(runtime.installation) if runtime.installation is not None else None,
-                },
+                _values(runtime) | {"ref": ref},
             )
             return old is None
 
     async def remove_runtime(
         self, ref: str, *, changed_by: str, expecting: Callable[[Runtime], None] = lambda _old: None
     ) -> bool:
-        """Delete by ref; False if there is none. Raises `UsageError` that lists the users of a runtime in use.
-
-        What *expecting* raises about the row, keeps it.
-        """
         async with transaction(self._pool) as connection:
             old = await _locked(connection, ref, changed_by)
             if old is None:
@@ -85,7 +69,6 @@ class PostgresRuntimes:
             return True
 
     async def runtime_history(self, ref: str) -> Sequence[RuntimeChange]:
-        """Every recorded change of *ref*, newest first."""
         query = """
             SELECT runtime_ref AS ref, operation, old, new, changed_by, changed_at, note
             FROM runtime_history WHERE runtime_ref = %s ORDER BY id DESC
@@ -138,11 +121,18 @@ async def _seed_one(connection: Any, runtime: Runtime) -> bool:
                 || CASE jsonb_typeof(old.distributions) WHEN 'object' THEN old.distributions ELSE '{}' END
         WHERE NOT coalesce(old.distributions ? 'verification', false)
         """,
-        {
-            "ref": runtime.ref,
-            "description": runtime.description,
-            "name": runtime.name,
-            "distributions": Jsonb(runtime.distributions),
-        },
+        _values(runtime),
     )
     return bool(written)
+
+
+def _values(runtime: Runtime) -> dict[str, Any]:
+    """The columns of a row, but for the id of its pack."""
+    return {
+        "ref": runtime.ref,
+        "pack_ref": runtime.pack_ref,
+        "description": runtime.description,
+        "name": runtime.name,
+        "distributions": Jsonb(runtime.distributions),
+        "installation": Jsonb(runtime.installation) if runtime.installation is not None else None,
+    }

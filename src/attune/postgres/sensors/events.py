@@ -16,7 +16,6 @@ from psycopg.types.json import Jsonb
 from attune.core.ports.sensors import OutputLogRecord
 from attune.core.sensors.event_line import NewEvent
 from attune.postgres.connection import Pool
-from attune.postgres.events.store import PostgresEventTables
 from attune.postgres.rows import execute, read_one, read_value, transaction
 
 Record = Callable[[AsyncConnection[Any], Sequence[NewEvent]], Awaitable[None]]
@@ -25,15 +24,10 @@ Record = Callable[[AsyncConnection[Any], Sequence[NewEvent]], Awaitable[None]]
 _OVER = "(l.sensor IS NULL OR l.epoch > j.epoch OR l.expires_at <= now())"
 
 
-async def insert_events(connection: AsyncConnection[Any], events: Sequence[NewEvent]) -> None:
-    """Store *events*, in their order."""
-    await PostgresEventTables(connection).insert_events(events)
-
-
 class PostgresSensorEvents:
     """`SensorEvents` on PostgreSQL."""
 
-    def __init__(self, pool: Pool, record: Record = insert_events) -> None:
+    def __init__(self, pool: Pool, record: Record) -> None:
         self._pool = pool
         self._record = record
 

@@ -112,7 +112,6 @@ class PostgresSensors:
         return await read_all(self._pool, _sensor, f"{_SENSORS} ORDER BY s.ref")
 
     async def world(self) -> AssignmentView:
-        """What a plan needs: enabled sensors, sensor nodes, leases."""
         with translated():
             async with self._pool.connection() as connection:
                 sensors = await read_all(connection, _sensor, f"{_SENSORS} WHERE s.enabled ORDER BY s.ref")
@@ -127,44 +126,34 @@ class PostgresSensors:
     async def take(
         self, node_id: int, sensors: Sequence[int], seconds: float, *, dead: Mapping[int, int] | None = None
     ) -> Sequence[TakenLease]:
-        """Take the leases of *sensors* that are free, for so long; those that were taken, each with a new epoch.
-
-        *dead* names epochs of this very node that nobody runs any more, by sensor: they need not expire first.
-        """
         wanted = [{"sensor": sensor, "dead": (dead or {}).get(sensor)} for sensor in sensors]
         parameters = {"wanted": json.dumps(wanted), "worker": node_id, "seconds": seconds}
         return await read_all(self._pool, TakenLease, _TAKE, parameters)
 
     async def renew(self, node_id: int, held: Mapping[int, int], seconds: float) -> Renewal:
-        """Hold the leases *held* (sensor to epoch) for so long from now."""
         parameters = {"held": json.dumps(_pairs(held)), "worker": node_id, "seconds": seconds}
         (renewal,) = await read_all(self._pool, _renewal, _RENEW, parameters)
         return renewal
 
     async def release(self, node_id: int, held: Mapping[int, int], reasons: Mapping[int, str] | None = None) -> None:
-        """Give the leases *held* back, so that others can take them at once."""
-        rows = [{**one, "reason": (reasons or {}).get(one["sensor"], "")} for one in _pairs(held)]
+        rows = [{**lease, "reason": (reasons or {}).get(lease["sensor"], "")} for lease in _pairs(held)]
         await execute(self._pool, _RELEASE, {"held": json.dumps(rows), "worker": node_id, "channel": CHANNEL})
 
     async def report(self, node_id: int, reports: Sequence[SensorReport]) -> None:
-        """Write how sensors are; those whose epoch is over are left alone."""
         rows = [{**asdict(report), "reason": report.reason[:1000].replace("\0", "")} for report in reports]
         await execute(self._pool, _REPORT, {"reports": json.dumps(rows), "worker": node_id})
 
     async def status(self) -> Sequence[SensorStatus]:
-        """How every sensor is, by ref; for one that waits, why."""
         statuses = await read_all(self._pool, SensorStatus, _STATUS)
         if not any(status.state == "waiting" for status in statuses):
             return statuses
         return explained(statuses, await self.world())
 
     async def set_enabled(self, ref: str, enabled: bool) -> bool:
-        """Switch a sensor on or off; False if there is none of that ref."""
         return bool(await execute(self._pool, "UPDATE sensor SET enabled = %s WHERE ref = %s", (enabled, ref)))
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[_Listener]:
-        """Hears of changes as long as it lasts. Raises `DatabaseError`."""
         url = await conninfo_of(self._pool)
         async with listening(url, _CHANNELS, application_name="attune sensing") as connection:
             yield _Listener(connection)

@@ -14,12 +14,11 @@ import pytest
 
 from attune.agent.worker import executions, suspect_runtimes
 from attune.agent.worker.executions import ExecutionRunner
-from attune.core.errors import UsageError
 from attune.core.executions.action import Action, OnLost
 from attune.core.executions.work import WorkEnding, WorkOutcome
 from attune.core.matching.fleet import Capability, CapabilityInstance, Node
 from attune.core.ports.executions import NewExecution
-from attune.testing import FakeRunner, MemoryExecutions
+from attune.testing import FakeRunner, MemoryExecutions, MemoryPackFolders
 
 pytestmark = pytest.mark.anyio
 
@@ -40,15 +39,6 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executions, "_RETRY", replace(executions._RETRY, first=0.01, slowest=0.05))
 
 
-class Packs:
-    """`PackFolders` of one folder; what it cannot give it says."""
-
-    async def folder(self, digest: str) -> PurePath:
-        if digest == "gone":
-            raise UsageError("pack acme: nobody has that version any more")
-        return PurePath("/packs") / digest
-
-
 class Worker:
     """A worker with Python, its store, and what it said of its runtimes."""
 
@@ -64,7 +54,7 @@ class Worker:
             routing=self.store,
             attempts=self.store,
             runner=self.runner,
-            packs=Packs(),
+            packs=MemoryPackFolders("abc"),
             suspect=self.suspected.append,
             default_timeout=7.0,
         )
@@ -216,7 +206,7 @@ async def test_what_this_node_cannot_start_is_given_back_and_fails_after_six_nod
     assert row.reason == (
         "worker w1 failed to run it, and its log says why"
         if digest is None
-        else "pack acme: nobody has that version any more"
+        else "pack version gone: expected one that the database has, got none"
     )
     assert set(worker.suspected) == {"python"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,8 +12,9 @@ from attune.core.errors import UsageError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import Policy
 from attune.core.matching.fleet import Node
-from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, NewExecution
+from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution
 from attune.operations.executions.execute import ExecutionService
+from attune.testing import MemoryActions, MemoryExecutionPages, MemoryExecutions
 from fleets import capability, node
 
 pytestmark = pytest.mark.anyio
@@ -46,61 +46,13 @@ def record(number: int, **keys: Any) -> ExecutionRecord:
     )
 
 
-class Tables:
-    """Actions and executions in memory: the three ports of the service."""
-
-    def __init__(self) -> None:
-        self.records: dict[int, ExecutionRecord] = {}
-        self.submitted: list[NewExecution] = []
-
-    async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
-        self.submitted += asked
-        for one in asked:
-            number = len(self.records) + 1
-            self.records[number] = record(number, requirement=str(one.requirement), policy=one.policy.value)
-        return [len(self.records)]
-
-    async def cancel(self, execution: int, reason: str | None = None) -> str | None:
-        before = self.records[execution]
-        if before.is_final:
-            return None
-        self.records[execution] = replace(before, status="cancelled", reason=reason)
-        return "cancelled"
-
-    async def refuse(self, execution: int, status: str, reason: str) -> bool:
-        self.records[execution] = replace(self.records[execution], status=status, reason=reason)
-        return True
-
-    async def asked(self, execution: int) -> Any:
-        return AskedExecution("acme.act", {"width": 3}, ("zone=eu",))
-
-    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Any:
-        return [after]
-
-
-class Readers(Tables):
-    async def get(self, execution: int) -> Any:
-        return self.records.get(execution)
-
-    async def list(self, wanted: ExecutionFilter) -> Any:
-        return [*self.records.values()][: wanted.limit]
-
-
-class Actions:
-    async def get(self, ref: str) -> Action:
-        return ACT
-
-    async def list(self, pack_ref: str | None = None) -> Sequence[Action]:
-        return [ACT] if pack_ref in (None, "acme") else []
-
-
-def service(*fleet: Node) -> tuple[ExecutionService, Readers]:
-    tables = Readers()
+def service(*fleet: Node) -> tuple[ExecutionService, MemoryExecutions]:
+    tables = MemoryExecutions()
 
     async def nodes() -> Sequence[Node]:
         return fleet
 
-    return ExecutionService(Actions(), tables, tables, nodes), tables
+    return ExecutionService(MemoryActions([ACT]), tables, MemoryExecutionPages(tables), nodes), tables
 
 
 def asked(policy: Policy = Policy.WAIT, **keys: Any) -> NewExecution:
@@ -112,7 +64,7 @@ async def test_parameters_that_do_not_fit_are_refused_before_anything_is_recorde
     with pytest.raises(UsageError, match=r"parameters\.width: expected .* got 'wide'"):
         await executions.run(asked(parameters={"width": "wide"}))
 
-    assert tables.records == {}
+    assert tables.rows == {}
 
 
 @pytest.mark.parametrize(
@@ -138,7 +90,7 @@ async def test_work_is_refused_at_once_only_where_no_node_could_ever_take_it(
 
 async def test_what_has_ended_cannot_be_cancelled_and_what_has_not_cannot_be_retried() -> None:
     executions, tables = service(READY)
-    made = await executions.run(asked())
+    made = await executions.run(asked(extra=("zone=eu",)))
     with pytest.raises(UsageError, match="expected one that has ended, got requested"):
         await executions.retry(made.id)
     assert (await executions.cancel(made.id)).reason == "cancelled by an operator"
@@ -147,7 +99,7 @@ async def test_what_has_ended_cannot_be_cancelled_and_what_has_not_cannot_be_ret
 
     again = await executions.retry(made.id)
     assert again.id != made.id
-    assert (tables.submitted[-1].retry_of, tables.submitted[-1].extra) == (made.id, ("zone=eu",))
+    assert (tables.rows[again.id].asked.retry_of, tables.rows[again.id].asked.extra) == (made.id, ("zone=eu",))
 
 
 async def test_an_unknown_number_is_said() -> None:
@@ -172,4 +124,4 @@ async def test_lists_are_passed_on() -> None:
     assert await executions.list(ExecutionFilter(limit=1)) == [made]
     assert await executions.actions("acme") == [ACT]
     assert await executions.action("acme.act") == ACT
-    assert await executions.output(made.id, (1, 2)) == [(1, 2)]
+    assert list(await executions.output(made.id, (1, 2))) == []

@@ -139,8 +139,8 @@ class _Trial:
 
     def admitted(self, changes: Sequence[RepairChange]) -> int:
         """How many nodes are able after *changes*."""
-        asked = tuple(change for change in changes if change.node_id is None)
-        able = self._able_when(asked)
+        relaxed = tuple(change for change in changes if change.node_id is None)
+        able = self._able_when(relaxed)
         count = sum(len(profile.nodes) for profile in able.values())
         for node_id in {change.node_id for change in changes if change.node_id is not None}:
             profile, node = self._find(node_id)
@@ -150,18 +150,18 @@ class _Trial:
             count += _is_able(requirement, changed) - (profile.nodes[0].id in able)
         return count
 
-    def _able_when(self, asked: tuple[RepairChange, ...]) -> dict[int, Profile]:
+    def _able_when(self, relaxed: tuple[RepairChange, ...]) -> dict[int, Profile]:
         """The profiles that are able when only what is asked for changes, by the id of their first node."""
-        profiles = self._able.get(asked)
+        profiles = self._able.get(relaxed)
         if profiles is None and len(self._able) >= self._affordable:
             return {}  # not tried, so not told
         if profiles is None:
             requirement, nodes = self._requirement, [profile.nodes[0] for profile in self._profile_of.values()]
-            for change in asked:
+            for change in relaxed:
                 requirement, nodes = change.apply(requirement, nodes)
             able = [profile for profile in survey(requirement, nodes).profiles if profile.category is Category.ABLE]
             profiles = {node.id: self._profile_of[node.id] for profile in able for node in profile.nodes}
-            self._able[asked] = profiles
+            self._able[relaxed] = profiles
         return profiles
 
     def _find(self, node_id: int) -> tuple[Profile, Node]:

@@ -1,0 +1,89 @@
+"""Actions, and executions as people read them, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from attune.core.errors import UsageError
+from attune.core.executions.action import Action
+from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, StoredOutput
+from attune.core.runtimes.aliases import nearest
+from attune.testing.executions import MemoryExecution, MemoryExecutions
+
+
+class MemoryActions:
+    """`ActionReader` in memory."""
+
+    def __init__(self, actions: Sequence[Action]) -> None:
+        self._actions = {action.ref: action for action in sorted(actions, key=lambda action: action.ref)}
+
+    async def list(self, pack_ref: str | None = None) -> Sequence[Action]:
+        return [action for action in self._actions.values() if pack_ref in (None, action.pack_ref)]
+
+    async def get(self, ref: str) -> Action:
+        if ref in self._actions:
+            return self._actions[ref]
+        close = nearest(ref, self._actions)
+        hint = f"did you mean {close}?" if close else "attune action list"
+        raise UsageError(f"action: expected one that exists, got {ref!r}", hint=hint)
+
+
+class MemoryExecutionPages:
+    """`ExecutionReader` of what *store* holds. `ExecutionService` on both is an `ExecutionStore`."""
+
+    def __init__(self, store: MemoryExecutions) -> None:
+        self._store = store
+
+    async def get(self, execution: int) -> ExecutionRecord | None:
+        row = self._store.rows.get(execution)
+        return None if row is None else _record(row)
+
+    async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
+        rows = [
+            row
+            for row in reversed(self._store.rows.values())
+            if (wanted.before is None or row.id < wanted.before)
+            and wanted.status in (None, row.status)
+            and wanted.action_ref in (None, row.asked.action.ref)
+            and wanted.worker_name in (None, row.worker_name)
+        ]
+        return [_record(row) for row in rows[: wanted.limit]]
+
+    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
+        return [
+            StoredOutput(attempt, number, chunk.stream, chunk.text, self._store.rows[execution].created)
+            for (printer, attempt, number), chunk in sorted(self._store.printed.items())
+            if printer == execution and (attempt, number) > after
+        ]
+
+    async def asked(self, execution: int) -> AskedExecution | None:
+        row = self._store.rows.get(execution)
+        if row is None:
+            return None
+        return AskedExecution(row.asked.action.ref, row.asked.parameters, row.asked.extra)
+
+
+def _record(row: MemoryExecution) -> ExecutionRecord:
+    asked, action = row.asked, row.asked.action
+    described = action.param_schema.get("properties", {})
+    secrets = {name for name, schema in described.items() if schema.get("secret") is True}
+    columns: dict[str, Any] = {
+        **dict.fromkeys(column.name for column in fields(ExecutionRecord)),
+        **{name: getattr(row, name) for name in ("id", "status", "attempt", "failures", "losses", "worker", "reason")},
+        "action_ref": action.ref,
+        "parameters": {name: "***" if name in secrets else value for name, value in asked.parameters.items()},
+        "requirement": None if row.queue is None else str(asked.requirement),
+        "policy": asked.policy.value,
+        "retries": action.retries,
+        "worker_name": row.worker_name or None,
+        "result": row.result,
+        "timeout_seconds": asked.timeout_seconds or action.timeout_seconds,
+        "dropped_bytes": 0,
+        "retry_of": asked.retry_of,
+        "created": row.created,
+        "updated": row.created,
+        "waited": 0.0,
+    }
+    return ExecutionRecord(**columns)

@@ -1,0 +1,100 @@
+"""`EventReader`: one suite for memory and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from attune.composition.events import recorder
+from attune.core.errors import UsageError
+from attune.core.events.event import RuleRecord, TriggerRecord
+from attune.postgres.connection import open_pool
+from attune.postgres.events.log import PostgresEventLog
+from attune.testing import MemoryEventLog
+
+pytestmark = pytest.mark.anyio
+TRIGGERS = [
+    TriggerRecord(ref="acme.made", label="Made", enabled=True, rules=["acme.off"], sensors=[]),
+    TriggerRecord(ref="acme.quiet", label="Quiet", enabled=False, rules=[], sensors=[]),
+    TriggerRecord(ref="acme.seen", label="Seen", enabled=True, rules=[], sensors=[]),
+]
+RULE = RuleRecord(
+    ref="acme.off",
+    label="Off",
+    enabled=False,
+    trigger_ref="acme.made",
+    action_ref="acme.act",
+    conditions=[],
+    action_params={},
+)
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def events(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Any]:
+    if request.param == "memory":
+        yield MemoryEventLog(TRIGGERS, [RULE])
+        return
+    async with open_pool(request.getfixturevalue("migrated_database")) as pool:
+        async with pool.connection() as connection:
+            await connection.execute("INSERT INTO pack (ref, label, version) VALUES ('acme', '', '1.0.0')")
+            await connection.execute(
+                "INSERT INTO action (ref, pack, pack_ref, label, description, entrypoint)"
+                " SELECT 'acme.act', id, ref, '', '', 'act' FROM pack WHERE ref = 'acme'"
+            )
+            for trigger in TRIGGERS:
+                await connection.execute(
+                    "INSERT INTO trigger (ref, label, enabled) VALUES (%s, %s, %s)",
+                    (trigger.ref, trigger.label, trigger.enabled),
+                )
+            await connection.execute(
+                """
+                INSERT INTO rule (ref, pack, pack_ref, label, description, action, action_ref, trigger, trigger_ref,
+                                  conditions, enabled)
+                SELECT 'acme.off', p.id, p.ref, 'Off', '', a.id, a.ref, t.id, t.ref, '[]', false
+                FROM pack AS p, action AS a, trigger AS t WHERE p.ref = 'acme' AND t.ref = 'acme.made'
+                """
+            )
+        yield PostgresEventLog(pool, recorder())
+
+
+async def test_triggers_and_rules_are_listed_by_ref(events: Any) -> None:
+    triggers = [one for one in await events.list_triggers() if one.ref.startswith("acme.")]
+
+    assert triggers == TRIGGERS
+    assert list(await events.list_rules()) == [RULE]
+
+
+async def test_a_rule_is_switched_on_and_off(events: Any) -> None:
+    assert await events.set_rule_enabled("acme.off", True) is True
+    assert [one.enabled for one in await events.list_rules()] == [True]
+    assert await events.set_rule_enabled("acme.none", True) is False
+
+
+async def test_an_event_that_is_sent_is_read_newest_first(events: Any) -> None:
+    first = await events.send("acme.made", {"width": 3})
+    second = await events.send("acme.seen", {})
+    third = await events.send("acme.made", {})
+
+    assert (first.trigger_ref, first.payload, first.source_ref, [*first.enforcements]) == (
+        "acme.made",
+        {"width": 3},
+        None,
+        [],
+    )
+    assert [one.id for one in await events.list_events(10)] == [third.id, second.id, first.id]
+    assert [one.id for one in await events.list_events(10, "acme.made")] == [third.id, first.id]
+    assert [one.id for one in await events.list_events(1)] == [third.id]
+    assert await events.get_event(first.id) == first
+    assert await events.get_event(10**6) is None
+    assert (await events.send("acme.quiet", {})).trigger_ref == "acme.quiet"  # nothing follows from it
+    last = {one.ref: one.last_event for one in await events.list_triggers()}
+    assert (last["acme.made"], last["acme.seen"]) == (third.created, second.created)
+
+
+@pytest.mark.parametrize(("trigger", "payload"), [("acme.none", {}), ("acme.made", {"text": "a\0b"})])
+async def test_what_cannot_be_recorded_is_refused(events: Any, trigger: str, payload: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        await events.send(trigger, payload)
+    assert list(await events.list_events(10)) == []

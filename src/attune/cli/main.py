@@ -65,14 +65,6 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"{error.message} Did you mean {near!r}?", ctx) from None
 
 
-def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    if value:
-        from importlib.metadata import version
-
-        click.echo(f"attune {version('attune')}")
-        ctx.exit()
-
-
 @click.group(
     cls=LazyGroup,
     no_args_is_help=False,
@@ -80,7 +72,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: attune detect --require 'python >=3.9'",
 )
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it.")
+@click.version_option(package_name="attune", prog_name="attune", message="%(prog)s %(version)s", help="Show it.")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Attune knows what this machine can really run, and proves it.

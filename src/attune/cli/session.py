@@ -14,11 +14,7 @@ import click
 from attune.composition.installation import api_warnings, connected
 from attune.config import Settings, load_settings
 from attune.core.errors import UsageError
-from attune.core.ports.events import EventReader
-from attune.core.ports.executions import ExecutionStore
 from attune.core.ports.installation import Installation
-from attune.core.ports.packs import PackStore
-from attune.core.ports.sensors import SensorReader
 from attune.core.runtimes.aliases import nearest
 
 T = TypeVar("T")
@@ -38,33 +34,28 @@ def ask(work: Callable[[Installation], Awaitable[T]], settings: Settings | None 
     return asyncio.run(work_on_installation())
 
 
-def with_executions(work: Callable[[ExecutionStore], Awaitable[T]]) -> T:
-    """What *work* gives on the installation's executions."""
-    return ask(lambda installation: work(_store("executions", installation.executions, installation)))
+def _with(
+    what: str, store_of: Callable[[Installation], Store | None]
+) -> Callable[[Callable[[Store], Awaitable[T]]], T]:
+    """Runs work on one store of the installation. It raises `UsageError` where only the API is at hand, without it."""
+
+    async def on_store(installation: Installation, work: Callable[[Store], Awaitable[T]]) -> T:
+        store = store_of(installation)
+        if store is None:
+            raise UsageError(
+                f"expected the database of the installation, got {installation.origin}, which does not tell of {what}",
+                hint="run it where database.url is set",
+            )
+        return await work(store)
+
+    return lambda work: ask(lambda installation: on_store(installation, work))
 
 
-def with_events(work: Callable[[EventReader], Awaitable[T]]) -> T:
-    """What *work* gives on the installation's events. Raises `UsageError` where only the API is at hand."""
-    return ask(lambda installation: work(_store("events", installation.events, installation)))
-
-
-def with_packs(work: Callable[[PackStore], Awaitable[T]]) -> T:
-    """What *work* gives on the installation's packs. Raises `UsageError` where only the API is at hand."""
-    return ask(lambda installation: work(_store("packs", installation.packs, installation)))
-
-
-def with_sensors(work: Callable[[SensorReader], Awaitable[T]]) -> T:
-    """What *work* gives on the installation's sensors. Raises `UsageError` where only the API is at hand."""
-    return ask(lambda installation: work(_store("sensors", installation.sensors, installation)))
-
-
-def _store(what: str, store: Store | None, installation: Installation) -> Store:
-    if store is None:
-        raise UsageError(
-            f"expected the database of the installation, got {installation.origin}, which does not tell of {what}",
-            hint="run it where database.url is set",
-        )
-    return store
+with_executions = _with("executions", lambda installation: installation.executions)
+with_events = _with("events", lambda installation: installation.events)
+with_packs = _with("packs", lambda installation: installation.packs)
+with_sensors = _with("sensors", lambda installation: installation.sensors)
+with_tokens = _with("tokens", lambda installation: installation.tokens)
 
 
 def unknown(sentence: str, name: str, known: Collection[str], hint: str) -> UsageError:

@@ -8,33 +8,17 @@ import sys
 from attune.config import variable
 
 _LOOKS = {
-    "available": ("✓", "+", "green"),
-    "assumed": ("•", "*", "blue"),
-    "declared": ("◇", "o", "blue"),
-    "unavailable": ("–", "-", "bright_black"),
-    "unknown": ("?", "?", "yellow"),
-    "invalid": ("!", "!", "red"),
-    "active": ("✓", "+", "green"),
-    "starting": ("•", "*", "blue"),
-    "busy": ("•", "*", "blue"),
-    "draining": ("•", "*", "yellow"),
-    "inactive": ("–", "-", "bright_black"),
-    "stale": ("?", "?", "yellow"),
-    "running": ("✓", "+", "green"),
-    "waiting": ("•", "*", "yellow"),
-    "backing off": ("?", "?", "yellow"),
-    "requested": ("•", "*", "yellow"),
-    "scheduling": ("•", "*", "yellow"),
-    "scheduled": ("•", "*", "blue"),
-    "completed": ("✓", "+", "green"),
-    "canceling": ("•", "*", "yellow"),
-    "cancelled": ("–", "-", "bright_black"),
-    "timeout": ("!", "!", "red"),
-    "abandoned": ("!", "!", "red"),
-    "failed": ("!", "!", "red"),
-    "disabled": ("–", "-", "bright_black"),
-    "lost": ("!", "!", "red"),
-    "error": ("!", "!", "red"),
+    status: look
+    for look, statuses in {
+        ("✓", "+", "green"): ("available", "active", "running", "completed"),
+        ("•", "*", "blue"): ("assumed", "starting", "busy", "scheduled"),
+        ("◇", "o", "blue"): ("declared",),
+        ("•", "*", "yellow"): ("draining", "waiting", "requested", "scheduling", "canceling"),
+        ("?", "?", "yellow"): ("unknown", "stale", "backing off"),
+        ("–", "-", "bright_black"): ("unavailable", "inactive", "cancelled", "disabled"),
+        ("!", "!", "red"): ("invalid", "timeout", "abandoned", "failed", "lost", "error"),
+    }.items()
+    for status in statuses
 }
 ORDER = {"available": 0, "assumed": 1, "declared": 2, "unknown": 3, "unavailable": 4, "invalid": 5}
 

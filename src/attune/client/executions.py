@@ -72,17 +72,12 @@ class HttpExecutions:
 def _action(data: Mapping[str, Any]) -> Action:
     """The action that the API shows; its terms stand together in its requirement."""
     requirement = data["requirement"]
-    return Action(
-        ref=data["ref"],
-        pack_ref=data["pack_ref"],
-        label=data["label"],
-        entrypoint=data["entrypoint"],
-        description=data["description"],
+    return record_of(
+        Action,
+        data,
+        runtime=None,
         requires=() if requirement in (None, "*") else (requirement,),
         prefers=tuple(data["prefers"]),
-        param_schema=data["param_schema"],
         delivery=Delivery(data["delivery"]),
-        timeout_seconds=data["timeout_seconds"],
-        retries=data["retries"],
         on_lost=OnLost(data["on_lost"]),
     )

@@ -18,10 +18,10 @@ class HttpMatcher:
     async def answer(self, query: MatchQuery) -> Mapping[str, Any]:
         body = {
             "terms": [str(query.requirement)],
-            "prefer": [str(one) for one in query.preferences],
+            "prefer": [str(preference) for preference in query.preferences],
             "tolerate": list(query.tolerations),
             "role": query.role.name,
             "limit": query.limit,
         }
-        found: Mapping[str, Any] = (await self._wire.ask("POST", "/api/match", body=body)).data
-        return found
+        answer: Mapping[str, Any] = (await self._wire.ask("POST", "/api/match", body=body)).data
+        return answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from attune.client.records import record_of
 from attune.client.wire import ApiAnswer, Wire
@@ -24,18 +23,22 @@ class HttpNodes:
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
         roles = ROLES.values() if role is None else [role]
-        found = [_node(one, data) for one in roles for data in await self._wire.pages(f"/api/{one.name}s")]
-        return sorted(found, key=lambda node: (node.role == "sensor", node.name))
+        nodes = [
+            record_of(NodeRecord, data, role=each.name)
+            for each in roles
+            for data in await self._wire.pages(f"/api/{each.name}s")
+        ]
+        return sorted(nodes, key=lambda node: (node.role == "sensor", node.name))
 
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
-        found = await _of_either_role(self._wire, "GET", node_id, "/capabilities")
-        listed = found.data["results"] if found.status == 200 else []
-        return [record_of(RuntimeRecord, one) for one in listed]
+        answer = await _of_either_role(self._wire, "GET", node_id, "/capabilities")
+        listed = answer.data["results"] if answer.status == 200 else []
+        return [record_of(RuntimeRecord, data) for data in listed]
 
     async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
-        found = await _of_either_role(self._wire, "GET", node_id, "/transitions", limit=limit)
-        listed = found.data["data"] if found.status == 200 else []
-        return [record_of(TransitionRecord, one) for one in listed]
+        answer = await _of_either_role(self._wire, "GET", node_id, "/transitions", limit=limit)
+        listed = answer.data["data"] if answer.status == 200 else []
+        return [record_of(TransitionRecord, data) for data in listed]
 
 
 class HttpControl:
@@ -55,8 +58,8 @@ class HttpControl:
 
     async def remove(self, node_id: int, *, force: bool = False) -> None:
         query = {"force": "true"} if force else {}
-        found = await _of_either_role(self._wire, "DELETE", node_id, "", **query)
-        if found.status in (_RUNS, _GONE):
+        answer = await _of_either_role(self._wire, "DELETE", node_id, "", **query)
+        if answer.status in (_RUNS, _GONE):
             raise UsageError(
                 "expected a node that is inactive or lost, got one that runs", hint="stop it, or use --force"
             )
@@ -68,11 +71,7 @@ class HttpControl:
 async def _of_either_role(wire: Wire, method: str, node_id: int, rest: str, **query: str | int) -> ApiAnswer:
     """What is answered for a node whose role nobody said: ids are unique among all nodes."""
     for role in ROLES.values():
-        found = await wire.ask(method, f"/api/{role.name}s/{node_id}{rest}", query=query, accept=(_GONE, _RUNS))
-        if found.status != _GONE:
+        answer = await wire.ask(method, f"/api/{role.name}s/{node_id}{rest}", query=query, accept=(_GONE, _RUNS))
+        if answer.status != _GONE:
             break
-    return found
-
-
-def _node(role: Role, data: Any) -> NodeRecord:
-    return record_of(NodeRecord, data, role=role.name)
+    return answer

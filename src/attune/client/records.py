@@ -9,18 +9,14 @@ from typing import Any, TypeVar
 from attune.core.errors import ApiError, shown
 
 T = TypeVar("T")
-_MOMENTS = frozenset(
-    {"last_heartbeat", "checked_at", "since", "at", "changed_at", "created", "expires", "last_used", "revoked"}
-    | {"updated", "deadline", "started_at", "finished_at"}
-)
 
 
 def record_of(cls: type[T], data: Any, **more: Any) -> T:
     """*data* as a *cls*; *more* is what it does not hold. Raises `ApiError` where it does not fit."""
     if not isinstance(data, dict):
         raise ApiError(f"expected an object from the API, got {shown(data)}")
-    known = {one.name for one in fields(cls)}  # type: ignore[arg-type]
-    values = {name: _moment(value) if name in _MOMENTS else value for name, value in data.items() if name in known}
+    is_moment = {each.name: "datetime" in str(each.type) for each in fields(cls)}  # type: ignore[arg-type]
+    values = {name: _moment(data[name]) if moment else data[name] for name, moment in is_moment.items() if name in data}
     try:
         return cls(**{**values, **more})
     except TypeError as error:

@@ -33,7 +33,7 @@ def refusal_of(status: int, problem: Mapping[str, Any], url: str) -> AttuneError
 def _faults(errors: object) -> list[Fault]:
     """The fields that the API found fault with."""
     entries = [entry for entry in errors if isinstance(entry, Mapping)] if isinstance(errors, list) else []
-    return [Fault(_line(one.get("field")), _line(one.get("expected")), _line(one.get("got"))) for one in entries]
+    return [Fault(_line(it.get("field")), _line(it.get("expected")), _line(it.get("got"))) for it in entries]
 
 
 def _line(text: object) -> str:
@@ -45,7 +45,7 @@ def stranger(status: int, kind: str, body: bytes, url: str) -> ApiError:
     what = legible(kind.partition(";")[0].strip(), 60) or "no content type"
     begins = legible(body[:120].decode("utf-8", "replace").strip(), 80)
     shown = f", which begins '{begins}'" if begins else ""
-    name = next((one.phrase for one in HTTPStatus if one == status), "")
+    name = next((known.phrase for known in HTTPStatus if known == status), "")
     answered = f"{status} {name}".strip()
     if status in (502, 503, 504):
         return ApiError(

@@ -28,13 +28,8 @@ class HttpRuntimes:
         return record_of(Runtime, answer.data) if answer.status == 200 else None
 
     async def save_runtime(self, runtime: Runtime, *, changed_by: str) -> bool:
-        body = {
-            "name": runtime.name,
-            "description": runtime.description,
-            "pack_ref": runtime.pack_ref,
-            "distributions": runtime.distributions,
-            "installation": runtime.installation,
-        }
+        names = ("name", "description", "pack_ref", "distributions", "installation")
+        body = {name: getattr(runtime, name) for name in names}
         return (await self._wire.ask("PUT", _of(runtime.ref), body=body)).status == 201
 
     async def remove_runtime(self, ref: str, *, changed_by: str) -> bool:

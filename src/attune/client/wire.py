@@ -43,23 +43,19 @@ class Wire:
         headers = {"Accept": "application/json", "User-Agent": "attune", "Cache-Control": "no-cache"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        self._headers = headers
-        self._transport = transport
-        self._client: httpx.AsyncClient | None = None
-
-    async def __aenter__(self) -> Wire:
         try:
             self._client = httpx.AsyncClient(
-                headers=self._headers, timeout=_TIMEOUTS, follow_redirects=False, transport=self._transport
+                headers=headers, timeout=_TIMEOUTS, follow_redirects=False, transport=transport
             )
         except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:  # a proxy or certificates that cannot be
             raise ApiError(f"cannot talk to {self.url}: {legible(str(error))}") from error
+
+    async def __aenter__(self) -> Wire:
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._client is not None
         await self._client.aclose()
 
     async def ask(
@@ -99,7 +95,7 @@ class Wire:
 
     async def pages(self, path: str, *, missing_is_empty: bool = False) -> list[Any]:
         """Every entry of the list at *path*, page by page."""
-        found: list[Any] = []
+        entries: list[Any] = []
         seen: set[str] = set()
         cursor: str | None = None
         while True:
@@ -110,10 +106,10 @@ class Wire:
             page = answer.data
             if not isinstance(page, dict) or not isinstance(page.get("data"), list):
                 raise ApiError(f"expected a list from {self.url}{path}, got something else")
-            found += page["data"]
+            entries += page["data"]
             cursor = page.get("next")
             if not cursor:
-                return found
+                return entries
             if cursor in seen:
                 raise ApiError(f"expected the next page from {self.url}{path}, got one that was there before")
             seen.add(cursor)
@@ -121,17 +117,12 @@ class Wire:
     async def _exchange(
         self, method: str, url: str, query: Mapping[str, str | int] | None, body: object
     ) -> httpx.Response:
-        assert self._client is not None
+        content = None if body is None else json.dumps(body, allow_nan=False).encode()
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        request = self._client.stream(method, url, params=query or None, content=content, headers=kind)
         try:
-            async with asyncio.timeout(_WHOLE):
-                content = None if body is None else json.dumps(body, allow_nan=False).encode()
-                kind = {} if body is None else {"Content-Type": "application/json"}
-                request = self._client.build_request(method, url, params=query or None, content=content, headers=kind)
-                response = await self._client.send(request, stream=True)
-                try:
-                    return await _bounded(response, url)
-                finally:
-                    await response.aclose()
+            async with asyncio.timeout(_WHOLE), request as response:
+                return await _bounded(response, url)
         except TimeoutError:
             raise ApiError(f"the API at {self.url} did not answer within {_WHOLE:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:

@@ -21,9 +21,8 @@ from attune.postgres.read_models.fleet_pages import PostgresFleetPages
 from attune.postgres.read_models.node_pages import PostgresNodePages
 from attune.postgres.runtimes.previews import PostgresPreviews
 from attune.postgres.runtimes.store import PostgresRuntimes
-from attune.web.caches import Callers, Fleets
+from attune.web.caches import Callers, Fleets, ResponseCache
 from attune.web.hub import Hub
-from attune.web.response_cache import ResponseCache
 from attune.web.server import serve
 from attune.web.services import Services
 

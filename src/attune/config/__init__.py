@@ -1,8 +1,4 @@
-"""Settings: the only part of Attune that reads the environment and the settings file.
-
-`load_settings` gives frozen values or raises one `ConfigError` that names every fault and its place. What the values
-mean is left to those who use them: choosing runtimes from them is `attune.core.runtimes.selection`.
-"""
+"""Settings: the only part of Attune that reads the environment and the settings file."""
 
 from attune.config.environment import process_environment, variable
 from attune.config.loading import load_settings

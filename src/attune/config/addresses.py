@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,9 +11,8 @@ from attune.core.documents import DocumentNode
 from attune.core.errors import Fault
 
 # Split as libpq does: the first @ before any slash ends the credentials, and # is nothing special.
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:(?P<account>[^@/]*)@)?(?P<hosts>[^/?]*)(?P<rest>[/?].*)?")
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:[^@/]*@)?(?P<hosts>[^/?]*)(?P<rest>[/?].*)?")
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[^:]*))?")
-_PASSWORD = re.compile(r"(?<=[?&])password=[^&]*")
 _HOSTS = "hosts as name, name:port or [address]:port"
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
 _NAME = re.compile(r"\[[0-9A-Fa-f:.]+(%[\w.-]+)?\]|[^\s:\[\]@/\\%]+")
@@ -22,19 +20,18 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,500}")
 _API_HOST = "a host as name, name:port or [address]:port, with a port from 1 to 65535"
 
 
-@dataclass(frozen=True, slots=True)
 class DatabaseUrl(SettingKind):
     """A URL of a PostgreSQL server, as libpq reads it. Its errors never show it."""
 
-    expected: str = "a URL that begins with postgresql://"
-    example: str = "postgresql://user@host:5432/database"
+    expected = "a URL that begins with postgresql://"
+    example = "postgresql://user@host:5432/database"
     verbatim = True
 
     def refuse(self, key: str, node: DocumentNode, faults: list[Fault], difference: Misfit = OTHER) -> None:
         if isinstance(node.value, str) and "@" in node.value:
             escapes = "in a password, percent-encode @ as %40, / as %2F, : as %3A"
             difference = difference._replace(hint=f"{example_of(key, node, self.example)}; {escapes}")
-        SettingKind.refuse(self, key, node, faults, difference)
+        super().refuse(key, node, faults, difference)
 
     def misfit(self, node: DocumentNode) -> Misfit | None:
         url = node.value
@@ -62,23 +59,11 @@ def _misfit_of_hosts(hosts: str, perhaps_password: bool) -> Misfit | None:
     return None
 
 
-def without_password(url: str) -> str:
-    """*url* for people and logs: its password, wherever it stands, is `***`."""
-    match = _URL.fullmatch(url)
-    if match is None:
-        return "***"
-    user, colon, _ = (match["account"] or "").partition(":")
-    account = "" if match["account"] is None else f"{user}{':***' if colon else ''}@"
-    rest = _PASSWORD.sub("password=***", match["rest"] or "")
-    return f"{match['scheme']}://{account}{match['hosts']}{rest}"
-
-
-@dataclass(frozen=True, slots=True)
 class ApiUrl(SettingKind):
     """The URL below which `/api` lies. With or without a slash at its end, it is the same."""
 
-    expected: str = "a URL that begins with http:// or https://"
-    example: str = "https://attune.example"
+    expected = "a URL that begins with http:// or https://"
+    example = "https://attune.example"
     verbatim = True
 
     def value(self, node: DocumentNode) -> Any:
@@ -108,12 +93,11 @@ class ApiUrl(SettingKind):
         return None if _NAME.fullmatch(host.rstrip(":")) and port != 0 else Misfit(_API_HOST)
 
 
-@dataclass(frozen=True, slots=True)
 class Token(SettingKind):
     """A token as `attune token create` prints it. Its errors never show it."""
 
-    expected: str = "a token as `attune token create` prints it"
-    example: str = "attune_…"
+    expected = "a token as `attune token create` prints it"
+    example = "attune_…"
     verbatim = True
 
     def misfit(self, node: DocumentNode) -> Misfit | None:

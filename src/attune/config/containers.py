@@ -61,12 +61,8 @@ class MapOf(SettingKind):
         return self.item
 
 
-@dataclass(frozen=True, slots=True)
 class Anything(SettingKind):
     """Whatever JSON can hold."""
-
-    expected: str = "any value"
-    example: str = "a value"
 
     def read(self, key: str, node: DocumentNode, faults: list[Fault]) -> Any:
         value = node.value
@@ -82,12 +78,11 @@ class Anything(SettingKind):
 RUNTIME_NAMES = ListOf(Text("a name", "python", r"[^\x00]*"), "a list of names")
 
 
-@dataclass(frozen=True, slots=True)
 class Capabilities(SettingKind):
     """What a node says it can do: `runtimes` is a list of names, every other key is kept as it is."""
 
-    expected: str = "a section of capabilities, in which `runtimes` is a list of names"
-    example: str = "{runtimes: [python, shell]}"
+    expected = "a section of capabilities, in which `runtimes` is a list of names"
+    example = "{runtimes: [python, shell]}"
     names = ("runtimes",)
 
     def child(self, name: str) -> SettingKind | None:

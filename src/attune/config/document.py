@@ -1,11 +1,6 @@
-"""Reads YAML, and JSON as part of it, into a tree of `DocumentNode`, without surprises.
+"""Reads YAML, and JSON as part of it, into a tree of `DocumentNode`: built of events, so that no tag makes an object.
 
-The parser's events are built up here, not by the YAML library's own constructors: depth, size and aliases are
-bounded before they cost anything, no tag can make an object, every value keeps its position, and a key that is
-written twice is a fault.
-
-Words for true and false are YAML 1.1's, as in most readers (`yes` is true). Numbers count only in their plain decimal
-form: `010`, `1_000`, `1:30` and dates, on which readers of YAML disagree, stay text.
+Numbers count only in their plain decimal form: `010`, `1_000`, `1:30` and dates stay text. `yes` is true, `no` false.
 """
 
 from __future__ import annotations
@@ -75,9 +70,9 @@ def read_content(content: bytes, name: str, faults: list[Fault]) -> DocumentNode
     try:
         node = read_document(decoded(content, name), name, faults)
     except ConfigError as error:
-        faults += [replace(one, field="", position=one.position or SourcePosition(name)) for one in error.faults]
+        faults += [replace(fault, field="", position=fault.position or SourcePosition(name)) for fault in error.faults]
         return None
-    faults += [Fault("", "a number that JSON has", one.written, one.position) for one in _endless(node)]
+    faults += [Fault("", "a number that JSON has", number.written, number.position) for number in _endless(node)]
     return node
 
 

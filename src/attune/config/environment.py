@@ -25,12 +25,9 @@ def process_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-def variable(name: str, environ: Mapping[str, str] | None = None) -> str | None:
-    """The text of variable *name* as it is now, unread; None if it is not set.
-
-    `attune.core.runtimes.selection` reads it.
-    """
-    return (os.environ if environ is None else environ).get(name)
+def variable(name: str) -> str | None:
+    """The text of variable *name* as it is now, unread; None if it is not set."""
+    return os.environ.get(name)
 
 
 def overrides(environ: Mapping[str, str], root: SettingKind, faults: list[Fault]) -> DocumentNode:

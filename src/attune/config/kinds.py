@@ -113,12 +113,11 @@ class Folder(Text):
         return Path(node.value)
 
 
-@dataclass(frozen=True, slots=True)
 class Flag(SettingKind):
     """True or false."""
 
-    expected: str = "true or false"
-    example: str = "true"
+    expected = "true or false"
+    example = "true"
 
     def misfit(self, node: DocumentNode) -> Misfit | None:
         return None if isinstance(node.value, bool) else OTHER

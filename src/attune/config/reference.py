@@ -27,13 +27,13 @@ def describe_settings() -> list[SettingDescription]:
 
 
 def _described(cls: type, prefix: str) -> Iterator[SettingDescription]:
-    for one in fields(cls):
-        kind = one.metadata.get("kind")
+    for setting in fields(cls):
+        kind = setting.metadata.get("kind")
         if isinstance(kind, SettingsSection):
-            yield from _described(kind.cls, f"{prefix}{one.name}.")
+            yield from _described(kind.cls, f"{prefix}{setting.name}.")
         elif kind is not None:
-            default = _written(one.default, kind)
-            yield SettingDescription(f"{prefix}{one.name}", kind.expected, default, one.metadata["meaning"])
+            default = _written(setting.default, kind)
+            yield SettingDescription(f"{prefix}{setting.name}", kind.expected, default, setting.metadata["meaning"])
 
 
 def _written(default: Any, kind: SettingKind) -> str:
@@ -51,8 +51,8 @@ def _written(default: Any, kind: SettingKind) -> str:
 def settings_reference() -> str:
     """The page `docs/reference/settings.md`."""
     rows = [
-        f"| `{one.key}` | {one.type} | `{one.default}` | {one.meaning} |".replace("`not set`", "not set")
-        for one in describe_settings()
+        f"| `{row.key}` | {row.type} | `{row.default}` | {row.meaning} |".replace("`not set`", "not set")
+        for row in describe_settings()
     ]
     table = "\n".join(["| setting | expected | default | meaning |", "|---|---|---|---|", *rows])
     return _PAGE.format(table=table, variable=variable_of("detection.deadline"))

@@ -40,10 +40,10 @@ class SettingsSection(SettingKind):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(one.name for one in fields(self.cls) if "kind" in one.metadata)
+        return tuple(each.name for each in fields(self.cls) if "kind" in each.metadata)
 
     def child(self, name: str) -> SettingKind | None:
-        return next((one.metadata["kind"] for one in fields(self.cls) if one.name == name and one.metadata), None)
+        return next((each.metadata["kind"] for each in fields(self.cls) if each.name == name and each.metadata), None)
 
     def read(self, key: str, node: DocumentNode, faults: list[Fault]) -> Any:
         if not isinstance(node.value, dict):

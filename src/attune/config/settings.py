@@ -27,7 +27,7 @@ _VARIABLE = Text(
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
-    """Where PostgreSQL is. `url` holds a password, perhaps: print it `without_password`."""
+    """Where PostgreSQL is. `url` holds a password, perhaps: it is never printed whole."""
 
     url: str | None = setting(
         DatabaseUrl(),

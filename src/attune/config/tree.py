@@ -29,13 +29,8 @@ def found(node: DocumentNode) -> str:
     if isinstance(value, bool | int | float) or value is None:
         return node.written or shown(value)
     if isinstance(value, str):
-        return without_credentials(shown(value))
+        return _CREDENTIALS.sub(lambda match: f"{match[1]}***@" if match[1] else f"{match[2]}***", shown(value))
     return ("a list" if value else "an empty list") if isinstance(value, tuple) else "a section of keys"
-
-
-def without_credentials(text: str) -> str:
-    """*text* with `***` for the user and password of every URL, and for what follows `password=`."""
-    return _CREDENTIALS.sub(lambda match: f"{match[1]}***@" if match[1] else f"{match[2]}***", text)
 
 
 def merged(base: DocumentNode, over: DocumentNode) -> DocumentNode:

@@ -96,10 +96,10 @@ def create_app(services: Services) -> FastAPI:
 
 def _describe_problems(app: FastAPI) -> None:
     """Have the OpenAPI document say what an error looks like, and where a token is needed."""
-    made = app.openapi
+    make_document = app.openapi
 
     def described() -> dict[str, object]:
-        document = made()
+        document = make_document()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas.pop("HTTPValidationError", None)
         schemas.pop("ValidationError", None)

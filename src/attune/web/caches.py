@@ -1,16 +1,18 @@
-"""What an API process remembers between requests, as long as it would hear of a change: callers, and the fleet."""
+"""What an API process remembers between requests, as long as it would hear of a change: callers, fleet, answers."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
+from typing import Generic, TypeVar
+
+from fastapi import Request
 
 from attune.core.access.tokens import Caller, digest_of
 from attune.core.matching.fleet import Node
-from attune.core.nodes.role import Role
+from attune.core.nodes.role import ROLES, Role
 from attune.core.ports.access import AccessStore
 from attune.core.ports.changes import CHANGED, EXECUTIONS, TOKENS
 from attune.web.hub import Hub
@@ -18,76 +20,119 @@ from attune.web.hub import Hub
 _CALLERS = 1000
 _CALLER_SECONDS = 10.0
 _FLEET_SECONDS = 5.0  # nothing notifies of a check that only confirmed what was known
+_ANSWER_SECONDS = 2.0  # nor of a heartbeat
+_ANSWER_BYTES = 64 * 1024 * 1024
+
+Value = TypeVar("Value")
 
 
-class Callers:
-    """Who a token or a session belongs to. A revoked one is forgotten as soon as the database says so."""
+class NotifiedCache(Generic[Value]):
+    """Values that are kept for some *seconds*, and no longer than until a notification on one of *channels*.
 
-    def __init__(self, tokens: AccessStore, hub: Hub) -> None:
-        self._tokens = tokens
+    The oldest go once the *size* of all is more than *most*. Nothing is kept while no notification would arrive.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        channels: Collection[str],
+        *,
+        seconds: Callable[[Value], float],
+        most: int,
+        size: Callable[[Value], int] = lambda _value: 1,
+    ) -> None:
         self._hub = hub
-        self._known: OrderedDict[tuple[bool, bytes], tuple[Caller, float]] = OrderedDict()
+        self._channels = (*channels, "lost")
+        self._seconds = seconds
+        self._most = most
+        self._size = size
+        self._total = 0
+        self._known: OrderedDict[Hashable, tuple[Value, float]] = OrderedDict()
         self._changes = 0
         hub.on_notice(self._noticed)
 
-    async def by_token(self, text: str) -> Caller | None:
-        """Who *text* is the token of."""
-        return await self._caller(False, text, self._tokens.caller)
-
-    async def by_session(self, session: str) -> Caller | None:
-        """Who logged in as *session*."""
-        return await self._caller(True, session, self._tokens.session_caller)
-
-    def forget(self) -> None:
-        """Ask the database again, for everybody."""
-        self._changes += 1
-        self._known.clear()
-
-    async def _caller(self, kind: bool, secret: str, ask: Callable[[str], Awaitable[Caller | None]]) -> Caller | None:
-        key = (kind, digest_of(secret))
+    async def get(
+        self, key: Hashable, read: Callable[[], Awaitable[Value | None]], *, anew: bool = False
+    ) -> Value | None:
+        """The value of *key*: the one that is kept, unless it is wanted *anew*, else what *read* gives, if not None."""
         known = self._known.get(key)
-        if known is not None and time.monotonic() < known[1]:
+        if known is not None and not anew and self._hub.live and time.monotonic() < known[1]:
             return known[0]
         before = self._changes
-        caller = await ask(secret)
-        if caller is not None and self._hub.live and self._changes == before:
-            lasts = _CALLER_SECONDS if caller.expires_in is None else min(_CALLER_SECONDS, caller.expires_in)
-            self._known[key] = (replace(caller, expires_in=None), time.monotonic() + lasts)
-            if len(self._known) > _CALLERS:
-                self._known.popitem(last=False)
-        return caller
+        value = await read()
+        if value is not None and self._hub.live and self._changes == before:
+            self._drop(key)
+            self._known[key] = (value, time.monotonic() + self._seconds(value))
+            self._total += self._size(value)
+            while self._total > self._most:
+                self._drop(next(iter(self._known)))
+        return value
+
+    def forget(self) -> None:
+        """Read everything again: whoever has just changed it here need not wait for the database to tell of it."""
+        self._changes += 1
+        self._known.clear()
+        self._total = 0
+
+    def _drop(self, key: Hashable) -> None:
+        if key in self._known:
+            self._total -= self._size(self._known.pop(key)[0])
 
     def _noticed(self, channel: str, _payload: str) -> None:
-        if channel in (TOKENS, "lost"):
+        if channel in self._channels:
             self.forget()
 
 
-class Fleets:
+class Callers(NotifiedCache[Caller]):
+    """Who a token or a session belongs to. A revoked one is forgotten as soon as the database says so."""
+
+    def __init__(self, tokens: AccessStore, hub: Hub) -> None:
+        super().__init__(hub, [TOKENS], seconds=_caller_seconds, most=_CALLERS)
+        self._tokens = tokens
+
+    async def by_token(self, text: str) -> Caller | None:
+        """Who *text* is the token of."""
+        return await self.get(("token", digest_of(text)), lambda: self._tokens.caller(text))
+
+    async def by_session(self, session: str) -> Caller | None:
+        """Who logged in as *session*."""
+        return await self.get(("session", digest_of(session)), lambda: self._tokens.session_caller(session))
+
+
+def _caller_seconds(caller: Caller) -> float:
+    return _CALLER_SECONDS if caller.expires_in is None else min(_CALLER_SECONDS, caller.expires_in)
+
+
+class Fleets(NotifiedCache[Sequence[Node]]):
     """The fleet as the matcher sees it, read again when something in it has changed."""
 
     def __init__(self, read: Callable[[Role], Awaitable[Sequence[Node]]], hub: Hub) -> None:
+        super().__init__(hub, [CHANGED, EXECUTIONS], seconds=lambda _fleet: _FLEET_SECONDS, most=len(ROLES))
         self._read = read
-        self._hub = hub
-        self._changes = 0
-        self._known: dict[str, tuple[Sequence[Node], int, float]] = {}
         self._reading = asyncio.Lock()
-        hub.on_notice(self._noticed)
 
     async def of(self, role: Role) -> Sequence[Node]:
         """Every node of *role*. What is known of ages is at most five seconds old."""
         async with self._reading:
-            known = self._known.get(role.name)
-            if known is not None and self._hub.live and known[1] == self._changes and time.monotonic() < known[2]:
-                return known[0]
-            before = self._changes
-            fleet = await self._read(role)
-            self._known[role.name] = (fleet, before, time.monotonic() + _FLEET_SECONDS)
-            return fleet
+            return await self.get(role.name, lambda: self._read(role)) or ()
 
-    def forget(self) -> None:
-        """Read the fleet again: whoever has just changed it here need not wait for the database to tell of it."""
-        self._changes += 1
 
-    def _noticed(self, channel: str, _payload: str) -> None:
-        if channel in (CHANGED, EXECUTIONS, "lost"):
-            self.forget()
+class ResponseCache(NotifiedCache[bytes]):
+    """Bodies of answers by what was requested."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(
+            hub, [CHANGED, EXECUTIONS], seconds=lambda _body: _ANSWER_SECONDS, most=_ANSWER_BYTES, size=len
+        )
+
+    async def of(self, request: Request, key: Hashable, make: Callable[[], Awaitable[str | None]]) -> bytes | None:
+        """The body of *key*: the one that is kept, or what *make* makes.
+
+        Whoever sends `Cache-Control: no-cache` (RFC 9111, 5.2.1.4) has it made anew.
+        """
+
+        async def body() -> bytes | None:
+            text = await make()
+            return None if text is None else text.encode()
+
+        return await self.get(key, body, anew="no-cache" in request.headers.get("cache-control", ""))

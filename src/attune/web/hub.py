@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,17 +68,17 @@ class Hub:
         """Have *callback* called with the channel and the payload of each notification, and of `lost` with none."""
         self._callbacks.append(callback)
 
-    def subscribe(self, token_id: int, kinds: Collection[str] | None) -> Subscription:
-        """A listener from now on; give it back with `unsubscribe`."""
+    @contextmanager
+    def subscribed(self, token_id: int, kinds: Collection[str] | None) -> Iterator[Subscription]:
+        """A listener for as long as the block lasts."""
         subscription = Subscription(kinds, token_id)
         if self._closed:
             subscription.send(None)
         self._subscriptions.add(subscription)
-        return subscription
-
-    def unsubscribe(self, subscription: Subscription) -> None:
-        """Forget a listener."""
-        self._subscriptions.discard(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
 
     async def news(self, requests: Collection[int], seconds: float) -> None:
         """Wait until a node may have answered one of *requests*, at most *seconds*."""
@@ -87,10 +87,8 @@ class Hub:
         answered = asyncio.Event()
         self._waiting[answered] = requests
         try:
-            async with asyncio.timeout(seconds):
-                await answered.wait()
-        except TimeoutError:
-            pass
+            with suppress(TimeoutError):
+                await asyncio.wait_for(answered.wait(), seconds)
         finally:
             del self._waiting[answered]
 

@@ -16,9 +16,8 @@ from attune.core.ports.packs import PackStore
 from attune.core.ports.read_models import FleetPages, NodePages
 from attune.core.ports.runtimes import PreviewReader, RuntimeEditor
 from attune.operations.executions.execute import ExecutionService
-from attune.web.caches import Callers, Fleets
+from attune.web.caches import Callers, Fleets, ResponseCache
 from attune.web.hub import Hub
-from attune.web.response_cache import ResponseCache
 from attune.web.throttle import Throttle
 
 

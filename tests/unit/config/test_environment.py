@@ -141,7 +141,6 @@ def test_the_list_of_runtimes_is_read_at_the_time_of_the_call(monkeypatch: pytes
 
     assert before is None
     assert variable("ATTUNE_WORKER_RUNTIMES") == " python,, "
-    assert variable("ATTUNE_WORKER_RUNTIMES", {}) is None
 
 
 def test_the_copy_of_the_environment_is_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from attune.config.addresses import without_password
-
 
 @pytest.mark.parametrize(
     ("content", "key", "expected", "got", "line"),
@@ -231,20 +229,6 @@ def test_the_password_is_in_no_repr(load) -> None:
     settings = load("database: {url: 'postgresql://u:hunter2@db/x?password=hunter2&a=b'}")
 
     assert "hunter2" not in repr(settings) + str(settings.database)
-
-
-@pytest.mark.parametrize(
-    ("url", "printed"),
-    [
-        ("postgresql://u:hunter2@db/x?password=hunter2&a=b", "postgresql://u:***@db/x?password=***&a=b"),
-        ("postgresql://db/x", "postgresql://db/x"),
-        ("postgresql://u:p#q@db:5/x?a=b@c", "postgresql://u:***@db:5/x?a=b@c"),
-        ("no url: hunter2", "***"),
-        ("postgresql://u@db/x", "postgresql://u@db/x"),
-    ],
-)
-def test_a_url_is_printed_without_its_password(url: str, printed: str) -> None:
-    assert without_password(url) == printed
 
 
 def test_capabilities_other_than_runtimes_are_kept_as_they_are(load) -> None:

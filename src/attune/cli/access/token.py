@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from attune.cli.output import print_json, print_list
-from attune.cli.session import ask, unknown, who
+from attune.cli.session import unknown, who, with_tokens
 from attune.composition.databases import is_remote
 from attune.config import load_settings
 from attune.core.access.tokens import Scope, TokenRecord
 from attune.core.durations import seconds_of
 from attune.core.errors import shown
 from attune.core.ports.access import TokenStore
-
-T = TypeVar("T")
 
 
 @click.group()
@@ -39,9 +35,9 @@ def token() -> None:
 def create(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     """Make a token called NAME and print it, this once."""
     lasts = seconds_of(expires, "--expires") if expires else None
-    made, text = _on_tokens(lambda tokens: tokens.create(name, Scope(scope), created_by=who(), expires_in=lasts))
+    record, text = with_tokens(lambda tokens: tokens.create(name, Scope(scope), created_by=who(), expires_in=lasts))
     if as_json:
-        print_json({**_data(made), "token": text})
+        print_json({**_data(record), "token": text})
         return
     click.echo(text)
     click.echo("Keep it now: it cannot be shown again.", err=True)
@@ -52,7 +48,7 @@ def create(name: str, scope: str, expires: str | None, as_json: bool) -> None:
 def list_(as_json: bool) -> None:
     """List the tokens, and when each was last used."""
     print_list(
-        _on_tokens(lambda tokens: tokens.list_tokens()),
+        with_tokens(lambda tokens: tokens.list_tokens()),
         as_json,
         ["ID", "NAME", "SCOPE", "STATE", "EXPIRES", "LAST USED", "MADE BY"],
         _row,
@@ -75,7 +71,7 @@ def revoke(token_name: str) -> None:
         await tokens.revoke(record.id)
         return record
 
-    ended = _on_tokens(end)
+    ended = with_tokens(end)
     click.echo(f"Token {ended.id} ({ended.name}) is revoked.")
 
 
@@ -84,13 +80,13 @@ def revoke(token_name: str) -> None:
 def link(token_name: str) -> None:
     """Print a link that opens the page in the name of a token, for a day."""
 
-    async def made(tokens: TokenStore) -> str:
+    async def make(tokens: TokenStore) -> str:
         return await tokens.login_link((await _live(tokens, token_name)).id)
 
     settings = load_settings()
     api = settings.api
     address = api.url if is_remote(settings) else api.public_url or f"http://{api.host}:{api.port}"
-    click.echo(f"{address}/login?code={_on_tokens(made)}")
+    click.echo(f"{address}/login?code={with_tokens(make)}")
 
 
 async def _live(tokens: TokenStore, wanted: str) -> TokenRecord:
@@ -103,14 +99,8 @@ async def _live(tokens: TokenStore, wanted: str) -> TokenRecord:
     raise unknown(sentence, wanted, [token.name for token in live], "attune token list")
 
 
-def _on_tokens(work: Callable[[TokenStore], Awaitable[T]]) -> T:
-    return ask(lambda installation: work(installation.tokens))
-
-
 def _data(token: TokenRecord) -> dict[str, Any]:
-    times: dict[str, datetime | None] = {
-        name: getattr(token, name) for name in ("created", "expires", "last_used", "revoked")
-    }
+    times = {name: getattr(token, name) for name in ("created", "expires", "last_used", "revoked")}
     return {
         "id": token.id,
         "name": token.name,

@@ -78,15 +78,15 @@ def _print(record: EventRecord, as_json: bool) -> None:
     source = f" from {record.source_ref}" if record.source_ref else ""
     click.echo(f"event {record.id}: {record.trigger_ref}{source} at {moment(record.created)}")
     click.echo(f"payload: {json.dumps(record.payload, ensure_ascii=False)}")
-    for made in record.enforcements:
-        ending = f"execution {made.execution}, {made.execution_status}" if made.execution else f"nothing: {made.reason}"
-        click.echo(f"{made.rule_ref}: {ending}")
+    for it in record.enforcements:
+        ending = f"execution {it.execution}, {it.execution_status}" if it.execution else f"nothing: {it.reason}"
+        click.echo(f"{it.rule_ref}: {ending}")
     if not record.enforcements:
         click.echo("No rule fired.")
 
 
 def _followed(record: EventRecord) -> str:
     return ", ".join(
-        f"execution {made.execution} ({made.execution_status})" if made.execution else f"{made.rule_ref}: {made.reason}"
-        for made in record.enforcements
+        f"execution {it.execution} ({it.execution_status})" if it.execution else f"{it.rule_ref}: {it.reason}"
+        for it in record.enforcements
     )

@@ -106,12 +106,12 @@ def run(
 
     async def run_action(store: ExecutionStore) -> ExecutionRecord:
         wanted = await store.action(ref)
-        made = await store.run(NewExecution(wanted, values, tuple(extra), Policy(policy), until, limit))
-        if not (wait or follow) or made.is_final:
-            return made
+        execution = await store.run(NewExecution(wanted, values, tuple(extra), Policy(policy), until, limit))
+        if not (wait or follow) or execution.is_final:
+            return execution
         if not as_json:
-            click.echo(f"execution {made.id} of {ref}", err=True)
-        return await follow_execution(store, made.id, show=follow and not as_json)
+            click.echo(f"execution {execution.id} of {ref}", err=True)
+        return await follow_execution(store, execution.id, show=follow and not as_json)
 
     record = with_executions(run_action)
     if as_json:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from attune.agent.registration import NodeRegistration
     from attune.composition.databases import Database
     from attune.config import Settings
-    from attune.core.ports.access import AccessStore
     from attune.web.services import Services
 
 _PORTS = 20  # the configured one and, where somebody has it, the next ones
@@ -49,65 +48,46 @@ async def _everything(settings: Settings, database: Database, bound: socket) -> 
     from attune.composition.web import serve_api
     from attune.core.nodes.role import SENSOR, WORKER
 
-    announcement = _Announcement(settings, database, bound)
     stop = asyncio.Event()
+    services: asyncio.Queue[Services] = asyncio.Queue()
+    ready: asyncio.Queue[NodeRegistration] = asyncio.Queue()
     api = asyncio.create_task(
-        serve_api(settings, database.url, bound, stop, on_ready=announcement.api_is_ready, heal=database.heal)
+        serve_api(settings, database.url, bound, stop, on_ready=services.put_nowait, heal=database.heal)
     )
-    nodes = asyncio.create_task(
-        run_nodes(
-            settings,
-            database.url,
-            {WORKER: None, SENSOR: None},
-            heal=database.heal,
-            on_ready=announcement.node_is_ready,
-        )
-    )
+    roles = {WORKER: None, SENSOR: None}
+    nodes = asyncio.create_task(run_nodes(settings, database.url, roles, heal=database.heal, on_ready=ready.put_nowait))
+    announcing = asyncio.create_task(_announce(settings, database, bound, services, ready))
     try:
         await asyncio.wait({api, nodes}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stop.set()
         if not nodes.done() and not api.cancelled():
             nodes.cancel()
+        announcing.cancel()
         await asyncio.gather(api, nodes, return_exceptions=True)
     for task in (nodes, api):
         if not task.cancelled():
             task.result()
 
 
-class _Announcement:
-    """Says once that everything is up, and how to look at it."""
+async def _announce(
+    settings: Settings,
+    database: Database,
+    bound: socket,
+    services: asyncio.Queue[Services],
+    nodes: asyncio.Queue[NodeRegistration],
+) -> None:
+    """Say once that everything is up, and how to look at it."""
+    from attune.cli.main import program_name
+    from attune.composition.databases import data_dir
+    from attune.web.login_link import login_link
+    from attune.web.server import address_of
 
-    def __init__(self, settings: Settings, database: Database, bound: socket) -> None:
-        self._settings = settings
-        self._database = database
-        self._bound = bound
-        self._names: list[str] = []
-        self._tokens: AccessStore | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    def node_is_ready(self, registration: NodeRegistration) -> None:
-        self._names.append(registration.name)
-        self._say_if_complete()
-
-    def api_is_ready(self, services: Services) -> None:
-        self._tokens = services.tokens
-        self._say_if_complete()
-
-    def _say_if_complete(self) -> None:
-        if self._tokens is not None and len(self._names) == 2 and self._task is None:
-            self._task = asyncio.create_task(self._say(self._tokens))
-
-    async def _say(self, tokens: AccessStore) -> None:
-        from attune.cli.main import program_name
-        from attune.composition.databases import data_dir
-        from attune.web.login_link import login_link
-        from attune.web.server import address_of
-
-        address = self._settings.api.public_url or address_of(self._bound)
-        link = await login_link(tokens, data_dir(self._settings) / "token", address)
-        attune = program_name()
-        names = " and ".join(sorted(self._names))
-        click.echo(f"attune is up: {names} are registered in {self._database.shown}.")
-        click.echo(f"The page, for a day: {link}")
-        click.echo(f"In the terminal: `{attune} worker list` and `{attune} sensor list`. Ctrl-C stops everything.")
+    tokens = (await services.get()).tokens
+    names = " and ".join(sorted([(await nodes.get()).name for _role in range(2)]))
+    address = settings.api.public_url or address_of(bound)
+    link = await login_link(tokens, data_dir(settings) / "token", address)
+    attune = program_name()
+    click.echo(f"attune is up: {names} are registered in {database.shown}.")
+    click.echo(f"The page, for a day: {link}")
+    click.echo(f"In the terminal: `{attune} worker list` and `{attune} sensor list`. Ctrl-C stops everything.")

@@ -18,7 +18,7 @@ from attune.composition.databases import find_shipped, is_there, shipped_runtime
 from attune.config import load_settings
 from attune.core.errors import DefinitionError, UsageError
 from attune.core.ports.runtimes import RuntimeStore
-from attune.core.runtimes.definition import Definition, parse_definition, unknown_keys
+from attune.core.runtimes.definition import parse_definition, unknown_keys
 from attune.core.runtimes.examples import failed_examples
 from attune.core.runtimes.runtime import Runtime
 
@@ -133,7 +133,7 @@ def history(ref: str, as_json: bool) -> None:
 def _save(runtimes: Sequence[Runtime], *, replace: bool) -> None:
     refs = [runtime.ref for runtime in runtimes]
     for runtime in runtimes:
-        refuse_faulty(runtime)
+        _refuse_faulty(runtime)
         if refs.count(runtime.ref) > 1:
             raise UsageError(f"{runtime.ref}: expected one definition of this ref, got {refs.count(runtime.ref)}")
 
@@ -149,8 +149,7 @@ def _save(runtimes: Sequence[Runtime], *, replace: bool) -> None:
     click.echo("Nodes read definitions when they start or are told to: attune worker reload NAME", err=True)
 
 
-def refuse_faulty(runtime: Runtime) -> Definition:
-    """The definition of *runtime*. Raises `DefinitionError` where it is malformed or fails its own examples."""
+def _refuse_faulty(runtime: Runtime) -> None:
     ref = runtime.ref
     try:
         definition = parse_definition(runtime)
@@ -162,7 +161,6 @@ def refuse_faulty(runtime: Runtime) -> Definition:
         raise UsageError(f"{ref}: {fault.located}", faults=[fault], hint="correct the definition or its example")
     for warning in (*definition.warnings, *unknown_keys(runtime)):
         click.echo(f"attune: warning: {ref}: {warning}", err=True)
-    return definition
 
 
 def _subject(subject: str) -> Sequence[Runtime]:
@@ -180,10 +178,10 @@ def _find(ref: str) -> Runtime:
 
 
 def _from_catalogue(name: str) -> Runtime:
-    found = find_shipped(name)
-    if found is None:
+    shipped = find_shipped(name)
+    if shipped is None:
         raise _unknown(name, [runtime.ref.partition(".")[2] for runtime in shipped_runtimes()])
-    return found
+    return shipped
 
 
 def _unknown(ref: str, known: Sequence[str]) -> UsageError:

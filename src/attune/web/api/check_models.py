@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from attune.core.runtimes.preview import Effect, Forecast
-from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verdict import Status
 from attune.web.api.node_models import InstanceItem
 from attune.web.api.paging import MAX_ID
@@ -32,10 +31,6 @@ class DraftRuntime(RuntimeBody):
     """A definition that may not be stored yet."""
 
     ref: str = Field(default=DRAFT, min_length=1, max_length=200, examples=["core.ruby"])
-
-    def draft(self) -> Runtime:
-        """The row that this would be."""
-        return self.runtime(self.ref)
 
 
 class _About(BaseModel):
@@ -134,16 +129,17 @@ class ForecastItem(BaseModel):
     error: str | None = Field(examples=[None])
 
     @classmethod
-    def of(cls, one: Forecast) -> ForecastItem:
-        """What the API shows of *one*."""
+    def of(cls, forecast: Forecast) -> ForecastItem:
+        """What the API shows of *forecast*."""
+        node = forecast.node
         return cls(
-            node=one.node.id,
-            node_name=one.node.name,
-            role=one.node.role,
-            effect=one.effect,
-            before=Before(status=one.node.status, version=one.node.version),
-            after=None if one.verdict is None else VerdictItem.model_validate(one.verdict),
-            error=one.error,
+            node=node.id,
+            node_name=node.name,
+            role=node.role,
+            effect=forecast.effect,
+            before=Before(status=node.status, version=node.version),
+            after=None if forecast.verdict is None else VerdictItem.model_validate(forecast.verdict),
+            error=forecast.error,
         )
 
 
@@ -163,7 +159,7 @@ class PreviewAnswer(BaseModel):
     name_before: str | None = Field(description="What they offer it as now.", examples=["ruby"])
     live: int = Field(examples=[12])
     counts: dict[str, int] = Field(
-        description="How many nodes each effect has: " + ", ".join(f"`{one}`" for one in Effect) + ".",
+        description="How many nodes each effect has: " + ", ".join(f"`{effect}`" for effect in Effect) + ".",
         examples=[{"gains": 2, "loses": 0, "keeps": 9, "silent": 1}],
     )
     nodes: list[ForecastItem] = Field(examples=[[_FORECAST]])

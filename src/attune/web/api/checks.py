@@ -24,7 +24,7 @@ from attune.web.api.check_models import (
     VerdictItem,
 )
 from attune.web.api.paging import bad_field
-from attune.web.middleware.problems import ProblemError, documented
+from attune.web.middleware.problems import ProblemError, documented, existing
 from attune.web.services import Given
 
 router = APIRouter(prefix="/runtimes", tags=["runtimes"])
@@ -34,9 +34,8 @@ router = APIRouter(prefix="/runtimes", tags=["runtimes"])
 async def check_runtime(who: Admin, services: Given, body: CheckRequest) -> CheckAnswer:
     """The node runs the commands now and tells its verdict with the evidence; nothing is saved or registered."""
     runtime, warnings = await _definition(services, body)
-    node = await services.previews.find(body.worker)
-    if node is None:
-        raise ProblemError(404, f"no node has the {'id' if isinstance(body.worker, int) else 'name'} {body.worker!r}")
+    sort = "id" if isinstance(body.worker, int) else "name"
+    node = existing(await services.previews.find(body.worker), f"no node has the {sort} {body.worker!r}")
     if not node.answers:
         raise ProblemError(504, f"expected a node that runs, got {node.name}, which does not")
     answers = await ask_nodes(
@@ -72,7 +71,7 @@ async def preview_runtime(who: Admin, services: Given, body: PreviewRequest) -> 
         candidates = await services.previews.candidates(runtime.ref, roles, body.most)
     else:
         candidates = await services.previews.named(runtime.ref, body.nodes)
-        missing = sorted(set(body.nodes) - {one.id for one in candidates})
+        missing = sorted(set(body.nodes) - {node.id for node in candidates})
         if missing:
             raise bad_field("nodes", "ids of nodes", f"{missing[0]}, which no node has")
     forecasts = await preview(
@@ -91,10 +90,8 @@ async def preview_runtime(who: Admin, services: Given, body: PreviewRequest) -> 
         name_before=None if stored is None else capability_name(stored),
         live=await services.previews.live(roles),
         counts=counted(forecasts),
-        nodes=[ForecastItem.of(one) for one in forecasts],
-        touches=TouchedItem(
-            actions=list(touched.actions), sensors=list(touched.sensors), executions=dict(touched.executions)
-        ),
+        nodes=[ForecastItem.of(forecast) for forecast in forecasts],
+        touches=TouchedItem.model_validate(touched, from_attributes=True),
         warnings=list(warnings),
     )
 
@@ -102,12 +99,10 @@ async def preview_runtime(who: Admin, services: Given, body: PreviewRequest) -> 
 async def _definition(services: Given, body: CheckRequest | PreviewRequest) -> tuple[Runtime, Sequence[str]]:
     """The definition that *body* is about, and the warnings about it. Raises `DefinitionError` for a new one."""
     if body.definition is not None:
-        runtime = body.definition.draft()
+        runtime = body.definition.runtime(body.definition.ref)
         return runtime, validate_definition(runtime)
     stored = await services.runtimes.get_runtime(body.ref or "")
-    if stored is None:
-        raise ProblemError(404, f"no definition has the ref {body.ref!r}")
-    return stored, ()
+    return existing(stored, f"no definition has the ref {body.ref!r}"), ()
 
 
 def _roles(runtime: Runtime) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
@@ -39,21 +40,7 @@ class ActionItem(BaseModel):
             requirement = str(action.requirement)
         except RequirementError:
             requirement = None
-        return cls(
-            ref=action.ref,
-            pack_ref=action.pack_ref,
-            label=action.label,
-            description=action.description,
-            requirement=requirement,
-            prefers=list(action.prefers),
-            runtime=action.runtime,
-            entrypoint=action.entrypoint,
-            delivery=action.delivery.value,
-            param_schema=dict(action.param_schema),
-            timeout_seconds=action.timeout_seconds,
-            retries=action.retries,
-            on_lost=action.on_lost.value,
-        )
+        return cls.model_validate({**asdict(action), "requirement": requirement})
 
 
 class RunRequest(BaseModel):

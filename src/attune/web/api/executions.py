@@ -111,9 +111,9 @@ async def cancel_execution(_who: Operator, services: Given, execution_id: Execut
 @executions.post("/{execution_id}/retry", status_code=201, summary="Run it once more", responses=documented(409))
 async def retry_execution(_who: Operator, services: Given, execution_id: ExecutionId) -> ExecutionItem:
     """A new execution of the same action with the same parameters, for one that has ended."""
-    found = await _execution(services, execution_id)
-    if not found.is_final:
-        raise ProblemError(409, f"execution {execution_id}: expected one that has ended, got {found.status}")
+    execution = await _execution(services, execution_id)
+    if not execution.is_final:
+        raise ProblemError(409, f"execution {execution_id}: expected one that has ended, got {execution.status}")
     return ExecutionItem.model_validate(await services.runs.retry(execution_id))
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.requirement_parser import MAX_TERMS
 from attune.core.nodes.role import ROLES
-from attune.operations.matching.place import Placed, place
+from attune.operations.matching.place import place
 from attune.web.access import Reader
 from attune.web.services import Given
 
@@ -28,14 +28,6 @@ class MatchRequest(BaseModel):
     tolerate: list[str] = Field(default=[], max_length=MAX_TERMS, examples=[["gpu-only"]])
     role: Literal["worker", "sensor"] = "worker"
     limit: int = Field(default=10, ge=1, le=1000)
-
-    def requirement(self) -> Requirement:
-        """The requirement. Raises `RequirementError` with the position of the fault."""
-        return Requirement.parse(self.terms)
-
-    def preferences(self) -> list[Preference]:
-        """The preferences. Raises `RequirementError`."""
-        return [Preference.parse(text) for text in self.prefer]
 
 
 class ChosenRuntime(BaseModel):
@@ -66,16 +58,12 @@ class MatchAnswer(BaseModel):
     explanation: dict[str, Any] = Field(examples=[{"outcome": "ready", "total": 1}])
     text: str = Field(examples=["READY\nneeds     python >=3.9,<4"])
 
-    @classmethod
-    def of(cls, placed: Placed, limit: int) -> MatchAnswer:
-        """The answer that *placed* gives."""
-        return cls.model_validate(placed.to_data(limit))
-
 
 @router.post("/match", summary="Where can this run?")
 async def match_nodes(_who: Reader, services: Given, body: MatchRequest) -> MatchAnswer:
     """Nothing is started: the fleet is asked as it is now."""
-    requirement, preferences = body.requirement(), body.preferences()
+    requirement = Requirement.parse(body.terms)
+    preferences = [Preference.parse(text) for text in body.prefer]
     fleet = await services.fleets.of(ROLES[body.role])
     placed = await asyncio.to_thread(place, requirement, fleet, preferences=preferences, tolerations=body.tolerate)
-    return MatchAnswer.of(placed, body.limit)
+    return MatchAnswer.model_validate(placed.to_data(body.limit))

@@ -22,12 +22,11 @@ from attune.web.api.paging import (
     Page,
     bad_field,
     before_of,
-    json_page,
     json_response,
     page_text,
     position_of,
 )
-from attune.web.middleware.problems import ProblemError, documented, invalid, usage_errors_as
+from attune.web.middleware.problems import ProblemError, documented, existing, invalid, usage_errors_as
 from attune.web.services import Given
 
 NodeId = Annotated[int, Path(ge=1, le=MAX_ID, description="The node's id.", examples=[1])]
@@ -59,14 +58,14 @@ class NodeQuery(BaseModel):
 
     @classmethod
     def of(cls, parameters: QueryParams) -> NodeQuery:
-        """What *given* asks for. Raises `ProblemError` with every fault."""
+        """What *parameters* ask for. Raises `ProblemError` with every fault."""
         values: dict[str, object] = {
             name: parameters.getlist(name) if name in _LISTS else parameters.getlist(name)[-1] for name in parameters
         }
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise invalid([{**one, "loc": ("query", *one["loc"])} for one in error.errors()]) from None
+            raise invalid([{**fault, "loc": ("query", *fault["loc"])} for fault in error.errors()]) from None
 
     def filter(self) -> NodeFilter:
         """The filter. Raises `ProblemError` for a term that cannot be read."""
@@ -76,7 +75,7 @@ class NodeQuery(BaseModel):
             raise bad_field("term", error.expected, f"{error.got} at offset {error.position}") from error
         pairs = [text.partition("=") for text in self.label]
         labels = [(name.strip(), value.strip() if equals else None) for name, equals, value in pairs]
-        return NodeFilter([one.value for one in self.status], self.runtime, labels, requirement, self.q)
+        return NodeFilter([status.value for status in self.status], self.runtime, labels, requirement, self.q)
 
 
 _LISTS = ("status", "runtime", "term", "label")
@@ -85,10 +84,10 @@ _LISTS = ("status", "runtime", "term", "label")
 def _parameters() -> list[dict[str, object]]:
     """The parameters of `NodeQuery` for the OpenAPI document: FastAPI would take longer to read them than all else."""
     properties = NodeQuery.model_json_schema()["properties"]
-    properties["status"]["items"] = {"type": "string", "enum": [one.value for one in NodeStatus]}
+    properties["status"]["items"] = {"type": "string", "enum": [status.value for status in NodeStatus]}
     return [
-        {"name": name, "in": "query", "required": False, "schema": said, "description": said["description"]}
-        for name, said in properties.items()
+        {"name": name, "in": "query", "required": False, "schema": schema, "description": schema["description"]}
+        for name, schema in properties.items()
     ]
 
 
@@ -107,13 +106,13 @@ def nodes_router(role: Role) -> APIRouter:
     return router
 
 
-def _unknown(role: Role, node_id: int) -> ProblemError:
-    return ProblemError(404, f"no {role.name} has the id {node_id}")
+def _unknown(role: Role, node_id: int) -> str:
+    return f"no {role.name} has the id {node_id}"
 
 
 async def _require(services: Given, role: Role, node_id: int) -> None:
     if not await services.node_pages.exists(role, node_id):
-        raise _unknown(role, node_id)
+        raise ProblemError(404, _unknown(role, node_id))
 
 
 def _add_list(router: APIRouter, role: Role) -> None:
@@ -146,10 +145,7 @@ def _add_reads(router: APIRouter, role: Role) -> None:
     @router.get("/{node_id}", name=f"get_{what}", response_model=NodeItem, summary=f"Show a {what}")
     async def get_node(_who: Reader, services: Given, node_id: NodeId) -> Response:
         """What the registry knows of it."""
-        node = await services.node_pages.show(role, node_id)
-        if node is None:
-            raise _unknown(role, node_id)
-        return json_response(node)
+        return json_response(existing(await services.node_pages.show(role, node_id), _unknown(role, node_id)))
 
     @router.get(
         "/{node_id}/capabilities",
@@ -161,9 +157,7 @@ def _add_reads(router: APIRouter, role: Role) -> None:
         """With versions, evidence and freshness, for every definition, offered or not."""
         key = ("capabilities", what, node_id)
         body = await services.answers.of(request, key, lambda: services.node_pages.capabilities(role, node_id))
-        if body is None:
-            raise _unknown(role, node_id)
-        return json_response(body)
+        return json_response(existing(body, _unknown(role, node_id)))
 
     @router.get(
         "/{node_id}/transitions",
@@ -177,7 +171,8 @@ def _add_reads(router: APIRouter, role: Role) -> None:
         """Newest first."""
         before = before_of(cursor)
         await _require(services, role, node_id)
-        return json_page(await services.node_pages.transitions(node_id=node_id, before=before, limit=limit))
+        page = await services.node_pages.transitions(node_id=node_id, before=before, limit=limit)
+        return json_response(page_text(page))
 
 
 def _add_request(router: APIRouter, role: Role, verb: str, summary: str) -> None:
@@ -222,5 +217,5 @@ transitions = APIRouter(prefix="/transitions", tags=["transitions"])
 @transitions.get("", response_model=Page[TransitionItem], summary="What the fleet gained and lost")
 async def list_transitions(_who: Reader, services: Given, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Newest first, of all nodes."""
-    before = before_of(cursor)
-    return json_page(await services.node_pages.transitions(before=before, limit=limit))
+    page = await services.node_pages.transitions(before=before_of(cursor), limit=limit)
+    return json_response(page_text(page))

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from attune.core.errors import UsageError
 from attune.web.access import Operator, Reader
 from attune.web.api.paging import MAX_ID, Page, page_of
-from attune.web.middleware.problems import ProblemError, problem_of
+from attune.web.middleware.problems import existing, usage_errors_as
 from attune.web.services import Given
 
 router = APIRouter(tags=["packs"])
@@ -92,10 +91,8 @@ async def list_packs(_who: Reader, services: Given) -> Page[PackItem]:
 @router.get("/packs/{ref}", summary="Show a pack")
 async def get_pack(_who: Reader, services: Given, ref: Ref) -> PackItem:
     """What it brings."""
-    found = await services.packs.get_pack(ref) if ref.isprintable() else None
-    if found is None:
-        raise ProblemError(404, "no pack has that ref")
-    return PackItem.model_validate(found)
+    pack = await services.packs.get_pack(ref) if ref.isprintable() else None
+    return PackItem.model_validate(existing(pack, "no pack has that ref"))
 
 
 @router.get("/rules", summary="List rules")
@@ -118,16 +115,12 @@ async def list_events(
 @router.get("/events/{event_id}", summary="Show an event")
 async def get_event(_who: Reader, services: Given, event_id: EventId) -> EventItem:
     """Its payload, and what each rule made of it."""
-    found = await services.events.get_event(event_id)
-    if found is None:
-        raise ProblemError(404, f"no event has the number {event_id}")
-    return EventItem.model_validate(found)
+    event = existing(await services.events.get_event(event_id), f"no event has the number {event_id}")
+    return EventItem.model_validate(event)
 
 
 @router.post("/events", status_code=201, summary="Tell of an event")
 async def create_event(_who: Operator, services: Given, body: NewEventBody) -> EventItem:
     """As a sensor would: the rules of its trigger are evaluated, and what they ask for is recorded with it."""
-    try:
+    with usage_errors_as(422):
         return EventItem.model_validate(await services.events.send(body.trigger, body.payload))
-    except UsageError as error:
-        raise problem_of(error, 422) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Generic, TypeVar
@@ -50,15 +49,15 @@ def position_of(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
     if cursor is None:
         return None
     try:
-        found = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error, RecursionError):
-        found = None
-    fits = isinstance(found, list) and [type(one) for one in found] == list(kinds)
-    if not fits or any(isinstance(one, int) and not 0 <= one <= MAX_ID for one in found):
+        position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, RecursionError):
+        position = None
+    fits = isinstance(position, list) and [type(value) for value in position] == list(kinds)
+    if not fits or any(isinstance(value, int) and not 0 <= value <= MAX_ID for value in position):
         raise bad_field("cursor", "`next` of an earlier page", repr(cursor[:40]))
-    if any(isinstance(one, str) and not _is_storable(one) for one in found):
+    if any(isinstance(value, str) and not _is_storable(value) for value in position):
         raise bad_field("cursor", "`next` of an earlier page", "another text")
-    return tuple(found)
+    return tuple(position)
 
 
 def _is_storable(text: str) -> bool:
@@ -83,11 +82,6 @@ def page_text(page: JsonPage) -> str:
     return f'{{"data":{page.items},"next":{json.dumps(cursor_of(page.next))}}}'
 
 
-def json_page(page: JsonPage) -> Response:
-    """*page* as an answer."""
-    return json_response(page_text(page))
-
-
-def json_response(text: str | bytes, **headers: str) -> Response:
+def json_response(text: str | bytes) -> Response:
     """An answer whose body is JSON text already."""
-    return Response(text, media_type="application/json", headers=headers)
+    return Response(text, media_type="application/json")

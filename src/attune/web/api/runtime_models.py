@@ -60,6 +60,8 @@ class RuntimePatch(BaseModel):
 class RuntimeDefinition(BaseModel):
     """A definition as it is stored. `distributions` is what stands there, even if it is malformed."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     ref: str = Field(examples=["core.ruby"])
     name: str = Field(examples=["Ruby"])
     description: str | None = Field(examples=["The Ruby language"])
@@ -67,22 +69,15 @@ class RuntimeDefinition(BaseModel):
     distributions: Any = Field(examples=[_EXAMPLE])
     installation: Any = Field(examples=[None])
 
-    @classmethod
-    def of(cls, runtime: Runtime) -> RuntimeDefinition:
-        """What the API shows of *runtime*."""
-        return cls.model_validate(runtime, from_attributes=True)
-
-
-class SavedRuntime(RuntimeDefinition):
-    """A definition that was just stored, and what about it is doubtful."""
-
-    warnings: list[str] = Field(examples=[["distributions.verification.commands[0].exitcode: unknown key"]])
-
 
 class Validated(BaseModel):
     """A definition is well-formed, and what about it is doubtful."""
 
     warnings: list[str] = Field(examples=[["distributions.verification.commands[0].exitcode: unknown key"]])
+
+
+class SavedRuntime(Validated, RuntimeDefinition):
+    """A definition that was just stored, and what about it is doubtful."""
 
 
 class ChangeItem(BaseModel):

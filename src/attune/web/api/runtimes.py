@@ -25,7 +25,7 @@ from attune.web.api.runtime_models import (
     SavedRuntime,
     Validated,
 )
-from attune.web.middleware.problems import ProblemError, documented, invalid, usage_errors_as
+from attune.web.middleware.problems import ProblemError, documented, existing, invalid, usage_errors_as
 from attune.web.services import Given
 
 router = APIRouter(prefix="/runtimes", tags=["runtimes"])
@@ -58,9 +58,9 @@ async def list_runtimes(
 @router.get("/{ref}", summary="Show a definition")
 async def get_runtime(_who: Reader, services: Given, ref: Ref, response: Response) -> RuntimeDefinition:
     """With the `ETag` that a change of it names in `If-Match`."""
-    found = await _known(services, ref)
-    response.headers["ETag"] = etag_of(found)
-    return RuntimeDefinition.of(found)
+    runtime = await _known(services, ref)
+    response.headers["ETag"] = etag_of(runtime)
+    return RuntimeDefinition.model_validate(runtime)
 
 
 @router.post("", status_code=201, summary="Add a definition", responses=documented(409))
@@ -106,23 +106,21 @@ async def update_runtime(
 ) -> SavedRuntime:
     """A JSON merge patch (RFC 7396): null removes a key, lists are replaced whole."""
     changes = body.model_dump(exclude_unset=True)
-    made: list[Runtime] = []
+    merged: list[Runtime] = []
 
-    def merged(old: Runtime | None) -> Runtime:
+    def patched(old: Runtime | None) -> Runtime:
         _require_match(if_match, old)
-        if old is None:
-            raise _unknown(ref)
-        whole = _merge({name: getattr(old, name) for name in RuntimeBody.model_fields}, changes)
+        stored = existing(old, _unknown(ref))
+        whole = _merge({name: getattr(stored, name) for name in RuntimeBody.model_fields}, changes)
         try:
-            made.append(RuntimeBody.model_validate(whole).runtime(ref))
+            merged.append(RuntimeBody.model_validate(whole).runtime(ref))
         except ValidationError as error:
-            raise invalid([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from None
-        validate_definition(made[0])
-        return made[0]
+            raise invalid([{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]) from None
+        validate_definition(merged[0])
+        return merged[0]
 
-    await services.runtimes.change_runtime(ref, merged, changed_by=who.name)
-    response.headers["ETag"] = etag_of(made[0])
-    return SavedRuntime(**RuntimeDefinition.of(made[0]).model_dump(), warnings=list(validate_definition(made[0])))
+    await services.runtimes.change_runtime(ref, patched, changed_by=who.name)
+    return _saved(merged[0], response)
 
 
 @router.delete("/{ref}", status_code=204, summary="Remove a definition", responses=documented(409, 412))
@@ -133,7 +131,7 @@ async def delete_runtime(who: Admin, services: Given, ref: Ref, if_match: IfMatc
             ref, changed_by=who.name, expecting=lambda old: _require_match(if_match, old)
         )
     if not removed:
-        raise _unknown(ref)
+        raise ProblemError(404, _unknown(ref))
 
 
 @router.get("/{ref}/history", summary="Every change of a definition")
@@ -158,14 +156,11 @@ async def get_runtime_coverage(_who: Reader, services: Given, ref: Ref) -> Cover
 
 
 async def _known(services: Given, ref: str) -> Runtime:
-    found = await services.runtimes.get_runtime(ref)
-    if found is None:
-        raise _unknown(ref)
-    return found
+    return existing(await services.runtimes.get_runtime(ref), _unknown(ref))
 
 
-def _unknown(ref: str) -> ProblemError:
-    return ProblemError(404, f"no definition has the ref {ref!r}")
+def _unknown(ref: str) -> str:
+    return f"no definition has the ref {ref!r}"
 
 
 def _require_match(if_match: str | None, old: Runtime | None) -> None:
@@ -173,7 +168,7 @@ def _require_match(if_match: str | None, old: Runtime | None) -> None:
     if if_match is None:
         return
     there = "nothing" if old is None else etag_of(old)
-    wanted = [one.strip() for one in if_match.split(",")]
+    wanted = [etag.strip() for etag in if_match.split(",")]
     if old is None or ("*" not in wanted and there not in wanted):
         raise ProblemError(
             412, f"If-Match: expected the definition to be {if_match[:80]}, got {there}: somebody changed it"
@@ -193,10 +188,15 @@ def _merge(target: Any, patch: Any) -> Any:
 
 
 async def _save(services: Given, who: Caller, runtime: Runtime, change: Any, response: Response) -> SavedRuntime:
-    warnings = validate_definition(runtime)
+    validate_definition(runtime)
     new = await services.runtimes.change_runtime(runtime.ref, change, changed_by=who.name)
     response.status_code = 201 if new else 200
-    response.headers["ETag"] = etag_of(runtime)
     if new:
         response.headers["Location"] = f"/api/runtimes/{runtime.ref}"
-    return SavedRuntime(**RuntimeDefinition.of(runtime).model_dump(), warnings=list(warnings))
+    return _saved(runtime, response)
+
+
+def _saved(runtime: Runtime, response: Response) -> SavedRuntime:
+    response.headers["ETag"] = etag_of(runtime)
+    shown = RuntimeDefinition.model_validate(runtime).model_dump()
+    return SavedRuntime(**shown, warnings=list(validate_definition(runtime)))

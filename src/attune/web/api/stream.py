@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from typing import Annotated, Any, Literal
+from collections.abc import AsyncIterator
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
@@ -15,8 +14,9 @@ from attune.core.access.tokens import Caller
 from attune.core.ports.changes import ChangePosition
 from attune.web.access import Reader
 from attune.web.api.paging import bad_field
-from attune.web.hub import StreamEvent, Subscription, stream_event_of
+from attune.web.hub import StreamEvent, stream_event_of
 from attune.web.middleware.metrics import RequestFigures
+from attune.web.middleware.problems import text_answer
 from attune.web.services import Given, Services
 
 router = APIRouter(tags=["stream"])
@@ -24,26 +24,15 @@ _QUIET_SECONDS = 15.0
 _ID = re.compile(r"([0-9]{1,18})-([0-9]{1,19})")
 Kind = Literal["node", "transition", "runtime", "execution", "sensor"]
 
-_DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Events `node`, `transition`, `runtime`, `execution`, `sensor`, each with JSON as its data;"
-        " `hello` at the beginning; `reset` where something was missed and the reader must look anew.",
-        "content": {
-            "text/event-stream": {
-                "schema": {"type": "string"},
-                "example": 'id: 812-17\nevent: node\ndata: {"id": 1, "name": "w1", "status": "lost"}\n\n',
-            }
-        },
-    }
-}
-
-
-@router.get(
-    "/stream",
-    summary="Changes as they happen",
-    response_class=StreamingResponse,
-    responses=_DOCUMENTED,
+_DOCUMENTED = text_answer(
+    "Events `node`, `transition`, `runtime`, `execution`, `sensor`, each with JSON as its data;"
+    " `hello` at the beginning; `reset` where something was missed and the reader must look anew.",
+    "text/event-stream",
+    'id: 812-17\nevent: node\ndata: {"id": 1, "name": "w1", "status": "lost"}\n\n',
 )
+
+
+@router.get("/stream", summary="Changes as they happen", response_class=StreamingResponse, responses=_DOCUMENTED)
 async def stream_changes(
     who: Reader,
     services: Given,
@@ -53,9 +42,8 @@ async def stream_changes(
 ) -> StreamingResponse:
     """`Last-Event-ID` resumes. Executions are told as they happen, and not again after a break."""
     position = _position(last_event_id)
-    events = _events(services, who, set(kinds) if kinds else None, position)
     return StreamingResponse(
-        _counted(events, request.app.state.figures),
+        _events(services, request.app.state.figures, who, set(kinds) if kinds else None, position),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
     )
@@ -70,18 +58,10 @@ def _position(text: str | None) -> ChangePosition | None:
     return ChangePosition(int(match[1]), int(match[2]))
 
 
-async def _counted(events: AsyncGenerator[str, None], figures: RequestFigures) -> AsyncIterator[str]:
-    with figures.streams.track_inprogress():
-        async with aclosing(events):
-            async for text in events:
-                yield text
-
-
 async def _events(
-    services: Services, who: Caller, kinds: set[Kind] | None, position: ChangePosition | None
-) -> AsyncGenerator[str, None]:
-    subscription = services.hub.subscribe(who.token_id, kinds)
-    try:
+    services: Services, figures: RequestFigures, who: Caller, kinds: set[Kind] | None, position: ChangePosition | None
+) -> AsyncIterator[str]:
+    with figures.streams.track_inprogress(), services.hub.subscribed(who.token_id, kinds) as subscription:
         begin = position or services.hub.position or await services.changes.end()
         yield f"retry: 2000\n{_text(StreamEvent('hello', '{}', begin))}"
         reached = begin
@@ -96,33 +76,18 @@ async def _events(
                     reached = change.position
                     if kinds is None or change.kind in kinds:
                         yield _text(stream_event_of(change))
-        async for event in _live(subscription):
-            if event is None:
+        while not (subscription.overrun and subscription.queue.empty()):
+            try:
+                async with asyncio.timeout(_QUIET_SECONDS):
+                    event = await subscription.queue.get()
+            except TimeoutError:
                 yield ": still here\n\n"
-            elif event.position is None or event.position > reached:
+                continue
+            if event is None:
+                return
+            if event.position is None or event.position > reached:
                 yield _text(event)
-    finally:
-        services.hub.unsubscribe(subscription)
-
-
-async def _live(subscription: Subscription) -> AsyncIterator[StreamEvent | None]:
-    """The events of *subscription*, until the stream ends; None after a quiet time.
-
-    A reader that was too slow gets `reset`, and must connect again.
-    """
-    while True:
-        if subscription.overrun and subscription.queue.empty():
-            yield StreamEvent("reset", "{}")
-            return
-        try:
-            async with asyncio.timeout(_QUIET_SECONDS):
-                event = await subscription.queue.get()
-        except TimeoutError:
-            yield None
-            continue
-        if event is None:
-            return
-        yield event
+        yield _text(StreamEvent("reset", "{}"))  # the reader was too slow, and must connect again
 
 
 def _text(event: StreamEvent) -> str:

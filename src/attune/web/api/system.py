@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from attune.web.access import Reader
 from attune.web.middleware.metrics import CONTENT_TYPE, fleet_text
-from attune.web.middleware.problems import ProblemError, documented
+from attune.web.middleware.problems import ProblemError, documented, text_answer
 from attune.web.services import Given
 
 router = APIRouter(tags=["system"])
@@ -35,25 +33,14 @@ async def get_readiness(services: Given) -> HealthAnswer:
     return HealthAnswer(status="ok")
 
 
-_METRICS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The figures in Prometheus' text format.",
-        "content": {
-            "text/plain": {
-                "schema": {"type": "string"},
-                "example": 'attune_workers{role="worker",status="active"} 12.0\n',
-            }
-        },
-    }
-}
-
-
-@router.get(
-    "/metrics",
-    summary="Figures for Prometheus",
-    response_class=Response,
-    responses=_METRICS,
+_METRICS = text_answer(
+    "The figures in Prometheus' text format.",
+    "text/plain",
+    'attune_workers{role="worker",status="active"} 12.0\n',
 )
+
+
+@router.get("/metrics", summary="Figures for Prometheus", response_class=Response, responses=_METRICS)
 async def get_metrics(_who: Reader, request: Request, services: Given) -> Response:
     """Of the fleet, at most a few seconds old, and of the requests that this process answered.
 

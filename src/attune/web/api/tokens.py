@@ -93,10 +93,10 @@ async def list_tokens(_who: Admin, services: Given) -> Page[TokenItem]:
 async def create_token(who: Admin, services: Given, body: NewToken) -> MadeToken:
     """Its text is in the answer, and nowhere else."""
     with usage_errors_as(409):
-        made, text = await services.tokens.create(
+        token, text = await services.tokens.create(
             body.name, body.scope, created_by=who.name, expires_in=body.expires_in
         )
-    return MadeToken(**TokenItem.model_validate(made, from_attributes=True).model_dump(), token=text)
+    return MadeToken(**TokenItem.model_validate(token, from_attributes=True).model_dump(), token=text)
 
 
 @router.delete("/tokens/{token_id}", status_code=204, summary="Revoke a token")
@@ -111,7 +111,7 @@ async def revoke_token(_who: Admin, services: Given, token_id: TokenId) -> None:
 @router.post("/tokens/{token_id}/link", status_code=201, summary="Make a login link")
 async def create_login_link(_who: Admin, services: Given, token_id: TokenId) -> LoginCode:
     """A code that opens the page in the name of the token, for a day."""
-    if not any(one.id == token_id and one.state == "active" for one in await services.tokens.list_tokens()):
+    if not any(token.id == token_id and token.state == "active" for token in await services.tokens.list_tokens()):
         raise _not_live(token_id)
     return LoginCode(code=await services.tokens.login_link(token_id))
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attune.core.access.tokens import Caller
 from attune.core.errors import AttuneError
+from attune.web.middleware.metrics import ObservedAnswer
 from attune.web.services import Services
 
 log = structlog.get_logger("attune.web")
@@ -26,19 +27,12 @@ class Audit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = 500
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        answer = ObservedAnswer(send)
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, answer)
         finally:
-            if scope["method"] not in _READS or status in _REFUSALS:
-                await _write(scope, status)
+            if scope["method"] not in _READS or answer.status in _REFUSALS:
+                await _write(scope, answer.status)
 
 
 async def _write(scope: Scope, status: int) -> None:

@@ -164,13 +164,13 @@ async def _drain(receive: Receive) -> None:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    given = False
+    replayed = False
 
     async def once_more() -> Message:
-        nonlocal given
-        if given:
+        nonlocal replayed
+        if replayed:
             return await receive()
-        given = True
+        replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return once_more

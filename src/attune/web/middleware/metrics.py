@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from attune.core.ports.read_models import PROBE_BUCKETS, FleetMetrics
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+CountFamily = GaugeMetricFamily | CounterMetricFamily
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -55,6 +57,19 @@ class RequestFigures:
         return generate_latest(self._registry)
 
 
+class ObservedAnswer:
+    """Sends an answer on and remembers its status: 500 until it has one."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 500
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+
 class MeteredApp:
     """Wraps the app: counts each request and the time until its answer is whole. Plain ASGI, for it is always there."""
 
@@ -66,19 +81,12 @@ class MeteredApp:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = 500
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        answer = ObservedAnswer(send)
         began = time.perf_counter()
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, answer)
         finally:
-            self._figures.count(scope, status, time.perf_counter() - began)
+            self._figures.count(scope, answer.status, time.perf_counter() - began)
 
 
 def fleet_text(measures: FleetMetrics) -> bytes:
@@ -95,17 +103,13 @@ class _Once(Collector):
     def collect(self) -> Iterator[Metric]:
         measures = self._measures
         workers = GaugeMetricFamily("attune_workers", "Nodes by role and status.", labels=["role", "status"])
-        for labels, count in sorted(measures.workers.items()):
-            workers.add_metric(labels, count)
-        yield workers
+        yield _filled(workers, measures.workers)
         runtimes = GaugeMetricFamily(
             "attune_worker_runtimes",
             "Live nodes by what they found of each runtime; version `other` for the rarest.",
             labels=["runtime", "status", "version"],
         )
-        for three, count in sorted(measures.runtimes.items()):
-            runtimes.add_metric(three, count)
-        yield runtimes
+        yield _filled(runtimes, measures.runtimes)
         probes = HistogramMetricFamily(
             "attune_probe_seconds", "How long the latest check of a runtime took on each live node.", labels=["runtime"]
         )
@@ -116,19 +120,21 @@ class _Once(Collector):
         transitions = CounterMetricFamily(
             "attune_transitions", "Changes of what nodes offer, by what it became.", labels=["runtime", "status"]
         )
-        for labels, count in sorted(measures.transitions.items()):
-            transitions.add_metric(labels, count)
-        yield transitions
+        yield _filled(transitions, measures.transitions)
         executions = GaugeMetricFamily(
             "attune_executions",
             "Executions that have not ended, by what they need; requirement `other` for the rarest.",
             labels=["requirement", "status"],
         )
-        for labels, count in sorted(measures.executions.items()):
-            executions.add_metric(labels, count)
-        yield executions
+        yield _filled(executions, measures.executions)
         yield GaugeMetricFamily(
             "attune_executions_without_worker",
             "Executions that wait for a worker, of which there is none that could take them.",
             value=measures.without_worker,
         )
+
+
+def _filled(family: CountFamily, counts: Mapping[Any, int]) -> CountFamily:
+    for labels, count in sorted(counts.items()):
+        family.add_metric(labels, count)
+    return family

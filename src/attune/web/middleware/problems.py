@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -28,6 +28,7 @@ from attune.core.errors import (
     shown,
 )
 
+Record = TypeVar("Record")
 MEDIA_TYPE = "application/problem+json"
 _JSON_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
@@ -77,7 +78,7 @@ class ProblemError(Exception):
             status=self.status,
             detail=self.detail,
             hint=self.hint,
-            errors=[FieldProblem(field=one.field, expected=one.expected, got=one.got) for one in self.faults],
+            errors=[FieldProblem(field=it.field, expected=it.expected, got=it.got) for it in self.faults],
         )
         return details.model_dump(exclude_none=True)
 
@@ -97,6 +98,12 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def text_answer(description: str, media_type: str, example: str) -> dict[int | str, dict[str, Any]]:
+    """An answer that is text of *media_type*, for the OpenAPI description of its route."""
+    content = {media_type: {"schema": {"type": "string"}, "example": example}}
+    return {200: {"description": description, "content": content}}
+
+
 def problem_of(error: AttuneError, status: int | None = None) -> ProblemError:
     """How *error* is told to a program, by default with the status that its kind has."""
     if isinstance(error, DatabaseError):
@@ -104,6 +111,13 @@ def problem_of(error: AttuneError, status: int | None = None) -> ProblemError:
     if status is None:
         status = 422 if isinstance(error, DefinitionError | RequirementError | UsageError) else 500
     return ProblemError(status, str(error), hint=error.hint, faults=error.faults)
+
+
+def existing(record: Record | None, sentence: str) -> Record:
+    """*record*. Raises `ProblemError` 404 that says *sentence* where there is none."""
+    if record is None:
+        raise ProblemError(404, sentence)
+    return record
 
 
 @contextmanager
@@ -146,37 +160,34 @@ Page = Callable[[Request, ProblemError], Response]
 def answer_with_problems(app: FastAPI, page: Page) -> None:
     """Have *app* tell every error as a problem; to a person who looks at a page, as *page* makes one of it."""
 
-    def told(request: Request, problem: ProblemError) -> Response:
+    def answer(request: Request, problem: ProblemError) -> Response:
         by_browser = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api")
         return page(request, problem) if by_browser else problem.response()
 
     @app.exception_handler(ProblemError)
-    async def raised(request: Request, error: ProblemError) -> Response:
-        return told(request, error)
-
     @app.exception_handler(AttuneError)
-    async def ours(request: Request, error: AttuneError) -> Response:
-        return told(request, problem_of(error))
+    async def ours(request: Request, error: ProblemError | AttuneError) -> Response:
+        return answer(request, problem_of(error) if isinstance(error, AttuneError) else error)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         detail = str(error.detail)
         if error.status_code == 404 and detail == "Not Found":
             detail = "there is nothing at this path; /api/docs lists what there is"
-        return told(request, ProblemError(error.status_code, detail, headers=error.headers or {}))
+        return answer(request, ProblemError(error.status_code, detail, headers=error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
     async def misfit(request: Request, error: RequestValidationError) -> Response:
-        broken = next((one for one in error.errors() if one["type"] == "json_invalid"), None)
-        if broken is not None:
-            offset = broken["loc"][-1]
-            said = broken.get("ctx", {}).get("error", "it cannot be read")
-            return ProblemError(400, f"body: expected JSON, got a fault at offset {offset}: {said}").response()
-        return told(request, invalid(error.errors()))
+        for fault in error.errors():
+            if fault["type"] == "json_invalid":
+                reason = fault.get("ctx", {}).get("error", "it cannot be read")
+                sentence = f"body: expected JSON, got a fault at offset {fault['loc'][-1]}: {reason}"
+                return ProblemError(400, sentence).response()
+        return answer(request, invalid(error.errors()))
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:
-        return told(request, ProblemError(500, f"an error of Attune's own: {type(error).__name__}; its log has more"))
+        return answer(request, ProblemError(500, f"an error of Attune's own: {type(error).__name__}; its log has more"))
 
 
 def json_fault(body: bytes, *, deepest: int = 100) -> str | None:

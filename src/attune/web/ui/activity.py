@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from attune.core.ports.executions import ExecutionFilter, ExecutionRecord
+from attune.core.ports.executions import ExecutionFilter
 from attune.web.services import Given
 from attune.web.ui.pages import Visitor, page
 
@@ -19,25 +18,18 @@ _SHOWN = 200
 
 
 @router.get("/activity")
-async def activity_page(request: Request, who: Visitor, services: Given, q: str = "") -> Response:
+async def activity_page(request: Request, _who: Visitor, services: Given, q: str = "") -> Response:
     """Transitions and executions whose node, runtime, action or status contains *q*."""
-    transitions = json.loads((await services.node_pages.transitions(limit=_SHOWN)).items)
     wanted = q.lower().strip()
-    shown = [
-        {**one, "at": datetime.fromisoformat(one["at"])}
-        for one in transitions
-        if wanted in f"{one['worker_name']} {one['name']} {one['runtime_ref']} {one['to_status']}".lower()
+    happened: list[dict[str, Any]] = []
+    for it in json.loads((await services.node_pages.transitions(limit=_SHOWN)).items):
+        if wanted in f"{it['worker_name']} {it['name']} {it['runtime_ref']} {it['to_status']}".lower():
+            at = datetime.fromisoformat(it["at"])
+            happened.append({"at": at, "transition": {**it, "at": at}, "execution": None})
+    happened += [
+        {"at": it.updated, "transition": None, "execution": it}
+        for it in await services.runs.list(ExecutionFilter(limit=_SHOWN))
+        if wanted in f"{it.worker_name or ''} {it.action_ref} {it.status} execution".lower()
     ]
-    executions = [
-        one
-        for one in await services.runs.list(ExecutionFilter(limit=_SHOWN))
-        if wanted in f"{one.worker_name or ''} {one.action_ref} {one.status} execution".lower()
-    ]
-    return page(request, "activity.html", caller=who, happened=_in_order(shown, executions)[:_SHOWN], q=q)
-
-
-def _in_order(transitions: Sequence[Mapping[str, Any]], executions: Sequence[ExecutionRecord]) -> list[dict[str, Any]]:
-    """Both, newest first."""
-    happened = [{"at": one["at"], "transition": one, "execution": None} for one in transitions]
-    happened += [{"at": one.updated, "transition": None, "execution": one} for one in executions]
-    return sorted(happened, key=lambda one: one["at"], reverse=True)
+    happened.sort(key=lambda entry: entry["at"], reverse=True)
+    return page(request, "activity.html", happened=happened[:_SHOWN], q=q)

@@ -23,7 +23,7 @@ async def api_docs_page(request: Request) -> Response:
             groups.setdefault((said.get("tags") or ["other"])[0], []).append(
                 {"method": method.upper(), "path": path, "said": said, "body": _example(document, said)}
             )
-    return page(request, "api_docs.html", caller=None, groups=groups)
+    return page(request, "api_docs.html", groups=groups)
 
 
 def _example(document: dict[str, Any], said: dict[str, Any]) -> str | None:

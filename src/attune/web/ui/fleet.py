@@ -14,7 +14,7 @@ from attune.core.nodes.role import ROLES
 from attune.core.ports.read_models import FleetMatrix, MatrixColumn, NodeFilter
 from attune.web.services import Given
 from attune.web.ui.labels import NODE_STATES
-from attune.web.ui.pages import Visitor, page
+from attune.web.ui.pages import Visitor, lines_of, page
 
 router = APIRouter(include_in_schema=False)
 _ROWS = 200
@@ -25,7 +25,7 @@ _SHADES = 4
 @router.get("/")
 async def fleet_page(
     request: Request,
-    who: Visitor,
+    _who: Visitor,
     services: Given,
     role: str = "worker",
     needs: str = "",
@@ -46,7 +46,6 @@ async def fleet_page(
     return page(
         request,
         "fleet.html",
-        caller=who,
         figures=await services.fleet_pages.figures(),
         matrix=matrix,
         columns=shown,
@@ -62,7 +61,7 @@ async def fleet_page(
 
 
 def _requirement(text: str) -> tuple[Requirement | None, str | None]:
-    terms = [term for line in text.replace(";", "\n").splitlines() if (term := line.strip())]
+    terms = lines_of(text)
     try:
         return (Requirement.parse(terms) if terms else None), None
     except RequirementError as error:

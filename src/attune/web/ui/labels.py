@@ -17,30 +17,24 @@ class Shown(NamedTuple):
 
 
 _STATES = {
-    "available": ("✓", "good"),
-    "assumed": ("•", "told"),
-    "declared": ("◇", "told"),
-    "unavailable": ("–", "none"),
-    "unknown": ("?", "doubt"),
-    "invalid": ("!", "bad"),
-    "active": ("●", "good"),
-    "busy": ("●", "told"),
-    "starting": ("○", "told"),
-    "draining": ("◐", "doubt"),
-    "stale": ("◔", "doubt"),
-    "lost": ("✕", "bad"),
-    "inactive": ("○", "none"),
-    "error": ("!", "bad"),
-    "requested": ("◌", "doubt"),
-    "scheduling": ("◌", "doubt"),
-    "scheduled": ("○", "told"),
-    "running": ("●", "told"),
-    "completed": ("✓", "good"),
-    "failed": ("✕", "bad"),
-    "canceling": ("◐", "doubt"),
-    "cancelled": ("–", "none"),
-    "timeout": ("✕", "bad"),
-    "abandoned": ("✕", "bad"),
+    name: look
+    for look, names in {
+        ("✓", "good"): ("available", "completed"),
+        ("•", "told"): ("assumed",),
+        ("◇", "told"): ("declared",),
+        ("–", "none"): ("unavailable", "cancelled"),
+        ("?", "doubt"): ("unknown",),
+        ("!", "bad"): ("invalid", "error"),
+        ("●", "good"): ("active",),
+        ("●", "told"): ("busy", "running"),
+        ("○", "told"): ("starting", "scheduled"),
+        ("○", "none"): ("inactive",),
+        ("◐", "doubt"): ("draining", "canceling"),
+        ("◔", "doubt"): ("stale",),
+        ("◌", "doubt"): ("requested", "scheduling"),
+        ("✕", "bad"): ("lost", "failed", "timeout", "abandoned"),
+    }.items()
+    for name in names
 }
 NODE_STATES = ("active", "busy", "starting", "draining", "stale", "lost", "inactive", "error")
 

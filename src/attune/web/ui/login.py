@@ -22,13 +22,9 @@ _WEEK = 7 * 86_400
 async def login_page(request: Request, services: Given, code: str | None = None, next: str = "/") -> Response:
     """The form or, with the code of a login link, the login itself."""
     if code is None:
-        return page(request, "login.html", caller=None, failed=None, target=_local(next))
-    _slow_down(request, services)
-    session = await services.tokens.log_in(code, by_code=True)
-    if session is None:
-        sentence = "This link has ended. A new one: attune token link, or log in with a token."
-        return page(request, "login.html", caller=None, status=401, failed=sentence, target=_local(next))
-    return _entered(request, session, _local(next))
+        return page(request, "login.html", failed=None, target=_local(next))
+    failed = "This link has ended. A new one: attune token link, or log in with a token."
+    return await _enter(request, services, code, next, by_code=True, failed=failed)
 
 
 @router.post("/login")
@@ -38,12 +34,8 @@ async def log_in(
     """Log in with a token."""
     if not is_same_origin(request):
         raise ProblemError(403, "expected a login from Attune's own page, got one from elsewhere")
-    _slow_down(request, services)
-    session = await services.tokens.log_in(token.strip(), by_code=False)
-    if session is None:
-        sentence = "No live token reads like that. attune token list shows which there are."
-        return page(request, "login.html", caller=None, status=401, failed=sentence, target=_local(next))
-    return _entered(request, session, _local(next))
+    failed = "No live token reads like that. attune token list shows which there are."
+    return await _enter(request, services, token.strip(), next, by_code=False, failed=failed)
 
 
 @router.post("/logout", dependencies=[])
@@ -56,7 +48,9 @@ async def log_out(request: Request, services: Given) -> Response:
     return answer
 
 
-def _slow_down(request: Request, services: Given) -> None:
+async def _enter(
+    request: Request, services: Given, secret: str, target: str, *, by_code: bool, failed: str
+) -> Response:
     pause = services.logins.wait(client_of(request))
     if pause:
         raise ProblemError(
@@ -64,10 +58,10 @@ def _slow_down(request: Request, services: Given) -> None:
             f"too many logins from here; the next may come in {ceil(pause)} s",
             headers={"Retry-After": str(ceil(pause))},
         )
-
-
-def _entered(request: Request, session: str, target: str) -> Response:
-    answer = RedirectResponse(target, 303)
+    session = await services.tokens.log_in(secret, by_code=by_code)
+    if session is None:
+        return page(request, "login.html", status=401, failed=failed, target=_local(target))
+    answer = RedirectResponse(_local(target), 303)
     secure = request.url.scheme == "https"
     answer.set_cookie(SESSION_COOKIE, session, max_age=_WEEK, path="/", httponly=True, samesite="lax", secure=secure)
     return answer

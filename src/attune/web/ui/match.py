@@ -12,7 +12,7 @@ from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import ROLES
 from attune.operations.matching.place import place
 from attune.web.services import Given
-from attune.web.ui.pages import Visitor, page
+from attune.web.ui.pages import Visitor, lines_of, page
 
 router = APIRouter(include_in_schema=False)
 _LISTED = 20
@@ -20,13 +20,13 @@ _LISTED = 20
 
 @router.get("/match")
 async def match_page(
-    request: Request, who: Visitor, services: Given, needs: str = "", prefer: str = "", role: str = "worker"
+    request: Request, _who: Visitor, services: Given, needs: str = "", prefer: str = "", role: str = "worker"
 ) -> Response:
     """Terms stand on lines of their own, or between semicolons."""
     chosen = ROLES.get(role, ROLES["worker"])
     fault, answer, words = None, None, ""
     try:
-        terms, wishes = _lines(needs), [Preference.parse(line) for line in _lines(prefer)]
+        terms, wishes = lines_of(needs), [Preference.parse(line) for line in lines_of(prefer)]
         if terms:
             fleet = await services.fleets.of(chosen)
             placed = await asyncio.to_thread(place, Requirement.parse(terms), fleet, preferences=wishes)
@@ -36,7 +36,6 @@ async def match_page(
     return page(
         request,
         "match.html",
-        caller=who,
         needs=needs,
         prefer=prefer,
         role=chosen.name,
@@ -44,7 +43,3 @@ async def match_page(
         answer=answer,
         words=words,
     )
-
-
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.replace(";", "\n").splitlines() if line.strip()]

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from attune.core.access.tokens import Scope
-from attune.core.errors import UsageError
 from attune.core.nodes.role import ROLES, Role
 from attune.web.access import Operator
-from attune.web.middleware.problems import ProblemError, problem_of
+from attune.web.middleware.problems import ProblemError, existing, usage_errors_as
 from attune.web.services import Given
 from attune.web.ui.pages import Visitor, page
 
@@ -20,21 +18,16 @@ _VERBS = ("drain", "resume", "reload", "remove")
 
 
 def _page_of(role: Role) -> Callable[..., object]:
-    async def node_page(request: Request, who: Visitor, services: Given, node_id: int) -> Response:
+    async def node_page(request: Request, _who: Visitor, services: Given, node_id: int) -> Response:
         nodes = await services.nodes.list_nodes(role)
-        node = next((it for it in nodes if it.id == node_id), None)
-        if node is None:
-            raise ProblemError(404, f"no {role.name} has the id {node_id}")
-        found = await services.nodes.node_runtimes(node_id)
-        runtimes = sorted(found, key=lambda it: (_order(it.status), it.name))
+        node = existing(next((it for it in nodes if it.id == node_id), None), f"no {role.name} has the id {node_id}")
+        runtimes = await services.nodes.node_runtimes(node_id)
         return page(
             request,
             "node.html",
-            caller=who,
             node=node,
-            runtimes=runtimes,
+            runtimes=sorted(runtimes, key=lambda it: (_order(it.status), it.name)),
             transitions=await services.nodes.node_transitions(node_id, 50),
-            may_operate=who.scope.holds(Scope.OPERATE),
         )
 
     return node_page
@@ -45,10 +38,8 @@ def _verbs_of(role: Role) -> Callable[..., object]:
         if verb not in _VERBS or not await services.node_pages.exists(role, node_id):
             raise ProblemError(404, f"no {role.name} has the id {node_id}, or nothing is called {verb}")
         if verb == "remove":
-            try:
+            with usage_errors_as(409):
                 await services.control.remove(node_id)
-            except UsageError as error:
-                raise problem_of(error, 409) from None
             services.forget()
             return RedirectResponse("/", 303)
         await getattr(services.control, verb)(node_id)

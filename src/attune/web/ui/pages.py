@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from attune.core.access.tokens import Caller, csrf_of
+from attune.core.access.tokens import Caller, Scope, csrf_of
 from attune.web.access import SESSION_COOKIE, caller_of
 from attune.web.middleware.problems import ProblemError
 from attune.web.ui.assets import asset
@@ -36,13 +36,16 @@ _TEMPLATES.globals |= {"asset": asset, "state": state, "ago": ago, "since": sinc
 _THEMES = ("light", "dark")
 
 
-def page(request: Request, template: str, *, caller: Caller | None, status: int = 200, **values: Any) -> HTMLResponse:
-    """The page that *template* makes of *values*."""
+def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """The page that *template* makes of *values* and of what the caller may do."""
+    caller: Caller | None = request.scope.get("state", {}).get("caller")
     session = request.cookies.get(SESSION_COOKIE, "")
     text = _TEMPLATES.get_template(template).render(
         path=request.url.path,
         theme=theme if (theme := request.cookies.get("attune_theme")) in _THEMES else None,
         caller=caller,
+        may_operate=caller is not None and caller.scope.holds(Scope.OPERATE),
+        may_change=caller is not None and caller.scope.holds(Scope.ADMIN),
         csrf=csrf_of(session) if session else "",
         **values,
     )
@@ -51,12 +54,16 @@ def page(request: Request, template: str, *, caller: Caller | None, status: int 
 
 def problem_page(request: Request, problem: ProblemError) -> HTMLResponse:
     """*problem* for a person."""
-    caller = request.scope.get("state", {}).get("caller")
     title = HTTPStatus(problem.status).phrase
     detail = f"{problem.detail}; try: {problem.hint}" if problem.hint else problem.detail
-    answer = page(request, "problem.html", caller=caller, status=problem.status, title=title, detail=detail)
+    answer = page(request, "problem.html", status=problem.status, title=title, detail=detail)
     answer.headers.update(problem.headers)
     return answer
+
+
+def lines_of(text: str) -> list[str]:
+    """The terms of a field: on lines of their own, or between semicolons."""
+    return [term for line in text.replace(";", "\n").splitlines() if (term := line.strip())]
 
 
 class LoginNeeded(Exception):

@@ -9,14 +9,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from attune.core.access.tokens import Scope
 from attune.core.ports.read_models import RuntimeCounts
 from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.runtime import Runtime
 from attune.operations.runtimes.examine import read_definitions
 from attune.web.api.runtimes import etag_of
-from attune.web.middleware.problems import ProblemError
+from attune.web.middleware.problems import existing
 from attune.web.services import Given
 from attune.web.ui.pages import Visitor, page
 
@@ -26,36 +25,32 @@ _EDITED = ("name", "description", "pack_ref", "distributions", "installation")
 
 
 @router.get("/runtimes")
-async def list_runtimes_page(request: Request, who: Visitor, services: Given) -> Response:
+async def list_runtimes_page(request: Request, _who: Visitor, services: Given) -> Response:
     """Every definition, with where it is."""
     runtimes = await services.runtimes.list_runtimes()
     counts = await services.fleet_pages.runtime_counts()
     none = RuntimeCounts()
     rows = [(runtime, counts.get(runtime.ref, none), proofs(runtime)) for runtime in runtimes]
-    return page(request, "runtimes.html", caller=who, rows=rows)
+    return page(request, "runtimes.html", rows=rows)
 
 
 @router.get("/runtimes/{ref}")
-async def runtime_page(request: Request, who: Visitor, services: Given, ref: str) -> Response:
+async def runtime_page(request: Request, _who: Visitor, services: Given, ref: str) -> Response:
     """One definition: its proof, its versions over the fleet, its history, and a place to change it."""
-    runtime = await services.runtimes.get_runtime(ref)
-    if runtime is None:
-        raise ProblemError(404, f"no definition has the ref {ref!r}")
+    runtime = existing(await services.runtimes.get_runtime(ref), f"no definition has the ref {ref!r}")
     history = list(await services.runtimes.runtime_history(ref))[:_CHANGES]
-    nodes = [one for one in await services.nodes.list_nodes() if one.status in ("active", "busy", "draining")]
+    nodes = [node for node in await services.nodes.list_nodes() if node.status in ("active", "busy", "draining")]
     body = {name: getattr(runtime, name) for name in _EDITED}
     return page(
         request,
         "runtime.html",
-        caller=who,
         runtime=runtime,
         proofs=proofs(runtime),
         coverage=(await services.fleet_pages.runtime_counts(ref)).get(ref, RuntimeCounts()),
-        history=[(one, diff_of(one)) for one in history],
+        history=[(change, diff_of(change)) for change in history],
         body=json.dumps(body, indent=2, ensure_ascii=False, default=str),
         etag=etag_of(runtime),
         nodes=nodes[:100],
-        may_change=who.scope.holds(Scope.ADMIN),
     )
 
 

@@ -138,7 +138,8 @@ async def test_a_node_that_allows_nothing_any_more_takes_nothing_from_queues_tha
         await until(lambda: worker.statuses() == ["completed"])
         object.__setattr__(worker.node, "max_concurrent", 0)  # the same node, so its classes are not looked at again
         await worker.ask()
-        await asyncio.sleep(0.2)
+        await until(lambda: worker.statuses() == ["completed", "scheduled"])
+        await asyncio.sleep(0.1)
         assert worker.statuses() == ["completed", "scheduled"]
         assert len(await worker.store.filled([row.queue or "" for row in worker.store.rows.values()])) == 1
         assert (worker.suspected, len(worker.runner.ran)) == ([], 1)

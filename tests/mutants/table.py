@@ -191,8 +191,8 @@ MUTANTS = (
     Mutant(
         "a suspect is not verified",
         "src/attune/operations/runtimes/reverify.py",
-        "if change is not SnapshotChange.UNCHANGED or ref in suspects or",
-        "if change is not SnapshotChange.UNCHANGED or",
+        "if snapshot != runtime.snapshot or ref in suspects or",
+        "if snapshot != runtime.snapshot or",
         (f"{UNIT}operations/runtimes", f"{UNIT}agent/health"),
     ),
     Mutant(

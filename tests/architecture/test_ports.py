@@ -10,8 +10,8 @@ ROOT = Path(__file__).parents[2]
 # Asked by nobody but their caller: what it says of itself is all that there is to hold.
 OBSERVERS = {"RunObserver"}
 
-# Without a fake: what they answer is made by a query for one page (JSON text, counts over the fleet), and is passed on
-# unread. A fake would be a second query, which says nothing of the first; tests of the web read PostgreSQL.
+# Without a fake. `NodePages` gives JSON text that PostgreSQL makes, `FleetPages` counts over all of the fleet: a fake
+# would be a second query, which says nothing of the first. One of `PreviewReader` is still to be written.
 MISSING = {"FleetPages", "NodePages", "PreviewReader"}
 
 

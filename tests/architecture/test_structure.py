@@ -19,7 +19,7 @@ SOURCE = ROOT / "src" / "attune"
 SOURCES = sorted(SOURCE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "base"}
-MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES, MOST_PYTHON = 20, 300, 40, 33_500
+MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES, MOST_PYTHON = 20, 300, 40, 32_900
 
 
 def name_of(path: Path) -> str:

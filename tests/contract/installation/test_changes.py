@@ -68,11 +68,19 @@ async def changes(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIt
         yield Changes(PostgresChanges(pool), add, prune, notify)
 
 
+async def add_three(changes: Changes, begin: Any) -> None:
+    """Write three changes after *begin*; they can be read when no older transaction of the server is open any more."""
+    for number in range(3):
+        await changes.add("worker", {"number": number})
+    async with asyncio.timeout(60):
+        while len((await changes.log.since(begin)).changes) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def test_changes_are_read_in_order_from_a_position_on(changes: Changes) -> None:
     begin = await changes.log.end()
     assert list((await changes.log.since(begin)).changes) == []
-    for number in range(3):
-        await changes.add("worker", {"number": number})
+    await add_three(changes, begin)
 
     page = await changes.log.since(begin, 2)
     rest = await changes.log.since(page.changes[-1].position, 2)
@@ -84,8 +92,7 @@ async def test_changes_are_read_in_order_from_a_position_on(changes: Changes) ->
 
 async def test_a_reader_learns_that_what_it_has_not_read_is_pruned(changes: Changes) -> None:
     begin = await changes.log.end()
-    for number in range(3):
-        await changes.add("worker", {"number": number})
+    await add_three(changes, begin)
     first, *_, last = (await changes.log.since(begin)).changes
     assert await changes.log.reaches_back_to(first.position)
     await changes.prune()

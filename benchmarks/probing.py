@@ -23,7 +23,7 @@ from attune.core.runtimes.command import Command, Ending, Outcome
 from attune.core.runtimes.definition import Definition, parse_definition
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verdict import Verdict
-from attune.host.environment import check_environment
+from attune.host.contract.environment import check_environment
 from attune.host.probing.assemble import HostChecks, HostOptions, assemble
 from attune.operations.runtimes.examine import Examiner
 

@@ -6,11 +6,13 @@ import os
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from attune.core.ports.runtimes import Next, RunObserver
 from attune.core.runtimes.command import Command, Outcome
+from attune.host.contract.environment import check_environment
+from attune.host.contract.execution_contract import ExecutionContract, default_contract
 from attune.host.probing.assemble import HostChecks, HostOptions, assemble
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -36,7 +38,13 @@ class Sandbox:
         return {"PATH": SYSTEM_PATH, "HOME": str(self.folder), "TEST_MARK": self.mark}
 
     def checks(self, **options: object) -> HostChecks:
-        return assemble(self.environment, HostOptions(extra_variables=("TEST_MARK",), **options))  # type: ignore[arg-type]
+        return assemble(self.environment, HostOptions(contract=self.contract, **options))  # type: ignore[arg-type]
+
+    @property
+    def contract(self) -> ExecutionContract:
+        return replace(
+            default_contract(self.environment), environment=check_environment(self.environment, ["TEST_MARK"])
+        )
 
     def left_behind(self) -> list[str]:
         """The command lines of processes of this sandbox; waits a moment for those that are just ending."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attune.config import NodeSettings, Settings, process_environment
+from attune.host.contract.environment import check_environment
+from attune.host.contract.execution_contract import ExecutionContract
+from attune.host.contract.run_folders import RunFolders, run_places
 from attune.host.policy import HostPolicy
 from attune.host.probing.assemble import HostChecks, HostOptions, assemble
 from attune.operations.runtimes.examine import Examiner
@@ -43,13 +47,22 @@ def reverifier_for(settings: Settings) -> Reverifier:
     )
 
 
+def contract_for(settings: Settings) -> ExecutionContract:
+    """How programs are run on this host: checks, actions and sensors."""
+    environment = process_environment()
+    return ExecutionContract(
+        environment=check_environment(environment, settings.detection.environment),
+        folders=RunFolders(run_places(environment, os.geteuid())),
+    )
+
+
 def _checks(settings: Settings) -> HostChecks:
     detection = settings.detection
     environment = process_environment()
     allowed = detection.allowed_binaries
     options = HostOptions(
         policy=HostPolicy(None if allowed is None else frozenset(allowed), detection.trusted_paths),
-        extra_variables=detection.environment,
+        contract=contract_for(settings),
         cache_folder=str(_cache_folder(settings, environment)) if detection.cache else None,
         concurrency=detection.concurrency,
         warn=_warn,

@@ -21,18 +21,19 @@ from attune.agent.worker.executions import ExecutionRunner
 from attune.composition.databases import data_dir
 from attune.composition.embedding import REGISTRATIONS
 from attune.composition.events import reaction, record_for_sensors
-from attune.composition.host_examiner import examiner_for, reverifier_for
+from attune.composition.host_examiner import contract_for, examiner_for, reverifier_for
 from attune.config import Settings, process_environment
 from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.sensors import TakenLease
 from attune.core.sensors.restart import RestartRules
 from attune.core.sensors.sensor import Sensor
+from attune.host.contract.keepers import boottime
 from attune.host.executions.runner import HostWorkRunner
 from attune.host.packs.cache import PackCache
 from attune.host.sensors.file_stamps import file_stamps
 from attune.host.sensors.output_log import SensorFolder
-from attune.host.sensors.process import boottime, start_sensor
+from attune.host.sensors.process import HostSensorStarter
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
@@ -93,7 +94,7 @@ def sensing_for(registration: NodeRegistration, monitor: HealthMonitor, pool: Po
     events = PostgresSensorEvents(pool, record_for_sensors(reaction(), EventLogLimiter()))
     context = SensorContext(
         folder=folder,
-        start=start_sensor,
+        start=HostSensorStarter(contract_for(settings)),
         environment=process_environment(),
         node=sensors.node_now,
         clock=boottime,
@@ -143,7 +144,7 @@ def executions_for(
         queue=ProcrastinateQueue(partial(read_all, pool, dict)),
         routing=PostgresRouting(pool),
         attempts=PostgresExecutions(pool),
-        runner=HostWorkRunner(process_environment()),
+        runner=HostWorkRunner(contract_for(settings)),
         packs=packs,
         suspect=suspect,
         default_timeout=settings.executions.timeout,

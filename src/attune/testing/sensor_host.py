@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from uuid import UUID
@@ -109,9 +109,7 @@ class FakeSensorHost:
     def output_logs(self) -> Iterator[MemoryOutput]:
         return iter([file for file in self.files.values() if file.exists])
 
-    async def __call__(
-        self, program: SensorProgram, until: float, environment: Mapping[str, str], complain: Callable[[str], None]
-    ) -> FakeSensor:
+    async def __call__(self, program: SensorProgram, until: float, complain: Callable[[str], None]) -> FakeSensor:
         output = self.output_log(UUID(program.output_log.parent.name))
         output.is_closed = False
         failure = self.failures.pop(0) if self.failures else None

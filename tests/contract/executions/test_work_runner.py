@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
+from attune.host.contract.execution_contract import default_contract
 from attune.host.executions.runner import HostWorkRunner
 from attune.testing import FakeRunner
 
@@ -44,7 +45,11 @@ class Runs:
 @pytest.fixture(params=["fake", "host"])
 def runs(request: pytest.FixtureRequest, tmp_path: Path) -> Runs:
     host = request.param == "host"
-    return Runs(lambda script, meant: HostWorkRunner({"PATH": os.environ["PATH"]}) if host else meant, tmp_path, [])
+    return Runs(
+        lambda script, meant: HostWorkRunner(default_contract({"PATH": os.environ["PATH"]})) if host else meant,
+        tmp_path,
+        [],
+    )
 
 
 async def test_what_is_printed_is_told_by_stream_before_the_end(runs: Runs) -> None:

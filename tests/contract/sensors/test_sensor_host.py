@@ -13,8 +13,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from attune.core.ports.sensors import SensorProgram
+from attune.host.contract.execution_contract import default_contract
+from attune.host.contract.keepers import boottime
 from attune.host.sensors.output_log import SensorFolder
-from attune.host.sensors.process import boottime, start_sensor
+from attune.host.sensors.process import HostSensorStarter
 from attune.testing import FakeSensorHost
 
 pytestmark = pytest.mark.anyio
@@ -32,8 +34,7 @@ class Host:
         """A running sensor, and None or how it failed to start."""
         output.create()
         program = SensorProgram(("/bin/sh", "-c", script), output.path, output.work)
-        environment = {"PATH": os.environ["PATH"]}
-        sensor = await self.start(program, boottime() + 60, environment, lambda line: None)
+        sensor = await self.start(program, boottime() + 60, lambda line: None)
         return sensor, await sensor.started()
 
 
@@ -52,7 +53,7 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> Host:
         with folder.output_log(key).path.open("ab") as file:
             file.write(text)
 
-    return Host(folder, start_sensor, append)
+    return Host(folder, HostSensorStarter(default_contract({"PATH": os.environ["PATH"]})), append)
 
 
 def test_a_file_is_there_once_it_is_created_until_it_is_removed(host: Host) -> None:

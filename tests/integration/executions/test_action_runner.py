@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 
 from attune.core.executions.action import Delivery
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
+from attune.host.contract.execution_contract import default_contract
+from attune.host.contract.launch import ACTION
 from attune.host.executions.runner import HostWorkRunner
 from waiting import wait_for
 
@@ -41,7 +44,7 @@ async def run(folder: Path, script: str, **given: Any) -> tuple[WorkOutcome, str
     async def output(stream: str, text: str) -> None:
         printed[stream] += text
 
-    runner = HostWorkRunner(SURROUNDINGS, grace_seconds=0.3)
+    runner = HostWorkRunner(default_contract(SURROUNDINGS), replace(ACTION, grace_seconds=0.3))
     try:
         outcome = await runner.run(Work(entrypoint, sys.executable, **given), output)
     finally:
@@ -128,7 +131,7 @@ async def test_how_it_ended_is_a_sentence(tmp_path: Path) -> None:
 
 
 async def test_an_interpreter_that_cannot_be_executed_is_the_hosts_fault(tmp_path: Path) -> None:
-    runner = HostWorkRunner(SURROUNDINGS)
+    runner = HostWorkRunner(default_contract(SURROUNDINGS))
 
     async def output(stream: str, text: str) -> None: ...
 
@@ -158,12 +161,12 @@ async def test_a_cancelled_run_leaves_nothing(tmp_path: Path) -> None:
     assert not _lives((tmp_path / "pid").read_text())
 
 
-async def test_somebody_who_holds_the_pipe_does_not_hold_the_run(tmp_path: Path) -> None:
+async def test_a_descendant_with_a_session_of_its_own_is_ended_with_the_run(tmp_path: Path) -> None:
     script = "import subprocess; print(subprocess.Popen(['sleep', '30'], start_new_session=True).pid)"
     outcome, printed, _ = await run(tmp_path, script)
     assert outcome.succeeded
     assert outcome.duration_seconds < 10
-    os.kill(int(printed), 9)
+    assert not _lives(printed.strip())
 
 
 async def test_text_that_no_argument_can_hold_is_refused(tmp_path: Path) -> None:
@@ -173,7 +176,7 @@ async def test_text_that_no_argument_can_hold_is_refused(tmp_path: Path) -> None
 
 
 async def test_many_run_at_once(tmp_path: Path) -> None:
-    runner = HostWorkRunner(SURROUNDINGS)
+    runner = HostWorkRunner(default_contract(SURROUNDINGS))
 
     async def output(stream: str, text: str) -> None: ...
 
@@ -189,10 +192,11 @@ OWNER = """\
 import asyncio, os, sys
 from pathlib import Path
 from attune.core.executions.work import Work
+from attune.host.contract.execution_contract import default_contract
 from attune.host.executions.runner import HostWorkRunner
 async def output(stream, text):
     Path(sys.argv[2]).write_text(text)
-asyncio.run(HostWorkRunner(dict(os.environ)).run(Work(Path(sys.argv[1]), "/bin/sh"), output))
+asyncio.run(HostWorkRunner(default_contract(os.environ)).run(Work(Path(sys.argv[1]), "/bin/sh"), output))
 """
 
 

@@ -10,11 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from attune.core.runtimes.command import Command, Ending, Outcome
+from attune.host.contract.execution_contract import default_contract
+from attune.host.contract.run_folders import RunFolders
 from attune.host.policy import HostPolicy
 from attune.host.probing.path_index import PathIndex
 from attune.host.probing.runner import HostRunner
@@ -89,8 +92,10 @@ def test_keyboard_interrupt_ends_everything_first(tmp_path: Path) -> None:
     box = Sandbox(tmp_path)
     program = (
         "import sys; from attune.core.runtimes.command import Command; from attune.host.probing.assemble import *\n"
+        "from dataclasses import replace\n"
         "environment = dict(PATH='/usr/bin:/bin', TEST_MARK=sys.argv[1])\n"
-        "checks = assemble(environment, HostOptions(extra_variables=('TEST_MARK',)))\n"
+        "contract = replace(default_contract(environment), environment=environment)\n"
+        "checks = assemble(environment, HostOptions(contract=contract))\n"
         "lines = {str(n): Command(('sh', '-c', 'setsid sleep 300 & sleep 300'), 60) for n in range(8)}\n"
         "print('ready', flush=True)\n"
         "checks.runner.run(lines, lambda *a: None)"
@@ -157,10 +162,8 @@ def test_children_started_by_other_threads_meanwhile_survive(tmp_path: Path) -> 
 
 def test_runs_leak_no_descriptor_no_folder_and_no_process(tmp_path: Path) -> None:
     box = Sandbox(tmp_path)
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    paths = PathIndex(box.environment["PATH"])
-    runner = HostRunner({**box.environment, "TMPDIR": str(temporary)}, paths)
+    place = tmp_path / "run"
+    runner = HostRunner(replace(box.contract, folders=RunFolders([str(place)])), PathIndex(box.environment["PATH"]))
     lines = {
         "good": command("true"),
         "gone": command("no-such-command"),
@@ -175,7 +178,7 @@ def test_runs_leak_no_descriptor_no_folder_and_no_process(tmp_path: Path) -> Non
         run_all(runner, lines)
 
     assert open_descriptors() == before
-    assert list(temporary.iterdir()) == []
+    assert [list(folder.iterdir()) for folder in place.iterdir()] == [[]]
     assert zombies() == []
     assert box.left_behind() == []
 
@@ -199,11 +202,16 @@ def test_lasting_shortage_is_undecided(tmp_path: Path) -> None:
     runner = Sandbox(tmp_path).checks().runner
     run_all(runner, {"warm": command("true")})
     used = max(open_descriptors())
-    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 5, hard))
+    between = []
+    while (fd := os.dup(0)) < used:
+        between.append(fd)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (fd + 6, hard))
     try:
         outcome = run_all(runner, {"a": command("true")})["a"]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for open_one in (fd, *between):
+            os.close(open_one)
 
     assert (outcome.ending, outcome.detail) == (Ending.UNDECIDED, "not started: too many open files")
 
@@ -219,7 +227,7 @@ def test_checks_get_a_private_folder_and_no_secrets(tmp_path: Path) -> None:
         "JAVA_HOME": "/opt/java",
         "LC_ALL": "de_DE",
     }
-    runner = HostRunner(_passed(environment), PathIndex("/usr/bin:/bin"))
+    runner = HostRunner(default_contract(environment), PathIndex("/usr/bin:/bin"))
     outcomes = run_all(
         runner, {"env": command("env"), "folder": command("sh", "-c", "pwd; stat -c %a . ; ls -A | wc -l; id -u")}
     )
@@ -243,9 +251,10 @@ def test_forbidden_binaries_are_refused_without_being_run(tmp_path: Path) -> Non
     policy = HostPolicy(trusted_paths=(str(inside),))
     limited = HostPolicy(allowed_binaries=frozenset({"good"}))
     path = f"{inside}:{outside}"
+    contract = default_contract({"PATH": path})
 
-    trusted = run_all(HostRunner({"PATH": path}, PathIndex(path, policy)), _named("good", "evil", "link"))
-    allowed = run_all(HostRunner({"PATH": path}, PathIndex(path, limited)), _named("good", "evil", "absent"))
+    trusted = run_all(HostRunner(contract, PathIndex(path, policy)), _named("good", "evil", "link"))
+    allowed = run_all(HostRunner(contract, PathIndex(path, limited)), _named("good", "evil", "absent"))
 
     assert trusted["good"].stdout == allowed["good"].stdout == "good\n"
     assert {trusted[name].ending for name in ("evil", "link")} == {Ending.REFUSED}
@@ -286,17 +295,11 @@ def test_endless_computations_do_not_hold_up_the_others(tmp_path: Path) -> None:
 def test_real_programs_of_this_machine_tell_their_version(argv: tuple[str, ...], expected: str) -> None:
     if shutil.which(argv[0]) is None:
         pytest.skip(f"{argv[0]} is not installed")
-    environment = _passed(dict(os.environ))
-    outcome = run_all(HostRunner(environment, PathIndex(environment["PATH"])), {"a": command(*argv, limit=60)})["a"]
+    runner = HostRunner(default_contract(os.environ), PathIndex(os.environ["PATH"]))
+    outcome = run_all(runner, {"a": command(*argv, limit=60)})["a"]
 
     assert (outcome.ending, outcome.exit_code) == (Ending.EXITED, 0)
     assert expected in outcome.stdout + outcome.stderr
-
-
-def _passed(environment: dict[str, str]) -> dict[str, str]:
-    from attune.host.environment import check_environment
-
-    return check_environment(environment)
 
 
 def _named(*names: str) -> dict[str, Command]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 
-from attune.host.environment import check_environment
+from attune.host.contract.environment import check_environment
 
 
 def test_only_named_variables_pass() -> None:

@@ -127,7 +127,7 @@ class ProcessInstance(SensorInstance):
                 self.sensor.config,
                 {"ATTUNE_SENSOR": self.sensor.ref, "ATTUNE_TRIGGER": self.sensor.trigger_ref},
             )
-            process = await self._context.start(program, self._until, self._context.environment, self._complain)
+            process = await self._context.start(program, self._until, self._complain)
         except (AttuneError, OSError) as error:
             return SensorEnd(f"cannot be started: {error}")
         self._process, self._throttled = process, False

@@ -251,7 +251,5 @@ class RunningSensor(Protocol):
 class SensorStarter(Protocol):
     """Starts a sensor that may run until a time of the machine's clock. Raises `OSError` where that is impossible."""
 
-    async def __call__(
-        self, program: SensorProgram, until: float, environment: Mapping[str, str], complain: Callable[[str], None]
-    ) -> RunningSensor:
-        """*environment* is this process's; *complain* is told each line of the sensor's stderr."""
+    async def __call__(self, program: SensorProgram, until: float, complain: Callable[[str], None]) -> RunningSensor:
+        """*complain* is told each line of the sensor's stderr."""

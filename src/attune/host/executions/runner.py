@@ -1,197 +1,129 @@
-"""Runs one action as a process of this host: its own session, its own empty folder, its parameters hidden from `ps`.
+"""Runs one action as a process of this host, its parameters hidden from `ps`.
 
-What it prints goes on in pieces while it runs; what is left of its group is ended with it. What its output means is
-`result.py`.
+What it prints goes on in pieces while it runs. What its output means is `result.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import codecs
-import contextlib
 import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
 
-from attune.core.errors import legible, shown
+from attune.core.errors import UsageError, legible, shown
 from attune.core.executions.action import Delivery
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.ports.worker import Output
-from attune.host.environment import check_environment
-from attune.host.executions import watchdog
+from attune.host.contract.execution_contract import ExecutionContract
+from attune.host.contract.keepers import Ended, Keepers, NotStarted, Started, boottime
+from attune.host.contract.launch import ACTION, Launch, ProgramKind
 from attune.host.executions.result import Lines, result_of
-from attune.host.processes import signal_group
 
 _CHUNK_BYTES = 32 * 1024
-_PIPE_SECONDS = 0.5  # for somebody who left the group and holds the pipe
+_PIPE_SECONDS = 0.5  # for somebody else who was handed the pipe
 _NUL = "\N{SYMBOL FOR NULL}"
 
 
 class HostWorkRunner:
-    """`WorkRunner` on this host. *environment* is this process's, of which runs get what is harmless."""
+    """`WorkRunner` on this host, under its *contract*."""
 
-    def __init__(self, environment: Mapping[str, str], *, grace_seconds: float = 3.0) -> None:
-        self._passed_on = check_environment(environment)
-        self._grace = grace_seconds
-        self._watchdog: asyncio.subprocess.Process | None = None
-        self._starting = asyncio.Lock()
+    def __init__(self, contract: ExecutionContract, kind: ProgramKind = ACTION) -> None:
+        self._contract = contract
+        self._kind = kind
 
     async def run(self, work: Work, output: Output) -> WorkOutcome:
-        """Run *work* to its end. Cancelling the call ends the whole process group before it returns."""
+        """Run *work* to its end. Cancelling the call ends all that it started before it returns."""
         refusal = _refusal(work)
         if refusal:
             return WorkOutcome(WorkEnding.EXITED, exit_code=2, reason=refusal)
-        folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="attune-run-")
         try:
-            return await self._run_in(Path(folder), work, output)
+            folder = await asyncio.to_thread(self._contract.folders.make)
+        except UsageError as error:
+            return WorkOutcome(WorkEnding.NOT_STARTED, reason=str(error))
+        try:
+            return await self._run_in(folder, work, output)
         finally:
-            await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
+            await asyncio.shield(asyncio.to_thread(self._contract.folders.remove, folder))
 
     async def close(self) -> None:
-        """End the watchdog."""
-        process, self._watchdog = self._watchdog, None
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
-            await process.wait()
+        """Nothing is shared between runs."""
 
-    async def _run_in(self, folder: Path, work: Work, output: Output) -> WorkOutcome:
-        began = time.monotonic()
-        await self._start_watchdog()
+    async def _run_in(self, folder: str, work: Work, output: Output) -> WorkOutcome:
         stdin = await asyncio.to_thread(_stdin_of, work)
+        argv = _argv(work)
+        until = None if work.timeout_seconds is None else boottime() + work.timeout_seconds
+        launch = self._contract.launch(self._kind, argv, argv[0], folder, variables=_variables(work), until=until)
         try:
-            process = subprocess.Popen(  # noqa: ASYNC220 - a millisecond, and nobody can be cancelled amid it
-                _argv(work),
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=folder,
-                env=self._environment(work, folder),
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
+            run = _Run(self._contract.keepers, launch, stdin, work, output)
+        except OSError as error:
             return WorkOutcome(WorkEnding.NOT_STARTED, reason=_not_started(work, error))
         finally:
             os.close(stdin)
-        self._tell("+", process.pid)
-        run = _Run(process, work, output, self._grace)
-        try:
-            ended = await run.until_ended()
-        finally:
-            await asyncio.shield(run.reap())
-            self._tell("-", process.pid)
-        result, problem = await asyncio.to_thread(result_of, work.result_file, folder, run.lines)
-        code = process.returncode if process.returncode is not None else 0
+        ended = await run.until_ended()
+        if isinstance(ended, NotStarted):
+            return WorkOutcome(WorkEnding.NOT_STARTED, reason=_not_started(work, ended.error))
+        result, problem = await asyncio.to_thread(result_of, work.result_file, Path(folder), run.lines)
+        code = ended.status or 0
         return WorkOutcome(
-            ended,
+            ending := _ending(ended),
             exit_code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
             result=result,
             result_problem=problem,
-            reason=_reason(ended, code, work, run.last_said),
-            duration_seconds=time.monotonic() - began,
+            reason=_reason(ending, code, work, run.last_said),
+            duration_seconds=ended.seconds,
             dropped_bytes=run.dropped,
         )
 
-    def _environment(self, work: Work, folder: Path) -> dict[str, str]:
-        environment = {**self._passed_on, "PYTHONUNBUFFERED": "1", "HOME": str(folder), "TMPDIR": str(folder)}
-        environment.update(work.environment)
-        if work.delivery is Delivery.ENV:
-            for name, value in work.parameters.items():
-                if name not in work.secrets:
-                    environment[f"ATTUNE_PARAM_{name.upper()}"] = _text(value)
-        return environment
-
-    async def _start_watchdog(self) -> None:
-        async with self._starting:
-            if self._watchdog is None or self._watchdog.returncode is not None:
-                self._watchdog = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    *("-I", "-S", str(Path(watchdog.__file__))),
-                    stdin=asyncio.subprocess.PIPE,
-                    start_new_session=True,
-                    env=self._passed_on,
-                    cwd="/",
-                )
-
-    def _tell(self, sign: str, group: int) -> None:
-        if self._watchdog is not None and self._watchdog.stdin is not None and not self._watchdog.stdin.is_closing():
-            with contextlib.suppress(ConnectionError):
-                self._watchdog.stdin.write(f"{sign}{group}\n".encode())
-
 
 class _Run:
-    """One process and what it prints."""
+    """One process and what it prints. Raises `OSError` where no process can be started."""
 
-    def __init__(self, process: subprocess.Popen[bytes], work: Work, output: Output, grace: float) -> None:
-        self._process = process
+    def __init__(self, keepers: Keepers, launch: Launch, stdin: int, work: Work, output: Output) -> None:
+        self._keepers = keepers
         self._work = work
         self._output = output
-        self._grace = grace
-        self._readers = [
-            asyncio.create_task(self._read(process.stdout, "stdout")),
-            asyncio.create_task(self._read(process.stderr, "stderr")),
-        ]
         self.lines = Lines()
         self.last_said = ""
         self.dropped = 0
-
-    async def until_ended(self) -> WorkEnding:
-        """Wait for it, or end it when its time is over."""
+        pipes = {stream: os.pipe2(os.O_CLOEXEC) for stream in ("stdout", "stderr")}
         try:
-            async with asyncio.timeout(self._work.timeout_seconds):
-                await self._exit()
-        except TimeoutError:
-            await self._stop()
-            return WorkEnding.TIMED_OUT
-        except asyncio.CancelledError:
-            await asyncio.shield(self._stop())
+            self._keeper = keepers.start(launch, stdin, *(writing for _, writing in pipes.values()))
+        except OSError:
+            for reading, _ in pipes.values():
+                os.close(reading)
             raise
-        return WorkEnding.SIGNALED if (self._process.returncode or 0) < 0 else WorkEnding.EXITED
+        finally:
+            for _, writing in pipes.values():
+                os.close(writing)
+        self._readers = [asyncio.create_task(self._read(reading, stream)) for stream, (reading, _) in pipes.items()]
 
-    async def reap(self) -> None:
-        """End what is left of its group, and take what was printed last."""
-        signal_group(self._process.pid, signal.SIGKILL)
+    async def until_ended(self) -> NotStarted | Ended:
+        """Wait until nothing of it is left and all is read. Being cancelled ends it first."""
+        ending = asyncio.create_task(self._news())
+        try:
+            return await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            self._keeper.stop()
+            await asyncio.shield(ending)
+            raise
+
+    async def _news(self) -> NotStarted | Ended:
+        while isinstance(news := await self._keeper.news(), Started):
+            pass
         await asyncio.wait(self._readers, timeout=_PIPE_SECONDS)
         for reader in self._readers:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
+        self._keepers.give_back(self._keeper, news)
+        return news
 
-    async def _stop(self) -> None:
-        signal_group(self._process.pid, signal.SIGTERM)
-        signal_group(self._process.pid, signal.SIGCONT)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._grace):
-                await self._exit()
-        signal_group(self._process.pid, signal.SIGKILL)
-        await self._exit()
-
-    async def _exit(self) -> None:
-        """Wait for the process alone, whoever else may hold its pipes."""
-        loop, exited = asyncio.get_running_loop(), asyncio.Event()
-        if self._process.poll() is not None:
-            return
-        pidfd = os.pidfd_open(self._process.pid)
-        loop.add_reader(pidfd, exited.set)
-        try:
-            await exited.wait()
-        finally:
-            loop.remove_reader(pidfd)
-            os.close(pidfd)
-        self._process.wait()
-
-    async def _read(self, pipe: IO[bytes] | None, stream: str) -> None:
-        assert pipe is not None
+    async def _read(self, fd: int, stream: str) -> None:
         reader = asyncio.StreamReader(limit=_CHUNK_BYTES)
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb"))
         try:
             await self._pass_on(reader, stream)
         finally:
@@ -214,6 +146,21 @@ class _Run:
                 await self._output(stream, text.replace("\0", _NUL))
             if not data:
                 return
+
+
+def _ending(ended: Ended) -> WorkEnding:
+    if ended.by == "time":
+        return WorkEnding.TIMED_OUT
+    return WorkEnding.EXITED if ended.status is not None and ended.status >= 0 else WorkEnding.SIGNALED
+
+
+def _variables(work: Work) -> dict[str, str]:
+    variables = dict(work.environment)
+    if work.delivery is Delivery.ENV:
+        for name, value in work.parameters.items():
+            if name not in work.secrets:
+                variables[f"ATTUNE_PARAM_{name.upper()}"] = _text(value)
+    return variables
 
 
 def _argv(work: Work) -> list[str]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from attune.host.environment import check_environment
+from attune.host.contract.execution_contract import ExecutionContract, default_contract
 from attune.host.policy import HostPolicy
 from attune.host.probing.limiter import bounded_concurrency
 from attune.host.probing.outcome_cache import CacheSurroundings, HostOutcomeCache, host_identity
@@ -18,13 +18,13 @@ from attune.host.probing.runner import HostRunner
 class HostOptions:
     """How checks run on this host.
 
-    `extra_variables` are passed on to checks besides the usual ones; secrets never are. Without a `cache_folder`
-    nothing is kept. `concurrency` is how many checks run at the same time at most, None for as many as suit the
-    machine. `warn` is told what is wrong with the cache.
+    `contract` is how they are run, None for that of a program without settings. Without a `cache_folder` nothing is
+    kept. `concurrency` is how many checks run at the same time at most, None for as many as suit the machine. `warn`
+    is told what is wrong with the cache.
     """
 
     policy: HostPolicy = field(default_factory=HostPolicy)
-    extra_variables: tuple[str, ...] = ()
+    contract: ExecutionContract | None = None
     cache_folder: str | None = None
     concurrency: int | None = None
     warn: Callable[[str], None] = lambda text: None
@@ -44,11 +44,11 @@ def assemble(
 ) -> HostChecks:
     """The means to run checks here. *environment* is that of this process; *clock* gives seconds since the epoch."""
     options = options or HostOptions()
-    passed = check_environment(environment, options.extra_variables)
-    paths = PathIndex(passed["PATH"], options.policy)
+    contract = options.contract or default_contract(environment)
+    paths = PathIndex(contract.environment["PATH"], options.policy)
     concurrency = None if options.concurrency is None else bounded_concurrency(options.concurrency)
-    runner = HostRunner(passed, paths, concurrency=concurrency, clock=clock)
+    runner = HostRunner(contract, paths, concurrency=concurrency, clock=clock)
     if options.cache_folder is None:
         return HostChecks(runner, paths)
-    surroundings = CacheSurroundings(passed, host_identity(), clock)
+    surroundings = CacheSurroundings(contract.environment, host_identity(), clock)
     return HostChecks(runner, paths, HostOutcomeCache(options.cache_folder, paths, surroundings, options.warn))

@@ -23,7 +23,7 @@ class EventLoop:
         self._epoll = select.epoll()
         self._epoll.register(waker, select.EPOLLIN)
         self._waker = waker
-        self._by_pidfd: dict[int, Job] = {}
+        self._by_keeper: dict[int, Job] = {}
         self._pipes: dict[int, Stream] = {}
         self._floods: dict[int, Stream] = {}
         self.woken = False
@@ -34,26 +34,26 @@ class EventLoop:
     def add(self, job: Job) -> None:
         """Begin to watch a job that has just been started."""
         process = job.process
-        self._by_pidfd[process.pidfd] = job
-        self._epoll.register(process.pidfd, select.EPOLLIN)
+        self._by_keeper[process.keeper.fileno()] = job
+        self._epoll.register(process.keeper, select.EPOLLIN)
         for stream in (process.stdout, process.stderr):
             self._pipes[stream.fd] = stream
             self._epoll.register(stream.fd, select.EPOLLIN)
 
     def remove(self, job: Job) -> None:
         """Forget a job, before its descriptors are closed."""
-        del self._by_pidfd[job.process.pidfd]
-        self._epoll.unregister(job.process.pidfd)
+        del self._by_keeper[job.process.keeper.fileno()]
+        self._epoll.unregister(job.process.keeper)
         for stream in (job.process.stdout, job.process.stderr):
             self._floods.pop(stream.fd, None)
             if self._pipes.pop(stream.fd, None) is not None:
                 self._epoll.unregister(stream.fd)
 
     def wait(self, seconds: float) -> list[Job]:
-        """Wait at most so long; the jobs whose process is over."""
+        """Wait at most so long; the jobs of which there is news."""
         if self._floods:
             seconds = min(seconds, _FLOOD_SECONDS)
-        ended: list[Job] = []
+        heard: list[Job] = []
         for fd, _ in self._epoll.poll(min(seconds, _LONGEST_SECONDS)):
             stream = self._pipes.get(fd)
             if stream is not None:
@@ -62,12 +62,12 @@ class EventLoop:
                 self.woken = True
                 self._epoll.unregister(fd)
             else:
-                ended.append(self._by_pidfd[fd])
+                heard.append(self._by_keeper[fd])
         for stream in list(self._floods.values()):
             stream.drain()
             if not stream.open:
                 del self._floods[stream.fd]
-        return ended
+        return heard
 
     def _read(self, stream: Stream) -> None:
         stream.read()

@@ -1,135 +1,90 @@
-"""One process of a check: started in its own session, read through two pipes, ended with its whole group.
+"""One process of a check: started by a keeper in a folder of its own, and read through two pipes.
 
-Knows nothing of other processes, of time limits or of what an outcome means; the runner decides when.
+Knows nothing of other processes or of what an outcome means; the run decides when.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import resource
-import select
 import signal
-import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from attune.core.runtimes.command import Ending
+from attune.core.errors import UsageError
+from attune.core.runtimes.command import Command, Ending
+from attune.host.contract.execution_contract import ExecutionContract
+from attune.host.contract.keepers import Ended, Keeper, News, NotStarted, Started, boottime
+from attune.host.contract.launch import CHECK
 from attune.host.probing.refusal import NotStartedError, explain
 from attune.host.probing.stream import Stream
-from attune.host.processes import read_bytes, signal_group
-
-# RLIMIT_LOCKS has had no effect since Linux 2.4.25, yet it is inherited across fork, exec, setsid and `env -i`:
-# a label that a descendant cannot lose by accident.
-LABEL_LIMIT = 10
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessContext:
-    """What all processes of one run share."""
+class CheckProcess:
+    """A process that is starting or runs; `close` must be called once."""
 
-    environment: Mapping[bytes, bytes]
-    folder: str
-    null_fd: int
-    label: int
+    __slots__ = ("_contract", "_folder", "_path", "keeper", "stderr", "stdout")
 
+    def __init__(
+        self, contract: ExecutionContract, keeper: Keeper, folder: str, path: str, pipes: tuple[int, int]
+    ) -> None:
+        self._contract = contract
+        self._folder = folder
+        self._path = path
+        self.keeper = keeper
+        self.stdout, self.stderr = map(Stream, pipes)
 
-class Process:
-    """A started process. Its id cannot be given to another before `end`; `close` must be called once after it."""
-
-    __slots__ = ("_popen", "pid", "pidfd", "stderr", "stdout")
-
-    def __init__(self, popen: subprocess.Popen[bytes], pidfd: int, stdout: Stream, stderr: Stream) -> None:
-        self._popen = popen
-        self.pid = popen.pid
-        self.pidfd = pidfd
-        self.stdout = stdout
-        self.stderr = stderr
-
-    def signal_group(self, number: int) -> None:
-        """Send a signal to the process and everything that is still in its group."""
-        signal_group(self.pid, number)
-
-    def wait_dead(self, seconds: float) -> None:
-        """Wait at most so long for a process that was killed."""
-        waiter = select.poll()
-        waiter.register(self.pidfd, select.POLLIN)
-        waiter.poll(seconds * 1000)
-
-    def end(self, *, lost: bool) -> int | None:
-        """End what is left of the group, take the last output, and collect the exit code, -N for signal N.
-
-        None if somebody else took the status, or if the process is *lost*: one that does not even die.
-        """
-        self.signal_group(signal.SIGKILL)
-        for stream in (self.stdout, self.stderr):
-            if stream.open:
-                stream.drain()
-        self._popen.returncode = 0  # or its destructor would wait for the process again
-        if lost:
-            return None
+    def news(self) -> Ended | None:
+        """How it ended, if it has by now. Raises `NotStartedError`."""
         try:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-        except ChildProcessError:
+            news = self.keeper.receive()
+        except BlockingIOError:
             return None
-        return os.waitstatus_to_exitcode(status) if pid else None
+        if isinstance(news, NotStarted):
+            raise _refused(news, self._path, self._folder)
+        return None if isinstance(news, Started) else news
 
-    def close(self) -> list[Stream]:
-        """Release the descriptors, but for the streams that somebody else still writes to: those are returned."""
-        os.close(self.pidfd)
-        held = [stream for stream in (self.stdout, self.stderr) if stream.open]
+    def kill(self) -> None:
+        """End it at once; the news follows."""
+        self.keeper.signal(signal.SIGKILL)
+
+    def close(self, ended: News | None) -> None:
+        """Take the last output, and let go of everything; None for *ended* if it has not, and then it does now."""
         for stream in (self.stdout, self.stderr):
-            if not stream.open:
-                stream.close()
-        return held
+            stream.drain()
+            stream.close()
+        if ended is None:
+            self.keeper.close()
+        else:
+            self._contract.keepers.give_back(self.keeper, ended)
+        self._contract.folders.remove(self._folder)
 
 
-def start(argv: Sequence[str], path: str, context: ProcessContext) -> Process:
-    """Execute the file at *path* with *argv*. Raises `NotStartedError` when that cannot be done."""
+def start(command: Command, path: str, contract: ExecutionContract, null_fd: int) -> CheckProcess:
+    """Begin to execute the file at *path* for *command*. Raises `NotStartedError` when that cannot be done."""
+    try:
+        folder = contract.folders.make()
+    except UsageError as error:
+        raise NotStartedError(Ending.UNDECIDED, f"not started: {error}") from error
     fds: list[int] = []
     try:
         fds += os.pipe2(os.O_CLOEXEC)
         fds += os.pipe2(os.O_CLOEXEC)
-        popen = subprocess.Popen(
-            argv,
-            bufsize=0,
-            executable=path,
-            stdin=context.null_fd,
-            stdout=fds[1],
-            stderr=fds[3],
-            cwd=context.folder,
-            env=context.environment,
-            start_new_session=True,
-        )
-    except BaseException as error:
-        _close_all(fds)
-        if isinstance(error, OSError) and error.filename == context.folder:
-            raise NotStartedError(Ending.UNDECIDED, "not started: the working folder is gone") from error
-        if isinstance(error, OSError):
-            raise explain(error, path) from error
-        if isinstance(error, ValueError):
-            raise NotStartedError(Ending.NOT_STARTED, f"its arguments cannot be passed on: {error}") from error
-        raise
-    _label(popen.pid, context.label)
-    _close_all(fds[1::2])
-    try:
-        pidfd = os.pidfd_open(popen.pid)
+        launch = contract.launch(CHECK, command.argv, path, folder, until=boottime() + command.timeout_seconds)
+        keeper = contract.keepers.start(launch, null_fd, fds[1], fds[3])
     except OSError as error:
-        popen.kill()
-        popen.wait()
-        _close_all(fds[0::2])
-        detail = f"could not be watched: {os.strerror(error.errno or 0).lower()}"
-        raise NotStartedError(Ending.UNDECIDED, detail, passing=True) from error
-    return Process(popen, pidfd, Stream(fds[0]), Stream(fds[2]))
+        _close_all(fds)
+        contract.folders.remove(folder)
+        raise explain(error, path) from error
+    _close_all(fds[1::2])
+    return CheckProcess(contract, keeper, folder, path, (fds[0], fds[2]))
 
 
-def _label(pid: int, label: int) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        resource.prlimit(pid, LABEL_LIMIT, (label, resource.RLIM_INFINITY))
-    for child in read_bytes(f"/proc/{pid}/task/{pid}/children").split():  # it was quicker than we were
-        _label(int(child), label)
+def _refused(news: NotStarted, path: str, folder: str) -> NotStartedError:
+    if news.at == folder:
+        return NotStartedError(Ending.UNDECIDED, "not started: the working folder is gone")
+    if not news.number:
+        return NotStartedError(Ending.NOT_STARTED, f"its arguments cannot be passed on: {news.at}")
+    return explain(news.error, path)
 
 
-def _close_all(fds: Sequence[int]) -> None:
+def _close_all(fds: list[int]) -> None:
     for fd in fds:
         os.close(fd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import deque
@@ -10,20 +11,21 @@ from dataclasses import dataclass, replace
 
 from attune.core.ports.runtimes import Next, RunObserver
 from attune.core.runtimes.command import Command, Ending, Outcome
+from attune.host.contract.execution_contract import ExecutionContract
+from attune.host.contract.keepers import Ended
 from attune.host.probing.event_loop import EventLoop
-from attune.host.probing.job import Item, Job, Phase
+from attune.host.probing.job import Item, Job
 from attune.host.probing.limiter import Concurrency, Limiter
 from attune.host.probing.path_index import Missing, PathIndex
 from attune.host.probing.process import start
 from attune.host.probing.refusal import NotStartedError
-from attune.host.probing.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True)
 class RunnerContext:
     """What all runs of one runner share."""
 
-    environment: Mapping[str, str]
+    contract: ExecutionContract
     paths: PathIndex
     concurrency: Concurrency
     clock: Callable[[], float]
@@ -46,7 +48,7 @@ class Run:
         self._closed = ""
 
     def __enter__(self) -> Run:
-        self._sandbox = Sandbox(self._context.environment)
+        self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._events = EventLoop(self._waker)
         return self
 
@@ -54,12 +56,17 @@ class Run:
         try:
             for job in self._jobs:
                 job.kill(time.monotonic(), Ending.UNDECIDED, "interrupted")
+            until = time.monotonic() + 1.0
+            while self._jobs and time.monotonic() < until:
+                for job in self._events.wait(until - time.monotonic()):
+                    with contextlib.suppress(NotStartedError):
+                        if (ended := job.process.news()) is not None:
+                            self._dismiss(job, ended)
             for job in tuple(self._jobs):
-                job.process.wait_dead(1.0)
-                self._dismiss(job)
+                self._dismiss(job, None)
         finally:
             self._events.close()
-            self._sandbox.close()
+            os.close(self._null)
 
     def execute(self, start: Mapping[str, Command], deadline_seconds: float | None) -> None:
         """Run every line of *start* to its end."""
@@ -70,12 +77,13 @@ class Run:
         self._context.paths.token()
         for key, command in start.items():
             self._admit(key, command)
-        if self._context.concurrency.slots < len(self._queue) <= self._context.concurrency.burst:
-            self._burst()
+        burst = len(self._queue) <= self._context.concurrency.burst
+        while self._queue and burst and not self._limiter.full:
+            self._start(self._queue.popleft())
         while self._jobs or self._queue:
             self._fill()
             for job in self._events.wait(self._pause()):
-                self._finish(job)
+                self._hear(job)
             self._enforce_limits(time.monotonic())
 
     def _admit(self, key: str, command: Command | None) -> None:
@@ -95,40 +103,44 @@ class Run:
         while self._queue and self._limiter.has_slot:
             self._start(self._queue.popleft())
 
-    def _burst(self) -> None:
-        """Start all there is. Each is held until the last has started: else every start would wait for a processor."""
-        while self._queue and not self._limiter.full:
-            if (job := self._start(self._queue.popleft())) is not None:
-                job.hold()
-        for job in sorted(self._jobs, key=lambda job: job.started):
-            job.release(time.monotonic())
-
-    def _start(self, item: Item) -> Job | None:
-        command = item.command
+    def _start(self, item: Item) -> None:
         if self._observer is not None and not item.retried:
-            self._observer.started(item.key, command)
+            self._observer.started(item.key, item.command)
         real_path = os.path.realpath(item.path)
         at, now = self._context.clock(), time.monotonic()
         try:
-            process = start(command.argv, item.path, self._sandbox.context)
+            process = start(item.command, item.path, self._context.contract, self._null)
         except NotStartedError as refusal:
-            if refusal.passing and not item.retried and self._jobs:
-                self._limiter.narrow()
-                self._postponed.append(replace(item, retried=True))
-                return None
-            outcome = Outcome(refusal.ending, detail=refusal.detail, path=item.path, real_path=real_path, at=at)
-            self._admit(item.key, self._report(item.key, command, outcome, started=True))
-            return None
-        job = Job(item, process, real_path, at=at, started=now, due=now + command.timeout_seconds)
+            self._refused(item, refusal, real_path, at)
+            return
+        job = Job(item, process, real_path, at=at, started=now)
         self._jobs.add(job)
-        self._sandbox.marks.pipes.update((process.stdout.name, process.stderr.name))
         self._limiter.entered(job)
         self._events.add(job)
-        return job
 
-    def _finish(self, job: Job) -> None:
-        """Collect an ended process, report its outcome, and go on with its line."""
-        outcome = self._dismiss(job)
+    def _hear(self, job: Job) -> None:
+        """Take the news of a check; go on with its line if it is over."""
+        try:
+            ended = job.process.news()
+        except NotStartedError as refusal:
+            self._let_go(job, Ended(None))
+            self._refused(job.item, refusal, job.real_path, job.at)
+            return
+        if ended is not None:
+            self._finish(job, ended)
+
+    def _refused(self, item: Item, refusal: NotStartedError, real_path: str, at: float) -> None:
+        """The system did not start it: try once more when another check has ended, or report it."""
+        if refusal.passing and not item.retried and self._jobs:
+            self._limiter.narrow()
+            self._postponed.append(replace(item, retried=True))
+            return
+        outcome = Outcome(refusal.ending, detail=refusal.detail, path=item.path, real_path=real_path, at=at)
+        self._admit(item.key, self._report(item.key, item.command, outcome, started=True))
+
+    def _finish(self, job: Job, ended: Ended | None) -> None:
+        """Report the outcome of an ended process, and go on with its line."""
+        outcome = self._dismiss(job, ended)
         self._resume()
         self._admit(job.item.key, self._report(job.item.key, job.command, outcome, started=True))
 
@@ -137,17 +149,15 @@ class Run:
         self._queue.extend(self._postponed)
         self._postponed.clear()
 
-    def _dismiss(self, job: Job) -> Outcome:
+    def _dismiss(self, job: Job, ended: Ended | None) -> Outcome:
+        self._let_go(job, ended)
+        return job.outcome(ended, time.monotonic())
+
+    def _let_go(self, job: Job, ended: Ended | None) -> None:
         self._jobs.discard(job)
         self._limiter.left(job)
         self._events.remove(job)
-        try:
-            code = job.process.end(lost=job.phase is Phase.LOST)
-            outcome = job.outcome(code, time.monotonic())
-        finally:
-            self._sandbox.retain(job.process.close())
-        self._sandbox.marks.leaders.add(job.process.pid)
-        return outcome
+        job.process.close(ended)
 
     def _report(self, key: str, command: Command, outcome: Outcome, *, started: bool) -> Command | None:
         if self._observer is not None:
@@ -173,9 +183,7 @@ class Run:
             self._close(now, "still running at the deadline", "not checked before the deadline")
         for job in tuple(self._jobs):
             if now >= job.due:
-                job.advance(now)
-                if job.phase is Phase.LOST:
-                    self._finish(job)
+                self._finish(job, None)
 
     def _close(self, now: float, running: str, not_started: str) -> None:
         """End what runs and start nothing more."""

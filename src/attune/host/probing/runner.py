@@ -12,28 +12,27 @@ from collections.abc import Callable, Mapping
 
 from attune.core.ports.runtimes import Next, RunObserver
 from attune.core.runtimes.command import Command
+from attune.host.contract.execution_contract import ExecutionContract
 from attune.host.probing.limiter import Concurrency, machine_concurrency
 from attune.host.probing.path_index import PathIndex
-from attune.host.probing.reaper import SUBREAPER
 from attune.host.probing.run import Run, RunnerContext
 
 
 class HostRunner:
     """A `CommandRunner` for this machine. Safe to use from several threads at once.
 
-    *environment* is passed to the checks as it is (see `check_environment`); *clock* gives seconds since the
-    epoch and is only shown to people.
+    *contract* is how they are run; *clock* gives seconds since the epoch and is only shown to people.
     """
 
     def __init__(
         self,
-        environment: Mapping[str, str],
+        contract: ExecutionContract,
         paths: PathIndex,
         *,
         concurrency: Concurrency | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._context = RunnerContext(dict(environment), paths, concurrency or machine_concurrency(), clock)
+        self._context = RunnerContext(contract, paths, concurrency or machine_concurrency(), clock)
         self._lock = threading.Lock()
         self._stopped = False
         self._wakers: set[int] = set()
@@ -56,7 +55,7 @@ class HostRunner:
                 self._wakers.add(waker)
                 if self._stopped:
                     os.eventfd_write(waker, 1)
-            with SUBREAPER, Run(self._context, then, observer, waker) as run:
+            with Run(self._context, then, observer, waker) as run:
                 run.execute(start, deadline_seconds)
         finally:
             with self._lock:

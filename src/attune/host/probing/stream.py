@@ -15,12 +15,11 @@ _FLOOD_PIPE = 1024 * 1024
 class Stream:
     """The reading end of a pipe. `flooding` tells that it is worth reading now and then only."""
 
-    __slots__ = ("_dropped", "_kept", "fd", "flooding", "name", "open")
+    __slots__ = ("_dropped", "_kept", "fd", "flooding", "open")
 
     def __init__(self, fd: int) -> None:
         os.set_blocking(fd, False)
         self.fd = fd
-        self.name = f"pipe:[{os.fstat(fd).st_ino}]"  # as it appears in /proc
         self.open = True  # nobody has been seen to have closed the other end
         self.flooding = False
         self._kept = bytearray()

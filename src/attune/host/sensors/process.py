@@ -1,143 +1,165 @@
-"""Starts a sensor under its supervisor, and reports what becomes of it.
+"""Starts a sensor, and reports what becomes of it.
 
-The sensor prints into a file, not into a pipe: what it has printed outlives the node.
+The sensor prints into a file, not into a pipe: what it has printed outlives the node. The file is locked as long as
+anything lives that may print into it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
-import sys
+import os
+import signal
+import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 from attune.core.errors import legible
 from attune.core.ports.sensors import SensorEnd, SensorProgram
-from attune.host.environment import check_environment
-from attune.host.sensors import supervisor
+from attune.host.contract.execution_contract import ExecutionContract
+from attune.host.contract.keepers import Ended, Keeper, NotStarted, Started
+from attune.host.contract.launch import SENSOR
 
-boottime = supervisor.now
-"""The clock of `until`: seconds since the machine started, sleep included."""
 _KEPT_LINES = 5
 _LONGEST_LINE = 64 * 1024
+_LOCK_SECONDS = 2.0
+_ENDED_BY = {"time": "lease", "keeper": ""}
 
 
 class SensorProcess:
-    """`RunningSensor`, by way of its supervisor."""
+    """`RunningSensor`, by way of its keeper."""
 
-    def __init__(self, process: asyncio.subprocess.Process, complain: Callable[[str], None]) -> None:
-        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-        self._supervisor = process
-        self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
+    def __init__(
+        self, contract: ExecutionContract, keeper: Keeper, stderr: int, complain: Callable[[str], None]
+    ) -> None:
+        self._contract = contract
+        self._keeper: Keeper | None = keeper
+        self._stderr = stderr
         self._complain = complain
         self._last: deque[str] = deque(maxlen=_KEPT_LINES)
         self._errors = asyncio.create_task(self._read_errors())
         self.pid: int | None = None
 
     def extend(self, until: float) -> None:
-        self.send(f"until {until!r}")
+        if self._keeper is not None:
+            self._keeper.extend(until)
 
     def pause(self) -> None:
-        self.send("pause")
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        self.send("resume")
+        self._signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        self.send("stop")
+        if self._keeper is not None:
+            self._keeper.stop()
 
     def kill(self) -> None:
-        """End it at once, by way of its supervisor: the end of the pipe says that we are gone."""
-        self._stdin.close()
+        self._signal(signal.SIGKILL)
 
     async def started(self) -> SensorEnd | None:
         news = await self._news()
-        if "pid" in news:
-            self.pid = int(news["pid"])
+        if isinstance(news, Started):
+            self.pid = news.pid
             return None
-        await self._collect()
-        reason = str(news.get("not_started") or "its supervisor ended before it could start it")
-        return SensorEnd(f"cannot be started: {reason}", interpreter_failed=bool(news.get("interpreter")))
+        await self._collect(news)
+        if isinstance(news, NotStarted):
+            return SensorEnd(f"cannot be started: {news.at}: {news.error.strerror}".lower(), interpreter_failed=True)
+        return SensorEnd("cannot be started: what was to start it has ended")
 
     async def end(self) -> SensorEnd:
         news = await self._news()
-        await self._collect()
+        await self._collect(news)
+        assert isinstance(news, Ended)
         said = f"; last it said: {' / '.join(self._last)}" if self._last else ""
-        if "exit" in news:
-            return SensorEnd(f"ended with exit code {news['exit']}{said}", str(news["by"]))
-        if news.get("signal"):
-            return SensorEnd(f"was killed by signal {news['signal']}{said}", str(news["by"]))
-        return SensorEnd(f"ended with its supervisor{said}")
+        by = _ENDED_BY.get(news.by, news.by)
+        if news.status is None:
+            return SensorEnd(f"was ended, since what watched over it was killed{said}")
+        if news.status < 0:
+            return SensorEnd(f"was killed by signal {-news.status}{said}", by)
+        return SensorEnd(f"ended with exit code {news.status}{said}", by)
 
-    async def _news(self) -> dict[str, Any]:
-        line = await self._stdout.readline()
-        try:
-            news = json.loads(line)
-        except ValueError:
-            return {}
-        return news if isinstance(news, dict) else {}
+    async def _news(self) -> Started | NotStarted | Ended:
+        assert self._keeper is not None
+        return await self._keeper.news()
 
-    async def _collect(self) -> None:
-        self.kill()
-        await self._supervisor.wait()
-        # Somebody whom the sensor started may have escaped and hold the pipe for ever.
-        await asyncio.wait({self._errors}, timeout=0.5)
+    async def _collect(self, news: Started | NotStarted | Ended) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            self._contract.keepers.give_back(keeper, news)
+        await asyncio.wait({self._errors}, timeout=0.5)  # somebody else may have been handed the pipe
         self._errors.cancel()
         await asyncio.gather(self._errors, return_exceptions=True)
 
+    def _signal(self, number: int) -> None:
+        if self._keeper is not None:
+            self._keeper.signal(number)
+
     async def _read_errors(self) -> None:
-        while True:
-            try:
-                line = await self._stderr.readline()
-            except ValueError:  # longer than the reader's limit, and dropped by it
-                continue
-            if not line:
-                return
-            text = legible(line.decode("utf-8", "replace").rstrip())
-            if text:
-                self._last.append(text)
-                self._complain(text)
+        reader = asyncio.StreamReader(limit=_LONGEST_LINE)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        pipe = os.fdopen(self._stderr, "rb")
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, pipe)
+        try:
+            while True:
+                try:
+                    line = await reader.readline()
+                except ValueError:  # longer than the reader's limit, and dropped by it
+                    continue
+                if not line:
+                    return
+                text = legible(line.decode("utf-8", "replace").rstrip())
+                if text:
+                    self._last.append(text)
+                    self._complain(text)
+        finally:
+            transport.close()
 
-    def send(self, command: str) -> None:
-        """Write a line to the supervisor, unless it is gone."""
-        if not self._stdin.is_closing():
-            with contextlib.suppress(ConnectionError):
-                self._stdin.write(f"{command}\n".encode())
+
+class HostSensorStarter:
+    """`SensorStarter` on this host, under its *contract*."""
+
+    def __init__(self, contract: ExecutionContract) -> None:
+        self._contract = contract
+
+    async def __call__(
+        self, program: SensorProgram, until: float, complain: Callable[[str], None] = lambda line: None
+    ) -> SensorProcess:
+        output = await asyncio.to_thread(_locked, str(program.output_log))
+        stdin = os.memfd_create("parameters", os.MFD_CLOEXEC)
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        try:
+            os.write(stdin, json.dumps(dict(program.parameters)).encode())
+            os.lseek(stdin, 0, os.SEEK_SET)
+            argv = program.argv
+            launch = self._contract.launch(
+                SENSOR, argv, argv[0], str(program.folder), variables=program.environment, until=until
+            )
+            keeper = self._contract.keepers.start(launch, stdin, output, writing)
+        except OSError:
+            os.close(reading)
+            raise
+        finally:
+            for fd in (output, stdin, writing):
+                os.close(fd)
+        return SensorProcess(self._contract, keeper, reading, complain)
 
 
-async def start_sensor(
-    program: SensorProgram,
-    until: float,
-    environment: Mapping[str, str],
-    complain: Callable[[str], None] = lambda line: None,
-) -> SensorProcess:
-    """Start *program*, which may run until that time of `boottime`; `started` tells whether it does.
-
-    *environment* is the environment of this process, of which it gets what is harmless; *complain* is told each line
-    of its stderr. Raises `OSError` where not even the supervisor could be started.
-    """
-    harmless = check_environment(environment)
-    spec = {
-        "argv": list(program.argv),
-        "output": str(program.output_log),
-        "folder": str(program.folder),
-        "parameters": dict(program.parameters),
-        "environment": {**harmless, "PYTHONUNBUFFERED": "1", **program.environment},
-        "until": until,
-    }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", str(Path(supervisor.__file__))),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=_LONGEST_LINE,
-        start_new_session=True,
-        env=harmless,
-        cwd="/",
-    )
-    sensor = SensorProcess(process, complain)
-    sensor.send(json.dumps(spec))
-    return sensor
+def _locked(path: str) -> int:
+    """The output log, locked as long as anything has it open that it is handed to. Raises `OSError`."""
+    output = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    until = time.monotonic() + _LOCK_SECONDS
+    while True:
+        with contextlib.suppress(BlockingIOError):  # whoever only looks holds it for a moment
+            fcntl.flock(output, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        if time.monotonic() >= until:
+            os.close(output)
+            raise OSError("its output log is in use: another process of this sensor lives")
+        time.sleep(0.01)
+    size = os.fstat(output).st_size
+    if size and os.pread(output, 1, size - 1) != b"\n":
+        os.write(output, b"\n")  # what an earlier process left half printed must not join what the next one prints
+    return output

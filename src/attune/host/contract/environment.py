@@ -1,4 +1,4 @@
-"""The environment that a check gets: what interpreters need to find themselves, and no secret.
+"""The environment of every program that is started here: what interpreters need to find themselves, and no secret.
 
 Pure functions on the mapping that the caller read; this module never reads the process's own environment.
 """
@@ -18,12 +18,28 @@ _ALLOWED_NAMES = """
     VIRTUAL_ENV CONDA_PREFIX CONDA_DEFAULT_ENV GEM_HOME GEM_PATH RVM_PATH
     PERLBREW_ROOT PERLBREW_HOME PERLBREW_PERL PLENV_ROOT PLENV_VERSION PHPENV_ROOT
     R_HOME JULIA_DEPOT_PATH DENO_DIR BUN_INSTALL ERL_ROOTDIR NIX_PROFILES NIX_LD NIX_LD_LIBRARY_PATH
-    CUDA_HOME ANDROID_HOME
+    CUDA_HOME ANDROID_HOME COREPACK_HOME COMPOSER_HOME DOTNET_CLI_HOME XDG_STATE_HOME
 """
 _ALLOWED = frozenset(_ALLOWED_NAMES.split())
 _ALLOWED_PREFIXES = ("PYENV_", "RBENV_", "ASDF_", "MISE_")
 _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "DATABASE_URL")
 _SECRET_PREFIXES = ("ATTUNE_", "PG")
+OFFLINE = {
+    "COREPACK_ENABLE_NETWORK": "0",
+    "MISE_OFFLINE": "1",
+    "MISE_NOT_FOUND_AUTO_INSTALL": "false",
+    "MISE_EXEC_AUTO_INSTALL": "false",
+    "RUSTUP_AUTO_INSTALL": "0",
+    "GOPROXY": "off",
+    "CARGO_NET_OFFLINE": "true",
+    "NPM_CONFIG_OFFLINE": "true",
+    "YARN_ENABLE_NETWORK": "0",
+    "PIP_NO_INDEX": "1",
+    "UV_OFFLINE": "1",
+    "SDKMAN_OFFLINE_MODE": "true",
+    **dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"),
+}
+"""What keeps a check from downloading anything: the switches of version managers, and a proxy that does not answer."""
 _FORCED = {
     "LC_ALL": "C.UTF-8",
     "TERM": "dumb",
@@ -40,7 +56,7 @@ _FORCED = {
 
 
 def check_environment(source: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
-    """The environment for checks, taken from *source*.
+    """What programs get of the environment *source*.
 
     *extra* names more variables to pass on; names that can hold a secret, and Attune's own, are never passed,
     even then. PATH is always set.

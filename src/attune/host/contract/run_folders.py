@@ -1,0 +1,131 @@
+"""The working folders of programs: new, empty, and below parents that nobody else can write to."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pwd
+import shutil
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from attune.core.errors import UsageError
+
+
+def run_places(environment: Mapping[str, str], user: int) -> tuple[str, ...]:
+    """Where run folders may lie, the best first, for a service of *user* with that *environment*."""
+    if user == 0:
+        return ("/var/lib/attune/run",)
+    runtime = environment.get("XDG_RUNTIME_DIR", "")
+    return (*([f"{runtime}/attune"] if runtime.startswith("/") else []), f"{home_of(user)}/.local/state/attune/run")
+
+
+def home_of(user: int) -> str:
+    """The home folder of that user, as the system knows it; "/" where it knows none."""
+    try:
+        return pwd.getpwuid(user).pw_dir or "/"
+    except KeyError:
+        return "/"
+
+
+class RunFolders:
+    """Makes folders in the first of *places* whose every parent passes *refuses*, which says why one does not.
+
+    What an earlier process has left there, even after kill -9, is removed. Safe to use from several threads at once.
+    """
+
+    def __init__(
+        self,
+        places: Sequence[str],
+        refuses: Callable[[str], str | None] = lambda folder: None,
+        owner: tuple[int, int] | None = None,
+    ) -> None:
+        self._places = places
+        self._refuses = refuses
+        self._owner = owner
+        self._lock = threading.Lock()
+        self._base: tuple[int, str] | None = None  # the process that made it, and its path
+
+    def make(self) -> str:
+        """A new empty folder that its owner alone can enter. Raises `UsageError` where there is no place for one."""
+        folder = f"{self._own_place()}/{os.urandom(8).hex()}"
+        try:
+            os.mkdir(folder, 0o700)  # noqa: PTH102
+            if self._owner is not None:
+                os.chown(folder, *self._owner)
+        except OSError as error:
+            raise UsageError(
+                f"no working folder can be made in {self._base}: {os.strerror(error.errno or 0)}"
+            ) from error
+        return folder
+
+    def remove(self, folder: str) -> None:
+        """Remove what `make` made, whatever lies in it by now."""
+        try:
+            os.rmdir(folder)  # noqa: PTH106
+        except OSError:
+            with contextlib.suppress(RecursionError):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def problem(self) -> str | None:
+        """Why no working folder can be made here, or None."""
+        try:
+            self.remove(self.make())
+        except UsageError as error:
+            return str(error)
+        return None
+
+    def _own_place(self) -> str:
+        with self._lock:
+            if self._base is None or self._base[0] != os.getpid() or not os.path.isdir(self._base[1]):  # noqa: PTH112
+                folder, lock = self._open_place()
+                self._base = (os.getpid(), folder)
+                weakref.finalize(self, _remove, os.getpid(), folder, lock)
+            return self._base[1]
+
+    def _open_place(self) -> tuple[str, int]:
+        refusals = []
+        for place in self._places:
+            try:
+                os.makedirs(place, mode=0o711, exist_ok=True)  # noqa: PTH103
+                refusal = self._refuses(place)
+                if refusal is None:
+                    _sweep(place)
+                    return _locked_folder(place)
+                refusals.append(refusal)
+            except OSError as error:
+                refusals.append(f"{error.filename or place}: {os.strerror(error.errno or 0).lower()}")
+        raise UsageError(f"no folder for running programs (host.run_folder): {'; '.join(refusals)}")
+
+
+def _locked_folder(place: str) -> tuple[str, int]:
+    while True:
+        folder = f"{place}/{os.getpid()}-{os.urandom(4).hex()}"
+        os.mkdir(folder, 0o711)  # noqa: PTH102
+        with contextlib.suppress(FileNotFoundError):  # another process has swept it before it was locked
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.isdir(folder):  # noqa: PTH112
+                return folder, lock
+            os.close(lock)
+
+
+def _remove(process: int, folder: str, lock: int) -> None:
+    if process == os.getpid():
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _sweep(place: str) -> None:
+    """Remove the folders of processes that are gone: nobody locks them."""
+    for folder in Path(place).iterdir():
+        with contextlib.suppress(OSError):
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)

@@ -58,5 +58,8 @@ _.eligible_ids
 # Run by a migration that is found by its file.
 UNIFY
 
+# For the execution contract, which is being built.
+_.refuses_working_folder
+
 # Being replaced.
 _.optional

@@ -1,1 +1,1 @@
-"""How anything is executed on this host: by whom, from which files, under which limits."""
+"""How every program is started here: checks, actions and sensors alike, under one policy."""

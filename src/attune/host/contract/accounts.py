@@ -45,6 +45,14 @@ class LocalGroups:
         return all(word in _LISTABLE or word.startswith("[") or word.endswith("]") for word in words)
 
 
+def user_id(name: str) -> int | None:
+    """The id of the user with that name or number, None where there is none."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return int(name) if name.isdecimal() else None
+
+
 def user_text(user: int) -> str:
     """How a reason calls the user with that id."""
     return _named(user, lambda: pwd.getpwuid(user).pw_name, "uid")

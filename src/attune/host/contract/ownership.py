@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection
 
 from attune.core.errors import legible
 from attune.host.contract.accounts import LocalGroups, group_text, user_text
-from attune.host.contract.script import interpreter_of
+from attune.host.contract.script import MOST_SCRIPTS, interpreter_of
 
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_MOST_LINKS, _MOST_SCRIPTS = 40, 5  # as the kernel has them
+_MOST_LINKS = 40  # as the kernel follows
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
 
@@ -39,7 +39,7 @@ class OwnershipRule:
     def refuses_file(self, path: str) -> str | None:
         """Why the file at *path* must not be executed, or None. What runs a script is looked at too."""
         file = path
-        for _ in range(_MOST_SCRIPTS):
+        for _ in range(MOST_SCRIPTS):
             try:
                 interpreter = self._program(file)
             except _RefusedError as refusal:
@@ -128,7 +128,7 @@ class _Walk:
         self._links = 0
         self.rest = _names_in(path)
         self._root = self._folder = self.fd = os.open("/", _LOOK)
-        self._opened = [self.fd]
+        self._opened = {self.fd}
         self.status = os.fstat(self.fd)
         self.folder_mode = 0
 
@@ -154,6 +154,7 @@ class _Walk:
         if self.is_link:
             self._turn()
         elif self.rest:
+            self._close(self._folder)
             self._folder, self.folder_mode = self.fd, self.status.st_mode
         if not self.rest:
             return False
@@ -163,7 +164,7 @@ class _Walk:
             self.fd = os.open(name, _LOOK, dir_fd=self._folder)
         except (OSError, ValueError) as error:
             raise self._obstacle(error) from None
-        self._opened.append(self.fd)
+        self._opened.add(self.fd)
         self.status = os.fstat(self.fd)
         return True
 
@@ -173,10 +174,17 @@ class _Walk:
         if self._links > _MOST_LINKS:
             raise _RefusedError(f"{legible(self._path)} leads through too many links")
         target = os.readlink("", dir_fd=self.fd)
+        self._close(self.fd)
         self.rest += _names_in(target)
         self._names.pop()
         if target.startswith("/"):
+            self._close(self._folder)
             self._names, self._folder = [], self._root
+
+    def _close(self, fd: int) -> None:
+        if fd != self._root:
+            self._opened.remove(fd)
+            os.close(fd)
 
     def _obstacle(self, error: Exception) -> _RefusedError:
         number = error.errno if isinstance(error, OSError) else None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-LONGEST_LINE = 256
-"""The kernel reads no more of a script's first line."""
+LONGEST_LINE, MOST_SCRIPTS = 256, 5
+"""As the kernel has them: how much it reads of a script's first line, how many scripts may run one another."""
 
 
 def interpreter_of(path: str) -> str | None:

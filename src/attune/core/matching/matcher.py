@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from attune.core.matching.fleet import CapabilityInstance, Node
+from attune.core.matching.fleet import Node
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.survey import Category, Profile, survey
 from attune.core.matching.term_judgement import TermFinding, judge
+from attune.core.runtimes.verdict import Instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Candidate:
     requirement: Requirement
 
     @property
-    def instances(self) -> Mapping[str, CapabilityInstance]:
+    def instances(self) -> Mapping[str, Instance]:
         """The interpreter to use for each runtime asked for: of those that satisfy, the highest version."""
         findings = (judge(term, self.node) for term in self.requirement.terms)
         return {finding.term.name: finding.instance for finding in findings if finding.instance is not None}

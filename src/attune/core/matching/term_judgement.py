@@ -5,16 +5,17 @@ The rules of a term stand here and nowhere else; whatever matches faster (an ind
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from attune.core.durations import coarse
-from attune.core.matching.fleet import Capability, CapabilityInstance, Node
+from attune.core.matching.fleet import Capability, Node
 from attune.core.matching.terms import LabelTerm, NumberTerm, RuntimeTerm, Term
 from attune.core.nodes.labels import UNIVERSAL, number
 from attune.core.runtimes.interval import Truth
-from attune.core.runtimes.verdict import Status
+from attune.core.runtimes.verdict import Instance, Status
 from attune.core.runtimes.version import Version
 
 AND = " and "  # between the versions of one node
@@ -54,7 +55,7 @@ class TermFinding:
     truth: Truth
     reason: Reason
     found: str
-    instance: CapabilityInstance | None = None
+    instance: Instance | None = None
 
     @property
     def holds(self) -> bool:
@@ -174,12 +175,12 @@ def _judge_label(term: LabelTerm, node: Node) -> TermFinding:
 
 
 _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
-    ">=": lambda one, other: one >= other,
-    ">": lambda one, other: one > other,
-    "<=": lambda one, other: one <= other,
-    "<": lambda one, other: one < other,
-    "=": lambda one, other: one == other,
-    "!=": lambda one, other: one != other,
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
+    "=": operator.eq,
+    "!=": operator.ne,
 }
 
 
@@ -202,7 +203,7 @@ def _versions(capability: Capability) -> str:
     return AND.join(texts) or "unknown version"
 
 
-def _highest(instances: tuple[CapabilityInstance, ...]) -> CapabilityInstance | None:
+def _highest(instances: tuple[Instance, ...]) -> Instance | None:
     """The one with the highest version; the first of equals; one without version only where none has any."""
     known = [(version, instance) for instance in instances if (version := instance.parsed) is not None]
     if known:

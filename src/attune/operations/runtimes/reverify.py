@@ -75,13 +75,11 @@ class Reverifier:
         """The time of the next round by the clock, None if there is nothing to keep."""
         return min((runtime.slot.next for runtime in kept.values()), default=None)
 
-    def round(
-        self, kept: Mapping[str, MonitoredRuntime], suspects: AbstractSet[str] = frozenset(), glance: bool = False
-    ) -> Round:
-        """Look at what is due; at *suspects* in full at once; with *glance* at everything. Blocks."""
+    def round(self, kept: Mapping[str, MonitoredRuntime], suspects: AbstractSet[str] = frozenset()) -> Round:
+        """Look at what is due, and at *suspects* in full at once. Blocks."""
         now = self.clock()
         horizon = now + self.schedule.interval * _TOGETHER
-        due = [runtime for ref, runtime in kept.items() if glance or ref in suspects or runtime.slot.next <= horizon]
+        due = [runtime for ref, runtime in kept.items() if ref in suspects or runtime.slot.next <= horizon]
         snapshots = self.probe.look([_binaries(runtime.definition) for runtime in due])
         after = dict(kept)
         full: list[tuple[MonitoredRuntime, Snapshot]] = []

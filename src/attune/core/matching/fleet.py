@@ -61,11 +61,7 @@ class Capability:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node of the fleet.
-
-    `capabilities` is keyed by folded name (`aliases.fold`), `labels` (facts among them) as `labels.labels_of` gives
-    them. `max_concurrent` is how many executions it may run at once, None for no limit.
-    """
+    """One node, its capabilities and labels by folded name. `max_concurrent`: executions at once, None for no limit."""
 
     id: int
     name: str

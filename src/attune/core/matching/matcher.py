@@ -71,10 +71,7 @@ def match(
     preferences: Sequence[Preference] = (),
     tolerations: Iterable[str] = (),
 ) -> Placement:
-    """Place *requirement* on *nodes*: by weight of the preferences that hold, then load, then name.
-
-    A preference that is unknown counts as one that does not hold. *tolerations* add to those of the requirement.
-    """
+    """Place work: by weight of the preferences that hold (unknown: does not), then load, then name."""
     eligible: list[Candidate] = []
     others: list[Refusal] = []
     for profile in survey(requirement, nodes, preferences=preferences, tolerations=tolerations).profiles:

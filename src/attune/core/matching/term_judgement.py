@@ -1,7 +1,4 @@
-"""Whether one term holds on one node: yes, no or unknown, with a stable code and what was found.
-
-The rules of a term stand here and nowhere else; whatever matches faster (an index, a query) must agree with them.
-"""
+"""Whether one term holds on one node: the rules, with which an index or a query must agree, and a stable reason."""
 
 from __future__ import annotations
 
@@ -46,10 +43,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TermFinding:
-    """What one term came to on one node.
-
-    `found` is short ("3.10.14", "none", "us"); `instance` is the interpreter chosen where a runtime satisfies.
-    """
+    """What a term came to on a node: in short ("3.10.14", "none"), and the interpreter that satisfies it, if any."""
 
     term: Term
     truth: Truth

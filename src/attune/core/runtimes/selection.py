@@ -39,10 +39,7 @@ class Selection:
 def select(
     variable: str, variable_text: str | None, section: str, capabilities: Mapping[str, Any] | None = None
 ) -> Selection:
-    """Decide the tier. *variable_text* is None where *variable* is not set; *section* is "worker" or "sensor".
-
-    Raises `ConfigError` that names the variable or the key.
-    """
+    """Decide the tier; *section* is "worker" or "sensor". Raises `ConfigError` that names the variable or the key."""
     capabilities = capabilities or {}
     extras = {name: value for name, value in capabilities.items() if name != "runtimes"}
     names, warnings = _names_of_variable(variable, variable_text)

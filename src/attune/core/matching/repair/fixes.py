@@ -89,10 +89,7 @@ class Remedy:
 
 
 def fixes_for(requirement: Requirement, profile: Profile, limit: int) -> list[list[Remedy]]:
-    """For each fault of *profile* the changes that could cure it; empty where a fault has no cure, or there is none.
-
-    Of changes of a node, those for the first *limit* nodes.
-    """
+    """The cures for each fault of *profile*, on its first *limit* nodes; empty where a fault has none."""
     first = profile.nodes[0]
     cures: list[list[Remedy]] = []
     if first.status is not NodeStatus.ACTIVE:

@@ -7,34 +7,25 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasPath, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from attune.core.errors import DefinitionError
 from attune.core.runtimes.definition import capability_name, parse_definition
 from attune.core.runtimes.examples import validate_definition
-from attune.core.runtimes.preview import Effect, Forecast, PreviewCandidate, counted
+from attune.core.runtimes.preview import Effect, PreviewCandidate, counted
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verdict import Status
 from attune.operations.nodes.ask import ask_nodes, preview
 from attune.web.access import Admin
 from attune.web.api.nodes import InstanceItem
-from attune.web.api.paging import MAX_ID, bad_field
+from attune.web.api.paging import MAX_ID, Answer, Body, bad_field
 from attune.web.api.runtimes import RuntimeBody
 from attune.web.middleware.problems import ProblemError, documented, existing
 from attune.web.services import Given
 
 router = APIRouter(prefix="/runtimes", tags=["runtimes"])
 DRAFT = "draft.runtime"
-_FORECAST = {
-    "node": 1,
-    "node_name": "worker-build-7",
-    "role": "worker",
-    "effect": "silent",
-    "before": {"status": "available", "version": "3.1.2"},
-    "after": None,
-    "error": "no answer in time",
-}
 NodeIdIn = Annotated[int, Field(ge=1, le=MAX_ID)]
 
 
@@ -44,10 +35,8 @@ class DraftRuntime(RuntimeBody):
     ref: str = Field(default=DRAFT, min_length=1, max_length=200, examples=["core.ruby"])
 
 
-class _About(BaseModel):
+class _About(Body):
     """Which definition a dry-run is about."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     definition: DraftRuntime | None = Field(default=None, description="One that need not be stored.")
     ref: str | None = Field(
@@ -121,40 +110,26 @@ class CheckAnswer(BaseModel):
     warnings: list[str] = Field(examples=[["distributions.verification.commands[0].exitcode: unknown key"]])
 
 
-class Before(BaseModel):
+class Before(Answer):
     """What a node has now; nulls where it knows nothing of the definition."""
 
     status: Status | None = Field(examples=["unavailable"])
     version: str | None = Field(examples=[None])
 
 
-class ForecastItem(BaseModel):
+class ForecastItem(Answer):
     """One node of a preview. `after` is null where it did not answer; `error` says why."""
 
-    node: int = Field(examples=[1])
-    node_name: str = Field(examples=["worker-build-7"])
-    role: str = Field(examples=["worker"])
+    node: int = Field(validation_alias=AliasPath("node", "id"), examples=[1])
+    node_name: str = Field(validation_alias=AliasPath("node", "name"), examples=["worker-build-7"])
+    role: str = Field(validation_alias=AliasPath("node", "role"), examples=["worker"])
     effect: Effect = Field(examples=["gains"])
-    before: Before
-    after: VerdictItem | None
+    before: Before = Field(validation_alias="node")
+    after: VerdictItem | None = Field(validation_alias="verdict")
     error: str | None = Field(examples=[None])
 
-    @classmethod
-    def of(cls, forecast: Forecast) -> ForecastItem:
-        """What the API shows of *forecast*."""
-        node = forecast.node
-        return cls(
-            node=node.id,
-            node_name=node.name,
-            role=node.role,
-            effect=forecast.effect,
-            before=Before(status=node.status, version=node.version),
-            after=None if forecast.verdict is None else VerdictItem.model_validate(forecast.verdict),
-            error=forecast.error,
-        )
 
-
-class TouchedItem(BaseModel):
+class TouchedItem(Answer):
     """What uses the runtime today: refs, and unfinished executions by status."""
 
     actions: list[str] = Field(examples=[["acme.deploy"]])
@@ -173,7 +148,7 @@ class PreviewAnswer(BaseModel):
         description="How many nodes each effect has: " + ", ".join(f"`{effect}`" for effect in Effect) + ".",
         examples=[{"gains": 2, "loses": 0, "keeps": 9, "silent": 1}],
     )
-    nodes: list[ForecastItem] = Field(examples=[[_FORECAST]])
+    nodes: list[ForecastItem] = Field(examples=[[{"node": 1, "effect": "silent", "error": "no answer in time"}]])
     touches: TouchedItem
     warnings: list[str] = Field(examples=[[]])
 
@@ -238,8 +213,8 @@ async def preview_runtime(who: Admin, services: Given, body: PreviewRequest) -> 
         name_before=None if stored is None else capability_name(stored),
         live=await services.previews.live(roles),
         counts=counted(forecasts),
-        nodes=[ForecastItem.of(forecast) for forecast in forecasts],
-        touches=TouchedItem.model_validate(touched, from_attributes=True),
+        nodes=[ForecastItem.model_validate(forecast) for forecast in forecasts],
+        touches=TouchedItem.model_validate(touched),
         warnings=list(warnings),
     )
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
@@ -15,7 +15,7 @@ from attune.core.executions.execution import ExecutionStatus, Policy
 from attune.core.matching.requirement_parser import MAX_TERMS
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution
 from attune.web.access import Operator, Reader
-from attune.web.api.paging import MAX_ID, Cursor, Limit, Page, before_of, page_of, position_of
+from attune.web.api.paging import MAX_ID, Answer, Body, Cursor, Limit, Page, before_of, page_of, position_of
 from attune.web.middleware.problems import ProblemError, documented, usage_errors_as
 from attune.web.services import Given
 
@@ -57,10 +57,8 @@ class ActionItem(BaseModel):
         return cls.model_validate({**asdict(action), "requirement": requirement})
 
 
-class RunRequest(BaseModel):
+class RunRequest(Body):
     """How to run an action. Times are in seconds."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     parameters: dict[str, Any] = Field(default={}, examples=[{"name": "world"}])
     require: list[str] = Field(default=[], max_length=MAX_TERMS, examples=[["zone=eu"]])
@@ -71,10 +69,8 @@ class RunRequest(BaseModel):
     timeout_seconds: float | None = Field(default=None, gt=0, le=31_622_400, examples=[30.0])
 
 
-class ExecutionItem(BaseModel):
+class ExecutionItem(Answer):
     """An execution. Parameters that its action marks secret are shown as `***`."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: int = Field(examples=[7])
     action_ref: str = Field(examples=["demo.hello_python"])
@@ -105,7 +101,7 @@ class ExecutionItem(BaseModel):
     ran: float | None = Field(examples=[0.12])
 
 
-class OutputPiece(BaseModel):
+class OutputPiece(Answer):
     """A piece of what an execution printed."""
 
     attempt: int = Field(examples=[1])

@@ -31,7 +31,7 @@ from attune.web.services import Given
 
 NodeId = Annotated[int, Path(ge=1, le=MAX_ID, description="The node's id.", examples=[1])]
 Force = Annotated[bool, Query(description="Also one that runs.")]
-_Text = Annotated[str, Field(max_length=300)]
+_Texts = Annotated[list[Annotated[str, Field(max_length=300)]], Field(max_length=20)]
 
 
 class NodeItem(BaseModel):
@@ -127,18 +127,9 @@ class NodeQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: list[NodeStatus] = Field(default=[], max_length=20, description="Any of these.", examples=[["active"]])
-    runtime: list[_Text] = Field(
-        default=[], max_length=20, description="Offers all of these, by name.", examples=[["python"]]
-    )
-    term: list[_Text] = Field(
-        default=[],
-        max_length=20,
-        description="Satisfies all of these, as work may need them.",
-        examples=[["python >=3.9"]],
-    )
-    label: list[_Text] = Field(
-        default=[], max_length=20, description="`key=value`, or `key` for any value.", examples=[["zone=eu"]]
-    )
+    runtime: _Texts = Field(default=[], description="Offers all of these, by name.", examples=[["python"]])
+    term: _Texts = Field(default=[], description="Satisfies all of these terms.", examples=[["python >=3.9"]])
+    label: _Texts = Field(default=[], description="`key=value`, or `key` for any value.", examples=[["zone=eu"]])
     q: str | None = Field(default=None, max_length=300, description="Part of the name or the host.", examples=["build"])
     limit: int = Field(default=100, ge=1, le=1000, description="How many at most.", examples=[100])
     cursor: str | None = Field(default=None, max_length=1000, description="`next` of the page before.")

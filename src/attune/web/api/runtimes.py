@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from attune.core.access.tokens import Caller
 from attune.core.ports.read_models import RuntimeCounts
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
 from attune.web.access import Admin, Reader
-from attune.web.api.paging import Cursor, Limit, Page, before_of, page_of, position_of
+from attune.web.api.paging import Answer, Body, Cursor, Limit, Page, before_of, page_of, position_of
 from attune.web.middleware.problems import ProblemError, documented, existing, invalid, usage_errors_as
 from attune.web.services import Given
 
@@ -30,10 +30,8 @@ _EXAMPLE = {
 }
 
 
-class RuntimeBody(BaseModel):
+class RuntimeBody(Body):
     """A definition without its ref."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     name: str = Field(min_length=1, max_length=200, examples=["Ruby"])
     description: str | None = Field(default=None, max_length=10_000, examples=["The Ruby language"])
@@ -61,10 +59,8 @@ class NewRuntime(RuntimeBody):
     ref: str = Field(min_length=1, max_length=200, examples=["core.ruby"])
 
 
-class RuntimePatch(BaseModel):
+class RuntimePatch(Body):
     """Parts of a definition."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     name: str | None = Field(default=None, min_length=1, max_length=200, examples=["Ruby"])
     description: str | None = Field(default=None, max_length=10_000, examples=["The Ruby language"])
@@ -73,10 +69,8 @@ class RuntimePatch(BaseModel):
     installation: Any = Field(default=None, examples=[None])
 
 
-class RuntimeDefinition(BaseModel):
+class RuntimeDefinition(Answer):
     """A definition as it is stored. `distributions` is what stands there, even if it is malformed."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     ref: str = Field(examples=["core.ruby"])
     name: str = Field(examples=["Ruby"])
@@ -96,7 +90,7 @@ class SavedRuntime(Validated, RuntimeDefinition):
     """A definition that was just stored, and what about it is doubtful."""
 
 
-class ChangeItem(BaseModel):
+class ChangeItem(Answer):
     """One change of a definition: the row before and after."""
 
     ref: str = Field(examples=["core.ruby"])
@@ -108,7 +102,7 @@ class ChangeItem(BaseModel):
     note: str | None = Field(examples=[None])
 
 
-class CoverageItem(BaseModel):
+class CoverageItem(Answer):
     """How many nodes know a runtime, by status, and by version where it is offered."""
 
     nodes: int = Field(examples=[12])
@@ -232,7 +226,7 @@ async def get_runtime_coverage(_who: Reader, services: Given, ref: Ref) -> Cover
     """How many nodes that are not gone have it, in which state and version."""
     await _known(services, ref)
     counts = await services.fleet_pages.runtime_counts(ref)
-    return CoverageItem.model_validate(counts.get(ref, RuntimeCounts()), from_attributes=True)
+    return CoverageItem.model_validate(counts.get(ref, RuntimeCounts()))
 
 
 async def _known(services: Given, ref: str) -> Runtime:

@@ -55,8 +55,5 @@ FleetIndex
 PostgresMatcher
 _.eligible_ids
 
-# Run by a migration that is found by its file.
-UNIFY
-
 # Being replaced.
 _.optional

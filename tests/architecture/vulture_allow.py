@@ -18,6 +18,7 @@ _.collect
 _.log_errors
 _.max_mem
 _.read_only
+_.isolation_level
 trace  # of __exit__
 
 # Procrastinate calls or reads them; READ_FROM is its version, which a test holds.
@@ -54,6 +55,9 @@ _.SCHEDULED
 FleetIndex
 PostgresMatcher
 _.eligible_ids
+
+# The way back of migrations: tests hold every revision to it, and the issue on moving installations uses it.
+downgrade
 
 # Being replaced.
 _.optional

@@ -19,6 +19,7 @@ _.collect
 _.log_errors
 _.max_mem
 _.read_only
+_.isolation_level
 trace  # of __exit__
 
 # Procrastinate calls or reads them; READ_FROM is its version, which a test holds.
@@ -56,8 +57,8 @@ FleetIndex
 PostgresMatcher
 _.eligible_ids
 
-# Run by a migration that is found by its file.
-UNIFY
+# The way back of migrations: tests hold every revision to it, and the issue on moving installations uses it.
+downgrade
 
 # Being replaced.
 _.optional

@@ -35,13 +35,9 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
         LEFT_BEHIND.extend(end_run(RUN_FOLDER))
         if LEFT_BEHIND and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if LEFT_BEHIND:
-        terminalreporter.section("left behind by the tests", red=True, bold=True)
-        for line in LEFT_BEHIND:
-            terminalreporter.line(line)
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        for line in LEFT_BEHIND if reporter is not None else ():  # its own summary has been printed by now
+            reporter.line(f"left behind by the tests: {line}", red=True)
 
 
 @pytest.fixture(scope="session")

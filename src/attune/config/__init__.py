@@ -2,7 +2,6 @@
 
 from attune.config.environment import process_environment, variable
 from attune.config.loading import load_settings
-from attune.config.reference import SettingDescription, describe_settings, settings_reference
 from attune.config.settings import (
     DatabaseSettings,
     DetectionSettings,
@@ -20,11 +19,8 @@ __all__ = [
     "HeartbeatSettings",
     "LogSettings",
     "NodeSettings",
-    "SettingDescription",
     "Settings",
-    "describe_settings",
     "load_settings",
     "process_environment",
-    "settings_reference",
     "variable",
 ]

@@ -156,8 +156,8 @@ MUTANTS = (
     Mutant(
         "work that failed is tried once too often",
         f"{CORE}executions/execution.py",
-        "if failures < rule.retries:",
-        "if failures <= rule.retries:",
+        "if retries_left > 0:",
+        "if retries_left >= 0:",
         (f"{UNIT}core/executions",),
     ),
     Mutant(

@@ -3,13 +3,14 @@
 # ruff: noqa: B018, F821
 # mypy: ignore-errors
 
-# The public Python API, and a page that tests hold against the commands.
+# The public Python API.
 __getattr__
 _.detect_from_database
 _.verify_runtime_available
-commands_reference
 
 # Called by the frameworks that we build on: click, uvicorn, h11, prometheus-client, google-re2, psycopg.
+_.list_commands
+_.get_command
 _.format_commands
 _.capture_signals
 _.send_400_response

@@ -6,22 +6,21 @@ import asyncio
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.requirement_parser import MAX_TERMS
 from attune.core.nodes.role import ROLES
 from attune.operations.matching.place import place
 from attune.web.access import Reader
+from attune.web.api.paging import Body
 from attune.web.services import Given
 
 router = APIRouter(tags=["match"])
 
 
-class MatchRequest(BaseModel):
+class MatchRequest(Body):
     """Where can work run that needs all of `terms`?"""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     terms: list[str] = Field(min_length=1, max_length=MAX_TERMS, examples=[["python >=3.9,<4", "!docker"]])
     prefer: list[str] = Field(default=[], max_length=MAX_TERMS, examples=[["zone=eu *5"]])

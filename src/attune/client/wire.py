@@ -16,8 +16,7 @@ from urllib.parse import quote
 
 import httpx
 
-from attune.client.outages import unreachable
-from attune.client.refusals import refusal_of, stranger
+from attune.client.refusals import refusal_of, stranger, unreachable
 from attune.core.errors import ApiError, legible
 
 _TIMEOUTS = httpx.Timeout(30.0, connect=5.0)
@@ -127,6 +126,13 @@ class Wire:
             raise ApiError(f"the API at {self.url} did not answer within {_WHOLE:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
             raise unreachable(self.url, error) from error
+
+
+class OverWire:
+    """A store of an installation that *wire* leads to."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
 
 
 async def _bounded(response: httpx.Response, url: str) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""`attune event …`: what has happened, and what followed from it."""
+"""`attune trigger list`: the kinds of events that there are; `attune event …`: what has happened, and what followed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,29 @@ from collections.abc import Sequence
 import click
 
 from attune.cli.key_values import read_pairs
-from attune.cli.output import json_option, moment, print_json, print_list
+from attune.cli.output import json_option, moment, print_json, print_list, yes_or_no
 from attune.cli.session import unknown, with_events
 from attune.core.errors import UsageError
 from attune.core.events.event import EventRecord
 from attune.core.ports.events import EventReader
+
+
+@click.group(epilog="Example: attune trigger list")
+def trigger() -> None:
+    """Triggers: the kinds of events that sensors tell and rules wait for."""
+
+
+@trigger.command(name="list", epilog="Example: attune trigger list --json")
+@json_option
+def list_triggers(as_json: bool) -> None:
+    """Every trigger, with its sensors and rules."""
+    print_list(
+        with_events(lambda events: events.list_triggers()),
+        as_json,
+        ["TRIGGER", "ENABLED", "SENSORS", "RULES", "LABEL"],
+        lambda kind: [kind.ref, yes_or_no(kind.enabled), ", ".join(kind.sensors), ", ".join(kind.rules), kind.label],
+        empty="There is no trigger yet. A pack brings them: attune pack load DIR",
+    )
 
 
 @click.group(epilog="Example: attune event list")

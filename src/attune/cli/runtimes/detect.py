@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 
-from attune.cli.output import listing, print_json
+from attune.cli.output import ORDER, listing, print_json
 from attune.cli.runtimes.definitions import read_runtimes
 from attune.cli.session import unknown
-from attune.cli.symbols import ORDER
 from attune.cli.table import age
 from attune.composition.databases import is_there, shipped_runtimes
 from attune.composition.host_examiner import examiner_for, host_labels

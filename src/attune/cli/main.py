@@ -21,7 +21,7 @@ _COMMANDS = {
     "sensor": ("attune.cli.nodes.node:sensor", "Start a sensor; list and show sensors."),
     "pack": ("attune.cli.packs.pack:pack", "Packs: check and load a folder; list, show, remove."),
     "trigger": ("attune.cli.events.event:trigger", "Triggers: the kinds of events that there are."),
-    "rule": ("attune.cli.events.rule:rule", "Rules: what follows an event; list, enable, disable."),
+    "rule": ("attune.cli.events.event:rule", "Rules: what follows an event; list, enable, disable."),
     "event": ("attune.cli.events.event:event", "Events: list, show, send."),
     "action": ("attune.cli.executions.action:action", "Actions: list, show, run."),
     "execution": ("attune.cli.executions.execution:execution", "Executions: list, show, logs, cancel, retry."),

@@ -111,15 +111,12 @@ def yes_or_no(value: bool) -> str:
     return "yes" if value else "no"
 
 
-def switch_command(
-    verb: str, switch: Callable[[str, bool], None], *, text: str, example: str, argument: str = "ref"
-) -> click.Command:
+def switch_command(verb: str, switch: Callable[[str, bool], None], *, text: str, example: str) -> click.Command:
     """A command that enables or disables what its argument names, by calling *switch*."""
 
     @click.command(name=verb, help=text, epilog=f"Example: {example}")
-    @click.argument(argument)
-    def switch_one(**arguments: str) -> None:
-        ref = arguments[argument]
+    @click.argument("ref")
+    def switch_one(ref: str) -> None:
         switch(ref, verb == "enable")
         click.echo(f"{ref} is {verb}d")
 

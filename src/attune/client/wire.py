@@ -70,7 +70,11 @@ class Wire:
         url = f"{self.url}{path}"
         raw = await self._exchange(method, url, query, body)
         if raw.is_redirect or 300 <= raw.status_code < 400:
-            raise _redirected(self.url, raw)
+            target = legible(raw.headers.get("location", "nowhere"))
+            raise ApiError(
+                f"expected Attune's API at {self.url}, got a redirect to {target}, which the token is not taken to",
+                hint="set ATTUNE_URL to the address that answers itself",
+            )
         kind = raw.headers.get("content-type", "")
         if raw.status_code >= 400:
             problem = _json_or_none(raw.content) if kind.startswith(_PROBLEM) else None
@@ -152,14 +156,6 @@ def _json_or_none(content: bytes) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError):
         return None
-
-
-def _redirected(url: str, raw: httpx.Response) -> ApiError:
-    target = legible(raw.headers.get("location", "nowhere"))
-    return ApiError(
-        f"expected Attune's API at {url}, got a redirect to {target}, which the token is not taken to",
-        hint="set ATTUNE_URL to the address that answers itself",
-    )
 
 
 def segment(text: str) -> str:

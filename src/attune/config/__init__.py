@@ -2,25 +2,6 @@
 
 from attune.config.environment import process_environment, variable
 from attune.config.loading import load_settings
-from attune.config.settings import (
-    DatabaseSettings,
-    DetectionSettings,
-    HealthSettings,
-    HeartbeatSettings,
-    LogSettings,
-    NodeSettings,
-    Settings,
-)
+from attune.config.settings import NodeSettings, Settings
 
-__all__ = [
-    "DatabaseSettings",
-    "DetectionSettings",
-    "HealthSettings",
-    "HeartbeatSettings",
-    "LogSettings",
-    "NodeSettings",
-    "Settings",
-    "load_settings",
-    "process_environment",
-    "variable",
-]
+__all__ = ["NodeSettings", "Settings", "load_settings", "process_environment", "variable"]

@@ -17,8 +17,8 @@ from attune.composition.databases import find_shipped, is_there, shipped_runtime
 from attune.config import load_settings
 from attune.core.errors import DefinitionError, UsageError
 from attune.core.ports.runtimes import RuntimeStore
-from attune.core.runtimes.definition import parse_definition, unknown_keys
-from attune.core.runtimes.examples import failed_examples
+from attune.core.runtimes.definition import parse_definition
+from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
 
 
@@ -165,14 +165,11 @@ def _save(runtimes: Sequence[Runtime], *, replace: bool) -> None:
 def _refuse_faulty(runtime: Runtime) -> None:
     ref = runtime.ref
     try:
-        definition = parse_definition(runtime)
-        faults = failed_examples(definition)
+        warnings = validate_definition(runtime)
     except DefinitionError as error:
         named = [replace(fault, field=f"{ref}: {fault.field}") for fault in error.faults]
         raise DefinitionError(ref, named) from error
-    for fault in faults:
-        raise UsageError(f"{ref}: {fault.located}", faults=[fault], hint="correct the definition or its example")
-    for warning in (*definition.warnings, *unknown_keys(runtime)):
+    for warning in warnings:
         click.echo(f"attune: warning: {ref}: {warning}", err=True)
 
 

@@ -13,8 +13,7 @@ from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import ROLES
 from attune.core.ports.read_models import FleetMatrix, NodeFilter
 from attune.web.services import Given
-from attune.web.ui.labels import NODE_STATES
-from attune.web.ui.pages import Visitor, lines_of, page
+from attune.web.ui.pages import NODE_STATES, Visitor, lines_of, page
 
 router = APIRouter(include_in_schema=False)
 _ROWS = 200

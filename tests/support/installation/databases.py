@@ -20,7 +20,7 @@ from typing import IO
 import psycopg
 import pytest
 
-from attune.postgres.embedded import EmbeddedServer
+from attune.postgres.embedded.server import EmbeddedServer
 
 TEMPLATE = "attune_template"
 """The database that `migrated_database` is copied from."""

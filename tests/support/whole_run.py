@@ -62,7 +62,7 @@ def end_run(folder: Path) -> list[str]:
 
 def _lasting_processes(folder: Path) -> list[str]:
     """Those that do not end by themselves within a moment."""
-    for _ in range(40):
+    for _ in range(200):
         if not list(_processes_below(folder)):
             return []
         time.sleep(0.05)

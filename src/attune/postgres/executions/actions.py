@@ -8,8 +8,7 @@ from typing import Any
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action, Delivery, OnLost
 from attune.core.runtimes.aliases import fold, nearest
-from attune.postgres.connection import Pool
-from attune.postgres.rows import Source, read_values
+from attune.postgres.rows import PostgresStore, Source, read_values
 
 COLUMNS = """
     a.id, a.ref, a.pack_ref, a.label, a.description, a.entrypoint, a.runtime_row_ref AS runtime_ref,
@@ -21,11 +20,8 @@ COLUMNS = """
 """
 
 
-class PostgresActions:
+class PostgresActions(PostgresStore):
     """`ActionReader` on PostgreSQL."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
 
     async def list(self, pack_ref: str | None = None) -> Sequence[Action]:
         query = f"""

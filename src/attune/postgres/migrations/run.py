@@ -5,28 +5,23 @@ Whose database it is, `survey_database` finds out; what a revision does is in `s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import psycopg
 
 from attune.core.errors import DatabaseError, UsageError
-from attune.postgres.migrations.session import changing, driver, looking
-from attune.postgres.migrations.survey import UNIFIED, DatabaseSurvey, Origin, survey_database
+from attune.postgres.migrations.revisions import FINISHED, NAMES, REVISIONS, UNIFIED, statement_text
+from attune.postgres.migrations.session import BEGIN, changing, looking
+from attune.postgres.migrations.survey import DatabaseSurvey, Origin, survey_database
 
-if TYPE_CHECKING:
-    import psycopg
-    from alembic.config import Config
-    from sqlalchemy import Connection
-
-_FOLDER = Path(__file__).parent
-# Alembic's `context` and `op` are global to the process: one run at a time.
-_ALEMBIC = Lock()
-_FINISH = "20260301000002_finish_unify"
+# The table and its name are those of Alembic, with which earlier versions of Attune migrated.
 _VERSION_TABLE = (
     "CREATE TABLE IF NOT EXISTS alembic_version"
-    " (version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    " (version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));"
 )
+_STAMP = "DELETE FROM alembic_version; INSERT INTO alembic_version (version_num) VALUES ('{}');"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,59 +62,46 @@ class MigrationReport:
 
 def state(url: str) -> MigrationState:
     """Where the database at *url* (a libpq URL) stands. Raises `DatabaseError` if it cannot be read."""
-    revisions = _revisions()
     with looking(url) as connection:
-        survey = survey_database(connection, revisions)
-    problem = None
-    try:
-        survey.refuse_unless_usable()
-    except DatabaseError as error:
-        problem = str(error)
+        survey = survey_database(connection)
+    problem = survey.problem()
+    pending = NAMES[_count(survey.reached) :] if survey.origin != "foreign" else ()
     current = survey.revisions[0] if survey.revisions else None
-    pending: tuple[str, ...] = ()
-    if survey.origin != "foreign":
-        reached = current or survey.adopts
-        pending = revisions[revisions.index(reached) + 1 :] if reached else revisions
-    return MigrationState(current, revisions[-1], pending, survey.origin, problem)
+    return MigrationState(current, NAMES[-1], pending, survey.origin, str(problem) if problem else None)
 
 
-def upgrade(url: str, revision: str = "head") -> MigrationReport:
+def upgrade(url: str, revision: str = NAMES[-1]) -> MigrationReport:
     """Bring the database at *url* up to *revision*, adopting an earlier installation's database first.
 
     Safe to call from several processes at once: one migrates, the others find nothing left to do. Raises
     `DatabaseError` if the database is not ours, incomplete or refuses; it is then as it was before.
     """
-    revisions = _revisions()
-    _require_known(revision, revisions)
-    applied: list[str] = []
+    end = _count(revision)
     with changing(url) as connection:
-        database = driver(connection)
-        survey = survey_database(database, revisions)
-        survey.refuse_unless_usable()
-        before = _count_runtimes(database) if "runtime" in survey.tables else 0
-        database.execute(_VERSION_TABLE)
-        for statement in _stamp(survey):
-            database.execute(statement)
-        _alembic(connection, "upgrade", revision, applied)
-        current = database.execute("SELECT version_num FROM alembic_version").fetchone()
-        assert current is not None
-        unify = _unify_counts(database, before) if {UNIFIED, _FINISH} & set(applied) else None
-    return MigrationReport(survey.origin, current[0], survey.adopts, tuple(applied), unify)
+        survey = _usable(connection)
+        before = _count_runtimes(connection) if "runtime" in survey.tables else 0
+        begin = _count(survey.reached)
+        for text in _way_up(survey, end):
+            connection.execute(text)
+        applied = NAMES[begin:end]
+        unify = _unify_counts(connection, before) if {UNIFIED, FINISHED} & {*applied} else None
+    return MigrationReport(survey.origin, NAMES[max(begin, end) - 1], survey.adopts, applied, unify)
 
 
 def downgrade(url: str, revision: str) -> None:
     """Take the database at *url* down to *revision*. Raises `DatabaseError` if it is not ours or refuses."""
-    revisions = _revisions()
-    _require_known(revision, revisions)
+    end = _count(revision)
     with changing(url) as connection:
-        survey = survey_database(driver(connection), revisions)
-        survey.refuse_unless_usable()
+        survey = _usable(connection)
         if survey.origin != "attune":
             raise DatabaseError(
                 f"expected a database that Attune has migrated, got one of origin {survey.origin}",
                 hint="run `attune db migrate` first",
             )
-        _alembic(connection, "downgrade", revision, [])
+        for index in reversed(range(end, _count(survey.reached))):
+            for name in REVISIONS[index].down:
+                connection.execute(statement_text(name))
+            connection.execute(_STAMP.format(NAMES[index - 1]))
 
 
 def upgrade_sql(url: str | None) -> str:
@@ -127,61 +109,37 @@ def upgrade_sql(url: str | None) -> str:
 
     Raises `DatabaseError` as `upgrade` would.
     """
-    from io import StringIO
-
-    from alembic import command
-
-    revisions = _revisions()
-    start, preamble = "base", []
+    survey = None
     if url is not None:
         with looking(url) as connection:
-            survey = survey_database(connection, revisions)
-        survey.refuse_unless_usable()
-        start = survey.revisions[0] if survey.revisions else survey.adopts or "base"
-        if start == revisions[-1] and survey.revisions:
-            return f"-- Nothing is pending: the database is at {start}.\n"
-        preamble = [_VERSION_TABLE, *_stamp(survey)] if survey.adopts else []
-    output = StringIO()
-    config = _config(output)
-    config.attributes["preamble"] = preamble
-    with _ALEMBIC:
-        command.upgrade(config, f"{start}:head", sql=True)
-    return output.getvalue()
+            survey = _usable(connection)
+        if survey.revisions and survey.reached == NAMES[-1]:
+            return f"-- Nothing is pending: the database is at {survey.reached}.\n"
+    texts = _way_up(survey, len(REVISIONS))
+    return "\n\n".join(["BEGIN;", *(f"{statement};" for statement in BEGIN), *texts, "COMMIT;\n"])
 
 
-def _config(output: Any = None) -> Config:
-    from alembic.config import Config
-
-    config = Config(output_buffer=output)
-    # Options are interpolated: a percent sign in the path must be doubled.
-    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")
-    return config
+def _usable(connection: psycopg.Connection[Any]) -> DatabaseSurvey:
+    survey = survey_database(connection)
+    if problem := survey.problem():
+        raise problem
+    return survey
 
 
-def _revisions() -> tuple[str, ...]:
-    """Every revision, oldest first: the names of their files, since nodes ask too and Alembic is slow to import."""
-    return tuple(sorted(file.stem.removeprefix("r") for file in (_FOLDER / "versions").glob("r*.py")))
+def _way_up(survey: DatabaseSurvey | None, end: int) -> Sequence[str]:
+    """The statements from where *survey* stands, None for an empty database, to the first *end* revisions."""
+    adopts = survey.adopts if survey else None
+    texts = [_VERSION_TABLE, *([_STAMP.format(adopts)] if adopts else ())]
+    for revision in REVISIONS[_count(survey.reached if survey else None) : end]:
+        texts += [f"-- Revision {revision.name}", *map(statement_text, revision.up), _STAMP.format(revision.name)]
+    return texts
 
 
-def _require_known(revision: str, revisions: tuple[str, ...]) -> None:
-    if revision not in (*revisions, "head"):
-        raise UsageError(f"expected a revision, got {revision!r}", hint=f"revisions: {', '.join(revisions)}")
-
-
-def _stamp(survey: DatabaseSurvey) -> list[str]:
-    return [f"INSERT INTO alembic_version (version_num) VALUES ('{survey.adopts}')"] if survey.adopts else []
-
-
-def _alembic(connection: Connection, verb: str, revision: str, applied: list[str]) -> None:
-    from alembic import command
-
-    config = _config()
-    config.attributes.update(
-        connection=connection, on_version_apply=lambda *, step, **_: applied.append(step.up_revision_id)
-    )
-    with _ALEMBIC:
-        getattr(command, verb)(config, revision)
+def _count(revision: str | None) -> int:
+    """How many revisions a database at *revision* has. Raises `UsageError` where there is none of that name."""
+    if revision is not None and revision not in NAMES:
+        raise UsageError(f"expected a revision, got {revision!r}", hint=f"revisions: {', '.join(NAMES)}")
+    return 0 if revision is None else NAMES.index(revision) + 1
 
 
 def _count_runtimes(connection: psycopg.Connection[Any]) -> int:

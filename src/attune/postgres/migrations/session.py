@@ -4,92 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import psycopg
+from psycopg import errors
 
 from attune.core.errors import DatabaseError
 from attune.postgres.connection import translated
 
-if TYPE_CHECKING:
-    import psycopg
-    from sqlalchemy import Connection
-
-# Any constant will do, as long as every version of Attune uses the same: "attune" in ASCII.
-LOCK = 0x617474756E65
-LOCK_SQL = f"SELECT pg_advisory_xact_lock({LOCK})"
 _WAIT_SECONDS = 60
-SETTINGS = (
+BEGIN = (
     f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'",
     "SET LOCAL statement_timeout = 0",
     "SET LOCAL idle_in_transaction_session_timeout = 0",
     "SET LOCAL client_min_messages = warning",
     # Rows are kept as JSON, where a time must read the same whoever migrates.
     "SET LOCAL timezone = 'UTC'",
+    # Any constant will do, as long as every version of Attune uses the same: "attune" in ASCII.
+    f"SELECT pg_advisory_xact_lock({0x617474756E65})",
 )
+"""What a migration begins with; the last statement waits until no other migrates this database."""
 
 
 @contextmanager
 def looking(url: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection that only reads. Raises `DatabaseError` if the database refuses."""
-    import psycopg
-
     with translated(url), psycopg.connect(url, application_name="attune migrate") as connection:
         connection.read_only = True
         yield connection
 
 
 @contextmanager
-def changing(url: str) -> Iterator[Connection]:
+def changing(url: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection in the one transaction of a migration, alone among all that migrate this database.
 
-    SQLAlchemy's, since Alembic wants one; `driver` gives the psycopg connection in it. Committed if the block ends,
-    rolled back if it raises. Raises `DatabaseError` if the database refuses.
+    Committed if the block ends, rolled back if it raises. Raises `DatabaseError` if the database refuses.
     """
-    import psycopg
-    from sqlalchemy import create_engine
-    from sqlalchemy.pool import NullPool
-
-    # libpq reads the URL: SQLAlchemy would not understand a socket folder with a space in it.
-    engine = create_engine(
-        "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(url, application_name="attune migrate"),
-        poolclass=NullPool,
-        # What another migration has just committed must be seen, whatever the role's default level is.
-        isolation_level="READ COMMITTED",
-    )
-    with _refusals_as_errors(), engine.begin() as connection:
-        for setting in SETTINGS:
-            driver(connection).execute(setting)
-        driver(connection).execute(LOCK_SQL)
-        yield connection
-
-
-def driver(connection: Connection) -> psycopg.Connection[Any]:
-    """The psycopg connection inside SQLAlchemy's, in the same transaction."""
-    import psycopg
-
-    inner = connection.connection.driver_connection
-    assert isinstance(inner, psycopg.Connection)
-    return inner
-
-
-@contextmanager
-def _refusals_as_errors() -> Iterator[None]:
-    import psycopg
-    from sqlalchemy.exc import DBAPIError
-
     try:
-        yield
-    except DBAPIError as error:
-        if not isinstance(error.orig, psycopg.Error):
-            raise
-        raise _refusal(error.orig) from error
+        with psycopg.connect(url, application_name="attune migrate") as connection:
+            # What another migration has just committed must be seen, whatever the role's default level is.
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            for statement in BEGIN:
+                connection.execute(statement)
+            yield connection
     except psycopg.Error as error:
         raise _refusal(error) from error
 
 
 def _refusal(error: psycopg.Error) -> DatabaseError:
-    from psycopg import errors
-
     said = _sentence(error)
     if isinstance(error, errors.LockNotAvailable):
         return DatabaseError(

@@ -62,16 +62,14 @@ async def write_capabilities(connection: AsyncConnection[Any], worker_id: int, n
     parameters: dict[str, Any] = dict(zip(("kinds", "names", "values", "statuses"), columns, strict=True))
     # In one order everywhere, so that nodes that start together do not wait for each other in a circle; and in a
     # statement of its own, so that the next one sees what another node has just committed.
-    await connection.execute(
-        f"""
+    query = f"""
         INSERT INTO capability (kind, name, value, status)
         SELECT wanted.* FROM {_WANTED}
         WHERE NOT EXISTS (SELECT FROM capability AS known WHERE {_SAME})
         ORDER BY wanted.kind, wanted.name, wanted.value, wanted.status
         ON CONFLICT DO NOTHING
-        """,
-        parameters,
-    )
+    """
+    await connection.execute(query, parameters)
     await connection.execute(
         f"""
         INSERT INTO worker_capability AS old (worker, capabilities)

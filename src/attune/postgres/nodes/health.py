@@ -64,8 +64,7 @@ async def _write_transitions(connection: AsyncConnection[Any], node_id: int, rep
     ]
     # A notification holds less than 8,000 bytes, so names are cut; of two equal ones PostgreSQL sends one, so each
     # has its id.
-    await connection.execute(
-        """
+    query = """
         WITH told AS (
             INSERT INTO runtime_transition (worker, runtime_ref, name, from_status, to_status, reason, evidence, at)
             SELECT %(id)s, new.runtime_ref, new.name, new.from_status, new.to_status, new.reason, new.evidence,
@@ -79,6 +78,5 @@ async def _write_transitions(connection: AsyncConnection[Any], node_id: int, rep
             'runtime', left(told.runtime_ref, 300), 'name', left(told.name, 300),
             'from', told.from_status, 'to', told.to_status)::text)
         FROM told, worker WHERE worker.id = %(id)s
-        """,
-        {"id": node_id, "rows": Jsonb(rows), "channel": CHANNEL},
-    )
+    """
+    await connection.execute(query, {"id": node_id, "rows": Jsonb(rows), "channel": CHANNEL})

@@ -41,7 +41,7 @@ def begin_run() -> Path | None:
 
 
 def _fast_place() -> str | None:
-    """Memory, where there is plenty: a database is copied for each of hundreds of tests, a second each on a busy disk."""
+    """Memory, where there is plenty: hundreds of tests copy a database each, which takes a second on a busy disk."""
     try:
         status = os.statvfs("/dev/shm")
     except OSError:

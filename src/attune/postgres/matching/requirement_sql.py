@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from attune.core.matching.fleet import Capability, CapabilityInstance, Node
+from attune.core.matching.fleet import Capability, Node
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.term_judgement import judge
 from attune.core.matching.terms import LabelTerm, RuntimeTerm, Term
 from attune.core.runtimes.interval import Truth
-from attune.core.runtimes.verdict import Status
+from attune.core.runtimes.verdict import Instance, Status
 from attune.postgres.nodes.capabilities import CACHED, HAS_LABEL, LABEL, RUNTIME, TAINT, Key, indexed
 from attune.postgres.rows import Source, read_pairs
 
@@ -138,5 +138,5 @@ def _judge(term: Term, key: Key) -> Truth:
         return Truth.NO
     cached = key.status == CACHED
     status = Status.AVAILABLE if cached else Status(key.status)
-    offered = Capability(_NEUTRAL, status, (CapabilityInstance(key.value),), cached=cached)
+    offered = Capability(_NEUTRAL, status, (Instance(key.value),), cached=cached)
     return judge(replace(positive, name=_NEUTRAL), Node(0, "", {_NEUTRAL: offered})).truth

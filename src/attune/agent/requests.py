@@ -1,7 +1,4 @@
-"""Answers what somebody asks of this node and waits for: dry-runs of definitions, beside everything else it does.
-
-Nothing is registered: a dry-run only tells. It obeys the same limits of this host as every other check.
-"""
+"""Answers what is asked of this node: dry-runs of definitions, within its limits, of which nothing is registered."""
 
 from __future__ import annotations
 
@@ -18,8 +15,7 @@ from attune.core.errors import AttuneError, DatabaseError
 from attune.core.nodes.requests import CHECK, NodeRequest, checked_runtime
 from attune.core.ports.nodes import NodeRequests
 from attune.core.runtimes.definition import Definition
-from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.verdict import Verdict, verdict_data
+from attune.core.runtimes.verdict import verdict_data
 from attune.operations.runtimes.examine import Examiner, read_definitions
 
 _AT_ONCE = 2
@@ -99,12 +95,9 @@ class RequestHandler:
             return {"error": f"expected a request to check, got {request.kind!r}"}
         runtime = checked_runtime(request.body)
         log.info(f"checking {runtime.ref}, as asked", request=request.id)
-        return {"verdict": verdict_data(await self._verdict(runtime, seconds))}
-
-    async def _verdict(self, runtime: Runtime, seconds: float) -> Verdict:
-        (read,) = read_definitions([runtime])
-        if not isinstance(read, Definition):
-            return read
-        examiner = self._examiner()
-        (verdict,) = await in_thread(partial(examiner.examine, [read], deadline_seconds=seconds), examiner.stop)
-        return verdict
+        (examined,) = read_definitions([runtime])
+        if isinstance(examined, Definition):
+            examiner = self._examiner()
+            examine = partial(examiner.examine, [examined], deadline_seconds=seconds)
+            (examined,) = await in_thread(examine, examiner.stop)
+        return {"verdict": verdict_data(examined)}

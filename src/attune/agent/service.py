@@ -17,10 +17,7 @@ from attune.core.ports.nodes import Overdue
 async def run_service(
     nodes: Sequence[NodeParts], *, on_ready: Callable[[NodeRegistration], None] = lambda registration: None
 ) -> None:
-    """Run *nodes* until SIGTERM or SIGINT.
-
-    A second signal ends the process at once, SIGHUP reloads. Raises the first error that ends a node.
-    """
+    """Run *nodes* until SIGTERM or SIGINT (SIGHUP reloads). Raises the first error that ends a node."""
     controls = [Control() for _ in nodes]
     obey_signals(controls)
     waiting = {node.registration.role for node in nodes}

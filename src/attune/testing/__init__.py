@@ -1,7 +1,4 @@
-"""Fakes of every port, in memory: for Attune's own tests and for those of programs that embed it.
-
-The contract suite (tests/contract) runs on these and on the real ones alike.
-"""
+"""Fakes of every port, in memory, for tests of Attune and of embedders: the contract suite holds them to the real."""
 
 from attune.testing.access import MemoryTokens
 from attune.testing.changes import MemoryChanges

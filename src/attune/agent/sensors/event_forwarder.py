@@ -99,10 +99,7 @@ class EventForwarder:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def ship(self, *, scan: bool = False) -> None:
-        """Store everything that has been printed by now; *scan*: also what others left, and put away what is done with.
-
-        Raises `DatabaseError`, `OSError`.
-        """
+        """Store all that has been printed by now; *scan*: what others left, too. Raises `DatabaseError`, `OSError`."""
         async with self._turn:
             if scan or time.monotonic() - self._scanned >= _SCAN_SECONDS:
                 await self._scan()

@@ -30,10 +30,7 @@ Begin = Callable[[Sensor, TakenLease, Callable[[], None]], SensorInstance]
 
 
 class SensorLeases:
-    """Takes, renews and gives back the leases of sensors, beside the heartbeat of a node.
-
-    A lease lasts *lease_seconds* without being renewed.
-    """
+    """Takes, renews and gives back leases of sensors beside the heartbeat; one lasts *lease_seconds* unrenewed."""
 
     def __init__(
         self,

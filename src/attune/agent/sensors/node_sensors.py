@@ -14,10 +14,7 @@ from attune.core.sensors.assignment import AssignmentView
 
 
 class DatabaseClock:
-    """The database's time, as of the last renewal. Before the first one, this host's.
-
-    *machine* gives the seconds since the machine started, sleep included.
-    """
+    """The database's time as of the last renewal, this host's before; *machine*: seconds since boot, with sleep."""
 
     def __init__(self, machine: Callable[[], float]) -> None:
         self.machine = machine

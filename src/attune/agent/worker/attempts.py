@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -11,13 +12,14 @@ from attune.agent.logs import log
 from attune.agent.worker.result_writer import ResultWriter
 from attune.core.errors import AttuneError
 from attune.core.executions.action import OnLost, with_defaults
-from attune.core.executions.execution import RetryRule, after_loss, after_outcome
+from attune.core.executions.execution import after_loss, after_outcome
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.matching.fleet import Node
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.worker import AttemptResult, AttemptStart, AttemptStore, QueuedJob, StartedAttempt, WorkRunner
 
 _UNREMARKABLE = ("completed", "cancelled")
+_NOT_OF_NAMES = re.compile(r"\W")
 
 
 class Attempts:
@@ -109,7 +111,10 @@ class Attempts:
             secrets=action.secrets,
             delivery=action.delivery,
             environment={
-                **{f"ATTUNE_RUNTIME_{_variable(name)}": used["path"] for name, used in interpreters.items()},
+                **{
+                    f"ATTUNE_RUNTIME_{_NOT_OF_NAMES.sub('_', name.upper())}": used["path"]
+                    for name, used in interpreters.items()
+                },
                 "ATTUNE_ACTION": action.ref,
                 "ATTUNE_EXECUTION": str(started.execution),
                 "ATTUNE_ATTEMPT": str(started.attempt),
@@ -122,15 +127,20 @@ class Attempts:
         return await self._runner.run(work, self.results.printer(started))
 
     def _result(self, started: StartedAttempt, outcome: WorkOutcome, node: Node) -> AttemptResult:
-        rule = RetryRule(started.retries, started.retry_delay_seconds, OnLost(started.on_lost))
         cancelled = started.execution in self._cancelled
         self._cancelled.discard(started.execution)
         if outcome.ending is WorkEnding.CANCELLED and not cancelled:  # this node ends
-            then = after_loss(rule, worker=node.name, losses=started.losses)
+            then = after_loss(OnLost(started.on_lost), worker=node.name, losses=started.losses)
             return AttemptResult(started.execution, started.attempt, then.status.value, then.reason, lost=True)
         if outcome.ending is WorkEnding.NOT_STARTED and started.action.runtime:
             self._suspect(started.action.runtime)
-        then = after_outcome(outcome, rule, failures=started.failures, losses=started.losses, cancel_asked=cancelled)
+        then = after_outcome(
+            outcome,
+            retries_left=started.retries - started.failures,
+            delay_seconds=started.retry_delay_seconds,
+            losses=started.losses,
+            cancel_asked=cancelled,
+        )
         return AttemptResult(
             started.execution,
             started.attempt,
@@ -143,7 +153,3 @@ class Attempts:
             failed=then.counts,
             lost=outcome.ending is WorkEnding.NOT_STARTED,
         )
-
-
-def _variable(name: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in name.upper())

@@ -1,7 +1,4 @@
-"""Whether a runtime that was found stays offered: what each new look at it changes, with policy and damping.
-
-Pure: it is told what was seen and when, in seconds of any clock that only goes forward.
-"""
+"""Whether a runtime stays offered after each new look at it. Pure: times are seconds of a clock that goes forward."""
 
 from __future__ import annotations
 
@@ -17,10 +14,7 @@ _CLOCK_TICK = 0.02  # file systems note times as coarsely as this
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The files that would prove a runtime, as they are now: the state of each, or a text that says why it is none.
-
-    `newest` is the latest change of them, in seconds since the epoch.
-    """
+    """The state of each file that would prove a runtime, or why it is none; `newest` is their last change (epoch)."""
 
     files: tuple[object, ...] = ()
     newest: float = field(default=0.0, compare=False)

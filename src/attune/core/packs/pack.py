@@ -85,9 +85,7 @@ class Pack:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What an installation has beside the pack: refs of triggers; of runtimes, with their capability names; of actions,
-    with the schemas of their parameters.
-    """
+    """What an installation has beside the pack: capability names of runtimes by ref, triggers, schemas of actions."""
 
     runtimes: Mapping[str, str] = field(default_factory=dict)
     triggers: frozenset[str] = frozenset()

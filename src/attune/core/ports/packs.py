@@ -29,7 +29,4 @@ class PackFolders(Protocol):
     """Where a pack's files lie on this host."""
 
     async def folder(self, digest: str) -> PurePath:
-        """The folder with the files of the pack version *digest*, fetched if need be.
-
-        Raises `DatabaseError`, or `UsageError` if nobody has that version any more.
-        """
+        """The files of the pack version *digest*, fetched if need be. Raises `DatabaseError`, `UsageError`."""

@@ -212,10 +212,7 @@ class SensorProgram:
 
 @dataclass(frozen=True, slots=True)
 class SensorEnd:
-    """How a sensor process ended. `by` is why we ended it: `asked`, `lease`, `node`, or "" where it ended itself.
-
-    `interpreter_failed`: it was never executed, and the host is at fault. `reason` is a sentence.
-    """
+    """How a sensor ended; `by`: `asked`, `lease`, `node`, or "" for itself; `interpreter_failed`: it never began."""
 
     reason: str
     by: str = ""

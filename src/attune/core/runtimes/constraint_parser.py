@@ -39,19 +39,36 @@ def read_constraint(text: str) -> list[Clause]:
     return _Reader(text).read()
 
 
-class _Reader:
-    """One pass over a text, from left to right."""
+class TextReader:
+    """One pass over a text, from left to right: `at` is where it stands, `end` where it must end."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, at: int = 0, end: int | None = None) -> None:
         self.text = text
-        self.at = 0
+        self.end = len(text) if end is None else end
+        self.at = self.after_space(at)
 
+    def take(self, sign: str) -> bool:
+        """Pass *sign* and the space behind it; False where it does not stand here."""
+        if not self.text.startswith(sign, self.at, self.end):
+            return False
+        self.at = self.after_space(self.at + len(sign))
+        return True
+
+    def skip(self) -> None:
+        self.at = self.after_space(self.at)
+
+    def after_space(self, at: int) -> int:
+        space = _SPACE.match(self.text, at, self.end)
+        return space.end() if space else at
+
+
+class _Reader(TextReader):
     def read(self) -> list[Clause]:
         self._refuse_foreign()
         clauses = [self._clause()]
-        while self._take("||"):
+        while self.take("||"):
             clauses.append(self._clause())
-        if self.at < len(self.text):
+        if self.at < self.end:
             raise self._fault("',' or '||'")
         return clauses
 
@@ -60,7 +77,6 @@ class _Reader:
         excluded: list[Interval] = []
         bare = 0
         while True:
-            self._skip()
             start = self.at
             operator = self._operator()
             if not operator and _WORD.match(self.text, self.at):
@@ -69,9 +85,8 @@ class _Reader:
                     raise self._fault("'||' between two versions, for both can never hold", start)
             interval = self._comparison(operator, start)
             (excluded if operator == "!=" else intervals).append(interval)
-            more = self._take(",")
-            self._skip()
-            if not more and (self.at == len(self.text) or self.text[self.at] in "|,"):
+            self.skip()
+            if not self.take(",") and (self.at == self.end or self.text[self.at] in "|,"):
                 return Clause.of(intervals, excluded)
 
     def _operator(self) -> str:
@@ -80,8 +95,7 @@ class _Reader:
             return ""
         if operator[0] in _MISSPELT:
             raise self._fault(f"an operator such as {_MISSPELT[operator[0]]!r}", got=repr(operator[0]))
-        self.at = operator.end()
-        self._skip()
+        self.at = self.after_space(operator.end())
         return operator[0]
 
     def _comparison(self, operator: str, start: int) -> Interval:
@@ -117,17 +131,6 @@ class _Reader:
             return Version.parse_exactly(written), wildcard is not None
         except VersionError as error:
             raise self._fault(error.expected, start + error.position, got=error.got) from error
-
-    def _take(self, sign: str) -> bool:
-        self._skip()
-        if not self.text.startswith(sign, self.at):
-            return False
-        self.at += len(sign)
-        return True
-
-    def _skip(self) -> None:
-        space = _SPACE.match(self.text, self.at)
-        self.at = space.end() if space else self.at
 
     def _refuse_foreign(self) -> None:
         for index, character in enumerate(self.text):

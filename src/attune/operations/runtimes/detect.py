@@ -17,10 +17,7 @@ from attune.operations.runtimes.examine import ExaminationObserver, Examiner, re
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What one node offers and why. `origin` is "database" or "catalogue": where the definitions came from.
-
-    `definitions` are those that were verified, as they were read: health checks go on with them.
-    """
+    """What one node offers and why; definitions came from `origin`: "database" or "catalogue"."""
 
     role: Role | None
     selection: Selection

@@ -98,10 +98,7 @@ class Facet:
 
 
 class ManyValues(Facet):
-    """A label of which nearly every node has a value of its own (`hostname`): one value for each slot.
-
-    The hashes stand side by side in bytes too, where a value is found without looking at each.
-    """
+    """A label with a value for nearly each node (`hostname`); hashes stand side by side in bytes, to be searched."""
 
     __slots__ = ("_hashes", "_present", "_values")
 

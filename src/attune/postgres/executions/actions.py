@@ -49,26 +49,13 @@ async def actions_of(source: Source, refs: Sequence[str]) -> dict[str, Action]:
 def action_of(row: Mapping[str, Any]) -> Action:
     """One row with the columns of `COLUMNS`."""
     ref = row["runtime_ref"]
-    return Action(
-        ref=row["ref"],
-        pack_ref=row["pack_ref"],
-        label=row["label"],
-        entrypoint=row["entrypoint"],
-        description=row["description"] or "",
-        id=row["id"],
-        runtime=None if ref is None else row["runtime"] or fold(ref.rpartition(".")[2]),
-        runtime_ref=ref,
-        version_constraint=row["version_constraint"],
-        requires=tuple(row["requires"] or ()),
-        prefers=tuple(row["prefers"] or ()),
-        interpreter_args=tuple(row["interpreter_args"] or ()),
-        param_schema=row["param_schema"] if isinstance(row["param_schema"], dict) else {},
-        out_schema=row["out_schema"] if isinstance(row["out_schema"], dict) else None,
-        delivery=Delivery(row["delivery"]),
-        timeout_seconds=row["timeout_seconds"],
-        retries=row["retries"],
-        retry_delay_seconds=row["retry_delay_seconds"],
-        on_lost=OnLost(row["on_lost"]),
-        result_file=row["result_file"],
-        pack_digest=row["pack_digest"],
-    )
+    read = {
+        "description": row["description"] or "",
+        "runtime": None if ref is None else row["runtime"] or fold(ref.rpartition(".")[2]),
+        "param_schema": row["param_schema"] if isinstance(row["param_schema"], dict) else {},
+        "out_schema": row["out_schema"] if isinstance(row["out_schema"], dict) else None,
+        "delivery": Delivery(row["delivery"]),
+        "on_lost": OnLost(row["on_lost"]),
+    }
+    texts = {name: tuple(row[name] or ()) for name in ("requires", "prefers", "interpreter_args")}
+    return Action(**{**row, **read, **texts})

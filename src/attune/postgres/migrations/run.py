@@ -5,15 +5,17 @@ Whose database it is, `survey_database` finds out; what a revision does is in `s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg import errors
 
 from attune.core.errors import DatabaseError, UsageError
+from attune.postgres.connection import translated
 from attune.postgres.migrations.revisions import FINISHED, NAMES, REVISIONS, UNIFIED, statement_text
-from attune.postgres.migrations.session import BEGIN, changing, looking
 from attune.postgres.migrations.survey import DatabaseSurvey, Origin, survey_database
 
 # The table and its name are those of Alembic, with which earlier versions of Attune migrated.
@@ -22,6 +24,19 @@ _VERSION_TABLE = (
     " (version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));"
 )
 _STAMP = "DELETE FROM alembic_version; INSERT INTO alembic_version (version_num) VALUES ('{}');"
+
+_WAIT_SECONDS = 60
+_BEGIN = (
+    f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'",
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+    "SET LOCAL client_min_messages = warning",
+    # Rows are kept as JSON, where a time must read the same whoever migrates.
+    "SET LOCAL timezone = 'UTC'",
+    # Any constant will do, as long as every version of Attune uses the same: "attune" in ASCII.
+    f"SELECT pg_advisory_xact_lock({0x617474756E65})",
+)
+"""What a migration begins with; the last statement waits until no other migrates this database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +77,7 @@ class MigrationReport:
 
 def state(url: str) -> MigrationState:
     """Where the database at *url* (a libpq URL) stands. Raises `DatabaseError` if it cannot be read."""
-    with looking(url) as connection:
+    with _looking(url) as connection:
         survey = survey_database(connection)
     problem = survey.problem()
     pending = NAMES[_count(survey.reached) :] if survey.origin != "foreign" else ()
@@ -77,7 +92,7 @@ def upgrade(url: str, revision: str = NAMES[-1]) -> MigrationReport:
     `DatabaseError` if the database is not ours, incomplete or refuses; it is then as it was before.
     """
     end = _count(revision)
-    with changing(url) as connection:
+    with _changing(url) as connection:
         survey = _usable(connection)
         before = _count_runtimes(connection) if "runtime" in survey.tables else 0
         begin = _count(survey.reached)
@@ -91,7 +106,7 @@ def upgrade(url: str, revision: str = NAMES[-1]) -> MigrationReport:
 def downgrade(url: str, revision: str) -> None:
     """Take the database at *url* down to *revision*. Raises `DatabaseError` if it is not ours or refuses."""
     end = _count(revision)
-    with changing(url) as connection:
+    with _changing(url) as connection:
         survey = _usable(connection)
         if survey.origin != "attune":
             raise DatabaseError(
@@ -111,12 +126,12 @@ def upgrade_sql(url: str | None) -> str:
     """
     survey = None
     if url is not None:
-        with looking(url) as connection:
+        with _looking(url) as connection:
             survey = _usable(connection)
         if survey.revisions and survey.reached == NAMES[-1]:
             return f"-- Nothing is pending: the database is at {survey.reached}.\n"
     texts = _way_up(survey, len(REVISIONS))
-    return "\n\n".join(["BEGIN;", *(f"{statement};" for statement in BEGIN), *texts, "COMMIT;\n"])
+    return "\n\n".join(["BEGIN;", *(f"{statement};" for statement in _BEGIN), *texts, "COMMIT;\n"])
 
 
 def _usable(connection: psycopg.Connection[Any]) -> DatabaseSurvey:
@@ -156,3 +171,56 @@ def _unify_counts(connection: psycopg.Connection[Any], before: int) -> UnifyCoun
     ).fetchone()
     assert row is not None
     return UnifyCounts(before, _count_runtimes(connection), int(row[0]), int(row[1]))
+
+
+@contextmanager
+def _looking(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection that only reads. Raises `DatabaseError` if the database refuses."""
+    with translated(url), psycopg.connect(url, application_name="attune migrate") as connection:
+        connection.read_only = True
+        yield connection
+
+
+@contextmanager
+def _changing(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection in the one transaction of a migration, alone among all that migrate this database.
+
+    Committed if the block ends, rolled back if it raises. Raises `DatabaseError` if the database refuses.
+    """
+    try:
+        with psycopg.connect(url, application_name="attune migrate") as connection:
+            # What another migration has just committed must be seen, whatever the role's default level is.
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            for statement in _BEGIN:
+                connection.execute(statement)
+            yield connection
+    except psycopg.Error as error:
+        raise _refusal(error) from error
+
+
+def _refusal(error: psycopg.Error) -> DatabaseError:
+    said = _sentence(error)
+    if isinstance(error, errors.LockNotAvailable):
+        return DatabaseError(
+            f"the database stayed locked by another session for {_WAIT_SECONDS} seconds; nothing was changed",
+            hint="stop the services that use it, or wait for the other migration, then migrate again",
+        )
+    if isinstance(error, errors.InsufficientPrivilege):
+        return DatabaseError(
+            f"the database role may not migrate: {said}; nothing was changed",
+            hint="connect as the role that owns the schema, or have an administrator run what"
+            " `attune db migrate --sql` prints",
+        )
+    # Without a code from the server, the connection could not be made or was lost.
+    if error.sqlstate is None:
+        return DatabaseError(f"the database cannot be reached: {said}")
+    return DatabaseError(
+        f"the database refused the migration: {said}; nothing was changed", hint=error.diag.message_hint
+    )
+
+
+def _sentence(error: psycopg.Error) -> str:
+    """The first line of what PostgreSQL said, with its detail."""
+    lines = str(error).strip().splitlines()
+    text = error.diag.message_primary or (lines[0] if lines else type(error).__name__)
+    return f"{text} ({error.diag.message_detail})" if error.diag.message_detail else text

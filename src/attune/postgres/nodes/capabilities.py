@@ -6,7 +6,7 @@ still tells it from every other: an index entry has a limit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -54,6 +54,17 @@ def indexed(text: str) -> str:
 def storable(text: str) -> str:
     """*text* without what PostgreSQL cannot hold: NUL, and the surrogates of undecodable file names."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def storable_json(value: Any) -> Any:
+    """*value* without the characters that PostgreSQL cannot hold, wherever they are."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping):
+        return {storable(key): storable_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable_json(item) for item in value]
+    return value
 
 
 async def write_capabilities(connection: AsyncConnection[Any], worker_id: int, node: Node) -> None:

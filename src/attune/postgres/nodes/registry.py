@@ -23,8 +23,7 @@ from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Registr
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
 from attune.postgres.matching.fleet import read_fleet
 from attune.postgres.nodes.capabilities import write_capabilities
-from attune.postgres.nodes.health import write_health
-from attune.postgres.nodes.worker_runtimes import write_runtimes
+from attune.postgres.nodes.worker_runtimes import write_health, write_runtimes
 from attune.postgres.rows import execute, read_all, read_one, read_value, transaction
 
 # Only a column that no index and no trigger looks at, so that it costs next to nothing.

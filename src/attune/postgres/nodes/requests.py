@@ -8,7 +8,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from attune.core.nodes.requests import NodeRequest
-from attune.postgres.nodes.capabilities import storable
+from attune.postgres.nodes.capabilities import storable_json
 from attune.postgres.rows import PostgresStore, execute, read_all, read_pairs
 
 _MOST = 20  # requests that a node looks at in one go
@@ -47,15 +47,4 @@ class PostgresNodeRequests(PostgresStore):
             UPDATE node_request SET answer = %s, answered_at = now()
             WHERE id = %s AND answered_at IS NULL AND expires > now()
         """
-        return bool(await execute(self._pool, query, (Jsonb(_storable(answer)), request)))
-
-
-def _storable(value: Any) -> Any:
-    """*value* without the characters that PostgreSQL cannot hold, wherever they are."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, Mapping):
-        return {storable(key): _storable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable(item) for item in value]
-    return value
+        return bool(await execute(self._pool, query, (Jsonb(storable_json(answer)), request)))

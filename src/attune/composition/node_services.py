@@ -23,10 +23,10 @@ from attune.composition.embedding import REGISTRATIONS
 from attune.composition.events import reaction, record_for_sensors
 from attune.composition.host_examiner import examiner_for, reverifier_for
 from attune.config import Settings, process_environment
+from attune.core.backoff import RestartRules
 from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.sensors import TakenLease
-from attune.core.sensors.restart import RestartRules
 from attune.core.sensors.sensor import Sensor
 from attune.host.executions.runner import HostWorkRunner
 from attune.host.packs.cache import PackCache

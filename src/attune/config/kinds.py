@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from attune.config.tree import misfit, variable_with
 from attune.core.documents import DocumentNode
 from attune.core.durations import duration_text, read_duration
-from attune.core.errors import Fault
+from attune.core.errors import Fault, shown
+
+_CREDENTIALS = re.compile(r"(://)[^/\s'\"]*@|(password\s*=\s*)[^\s&'\"]*", re.IGNORECASE)
 
 
 class Misfit(NamedTuple):
@@ -80,6 +81,28 @@ def example_of(key: str, node: DocumentNode, example: str) -> str:
     """The hint to write *example* in the place of *node*."""
     variable = variable_with(node)
     return f"set {variable}='{example}'" if variable else f"write {key.rpartition('.')[2]}: {example}"
+
+
+def variable_with(node: DocumentNode) -> str | None:
+    """The variable that *node* comes from, None where it comes from the file."""
+    return node.position.source if node.position and not node.position.line else None
+
+
+def misfit(key: str, node: DocumentNode, expected: str, *, got: str | None = None, hint: str | None = None) -> Fault:
+    """The fault of *node*, at *key*, being something else than *expected*."""
+    return Fault(key, expected, found(node) if got is None else got, node.position, hint)
+
+
+def found(node: DocumentNode) -> str:
+    """The value of *node* for an error: shortened, never with the password of a URL."""
+    value = node.value
+    if isinstance(value, bool) and node.written.lower() not in ("true", "false"):
+        return f"{node.written}, which YAML reads as {shown(value)}"
+    if isinstance(value, bool | int | float) or value is None:
+        return node.written or shown(value)
+    if isinstance(value, str):
+        return _CREDENTIALS.sub(lambda match: f"{match[1]}***@" if match[1] else f"{match[2]}***", shown(value))
+    return ("a list" if value else "an empty list") if isinstance(value, tuple) else "a section of keys"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from attune.config.addresses import ApiUrl, DatabaseUrl, Token
-from attune.config.containers import Capabilities, ListOf, MapOf
 from attune.config.kinds import BINARY, Choice, CommandLine, Duration, Flag, Folder, Integer, Text, User
-from attune.config.sections import section, setting
+from attune.config.sections import Capabilities, ListOf, MapOf, section, setting
 
 _NODE_NAME = Text(
     "a name without spaces around it", "build-7", r"[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?"

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from attune.core.errors import DatabaseError
-from attune.postgres.embedded import EmbeddedServer, binaries, default_data_dir
+from attune.postgres.embedded import binaries
 from attune.postgres.embedded.account import account_for
+from attune.postgres.embedded.folders import default_data_dir
+from attune.postgres.embedded.server import EmbeddedServer
 from databases import data_dir, made_folder, tidy_folder
 from server_holders import Holder, postmaster, query
 

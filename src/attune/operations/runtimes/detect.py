@@ -18,10 +18,7 @@ from attune.operations.runtimes.examine import ExaminationObserver, Examiner, co
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What one node offers and why. `origin` is "database" or "catalogue": where the definitions came from.
-
-    `definitions` are those that were verified, as they were read: health checks go on with them.
-    """
+    """What one node offers and why; definitions came from `origin`: "database" or "catalogue"."""
 
     role: Role | None
     selection: Selection
@@ -114,7 +111,15 @@ def _unverified(
     if not options.verify_overrides:
         return [_declare(name, runtimes, selection.source, examiner) for name in selection.names]
     defined = {capability_name(runtime) for runtime in runtimes}
-    return [_undefined(name) for name in selection.names if name not in defined]
+    return [
+        replace(
+            declared(name, ""),
+            status=Status.UNAVAILABLE,
+            reason=f"no definition is called {name!r}, so nothing can verify it",
+        )
+        for name in selection.names
+        if name not in defined
+    ]
 
 
 def _wanted(item: Definition | Verdict, options: DetectionOptions) -> bool:
@@ -131,11 +136,3 @@ def _declare(name: str, runtimes: Sequence[Runtime], source: Source, examiner: E
             commands = commands_of(definition) if isinstance(definition, Definition) else commands
             break
     return examiner.resolve(verdict, commands)
-
-
-def _undefined(name: str) -> Verdict:
-    return replace(
-        declared(name, ""),
-        status=Status.UNAVAILABLE,
-        reason=f"no definition is called {name!r}, so nothing can verify it",
-    )

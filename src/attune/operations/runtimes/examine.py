@@ -24,10 +24,7 @@ class ExaminationObserver(RunObserver, Protocol):
 
 
 def read_definitions(runtimes: Iterable[Runtime], role: Role | None = None) -> list[Definition | Verdict]:
-    """*runtimes* in order, each as its definition, or as an `invalid` verdict where it cannot be read.
-
-    Definitions that are meant for another role than *role* are left out.
-    """
+    """*runtimes* for *role*, in order: each its definition, or an `invalid` verdict where it cannot be read."""
     read: list[Definition | Verdict] = []
     for runtime in runtimes:
         try:
@@ -42,10 +39,7 @@ def read_definitions(runtimes: Iterable[Runtime], role: Role | None = None) -> l
 
 
 class Examiner:
-    """Examines this host, again and again. What was absent last time is known until PATH changes.
-
-    What proves a runtime goes into the *cache*, if there is one.
-    """
+    """Examines this host; remembers what is absent until PATH changes, and caches what proves a runtime."""
 
     def __init__(
         self,
@@ -70,11 +64,10 @@ class Examiner:
         max_age_seconds: float = 0.0,
         observer: ExaminationObserver | None = None,
     ) -> list[Verdict]:
-        """One verdict for each of *definitions*, in their order. Blocks while commands run.
-
-        A proof in the cache that is at most *max_age_seconds* old is taken for one; with 0 every command runs.
-        """
-        self._forget_if_path_changed()
+        """A verdict for each, in order. Blocks. Proofs in the cache count up to *max_age_seconds*; with 0, none."""
+        if (token := self._lookup.token()) != self._token:
+            self._token = token
+            self._absent.clear()
         examination = _Examination(self._lookup, self._cache, max_age_seconds, self._max_timeout, observer)
         absent: dict[int, tuple[Definition, Verdict]] = {}
         start: dict[str, Command] = {}
@@ -107,12 +100,6 @@ class Examiner:
     def stop(self) -> None:
         """End a running examination from another thread; what is not done by then is undecided."""
         self._runner.stop()
-
-    def _forget_if_path_changed(self) -> None:
-        token = self._lookup.token()
-        if token != self._token:
-            self._token = token
-            self._absent.clear()
 
 
 def commands_of(definition: Definition) -> tuple[str, ...]:

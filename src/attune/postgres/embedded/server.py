@@ -32,15 +32,12 @@ class EmbeddedServer:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self._folders = Folders(data_dir.absolute())
+        self.data_dir = data_dir.absolute()
+        self._folders = Folders(self.data_dir)
         self._guard = threading.RLock()
         self._holder: LockFile | None = None
         self._account: Account | None = None
         self._mark = ""
-
-    @property
-    def data_dir(self) -> Path:
-        return self._folders.data
 
     @property
     def exists(self) -> bool:

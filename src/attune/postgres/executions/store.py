@@ -15,9 +15,9 @@ from psycopg import AsyncConnection
 from attune.core.errors import UsageError
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, StartedAttempt
-from attune.postgres.connection import Pool, translated
+from attune.postgres.connection import translated
 from attune.postgres.executions.actions import COLUMNS, action_of
-from attune.postgres.rows import execute, read_all, read_value, read_values
+from attune.postgres.rows import PostgresStore, execute, read_all, read_value, read_values
 from attune.queue import jobs
 
 CANCELS = "attune_cancel"
@@ -106,11 +106,8 @@ _CANCEL = f"""
 """
 
 
-class PostgresExecutions:
+class PostgresExecutions(PostgresStore):
     """`AttemptStore` and `ExecutionWriter` on PostgreSQL. All its statements are one transaction each."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
 
     async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
         with translated():
@@ -203,16 +200,14 @@ async def submit(connection: AsyncConnection[Any], executions: Sequence[NewExecu
 
 async def know_classes(connection: AsyncConnection[Any], classes: Mapping[str, str]) -> None:
     """Have a row for each of *classes*, requirements by queue. Who reads them hears of new ones."""
-    await connection.execute(
-        """
+    query = """
         INSERT INTO requirement_class (queue, requirement)
         SELECT g.queue, g.requirement
         FROM unnest(%(queues)s::text[], %(requirements)s::text[]) AS g (queue, requirement)
         WHERE NOT EXISTS (SELECT FROM requirement_class AS c WHERE c.queue = g.queue) ORDER BY 1
         ON CONFLICT DO NOTHING
-        """,
-        {"queues": list(classes), "requirements": list(classes.values())},
-    )
+    """
+    await connection.execute(query, {"queues": list(classes), "requirements": list(classes.values())})
 
 
 def _started(

@@ -4,10 +4,4 @@ from attune.config.environment import process_environment, variable
 from attune.config.loading import load_settings
 from attune.config.settings import NodeSettings, Settings
 
-__all__ = [
-    "NodeSettings",
-    "Settings",
-    "load_settings",
-    "process_environment",
-    "variable",
-]
+__all__ = ["NodeSettings", "Settings", "load_settings", "process_environment", "variable"]

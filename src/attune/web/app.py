@@ -39,17 +39,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     tokens.router,
     stream.router,
 )
-PAGE_ROUTERS: tuple[APIRouter, ...] = (
-    assets.router,
-    login.router,
-    fleet.router,
-    node_page.router,
-    runtime_page.router,
-    match_page.router,
-    execution_page.router,
-    activity.router,
-    api_docs.router,
-)
+PAGES = (assets, login, fleet, node_page, runtime_page, match_page, execution_page, activity, api_docs)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -80,8 +70,8 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(system.router)
     for router in API_ROUTERS:
         app.include_router(router, prefix="/api")
-    for router in PAGE_ROUTERS:
-        app.include_router(router)
+    for module in PAGES:
+        app.include_router(module.router)
 
     @app.exception_handler(LoginNeeded)
     async def log_in_first(request: Request, _error: Exception) -> RedirectResponse:

@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
-from attune.cli.output import listing, moment, print_json, print_list
+from attune.cli.output import listing, moment, print_json, print_list, with_symbol
 from attune.cli.sensors.sensor import running_on, sensors_table
 from attune.cli.session import ask
-from attune.cli.symbols import with_symbol
 from attune.cli.table import age
 from attune.core.errors import ApiError, DatabaseError, UsageError
 from attune.core.nodes.health import TransitionRecord

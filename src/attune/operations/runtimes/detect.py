@@ -108,7 +108,15 @@ def _unverified(runtimes: Sequence[Runtime], selection: Selection, options: Dete
     if not options.verify_overrides:
         return [_declare(name, runtimes, selection.source) for name in selection.names]
     defined = {capability_name(runtime) for runtime in runtimes}
-    return [_undefined(name) for name in selection.names if name not in defined]
+    return [
+        replace(
+            declared(name, ""),
+            status=Status.UNAVAILABLE,
+            reason=f"no definition is called {name!r}, so nothing can verify it",
+        )
+        for name in selection.names
+        if name not in defined
+    ]
 
 
 def _wanted(item: Definition | Verdict, options: DetectionOptions) -> bool:
@@ -122,11 +130,3 @@ def _declare(name: str, runtimes: Sequence[Runtime], source: Source) -> Verdict:
         if capability_name(runtime) == name:
             return replace(verdict, ref=runtime.ref, name=runtime.name)
     return verdict
-
-
-def _undefined(name: str) -> Verdict:
-    return replace(
-        declared(name, ""),
-        status=Status.UNAVAILABLE,
-        reason=f"no definition is called {name!r}, so nothing can verify it",
-    )

@@ -34,21 +34,26 @@ Force = Annotated[bool, Query(description="Also one that runs.")]
 _Texts = Annotated[list[Annotated[str, Field(max_length=300)]], Field(max_length=20)]
 
 
-class NodeItem(BaseModel):
-    """A node as the registry knows it. Times are the database's; ages are in seconds by its clock."""
+class NodeState(BaseModel):
+    """What a node is and offers. Times are the database's; ages are in seconds by its clock."""
 
     id: int = Field(examples=[1])
     name: str = Field(examples=["worker-build-7"])
     role: str = Field(examples=["worker"])
-    host: str | None = Field(examples=["build-7"])
     status: str = Field(examples=["active"])
+    generation: int = Field(description="Grows each time the capabilities change.", examples=[3])
     capabilities: dict[str, Any] = Field(
         examples=[{"runtimes": ["python"], "runtime_versions": {"python": ["3.11.7"]}}]
     )
     last_heartbeat: datetime | None = Field(examples=["2026-11-24T09:00:00Z"])
     heartbeat_age: float | None = Field(examples=[3.2])
+
+
+class NodeItem(NodeState):
+    """A node as the registry knows it. Times are the database's; ages are in seconds by its clock."""
+
+    host: str | None = Field(examples=["build-7"])
     pid: int | None = Field(examples=[4711])
-    generation: int = Field(description="Grows each time the capabilities change.", examples=[3])
     running: int = Field(description="How many executions it runs.", examples=[0])
     max_concurrent: int | None = Field(description="How many it may run, null for no limit.", examples=[1])
 
@@ -83,17 +88,9 @@ class RuntimeItem(BaseModel):
     failures: int = Field(description="Checks in a row that did not pass.", examples=[0])
 
 
-class NodeCapabilities(BaseModel):
+class NodeCapabilities(NodeState):
     """What a node offers: as it registered it, and every verdict with its evidence and its age."""
 
-    id: int = Field(examples=[1])
-    name: str = Field(examples=["worker-build-7"])
-    role: str = Field(examples=["worker"])
-    status: str = Field(examples=["active"])
-    generation: int = Field(examples=[3])
-    capabilities: dict[str, Any] = Field(examples=[{"runtimes": ["python"]}])
-    last_heartbeat: datetime | None = Field(examples=["2026-11-24T09:00:00Z"])
-    heartbeat_age: float | None = Field(examples=[3.2])
     as_of: datetime = Field(description="When this was read.", examples=["2026-11-24T09:00:03Z"])
     results: list[RuntimeItem]
 

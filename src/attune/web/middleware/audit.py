@@ -27,7 +27,6 @@ async def write_audit(scope: Scope, status: int, _seconds: float) -> None:
     if caller is None and services.refusals.wait(client):
         return
     entry: dict[str, Any] = {"method": scope["method"], "path": scope["path"][:500], "status": status, "client": client}
-    entry["detail"] = scope.get("state", {}).get("audit")
     try:
         await services.tokens.note(caller, entry)
     except AttuneError as error:

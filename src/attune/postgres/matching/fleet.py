@@ -72,16 +72,13 @@ def _capability(row: Any) -> Capability:
     command = " ".join(_command(row.command))
     return Capability(
         row.runtime,
-        _STATUSES[row.verdict],
+        Status(row.verdict),
         _paths(row.instances),
         row.reason,
         command,
         row.age,
         cached=row.cached,
     )
-
-
-_STATUSES = {status.value: status for status in Status}
 
 
 @lru_cache(maxsize=65_536)

@@ -30,7 +30,7 @@ from attune.core.matching.fleet import Capability, CapabilityInstance, Node
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import Output
 from attune.postgres.connection import Pool, open_pool
-from attune.postgres.embedded import EmbeddedServer
+from attune.postgres.embedded.server import EmbeddedServer
 from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions

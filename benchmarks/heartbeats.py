@@ -21,7 +21,7 @@ from attune.composition.databases import migrate
 from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import Overdue, Registration
 from attune.postgres.connection import open_pool
-from attune.postgres.embedded import EmbeddedServer
+from attune.postgres.embedded.server import EmbeddedServer
 from attune.postgres.nodes.node_control import PostgresNodeControl
 from attune.postgres.nodes.registry import PostgresNodes
 from benchmarks.probing import Figure

@@ -29,7 +29,7 @@ from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.term_judgement import judge
 from attune.core.runtimes.interval import Truth
 from attune.postgres.connection import open_pool
-from attune.postgres.embedded import EmbeddedServer
+from attune.postgres.embedded.server import EmbeddedServer
 from attune.postgres.matching.matcher import PostgresMatcher
 from attune.postgres.migrations.run import upgrade
 from benchmarks.fleet import changed, nodes

@@ -25,7 +25,7 @@ from attune.composition.web import serve_api, services_on
 from attune.config import Settings
 from attune.core.access.tokens import Scope
 from attune.postgres.connection import open_pool
-from attune.postgres.embedded import EmbeddedServer
+from attune.postgres.embedded.server import EmbeddedServer
 from attune.web.app import create_app
 from attune.web.server import address_of, listen
 from attune.web.services import Services

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 import attune
-from attune.cli.reference import commands_reference
-from attune.config import describe_settings
-from reference_pages import function_of, members, pages
+from reference_pages import commands_reference, function_of, members, pages
+from settings_reference import describe_settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -3,13 +3,14 @@
 # ruff: noqa: B018, F821
 # mypy: ignore-errors
 
-# The public Python API, and a page that tests hold against the commands.
+# The public Python API.
 __getattr__
 _.detect_from_database
 _.verify_runtime_available
-commands_reference
 
 # Called by the frameworks that we build on: click, uvicorn, h11, prometheus-client, google-re2, psycopg.
+_.list_commands
+_.get_command
 _.format_commands
 _.capture_signals
 _.send_400_response
@@ -18,6 +19,7 @@ _.collect
 _.log_errors
 _.max_mem
 _.read_only
+_.isolation_level
 trace  # of __exit__
 
 # Procrastinate calls or reads them; READ_FROM is its version, which a test holds.
@@ -55,8 +57,11 @@ FleetIndex
 PostgresMatcher
 _.eligible_ids
 
-# Run by a migration that is found by its file.
-UNIFY
+# The way back of migrations: tests hold every revision to it, and the issue on moving installations uses it.
+downgrade
+
+# For the execution contract, which is being built.
+_.refuses_working_folder
 
 # Being replaced.
 _.optional

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attune.postgres.migrations.statements import UNIFY, statement_text
+from attune.postgres.migrations.revisions import UNIFY, statement_text
 from effort import share
 from schema_dump import HERE
 
@@ -135,7 +135,7 @@ def test_no_reference_is_lost_and_no_command_is_forgotten(connection, rows):
     try:
         insert(connection, rows)
         before = uses(connection)
-        run(connection, "records", *UNIFY)
+        run(connection, *UNIFY)
         after = uses(connection)
         stale = connection.execute(
             "SELECT s.ref FROM sensor AS s JOIN runtime AS r ON r.id = s.runtime WHERE s.runtime_ref <> r.ref"
@@ -165,7 +165,7 @@ def test_the_split_brings_every_row_back_and_uniting_again_gives_the_same(connec
             for table in ("runtime", "action", "sensor", "worker")
         ]
 
-    unify = ("records", *UNIFY, "20260203000001_unify_runtimes")
+    unify = (*UNIFY, "20260203000001_unify_runtimes")
     try:
         insert(connection, rows)
         original = everything()

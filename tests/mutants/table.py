@@ -127,17 +127,17 @@ MUTANTS = (
     ),
     Mutant(
         "a sensor is given up one failure late",
-        f"{CORE}sensors/restart.py",
-        "self.failures >= rules.failed_after",
-        "self.failures > rules.failed_after",
-        (f"{UNIT}core/sensors",),
+        f"{CORE}backoff.py",
+        "failures >= self.failed_after",
+        "failures > self.failed_after",
+        (f"{UNIT}core/test_restarts.py",),
     ),
     Mutant(
         "restarts are not slowed down for ever",
         f"{CORE}backoff.py",
         "min(self.slowest, plain)",
         "plain",
-        (f"{UNIT}core/sensors",),
+        (f"{UNIT}core/test_restarts.py",),
     ),
     Mutant(
         "an object with one more key is taken for an envelope",
@@ -156,8 +156,8 @@ MUTANTS = (
     Mutant(
         "work that failed is tried once too often",
         f"{CORE}executions/execution.py",
-        "if failures < rule.retries:",
-        "if failures <= rule.retries:",
+        "if retries_left > 0:",
+        "if retries_left >= 0:",
         (f"{UNIT}core/executions",),
     ),
     Mutant(

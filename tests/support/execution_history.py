@@ -14,7 +14,7 @@ import psycopg
 
 from attune.composition.databases import migrate
 from attune.core.executions.execution import FINAL, ExecutionStatus
-from attune.postgres.embedded import EmbeddedServer
+from attune.postgres.embedded.server import EmbeddedServer
 from execution_transitions import TRANSITIONS
 from waiting import rows, wait_for
 from worker_processes import WorkerFleet, ask, load_pack, write_pack

@@ -9,10 +9,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
+
 import attune
 import attune.testing
-from attune.cli.reference import commands_reference
-from attune.config import settings_reference
+from attune.cli.main import cli
+from settings_reference import settings_reference
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
@@ -35,6 +37,40 @@ def pages() -> dict[Path, str]:
         folder / "settings.md": settings_reference(),
         folder / "python.md": python_reference(),
     }
+
+
+def commands_reference() -> str:
+    """Every command with its arguments, options and example."""
+    return "# Commands\n\n" + "\n".join(_commands(cli, click.Context(cli, info_name="attune"))).rstrip() + "\n"
+
+
+def _commands(command: click.Command, context: click.Context) -> Iterator[str]:
+    if not isinstance(command, click.Group) or command is cli:
+        yield from _command(command, context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            yield from _commands(child, click.Context(child, info_name=name, parent=context))
+
+
+def _command(command: click.Command, context: click.Context) -> Iterator[str]:
+    yield f"## {context.command_path}\n"
+    yield f"{inspect.cleandoc(command.help or '')}\n"
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield f"    {context.command_path} {usage}\n"
+    options = [
+        record
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and (record := parameter.get_help_record(context))
+    ]
+    if options:
+        yield "| option | meaning |\n|---|---|"
+        for option, meaning in options:
+            yield f"| `{option.replace('|', chr(92) + '|')}` | {meaning} |"
+        yield ""
+    if command.epilog:
+        yield f"{command.epilog.strip()}\n"
 
 
 def python_reference() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -12,9 +12,8 @@ from attune.agent.control import in_thread
 from attune.agent.logs import log
 from attune.config import Settings, variable
 from attune.core.nodes.capabilities import build_capabilities
-from attune.core.nodes.role import ROLES, SENSOR, WORKER, Role, other_role_note
+from attune.core.nodes.role import SENSOR, WORKER, Role, other_role_note
 from attune.core.ports.runtimes import RuntimeCatalog
-from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import Selection, select
 from attune.core.runtimes.verdict import Status, Verdict
 from attune.operations.runtimes.detect import Detection, DetectionOptions, detect
@@ -22,11 +21,7 @@ from attune.operations.runtimes.examine import ExaminationObserver, Examiner
 
 
 class HostDetector:
-    """Detects what this host can run.
-
-    Definitions are read from *catalog* each time `detect` is called and never otherwise. *examiner_of* makes what runs
-    the checks within the limits of settings.
-    """
+    """Detects what this host can run, by the definitions of *catalog*, which is read each time."""
 
     def __init__(self, catalog: RuntimeCatalog, examiner_of: Callable[[Settings], Examiner]) -> None:
         self._catalog = catalog
@@ -42,39 +37,34 @@ class HostDetector:
         observer: ExaminationObserver | None = None,
         max_age_seconds: float = 0.0,
     ) -> Detection:
-        """Everything that detection found, with the reason and the evidence of each verdict.
-
-        Everything is run, unless *max_age_seconds* lets a cached proof of that age count: that is for a node that
-        starts, whose health checks verify it right after.
-        """
+        """Everything that detection found. A cached proof counts only if it is at most *max_age_seconds* old."""
         name = variable_name or role.environment_variable
         selection = select(name, variable(name), role.settings_section, capabilities)
-        variables = [other.environment_variable for other in ROLES.values()]
-        note = other_role_note(role, {other: variable(other) for other in variables})
-        if note and name == role.environment_variable and variable(name) is None:
+        if name == role.environment_variable and (note := other_role_note(role, variable)):
             log.info(note)
         log.info(f"Detecting {role.name} capabilities...")
-        detection = await self._run(
-            await self._catalog.list_runtimes(), settings, selection, role, observer, max_age_seconds
-        )
+        detection = await self._run(settings, selection, role, observer, max_age_seconds)
         log_detection(detection)
         return detection
 
     async def detect_all(self, settings: Settings) -> Detection:
         """What every definition comes to on this host, for any role and without overrides."""
         selection = select("", None, WORKER.settings_section)
-        return await self._run(await self._catalog.list_runtimes(), settings, selection, None, None)
+        return await self._run(settings, selection, None)
 
     async def _run(
         self,
-        runtimes: Sequence[Runtime],
         settings: Settings,
         selection: Selection,
         role: Role | None,
-        observer: ExaminationObserver | None,
+        observer: ExaminationObserver | None = None,
         max_age_seconds: float = 0.0,
     ) -> Detection:
-        examiner = self._examiner(settings)
+        runtimes = await self._catalog.list_runtimes()
+        # An examiner is kept while settings stay the same, because it remembers what is absent.
+        if self._examiner_made is None or self._examiner_made[0] != settings:
+            self._examiner_made = settings, self._examiner_of(settings)
+        examiner = self._examiner_made[1]
         options = replace(detection_options(settings), max_age_seconds=max_age_seconds)
 
         def stop() -> None:
@@ -82,12 +72,6 @@ class HostDetector:
             self._examiner_made = None  # one that was stopped examines nothing more
 
         return await in_thread(lambda: detect(runtimes, selection, role, examiner, options, observer), stop)
-
-    def _examiner(self, settings: Settings) -> Examiner:
-        """The examiner for *settings*, kept while they stay the same because it remembers what is absent."""
-        if self._examiner_made is None or self._examiner_made[0] != settings:
-            self._examiner_made = settings, self._examiner_of(settings)
-        return self._examiner_made[1]
 
 
 def detection_options(settings: Settings) -> DetectionOptions:

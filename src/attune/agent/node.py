@@ -41,11 +41,7 @@ class NodeService(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NodeOptions:
-    """How a node behaves. Times are in seconds.
-
-    `heal` is called while the database cannot be reached; what works beside the heartbeat has `drain_timeout` to
-    finish when the node is told to stop.
-    """
+    """How a node behaves. Times are in seconds. `heal` is called while the database cannot be reached."""
 
     interval: float = 10.0
     drain_timeout: float = 60.0

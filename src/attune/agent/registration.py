@@ -62,10 +62,7 @@ class NodeRegistration:
     async def detect_capabilities(
         self, config: Settings | None = None, *, max_age_seconds: float = 0.0
     ) -> dict[str, Any]:
-        """Detect what this host can run; the capabilities that `register` will write.
-
-        A cached proof of at most *max_age_seconds* counts, for nodes whose health checks verify it right after.
-        """
+        """What this host can run, as `register` will write it; cached proofs count up to that age."""
         settings = config or self.settings
         self.detection = await self._detector.detect(
             settings,
@@ -76,10 +73,7 @@ class NodeRegistration:
         return capabilities_of(self.detection, settings)
 
     async def register(self, config: Settings | None = None) -> int:
-        """Write this node and everything it verified; its id. Detects first if that was not done.
-
-        Raises `NameTakenError` where another live node of this role has the name, `DatabaseError`.
-        """
+        """Write this node, detecting first if need be; its id. Raises `NameTakenError`, `DatabaseError`."""
         settings = config or self.settings
         if not await self._registry.holds_name():
             await self.claim()
@@ -90,10 +84,7 @@ class NodeRegistration:
             return self.node_id
 
     async def heartbeat(self) -> Heartbeat:
-        """Say that this node lives; what the registry has to say to it.
-
-        Registers again if its row or its hold on the name is gone.
-        """
+        """Say that this node lives; what the registry says to it. Registers again if its row or name is gone."""
         if await self._registry.holds_name() and self.node_id is not None:
             beat = await self._registry.heartbeat(self.node_id)
             if beat is not None:
@@ -115,10 +106,7 @@ class NodeRegistration:
     async def record_health(
         self, now: float, checked: Sequence[CheckedVerdict], transitions: Sequence[Transition], offer_changed: bool
     ) -> bool:
-        """Write what health checks found at the times of *now*'s clock; False if that must wait for a heartbeat.
-
-        Registering again writes it too. Raises `DatabaseError`.
-        """
+        """Write what checks found; False if that must wait for a heartbeat. Raises `DatabaseError`."""
         assert self.detection is not None
         newer = {report.verdict.ref: report.verdict for report in checked}
         verdicts = tuple(newer.get(verdict.ref, verdict) for verdict in self.detection.verdicts)

@@ -27,11 +27,6 @@ def extras() -> list[Entry]:
     return _pack("extras")
 
 
-def names() -> list[str]:
-    """The short names that `find` knows, sorted: `python` of `core.python`."""
-    return sorted(path.stem for folder in ("core", "extras") for path in (_HERE / folder).glob("*.yaml"))
-
-
 def demo_folder() -> Path:
     """The pack that a newcomer sees at work."""
     return _HERE / "demo"

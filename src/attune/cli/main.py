@@ -20,8 +20,8 @@ _COMMANDS = {
     "worker": ("attune.cli.nodes.node:worker", "Start a worker; list and show workers."),
     "sensor": ("attune.cli.nodes.node:sensor", "Start a sensor; list and show sensors."),
     "pack": ("attune.cli.packs.pack:pack", "Packs: check and load a folder; list, show, remove."),
-    "trigger": ("attune.cli.events.trigger:trigger", "Triggers: the kinds of events that there are."),
-    "rule": ("attune.cli.events.rule:rule", "Rules: what follows an event; list, enable, disable."),
+    "trigger": ("attune.cli.events.event:trigger", "Triggers: the kinds of events that there are."),
+    "rule": ("attune.cli.events.event:rule", "Rules: what follows an event; list, enable, disable."),
     "event": ("attune.cli.events.event:event", "Events: list, show, send."),
     "action": ("attune.cli.executions.action:action", "Actions: list, show, run."),
     "execution": ("attune.cli.executions.execution:execution", "Executions: list, show, logs, cancel, retry."),
@@ -51,22 +51,10 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        from attune.core.runtimes.aliases import nearest
-
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            near = nearest(args[0], _COMMANDS) if args else None
-            if near is None:
-                raise
-            raise click.UsageError(f"{error.message} Did you mean {near!r}?", ctx) from None
-
 
 @click.group(
     cls=LazyGroup,
+    commands=[click.Command(name) for name in _COMMANDS],  # what a mistyped name is compared with
     no_args_is_help=False,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},

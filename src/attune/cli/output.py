@@ -1,8 +1,13 @@
-"""How commands print records: as JSON, as a table, as a list of facts."""
+"""How commands print records: as JSON, as a table, as a list of facts; a status as word, symbol and colour.
+
+A colour is never the only sign.
+"""
 
 from __future__ import annotations
 
 import json
+import locale
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
@@ -10,11 +15,41 @@ from typing import Any, TypeVar
 
 import click
 
-from attune.cli.symbols import colour_of, with_symbol
 from attune.cli.table import table, terminal_width
+from attune.config import variable
 
 Record = TypeVar("Record")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_LOOKS = {
+    status: look
+    for look, statuses in {
+        ("✓", "+", "green"): ("available", "active", "running", "completed"),
+        ("•", "*", "blue"): ("assumed", "starting", "busy", "scheduled"),
+        ("◇", "o", "blue"): ("declared",),
+        ("•", "*", "yellow"): ("draining", "waiting", "requested", "scheduling", "canceling"),
+        ("?", "?", "yellow"): ("unknown", "stale", "backing off"),
+        ("–", "-", "bright_black"): ("unavailable", "inactive", "cancelled", "disabled"),
+        ("!", "!", "red"): ("invalid", "timeout", "abandoned", "failed", "lost", "error"),
+    }.items()
+    for status in statuses
+}
+ORDER = {"available": 0, "assumed": 1, "declared": 2, "unknown": 3, "unavailable": 4, "invalid": 5}
+
+
+def fancy() -> bool:
+    """Whether symbols beyond ASCII and colours are wanted: a terminal, a UTF-8 locale, no NO_COLOR."""
+    return sys.stdout.isatty() and not variable("NO_COLOR") and "UTF" in locale.getpreferredencoding().upper()
+
+
+def with_symbol(status: str) -> str:
+    """*status* with its symbol before it."""
+    symbol, plain, _ = _LOOKS.get(status, ("?", "?", None))
+    return f"{symbol if fancy() else plain} {status}"
+
+
+def colour_of(status: str) -> str | None:
+    """The colour of *status*, None where colours are not wanted."""
+    return _LOOKS.get(status, ("", "", None))[2] if fancy() else None
 
 
 def print_json(data: object) -> None:
@@ -76,15 +111,12 @@ def yes_or_no(value: bool) -> str:
     return "yes" if value else "no"
 
 
-def switch_command(
-    verb: str, switch: Callable[[str, bool], None], *, text: str, example: str, argument: str = "ref"
-) -> click.Command:
+def switch_command(verb: str, switch: Callable[[str, bool], None], *, text: str, example: str) -> click.Command:
     """A command that enables or disables what its argument names, by calling *switch*."""
 
     @click.command(name=verb, help=text, epilog=f"Example: {example}")
-    @click.argument(argument)
-    def switch_one(**arguments: str) -> None:
-        ref = arguments[argument]
+    @click.argument("ref")
+    def switch_one(ref: str) -> None:
         switch(ref, verb == "enable")
         click.echo(f"{ref} is {verb}d")
 

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from attune.cli.symbols import colour_of, with_symbol
+from attune.cli.output import colour_of, with_symbol
 from attune.core.runtimes.command import Command, Outcome
 from attune.core.runtimes.verdict import Verdict
 

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attune.client.records import record_of
-from attune.client.wire import Wire, segment
+from attune.client.wire import OverWire, Wire, segment
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action, Delivery, OnLost
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
 
 
-class HttpExecutions:
+class HttpExecutions(OverWire):
     """`ExecutionStore` over the API."""
 
     def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+        super().__init__(wire)
         self._next: dict[tuple[int, tuple[int, int]], str] = {}
 
     async def actions(self, pack_ref: str | None = None) -> Sequence[Action]:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attune.client.wire import Wire
+from attune.client.wire import OverWire
 from attune.core.ports.matching import MatchQuery
 
 
-class HttpMatcher:
+class HttpMatcher(OverWire):
     """`Matcher` over the API, so that a fleet is matched where it is."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
 
     async def answer(self, query: MatchQuery) -> Mapping[str, Any]:
         body = {

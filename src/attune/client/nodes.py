@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attune.client.records import record_of
-from attune.client.wire import ApiAnswer, Wire
+from attune.client.wire import ApiAnswer, OverWire, Wire
 from attune.core.errors import UsageError
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import ROLES, Role
@@ -15,11 +15,8 @@ _RUNS = 409  # the node is in no state for what was asked
 _GONE = 404
 
 
-class HttpNodes:
+class HttpNodes(OverWire):
     """`NodeReader` over the API."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
         roles = ROLES.values() if role is None else [role]
@@ -41,11 +38,8 @@ class HttpNodes:
         return [record_of(TransitionRecord, data) for data in listed]
 
 
-class HttpControl:
+class HttpControl(OverWire):
     """`NodeControl` over the API."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
 
     async def drain(self, node_id: int) -> bool:
         return await self._ask(node_id, "drain")

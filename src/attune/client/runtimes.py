@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attune.client.records import record_of
-from attune.client.wire import Wire, segment
+from attune.client.wire import OverWire, segment
 from attune.core.errors import UsageError
 from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.runtime import Runtime
@@ -13,11 +13,8 @@ from attune.core.runtimes.runtime import Runtime
 _PATH = "/api/runtimes"
 
 
-class HttpRuntimes:
+class HttpRuntimes(OverWire):
     """`RuntimeStore` over the API, which refuses a definition that is malformed."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
 
     async def list_runtimes(self) -> Sequence[Runtime]:
         runtimes = [record_of(Runtime, data) for data in await self._wire.pages(_PATH)]

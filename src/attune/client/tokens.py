@@ -6,17 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from attune.client.records import record_of
-from attune.client.wire import Wire
+from attune.client.wire import OverWire
 from attune.core.access.tokens import Scope, TokenRecord
 
 _PATH = "/api/tokens"
 
 
-class HttpTokens:
+class HttpTokens(OverWire):
     """`TokenStore` over the API, for callers with scope admin."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
 
     async def create(
         self, name: str, scope: Scope, *, created_by: str, expires_in: float | None = None

@@ -16,8 +16,7 @@ from urllib.parse import quote
 
 import httpx
 
-from attune.client.outages import unreachable
-from attune.client.refusals import refusal_of, stranger
+from attune.client.refusals import refusal_of, stranger, unreachable
 from attune.core.errors import ApiError, legible
 
 _TIMEOUTS = httpx.Timeout(30.0, connect=5.0)
@@ -71,7 +70,11 @@ class Wire:
         url = f"{self.url}{path}"
         raw = await self._exchange(method, url, query, body)
         if raw.is_redirect or 300 <= raw.status_code < 400:
-            raise _redirected(self.url, raw)
+            target = legible(raw.headers.get("location", "nowhere"))
+            raise ApiError(
+                f"expected Attune's API at {self.url}, got a redirect to {target}, which the token is not taken to",
+                hint="set ATTUNE_URL to the address that answers itself",
+            )
         kind = raw.headers.get("content-type", "")
         if raw.status_code >= 400:
             problem = _json_or_none(raw.content) if kind.startswith(_PROBLEM) else None
@@ -129,6 +132,13 @@ class Wire:
             raise unreachable(self.url, error) from error
 
 
+class OverWire:
+    """A store of an installation that *wire* leads to."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+
 async def _bounded(response: httpx.Response, url: str) -> httpx.Response:
     parts = []
     size = 0
@@ -146,14 +156,6 @@ def _json_or_none(content: bytes) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError):
         return None
-
-
-def _redirected(url: str, raw: httpx.Response) -> ApiError:
-    target = legible(raw.headers.get("location", "nowhere"))
-    return ApiError(
-        f"expected Attune's API at {url}, got a redirect to {target}, which the token is not taken to",
-        hint="set ATTUNE_URL to the address that answers itself",
-    )
 
 
 def segment(text: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from attune.core.errors import DatabaseError, UsageError
 from attune.core.runtimes.runtime import Runtime
 
 if TYPE_CHECKING:
-    from attune.postgres.embedded import EmbeddedServer
+    from attune.postgres.embedded.server import EmbeddedServer
     from attune.postgres.migrations.run import MigrationReport as MigrationReport  # noqa: PLC0414 - commands name it
     from attune.postgres.migrations.run import MigrationState
 
@@ -43,14 +45,14 @@ class Database:
 
 def embedded_server(settings: Settings) -> EmbeddedServer:
     """The server of this machine's data folder, started or not."""
-    from attune.postgres.embedded import EmbeddedServer
+    from attune.postgres.embedded.server import EmbeddedServer
 
     return EmbeddedServer(data_dir(settings))
 
 
 def data_dir(settings: Settings) -> Path:
     """Where Attune keeps its data on this machine."""
-    from attune.postgres.embedded import default_data_dir
+    from attune.postgres.embedded.folders import default_data_dir
 
     if settings.data_dir is not None:
         return settings.data_dir
@@ -120,11 +122,13 @@ def migration_state(url: str) -> MigrationState:
 
 
 def open_psql(settings: Settings, database: Database, arguments: Sequence[str]) -> int:
-    """Run psql on *database*; its exit code."""
-    from attune.postgres.installation.psql import run_psql
-
+    """Run psql on *database* in the foreground; its exit code. The bundled one serves where PATH has none."""
+    environment = process_environment()
+    program = shutil.which("psql", path=environment.get("PATH"))
     bundled = (database.server or embedded_server(settings)).bin("psql")
-    return run_psql(database.url, arguments, process_environment(), bundled)
+    terminals = {"TERMINFO_DIRS": "/etc/terminfo:/lib/terminfo:/usr/share/terminfo"}  # the bundled one looks at two
+    argv = [program or bundled, "--dbname", database.url, *arguments]
+    return subprocess.run(argv, env=terminals | environment).returncode
 
 
 async def seed(url: str) -> list[str]:
@@ -141,7 +145,7 @@ def core_runtimes() -> list[Runtime]:
     """The core pack's definitions."""
     from attune import catalogue
 
-    return [as_runtime(entry) for entry in catalogue.core_pack()]
+    return [Runtime(**entry) for entry in catalogue.core_pack()]
 
 
 def shipped_runtimes() -> list[Runtime]:
@@ -149,7 +153,7 @@ def shipped_runtimes() -> list[Runtime]:
     from attune import catalogue
 
     entries = [*catalogue.core_pack(), *catalogue.extras()]
-    return sorted((as_runtime(entry) for entry in entries), key=lambda runtime: runtime.ref)
+    return sorted((Runtime(**entry) for entry in entries), key=lambda runtime: runtime.ref)
 
 
 def find_shipped(name: str) -> Runtime | None:
@@ -157,21 +161,7 @@ def find_shipped(name: str) -> Runtime | None:
     from attune import catalogue
 
     entry = catalogue.find(name)
-    return as_runtime(entry) if entry is not None else None
-
-
-def as_runtime(entry: dict[str, object]) -> Runtime:
-    """A definition file's entry as a row."""
-    ref = str(entry["ref"])
-    pack = entry.get("pack_ref")
-    return Runtime(
-        ref=ref,
-        name=str(entry["name"]),
-        distributions=entry.get("distributions", {}),
-        pack_ref=str(pack) if pack else ref.split(".", maxsplit=1)[0],
-        description=str(entry["description"]) if entry.get("description") else None,
-        installation=entry.get("installation"),
-    )
+    return Runtime(**entry) if entry is not None else None
 
 
 def require_migrated(url: str) -> None:

@@ -8,12 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attune.config import NodeSettings, Settings, process_environment
+from attune.config import HostSettings, NodeSettings, Settings, process_environment
+from attune.core.errors import UsageError
+from attune.host.contract.accounts import run_user, user_id
 from attune.host.contract.environment import check_environment
-from attune.host.contract.execution_contract import ExecutionContract
+from attune.host.contract.execution_contract import ExecutionContract, Limits, work_cache
+from attune.host.contract.launch import RunUser
+from attune.host.contract.ownership import OwnershipRule
+from attune.host.contract.policy import HostPolicy
 from attune.host.contract.run_folders import RunFolders, run_places
-from attune.host.policy import HostPolicy
 from attune.host.probing.assemble import HostChecks, HostOptions, assemble
+from attune.host.probing.path_index import PathIndex
 from attune.operations.runtimes.examine import Examiner
 
 if TYPE_CHECKING:
@@ -48,26 +53,55 @@ def reverifier_for(settings: Settings) -> Reverifier:
 
 
 def contract_for(settings: Settings) -> ExecutionContract:
-    """How programs are run on this host: checks, actions and sensors."""
-    environment = process_environment()
+    """How programs are run on this host: checks, actions and sensors. Raises `UsageError` for a user unknown here."""
+    host, environment = settings.host, process_environment()
+    user, policy = _run_user(host), host_policy(host)
+    owner = None if user is None else (user.uid, user.gid)
+    passed = check_environment(environment, host.environment)
+    places = (str(host.run_folder),) if host.run_folder else run_places(environment, os.geteuid())
     return ExecutionContract(
-        environment=check_environment(environment, settings.detection.environment),
-        folders=RunFolders(run_places(environment, os.geteuid())),
+        environment=passed,
+        folders=RunFolders(places, policy.ownership.refuses_working_folder, owner),
+        path=PathIndex(passed["PATH"], policy).trusted_path,
+        user=user,
+        limits=Limits(memory_bytes=host.memory_mb and host.memory_mb << 20, processes=host.processes),
+        no_new_privileges=host.no_new_privileges,
+        confined=host.landlock,
+        writable=host.writable,
+        cache_folder=work_cache(passed, user),
     )
 
 
+def _run_user(host: HostSettings) -> RunUser | None:
+    if host.run_as is None:
+        return None
+    if os.geteuid() != 0:
+        raise UsageError(f"host.run_as: expected to be set for root only, who can run programs as {host.run_as!r}")
+    return run_user(host.run_as)
+
+
 def _checks(settings: Settings) -> HostChecks:
-    detection = settings.detection
-    environment = process_environment()
-    allowed = detection.allowed_binaries
+    detection, environment = settings.detection, process_environment()
     options = HostOptions(
-        policy=HostPolicy(None if allowed is None else frozenset(allowed), detection.trusted_paths),
+        policy=host_policy(settings.host),
         contract=contract_for(settings),
         cache_folder=str(_cache_folder(settings, environment)) if detection.cache else None,
         concurrency=detection.concurrency,
         warn=_warn,
     )
     return assemble(environment, options)
+
+
+def host_policy(host: HostSettings) -> HostPolicy:
+    """What this host agrees to execute. Owners who are no users here are left out."""
+    owners = {owner for name in host.trusted_owners if (owner := user_id(name)) is not None}
+    user = _run_user(host)
+    return HostPolicy(
+        None if host.allowed_binaries is None else frozenset(host.allowed_binaries),
+        None if host.allowed_commands is None else frozenset(host.allowed_commands),
+        host.allowed_paths,
+        OwnershipRule(user.uid if user else os.geteuid(), owners),
+    )
 
 
 def _warn(text: str) -> None:

@@ -2,29 +2,6 @@
 
 from attune.config.environment import process_environment, variable
 from attune.config.loading import load_settings
-from attune.config.reference import SettingDescription, describe_settings, settings_reference
-from attune.config.settings import (
-    DatabaseSettings,
-    DetectionSettings,
-    HealthSettings,
-    HeartbeatSettings,
-    LogSettings,
-    NodeSettings,
-    Settings,
-)
+from attune.config.settings import HostSettings, NodeSettings, Settings
 
-__all__ = [
-    "DatabaseSettings",
-    "DetectionSettings",
-    "HealthSettings",
-    "HeartbeatSettings",
-    "LogSettings",
-    "NodeSettings",
-    "SettingDescription",
-    "Settings",
-    "describe_settings",
-    "load_settings",
-    "process_environment",
-    "settings_reference",
-    "variable",
-]
+__all__ = ["HostSettings", "NodeSettings", "Settings", "load_settings", "process_environment", "variable"]

@@ -6,8 +6,8 @@ Numbers count only in their plain decimal form: `010`, `1_000`, `1:30` and dates
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,6 @@ _PLAIN_TAGS = frozenset({None, "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _MERGE_KEY = "<<"
 _YAML_HINT = "put text with special characters in quotes, and look at the line above too"
-
-
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,299})")
 _DECIMAL = re.compile(
@@ -46,7 +44,7 @@ def read_document(
     """
     try:
         text.encode()
-        return _Builder(name, lines, columns, faults).build(yaml.parse(text, Loader=loader))
+        return _Reader(yaml.parse(text, Loader=loader), name, lines, columns, faults).read()
     except UnicodeEncodeError:
         raise ConfigError(field=name, expected="UTF-8 text", got="bytes that are not UTF-8") from None
     except yaml.YAMLError as error:
@@ -112,64 +110,85 @@ def _scalar(text: str) -> str | int | float | bool | None:
     return text
 
 
-@dataclass(slots=True)
-class _Frame:
-    """A list or mapping whose end has not been reached."""
-
-    position: SourcePosition
-    anchor: str | None
-    items: list[DocumentNode] | None = None
-    pairs: dict[str, DocumentNode] = field(default_factory=dict)
-    merges: list[DocumentNode] = field(default_factory=list)
-    key: DocumentNode | None = None
-    size: int = 1
-
-
-class _Builder:
+class _Reader:
     """Builds the tree of one document from the parser's events."""
 
-    def __init__(self, name: str, lines: bool, columns: bool, faults: list[Fault]) -> None:
+    def __init__(
+        self, events: Iterator[yaml.Event], name: str, lines: bool, columns: bool, faults: list[Fault]
+    ) -> None:
+        self._events = events
         self._name = name
         self._lines = lines
         self._columns = columns
         self._faults = faults
-        self._frames: list[_Frame] = []
         self._anchors: dict[str, DocumentNode | None] = {}
-        self._root: DocumentNode | None = None
 
-    def build(self, events: Iterable[yaml.Event]) -> DocumentNode:
-        for event in events:
-            match event:
-                case yaml.ScalarEvent():
-                    self._keep(event.anchor, self._scalar(event))
-                case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
-                    self._open(event)
-                case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
-                    self._close()
-                case yaml.AliasEvent():
-                    self._add(self._alias(event))
-                case yaml.DocumentStartEvent() if self._root is not None:
+    def read(self) -> DocumentNode:
+        root = None
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
                     raise self._error("one document", "a second one after '---'", event)
-        return self._root or DocumentNode(None, SourcePosition(self._name))
+                root = self._node(next(self._events), (), 0)
+        return root or DocumentNode(None, SourcePosition(self._name))
 
-    def _open(self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent) -> None:
-        self._refuse_tag(event)
-        if len(self._frames) >= MAX_DEPTH:
-            raise self._error(f"values nested at most {MAX_DEPTH} deep", "deeper ones", event)
+    def _node(self, event: Any, path: tuple[str, ...], depth: int) -> DocumentNode:
+        """The value that begins with *event*, below the keys *path* and in *depth* lists and sections."""
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        if event.tag not in _PLAIN_TAGS:
+            tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
+            raise self._error("a plain value", f"the tag {tag}", event)
+        if isinstance(event, yaml.ScalarEvent):
+            node = self._scalar(event)
+        else:
+            if depth >= MAX_DEPTH:
+                raise self._error(f"values nested at most {MAX_DEPTH} deep", "deeper ones", event)
+            if event.anchor is not None:
+                self._anchors[event.anchor] = None
+            read = self._list if isinstance(event, yaml.SequenceStartEvent) else self._section
+            node = replace(read(path, depth + 1), position=self._position(event))
         if event.anchor is not None:
-            self._anchors[event.anchor] = None
-        items: list[DocumentNode] | None = [] if isinstance(event, yaml.SequenceStartEvent) else None
-        self._frames.append(_Frame(self._position(event), event.anchor, items))
+            self._anchors[event.anchor] = node
+        return node
 
-    def _close(self) -> None:
-        frame = self._frames.pop()
-        value = tuple(frame.items) if frame.items is not None else _with_merges(frame)
-        self._keep(frame.anchor, DocumentNode(value, frame.position, size=frame.size))
+    def _list(self, path: tuple[str, ...], depth: int) -> DocumentNode:
+        items: list[DocumentNode] = []
+        size = 1
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            items.append(self._node(event, path, depth))
+            size = self._larger(size, items[-1])
+        return DocumentNode(tuple(items), size=size)
 
-    def _keep(self, anchor: str | None, node: DocumentNode) -> None:
-        if anchor is not None:
-            self._anchors[anchor] = node
-        self._add(node)
+    def _section(self, path: tuple[str, ...], depth: int) -> DocumentNode:
+        pairs: dict[str, DocumentNode] = {}
+        merged: list[DocumentNode] = []
+        size = 1
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = self._node(event, path, depth)
+            size = self._larger(size, key)
+            name = self._key(key)
+            node = self._node(next(self._events), (*path, name), depth)
+            size = self._larger(size, node)
+            if name == _MERGE_KEY:
+                merged += node.value if isinstance(node.value, tuple) else (node,)
+                if not all(isinstance(source.value, dict) for source in merged):
+                    raise self._error("a section after '<<:'", "another value", key)
+            elif name in pairs:
+                got, field = f"it again after {pairs[name].position}", ".".join((*path, name))
+                self._faults.append(Fault(field, "each key once", got, key.position, "keep one of them"))
+            else:
+                pairs[name] = replace(node, position=key.position)
+        for source in merged:
+            for name, node in source.value.items():
+                pairs.setdefault(name, node)
+        return DocumentNode(pairs, size=size)
+
+    def _larger(self, size: int, node: DocumentNode) -> int:
+        """*size* with *node*."""
+        if size + node.size > MAX_NODES:
+            raise self._error(f"at most {MAX_NODES} values", "more", node)
+        return size + node.size
 
     def _alias(self, event: yaml.AliasEvent) -> DocumentNode:
         if event.anchor not in self._anchors:
@@ -179,53 +198,17 @@ class _Builder:
             raise self._error("a value that does not contain itself", f"*{event.anchor}", event)
         return replace(node, position=self._position(event))
 
-    def _add(self, node: DocumentNode) -> None:
-        if not self._frames:
-            self._root = node
-            return
-        frame = self._frames[-1]
-        frame.size += node.size
-        if frame.size > MAX_NODES:
-            raise self._error(f"at most {MAX_NODES} values", "more", node)
-        if frame.items is not None:
-            frame.items.append(node)
-        elif frame.key is None:
-            frame.key = self._key(node)
-        else:
-            key, frame.key = frame.key, None
-            self._pair(frame, key, node)
-
-    def _key(self, node: DocumentNode) -> DocumentNode:
+    def _key(self, node: DocumentNode) -> str:
         if isinstance(node.value, str):
-            return node
+            return node.value
         got = f"{node.written}, which YAML does not read as text" if node.written else "something else"
         raise self._error("keys that are text", got, node, hint="put the key in quotes")
 
-    def _pair(self, frame: _Frame, key: DocumentNode, node: DocumentNode) -> None:
-        name = str(key.value)
-        if name == _MERGE_KEY:
-            sources = node.value if isinstance(node.value, tuple) else (node,)
-            if not all(isinstance(source.value, dict) for source in sources):
-                raise self._error("a section after '<<:'", "another value", key)
-            frame.merges.extend(sources)
-        elif name in frame.pairs:
-            path = ".".join([*(str(above.key.value) for above in self._frames if above.key), name])
-            got = f"it again after {frame.pairs[name].position}"
-            self._faults.append(Fault(path, "each key once", got, key.position, "keep one of them"))
-        else:
-            frame.pairs[name] = replace(node, position=key.position)
-
     def _scalar(self, event: yaml.ScalarEvent) -> DocumentNode:
-        self._refuse_tag(event)
         if _UNSTORABLE.search(event.value):
             raise self._error("text", "a NUL character or half a surrogate pair in it", event)
         value = _scalar(event.value) if event.implicit[0] and event.tag is None else event.value
         return DocumentNode(value, self._position(event), event.value)
-
-    def _refuse_tag(self, event: Any) -> None:
-        if event.tag not in _PLAIN_TAGS:
-            tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
-            raise self._error("a plain value", f"the tag {tag}", event)
 
     def _position(self, event: yaml.Event) -> SourcePosition:
         mark = event.start_mark
@@ -236,12 +219,3 @@ class _Builder:
     def _error(self, expected: str, got: str, at: yaml.Event | DocumentNode, hint: str | None = None) -> ConfigError:
         position = at.position if isinstance(at, DocumentNode) else self._position(at)
         return ConfigError(field=self._name, expected=expected, got=got, position=position, hint=hint)
-
-
-def _with_merges(frame: _Frame) -> dict[str, DocumentNode]:
-    pairs = dict(frame.pairs)
-    for source in frame.merges:
-        if isinstance(source.value, dict):
-            for key, node in source.value.items():
-                pairs.setdefault(key, node)
-    return pairs

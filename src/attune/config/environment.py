@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from attune.config.kinds import SettingKind
 from attune.config.sections import PREFIX, unknown_key
-from attune.config.tree import merged
 from attune.core.documents import DocumentNode
 from attune.core.errors import Fault, SourcePosition
 
@@ -41,6 +41,21 @@ def overrides(environ: Mapping[str, str], root: SettingKind, faults: list[Fault]
                 node = DocumentNode({key: node}, SourcePosition(variable))
             tree = merged(tree, node)
     return tree
+
+
+def merged(base: DocumentNode, over: DocumentNode) -> DocumentNode:
+    """*base* with the keys of *over* laid over it.
+
+    A value that is no section stays when keys below it are overridden: it is a fault, and is reported as one.
+    """
+    if not isinstance(over.value, dict) or base.value is None:
+        return over
+    if not isinstance(base.value, dict):
+        return base
+    values = dict(base.value)
+    for key, node in over.value.items():
+        values[key] = merged(values[key], node) if key in values else node
+    return replace(base, value=values)
 
 
 def _assignments(environ: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:

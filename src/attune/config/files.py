@@ -70,6 +70,13 @@ def read_text(path: Path, name: str) -> str | None:
     try:
         # Without O_NONBLOCK, opening a named pipe would wait for its writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(descriptor)
+            kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+            raise ConfigError(field=name, expected="a regular file", got=kind)
+        with os.fdopen(descriptor, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         if path.is_symlink():
             raise ConfigError(field=name, expected="a file", got="a link to one that does not exist") from None
@@ -77,27 +84,9 @@ def read_text(path: Path, name: str) -> str | None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(field=name, expected="a readable file", got=f"this: {reason}") from None
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-            raise ConfigError(field=name, expected="a regular file", got=kind)
-        return decoded(_content(descriptor, name), name)
-    finally:
-        os.close(descriptor)
-
-
-def _content(descriptor: int, name: str) -> bytes:
-    content = bytearray()
-    try:
-        while chunk := os.read(descriptor, MAX_BYTES + 1 - len(content)):
-            content += chunk
-            if len(content) > MAX_BYTES:
-                expected = f"a file of at most {MAX_BYTES >> 20} MiB"
-                raise ConfigError(field=name, expected=expected, got="a larger one")
-    except OSError as error:
-        raise ConfigError(field=name, expected="a readable file", got=f"this: {error.strerror}") from None
-    return bytes(content)
+    if len(content) > MAX_BYTES:
+        raise ConfigError(field=name, expected=f"a file of at most {MAX_BYTES >> 20} MiB", got="a larger one")
+    return decoded(content, name)
 
 
 def decoded(content: bytes, name: str) -> str:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from attune.config.tree import misfit, variable_with
 from attune.core.documents import DocumentNode
 from attune.core.durations import duration_text, read_duration
-from attune.core.errors import Fault
+from attune.core.errors import Fault, shown
+
+_CREDENTIALS = re.compile(r"(://)[^/\s'\"]*@|(password\s*=\s*)[^\s&'\"]*", re.IGNORECASE)
 
 
 class Misfit(NamedTuple):
@@ -25,6 +26,8 @@ class Misfit(NamedTuple):
 
 
 OTHER = Misfit()
+BINARY = r"[^/\x00\n]+|/[^\x00\n]*"
+"""The pattern of a command: a bare name or an absolute path."""
 
 
 class SettingKind:
@@ -80,6 +83,28 @@ def example_of(key: str, node: DocumentNode, example: str) -> str:
     return f"set {variable}='{example}'" if variable else f"write {key.rpartition('.')[2]}: {example}"
 
 
+def variable_with(node: DocumentNode) -> str | None:
+    """The variable that *node* comes from, None where it comes from the file."""
+    return node.position.source if node.position and not node.position.line else None
+
+
+def misfit(key: str, node: DocumentNode, expected: str, *, got: str | None = None, hint: str | None = None) -> Fault:
+    """The fault of *node*, at *key*, being something else than *expected*."""
+    return Fault(key, expected, found(node) if got is None else got, node.position, hint)
+
+
+def found(node: DocumentNode) -> str:
+    """The value of *node* for an error: shortened, never with the password of a URL."""
+    value = node.value
+    if isinstance(value, bool) and node.written.lower() not in ("true", "false"):
+        return f"{node.written}, which YAML reads as {shown(value)}"
+    if isinstance(value, bool | int | float) or value is None:
+        return node.written or shown(value)
+    if isinstance(value, str):
+        return _CREDENTIALS.sub(lambda match: f"{match[1]}***@" if match[1] else f"{match[2]}***", shown(value))
+    return ("a list" if value else "an empty list") if isinstance(value, tuple) else "a section of keys"
+
+
 @dataclass(frozen=True, slots=True)
 class Text(SettingKind):
     """Text that matches *pattern* as a whole, by default one line that is not blank."""
@@ -111,6 +136,39 @@ class Folder(Text):
 
     def value(self, node: DocumentNode) -> Any:
         return Path(node.value)
+
+
+@dataclass(frozen=True, slots=True)
+class User(Text):
+    """The name or the number of a user, kept as text."""
+
+    expected: str = "the name or the number of a user"
+    example: str = "linuxbrew"
+    pattern: str = r"[^\s:,/\x00-\x1f\x7f]+"
+
+    def misfit(self, node: DocumentNode) -> Misfit | None:
+        number = isinstance(node.value, int) and not isinstance(node.value, bool) and node.value >= 0
+        return None if number else Text.misfit(self, node)
+
+    def value(self, node: DocumentNode) -> Any:
+        return str(node.value)
+
+
+class CommandLine(SettingKind):
+    """A command with all its arguments: words with spaces between them, or a list of words."""
+
+    expected = "a command and its arguments, as text or as a list of texts"
+    example = "python3 --version"
+
+    def misfit(self, node: DocumentNode) -> Misfit | None:
+        words = self.value(node)
+        fits = words and all(isinstance(word, str) and "\0" not in word for word in words)
+        return None if fits and re.fullmatch(BINARY, words[0]) else OTHER
+
+    def value(self, node: DocumentNode) -> Any:
+        if isinstance(node.value, str):
+            return tuple(node.value.split())
+        return tuple(word.value for word in node.value) if isinstance(node.value, tuple) else ()
 
 
 class Flag(SettingKind):

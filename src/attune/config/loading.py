@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from attune.config.environment import overrides, process_environment
+from attune.config.environment import merged, overrides, process_environment
 from attune.config.files import SettingsFile, find_file
+from attune.config.kinds import misfit
 from attune.config.sections import SettingsSection
 from attune.config.settings import Settings
-from attune.config.tree import merged, misfit
 from attune.core.documents import DocumentNode
 from attune.core.errors import ConfigError, Fault, SourcePosition
 

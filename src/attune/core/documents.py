@@ -1,7 +1,4 @@
-"""Documents that somebody wrote by hand, in JSON or YAML: values that know their position, and objects of such values.
-
-Reading an object collects every fault.
-"""
+"""Hand-written documents, in JSON or YAML: values that know their position, and objects that collect every fault."""
 
 from __future__ import annotations
 
@@ -27,8 +24,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 class DocumentNode:
     """A value of a document: a scalar, a tuple of nodes or a dict of nodes, and where it is written.
 
-    `written` is a scalar as it stands there, without its quotes; `size` counts the nodes from here down, an alias
-    counting as all that it stands for.
+    `written` is a scalar as it stands there, without its quotes; `size` counts the nodes from here down.
     """
 
     value: Any

@@ -1,7 +1,4 @@
-"""Every error that Attune raises on purpose, and the faults that errors are made of.
-
-Each message is one sentence that says what was expected, what was found and where; `hint` says what to do.
-"""
+"""Errors that Attune raises on purpose: each says what was expected, what was found and where, `hint` what to do."""
 
 from __future__ import annotations
 
@@ -52,10 +49,7 @@ class SourcePosition:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with what somebody wrote: the field, what was expected and what is there.
-
-    `sentence` stands for "expected …, got …" where people are told otherwise.
-    """
+    """One thing that is wrong in what somebody wrote; `sentence` stands for "expected …, got …" where that differs."""
 
     field: str
     expected: str
@@ -102,13 +96,10 @@ class AttuneError(Exception):
         first = self.faults[0] if self.faults else Fault(field, expected, got, position)
         self.field, self.expected, self.got, self.position = first.field, first.expected, first.got, first.position
         self.hint = hint or first.hint
-        super().__init__(message or self._message())
-
-    def _message(self) -> str:
         sentences = [fault.located for fault in self.faults[: self.reported]]
         if len(self.faults) > self.reported:
             sentences.append(f"and {len(self.faults) - self.reported} more")
-        return self.separator.join(sentences)
+        super().__init__(message or self.separator.join(sentences))
 
 
 class UsageError(AttuneError):
@@ -175,11 +166,7 @@ class VersionError(_NotationError):
 
 
 class RequirementError(_NotationError):
-    """A requirement or preference cannot be read.
-
-    `position` is the 0-based offset of the fault in `text`, `suggestion` what was probably meant (None if nothing is
-    near). `caret` is the two-line form for people.
-    """
+    """A requirement or preference cannot be read; `suggestion` is what was probably meant, None if nothing is near."""
 
     code = "requirement"
 

@@ -1,7 +1,4 @@
-"""JSON Schemas that pack authors write, and values held against them, as sentences.
-
-Patterns are RE2, so no schema makes matching slow, and a reference leads nowhere outside its own schema.
-"""
+"""JSON Schemas of pack authors and values held against them, with RE2 patterns and no reference to the outside."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import Any
 from attune.core.documents import DocumentNode, Path, dotted
 from attune.core.errors import Fault, shown
 from attune.core.pattern import PatternError, compile_pattern
-from attune.core.runtimes.aliases import nearest
+from attune.core.runtimes.aliases import did_you_mean
 
 TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _NOT_SCHEMAS = frozenset({"enum", "const", "default", "examples"})
@@ -25,10 +22,7 @@ _Sentence = tuple[Path, str, str]  # where, what was expected, what is there
 def schema_problems(
     schema: Mapping[str, Any], root: str = "", document: DocumentNode | None = None, skip: int = 0
 ) -> list[Fault]:
-    """Everything that is wrong with *schema*, by its meta-schema and by what Attune does not allow.
-
-    Fields begin with *root* and leave the first *skip* steps out; *document* says where the rest is written.
-    """
+    """What is wrong with *schema*; fields begin with *root*, without the first *skip* steps of *document*."""
     import jsonschema
 
     validator = _validator(schema)
@@ -47,11 +41,7 @@ def schema_problems(
 def value_problems(
     schema: Mapping[str, Any], value: Any, *, root: str = "", document: DocumentNode | None = None
 ) -> list[Fault]:
-    """What keeps *value* from fitting *schema*, at most 20 faults; fields begin with *root*.
-
-    *document* says where *value* is written. What belongs to a property that the schema marks with `secret: true` is
-    never shown.
-    """
+    """What keeps *value* from fitting, at most 20 faults below *root*. What is marked `secret` is never shown."""
     secrets = secret_names(schema)
     faults: list[Fault] = []
     try:
@@ -86,18 +76,16 @@ def _is_secret(schema: object) -> bool:
 
 
 def _validator(schema: Mapping[str, Any]) -> Any:
-    import jsonschema
-
     named = schema.get("$schema")
-    default = jsonschema.Draft202012Validator
-    return _guarded(jsonschema.validators.validator_for({"$schema": named} if isinstance(named, str) else {}, default))
+    return _validator_named(named if isinstance(named, str) else None)
 
 
 @cache
-def _guarded(cls: Any) -> Any:
+def _validator_named(named: str | None) -> Any:
     import jsonschema
 
-    return jsonschema.validators.extend(cls, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+    plain = jsonschema.validators.validator_for({"$schema": named} if named else {}, jsonschema.Draft202012Validator)
+    return jsonschema.validators.extend(plain, {"pattern": _pattern})  # type: ignore[no-untyped-call]
 
 
 @cache
@@ -153,8 +141,8 @@ def _leads_somewhere(root: Any, reference: str) -> bool:
 
 def _meta_sentence(error: Any) -> tuple[str, str]:
     if error.absolute_path and "type" in list(error.absolute_path)[-2:] and error.validator in ("anyOf", "enum"):
-        near = nearest(error.instance, TYPES) if isinstance(error.instance, str) else None
-        return f"one of {', '.join(TYPES)}", shown(error.instance) + (f", did you mean {near}?" if near else "")
+        hint = did_you_mean(error.instance, TYPES) if isinstance(error.instance, str) else ""
+        return f"one of {', '.join(TYPES)}", f"{shown(error.instance)}{hint}"
     _, expected, got = next(iter(_sentences(error)))
     return expected, got
 
@@ -168,29 +156,29 @@ def _sentences(error: Any) -> list[_Sentence]:
         return [((name,), "a value", "nothing") for name in missing[:1]]
     if error.validator == "additionalProperties" and limit is False:
         known = list(error.schema.get("properties", {}))
-        extra = [name for name in value if name not in known]
-        return [((name,), _known(known), _unknown(name, known)) for name in extra]
+        expected = f"one of {', '.join(known[:12])}{' …' if len(known) > 12 else ''}" if known else "no value"
+        return [
+            ((name,), expected, f"an unknown name{did_you_mean(name, known)}") for name in value if name not in known
+        ]
     make = _EXPECTED.get(error.validator)
     if make is not None:
         return [((), make(limit), shown(value))]
     return [((), f"a value that fits {error.validator} {shown(limit)}", shown(value))]
 
 
-def _known(known: list[str]) -> str:
-    return f"one of {', '.join(known[:12])}{' …' if len(known) > 12 else ''}" if known else "no value"
-
-
-def _unknown(name: str, known: list[str]) -> str:
-    near = nearest(name, known)
-    return "an unknown name" + (f", did you mean {near}?" if near else "")
-
-
 def _type(limit: Any) -> str:
-    names = [limit] if isinstance(limit, str) else list(limit)
-    articles = {"array": "a list", "boolean": "true or false", "integer": "an integer", "null": "null"}
-    return " or ".join(
-        articles.get(name, {"number": "a number", "object": "an object"}.get(name, "a text")) for name in names
-    )
+    names = [limit] if isinstance(limit, str) else limit
+    return " or ".join(_WITH_ARTICLE.get(name, "a text") for name in names)
+
+
+_WITH_ARTICLE = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "an integer",
+    "null": "null",
+    "number": "a number",
+    "object": "an object",
+}
 
 
 _EXPECTED: dict[str, Callable[[Any], str]] = {

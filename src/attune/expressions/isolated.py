@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import selectors
 import signal
+import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -43,6 +42,7 @@ class IsolatedExpressions:
         self._memory_bytes = memory_bytes
         self._answer_seconds = answer_seconds
         self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
         self._lock = threading.Lock()
 
     async def evaluate(self, texts: Sequence[str], variables: Mapping[str, Any]) -> list[Evaluated]:
@@ -73,46 +73,51 @@ class IsolatedExpressions:
 
     def _some(self, texts: Sequence[str], variables: Mapping[str, Any] | None) -> list[Evaluated]:
         """Answers for the first of *texts*, at least one; the last may tell of the end of the process."""
-        process = self._running()
+        connection = self._connection()
         request = json.dumps({"expressions": list(texts), "variables": variables}).encode() + b"\n"
         answers: list[Evaluated] = []
-        reader = _Lines(process, self._answer_seconds)
         try:
-            reader.send(request)
-            while len(answers) < len(texts):
-                answers.append(_evaluated(json.loads(reader.line()), texts[len(answers)]))
-        except (BrokenPipeError, EOFError, TimeoutError) as error:
+            connection.sendall(request)  # it is read whole before the first answer is written
+            with connection.makefile("rb") as lines:
+                while len(answers) < len(texts):
+                    line = lines.readline()
+                    if not line.endswith(b"\n"):
+                        raise EOFError
+                    answers.append(_evaluated(json.loads(line), texts[len(answers)]))
+        except (ConnectionError, EOFError, TimeoutError) as error:
             answers.append(Evaluated(problem=self._reason_of_end(isinstance(error, TimeoutError))))
         except BaseException:
             self._stop()  # its answers would be taken for those to the next question
             raise
         return answers
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
+    def _connection(self) -> socket.socket:
+        """To the process, which is started if none runs."""
+        if self._socket is None or self._process is None or self._process.poll() is not None:
             self._stop()
+            self._socket, other_end = socket.socketpair()
+            self._socket.settimeout(self._answer_seconds)
             command = [sys.executable, "-P", str(_EVALUATOR), str(self._cpu_seconds), str(self._memory_bytes)]
             try:
                 self._process = subprocess.Popen(
                     command,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
+                    stdin=other_end.fileno(),
+                    stdout=other_end.fileno(),
                     stderr=subprocess.DEVNULL,
-                    bufsize=0,
                     env={"LC_ALL": "C.UTF-8"},
                     cwd="/",
                     start_new_session=True,
                 )
             except OSError as error:
                 raise ExpressionsUnavailableError(f"expressions cannot be evaluated: {error.strerror}") from error
-        return self._process
+            finally:
+                other_end.close()
+        return self._socket
 
     def _reason_of_end(self, timed_out: bool) -> str:
         """Why the process is gone, as a sentence about the expression that ended it; none is left after it."""
         process = self._process
-        if process is not None and not timed_out:
-            process.wait(5)
-        code = process.returncode if process is not None else None
+        code = None if process is None or timed_out else process.wait(5)
         self._stop()
         if timed_out:
             return f"expected an answer within {self._answer_seconds:g} s, got none"
@@ -123,48 +128,15 @@ class IsolatedExpressions:
         return f"expected a value, got the end of the evaluating process (exit code {code})"
 
     def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+        if self._socket is not None:
+            self._socket.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._socket = self._process = None
 
     def __del__(self) -> None:
         self._stop()
-
-
-class _Lines:
-    """Lines to and from the process, with a limit on the wait for each."""
-
-    def __init__(self, process: subprocess.Popen[bytes], answer_seconds: float) -> None:
-        assert process.stdin is not None and process.stdout is not None
-        self._stdin, self._stdout = process.stdin, process.stdout
-        self._answer_seconds = answer_seconds
-        self._read = bytearray()
-
-    def send(self, request: bytes) -> None:
-        """The process reads a request before it answers, so this does not wait for answers to be read."""
-        view = memoryview(request)
-        while view:
-            view = view[self._stdin.write(view) or 0 :]
-
-    def line(self) -> bytes:
-        until = time.monotonic() + self._answer_seconds
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._stdout, selectors.EVENT_READ)
-            while (end := self._read.find(b"\n")) < 0:
-                if not selector.select(max(0.0, until - time.monotonic())):
-                    raise TimeoutError
-                chunk = self._stdout.read(65536)
-                if not chunk:
-                    raise EOFError
-                self._read += chunk
-        line = bytes(self._read[:end])
-        del self._read[: end + 1]
-        return line
 
 
 def _evaluated(answer: Mapping[str, Any], text: str) -> Evaluated:

@@ -15,31 +15,24 @@ from attune.core.ports.changes import (
     ChangeRecord,
     Notice,
 )
-from attune.postgres.connection import Pool, conninfo_of, listening
-from attune.postgres.rows import read_all, read_value
+from attune.postgres.connection import listening
+from attune.postgres.rows import PostgresStore, read_all, read_value
 
 
-class PostgresChanges:
+class PostgresChanges(PostgresStore):
     """`ChangeLog` on PostgreSQL."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
 
     async def end(self) -> ChangePosition:
         transaction = await read_value(self._pool, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1")
         return ChangePosition(transaction, 2**63 - 1)
 
     async def since(self, position: ChangePosition, limit: int = 1000) -> ChangePage:
-        rows = await read_all(
-            self._pool,
-            ChangeRecord,
-            """
+        query = """
             SELECT transaction::text::bigint, id, kind, data, at,
                    transaction < pg_snapshot_xmin(pg_current_snapshot()) AS settled
             FROM change WHERE (transaction, id) > (%s::text::xid8, %s) ORDER BY change.transaction, id LIMIT %s
-            """,
-            (*position, limit),
-        )
+        """
+        rows = await read_all(self._pool, ChangeRecord, query, (*position, limit))
         settled = [row for row in rows if row.settled]
         return ChangePage(settled, len(settled) < len(rows) or len(rows) == limit)
 
@@ -53,6 +46,5 @@ class PostgresChanges:
     @asynccontextmanager
     async def notices(self) -> AsyncIterator[AsyncIterator[Notice]]:
         channels = (CHANGED, ANSWERED, TOKENS, EXECUTIONS)
-        url = await conninfo_of(self._pool)
-        async with listening(url, channels, application_name="attune api (listening)") as connection:
+        async with listening(self._pool, channels, "attune api (listening)") as connection:
             yield (Notice(notice.channel, notice.payload) async for notice in connection.notifies())

@@ -89,11 +89,9 @@ async def connect(url: str, *, application_name: str = "attune") -> AsyncConnect
 
 
 @asynccontextmanager
-async def listening(
-    url: str, channels: Iterable[str], *, application_name: str = "attune"
-) -> AsyncIterator[AsyncConnection[Any]]:
-    """A connection of its own that listens to *channels*; also what the block raises of it is a `DatabaseError`."""
-    connection = await connect(url, application_name=application_name)
+async def listening(pool: Pool, channels: Iterable[str], application_name: str) -> AsyncIterator[AsyncConnection[Any]]:
+    """A connection beside *pool* that listens to *channels*; also what the block raises of it is a `DatabaseError`."""
+    connection = await connect(await conninfo_of(pool), application_name=application_name)
     try:
         with translated():
             for channel in channels:

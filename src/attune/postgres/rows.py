@@ -6,20 +6,39 @@ caller's. JSON that Python cannot take in is read as `UnreadableJson`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import AsyncRowFactory, kwargs_row, scalar_row, tuple_row
+from psycopg.types.json import set_json_loads
 
 from attune.postgres.connection import Pool, translated
-from attune.postgres.json_values import tolerate
+
+_DEEPEST = 100
 
 Source = Pool | AsyncConnection[Any]
 Parameters = Sequence[Any] | Mapping[str, Any]
 Record = TypeVar("Record")
 Make = Callable[..., Record]
+
+
+class PostgresStore:
+    """What reads and writes on *pool*."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+
+class UnreadableJson(str):
+    """Stands for JSON that PostgreSQL holds and Python cannot take in; it says what is the matter with it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 async def read_all(source: Source, record: Make[Record], query: str, parameters: Parameters = ()) -> list[Record]:
@@ -79,7 +98,30 @@ async def _executed(
                 yield cursor
         return
     async with source.cursor(row_factory=row_factory) as cursor:
-        tolerate(cursor)
+        set_json_loads(_loads, cursor)
         # Without parameters a `%` in *query* stands for itself.
         await cursor.execute(query.encode(), parameters or None)
         yield cursor
+
+
+def _loads(text: str | bytes) -> Any:
+    """The value of *text*, which is valid JSON; an `UnreadableJson` if it is too deep or its numbers are too long."""
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        return _TOO_DEEP
+    except ValueError:
+        return UnreadableJson("JSON with a number of thousands of digits")
+    level, depth = [value], 0
+    while level and depth <= _DEEPEST:
+        depth += 1
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return _TOO_DEEP if level else value
+
+
+_TOO_DEEP = UnreadableJson(f"JSON nested more than {_DEEPEST} levels deep")

@@ -1,7 +1,4 @@
-"""Fakes of every port, in memory: for Attune's own tests and for those of programs that embed it.
-
-The contract suite (tests/contract) runs on these and on the real ones alike.
-"""
+"""Fakes of every port, in memory, for tests of Attune and of embedders: the contract suite holds them to the real."""
 
 from attune.testing.access import MemoryTokens
 from attune.testing.changes import MemoryChanges
@@ -9,8 +6,7 @@ from attune.testing.events import MemoryEventLog, MemoryEvents, MemoryExpression
 from attune.testing.execution_pages import MemoryActions, MemoryExecutionPages
 from attune.testing.executions import MemoryExecutions
 from attune.testing.host import FakeHost, FakeRunner, MemoryOutcomes, printed
-from attune.testing.life import MemoryNodeControl
-from attune.testing.nodes import MemoryFleet, MemoryNodes
+from attune.testing.nodes import MemoryFleet, MemoryNodeControl, MemoryNodes
 from attune.testing.packs import MemoryPackFolders, MemoryPacks
 from attune.testing.requests import MemoryNodeRequests
 from attune.testing.runtimes import MemoryRuntimes

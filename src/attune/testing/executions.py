@@ -67,10 +67,7 @@ class _Inbox:
 
 
 class MemoryExecutions:
-    """`WorkQueue`, `WorkRouting`, `AttemptStore` and `ExecutionWriter` in memory.
-
-    Set `away` to take it offline; add to `dead` who has died.
-    """
+    """`WorkQueue`, `WorkRouting`, `AttemptStore`, `ExecutionWriter`: offline while `away`; who is `dead` has died."""
 
     def __init__(self) -> None:
         self.rows: dict[int, MemoryExecution] = {}

@@ -12,10 +12,7 @@ from attune.core.runtimes.runtime import Runtime
 
 
 class MemoryRuntimes:
-    """`RuntimeCatalog`, `RuntimeStore` and `RuntimeEditor` in memory.
-
-    *users* says what refers to a definition (ref to descriptions).
-    """
+    """`RuntimeCatalog`, `RuntimeStore` and `RuntimeEditor`; *users*: what refers to a definition, by its ref."""
 
     def __init__(self, runtimes: Sequence[Runtime] = (), users: Mapping[str, Sequence[str]] | None = None) -> None:
         self._rows = {runtime.ref: runtime for runtime in runtimes}

@@ -85,10 +85,7 @@ class FakeSensor:
 
 
 class FakeSensorHost:
-    """`SensorOutputs` and, called, `SensorStarter`: `started` are its sensors; *failures* befall the next ones.
-
-    `holder` is the name of the node that lives here.
-    """
+    """`SensorOutputs` and, called, `SensorStarter`; *failures* befall the next; `holder`: the node here."""
 
     def __init__(self, *failures: SensorEnd) -> None:
         self.files: dict[UUID, MemoryOutput] = {}

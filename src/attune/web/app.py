@@ -13,9 +13,9 @@ from fastapi.responses import RedirectResponse
 
 from attune.web.access import OPEN, SECURITY_SCHEME
 from attune.web.api import checks, executions, match, nodes, packs, runtimes, stream, system, tokens
-from attune.web.middleware.audit import Audit
+from attune.web.middleware.audit import write_audit
 from attune.web.middleware.limits import RequestLimits
-from attune.web.middleware.metrics import MeteredApp, RequestFigures
+from attune.web.middleware.metrics import ObservedApp, RequestFigures
 from attune.web.middleware.problems import FieldProblem, ProblemDetails, answer_with_problems, documented
 from attune.web.services import Services
 from attune.web.ui import activity, api_docs, assets, fleet, login
@@ -39,17 +39,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     tokens.router,
     stream.router,
 )
-PAGE_ROUTERS: tuple[APIRouter, ...] = (
-    assets.router,
-    login.router,
-    fleet.router,
-    node_page.router,
-    runtime_page.router,
-    match_page.router,
-    execution_page.router,
-    activity.router,
-    api_docs.router,
-)
+PAGES = (assets, login, fleet, node_page, runtime_page, match_page, execution_page, activity, api_docs)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -80,16 +70,16 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(system.router)
     for router in API_ROUTERS:
         app.include_router(router, prefix="/api")
-    for router in PAGE_ROUTERS:
-        app.include_router(router)
+    for module in PAGES:
+        app.include_router(module.router)
 
     @app.exception_handler(LoginNeeded)
     async def log_in_first(request: Request, _error: Exception) -> RedirectResponse:
         return to_login(request)
 
-    app.add_middleware(Audit)
+    app.add_middleware(ObservedApp, write_audit)
     app.add_middleware(RequestLimits)
-    app.add_middleware(MeteredApp, app.state.figures)
+    app.add_middleware(ObservedApp, app.state.figures.count)
     _describe_problems(app)
     return app
 

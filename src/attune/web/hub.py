@@ -135,7 +135,7 @@ class Hub:
         elif channel == ANSWERED and payload.isdigit():
             self._answer_came(int(payload))
         elif channel == EXECUTIONS:
-            self._send(StreamEvent("execution", _one_line(payload)))
+            self._send(StreamEvent("execution", " ".join(payload.splitlines())))
         elif channel == TOKENS and payload.isdigit():
             self.end_streams_of(int(payload))
         self._call(channel, payload)
@@ -180,7 +180,3 @@ def stream_event_of(change: ChangeRecord) -> StreamEvent:
     """*change* as an event of a stream."""
     data: dict[str, Any] = {**change.data, "at": change.at.isoformat()}
     return StreamEvent(change.kind, json.dumps(data, ensure_ascii=False), change.position)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.splitlines())

@@ -203,7 +203,8 @@ asyncio.run(HostWorkRunner(default_contract(os.environ)).run(Work(Path(sys.argv[
 def test_what_a_killed_worker_has_started_is_ended(tmp_path: Path) -> None:
     script, told = tmp_path / "s.sh", tmp_path / "told"
     script.write_text("sleep 300 & echo $$ $!; wait")
-    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(script), str(told)])
+    tidied = {**os.environ, "TMPDIR": str(tmp_path)}  # its working folder stays behind
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(script), str(told)], env=tidied)
     pids = wait_for(lambda: told.exists() and told.read_text().split())
     assert len(pids) == 2
     owner.kill()

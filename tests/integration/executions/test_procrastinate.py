@@ -12,7 +12,7 @@ import pytest
 
 from attune.core.ports.worker import QueuedJob
 from attune.postgres.connection import Pool, open_pool
-from attune.postgres.migrations.statements import statement_text
+from attune.postgres.migrations.revisions import statement_text
 from attune.postgres.rows import read_all
 from attune.queue import jobs
 from attune.queue.procrastinate_queue import ProcrastinateQueue

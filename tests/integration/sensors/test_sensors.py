@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from attune.composition.databases import migrate
-from attune.postgres.embedded import EmbeddedServer
+from attune.postgres.embedded.server import EmbeddedServer
 from databases import data_dir, made_folder
 from sensor_programs import SensorFleet, add_sensor
 from waiting import rows, status, wait_for

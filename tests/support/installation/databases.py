@@ -20,7 +20,7 @@ from typing import IO
 import psycopg
 import pytest
 
-from attune.postgres.embedded import EmbeddedServer
+from attune.postgres.embedded.server import EmbeddedServer
 
 TEMPLATE = "attune_template"
 """The database that `migrated_database` is copied from."""
@@ -33,10 +33,10 @@ def with_database(url: str, name: str) -> str:
 
 
 def create_database(server_url: str, *, template: str = "template0") -> str:
-    """The URL of a new database with a unique name, copied from *template* (31 ms)."""
+    """The URL of a new database with a unique name, copied from *template* file by file (40 ms in memory)."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'.encode())
     return with_database(server_url, name)
 
 

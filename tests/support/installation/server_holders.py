@@ -18,7 +18,7 @@ from types import TracebackType
 import psycopg
 
 from attune.core.errors import DatabaseError
-from attune.postgres.embedded import EmbeddedServer
+from attune.postgres.embedded.server import EmbeddedServer
 
 WAIT_SECONDS = 60
 

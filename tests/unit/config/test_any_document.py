@@ -10,9 +10,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attune.config import Settings, describe_settings, load_settings
+from attune.config import Settings, load_settings
 from attune.core.errors import ConfigError
 from effort import share
+from settings_reference import describe_settings
 
 KEYS = sorted({part for one in describe_settings() for part in one.key.split(".")} | {"runtimes"})
 

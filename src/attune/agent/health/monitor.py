@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from attune.agent.control import first_of
+from attune.agent.control import first_of, in_thread
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
 from attune.core.backoff import Backoff
@@ -59,14 +60,14 @@ class HealthMonitor:
         """Run rounds until *stop* is set. Begins anew when the registration has detected again."""
         while not stop.is_set():
             await self._begin_if_detected_anew()
-            if await self._wait(stop):
-                return
+            await first_of(stop, self._wake, seconds=self._pause())
+            self._wake.clear()
             definitions = self._definitions
-            if self._known() is not definitions:
+            if stop.is_set() or self._known() is not definitions:
                 continue
             done = await self._round(stop)
             # A round that was interrupted, or is about what has been replaced meanwhile, says nothing.
-            if not stop.is_set() and self._known() is definitions:
+            if done is not None and not stop.is_set() and self._known() is definitions:
                 self._kept = done.kept
                 self._unsent.add(done, self._reverifier.clock())
                 _log_transitions(done)
@@ -84,13 +85,8 @@ class HealthMonitor:
             self._kept = await asyncio.to_thread(begin, detection.definitions, detection.verdicts)
             self._unsent = _Unsent(transitions=self._unsent.transitions)
 
-    async def _wait(self, stop: asyncio.Event) -> bool:
-        """Sleep until a round is due, something is suspected or *stop* is set; whether it is set."""
-        await first_of(stop, self._wake, seconds=self._pause())
-        self._wake.clear()
-        return stop.is_set()
-
     def _pause(self) -> float:
+        """How long to sleep until a round is due, unless something is suspected."""
         schedule = self._reverifier.schedule
         due = self._reverifier.next_round(self._kept)
         pause = schedule.interval if due is None else max(0.0, due - self._reverifier.clock())
@@ -98,19 +94,13 @@ class HealthMonitor:
             pause = min(pause, _RETRY.delay(self._unsent.attempts + 1))
         return pause
 
-    async def _round(self, stop: asyncio.Event) -> Round:
-        """One round, in a thread; its commands are ended when *stop* is set or this task is cancelled."""
+    async def _round(self, stop: asyncio.Event) -> Round | None:
+        """One round, in a thread; None, and its commands are ended, when *stop* is set."""
         suspects, self._suspects = frozenset(self._suspects), set()
-        work = asyncio.create_task(asyncio.to_thread(self._reverifier.round, self._kept, suspects))
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-            if not work.done():
-                self._reverifier.examiner.stop()
-                await asyncio.wait({work})
-        return work.result()
+        work = partial(self._reverifier.round, self._kept, suspects)
+        task = asyncio.ensure_future(in_thread(work, self._reverifier.examiner.stop))
+        await first_of(task, stop)
+        return None if task.cancelled() else task.result()
 
     async def _send(self) -> None:
         """Tell the registry; what cannot be told now is told with the next round."""

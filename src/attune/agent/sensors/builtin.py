@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from attune.agent.sensors.instance import BuiltinInstance
 from attune.core.errors import AttuneError, DatabaseError
@@ -17,16 +17,14 @@ from attune.core.sensors.event_line import NewEvent
 from attune.core.sensors.file_watch import FileWatch, Stamp, changes
 from attune.core.sensors.timers import Timer
 
+T = TypeVar("T")
 _LONGEST_SLEEP = 30.0
 _RETRY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class BuiltinSensors:
-    """What the built-in sensors of one node share. `now` is the database's time.
-
-    `stamps` gives the stamp of each file that a path, a folder or a pattern names.
-    """
+    """What the built-in sensors of a node share. `stamps` gives those of the files that a pattern names."""
 
     node_id: Callable[[], int]
     events: SensorEvents
@@ -40,7 +38,7 @@ class BuiltinSensors:
         if builtin is None:
             instance.say(SensorState.FAILED, "; ".join(map(str, problems)))
             return
-        position = await self._position(instance)
+        position = await _tried_again(lambda: self.events.position(sensor.id))
         instance.say(SensorState.RUNNING)
         if isinstance(builtin, FileWatch):
             await self._watch_files(instance, builtin, position)
@@ -83,22 +81,20 @@ class BuiltinSensors:
                 before = now
             await asyncio.sleep(watch.every)
 
-    async def _position(self, instance: BuiltinInstance) -> Any:
-        while True:
-            try:
-                return await self.events.position(instance.sensor.id)
-            except DatabaseError:
-                await asyncio.sleep(_RETRY_SECONDS)
-
     async def _fire(self, instance: BuiltinInstance, position: Any, payloads: Sequence[Mapping[str, Any]]) -> bool:
-        """Store, trying again while the database is away; False if the lease is over."""
-        sensor, taken = instance.sensor, instance.taken
+        """Store; False if the lease is over."""
+        sensor, epoch = instance.sensor, instance.taken.epoch
         events = [NewEvent(sensor.trigger_ref, payload, sensor.id, sensor.ref) for payload in payloads]
-        while True:
-            try:
-                return await self.events.fire(self.node_id(), sensor.id, taken.epoch, position, events)
-            except DatabaseError:
-                await asyncio.sleep(_RETRY_SECONDS)
+        return await _tried_again(lambda: self.events.fire(self.node_id(), sensor.id, epoch, position, events))
+
+
+async def _tried_again(work: Callable[[], Awaitable[T]]) -> T:
+    """What *work* returns, once the database is there."""
+    while True:
+        try:
+            return await work()
+        except DatabaseError:
+            await asyncio.sleep(_RETRY_SECONDS)
 
 
 def _time_of(position: Any) -> datetime | None:

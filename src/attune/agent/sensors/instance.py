@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from attune.agent.control import first_of
 from attune.agent.logs import log
 from attune.agent.sensors.sensor_context import SensorContext, command_of
+from attune.core.backoff import Restarts
 from attune.core.durations import precise
 from attune.core.errors import AttuneError
 from attune.core.ports.sensors import RunningSensor, SensorEnd, SensorProgram, SensorReport, TakenLease
 from attune.core.sensors.assignment import SensorState
-from attune.core.sensors.restart import Restarts
 from attune.core.sensors.sensor import Sensor
 
 Changed = Callable[[], None]
@@ -107,7 +107,7 @@ class ProcessInstance(SensorInstance):
     async def _run(self) -> None:
         while not self._stopping.is_set():
             if self._context.clock() >= self._until:  # only the holder of a lease that is valid starts anything
-                await self._pause(0.1)
+                await first_of(self._stopping, seconds=0.1)
                 continue
             began = self._context.clock()
             end = await self._once()
@@ -127,7 +127,11 @@ class ProcessInstance(SensorInstance):
                 self.sensor.config,
                 {"ATTUNE_SENSOR": self.sensor.ref, "ATTUNE_TRIGGER": self.sensor.trigger_ref},
             )
-            process = await self._context.start(program, self._until, self._complain)
+            process = await self._context.start(
+                program,
+                self._until,
+                lambda line: log.info(f"sensor {self.sensor.ref} says: {line}"),
+            )
         except (AttuneError, OSError) as error:
             return SensorEnd(f"cannot be started: {error}")
         self._process, self._throttled = process, False
@@ -150,27 +154,18 @@ class ProcessInstance(SensorInstance):
     async def _back_off(self, end: SensorEnd, ran_for: float) -> None:
         rules = self._context.restarts
         self._restarts = self._restarts.ended(ran_for, rules)
-        delay = self._restarts.delay(rules, random.random())
-        state = SensorState.FAILED if self._restarts.given_up(rules) else SensorState.BACKING_OFF
-        times = f", {self._restarts.failures} times in a row" if self._restarts.failures > 1 else ""
+        failures = self._restarts.failures
+        delay = rules.delay(failures, random.random())
+        state = SensorState.FAILED if rules.given_up(failures) else SensorState.BACKING_OFF
+        times = f", {failures} times in a row" if failures > 1 else ""
         reason = f"{end.reason}{times}; it is started again after {precise(max(1.0, delay))}"
         log.warning(f"sensor {self.sensor.ref} {reason}")
         self.say(state, reason, restarts=self._restarts.total)
-        await self._pause(delay)
-
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-
-    def _complain(self, line: str) -> None:
-        log.info(f"sensor {self.sensor.ref} says: {line}")
+        await first_of(self._stopping, seconds=delay)
 
 
 class BuiltinInstance(SensorInstance):
-    """A sensor that is part of Attune: a task of this process, which *watch* runs.
-
-    The database checks its lease with every event, and it waits for its events to be stored.
-    """
+    """A sensor that is part of Attune: a task, run by *watch*, whose lease is checked with every event."""
 
     def __init__(self, sensor: Sensor, taken: TakenLease, changed: Changed, watch: Watch) -> None:
         super().__init__(sensor, taken, changed)

@@ -14,10 +14,7 @@ from attune.core.sensors.assignment import AssignmentView
 
 
 class DatabaseClock:
-    """The database's time, as of the last renewal. Before the first one, this host's.
-
-    *machine* gives the seconds since the machine started, sleep included.
-    """
+    """The database's time as of the last renewal, this host's before; *machine*: seconds since boot, with sleep."""
 
     def __init__(self, machine: Callable[[], float]) -> None:
         self.machine = machine
@@ -32,10 +29,7 @@ class DatabaseClock:
 
 
 class NodeSensors:
-    """What runs on this node by sensor id, and the sensors, leases and nodes as the registry last showed them.
-
-    *node* gives the name and id of this node, None while it is not registered. `changed` is set when a report changes.
-    """
+    """What runs on this node, by sensor, and the fleet as last seen. *node*: its name and id once registered."""
 
     def __init__(self, node: Callable[[], tuple[str, int] | None]) -> None:
         self.node = node

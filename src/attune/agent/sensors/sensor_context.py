@@ -7,21 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from attune.core.backoff import RestartRules
 from attune.core.errors import AttuneError, UsageError
 from attune.core.matching.fleet import Node
 from attune.core.matching.matcher import match
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.sensors import SensorOutputs, SensorStarter
-from attune.core.sensors.restart import RestartRules
 from attune.core.sensors.sensor import Sensor
 
 
 @dataclass(frozen=True)
 class SensorContext:
-    """`node` gives this node as the registry last showed it; `clock` the machine's seconds, sleep included.
-
-    `suspect` is told the ref of a runtime whose interpreter cannot be executed.
-    """
+    """What all sensors of a node share. `suspect` is told the ref of a runtime that cannot be executed."""
 
     folder: SensorOutputs
     start: SensorStarter
@@ -34,10 +31,7 @@ class SensorContext:
 
 
 async def command_of(sensor: Sensor, context: SensorContext) -> tuple[str, ...]:
-    """What to execute for *sensor*: the verified interpreter with its arguments, and the entry point.
-
-    Raises `AttuneError` with the reason why it cannot be started here.
-    """
+    """The argv for *sensor*: verified interpreter, arguments, entry point. Raises `AttuneError` with the reason."""
     entrypoint = await _entrypoint(sensor, context)
     node = context.node()
     placement = match(sensor.requirement, [node] if node else [])

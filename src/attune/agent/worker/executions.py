@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -13,14 +13,17 @@ from attune.agent.control import first_of
 from attune.agent.logs import log
 from attune.agent.worker.attempts import Attempts
 from attune.agent.worker.classes import Classes
-from attune.agent.worker.lost_executions import LostExecutions
 from attune.agent.worker.suspect_runtimes import SuspectRuntimes, interpreters_on
 from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
+from attune.core.executions.action import OnLost
+from attune.core.executions.execution import ExecutionStatus, after_loss
 from attune.core.matching.fleet import Node
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.worker import (
+    AttemptResult,
     AttemptStore,
+    HeldAttempt,
     QueuedJob,
     Signal,
     WorkerInbox,
@@ -40,11 +43,7 @@ _AT_ONCE = 100  # jobs, where the node has no limit
 
 
 class ExecutionRunner:
-    """The executions of one node, beside its heartbeat.
-
-    *node* gives the node as the matcher sees it, None while it takes nothing; *suspect* is told the capability name of
-    a runtime that work has found broken.
-    """
+    """The executions of one node, None while it takes nothing. *suspect* is told the name of a broken runtime."""
 
     def __init__(
         self,
@@ -68,7 +67,6 @@ class ExecutionRunner:
         self._attempts = Attempts(
             attempts, runner=runner, packs=packs, suspect=suspect, default_timeout=default_timeout
         )
-        self._lost = LostExecutions(attempts, routing)
         self._ready: dict[str, None] = {}  # queues that may have jobs
         self._wake = asyncio.Event()
         self._jobs: set[asyncio.Task[None]] = set()
@@ -167,10 +165,19 @@ class ExecutionRunner:
             await self._routing.promote(queues)
 
     async def _recover(self) -> None:
+        """Have attempts that nobody runs any more tried again or given up: of this node, and of nodes that are gone."""
         node = self._node()
         if node is not None:
-            await self._lost.own(node.id, lambda: self._attempts.known)
-        await self._lost.others()
+            before = self._attempts.known
+            held = await self._routing.held(node.id)
+            runs = before | self._attempts.known
+            await self._settle([attempt for attempt in held if attempt.execution not in runs])
+        await self._settle(await self._routing.lost())
+
+    async def _settle(self, lost: Sequence[HeldAttempt]) -> None:
+        if lost:
+            count = len(await self._store.settle([_result(attempt) for attempt in lost]))
+            log.info(f"{count} executions of workers that are gone are tried again or given up")
 
     # What it takes
 
@@ -260,3 +267,9 @@ class ExecutionRunner:
             await self._queue.give_back([job])
         except DatabaseError as error:  # it is offered again by itself, only later
             log.debug(f"execution {job.execution} could not be given back: {error}")
+
+
+def _result(lost: HeldAttempt) -> AttemptResult:
+    asked = lost.status == ExecutionStatus.CANCELING
+    then = after_loss(OnLost(lost.on_lost), worker=lost.worker_name, losses=lost.losses, cancel_asked=asked)
+    return AttemptResult(lost.execution, lost.attempt, then.status.value, then.reason, lost=True)

@@ -11,9 +11,8 @@ import click
 
 from attune.cli.executions.session import follow as follow_execution
 from attune.cli.executions.session import interpreters, print_output
-from attune.cli.output import json_option, moment, print_facts, print_json, print_list
+from attune.cli.output import json_option, moment, print_facts, print_json, print_list, with_symbol
 from attune.cli.session import with_executions
-from attune.cli.symbols import with_symbol
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, ExecutionStore
 
 _STATUSES = (

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 import click
 
-from attune.cli.output import print_json
-from attune.cli.symbols import with_symbol
+from attune.cli.output import print_json, with_symbol
 from attune.core.durations import coarse
 from attune.core.errors import legible
 from attune.core.ports.executions import ExecutionRecord, ExecutionStore

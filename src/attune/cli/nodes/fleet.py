@@ -3,80 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 import click
 
-from attune.cli.output import listing, moment, print_json, print_list
+from attune.cli.output import listing, moment, print_json, print_list, with_symbol
 from attune.cli.sensors.sensor import running_on, sensors_table
 from attune.cli.session import ask
-from attune.cli.symbols import with_symbol
 from attune.cli.table import age
 from attune.core.errors import ApiError, DatabaseError, UsageError
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import SENSOR, Role
 from attune.core.ports.installation import Installation
-from attune.core.ports.nodes import NodeReader, NodeRecord, RuntimeRecord
+from attune.core.ports.nodes import NodeRecord, RuntimeRecord
 from attune.core.ports.sensors import SensorStatus
 from attune.core.runtimes.aliases import nearest
 
+T = TypeVar("T")
+_KnownNode = tuple[NodeRecord, Sequence[RuntimeRecord], Sequence[TransitionRecord], Sequence[SensorStatus]]
 _HEADS = ("NAME", "STATUS", "HEARTBEAT", "RUNTIMES")
 _LOOK_EVERY_SECONDS = 1
 _OLD = "\n\nas it was; now: "
 
 
-@dataclass(frozen=True, slots=True)
-class KnownNode:
-    """A node, its runtimes, the last changes of its offer, and the sensors that it runs."""
+def on_node(role: Role, name: str, work: Callable[[Installation, NodeRecord], Awaitable[T]]) -> T:
+    """What *work* gives on the node *name*. Raises `UsageError` with the nearest name where there is none."""
 
-    node: NodeRecord
-    runtimes: Sequence[RuntimeRecord]
-    transitions: Sequence[TransitionRecord]
-    sensors: Sequence[SensorStatus] = ()
+    async def find_and_work(installation: Installation) -> T:
+        nodes = {node.name: node for node in await installation.nodes.list_nodes(role)}
+        if name not in nodes:
+            near = nearest(name, nodes)
+            hint = f"attune {role.name} show {near}" if near else f"attune {role.name} list"
+            raise UsageError(f"no {role.name} is called {name!r}", hint=hint)
+        return await work(installation, nodes[name])
 
-
-def read_node(role: Role, name: str) -> KnownNode:
-    """What is known of the node *name*. Raises `UsageError` with the nearest name."""
-
-    async def read(installation: Installation) -> KnownNode:
-        nodes = installation.nodes
-        node = await _find(nodes, role, name)
-        runtimes, transitions = await nodes.node_runtimes(node.id), await nodes.node_transitions(node.id, 20)
-        sensors = await running_on(installation, node.name) if role is SENSOR else ()
-        return KnownNode(node, runtimes, transitions, sensors)
-
-    return ask(read)
-
-
-async def _find(registry: NodeReader, role: Role, name: str) -> NodeRecord:
-    nodes = {node.name: node for node in await registry.list_nodes(role)}
-    if name not in nodes:
-        near = nearest(name, nodes)
-        hint = f"attune {role.name} show {near}" if near else f"attune {role.name} list"
-        raise UsageError(f"no {role.name} is called {name!r}", hint=hint)
-    return nodes[name]
-
-
-def ask_node(role: Role, name: str, verb: str) -> None:
-    """Ask a node to `drain`, `resume` or `reload`. Raises `UsageError` where it is in no state to."""
-
-    async def request(installation: Installation) -> None:
-        node = await _find(installation.nodes, role, name)
-        if not await getattr(installation.control, verb)(node.id):
-            raise UsageError(f"expected a {role.name} that can {verb}, got {name}, which is {node.status}")
-
-    ask(request)
-
-
-def remove_node(role: Role, name: str, force: bool) -> None:
-    """Forget a node. Raises `UsageError` for one that runs, unless *force*."""
-
-    async def remove(installation: Installation) -> None:
-        await installation.control.remove((await _find(installation.nodes, role, name)).id, force=force)
-
-    ask(remove)
+    return ask(find_and_work)
 
 
 def watch_nodes(role: Role) -> None:
@@ -126,20 +89,26 @@ def _versions(capabilities: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {of[0]}" if of and isinstance(of, list) else name for name, of in offered) or "nothing"
 
 
-def print_node(known: KnownNode, as_json: bool) -> None:
+def print_node(role: Role, name: str, as_json: bool) -> None:
     """One node with every verdict, what it runs, and the timeline of what it offered."""
-    node, sensors = known.node, known.sensors
+
+    async def read(installation: Installation, node: NodeRecord) -> _KnownNode:
+        runtimes = await installation.nodes.node_runtimes(node.id)
+        transitions = await installation.nodes.node_transitions(node.id, 20)
+        return node, runtimes, transitions, await running_on(installation, node.name) if role is SENSOR else ()
+
+    node, runtimes, transitions, sensors = on_node(role, name, read)
     if as_json:
-        data = {**asdict(node), "runtimes": known.runtimes, "transitions": known.transitions}
-        print_json({**data, "sensors": sensors} if node.role == SENSOR.name else data)
+        data = {**asdict(node), "runtimes": runtimes, "transitions": transitions}
+        print_json({**data, "sensors": sensors} if role is SENSOR else data)
         return
-    click.echo(f"{node.name}  {with_symbol(node.status)}  on {node.host or 'an unknown host'}", nl=False)
-    click.echo(f"  heartbeat {age(node.heartbeat_age)} ago" if node.heartbeat_age is not None else "  no heartbeat yet")
+    heartbeat = "no heartbeat yet" if node.heartbeat_age is None else f"heartbeat {age(node.heartbeat_age)} ago"
+    click.echo(f"{node.name}  {with_symbol(node.status)}  on {node.host or 'an unknown host'}  {heartbeat}")
     click.echo(f"runtimes decided by: {node.capabilities.get('runtime_source', 'unknown')}\n")
-    rows = [[it.name, it.status, it.version or "", it.path or "", it.reason] for it in known.runtimes]
+    rows = [[it.name, it.status, it.version or "", it.path or "", it.reason] for it in runtimes]
     click.echo(listing(["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"], rows, status=True, squeeze=3))
     if sensors:
         click.echo(f"\n{sensors_table(sensors)}")
-    if known.transitions:
-        changes = [[moment(it.at), it.name, it.from_status, it.to_status, it.reason] for it in known.transitions]
+    if transitions:
+        changes = [[moment(it.at), it.name, it.from_status, it.to_status, it.reason] for it in transitions]
         click.echo(f"\n{listing(['WHEN', 'RUNTIME', 'FROM', 'TO', 'WHY'], changes)}")

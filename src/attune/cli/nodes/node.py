@@ -6,10 +6,13 @@ import asyncio
 
 import click
 
-from attune.cli.nodes.fleet import ask_node, print_node, print_nodes, read_node, remove_node, watch_nodes
+from attune.cli.nodes.fleet import on_node, print_node, print_nodes, watch_nodes
 from attune.cli.output import json_option
 from attune.cli.sensors.sensor import definitions, disable, enable
+from attune.core.errors import UsageError
 from attune.core.nodes.role import ROLES, Role
+from attune.core.ports.installation import Installation
+from attune.core.ports.nodes import NodeRecord
 
 _VERBS = (
     ("drain", "drains", "Let it finish what it has and take nothing new."),
@@ -44,7 +47,11 @@ def _add_verb(group: click.Group, role: Role, *, verb: str, done: str, text: str
     @group.command(name=verb, help=text, epilog=f"Example: attune {role.name} {verb} {role.name}-1")
     @click.argument("name")
     def ask(name: str) -> None:
-        ask_node(role, name, verb)
+        async def request(installation: Installation, node: NodeRecord) -> None:
+            if not await getattr(installation.control, verb)(node.id):
+                raise UsageError(f"expected a {role.name} that can {verb}, got {name}, which is {node.status}")
+
+        on_node(role, name, request)
         click.echo(f"{name} {done}")
 
 
@@ -57,7 +64,7 @@ def _add_remove(group: click.Group, role: Role) -> None:
     @click.argument("name")
     @click.option("--force", is_flag=True, help="Also one that runs; it registers again with its next heartbeat.")
     def remove(name: str, force: bool) -> None:
-        remove_node(role, name, force)
+        on_node(role, name, lambda installation, node: installation.control.remove(node.id, force=force))
         click.echo(f"{name} is forgotten")
 
 
@@ -102,7 +109,7 @@ def _add_reads(group: click.Group, role: Role) -> None:
     @click.argument("name")
     @json_option
     def show(name: str, as_json: bool) -> None:
-        print_node(read_node(role, name), as_json)
+        print_node(role, name, as_json)
 
 
 worker, sensor = (_group(role) for role in ROLES.values())

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from attune.cli.session import ask
-from attune.composition.databases import as_runtime
 from attune.config import Settings
 from attune.config.document import read_file as read_document_file
 from attune.core.documents import DocumentNode, Section, plain
@@ -55,4 +53,12 @@ def _entry(path: Path, index: int, entry: DocumentNode) -> Runtime:
         section.refuse("ref", "lower-case <pack>.<name>")
     if faults:
         raise DefinitionError(str(ref or place), faults)
-    return replace(as_runtime(values), document=entry)
+    return Runtime(
+        ref=values["ref"],
+        name=values["name"],
+        distributions=values.get("distributions", {}),
+        pack_ref=str(values.get("pack_ref") or values["ref"].partition(".")[0]),
+        description=str(values["description"]) if values.get("description") else None,
+        installation=values.get("installation"),
+        document=entry,
+    )

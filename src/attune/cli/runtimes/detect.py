@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 
-from attune.cli.output import listing, print_json
+from attune.cli.output import ORDER, listing, print_json
 from attune.cli.runtimes.definitions import read_runtimes
 from attune.cli.session import unknown
-from attune.cli.symbols import ORDER
 from attune.cli.table import age
 from attune.composition.databases import is_there, shipped_runtimes
 from attune.composition.host_examiner import examiner_for, host_labels
@@ -90,12 +89,13 @@ def _detect(
     selection = select(
         role.environment_variable, variable(role.environment_variable), role.settings_section, section.capabilities
     )
-    runtimes, origin = _definitions(settings, local)
+    shipped = local or not is_there(settings)
+    runtimes = shipped_runtimes() if shipped else read_runtimes(settings)
     _refuse_unknown(only, runtimes, selection.names or ())
     options = DetectionOptions(
         verify_overrides=settings.detection.verify_overrides,
         deadline_seconds=settings.detection.deadline,
-        origin=origin,
+        origin="catalogue" if shipped else "database",
         only=only | frozenset(fold(name) for name in only),
         max_age_seconds=max_age_seconds,
     )
@@ -116,12 +116,6 @@ def _progress(live: bool) -> Any:
 
         return Progress()
     return nullcontext(None)
-
-
-def _definitions(settings: Settings, local: bool) -> tuple[Sequence[Runtime], str]:
-    if local or not is_there(settings):
-        return shipped_runtimes(), "catalogue"
-    return read_runtimes(settings), "database"
 
 
 def as_data(detection: Detection) -> dict[str, Any]:
@@ -165,10 +159,7 @@ def _row(verdict: Verdict) -> list[str]:
     why = verdict.reason
     if verdict.evidence and verdict.evidence.cached_age is not None:
         why += f" (cached {age(verdict.evidence.cached_age)} ago)"
-    path, whole = _short(verdict.path or ""), "; ".join([why, *verdict.warnings])
-    return [verdict.capability, verdict.status.value, verdict.version or "", path, whole]
-
-
-def _short(path: str) -> str:
-    home = variable("HOME")
-    return f"~{path[len(home) :]}" if home and path.startswith(f"{home}/") else path
+    home, path = variable("HOME"), verdict.path or ""
+    if home and path.startswith(f"{home}/"):
+        path = f"~{path[len(home) :]}"
+    return [verdict.capability, verdict.status.value, verdict.version or "", path, "; ".join([why, *verdict.warnings])]

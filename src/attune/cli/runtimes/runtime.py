@@ -12,14 +12,13 @@ import click
 
 from attune.cli.output import json_option, listing, moment, print_json, print_list
 from attune.cli.runtimes.definitions import read_file, read_runtimes, with_runtimes
-from attune.cli.runtimes.differences import changed_paths
 from attune.cli.session import unknown, who
 from attune.composition.databases import find_shipped, is_there, shipped_runtimes
 from attune.config import load_settings
 from attune.core.errors import DefinitionError, UsageError
 from attune.core.ports.runtimes import RuntimeStore
-from attune.core.runtimes.definition import parse_definition, unknown_keys
-from attune.core.runtimes.examples import failed_examples
+from attune.core.runtimes.definition import parse_definition
+from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
 
 
@@ -125,9 +124,23 @@ def history(ref: str, as_json: bool) -> None:
         raise _unknown(ref, [runtime.ref for runtime in read_runtimes()])
     rows = []
     for change in changes:
-        what = change.note or ", ".join(changed_paths(change.old, change.new))
+        what = change.note or ", ".join(_changed_paths(change.old, change.new))
         rows.append([moment(change.changed_at), change.operation, change.changed_by, what])
     click.echo(listing(["WHEN", "WHAT", "WHO", "CHANGED"], rows))
+
+
+def _changed_paths(old: Any, new: Any, path: str = "") -> list[str]:
+    """The paths at which *old* and *new* differ; "everything" where one of them is absent."""
+    if not path and (old is None or new is None):
+        return ["everything"]
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [key for key in {**old, **new} if path or key not in ("id", "created", "updated")]
+        pairs = [(old.get(key), new.get(key), f"{path}.{key}" if path else str(key)) for key in keys]
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = [(a, b, f"{path}[{index}]") for index, (a, b) in enumerate(zip(old, new, strict=True))]
+    else:
+        return [] if old == new else [path or "everything"]
+    return [found for a, b, place in pairs for found in _changed_paths(a, b, place)]
 
 
 def _save(runtimes: Sequence[Runtime], *, replace: bool) -> None:
@@ -152,14 +165,11 @@ def _save(runtimes: Sequence[Runtime], *, replace: bool) -> None:
 def _refuse_faulty(runtime: Runtime) -> None:
     ref = runtime.ref
     try:
-        definition = parse_definition(runtime)
-        faults = failed_examples(definition)
+        warnings = validate_definition(runtime)
     except DefinitionError as error:
         named = [replace(fault, field=f"{ref}: {fault.field}") for fault in error.faults]
         raise DefinitionError(ref, named) from error
-    for fault in faults:
-        raise UsageError(f"{ref}: {fault.located}", faults=[fault], hint="correct the definition or its example")
-    for warning in (*definition.warnings, *unknown_keys(runtime)):
+    for warning in warnings:
         click.echo(f"attune: warning: {ref}: {warning}", err=True)
 
 

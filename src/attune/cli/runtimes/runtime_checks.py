@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from attune.cli.symbols import colour_of, with_symbol
+from attune.cli.output import colour_of, with_symbol
 from attune.composition.host_examiner import examiner_for
 from attune.config import load_settings
 from attune.core.runtimes.definition import Definition, unknown_keys

@@ -27,10 +27,7 @@ _ORDER = tuple(Scope)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who calls: the token, and whether it came with a cookie, which a browser sends unasked.
-
-    `expires_in` is in seconds from when this was asked, None for a token that does not end.
-    """
+    """Who calls: its token, whether a cookie (sent unasked) brought it, and in how many seconds it ends, if ever."""
 
     token_id: int
     name: str

@@ -1,8 +1,4 @@
-"""Templates in parameters: text with `${{ expression }}` in it.
-
-A text that is one template and nothing else becomes the expression's value, whatever its type; otherwise each
-template in it becomes text.
-"""
+"""Templates in parameters: text that is one `${{ expression }}` becomes its value, else each in it becomes text."""
 
 from __future__ import annotations
 

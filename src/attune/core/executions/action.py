@@ -71,10 +71,7 @@ class Action:
 def requirement_of_action(
     requires: Sequence[str] | None = None, *, runtime: str | None = None, version_constraint: str | None = None
 ) -> Requirement:
-    """The requirement of an action: its own terms and, where it names one, its runtime in the versions it accepts.
-
-    *runtime* is the runtime's capability name. Raises `RequirementError`; a constraint without a runtime is one too.
-    """
+    """Its terms and its runtime (a capability name) in the versions it accepts. Raises `RequirementError`."""
     terms = list(requires or ())
     if runtime:
         terms.append(f"{runtime} {version_constraint or ''}".strip())

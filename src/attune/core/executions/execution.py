@@ -38,15 +38,6 @@ class Policy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RetryRule:
-    """How often a failed execution is tried again, after how many seconds, and what a lost worker means."""
-
-    retries: int = 0
-    delay_seconds: float = 1.0
-    on_lost: OnLost = OnLost.RETRY
-
-
-@dataclass(frozen=True, slots=True)
 class NextStep:
     """What follows an attempt. `delay_seconds` is for `SCHEDULING`; `counts` says whether a retry was used up."""
 
@@ -62,9 +53,9 @@ _GIVEN_BACK_SECONDS = 0.5
 
 
 def after_outcome(
-    outcome: WorkOutcome, rule: RetryRule, *, failures: int, losses: int = 0, cancel_asked: bool = False
+    outcome: WorkOutcome, *, retries_left: int, delay_seconds: float, losses: int = 0, cancel_asked: bool = False
 ) -> NextStep:
-    """What follows an attempt that ended with *outcome*; *failures* attempts have failed before it.
+    """What follows an attempt that ended with *outcome*.
 
     An attempt whose interpreter could not be executed is given back: that is the host's fault, not the work's, unless
     it is the fault of host after host.
@@ -77,17 +68,17 @@ def after_outcome(
         if losses >= MOST_LOSSES:
             return NextStep(_S.FAILED, outcome.reason, counts=True)
         return NextStep(_S.SCHEDULING, outcome.reason, _GIVEN_BACK_SECONDS)
-    if failures < rule.retries:
-        return NextStep(_S.SCHEDULING, outcome.reason, rule.delay_seconds, counts=True)
+    if retries_left > 0:
+        return NextStep(_S.SCHEDULING, outcome.reason, delay_seconds, counts=True)
     ended = _S.TIMEOUT if outcome.ending is WorkEnding.TIMED_OUT else _S.FAILED
     return NextStep(ended, outcome.reason, counts=True)
 
 
-def after_loss(rule: RetryRule, *, worker: str, losses: int = 0, cancel_asked: bool = False) -> NextStep:
+def after_loss(on_lost: OnLost, *, worker: str, losses: int = 0, cancel_asked: bool = False) -> NextStep:
     """What follows an attempt whose worker died: it ran an unknown part of the work."""
     reason = f"worker {worker} was lost while it ran"
     if cancel_asked:
         return NextStep(_S.CANCELLED, reason)
     if losses >= MOST_LOSSES:
         return NextStep(_S.ABANDONED, f"{reason}, as {losses} workers before")
-    return NextStep(_S.SCHEDULING if rule.on_lost is OnLost.RETRY else _S.ABANDONED, reason)
+    return NextStep(_S.SCHEDULING if on_lost is OnLost.RETRY else _S.ABANDONED, reason)

@@ -47,20 +47,18 @@ def causes_of(unmet: Iterable[tuple[TermFinding, Sequence[Node]]]) -> tuple[Caus
     for finding, nodes in unmet:
         for label, exact, some in _parts(finding, nodes):
             groups.setdefault((finding.reason, finding.truth, label), []).append((exact, some))
-    causes = [_cause(key, parts) for key, parts in groups.items()]
+    causes = []
+    for (reason, truth, label), parts in groups.items():
+        texts = {text for text, _ in parts}
+        members = [node for _, some in parts for node in some]
+        text = texts.pop() if len(texts) == 1 else label
+        causes.append(Cause(reason, truth, text, len(members), first_names(members)))
     return tuple(sorted(causes, key=_order))
 
 
 def _order(cause: Cause) -> tuple[object, ...]:
     first = cause.nodes[0]
     return (cause.truth is not Truth.NO, -cause.count, len(first), first, cause.found)
-
-
-def _cause(key: tuple[Reason, Truth, str], parts: list[tuple[str, Sequence[Node]]]) -> Cause:
-    reason, truth, label = key
-    exact = {text for text, _ in parts}
-    nodes = [node for _, some in parts for node in some]
-    return Cause(reason, truth, exact.pop() if len(exact) == 1 else label, len(nodes), first_names(nodes))
 
 
 def _parts(finding: TermFinding, nodes: Sequence[Node]) -> Iterable[tuple[str, str, Sequence[Node]]]:

@@ -79,21 +79,17 @@ def _state_rows(surveyed: FleetSurvey) -> Iterable[TermRow]:
         nodes = [node for profile in profiles if taint in profile.taints for node in profile.nodes]
         cause = Cause(Reason.NODE_TAINTED, Truth.NO, "", len(nodes), first_names(nodes))
         yield _row(f"taint {taint}", len(surveyed.nodes), (cause,))
-    causes = tuple(_out_of_service(profiles))
-    if causes:
-        yield _row("in service", len(surveyed.nodes), causes)
-
-
-def _out_of_service(profiles: Sequence[Profile]) -> Iterable[Cause]:
-    for status, reason in _NOT_IN_SERVICE.items():
+    causes = []
+    for status, (reason, truth) in _NOT_IN_SERVICE.items():
         nodes = [node for profile in profiles if profile.nodes[0].status is status for node in profile.nodes]
         if nodes:
-            truth = Truth.UNKNOWN if reason is Reason.NODE_STARTING else Truth.NO
-            yield Cause(reason, truth, status.value, len(nodes), first_names(nodes))
+            causes.append(Cause(reason, truth, status.value, len(nodes), first_names(nodes)))
+    if causes:
+        yield _row("in service", len(surveyed.nodes), tuple(causes))
 
 
 _NOT_IN_SERVICE = {
-    NodeStatus.INACTIVE: Reason.NODE_OUT_OF_SERVICE,
-    NodeStatus.ERROR: Reason.NODE_OUT_OF_SERVICE,
-    NodeStatus.STARTING: Reason.NODE_STARTING,
+    NodeStatus.INACTIVE: (Reason.NODE_OUT_OF_SERVICE, Truth.NO),
+    NodeStatus.ERROR: (Reason.NODE_OUT_OF_SERVICE, Truth.NO),
+    NodeStatus.STARTING: (Reason.NODE_STARTING, Truth.UNKNOWN),
 }

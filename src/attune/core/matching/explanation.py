@@ -52,10 +52,7 @@ class CategoryCount:
 
 @dataclass(frozen=True, slots=True)
 class TermRow:
-    """One term on the whole fleet: the three counts sum to it. `hint` names what a misspelt name may have meant.
-
-    What no term asks for, but every node must fulfil, has such a row too: `taint gpu-only` and `in service`.
-    """
+    """One term on the whole fleet, or what every node must fulfil (`in service`): the three counts sum to it."""
 
     term: str
     passed: int
@@ -117,19 +114,17 @@ class Explanation:
         }
 
     def __str__(self) -> str:
-        return _as_text(self)
-
-
-def _as_text(explanation: Explanation) -> str:
-    lines = [_headline(explanation), *_needs(explanation), _line("fleet", _fleet(explanation))]
-    if explanation.terms or explanation.states:
-        lines += _table(explanation)
-    lines += [_line("" if index else "nearest", str(miss)) for index, miss in enumerate(explanation.nearest)]
-    if explanation.repairs:
-        lines.append(_line("repair", "  |  ".join(map(str, explanation.repairs[:_REPAIRS]))))
-    if explanation.history:
-        lines.append(_line("history", explanation.history))
-    return "\n".join(lines)
+        needs = "   ".join(self.needs) or "any node"
+        prefers = f"      prefers {', '.join(self.prefers)}" if self.prefers else ""
+        lines = [_headline(self), _line("needs", needs + prefers), _line("fleet", _fleet(self))]
+        if self.terms or self.states:
+            lines += _table((*self.terms, *self.states))
+        lines += [_line("" if index else "nearest", str(miss)) for index, miss in enumerate(self.nearest)]
+        if self.repairs:
+            lines.append(_line("repair", "  |  ".join(map(str, self.repairs[:_REPAIRS]))))
+        if self.history:
+            lines.append(_line("history", self.history))
+        return "\n".join(lines)
 
 
 def _line(label: str, text: str) -> str:
@@ -144,31 +139,21 @@ def _headline(explanation: Explanation) -> str:
     return f"{name} {precise(waiting.seconds)}   policy {waiting.policy}{deadline}"
 
 
-def _needs(explanation: Explanation) -> list[str]:
-    needs = "   ".join(explanation.needs) or "any node"
-    prefers = f"      prefers {', '.join(explanation.prefers)}" if explanation.prefers else ""
-    return [_line("needs", needs + prefers)]
-
-
 def _fleet(explanation: Explanation) -> str:
-    counts = [count for count in explanation.fleet if count.count or count.category is Category.ABLE]
-    return f"{explanation.total} = " + " + ".join(map(_category, counts))
+    parts = []
+    for count in explanation.fleet:
+        if count.count or count.category is Category.ABLE:
+            named = f" ({', '.join(count.nodes)})" if 0 < count.count <= _FEW else ""
+            parts.append(f"{count.count} {count.category.value}{named}")
+    return f"{explanation.total} = {' + '.join(parts)}"
 
 
-def _category(count: CategoryCount) -> str:
-    named = f" ({', '.join(count.nodes)})" if 0 < count.count <= _FEW else ""
-    return f"{count.count} {count.category.value}{named}"
-
-
-def _table(explanation: Explanation) -> list[str]:
-    rows = [
-        (row.term, row.passed, row.failed, row.unknown, _because(row))
-        for row in (*explanation.terms, *explanation.states)
-    ]
-    width = min(_WIDEST, max(len(row[0]) for row in rows))
+def _table(rows: Sequence[TermRow]) -> list[str]:
+    width = min(_WIDEST, max(len(row.term) for row in rows))
     lines = [f"{'term':<{width}}  pass  fail  unknown   because"]
-    for term, passed, failed, unknown, because in rows:
-        lines.append(f"{term:<{width}}  {passed:>4}  {failed:>4}  {unknown:>7}   {because}".rstrip())
+    for row in rows:
+        counts = f"{row.passed:>4}  {row.failed:>4}  {row.unknown:>7}"
+        lines.append(f"{row.term:<{width}}  {counts}   {_because(row)}".rstrip())
     return lines
 
 

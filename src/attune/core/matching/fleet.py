@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from attune.core.runtimes.verdict import Status, Verdict
-from attune.core.runtimes.version import Version
+from attune.core.runtimes.verdict import Instance, Status, Verdict
+
+CapabilityInstance = Instance  # its name in programs that were written for earlier versions
 
 
 class NodeStatus(StrEnum):
@@ -24,19 +25,6 @@ class NodeStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CapabilityInstance:
-    """One interpreter: its version as printed (None where the output showed none) and where it lies."""
-
-    version: str | None = None
-    path: str | None = None
-
-    @property
-    def parsed(self) -> Version | None:
-        """The version, read; None where there is none or it cannot be read. Cached by text."""
-        return Version.read(self.version) if self.version else None
-
-
-@dataclass(frozen=True, slots=True)
 class Capability:
     """What a node knows of one runtime. Ages are in seconds.
 
@@ -47,7 +35,7 @@ class Capability:
 
     name: str
     status: Status = Status.AVAILABLE
-    instances: tuple[CapabilityInstance, ...] = ()
+    instances: tuple[Instance, ...] = ()
     reason: str = ""
     evidence: str = ""
     age: float | None = None
@@ -62,7 +50,7 @@ class Capability:
         return cls(
             verdict.capability,
             verdict.status,
-            tuple(CapabilityInstance(instance.version, instance.path) for instance in verdict.instances),
+            verdict.instances,
             verdict.reason,
             " ".join(evidence.command) if evidence else "",
             evidence.cached_age if evidence else None,
@@ -73,11 +61,7 @@ class Capability:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node of the fleet.
-
-    `capabilities` is keyed by folded name (`aliases.fold`), `labels` (facts among them) as `labels.labels_of` gives
-    them. `max_concurrent` is how many executions it may run at once, None for no limit.
-    """
+    """One node, its capabilities and labels by folded name. `max_concurrent`: executions at once, None for no limit."""
 
     id: int
     name: str

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from attune.core.matching.fleet import CapabilityInstance, Node
+from attune.core.matching.fleet import Node
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.survey import Category, Profile, survey
 from attune.core.matching.term_judgement import TermFinding, judge
+from attune.core.runtimes.verdict import Instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Candidate:
     requirement: Requirement
 
     @property
-    def instances(self) -> Mapping[str, CapabilityInstance]:
+    def instances(self) -> Mapping[str, Instance]:
         """The interpreter to use for each runtime asked for: of those that satisfy, the highest version."""
         findings = (judge(term, self.node) for term in self.requirement.terms)
         return {finding.term.name: finding.instance for finding in findings if finding.instance is not None}
@@ -70,10 +71,7 @@ def match(
     preferences: Sequence[Preference] = (),
     tolerations: Iterable[str] = (),
 ) -> Placement:
-    """Place *requirement* on *nodes*: by weight of the preferences that hold, then load, then name.
-
-    A preference that is unknown counts as one that does not hold. *tolerations* add to those of the requirement.
-    """
+    """Place work: by weight of the preferences that hold (unknown: does not), then load, then name."""
     eligible: list[Candidate] = []
     others: list[Refusal] = []
     for profile in survey(requirement, nodes, preferences=preferences, tolerations=tolerations).profiles:

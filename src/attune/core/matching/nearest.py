@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from heapq import nsmallest
 
 from attune.core.durations import coarse
-from attune.core.matching.fleet import CapabilityInstance, Node, first_by_name
+from attune.core.matching.fleet import Node, first_by_name
 from attune.core.matching.survey import Category, FleetSurvey, Profile
 from attune.core.matching.term_judgement import Reason, TermFinding, judge
 from attune.core.matching.terms import RuntimeTerm
-from attune.core.runtimes.constraint import Constraint
 from attune.core.runtimes.interval import Truth
-from attune.core.runtimes.verdict import Status
+from attune.core.runtimes.verdict import Instance, Status
 from attune.core.runtimes.version import Version
 
 Distance = tuple[int, tuple[int, ...]]
@@ -82,22 +81,25 @@ def near_misses(surveyed: FleetSurvey, limit: int) -> tuple[NearMiss, ...]:
     fine = surveyed.refined(profile for profile in rejected if profile.faults == fewest)
     best = nsmallest(limit, fine, key=nearness())
     named = [(profile, node) for profile in best for node in first_by_name(profile.nodes, limit)]
-    return tuple(NearMiss(node.name, tuple(_misses(profile, node)), profile.taints) for profile, node in named[:limit])
+    return tuple(_near_miss(profile, node) for profile, node in named[:limit])
 
 
-def distance(finding: TermFinding, instances: Sequence[CapabilityInstance]) -> Distance:
+def _near_miss(profile: Profile, node: Node) -> NearMiss:
+    misses = [_miss(judge(finding.term, node), node) for finding in profile.findings if not finding.holds]
+    return NearMiss(node.name, tuple(misses), profile.taints)
+
+
+def distance(finding: TermFinding, instances: Sequence[Instance]) -> Distance:
     """How far a fault is from being none, as a sort key: an old version is nearer than no runtime at all."""
     term = finding.term
     if not isinstance(term, RuntimeTerm) or term.negated or term.constraint is None:
         return (1, ())
     if finding.truth is Truth.UNKNOWN:
         return (3, ())
+    bounds = term.constraint.bounds
     versions = [version for instance in instances if (version := instance.parsed) is not None]
-    return min((_gap(term.constraint, version) for version in versions), default=(2, ()))
-
-
-def _gap(constraint: Constraint, version: Version) -> Distance:
-    return (0, min((_apart(version, bound.version) for bound in constraint.bounds), default=()))
+    gaps = [min((_apart(version, bound.version) for bound in bounds), default=()) for version in versions]
+    return (0, min(gaps)) if gaps else (2, ())
 
 
 def _apart(version: Version, other: Version) -> tuple[int, ...]:
@@ -112,10 +114,7 @@ def _padded(version: Version) -> tuple[int, ...]:
 
 
 def nearness() -> Callable[[Profile], tuple[object, ...]]:
-    """A sort key: how little the nodes of a profile lack, first by version, then by room and name.
-
-    It remembers what it has seen of the profiles of one survey, which share their findings.
-    """
+    """A sort key for profiles of one survey: how little their nodes lack, first by version, then by room and name."""
     seen: dict[int, Distance] = {}
 
     def key(profile: Profile) -> tuple[object, ...]:
@@ -132,16 +131,12 @@ def nearness() -> Callable[[Profile], tuple[object, ...]]:
     return key
 
 
-def instances_of(finding: TermFinding, node: Node) -> tuple[CapabilityInstance, ...]:
+def instances_of(finding: TermFinding, node: Node) -> tuple[Instance, ...]:
     """What the term of *finding* was compared with on *node*."""
     if finding.reason is Reason.LABEL_DIFFERS:
-        return (CapabilityInstance(finding.found),)
+        return (Instance(finding.found),)
     capability = node.capabilities.get(finding.term.name)
     return capability.instances if capability is not None and capability.status.offered else ()
-
-
-def _misses(profile: Profile, node: Node) -> list[Miss]:
-    return [_miss(judge(finding.term, node), node) for finding in profile.findings if not finding.holds]
 
 
 def _miss(finding: TermFinding, node: Node) -> Miss:

@@ -21,7 +21,7 @@ from attune.core.matching.terms import WORD, LabelTerm, NumberTerm, RuntimeTerm,
 from attune.core.nodes.labels import FACTS, LabelKind, value_of
 from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.constraint import Constraint
-from attune.core.runtimes.constraint_parser import meant_by
+from attune.core.runtimes.constraint_parser import TextReader, meant_by
 from attune.core.runtimes.version import name_of
 
 EXAMPLE = "python >=3.9,<4"
@@ -34,7 +34,6 @@ _OPERATORS = (">=", "<=", "==", "!=", "~=", "~>", ">", "<", "=", "~", "^")
 _MEANT = {"=>": ">=", "=<": "<=", "<>": "!=", "=~": "~=", "=!": "!=", ">>": ">=", "<<": "<=", "===": "==", "!": "!="}
 _NAME = re.compile(r"\.?[A-Za-z](?:[A-Za-z0-9_.+#/-]*[A-Za-z0-9_+#])?")
 _RUN = re.compile(r"[<>=!~^]+")
-_SPACE = re.compile(r"[ \t\r\n]*")
 _IN = re.compile(r"(not[ \t]+)?in[ \t]*(?=\(|$)|(not[ \t]+)?in\b")
 _TOLERATES = re.compile(r"tolerates[ \t]+(?=[\w\"])")
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,3})?(?![\w.])", re.ASCII)
@@ -135,15 +134,11 @@ def _refuse_foreign(text: str) -> None:
             raise RequirementError(text, index, expected, name_of(sign), suggestion=suggestion)
 
 
-class _Reader:
-    """One pass over one term, the part of *text* from *at* to *end*."""
+class _Reader(TextReader):
+    """Reads one term of a text."""
 
     def __init__(self, text: str, at: int, end: int) -> None:
-        self.text = text
-        self.end = len(text[:end].rstrip())
-        self.at = at
-        self._skip()
-        self.begin = self.at
+        super().__init__(text, at, len(text[:end].rstrip()))
 
     def toleration(self) -> str | None:
         """The taint after `tolerates`, or None where this is another term."""
@@ -156,7 +151,7 @@ class _Reader:
         return taint
 
     def term(self) -> Term:
-        negated = self._take("!")
+        negated = self.take("!")
         name = self._name()
         if self.at == self.end:
             return RuntimeTerm(name, negated=negated)
@@ -177,11 +172,10 @@ class _Reader:
         if len(name[0]) > MAX_NAME:
             raise self._fault(f"a name of at most {MAX_NAME} characters", got=f"{len(name[0])}")
         after = name.end()
-        if name[0].lower() == "not" and _NAME.match(self.text, self._after_space(after), self.end):
+        if name[0].lower() == "not" and _NAME.match(self.text, self.after_space(after), self.end):
             rest = self.text[after : self.end].strip()
             raise self._fault("'!' before a name that must not be there", got="'not'", suggestion=f"!{rest}")
-        self.at = after
-        self._skip()
+        self.at = self.after_space(after)
         return fold(name[0])
 
     def _operator(self, name: str) -> str:
@@ -196,12 +190,13 @@ class _Reader:
         return run
 
     def _listed(self, name: str, negated: bool) -> LabelTerm:
-        if not self._take("("):
+        self.skip()
+        if not self.take("("):
             raise self._fault("'(' before the values", suggestion=f"{name} in (…, …)")
         values = [value_of(name, self._value())]
-        while self._take(","):
+        while self.take(","):
             values.append(value_of(name, self._value()))
-        if not self._take(")"):
+        if not self.take(")"):
             raise self._fault("',' or ')'")
         self._finish("the term to end after ')'")
         return LabelTerm(name, tuple(sorted(set(values))), negated)
@@ -210,7 +205,7 @@ class _Reader:
         operator = "=" if run == "==" else run
         if operator not in _OPPOSITE:
             raise self._fault(f"one of {', '.join(_OPPOSITE)} after {name}", suggestion=f"{name} >=8")
-        self.at = self._after_space(self.at + len(run))
+        self.at = self.after_space(self.at + len(run))
         number = _NUMBER.match(self.text, self.at, self.end)
         if number is None:
             raise self._fault("a number (at most 12 digits, 3 after the point)")
@@ -221,10 +216,9 @@ class _Reader:
     def _label(self, name: str, run: str, negated: bool) -> LabelTerm | None:
         """`name=value`, or None (and nothing taken) where it asks for versions."""
         start = self.at
-        self.at = self._after_space(self.at + len(run))
+        self.at = self.after_space(self.at + len(run))
         quoted = self.text.startswith('"', self.at)
-        rest = self.text[self.at : self.end]
-        written = re.split(r"[\s,|]", rest, maxsplit=1)[0]
+        written = re.split(r"[\s,|]", self.text[self.at : self.end], maxsplit=1)[0]
         if not quoted and compares_versions(name, written):
             self.at = start
             return None
@@ -251,36 +245,19 @@ class _Reader:
         return RuntimeTerm(name, constraint, negated, verified is not None)
 
     def _value(self, what: str = "a value") -> str:
-        self._skip()
         value = _VALUE.match(self.text, self.at, self.end)
         if value is None:
             unclosed = self.text.startswith('"', self.at)
             raise self._fault("a closing '\"'" if unclosed else what, got="none" if unclosed else None)
         if not value[0].startswith('"') and not WORD.fullmatch(value[0]):
             raise self._fault(f"{what} of letters, digits and ._:/+@- (or in quotes)", got=shown(value[0]))
-        self.at = value.end()
-        self._skip()
+        self.at = self.after_space(value.end())
         return value[0].strip('"')
 
     def _finish(self, expected: str, *, suggestion: str | None = None) -> None:
-        self._skip()
+        self.skip()
         if self.at < self.end:
             raise self._fault(expected, suggestion=suggestion)
-
-    def _take(self, sign: str) -> bool:
-        self._skip()
-        if not self.text.startswith(sign, self.at, self.end):
-            return False
-        self.at += len(sign)
-        self._skip()
-        return True
-
-    def _skip(self) -> None:
-        self.at = self._after_space(self.at)
-
-    def _after_space(self, at: int) -> int:
-        space = _SPACE.match(self.text, at, self.end)
-        return space.end() if space else at
 
     def _fault(self, expected: str, *, got: str | None = None, suggestion: str | None = None) -> RequirementError:
         seen = got or (name_of(self.text[self.at]) if self.at < self.end else "the end of the term")

@@ -6,8 +6,9 @@ are then grouped by what their terms came to. That is what keeps 100,000 nodes u
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import repeat
 
@@ -31,10 +32,7 @@ class Category(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Nodes that stand alike. `findings` has one for each term, of the first node.
-
-    The others share truths and reasons with it; once refined, everything but paths and the reasons of checks.
-    """
+    """Nodes that stand alike, and what each term found on the first; refined, they differ in paths and reasons only."""
 
     findings: tuple[TermFinding, ...]
     taints: tuple[str, ...]  # those that are not tolerated
@@ -79,14 +77,11 @@ class FleetSurvey:
         fine: list[Profile] = []
         for profile in profiles:
             rows = zip(*([column.which[at] for at in profile.positions] for column in self.columns), strict=True)
-            groups = _grouped(zip(profile.positions, rows if self.columns else repeat(()), strict=False))
-            fine.extend(self._part(profile, group) for group in groups)
+            for group in _grouped(zip(profile.positions, rows if self.columns else repeat(()), strict=False)):
+                findings = tuple([column.findings[column.which[group[0]]] for column in self.columns])
+                nodes = tuple([self.nodes[at] for at in group])
+                fine.append(replace(profile, findings=findings, nodes=nodes, positions=tuple(group)))
         return fine
-
-    def _part(self, profile: Profile, positions: Sequence[int]) -> Profile:
-        findings = tuple([column.findings[column.which[positions[0]]] for column in self.columns])
-        nodes = tuple([self.nodes[at] for at in positions])
-        return Profile(findings, profile.taints, profile.category, nodes, tuple(positions), profile.score)
 
 
 def survey(
@@ -118,13 +113,9 @@ def survey(
 
 def _grouped(keyed: Iterable[tuple[int, object]]) -> Iterable[list[int]]:
     """The positions that share a key."""
-    groups: dict[object, list[int]] = {}
+    groups: defaultdict[object, list[int]] = defaultdict(list)
     for position, key in keyed:
-        group = groups.get(key)
-        if group is None:
-            groups[key] = [position]
-        else:
-            group.append(position)
+        groups[key].append(position)
     return groups.values()
 
 

@@ -1,20 +1,18 @@
-"""Whether one term holds on one node: yes, no or unknown, with a stable code and what was found.
-
-The rules of a term stand here and nowhere else; whatever matches faster (an index, a query) must agree with them.
-"""
+"""Whether one term holds on one node: the rules, with which an index or a query must agree, and a stable reason."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from attune.core.durations import coarse
-from attune.core.matching.fleet import Capability, CapabilityInstance, Node
+from attune.core.matching.fleet import Capability, Node
 from attune.core.matching.terms import LabelTerm, NumberTerm, RuntimeTerm, Term
 from attune.core.nodes.labels import UNIVERSAL, number
 from attune.core.runtimes.interval import Truth
-from attune.core.runtimes.verdict import Status
+from attune.core.runtimes.verdict import Instance, Status
 from attune.core.runtimes.version import Version
 
 AND = " and "  # between the versions of one node
@@ -45,16 +43,13 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TermFinding:
-    """What one term came to on one node.
-
-    `found` is short ("3.10.14", "none", "us"); `instance` is the interpreter chosen where a runtime satisfies.
-    """
+    """What a term came to on a node: in short ("3.10.14", "none"), and the interpreter that satisfies it, if any."""
 
     term: Term
     truth: Truth
     reason: Reason
     found: str
-    instance: CapabilityInstance | None = None
+    instance: Instance | None = None
 
     @property
     def holds(self) -> bool:
@@ -174,12 +169,12 @@ def _judge_label(term: LabelTerm, node: Node) -> TermFinding:
 
 
 _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
-    ">=": lambda one, other: one >= other,
-    ">": lambda one, other: one > other,
-    "<=": lambda one, other: one <= other,
-    "<": lambda one, other: one < other,
-    "=": lambda one, other: one == other,
-    "!=": lambda one, other: one != other,
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
+    "=": operator.eq,
+    "!=": operator.ne,
 }
 
 
@@ -202,7 +197,7 @@ def _versions(capability: Capability) -> str:
     return AND.join(texts) or "unknown version"
 
 
-def _highest(instances: tuple[CapabilityInstance, ...]) -> CapabilityInstance | None:
+def _highest(instances: tuple[Instance, ...]) -> Instance | None:
     """The one with the highest version; the first of equals; one without version only where none has any."""
     known = [(version, instance) for instance in instances if (version := instance.parsed) is not None]
     if known:

@@ -40,10 +40,7 @@ class RuntimeTerm:
 
 @dataclass(frozen=True, slots=True)
 class LabelTerm:
-    """A label whose value must be one of `values` (sorted) or, negated, none of them.
-
-    Negated it holds on a node without that label too, as people know from other schedulers.
-    """
+    """A label whose value is one of `values` (sorted); negated, it is none of them or the label is not there."""
 
     name: str
     values: tuple[str, ...]

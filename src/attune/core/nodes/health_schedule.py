@@ -1,7 +1,4 @@
-"""When each runtime is looked at again: cheaply often, fully seldom, never all at the same time.
-
-Pure: `now` is in seconds of a clock that only goes forward, chance comes from the caller.
-"""
+"""When each runtime is looked at again: cheaply often, fully seldom, spread. Pure: clock and chance are given."""
 
 from __future__ import annotations
 

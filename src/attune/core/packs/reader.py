@@ -158,10 +158,7 @@ def _read_runtime(section: Section, node: DocumentNode, draft: Draft) -> str:
 
 
 def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[str, Any]:
-    """A JSON Schema of an object: written whole, or as its properties, each of which may say `required: true`.
-
-    Where only properties are written, *closed* says that there are no others.
-    """
+    """A JSON Schema of an object, written whole or as its properties (`required: true`), *closed* or not."""
     node = section.node(key)
     value = section.mapping(key)
     if node is None or not value:

@@ -21,10 +21,7 @@ _MOST_RETRIES = 1000
 
 @dataclass(frozen=True, slots=True)
 class WorkDraft(Generic[W]):
-    """An action or a sensor whose runtime is not resolved: `runtime` is what was written, a ref or a capability name.
-
-    `section` is the document, in which what refers to nothing is refused.
-    """
+    """An action or a sensor from `section` whose runtime, a ref or a capability name as written, is not resolved."""
 
     work: W
     runtime: str | None

@@ -16,10 +16,7 @@ from attune.core.ports.sensors import SensorReader
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The stores of one installation. `origin` names where they are, for people, without any secret.
-
-    `sensors`, `packs` and `events` are None where only the database can tell of them.
-    """
+    """The stores of one installation, None where only its database could tell. `origin`: where, without secrets."""
 
     origin: str
     runtimes: RuntimeStore

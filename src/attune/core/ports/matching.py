@@ -25,4 +25,4 @@ class Matcher(Protocol):
     """Answers where work can run."""
 
     async def answer(self, query: MatchQuery) -> Mapping[str, Any]:
-        """The ranked nodes and the explanation, as `Placed.to_data` has them."""
+        """The ranked nodes and the explanation, as `operations.matching.place` has them."""

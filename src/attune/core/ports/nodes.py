@@ -32,10 +32,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRecord:
-    """A node as the registry knows it. Times are the database's; ages are in seconds by its clock.
-
-    `generation` grows each time the capabilities change.
-    """
+    """A node as the registry knows it; ages are in seconds. `generation` grows whenever its capabilities change."""
 
     id: int
     name: str
@@ -68,10 +65,7 @@ class RuntimeRecord:
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """What health checks found. `now` is the time at which it is sent, by the clock that the other times are of.
-
-    `offer` is what the node would register now, None where that has not changed.
-    """
+    """What health checks found by *now*, on the sender's clock; `offer` is what it registers, None for no change."""
 
     now: float
     checked: Sequence[CheckedVerdict] = ()
@@ -134,10 +128,7 @@ class NodeRegistry(NodeReader, Protocol):
     """Where nodes register what they can run."""
 
     async def claim(self, name: str, role: Role, *, host: str, pid: int) -> None:
-        """Hold *name* for *role* as long as this process lives or until `leave`.
-
-        Raises `NameTakenError` that says who holds it.
-        """
+        """Hold *name* for *role* until `leave` or the process ends. Raises `NameTakenError` that says who does."""
 
     async def holds_name(self) -> bool:
         """Whether the name is held, as far as this process knows."""

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Protocol
 
-from attune.core.packs.files import PackFile
-from attune.core.packs.pack import Known, Pack, PackChange, PackRecord
+from attune.core.packs.pack import Known, Pack, PackChange, PackFile, PackRecord
 
 
 class PackStore(Protocol):
@@ -29,7 +28,4 @@ class PackFolders(Protocol):
     """Where a pack's files lie on this host."""
 
     async def folder(self, digest: str) -> PurePath:
-        """The folder with the files of the pack version *digest*, fetched if need be.
-
-        Raises `DatabaseError`, or `UsageError` if nobody has that version any more.
-        """
+        """The files of the pack version *digest*, fetched if need be. Raises `DatabaseError`, `UsageError`."""

@@ -112,10 +112,7 @@ class WorkerInbox(Protocol):
 
 
 class WorkQueue(Protocol):
-    """The jobs that can be taken now, by queue. What is put into queues is put there with what records it.
-
-    All methods raise `DatabaseError`.
-    """
+    """The jobs that can be taken now, by queue; what records work puts it there. All methods raise `DatabaseError`."""
 
     async def take(self, queues: Collection[str], limit: int) -> Sequence[QueuedJob]:
         """At most *limit* jobs of *queues*, the oldest first. One that is not begun soon is offered to others again."""

@@ -39,19 +39,36 @@ def read_constraint(text: str) -> list[Clause]:
     return _Reader(text).read()
 
 
-class _Reader:
-    """One pass over a text, from left to right."""
+class TextReader:
+    """One pass over a text, from left to right: `at` is where it stands, `end` where it must end."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, at: int = 0, end: int | None = None) -> None:
         self.text = text
-        self.at = 0
+        self.end = len(text) if end is None else end
+        self.at = self.after_space(at)
 
+    def take(self, sign: str) -> bool:
+        """Pass *sign* and the space behind it; False where it does not stand here."""
+        if not self.text.startswith(sign, self.at, self.end):
+            return False
+        self.at = self.after_space(self.at + len(sign))
+        return True
+
+    def skip(self) -> None:
+        self.at = self.after_space(self.at)
+
+    def after_space(self, at: int) -> int:
+        space = _SPACE.match(self.text, at, self.end)
+        return space.end() if space else at
+
+
+class _Reader(TextReader):
     def read(self) -> list[Clause]:
         self._refuse_foreign()
         clauses = [self._clause()]
-        while self._take("||"):
+        while self.take("||"):
             clauses.append(self._clause())
-        if self.at < len(self.text):
+        if self.at < self.end:
             raise self._fault("',' or '||'")
         return clauses
 
@@ -60,7 +77,6 @@ class _Reader:
         excluded: list[Interval] = []
         bare = 0
         while True:
-            self._skip()
             start = self.at
             operator = self._operator()
             if not operator and _WORD.match(self.text, self.at):
@@ -69,9 +85,8 @@ class _Reader:
                     raise self._fault("'||' between two versions, for both can never hold", start)
             interval = self._comparison(operator, start)
             (excluded if operator == "!=" else intervals).append(interval)
-            more = self._take(",")
-            self._skip()
-            if not more and (self.at == len(self.text) or self.text[self.at] in "|,"):
+            self.skip()
+            if not self.take(",") and (self.at == self.end or self.text[self.at] in "|,"):
                 return Clause.of(intervals, excluded)
 
     def _operator(self) -> str:
@@ -80,8 +95,7 @@ class _Reader:
             return ""
         if operator[0] in _MISSPELT:
             raise self._fault(f"an operator such as {_MISSPELT[operator[0]]!r}", got=repr(operator[0]))
-        self.at = operator.end()
-        self._skip()
+        self.at = self.after_space(operator.end())
         return operator[0]
 
     def _comparison(self, operator: str, start: int) -> Interval:
@@ -90,8 +104,8 @@ class _Reader:
         if hyphen is not None and version is not None:
             self.at = hyphen.end()
             last, last_wild = self._version("-")
-            upper = Interval() if last is None else _at_most(last, last_wild)
-            return Interval(Bound.at(version, Edge.BEFORE)).narrowed(upper)
+            upper = None if last is None else _last_of(last, last_wild, Edge.BELOW)
+            return Interval(Bound.at(version, Edge.BEFORE), upper)
         if version is None:
             if operator in ("", "=", "==", ">=", "~", "^"):
                 return Interval()
@@ -118,17 +132,6 @@ class _Reader:
         except VersionError as error:
             raise self._fault(error.expected, start + error.position, got=error.got) from error
 
-    def _take(self, sign: str) -> bool:
-        self._skip()
-        if not self.text.startswith(sign, self.at):
-            return False
-        self.at += len(sign)
-        return True
-
-    def _skip(self) -> None:
-        space = _SPACE.match(self.text, self.at)
-        self.at = space.end() if space else self.at
-
     def _refuse_foreign(self) -> None:
         for index, character in enumerate(self.text):
             if not character.isascii():
@@ -141,10 +144,6 @@ class _Reader:
         return VersionError("constraint", self.text, at, expected, seen)
 
 
-def _is_series(version: Version, wild: bool) -> bool:
-    return wild or (version.is_plain and len(version.release) < 3)
-
-
 def _between(version: Version, fixed: tuple[int, ...]) -> Interval:
     return Interval(Bound.at(version, Edge.BEFORE), Bound.at(plain(after(fixed)), Edge.BELOW))
 
@@ -153,16 +152,11 @@ def _exactly(version: Version, series: bool) -> Interval:
     return Interval.series(version.release) if series else Interval.exactly(version)
 
 
-def _above(version: Version, wild: bool) -> Interval:
-    if _is_series(version, wild):
-        return Interval(Bound.at(plain(after(version.release)), Edge.BEFORE))
-    return Interval(Bound.at(version, Edge.AFTER))
-
-
-def _at_most(version: Version, wild: bool) -> Interval:
-    if _is_series(version, wild):
-        return Interval(None, Bound.at(plain(after(version.release)), Edge.BELOW))
-    return Interval(None, Bound.at(version, Edge.AFTER))
+def _last_of(version: Version, wild: bool, edge: Edge) -> Bound:
+    """Right after *version*; where it names a series, after all of that: at *edge* of the next."""
+    if wild or (version.is_plain and len(version.release) < 3):
+        return Bound.at(plain(after(version.release)), edge)
+    return Bound.at(version, Edge.AFTER)
 
 
 def _caret(version: Version, wild: bool) -> Interval:
@@ -176,8 +170,8 @@ _INTERVALS: dict[str, Callable[[Version, bool], Interval]] = {
     **dict.fromkeys(("", "="), lambda version, _: _exactly(version, version.is_plain)),
     **dict.fromkeys(("==", "!="), _exactly),
     ">=": lambda version, _: Interval(Bound.at(version, Edge.BEFORE)),
-    ">": _above,
-    "<=": _at_most,
+    ">": lambda version, wild: Interval(_last_of(version, wild, Edge.BEFORE)),
+    "<=": lambda version, wild: Interval(None, _last_of(version, wild, Edge.BELOW)),
     "<": lambda version, _: Interval(None, Bound.at(version, Edge.BELOW if version.is_plain else Edge.BEFORE)),
     # The last component may grow, the others stay; a single one may grow below the next.
     **dict.fromkeys(("~=", "~>"), lambda version, _: _between(version, version.release[:-1] or version.release)),

@@ -28,10 +28,7 @@ class DeclaredBound:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a runtime is called, for which roles it is meant and what proves it.
-
-    `capability` is the folded name under which nodes offer it ("python", "node"); `warnings` never stop anything.
-    """
+    """What a runtime is called, under which folded name nodes offer it, for which roles, and what proves it."""
 
     ref: str
     name: str

@@ -58,10 +58,7 @@ class _Token:
 
 
 def extract_version(output: str, *, match_start: int | None = None) -> str | None:
-    """The version that *output* shows, in its displayed form, or None.
-
-    *match_start* is where the definition's pattern matched, as an offset into *output*.
-    """
+    """The version that *output* shows, as displayed, or None; *match_start* is where its pattern matched."""
     if match_start is None:
         return _displayed(_general(_without_ansi(output)))
     begin = max(output.rfind("\n", 0, match_start), output.rfind("\r", 0, match_start)) + 1

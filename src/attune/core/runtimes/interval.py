@@ -1,8 +1,4 @@
-"""Intervals of versions, with a three-valued answer to whether a version lies inside.
-
-A pre-release counts only where a bound names a pre-release of the same release, and an upper bound of a release never
-admits that release's pre-releases.
-"""
+"""Intervals of versions, with a three-valued answer to whether a version lies inside."""
 
 from __future__ import annotations
 

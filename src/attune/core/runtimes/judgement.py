@@ -13,7 +13,6 @@ from attune.core.runtimes.extraction import displayed_version, extract_version
 from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 from attune.core.runtimes.verification import Check
-from attune.core.runtimes.version import Version
 
 _UNDECIDED = (Ending.TIMED_OUT, Ending.UNDECIDED)
 _EXCERPT = 2000
@@ -32,18 +31,24 @@ class Attempt:
 
 def judge(definition: Definition, check: Check, outcome: Outcome) -> Attempt:
     """Decide what *outcome* says about the runtime that *check* looks for."""
+    attempt = _judge(definition, check, outcome)
+    if not outcome.passed_over:
+        return attempt
+    return replace(attempt, reason=f"{attempt.reason}; passed over: {'; '.join(outcome.passed_over)}")
+
+
+def _judge(definition: Definition, check: Check, outcome: Outcome) -> Attempt:
     if outcome.ending is not Ending.EXITED:
         passed = None if outcome.ending in _UNDECIDED else False
         subject = legible(check.binary) if outcome.ending in (Ending.NOT_FOUND, Ending.REFUSED) else str(check)
         return Attempt(check, outcome, passed, f"{subject}: {outcome.detail}")
     output = _both_streams(outcome)
     match = search(check.pattern, output) if check.pattern is not None else None
-    matched = match is not None or check.pattern is None
     if outcome.exit_code != check.exit_code:
         said = f"expected exit code {check.exit_code}, got {outcome.exit_code}"
         although = ", although the output matches" if match is not None else ""
         return Attempt(check, outcome, False, f"{check}: {said}{although}: {_said(output)}")
-    if not matched:
+    if match is None and check.pattern is not None:
         reason = f"{check}: expected output that matches {shown(check.pattern)}, got {_said(output)}"
         return Attempt(check, outcome, False, reason)
     if match is not None and match.version is not None:
@@ -112,8 +117,9 @@ def _uncertainty(attempt: Attempt) -> int:
 
 
 def _within_bounds(definition: Definition, attempt: Attempt) -> Attempt:
+    version = Instance(attempt.version).parsed
     for bound in definition.bounds:
-        truth = bound.constraint.check(version) if (version := _version(attempt.version)) else Truth.UNKNOWN
+        truth = bound.constraint.check(version) if version else Truth.UNKNOWN
         if truth is not Truth.YES:
             passed = False if truth is Truth.NO else None
             version_text = attempt.version or "a version that could not be read"
@@ -124,14 +130,10 @@ def _within_bounds(definition: Definition, attempt: Attempt) -> Attempt:
 def _recommendation(definition: Definition, instances: Sequence[Instance]) -> tuple[str, ...]:
     if definition.recommended is None or not instances:
         return ()
-    version = _version(instances[0].version)
+    version = instances[0].parsed
     if version is None or definition.recommended.constraint.check(version) is not Truth.NO:
         return ()
     return (f"found {instances[0].version}, recommended {definition.recommended.text}",)
-
-
-def _version(text: str | None) -> Version | None:
-    return Version.read(text) if text else None
 
 
 def _instances(attempts: Sequence[Attempt]) -> tuple[Instance, ...]:

@@ -10,11 +10,7 @@ from attune.core.documents import DocumentNode, node_of
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One row of table `runtime`.
-
-    `distributions` is the JSON as stored, whatever it is; `definition.py` reads it.
-    `document` is the object of a file that it was read from, so that faults have a position.
-    """
+    """A row of table `runtime`; `distributions`: its JSON, unread; `document`: where it was written, for positions."""
 
     ref: str
     name: str

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
+
+from attune.core.runtimes.version import Version
 
 
 class Status(StrEnum):
@@ -28,11 +30,16 @@ OFFERED = frozenset({Status.AVAILABLE, Status.DECLARED, Status.ASSUMED})
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One interpreter of a runtime. `version` is None where the output showed none."""
+    """One interpreter of a runtime: its version as printed (None where the output showed none) and where it lies."""
 
-    version: str | None
-    path: str
-    real_path: str
+    version: str | None = None
+    path: str | None = None
+    real_path: str | None = None
+
+    @property
+    def parsed(self) -> Version | None:
+        """The version, read; None where there is none or it cannot be read. Cached by text."""
+        return Version.read(self.version) if self.version else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +99,7 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
         "path": verdict.path,
         "reason": verdict.reason,
         "duration_ms": round(verdict.duration_ms, 3),
-        "instances": [
-            {"version": instance.version, "path": instance.path, "real_path": instance.real_path}
-            for instance in verdict.instances
-        ],
+        "instances": [asdict(instance) for instance in verdict.instances],
         "evidence": None
         if evidence is None
         else {

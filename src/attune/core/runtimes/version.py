@@ -1,8 +1,4 @@
-"""Versions as programs print them, and their order.
-
-One rule set reads release numbers of any length, pre-releases in every common spelling, vendor suffixes (dropped)
-and post-release letters.
-"""
+"""Versions as programs print them, of any length and pre-release spelling, vendor suffixes dropped; their order."""
 
 from __future__ import annotations
 

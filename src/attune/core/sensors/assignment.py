@@ -64,10 +64,7 @@ class AssignmentView:
 
 @dataclass(frozen=True, slots=True)
 class AssignmentPlan:
-    """What one node is to do now. `give_back` has a sentence for each lease.
-
-    `pending`: there is something that some node should take, so that it is worth looking again soon.
-    """
+    """What a node does now: leases to take and to give back, with why; `pending`: look again soon."""
 
     take: tuple[int, ...] = ()
     give_back: Mapping[int, str] = field(default_factory=dict)

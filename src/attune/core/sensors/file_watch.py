@@ -18,10 +18,7 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class FileWatch:
-    """Watches the files that `path` names: one file, the files of a folder, or a pattern with `*`, `?`, `[…]`, `**`.
-
-    `every` is the time between two looks, in seconds.
-    """
+    """Watches the files that `path` (a file, a folder, a pattern with `*`, `**`) names, each `every` seconds."""
 
     path: str
     events: frozenset[str] = frozenset(KINDS)

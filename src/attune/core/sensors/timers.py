@@ -1,7 +1,4 @@
-"""The built-in sensors that only watch the clock: `interval` and `cron`. Pure: they are told what time it is.
-
-What fell due while nobody could fire it is fired once, and the event says how many times were missed.
-"""
+"""The built-in sensors `interval` and `cron`. Pure. What fell due unfired is fired once, with a count of misses."""
 
 from __future__ import annotations
 

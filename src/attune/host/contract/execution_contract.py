@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from attune.host.contract.environment import check_environment
 from attune.host.contract.keepers import Keepers, keepers
@@ -49,6 +50,10 @@ class ExecutionContract:
     writable: tuple[str, ...] = ()
     cache_folder: str | None = None
 
+    def now(self) -> ExecutionContract:
+        """The same with today's PATH, for a number of programs that are started together."""
+        return replace(self, environment=self._common(), path=None)
+
     def launch(
         self,
         kind: ProgramKind,
@@ -81,11 +86,27 @@ class ExecutionContract:
         if self.user is not None:
             common |= {"USER": self.user.name, "LOGNAME": self.user.name}
         if self.cache_folder is not None:
+            self._make_cache(self.cache_folder)
             common |= {name: self.cache_folder + below for name, below in _CACHES.items()}
         return common
 
+    def _make_cache(self, folder: str) -> None:
+        with contextlib.suppress(OSError):  # then programs have no cache
+            if not os.path.isdir(folder):  # noqa: PTH112
+                os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+                if self.user is not None:
+                    os.chown(folder, self.user.uid, self.user.gid)
+
     def _home(self) -> str:
         return self.user.home if self.user else self.environment.get("HOME") or home_of(os.geteuid())
+
+
+def work_cache(environment: Mapping[str, str], user: RunUser | None) -> str:
+    """Where the caches of what programs use lie: of *user*, else of the one whose *environment* that is."""
+    if os.geteuid() == 0:
+        return f"/var/cache/attune/work-{user.name if user else 'root'}"
+    base = environment.get("XDG_CACHE_HOME", "")
+    return f"{base if base.startswith('/') else home_of(os.geteuid()) + '/.cache'}/attune/work"
 
 
 def default_contract(environment: Mapping[str, str]) -> ExecutionContract:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attune.core.errors import Fault, SourcePosition, UsageError, shown
-from attune.core.packs.files import PackFile
+from attune.core.packs.pack import PackFile
 
 MAX_FILES = 1000
 MAX_BYTES = 10 << 20
@@ -17,10 +17,7 @@ _SKIPPED = frozenset({"__pycache__", "node_modules"})
 
 
 def read_folder(folder: Path) -> tuple[list[PackFile], list[Fault]]:
-    """The files below *folder* by path, and what cannot be part of a pack. Hidden and compiled files are left out.
-
-    Raises `UsageError` where *folder* is none.
-    """
+    """Its files, without hidden and compiled ones, and what no pack can have. Raises `UsageError` for no folder."""
     if not folder.is_dir():
         raise UsageError(
             f"expected the folder of a pack, got {shown(str(folder))}, which is none", hint="attune pack load DIR"

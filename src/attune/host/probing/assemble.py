@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from attune.host.contract.execution_contract import ExecutionContract, default_contract
-from attune.host.policy import HostPolicy
+from attune.host.contract.policy import HostPolicy
 from attune.host.probing.limiter import bounded_concurrency
 from attune.host.probing.outcome_cache import CacheSurroundings, HostOutcomeCache, host_identity
 from attune.host.probing.path_index import PathIndex
@@ -46,9 +46,10 @@ def assemble(
     options = options or HostOptions()
     contract = options.contract or default_contract(environment)
     paths = PathIndex(contract.environment["PATH"], options.policy)
+    contract = replace(contract, path=paths.trusted_path)
     concurrency = None if options.concurrency is None else bounded_concurrency(options.concurrency)
     runner = HostRunner(contract, paths, concurrency=concurrency, clock=clock)
     if options.cache_folder is None:
         return HostChecks(runner, paths)
-    surroundings = CacheSurroundings(contract.environment, host_identity(), clock)
+    surroundings = CacheSurroundings(contract.now().environment, host_identity(), clock)
     return HostChecks(runner, paths, HostOutcomeCache(options.cache_folder, paths, surroundings, options.warn))

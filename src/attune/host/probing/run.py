@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from attune.core.ports.runtimes import Next, RunObserver
-from attune.core.runtimes.command import Command, Ending, Outcome
+from attune.core.runtimes.command import Command, Ending, Missing, Outcome
 from attune.host.contract.execution_contract import ExecutionContract
 from attune.host.contract.keepers import Ended
 from attune.host.probing.event_loop import EventLoop
 from attune.host.probing.job import Item, Job
 from attune.host.probing.limiter import Concurrency, Limiter
-from attune.host.probing.path_index import Missing, PathIndex
+from attune.host.probing.path_index import PathIndex
 from attune.host.probing.process import start
 from attune.host.probing.refusal import NotStartedError
 
@@ -48,6 +48,7 @@ class Run:
         self._closed = ""
 
     def __enter__(self) -> Run:
+        self._contract = self._context.contract.now()
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._events = EventLoop(self._waker)
         return self
@@ -92,9 +93,9 @@ class Run:
             if self._closed:
                 command = self._report(key, command, Outcome(Ending.UNDECIDED, detail=self._closed), started=False)
                 continue
-            location = self._context.paths.find(command.argv[0] if command.argv else "")
+            location = self._context.paths.find(command.binary, command.argv[1:])
             if not isinstance(location, Missing):
-                self._queue.append(Item(key, command, location.path))
+                self._queue.append(Item(key, command, location.path, location.passed_over))
                 return
             command = self._report(key, command, Outcome(location.ending, detail=location.detail), started=False)
 
@@ -109,7 +110,7 @@ class Run:
         real_path = os.path.realpath(item.path)
         at, now = self._context.clock(), time.monotonic()
         try:
-            process = start(item.command, item.path, self._context.contract, self._null)
+            process = start(item.command, item.path, self._contract, self._null)
         except NotStartedError as refusal:
             self._refused(item, refusal, real_path, at)
             return

@@ -3,62 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from attune.core.matching.explain import explain
-from attune.core.matching.explanation import Explanation
 from attune.core.matching.fleet import Node
-from attune.core.matching.matcher import Placement, match
-from attune.core.matching.requirement import Preference, Requirement
+from attune.core.matching.matcher import Candidate, match
 from attune.core.nodes.role import Role
 from attune.core.ports.matching import MatchQuery
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """The answer to "where can this run?": the ranked nodes and the explanation of all of them."""
-
-    placement: Placement
-    explanation: Explanation
-
-    def to_data(self, limit: int) -> dict[str, object]:
-        """As JSON has it: the best *limit* nodes, the interpreters to use, the explanation as data and in words."""
-        return {
-            "requirement": str(self.placement.requirement),
-            "queue": self.placement.requirement.queue,
-            "eligible_count": len(self.placement.eligible),
-            "eligible": [
-                {
-                    "id": candidate.node.id,
-                    "name": candidate.node.name,
-                    "score": candidate.score,
-                    "running": candidate.node.running,
-                    "max_concurrent": candidate.node.max_concurrent,
-                    "runtimes": {
-                        name: {"version": instance.version, "path": instance.path}
-                        for name, instance in candidate.instances.items()
-                    },
-                }
-                for candidate in self.placement.eligible[:limit]
-            ],
-            "explanation": self.explanation.to_data(),
-            "text": str(self.explanation),
-        }
-
-
-def place(
-    requirement: Requirement,
-    nodes: Sequence[Node],
-    *,
-    preferences: Sequence[Preference] = (),
-    tolerations: Sequence[str] = (),
-) -> Placed:
-    """Match *requirement* on *nodes* and explain the outcome."""
-    return Placed(
-        match(requirement, nodes, preferences=preferences, tolerations=tolerations),
-        explain(requirement, nodes, preferences=preferences, tolerations=tolerations),
-    )
 
 
 class FleetMatcher:
@@ -68,10 +19,31 @@ class FleetMatcher:
         self._fleet = fleet
 
     async def answer(self, query: MatchQuery) -> Mapping[str, Any]:
-        placed = place(
-            query.requirement,
-            await self._fleet(query.role),
-            preferences=query.preferences,
-            tolerations=query.tolerations,
-        )
-        return placed.to_data(query.limit)
+        return place(query, await self._fleet(query.role))
+
+
+def place(query: MatchQuery, nodes: Sequence[Node]) -> dict[str, Any]:
+    """As JSON has it: the best of *nodes*, the interpreters to use, and the explanation as data and in words."""
+    requirement = query.requirement
+    placement = match(requirement, nodes, preferences=query.preferences, tolerations=query.tolerations)
+    explanation = explain(requirement, nodes, preferences=query.preferences, tolerations=query.tolerations)
+    return {
+        "requirement": str(requirement),
+        "queue": requirement.queue,
+        "eligible_count": len(placement.eligible),
+        "eligible": [_candidate(candidate) for candidate in placement.eligible[: query.limit]],
+        "explanation": explanation.to_data(),
+        "text": str(explanation),
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, object]:
+    node, instances = candidate.node, candidate.instances
+    return {
+        "id": node.id,
+        "name": node.name,
+        "score": candidate.score,
+        "running": node.running,
+        "max_concurrent": node.max_concurrent,
+        "runtimes": {name: {"version": used.version, "path": used.path} for name, used in instances.items()},
+    }

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from attune.core.errors import DefinitionError
+from attune.core.errors import DefinitionError, legible
 from attune.core.nodes.role import Role
 from attune.core.ports.runtimes import CommandRunner, OutcomeCache, PathLookup, RunObserver
-from attune.core.runtimes.command import Command, Ending, Outcome
+from attune.core.runtimes.command import Command, Ending, Found, Missing, Outcome
 from attune.core.runtimes.definition import Definition, capability_name, parse_definition
 from attune.core.runtimes.judgement import Attempt, conclude, judge, next_check
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.verdict import Status, Verdict
+from attune.core.runtimes.verdict import Instance, Status, Verdict
 from attune.core.runtimes.verification import Check
 
 
@@ -24,10 +24,7 @@ class ExaminationObserver(RunObserver, Protocol):
 
 
 def read_definitions(runtimes: Iterable[Runtime], role: Role | None = None) -> list[Definition | Verdict]:
-    """*runtimes* in order, each as its definition, or as an `invalid` verdict where it cannot be read.
-
-    Definitions that are meant for another role than *role* are left out.
-    """
+    """*runtimes* for *role*, in order: each its definition, or an `invalid` verdict where it cannot be read."""
     read: list[Definition | Verdict] = []
     for runtime in runtimes:
         try:
@@ -42,10 +39,7 @@ def read_definitions(runtimes: Iterable[Runtime], role: Role | None = None) -> l
 
 
 class Examiner:
-    """Examines this host, again and again. What was absent last time is known until PATH changes.
-
-    What proves a runtime goes into the *cache*, if there is one.
-    """
+    """Examines this host; remembers what is absent until PATH changes, and caches what proves a runtime."""
 
     def __init__(
         self,
@@ -70,11 +64,10 @@ class Examiner:
         max_age_seconds: float = 0.0,
         observer: ExaminationObserver | None = None,
     ) -> list[Verdict]:
-        """One verdict for each of *definitions*, in their order. Blocks while commands run.
-
-        A proof in the cache that is at most *max_age_seconds* old is taken for one; with 0 every command runs.
-        """
-        self._forget_if_path_changed()
+        """A verdict for each, in order. Blocks. Proofs in the cache count up to *max_age_seconds*; with 0, none."""
+        if (token := self._lookup.token()) != self._token:
+            self._token = token
+            self._absent.clear()
         examination = _Examination(self._lookup, self._cache, max_age_seconds, self._max_timeout, observer)
         absent: dict[int, tuple[Definition, Verdict]] = {}
         start: dict[str, Command] = {}
@@ -97,15 +90,36 @@ class Examiner:
             self._cache.remember(examination.proofs)
         return [verdicts[definition.ref] for definition in definitions]
 
+    def resolve(self, verdict: Verdict, names: Sequence[str]) -> Verdict:
+        """*verdict*, for which nothing was run, with the first of the commands *names* that this host would execute.
+
+        It is `unavailable` where the host refuses them. One that is not there changes nothing.
+        """
+        return _resolve(self._lookup, verdict, names)
+
     def stop(self) -> None:
         """End a running examination from another thread; what is not done by then is undecided."""
         self._runner.stop()
 
-    def _forget_if_path_changed(self) -> None:
-        token = self._lookup.token()
-        if token != self._token:
-            self._token = token
-            self._absent.clear()
+
+def commands_of(definition: Definition) -> tuple[str, ...]:
+    """The commands that stand for the runtime, `native` for that of files which are executed themselves."""
+    names = dict.fromkeys(check.binary for check in definition.verification.checks)
+    return tuple(names) or (("native",) if definition.capability == "native" else ())
+
+
+def _resolve(lookup: PathLookup, verdict: Verdict, names: Sequence[str]) -> Verdict:
+    refusals = []
+    for name in names:
+        if isinstance(location := lookup.find(name), Found):
+            passed_over = f"; passed over: {'; '.join(location.passed_over)}" if location.passed_over else ""
+            instance = Instance(None, location.path, location.path)
+            return replace(verdict, reason=verdict.reason + passed_over, instances=(instance,))
+        if location.ending is Ending.REFUSED:
+            refusals.append(f"{legible(name)}: {location.detail}")
+    if not refusals:
+        return verdict
+    return replace(verdict, status=Status.UNAVAILABLE, reason="; ".join(refusals))
 
 
 @dataclass
@@ -139,15 +153,16 @@ class _Examination:
     def only_looked_up_on_path(self, definition: Definition) -> bool:
         attempts = self.attempts[definition.ref]
         return bool(attempts) and not any(
-            attempt.passed or attempt.check.binary.startswith("/") for attempt in attempts
+            attempt.outcome.ending is not Ending.NOT_FOUND or attempt.check.binary.startswith("/")
+            for attempt in attempts
         )
 
     def _advance(self, definition: Definition) -> Command | None:
         attempts = self.attempts[definition.ref]
         while (check := next_check(definition, attempts)) is not None:
-            missing = self.lookup.missing(check.binary)
-            if missing is not None:
-                attempts.append(judge(definition, check, Outcome(Ending.NOT_FOUND, detail=missing)))
+            location = self.lookup.find(check.binary, check.args)
+            if isinstance(location, Missing):
+                attempts.append(judge(definition, check, Outcome(location.ending, detail=location.detail)))
                 continue
             command = Command(check.argv, min(check.timeout_seconds, self.max_timeout))
             cached = self._cached(definition, check, command)
@@ -156,6 +171,8 @@ class _Examination:
                 return command
             attempts.append(cached)
         verdict = conclude(definition, attempts)
+        if verdict.status.offered and not any(attempt.passed for attempt in attempts):
+            verdict = _resolve(self.lookup, verdict, commands_of(definition))
         self.verdicts[definition.ref] = verdict
         if self.observer:
             self.observer.concluded(verdict)

@@ -32,10 +32,7 @@ class MonitoredRuntime:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round came to. `checked` were verified in full.
-
-    `offer_changed`: other versions, another status, or what was cached is verified.
-    """
+    """What one round verified in full and changed; `offer_changed` also where a cached verdict is verified now."""
 
     kept: Mapping[str, MonitoredRuntime]
     checked: tuple[str, ...] = ()
@@ -56,10 +53,7 @@ class Reverifier:
     deadline_seconds: float = 60.0
 
     def begin(self, definitions: Iterable[Definition], verdicts: Iterable[Verdict]) -> dict[str, MonitoredRuntime]:
-        """The state after detection. Definitions that nothing has to be run for are left out.
-
-        What is cached, and what has changed since detection looked at it, is due at once.
-        """
+        """The state after detection, of what has to be run. What is cached or has changed since is due at once."""
         by_ref = {verdict.ref: verdict for verdict in verdicts}
         wanted = [item for item in definitions if item.ref in by_ref and item.verification.needs_running]
         slots = spread([definition.ref for definition in wanted], self.clock(), self.schedule, self.random)
@@ -75,13 +69,11 @@ class Reverifier:
         """The time of the next round by the clock, None if there is nothing to keep."""
         return min((runtime.slot.next for runtime in kept.values()), default=None)
 
-    def round(
-        self, kept: Mapping[str, MonitoredRuntime], suspects: AbstractSet[str] = frozenset(), glance: bool = False
-    ) -> Round:
-        """Look at what is due; at *suspects* in full at once; with *glance* at everything. Blocks."""
+    def round(self, kept: Mapping[str, MonitoredRuntime], suspects: AbstractSet[str] = frozenset()) -> Round:
+        """Look at what is due, and at *suspects* in full at once. Blocks."""
         now = self.clock()
         horizon = now + self.schedule.interval * _TOGETHER
-        due = [runtime for ref, runtime in kept.items() if glance or ref in suspects or runtime.slot.next <= horizon]
+        due = [runtime for ref, runtime in kept.items() if ref in suspects or runtime.slot.next <= horizon]
         snapshots = self.probe.look([_binaries(runtime.definition) for runtime in due])
         after = dict(kept)
         full: list[tuple[MonitoredRuntime, Snapshot]] = []

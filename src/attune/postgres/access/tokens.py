@@ -14,19 +14,15 @@ from psycopg_pool import PoolTimeout
 
 from attune.core.access.tokens import PREFIX, Caller, Scope, TokenRecord, digest_of
 from attune.core.errors import UsageError
-from attune.postgres.connection import Pool
-from attune.postgres.rows import execute, read_all, read_one
+from attune.postgres.rows import PostgresStore, execute, read_all, read_one
 
 CHANNEL = "attune_token"
 _COLUMNS = "id, name, scope, created, created_by, expires, last_used, revoked, expires <= now() AS expired"
 _LIVE = "t.revoked IS NULL AND (t.expires IS NULL OR t.expires > now())"
 
 
-class PostgresTokens:
+class PostgresTokens(PostgresStore):
     """`AccessStore` on PostgreSQL. What is secret leaves this class once: when it is made."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
 
     async def create(
         self, name: str, scope: Scope, *, created_by: str, expires_in: float | None = None
@@ -79,15 +75,14 @@ class PostgresTokens:
         session = secrets.token_urlsafe(32)
         source = "login_code AS c JOIN api_token AS t ON t.id = c.token" if by_code else "api_token AS t"
         where = "c.digest = %(digest)s AND c.expires > now()" if by_code else "t.digest = %(digest)s"
-        opened = await execute(
-            self._pool,
-            f"""
+        query = f"""
             WITH old AS (DELETE FROM login_session WHERE expires < now())
             INSERT INTO login_session (digest, token, expires)
             SELECT %(session)s, t.id, least(now() + %(lasts)s * interval '1 second', t.expires)
             FROM {source} WHERE {where} AND {_LIVE}
-            """,
-            {"session": digest_of(session), "digest": digest_of(secret), "lasts": lasts},
+        """
+        opened = await execute(
+            self._pool, query, {"session": digest_of(session), "digest": digest_of(secret), "lasts": lasts}
         )
         return session if opened else None
 
@@ -95,12 +90,13 @@ class PostgresTokens:
         await execute(self._pool, "DELETE FROM login_session WHERE digest = %s", (digest_of(session),))
 
     async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> None:
-        await execute(
-            self._pool,
-            """
+        query = """
             INSERT INTO audit (token, actor, client, method, path, status, detail)
             VALUES (%(token)s, %(actor)s, %(client)s, %(method)s, %(path)s, %(status)s, %(detail)s)
-            """,
+        """
+        await execute(
+            self._pool,
+            query,
             {
                 **request,
                 "token": caller.token_id if caller else None,

@@ -32,15 +32,12 @@ class EmbeddedServer:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self._folders = Folders(data_dir.absolute())
+        self.data_dir = data_dir.absolute()
+        self._folders = Folders(self.data_dir)
         self._guard = threading.RLock()
         self._holder: LockFile | None = None
         self._account: Account | None = None
         self._mark = ""
-
-    @property
-    def data_dir(self) -> Path:
-        return self._folders.data
 
     @property
     def exists(self) -> bool:
@@ -111,7 +108,7 @@ class EmbeddedServer:
         prepare(self._folders.data, account)
         with alone(self._folders.lock, seconds=_LOCK_SECONDS):
             account = account_for(self._folders.cluster)  # it may have been made meanwhile
-            self._hold(account)
+            self._hold()
             try:
                 url = self._started(account)
             except BaseException:
@@ -120,7 +117,7 @@ class EmbeddedServer:
         self._account, self._mark = account, processes.mark(self._folders.cluster)
         return url
 
-    def _hold(self, account: Account) -> None:
+    def _hold(self) -> None:
         if self._holder is None or not self._holder.is_current:
             self._let_go()
             self._holder = LockFile(self._folders.holders)

@@ -39,8 +39,7 @@ class PostgresEventTables:
 
     async def insert_events(self, events: Sequence[NewEvent]) -> Sequence[int]:
         rows = [asdict(event) for event in events]
-        return await self._insert(
-            """
+        query = """
             INSERT INTO event (trigger, trigger_ref, payload, source, source_ref)
             SELECT t.id, e.trigger_ref, e.payload, s.id, e.sensor_ref
             FROM ROWS FROM (jsonb_to_recordset(%s::jsonb)
@@ -48,9 +47,8 @@ class PostgresEventTables:
             LEFT JOIN trigger AS t ON t.ref = e.trigger_ref LEFT JOIN sensor AS s ON s.id = e.sensor
             ORDER BY e.ordinality
             RETURNING id
-            """,
-            rows,
-        )
+        """
+        return await self._insert(query, rows)
 
     async def insert_enforcements(self, enforcements: Sequence[NewEnforcement]) -> Sequence[int]:
         """Store *enforcements*; their ids, in their order. A rule that is gone meanwhile is named by its ref only."""
@@ -67,8 +65,7 @@ class PostgresEventTables:
             }
             for enforcement in enforcements
         ]
-        return await self._insert(
-            """
+        query = """
             INSERT INTO enforcement (rule, rule_ref, trigger_ref, config, event, status, payload, conditions)
             SELECT r.id, e.rule_ref, e.trigger_ref, e.config, e.event, e.status::enforcement_status_enum, e.payload,
                    e.conditions
@@ -77,9 +74,8 @@ class PostgresEventTables:
             LEFT JOIN rule AS r ON r.id = e.rule
             ORDER BY e.ordinality
             RETURNING id
-            """,
-            rows,
-        )
+        """
+        return await self._insert(query, rows)
 
     async def fail_enforcement(self, enforcement: int, reason: str) -> None:
         await self._connection.execute(
@@ -93,14 +89,15 @@ class PostgresEventTables:
 
 async def request_execution(connection: AsyncConnection[Any], firing: Firing) -> int:
     """A row of table `execution` that waits, as earlier versions wrote it; its id."""
-    execution: int = await read_value(
-        connection,
-        """
+    query = """
         INSERT INTO execution (action, action_ref, config, enforcement)
         SELECT a.id, %(action)s, %(config)s, %(enforcement)s
         FROM (SELECT) AS given LEFT JOIN action AS a ON a.ref = %(action)s
         RETURNING id
-        """,
+    """
+    execution: int = await read_value(
+        connection,
+        query,
         {"action": firing.action_ref, "config": Jsonb(firing.parameters), "enforcement": firing.enforcement},
     )
     return execution

@@ -8,8 +8,7 @@ from typing import Any
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action, Delivery, OnLost
 from attune.core.runtimes.aliases import fold, nearest
-from attune.postgres.connection import Pool
-from attune.postgres.rows import Source, read_values
+from attune.postgres.rows import PostgresStore, Source, read_values
 
 COLUMNS = """
     a.id, a.ref, a.pack_ref, a.label, a.description, a.entrypoint, a.runtime_row_ref AS runtime_ref,
@@ -21,11 +20,8 @@ COLUMNS = """
 """
 
 
-class PostgresActions:
+class PostgresActions(PostgresStore):
     """`ActionReader` on PostgreSQL."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
 
     async def list(self, pack_ref: str | None = None) -> Sequence[Action]:
         query = f"""
@@ -53,26 +49,13 @@ async def actions_of(source: Source, refs: Sequence[str]) -> dict[str, Action]:
 def action_of(row: Mapping[str, Any]) -> Action:
     """One row with the columns of `COLUMNS`."""
     ref = row["runtime_ref"]
-    return Action(
-        ref=row["ref"],
-        pack_ref=row["pack_ref"],
-        label=row["label"],
-        entrypoint=row["entrypoint"],
-        description=row["description"] or "",
-        id=row["id"],
-        runtime=None if ref is None else row["runtime"] or fold(ref.rpartition(".")[2]),
-        runtime_ref=ref,
-        version_constraint=row["version_constraint"],
-        requires=tuple(row["requires"] or ()),
-        prefers=tuple(row["prefers"] or ()),
-        interpreter_args=tuple(row["interpreter_args"] or ()),
-        param_schema=row["param_schema"] if isinstance(row["param_schema"], dict) else {},
-        out_schema=row["out_schema"] if isinstance(row["out_schema"], dict) else None,
-        delivery=Delivery(row["delivery"]),
-        timeout_seconds=row["timeout_seconds"],
-        retries=row["retries"],
-        retry_delay_seconds=row["retry_delay_seconds"],
-        on_lost=OnLost(row["on_lost"]),
-        result_file=row["result_file"],
-        pack_digest=row["pack_digest"],
-    )
+    read = {
+        "description": row["description"] or "",
+        "runtime": None if ref is None else row["runtime"] or fold(ref.rpartition(".")[2]),
+        "param_schema": row["param_schema"] if isinstance(row["param_schema"], dict) else {},
+        "out_schema": row["out_schema"] if isinstance(row["out_schema"], dict) else None,
+        "delivery": Delivery(row["delivery"]),
+        "on_lost": OnLost(row["on_lost"]),
+    }
+    texts = {name: tuple(row[name] or ()) for name in ("requires", "prefers", "interpreter_args")}
+    return Action(**{**row, **read, **texts})

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, StoredOutput
-from attune.postgres.connection import Pool
-from attune.postgres.rows import read_all, read_one
+from attune.postgres.rows import PostgresStore, read_all, read_one
 
 # What the schema of the action marks secret is never read.
 _RECORD = """
@@ -27,20 +26,14 @@ _RECORD = """
 """
 
 
-class PostgresExecutionPages:
+class PostgresExecutionPages(PostgresStore):
     """`ExecutionReader` on PostgreSQL."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
 
     async def get(self, execution: int) -> ExecutionRecord | None:
         return await read_one(self._pool, ExecutionRecord, f"{_RECORD} WHERE e.id = %s", (execution,))
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
-        return await read_all(
-            self._pool,
-            ExecutionRecord,
-            f"""
+        query = f"""
             {_RECORD}
             WHERE (%(before)s::bigint IS NULL OR e.id < %(before)s)
               AND (%(status)s::text IS NULL OR e.status::text = %(status)s)
@@ -48,9 +41,8 @@ class PostgresExecutionPages:
               AND (%(worker_name)s::text IS NULL OR e.worker = (
                   SELECT id FROM worker WHERE name = %(worker_name)s ORDER BY worker_role::text LIMIT 1))
             ORDER BY e.id DESC LIMIT %(limit)s
-            """,
-            asdict(wanted),
-        )
+        """
+        return await read_all(self._pool, ExecutionRecord, query, asdict(wanted))
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0), limit: int = 500) -> Sequence[StoredOutput]:
         query = """

@@ -17,10 +17,10 @@ from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import HeldAttempt, Signal, WorkerNotice
-from attune.postgres.connection import Pool, conninfo_of, listening, translated
+from attune.postgres.connection import listening, translated
 from attune.postgres.executions.actions import actions_of
-from attune.postgres.executions.store import CANCELS, LIVE, know_classes
-from attune.postgres.rows import execute, read_all, read_pairs, transaction
+from attune.postgres.executions.store import CANCELS, LIVE, columns_of, know_classes
+from attune.postgres.rows import PostgresStore, execute, read_all, read_pairs, transaction
 from attune.queue import jobs
 
 _SIGNALS = {"attune_class": Signal.CLASS, "attune_request": Signal.REQUEST, CANCELS: Signal.CANCEL}
@@ -94,11 +94,8 @@ _LOST = f"""
 """
 
 
-class PostgresRouting:
+class PostgresRouting(PostgresStore):
     """`WorkRouting`: keeps queues and waiting work in step."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
 
     async def classes(self, queue: str | None = None) -> dict[str, str]:
         query = "SELECT queue, requirement FROM requirement_class WHERE %(queue)s::text IS NULL OR queue = %(queue)s"
@@ -106,18 +103,15 @@ class PostgresRouting:
 
     async def subscribe(self, worker: int, queues: Collection[str]) -> None:
         parameters = {"worker": worker, "queues": sorted(queues)}
-        await execute(
-            self._pool,
-            """
+        query = """
             WITH gone AS (DELETE FROM worker_class WHERE worker = %(worker)s AND NOT queue = ANY(%(queues)s::text[]))
             INSERT INTO worker_class (queue, worker)
             SELECT c.queue, w.id FROM requirement_class AS c JOIN worker AS w ON w.id = %(worker)s
             WHERE c.queue = ANY(%(queues)s::text[]) AND NOT EXISTS (
                 SELECT FROM worker_class AS o WHERE o.worker = %(worker)s AND o.queue = c.queue) ORDER BY c.queue
             ON CONFLICT DO NOTHING RETURNING queue
-            """,
-            parameters,
-        )
+        """
+        await execute(self._pool, query, parameters)
         await self.promote(queues)
 
     async def promote(self, queues: Collection[str]) -> int:
@@ -141,15 +135,12 @@ class PostgresRouting:
 
     async def classify(self) -> list[str]:
         async with transaction(self._pool) as connection:
-            waiting = await read_all(
-                connection,
-                _Unclassified,
-                """
+            query = """
                 SELECT id, action_ref, extra_requires FROM execution
                 WHERE status = 'requested' AND policy IS NOT NULL AND queue IS NULL
                 ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
-                """,
-            )
+            """
+            waiting = await read_all(connection, _Unclassified, query)
             actions = await actions_of(connection, sorted({execution.action_ref for execution in waiting}))
             classes: dict[str, str] = {}
             for execution in waiting:
@@ -158,8 +149,7 @@ class PostgresRouting:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Listener]:
-        url = await conninfo_of(self._pool)
-        async with listening(url, _SIGNALS, application_name="attune work") as connection:
+        async with listening(self._pool, _SIGNALS, "attune work") as connection:
             yield Listener(connection)
 
 
@@ -203,33 +193,24 @@ class _Unclassified:
 async def _classify_one(
     connection: AsyncConnection[Any], execution: _Unclassified, action: Action | None
 ) -> dict[str, str]:
-    problem = None if action else f"expected an action that exists, got {execution.action_ref!r}"
+    problem = f"expected an action that exists, got {execution.action_ref!r}"
+    columns = {}
     if action is not None:
         try:
-            requirement = NewExecution(action, extra=tuple(execution.extra_requires)).requirement
+            columns = columns_of(NewExecution(action, extra=tuple(execution.extra_requires)))
         except RequirementError as error:
             problem = f"its requirement cannot be read: {error}"
-    if problem is not None or action is None:
+    if not columns:
         await connection.execute(
             "UPDATE execution SET status = 'failed', reason = %s, finished_at = now() WHERE id = %s",
             (problem, execution.id),
         )
         return {}
-    classes = {requirement.queue: str(requirement)}
+    classes = {columns["queue"]: columns["requirement"]}
     await know_classes(connection, classes)
-    await connection.execute(
-        """
-        UPDATE execution SET requirement = %s, queue = %s, retries = %s, retry_delay_seconds = %s, on_lost = %s,
-            pack_digest = %s WHERE id = %s
-        """,
-        (
-            str(requirement),
-            requirement.queue,
-            action.retries,
-            action.retry_delay_seconds,
-            action.on_lost.value,
-            action.pack_digest,
-            execution.id,
-        ),
-    )
+    query = """
+        UPDATE execution SET requirement = %(requirement)s, queue = %(queue)s, retries = %(retries)s,
+            retry_delay_seconds = %(retry_delay)s, on_lost = %(on_lost)s, pack_digest = %(digest)s WHERE id = %(id)s
+    """
+    await connection.execute(query, {**columns, "id": execution.id})
     return classes

@@ -13,11 +13,11 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import namedtuple_row
 
-from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, by_name
+from attune.core.matching.fleet import Capability, Node, NodeStatus, by_name
 from attune.core.nodes.capabilities import execution_limit
 from attune.core.nodes.labels import labels_of
 from attune.core.nodes.role import Role
-from attune.core.runtimes.verdict import Status
+from attune.core.runtimes.verdict import Instance, Status
 
 _ROWS = 10_000  # fetched at a time
 _FLEET = """
@@ -72,7 +72,7 @@ def _capability(row: Any) -> Capability:
     command = " ".join(_command(row.command))
     return Capability(
         row.runtime,
-        _STATUSES[row.verdict],
+        Status(row.verdict),
         _paths(row.instances),
         row.reason,
         command,
@@ -81,12 +81,9 @@ def _capability(row: Any) -> Capability:
     )
 
 
-_STATUSES = {status.value: status for status in Status}
-
-
 @lru_cache(maxsize=65_536)
-def _paths(text: str) -> tuple[CapabilityInstance, ...]:
-    return tuple(CapabilityInstance(instance["version"], instance["path"]) for instance in json.loads(text))
+def _paths(text: str) -> tuple[Instance, ...]:
+    return tuple(Instance(**instance) for instance in json.loads(text))
 
 
 @lru_cache(maxsize=4096)

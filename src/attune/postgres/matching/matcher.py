@@ -90,9 +90,7 @@ class _Query:
 
     async def near(self, connection: AsyncConnection[Any]) -> Sequence[RankedNode] | None:
         """The answer, if it stands at the head of the ranking; None if it may not."""
-        nodes = await self._fetch(
-            connection,
-            f"""
+        query = f"""
             SELECT place.worker AS id, place.name, {self._score} AS score, place.load
             FROM (SELECT worker, name, load FROM worker_load WHERE able AND role = %(role)s
                   ORDER BY load, name, worker LIMIT %(near)s) AS place
@@ -101,23 +99,21 @@ class _Query:
                                 WHERE worker = place.worker OFFSET 0) AS held
             WHERE {self._holds} AND {self._score} = {self._highest}
             ORDER BY place.load, place.name, place.worker LIMIT %(limit)s
-            """,
-        )
+        """
+        nodes = await self._fetch(connection, query)
         return nodes if len(nodes) == self._limit else None
 
     async def all(self, connection: AsyncConnection[Any]) -> Sequence[RankedNode]:
         """The answer from every node that holds what is needed."""
-        return await self._fetch(
-            connection,
-            f"""
+        query = f"""
             WITH fit AS MATERIALIZED (
                 SELECT held.worker, {self._score} AS score FROM worker_capability AS held WHERE {self._holds})
             SELECT place.worker AS id, place.name, fit.score, place.load
             FROM fit JOIN worker_load AS place ON place.worker = fit.worker
             WHERE place.able AND place.role = %(role)s
             ORDER BY fit.score DESC, place.load, place.name, place.worker LIMIT %(limit)s
-            """,
-        )
+        """
+        return await self._fetch(connection, query)
 
     async def ids(self, connection: AsyncConnection[Any]) -> Sequence[int]:
         query = f"""

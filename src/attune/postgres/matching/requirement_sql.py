@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from attune.core.matching.fleet import Capability, CapabilityInstance, Node
+from attune.core.matching.fleet import Capability, Node
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.term_judgement import judge
 from attune.core.matching.terms import LabelTerm, RuntimeTerm, Term
 from attune.core.runtimes.interval import Truth
-from attune.core.runtimes.verdict import Status
+from attune.core.runtimes.verdict import Instance, Status
 from attune.postgres.nodes.capabilities import CACHED, HAS_LABEL, LABEL, RUNTIME, TAINT, Key, indexed
-from attune.postgres.rows import Source, read_all
+from attune.postgres.rows import Source, read_pairs
 
 _NOBODY = Node(0, "")
 _NEUTRAL = "runtime"  # a name that is no fact, so that only the capability is judged
@@ -35,15 +35,6 @@ class Need:
         return not all(self.some)
 
 
-@dataclass(slots=True)
-class _CapabilityRow:
-    id: int
-    kind: str
-    name: str
-    value: str
-    status: str
-
-
 async def needs_of(
     source: Source,
     requirement: Requirement,
@@ -53,8 +44,8 @@ async def needs_of(
     """What *requirement* needs, and what each preference does, with its weight."""
     terms = [*requirement.terms, *(preference.term for preference in preferences)]
     tolerated = [indexed(taint) for taint in {*requirement.tolerations, *tolerations}]
-    rows = await read_all(source, _CapabilityRow, _KNOWN, _asked(terms, tolerated))
-    known = {Key(row.kind, row.name, row.value, row.status): row.id for row in rows}
+    rows = await read_pairs(source, _KNOWN, _asked(terms, tolerated))
+    known = {Key(*key): number for key, number in rows.items()}
     need = Need(none=[number for key, number in known.items() if key.kind == TAINT])
     for term in requirement.terms:
         _add(need, term, known)
@@ -69,16 +60,16 @@ async def needs_of(
 # All versions and statuses of the runtimes asked for; of a label, which may have a value on every node, the values
 # asked for, or all of them only where they are compared; every taint but those that are tolerated.
 _KNOWN = """
-    SELECT id, kind, name, value, status FROM capability WHERE kind = 'runtime' AND name = ANY(%(runtimes)s)
+    SELECT (kind, name, value, status), id FROM capability WHERE kind = 'runtime' AND name = ANY(%(runtimes)s)
     UNION ALL
-    SELECT id, kind, name, value, status FROM capability WHERE kind = 'has_label' AND name = ANY(%(names)s)
+    SELECT (kind, name, value, status), id FROM capability WHERE kind = 'has_label' AND name = ANY(%(names)s)
     UNION ALL
-    SELECT id, kind, name, value, status FROM capability
+    SELECT (kind, name, value, status), id FROM capability
     WHERE kind = 'label' AND name = ANY(%(selected)s) AND value = ANY(%(values)s)
     UNION ALL
-    SELECT id, kind, name, value, status FROM capability WHERE kind = 'label' AND name = ANY(%(compared)s)
+    SELECT (kind, name, value, status), id FROM capability WHERE kind = 'label' AND name = ANY(%(compared)s)
     UNION ALL
-    SELECT id, kind, name, value, status FROM capability WHERE kind = 'taint' AND NOT name = ANY(%(tolerated)s)
+    SELECT (kind, name, value, status), id FROM capability WHERE kind = 'taint' AND NOT name = ANY(%(tolerated)s)
 """
 
 
@@ -147,5 +138,5 @@ def _judge(term: Term, key: Key) -> Truth:
         return Truth.NO
     cached = key.status == CACHED
     status = Status.AVAILABLE if cached else Status(key.status)
-    offered = Capability(_NEUTRAL, status, (CapabilityInstance(key.value),), cached=cached)
+    offered = Capability(_NEUTRAL, status, (Instance(key.value),), cached=cached)
     return judge(replace(positive, name=_NEUTRAL), Node(0, "", {_NEUTRAL: offered})).truth

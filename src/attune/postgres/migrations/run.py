@@ -5,28 +5,38 @@ Whose database it is, `survey_database` finds out; what a revision does is in `s
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import psycopg
+from psycopg import errors
 
 from attune.core.errors import DatabaseError, UsageError
-from attune.postgres.migrations.session import changing, driver, looking
-from attune.postgres.migrations.survey import UNIFIED, DatabaseSurvey, Origin, survey_database
+from attune.postgres.connection import translated
+from attune.postgres.migrations.revisions import FINISHED, NAMES, REVISIONS, UNIFIED, statement_text
+from attune.postgres.migrations.survey import DatabaseSurvey, Origin, survey_database
 
-if TYPE_CHECKING:
-    import psycopg
-    from alembic.config import Config
-    from sqlalchemy import Connection
-
-_FOLDER = Path(__file__).parent
-# Alembic's `context` and `op` are global to the process: one run at a time.
-_ALEMBIC = Lock()
-_FINISH = "20260301000002_finish_unify"
+# The table and its name are those of Alembic, with which earlier versions of Attune migrated.
 _VERSION_TABLE = (
     "CREATE TABLE IF NOT EXISTS alembic_version"
-    " (version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    " (version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));"
 )
+_STAMP = "DELETE FROM alembic_version; INSERT INTO alembic_version (version_num) VALUES ('{}');"
+
+_WAIT_SECONDS = 60
+_BEGIN = (
+    f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'",
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+    "SET LOCAL client_min_messages = warning",
+    # Rows are kept as JSON, where a time must read the same whoever migrates.
+    "SET LOCAL timezone = 'UTC'",
+    # Any constant will do, as long as every version of Attune uses the same: "attune" in ASCII.
+    f"SELECT pg_advisory_xact_lock({0x617474756E65})",
+)
+"""What a migration begins with; the last statement waits until no other migrates this database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,59 +77,46 @@ class MigrationReport:
 
 def state(url: str) -> MigrationState:
     """Where the database at *url* (a libpq URL) stands. Raises `DatabaseError` if it cannot be read."""
-    revisions = _revisions()
-    with looking(url) as connection:
-        survey = survey_database(connection, revisions)
-    problem = None
-    try:
-        survey.refuse_unless_usable()
-    except DatabaseError as error:
-        problem = str(error)
+    with _looking(url) as connection:
+        survey = survey_database(connection)
+    problem = survey.problem()
+    pending = NAMES[_count(survey.reached) :] if survey.origin != "foreign" else ()
     current = survey.revisions[0] if survey.revisions else None
-    pending: tuple[str, ...] = ()
-    if survey.origin != "foreign":
-        reached = current or survey.adopts
-        pending = revisions[revisions.index(reached) + 1 :] if reached else revisions
-    return MigrationState(current, revisions[-1], pending, survey.origin, problem)
+    return MigrationState(current, NAMES[-1], pending, survey.origin, str(problem) if problem else None)
 
 
-def upgrade(url: str, revision: str = "head") -> MigrationReport:
+def upgrade(url: str, revision: str = NAMES[-1]) -> MigrationReport:
     """Bring the database at *url* up to *revision*, adopting an earlier installation's database first.
 
     Safe to call from several processes at once: one migrates, the others find nothing left to do. Raises
     `DatabaseError` if the database is not ours, incomplete or refuses; it is then as it was before.
     """
-    revisions = _revisions()
-    _require_known(revision, revisions)
-    applied: list[str] = []
-    with changing(url) as connection:
-        database = driver(connection)
-        survey = survey_database(database, revisions)
-        survey.refuse_unless_usable()
-        before = _count_runtimes(database) if "runtime" in survey.tables else 0
-        database.execute(_VERSION_TABLE)
-        for statement in _stamp(survey):
-            database.execute(statement)
-        _alembic(connection, "upgrade", revision, applied)
-        current = database.execute("SELECT version_num FROM alembic_version").fetchone()
-        assert current is not None
-        unify = _unify_counts(database, before) if {UNIFIED, _FINISH} & set(applied) else None
-    return MigrationReport(survey.origin, current[0], survey.adopts, tuple(applied), unify)
+    end = _count(revision)
+    with _changing(url) as connection:
+        survey = _usable(connection)
+        before = _count_runtimes(connection) if "runtime" in survey.tables else 0
+        begin = _count(survey.reached)
+        for text in _way_up(survey, end):
+            connection.execute(text)
+        applied = NAMES[begin:end]
+        unify = _unify_counts(connection, before) if {UNIFIED, FINISHED} & {*applied} else None
+    return MigrationReport(survey.origin, NAMES[max(begin, end) - 1], survey.adopts, applied, unify)
 
 
 def downgrade(url: str, revision: str) -> None:
     """Take the database at *url* down to *revision*. Raises `DatabaseError` if it is not ours or refuses."""
-    revisions = _revisions()
-    _require_known(revision, revisions)
-    with changing(url) as connection:
-        survey = survey_database(driver(connection), revisions)
-        survey.refuse_unless_usable()
+    end = _count(revision)
+    with _changing(url) as connection:
+        survey = _usable(connection)
         if survey.origin != "attune":
             raise DatabaseError(
                 f"expected a database that Attune has migrated, got one of origin {survey.origin}",
                 hint="run `attune db migrate` first",
             )
-        _alembic(connection, "downgrade", revision, [])
+        for index in reversed(range(end, _count(survey.reached))):
+            for name in REVISIONS[index].down:
+                connection.execute(statement_text(name))
+            connection.execute(_STAMP.format(NAMES[index - 1]))
 
 
 def upgrade_sql(url: str | None) -> str:
@@ -127,61 +124,37 @@ def upgrade_sql(url: str | None) -> str:
 
     Raises `DatabaseError` as `upgrade` would.
     """
-    from io import StringIO
-
-    from alembic import command
-
-    revisions = _revisions()
-    start, preamble = "base", []
+    survey = None
     if url is not None:
-        with looking(url) as connection:
-            survey = survey_database(connection, revisions)
-        survey.refuse_unless_usable()
-        start = survey.revisions[0] if survey.revisions else survey.adopts or "base"
-        if start == revisions[-1] and survey.revisions:
-            return f"-- Nothing is pending: the database is at {start}.\n"
-        preamble = [_VERSION_TABLE, *_stamp(survey)] if survey.adopts else []
-    output = StringIO()
-    config = _config(output)
-    config.attributes["preamble"] = preamble
-    with _ALEMBIC:
-        command.upgrade(config, f"{start}:head", sql=True)
-    return output.getvalue()
+        with _looking(url) as connection:
+            survey = _usable(connection)
+        if survey.revisions and survey.reached == NAMES[-1]:
+            return f"-- Nothing is pending: the database is at {survey.reached}.\n"
+    texts = _way_up(survey, len(REVISIONS))
+    return "\n\n".join(["BEGIN;", *(f"{statement};" for statement in _BEGIN), *texts, "COMMIT;\n"])
 
 
-def _config(output: Any = None) -> Config:
-    from alembic.config import Config
-
-    config = Config(output_buffer=output)
-    # Options are interpolated: a percent sign in the path must be doubled.
-    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")
-    return config
+def _usable(connection: psycopg.Connection[Any]) -> DatabaseSurvey:
+    survey = survey_database(connection)
+    if problem := survey.problem():
+        raise problem
+    return survey
 
 
-def _revisions() -> tuple[str, ...]:
-    """Every revision, oldest first: the names of their files, since nodes ask too and Alembic is slow to import."""
-    return tuple(sorted(file.stem.removeprefix("r") for file in (_FOLDER / "versions").glob("r*.py")))
+def _way_up(survey: DatabaseSurvey | None, end: int) -> Sequence[str]:
+    """The statements from where *survey* stands, None for an empty database, to the first *end* revisions."""
+    adopts = survey.adopts if survey else None
+    texts = [_VERSION_TABLE, *([_STAMP.format(adopts)] if adopts else ())]
+    for revision in REVISIONS[_count(survey.reached if survey else None) : end]:
+        texts += [f"-- Revision {revision.name}", *map(statement_text, revision.up), _STAMP.format(revision.name)]
+    return texts
 
 
-def _require_known(revision: str, revisions: tuple[str, ...]) -> None:
-    if revision not in (*revisions, "head"):
-        raise UsageError(f"expected a revision, got {revision!r}", hint=f"revisions: {', '.join(revisions)}")
-
-
-def _stamp(survey: DatabaseSurvey) -> list[str]:
-    return [f"INSERT INTO alembic_version (version_num) VALUES ('{survey.adopts}')"] if survey.adopts else []
-
-
-def _alembic(connection: Connection, verb: str, revision: str, applied: list[str]) -> None:
-    from alembic import command
-
-    config = _config()
-    config.attributes.update(
-        connection=connection, on_version_apply=lambda *, step, **_: applied.append(step.up_revision_id)
-    )
-    with _ALEMBIC:
-        getattr(command, verb)(config, revision)
+def _count(revision: str | None) -> int:
+    """How many revisions a database at *revision* has. Raises `UsageError` where there is none of that name."""
+    if revision is not None and revision not in NAMES:
+        raise UsageError(f"expected a revision, got {revision!r}", hint=f"revisions: {', '.join(NAMES)}")
+    return 0 if revision is None else NAMES.index(revision) + 1
 
 
 def _count_runtimes(connection: psycopg.Connection[Any]) -> int:
@@ -198,3 +171,56 @@ def _unify_counts(connection: psycopg.Connection[Any], before: int) -> UnifyCoun
     ).fetchone()
     assert row is not None
     return UnifyCounts(before, _count_runtimes(connection), int(row[0]), int(row[1]))
+
+
+@contextmanager
+def _looking(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection that only reads. Raises `DatabaseError` if the database refuses."""
+    with translated(url), psycopg.connect(url, application_name="attune migrate") as connection:
+        connection.read_only = True
+        yield connection
+
+
+@contextmanager
+def _changing(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection in the one transaction of a migration, alone among all that migrate this database.
+
+    Committed if the block ends, rolled back if it raises. Raises `DatabaseError` if the database refuses.
+    """
+    try:
+        with psycopg.connect(url, application_name="attune migrate") as connection:
+            # What another migration has just committed must be seen, whatever the role's default level is.
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            for statement in _BEGIN:
+                connection.execute(statement)
+            yield connection
+    except psycopg.Error as error:
+        raise _refusal(error) from error
+
+
+def _refusal(error: psycopg.Error) -> DatabaseError:
+    said = _sentence(error)
+    if isinstance(error, errors.LockNotAvailable):
+        return DatabaseError(
+            f"the database stayed locked by another session for {_WAIT_SECONDS} seconds; nothing was changed",
+            hint="stop the services that use it, or wait for the other migration, then migrate again",
+        )
+    if isinstance(error, errors.InsufficientPrivilege):
+        return DatabaseError(
+            f"the database role may not migrate: {said}; nothing was changed",
+            hint="connect as the role that owns the schema, or have an administrator run what"
+            " `attune db migrate --sql` prints",
+        )
+    # Without a code from the server, the connection could not be made or was lost.
+    if error.sqlstate is None:
+        return DatabaseError(f"the database cannot be reached: {said}")
+    return DatabaseError(
+        f"the database refused the migration: {said}; nothing was changed", hint=error.diag.message_hint
+    )
+
+
+def _sentence(error: psycopg.Error) -> str:
+    """The first line of what PostgreSQL said, with its detail."""
+    lines = str(error).strip().splitlines()
+    text = error.diag.message_primary or (lines[0] if lines else type(error).__name__)
+    return f"{text} ({error.diag.message_detail})" if error.diag.message_detail else text

@@ -5,19 +5,17 @@ Only looks. Objects count where unqualified names create them, in the first sche
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+import psycopg
 
 from attune.core.errors import DatabaseError
-
-if TYPE_CHECKING:
-    import psycopg
+from attune.postgres.migrations.revisions import BASELINE, NAMES, UNIFIED
 
 Origin = Literal["empty", "attune", "upstream", "upstream-unified", "hand-built", "foreign"]
 
-BASELINE = "20250101000001_baseline"
-UNIFIED = "20260203000001_unify_runtimes"
 FIRST_SQL_MIGRATION = 20250101000001
 LAST_SQL_MIGRATION_BEFORE_UNIFY = 20260202000001
 MINIMUM_SERVER = 140000
@@ -63,13 +61,12 @@ class DatabaseSurvey:
     revisions: tuple[str, ...]
     sql_migrations: Mapping[int, bool]
     elsewhere: str | None
-    known: Collection[str]
 
     @property
     def origin(self) -> Origin:
         """Who made this database."""
         if self.revisions:
-            return "attune" if all(revision in self.known for revision in self.revisions) else "foreign"
+            return "attune" if {*self.revisions} <= {*NAMES} else "foreign"
         if not self.tables.keys() & _EXPECTED.keys() and not self.sql_migrations:
             return "empty"
         if self.sql_migrations:
@@ -88,6 +85,11 @@ class DatabaseSurvey:
             return None
         return UNIFIED if self._unified else BASELINE
 
+    @property
+    def reached(self) -> str | None:
+        """The revision from which an upgrade goes on, None for the beginning."""
+        return self.revisions[0] if self.revisions else self.adopts
+
     def missing(self) -> list[str]:
         """The tables and columns that the revision to adopt has and this database lacks."""
         missing = []
@@ -98,29 +100,30 @@ class DatabaseSurvey:
                 missing += [f"column {table}.{c}" for c in columns.split() if c not in self.tables[table]]
         return missing
 
-    def refuse_unless_usable(self) -> None:
-        """Raise `DatabaseError` if this database cannot be migrated, with what is wrong and what to do."""
+    def problem(self) -> DatabaseError | None:
+        """Why this database cannot be migrated, and what to do; None where it can."""
         if self.elsewhere and not self.revisions and "runtime" not in self.tables:
-            raise DatabaseError(
+            return DatabaseError(
                 f"expected the Attune tables in schema {self.schema}, the first on the search path,"
                 f" got them in schema {self.elsewhere}",
                 hint=f"put that schema first: ALTER ROLE … SET search_path = {self.elsewhere}, {self.schema}",
             )
         if self.origin == "foreign":
-            raise self._foreign()
+            return self._foreign()
         if self.adopts is None:
-            return
+            return None
         failed = sorted(version for version, success in self.sql_migrations.items() if not success)
         if failed:
-            raise DatabaseError(
+            return DatabaseError(
                 f"expected every migration in _sqlx_migrations to have succeeded, got a failed one: {failed[0]}",
                 hint="repair and finish that migration with the installation that began it, then migrate again",
             )
         if missing := self.missing():
-            raise DatabaseError(
+            return DatabaseError(
                 f"expected a complete earlier Attune schema, got one that lacks {', '.join(missing)}",
                 hint=f"finish the earlier installation's migrations up to {LAST_SQL_MIGRATION_BEFORE_UNIFY} first",
             )
+        return None
 
     def _foreign(self) -> DatabaseError:
         if self.revisions:
@@ -161,8 +164,8 @@ GROUP BY attrelid HAVING count(*) = 2
 """
 
 
-def survey_database(connection: psycopg.Connection[Any], known: Collection[str]) -> DatabaseSurvey:
-    """Look at the database behind *connection*; *known* are the revisions that this version of Attune has.
+def survey_database(connection: psycopg.Connection[Any]) -> DatabaseSurvey:
+    """Look at the database behind *connection*.
 
     Raises `DatabaseError` if the server is too old or the role has no schema to create objects in.
     """
@@ -187,4 +190,4 @@ def survey_database(connection: psycopg.Connection[Any], known: Collection[str])
     if FIRST_SQL_MIGRATION not in sql_migrations:
         sql_migrations = {}
     elsewhere = connection.execute(_ELSEWHERE).fetchone()
-    return DatabaseSurvey(schema, tables, revisions, sql_migrations, elsewhere[0] if elsewhere else None, known)
+    return DatabaseSurvey(schema, tables, revisions, sql_migrations, elsewhere[0] if elsewhere else None)

@@ -6,7 +6,7 @@ still tells it from every other: an index entry has a limit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -56,22 +56,31 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
+def storable_json(value: Any) -> Any:
+    """*value* without the characters that PostgreSQL cannot hold, wherever they are."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping):
+        return {storable(key): storable_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable_json(item) for item in value]
+    return value
+
+
 async def write_capabilities(connection: AsyncConnection[Any], worker_id: int, node: Node) -> None:
     """Write what *node* offers, in the transaction that wrote its row in `worker`."""
     columns = [list(column) for column in zip(*sorted(keys_of(node)), strict=True)] or [[], [], [], []]
     parameters: dict[str, Any] = dict(zip(("kinds", "names", "values", "statuses"), columns, strict=True))
     # In one order everywhere, so that nodes that start together do not wait for each other in a circle; and in a
     # statement of its own, so that the next one sees what another node has just committed.
-    await connection.execute(
-        f"""
+    query = f"""
         INSERT INTO capability (kind, name, value, status)
         SELECT wanted.* FROM {_WANTED}
         WHERE NOT EXISTS (SELECT FROM capability AS known WHERE {_SAME})
         ORDER BY wanted.kind, wanted.name, wanted.value, wanted.status
         ON CONFLICT DO NOTHING
-        """,
-        parameters,
-    )
+    """
+    await connection.execute(query, parameters)
     await connection.execute(
         f"""
         INSERT INTO worker_capability AS old (worker, capabilities)

@@ -9,18 +9,14 @@ from dataclasses import asdict
 
 from attune.core.errors import UsageError
 from attune.core.ports.nodes import Overdue
-from attune.postgres.connection import Pool
-from attune.postgres.rows import execute
+from attune.postgres.rows import PostgresStore, execute
 
 CHANNEL = "attune_node"
 _LIVE = "('active', 'busy', 'starting', 'draining', 'stale')"
 
 
-class PostgresNodeControl:
+class PostgresNodeControl(PostgresStore):
     """`NodeLifecycle` on PostgreSQL."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
 
     async def mark_overdue(self, rules: Overdue) -> int:
         """Mark nodes `stale` and then `lost` by the age of their heartbeat; how many changed.
@@ -28,9 +24,7 @@ class PostgresNodeControl:
         Of all who call, one looks each `rules.look_every` seconds. For `rules.amnesty` seconds after the server itself
         has started nobody is marked: no node could have reached it.
         """
-        return await execute(
-            self._pool,
-            """
+        query = """
             WITH turn AS (
                 UPDATE fleet_watch SET looked_at = now() WHERE only_row = (
                     SELECT only_row FROM fleet_watch
@@ -49,9 +43,8 @@ class PostgresNodeControl:
                 meta = coalesce(meta, '{}') || jsonb_build_object('was', CASE WHEN worker.status = 'stale'
                     THEN coalesce(worker.meta->>'was', 'active') ELSE worker.status::text END)
             FROM overdue WHERE worker.id = overdue.id AND worker.status <> overdue.judged
-            """,
-            asdict(rules),
-        )
+        """
+        return await execute(self._pool, query, asdict(rules))
 
     async def drain(self, node_id: int) -> bool:
         return await self._ask(f"status = 'draining' WHERE status IN {_LIVE}", node_id)

@@ -23,8 +23,7 @@ from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Registr
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
 from attune.postgres.matching.fleet import read_fleet
 from attune.postgres.nodes.capabilities import write_capabilities
-from attune.postgres.nodes.health import write_health
-from attune.postgres.nodes.worker_runtimes import write_runtimes
+from attune.postgres.nodes.worker_runtimes import write_health, write_runtimes
 from attune.postgres.rows import execute, read_all, read_one, read_value, transaction
 
 # Only a column that no index and no trigger looks at, so that it costs next to nothing.
@@ -84,9 +83,7 @@ class PostgresNodes:
 
     async def register(self, registration: Registration) -> int:
         async with transaction(self._pool) as connection:
-            node_id: int = await read_value(
-                connection,
-                """
+            query = """
                 INSERT INTO worker (name, worker_type, worker_role, host, status, capabilities, meta, last_heartbeat)
                 VALUES (%(name)s, 'local', %(role)s, %(host)s, 'active', %(capabilities)s, %(meta)s, now())
                 ON CONFLICT (name, worker_role) DO UPDATE SET
@@ -94,7 +91,10 @@ class PostgresNodes:
                     status = CASE WHEN worker.status = 'draining' THEN worker.status ELSE 'active' END,
                     meta = coalesce(worker.meta, '{}') || excluded.meta, last_heartbeat = now()
                 RETURNING id
-                """,
+            """
+            node_id: int = await read_value(
+                connection,
+                query,
                 {
                     "name": registration.name,
                     "role": registration.role.database_role,
@@ -152,26 +152,18 @@ class PostgresNodes:
             return await write_health(connection, node_id, report)
 
     async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
-        return await read_all(
-            self._pool,
-            TransitionRecord,
-            """
+        query = """
             SELECT id, runtime_ref, name, from_status, to_status, reason, evidence, at
             FROM runtime_transition WHERE worker = %s ORDER BY at DESC, id DESC LIMIT %s
-            """,
-            (node_id, limit),
-        )
+        """
+        return await read_all(self._pool, TransitionRecord, query, (node_id, limit))
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
-        return await read_all(
-            self._pool,
-            NodeRecord,
-            """
+        query = """
             SELECT id, name, role, host, status, capabilities, last_heartbeat, heartbeat_age, pid, generation
             FROM node WHERE %(role)s::text IS NULL OR role = %(role)s ORDER BY role DESC, name
-            """,
-            {"role": role.name if role else None},
-        )
+        """
+        return await read_all(self._pool, NodeRecord, query, {"role": role.name if role else None})
 
     async def fleet(self, role: Role) -> Sequence[Node]:
         with translated():
@@ -179,16 +171,12 @@ class PostgresNodes:
                 return [node async for node in read_fleet(connection, role)]
 
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
-        return await read_all(
-            self._pool,
-            RuntimeRecord,
-            """
+        query = """
             SELECT runtime_ref AS ref, name, status, version, path, reason, instances, evidence,
                    checked_at, since, failures
             FROM worker_runtime WHERE worker = %s ORDER BY runtime_ref
-            """,
-            (node_id,),
-        )
+        """
+        return await read_all(self._pool, RuntimeRecord, query, (node_id,))
 
 
 def _key(name: str, role: Role) -> str:
@@ -196,16 +184,13 @@ def _key(name: str, role: Role) -> str:
 
 
 async def _holder(connection: AsyncConnection[Any], name: str, role: Role) -> str:
-    holder = await read_value(
-        connection,
-        """
+    query = """
         SELECT coalesce(nullif(replace(session.application_name, %s, ''), ''), 'another process')
                || ', connected since ' || to_char(session.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ')
         FROM pg_locks AS held JOIN pg_stat_activity AS session ON session.pid = held.pid
         WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1
           AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
           AND (held.classid::bigint << 32) | held.objid::bigint = hashtextextended(%s, 0)
-        """,
-        (f"attune {role.name} of ", _key(name, role)),
-    )
+    """
+    holder = await read_value(connection, query, (f"attune {role.name} of ", _key(name, role)))
     return holder or "another process"

@@ -1,4 +1,7 @@
-"""The table `worker_runtime`: what a node found out about each definition, with its evidence."""
+"""The table `worker_runtime`: what a node found out about each definition, with its evidence, and what changed since.
+
+Ages come from the node and times from the database, so a host whose clock is wrong tells the right ones.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +11,94 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
+from attune.core.matching.registered import registered_node
+from attune.core.nodes.capabilities import stored_capabilities
+from attune.core.ports.nodes import HealthReport
 from attune.core.runtimes.verdict import Evidence, Verdict
-from attune.postgres.nodes.capabilities import storable
+from attune.postgres.nodes.capabilities import storable_json, write_capabilities
+
+CHANNEL = "attune_transition"
+"""Where transitions are announced, as JSON: `id`, `worker`, `worker_name`, `runtime`, `name`, `from`, `to`."""
 
 
 async def write_runtimes(connection: AsyncConnection[Any], node_id: int, verdicts: Sequence[Verdict]) -> None:
     """Write *verdicts* in place of what is known. One that is `unknown` keeps what was found the last time."""
     rows = [
-        {**row_of(verdict), "since_age": 0.0, "failures": 0 if verdict.status.offered else 1} for verdict in verdicts
+        {**_row_of(verdict), "since_age": 0.0, "failures": 0 if verdict.status.offered else 1} for verdict in verdicts
     ]
     await connection.execute(
         "DELETE FROM worker_runtime WHERE worker = %s AND NOT runtime_ref = ANY(%s)",
         (node_id, [row["runtime_ref"] for row in rows]),
     )
-    await write_rows(connection, node_id, rows, "CASE excluded.failures WHEN 0 THEN 0 ELSE old.failures + 1 END")
+    await _write_rows(connection, node_id, rows, "CASE excluded.failures WHEN 0 THEN 0 ELSE old.failures + 1 END")
 
 
-async def write_rows(
+async def write_health(connection: AsyncConnection[Any], node_id: int, report: HealthReport) -> bool:
+    """Write *report* in the transaction of *connection*; False, and nothing is written, if the node has no row."""
+    cursor = await connection.execute("SELECT FROM worker WHERE id = %s FOR NO KEY UPDATE", (node_id,))
+    if cursor.rowcount != 1:
+        return False
+    if report.offer is not None:
+        await connection.execute(
+            "UPDATE worker SET capabilities = %(new)s WHERE id = %(id)s AND capabilities IS DISTINCT FROM %(new)s",
+            {"new": Jsonb(stored_capabilities(report.offer)), "id": node_id},
+        )
+        await write_capabilities(connection, node_id, registered_node(node_id, report.offer))
+    if report.checked:
+        await _write_checked(connection, node_id, report)
+    if report.transitions:
+        await _write_transitions(connection, node_id, report)
+    return True
+
+
+async def _write_checked(connection: AsyncConnection[Any], node_id: int, report: HealthReport) -> None:
+    changed = {transition.runtime_ref: transition.at for transition in report.transitions}
+    rows = []
+    for checked in report.checked:
+        row = _row_of(checked.verdict)
+        row["age"] += report.now - checked.at
+        since = changed.get(checked.verdict.ref, checked.at)
+        rows.append({**row, "failures": checked.failures, "since_age": report.now - since})
+    await _write_rows(connection, node_id, rows, "excluded.failures")
+
+
+async def _write_transitions(connection: AsyncConnection[Any], node_id: int, report: HealthReport) -> None:
+    rows = [
+        {
+            "runtime_ref": transition.runtime_ref,
+            "name": transition.name,
+            "from_status": transition.from_status.value,
+            "to_status": transition.to_status.value,
+            "reason": transition.reason,
+            "evidence": _evidence(transition.evidence),
+            "age": report.now - transition.at,
+        }
+        for transition in report.transitions
+    ]
+    # A notification holds less than 8,000 bytes, so names are cut; of two equal ones PostgreSQL sends one, so each
+    # has its id.
+    query = """
+        WITH told AS (
+            INSERT INTO runtime_transition (worker, runtime_ref, name, from_status, to_status, reason, evidence, at)
+            SELECT %(id)s, new.runtime_ref, new.name, new.from_status, new.to_status, new.reason, new.evidence,
+                   now() - new.age * interval '1 second'
+            FROM jsonb_to_recordset(%(rows)s) AS new(runtime_ref text, name text, from_status text, to_status text,
+                                                     reason text, evidence jsonb, age float8)
+            RETURNING id, runtime_ref, name, from_status, to_status
+        )
+        SELECT pg_notify(%(channel)s, jsonb_build_object(
+            'id', told.id, 'worker', worker.id, 'worker_name', left(worker.name, 300),
+            'runtime', left(told.runtime_ref, 300), 'name', left(told.name, 300),
+            'from', told.from_status, 'to', told.to_status)::text)
+        FROM told, worker WHERE worker.id = %(id)s
+    """
+    await connection.execute(query, {"id": node_id, "rows": Jsonb(storable_json(rows)), "channel": CHANNEL})
+
+
+async def _write_rows(
     connection: AsyncConnection[Any], node_id: int, rows: Sequence[Mapping[str, Any]], failures: str
 ) -> None:
-    """Insert or update *rows*: those of `row_of` with `since_age` and `failures`. *failures*, SQL, is the new count."""
+    """Insert or update *rows*: of `_row_of` with `since_age` and `failures`. *failures*, SQL, is the new count."""
     await connection.execute(
         f"""
         INSERT INTO worker_runtime AS old (worker, runtime_ref, name, status, version, path, instances, reason,
@@ -46,41 +117,37 @@ async def write_rows(
             checked_at = excluded.checked_at, failures = {failures},
             since = CASE WHEN old.status = excluded.status THEN old.since ELSE excluded.since END
         """.encode(),
-        (node_id, Jsonb(rows)),
+        (node_id, Jsonb(storable_json(rows))),
     )
 
 
-def row_of(verdict: Verdict) -> dict[str, Any]:
+def _row_of(verdict: Verdict) -> dict[str, Any]:
     """The row of a verdict as an object. `age` is that of what was remembered, in seconds."""
     evidence = verdict.evidence
     return {
         "runtime_ref": verdict.ref,
         "name": verdict.capability,
         "status": verdict.status.value,
-        "version": _text(verdict.version),
-        "path": _text(verdict.path),
+        "version": verdict.version,
+        "path": verdict.path,
         "instances": [
-            {"version": _text(instance.version), "path": _text(instance.path), "real_path": _text(instance.real_path)}
+            {"version": instance.version, "path": instance.path, "real_path": instance.real_path}
             for instance in verdict.instances
         ],
-        "reason": storable(verdict.reason),
-        "evidence": evidence_object(evidence),
+        "reason": verdict.reason,
+        "evidence": _evidence(evidence),
         "age": (evidence.cached_age if evidence else None) or 0.0,
     }
 
 
-def evidence_object(evidence: Evidence | None) -> dict[str, Any] | None:
+def _evidence(evidence: Evidence | None) -> dict[str, Any] | None:
     """Column `evidence` as an object."""
     if evidence is None:
         return None
     return {
-        "command": [storable(word) for word in evidence.command],
+        "command": list(evidence.command),
         "exit_code": evidence.exit_code,
-        "output": storable(evidence.output),
+        "output": evidence.output,
         "duration_ms": round(evidence.duration_ms, 3),
         "cached": evidence.cached_age is not None,
     }
-
-
-def _text(text: str | None) -> str | None:
-    return None if text is None else storable(text)

@@ -11,13 +11,20 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from attune.core.errors import InUseError, UsageError
-from attune.core.packs.files import PackFile, digest_of
-from attune.core.packs.pack import KINDS, Known, Pack, PackChange, PackRecord
+from attune.core.packs.pack import KINDS, Known, Pack, PackChange, PackFile, PackRecord, digest_of
 from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
-from attune.postgres.connection import Pool
 from attune.postgres.packs.rows import TABLES, PackRow, remove_rows, rows_of, write_row
-from attune.postgres.rows import execute, read_all, read_one, read_pairs, read_value, read_values, transaction
+from attune.postgres.rows import (
+    PostgresStore,
+    execute,
+    read_all,
+    read_one,
+    read_pairs,
+    read_value,
+    read_values,
+    transaction,
+)
 
 CHANNEL = "attune_pack"
 """Where the ref of a pack is told that was loaded or removed."""
@@ -47,11 +54,8 @@ _TOUCHED = "SELECT true FROM pack WHERE NOT is_standard OR meta ? 'attune_offere
 _NO_EVENTS = "LOCK TABLE event IN SHARE ROW EXCLUSIVE MODE"
 
 
-class PostgresPacks:
+class PostgresPacks(PostgresStore):
     """`PackStore` on PostgreSQL."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
 
     async def known(self) -> Known:
         runtimes = await read_all(self._pool, Runtime, "SELECT ref, name, distributions FROM runtime")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -30,7 +29,7 @@ _RUNTIMES = """
 """
 _EXECUTIONS = f"""
     SELECT (CASE WHEN turn <= %(most)s THEN requirement ELSE 'other' END, status) AS labels,
-           sum(number)::bigint AS count, coalesce(sum(number) FILTER (WHERE lone), 0)::bigint AS lone FROM (
+           ARRAY[sum(number), coalesce(sum(number) FILTER (WHERE lone), 0)]::bigint[] FROM (
         SELECT coalesce(requirement, '') AS requirement, status::text AS status, count(*) AS number,
                status = 'requested' AND NOT {LIVE.format(queue="e.queue")} AS lone,
                row_number() OVER (ORDER BY count(*) DESC, requirement) AS turn
@@ -47,21 +46,6 @@ _PROBES = f"""
         WHERE n.is_live AND jsonb_typeof(r.evidence -> 'duration_ms') = 'number') AS probe
     GROUP BY name ORDER BY name
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Executions:
-    labels: tuple[str, str]
-    count: int
-    lone: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Transitions:
-    labels: tuple[str, str]
-    count: int
-    settled: int
-    last: int
 
 
 class PostgresMetrics:
@@ -88,21 +72,21 @@ class PostgresMetrics:
             return metrics
 
     async def _read(self, connection: AsyncConnection[Any]) -> FleetMetrics:
-        executions = await read_all(connection, _Executions, _EXECUTIONS, {"most": _CLASSES})
+        executions = await read_pairs(connection, _EXECUTIONS, {"most": _CLASSES})
         return FleetMetrics(
             workers=await read_pairs(connection, "SELECT (role, status), count(*) FROM node GROUP BY role, status"),
             runtimes=await read_pairs(connection, _RUNTIMES, {"most": _VERSIONS}),
             probes=await read_all(connection, Probes, _PROBES),
             transitions=await self._transitions(connection),
-            executions={row.labels: row.count for row in executions},
-            without_worker=sum(row.lone for row in executions),
+            executions={labels: count for labels, (count, _) in executions.items()},
+            without_worker=sum(lone for _, lone in executions.values()),
         )
 
     async def _transitions(self, connection: AsyncConnection[Any]) -> Mapping[tuple[str, str], int]:
         """All that there ever were since this process began to count; those that may still be joined by others anew."""
         query = """
-            SELECT (t.name, t.to_status) AS labels, count(*), count(*) FILTER (WHERE t.id <= settled.id) AS settled,
-                   max(settled.id) AS last
+            SELECT (t.name, t.to_status) AS labels,
+                   ARRAY[count(*), count(*) FILTER (WHERE t.id <= settled.id), max(settled.id)]
             FROM runtime_transition AS t,
                  (SELECT coalesce(max(id), 0) AS id FROM runtime_transition
                   WHERE id > %(tallied)s AND at < now() - %(settled)s * interval '1 second') AS settled
@@ -110,8 +94,8 @@ class PostgresMetrics:
         """
         counts = dict(self._tally)
         parameters = {"tallied": self._tallied, "settled": _SETTLED_SECONDS}
-        for row in await read_all(connection, _Transitions, query, parameters):
-            counts[row.labels] = counts.get(row.labels, 0) + row.count
-            self._tally[row.labels] = self._tally.get(row.labels, 0) + row.settled
-            self._tallied = max(self._tallied, row.last)
+        for labels, (count, settled, last) in (await read_pairs(connection, query, parameters)).items():
+            counts[labels] = counts.get(labels, 0) + count
+            self._tally[labels] = self._tally.get(labels, 0) + settled
+            self._tallied = max(self._tallied, last)
         return counts

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from attune.core.nodes.role import Role
 from attune.core.ports.read_models import JsonPage, NodeFilter
-from attune.postgres.connection import Pool
 from attune.postgres.matching.requirement_sql import needs_of
-from attune.postgres.rows import Source, read_all, read_value
+from attune.postgres.rows import PostgresStore, Source, read_pairs, read_value
 
 _NODE = """
     SELECT n.id, n.name, n.role, n.host, n.status, n.capabilities, n.last_heartbeat, n.heartbeat_age, n.pid,
@@ -30,11 +28,8 @@ _RUNTIMES = """
 OFFERED = "('available', 'declared', 'assumed')"
 
 
-class PostgresNodePages:
+class PostgresNodePages(PostgresStore):
     """`NodePages` on PostgreSQL."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
 
     async def page(
         self, role: Role, wanted: NodeFilter, *, after: tuple[str, int] | None = None, limit: int = 100
@@ -79,19 +74,13 @@ class PostgresNodePages:
         return await self._page(query, {"node": node_id, "before": before, "limit": limit}, limit)
 
     async def _page(self, query: str, parameters: Mapping[str, Any], limit: int) -> JsonPage:
-        items = await read_all(self._pool, _Item, query, parameters)
-        following = tuple(items[-1].position) if len(items) == limit else None
-        return JsonPage(f"[{','.join(item.text for item in items)}]", following)
+        positions = await read_pairs(self._pool, query, parameters)
+        following = tuple([*positions.values()][-1]) if len(positions) == limit else None
+        return JsonPage(f"[{','.join(positions)}]", following)
 
     async def _text(self, query: str, role: Role, node_id: int) -> str | None:
         text: str | None = await read_value(self._pool, query, (node_id, role.name))
         return text
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    text: str
-    position: list[Any]
 
 
 async def condition_of(source: Source, role: Role, wanted: NodeFilter) -> tuple[str, dict[str, Any]]:

@@ -5,48 +5,34 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from attune.core.runtimes.preview import AffectedWork, PreviewCandidate
-from attune.postgres.connection import Pool
-from attune.postgres.rows import read_all, read_one, read_pairs, read_value, read_values
+from attune.postgres.rows import PostgresStore, read_all, read_one, read_pairs, read_value, read_values
 
 _UNFINISHED = "('requested', 'scheduling', 'scheduled', 'running', 'canceling')"
+_CANDIDATES = """
+    SELECT n.id, n.name, n.role, n.answers, r.status, r.version
+    FROM node AS n LEFT JOIN worker_runtime AS r ON r.worker = n.id AND r.runtime_ref = %s
+"""
 
 
-class PostgresPreviews:
+class PostgresPreviews(PostgresStore):
     """`PreviewReader` on PostgreSQL."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
 
     async def live(self, roles: Collection[str]) -> int:
         query = "SELECT count(*) FROM node WHERE answers AND role = ANY(%s)"
         return int(await read_value(self._pool, query, (list(roles),)))
 
     async def candidates(self, ref: str, roles: Collection[str], most: int) -> Sequence[PreviewCandidate]:
-        return await read_all(
-            self._pool,
-            PreviewCandidate,
-            """
+        query = f"""
             SELECT id, name, role, answers, status, version FROM (
-                SELECT n.id, n.name, n.role, n.answers, r.status, r.version,
-                       row_number() OVER (PARTITION BY r.status, r.version ORDER BY n.id) AS turn
-                FROM node AS n LEFT JOIN worker_runtime AS r ON r.worker = n.id AND r.runtime_ref = %s
-                WHERE n.answers AND n.role = ANY(%s) ORDER BY turn, n.id LIMIT %s) AS chosen
+                SELECT *, row_number() OVER (PARTITION BY status, version ORDER BY id) AS turn FROM ({_CANDIDATES}) AS c
+                WHERE answers AND role = ANY(%s) ORDER BY turn, id LIMIT %s) AS chosen
             ORDER BY name, id
-            """,
-            (ref, list(roles), most),
-        )
+        """
+        return await read_all(self._pool, PreviewCandidate, query, (ref, list(roles), most))
 
     async def named(self, ref: str, nodes: Sequence[int]) -> Sequence[PreviewCandidate]:
-        return await read_all(
-            self._pool,
-            PreviewCandidate,
-            """
-            SELECT n.id, n.name, n.role, n.answers, r.status, r.version
-            FROM node AS n LEFT JOIN worker_runtime AS r ON r.worker = n.id AND r.runtime_ref = %s
-            WHERE n.id = ANY(%s) ORDER BY n.name, n.id
-            """,
-            (ref, list(nodes)),
-        )
+        query = f"{_CANDIDATES} WHERE n.id = ANY(%s) ORDER BY n.name, n.id"
+        return await read_all(self._pool, PreviewCandidate, query, (ref, list(nodes)))
 
     async def find(self, node: int | str) -> PreviewCandidate | None:
         column = "id" if isinstance(node, int) else "name"

@@ -11,18 +11,14 @@ from psycopg.types.json import Jsonb
 from attune.core.errors import InUseError
 from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.runtime import Runtime
-from attune.postgres.connection import Pool
 from attune.postgres.packs.rows import USERS
-from attune.postgres.rows import execute, read_all, read_one, read_value, read_values, transaction
+from attune.postgres.rows import PostgresStore, execute, read_all, read_one, read_value, read_values, transaction
 
 _COLUMNS = "id, ref, name, pack, pack_ref, description, distributions, installation"
 
 
-class PostgresRuntimes:
+class PostgresRuntimes(PostgresStore):
     """`RuntimeCatalog` and `RuntimeStore` on PostgreSQL."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
 
     async def list_runtimes(self) -> Sequence[Runtime]:
         return await read_all(self._pool, Runtime, f"SELECT {_COLUMNS} FROM runtime ORDER BY ref")
@@ -37,8 +33,7 @@ class PostgresRuntimes:
         async with transaction(self._pool) as connection:
             old = await _locked(connection, ref, changed_by)
             runtime = change(old)
-            await connection.execute(
-                """
+            query = """
                 INSERT INTO runtime (ref, pack, pack_ref, description, name, distributions, installation)
                 VALUES (%(ref)s, (SELECT id FROM pack WHERE ref = %(pack_ref)s), %(pack_ref)s,
                         %(description)s, %(name)s, %(distributions)s, %(installation)s)
@@ -46,9 +41,8 @@ class PostgresRuntimes:
                     pack = excluded.pack, pack_ref = excluded.pack_ref, description = excluded.description,
                     name = excluded.name, distributions = excluded.distributions,
                     installation = excluded.installation
-                """,
-                _values(runtime) | {"ref": ref},
-            )
+            """
+            await connection.execute(query, _values(runtime) | {"ref": ref})
             return old is None
 
     async def remove_runtime(
@@ -83,16 +77,13 @@ class PostgresRuntimes:
         """
         async with transaction(self._pool) as connection:
             await connection.execute("SELECT set_config('attune.changed_by', 'attune (core pack)', true)")
-            seeded = await read_value(
-                connection,
-                """
+            query = """
                 INSERT INTO pack (ref, label, description, version, is_standard)
                 VALUES ('core', %s, 'The runtimes that every installation has', '1.0.0', true)
                 ON CONFLICT (ref) DO UPDATE SET ref = excluded.ref
                 RETURNING meta->>'attune_definitions'
-                """,
-                (label,),
-            )
+            """
+            seeded = await read_value(connection, query, (label,))
             if seeded == version:
                 return []
             written = [runtime.ref for runtime in runtimes if await _seed_one(connection, runtime)]
@@ -111,18 +102,15 @@ async def _locked(connection: AsyncConnection[Any], ref: str, changed_by: str) -
 
 
 async def _seed_one(connection: Any, runtime: Runtime) -> bool:
-    written = await execute(
-        connection,
-        """
+    query = """
         INSERT INTO runtime AS old (ref, pack, pack_ref, description, name, distributions)
         VALUES (%(ref)s, (SELECT id FROM pack WHERE ref = 'core'), 'core', %(description)s, %(name)s, %(distributions)s)
         ON CONFLICT (ref) DO UPDATE SET
             distributions = excluded.distributions
                 || CASE jsonb_typeof(old.distributions) WHEN 'object' THEN old.distributions ELSE '{}' END
         WHERE NOT coalesce(old.distributions ? 'verification', false)
-        """,
-        _values(runtime),
-    )
+    """
+    written = await execute(connection, query, _values(runtime))
     return bool(written)
 
 

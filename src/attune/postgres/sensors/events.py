@@ -78,12 +78,10 @@ class PostgresSensorEvents:
             """
             if not await execute(connection, lease, (sensor, node_id, epoch)):
                 raise Rollback
-            await connection.execute(
-                """
+            query = """
                 INSERT INTO sensor_position (sensor, position) VALUES (%s, %s)
                 ON CONFLICT (sensor) DO UPDATE SET position = excluded.position, updated = now()
-                """,
-                (sensor, Jsonb(position)),
-            )
+            """
+            await connection.execute(query, (sensor, Jsonb(position)))
             return True
         return False

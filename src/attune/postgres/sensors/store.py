@@ -19,9 +19,9 @@ from attune.core.ports.sensors import Renewal, SensorReport, SensorStatus, Taken
 from attune.core.runtimes.aliases import fold
 from attune.core.sensors.assignment import AssignmentView, Lease
 from attune.core.sensors.sensor import Sensor
-from attune.postgres.connection import Pool, conninfo_of, listening, translated
+from attune.postgres.connection import listening, translated
 from attune.postgres.matching.fleet import read_fleet
-from attune.postgres.rows import execute, read_all, read_values
+from attune.postgres.rows import PostgresStore, execute, read_all, read_values
 
 CHANNEL = "attune_sensing"
 _CHANNELS = (CHANNEL, "attune_transition", "attune_node")
@@ -101,11 +101,8 @@ _STATUS = """
 """
 
 
-class PostgresSensors:
+class PostgresSensors(PostgresStore):
     """`LeaseStore` and `SensorReader` on PostgreSQL."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
 
     async def sensors(self) -> Sequence[Sensor]:
         """Every definition, by ref."""
@@ -154,8 +151,7 @@ class PostgresSensors:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[_Listener]:
-        url = await conninfo_of(self._pool)
-        async with listening(url, _CHANNELS, application_name="attune sensing") as connection:
+        async with listening(self._pool, _CHANNELS, "attune sensing") as connection:
             yield _Listener(connection)
 
 

@@ -4,30 +4,153 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Annotated
 
 from fastapi import APIRouter
+from pydantic import AliasPath, BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from attune.core.errors import DefinitionError
 from attune.core.runtimes.definition import capability_name, parse_definition
 from attune.core.runtimes.examples import validate_definition
-from attune.core.runtimes.preview import PreviewCandidate, counted
+from attune.core.runtimes.preview import Effect, PreviewCandidate, counted
 from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.verdict import Status
 from attune.operations.nodes.ask import ask_nodes, preview
 from attune.web.access import Admin
-from attune.web.api.check_models import (
-    CheckAnswer,
-    CheckRequest,
-    ForecastItem,
-    PreviewAnswer,
-    PreviewRequest,
-    TouchedItem,
-    VerdictItem,
-)
-from attune.web.api.paging import bad_field
+from attune.web.api.nodes import InstanceItem
+from attune.web.api.paging import MAX_ID, Answer, Body, bad_field
+from attune.web.api.runtimes import RuntimeBody
 from attune.web.middleware.problems import ProblemError, documented, existing
 from attune.web.services import Given
 
 router = APIRouter(prefix="/runtimes", tags=["runtimes"])
+DRAFT = "draft.runtime"
+NodeIdIn = Annotated[int, Field(ge=1, le=MAX_ID)]
+
+
+class DraftRuntime(RuntimeBody):
+    """A definition that may not be stored yet."""
+
+    ref: str = Field(default=DRAFT, min_length=1, max_length=200, examples=["core.ruby"])
+
+
+class _About(Body):
+    """Which definition a dry-run is about."""
+
+    definition: DraftRuntime | None = Field(default=None, description="One that need not be stored.")
+    ref: str | None = Field(
+        default=None, min_length=1, max_length=200, description="One that is stored.", examples=["core.python"]
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> _About:
+        if (self.definition is None) == (self.ref is None):
+            got = "neither" if self.ref is None else "both"
+            raise PydanticCustomError("choice", "`definition` or `ref`", {"got": got})
+        return self
+
+
+class CheckRequest(_About):
+    """Check a definition on one node."""
+
+    worker: NodeIdIn | Annotated[str, Field(min_length=1, max_length=300)] = Field(
+        description="Its id or its name; a worker's or a sensor's.", examples=["worker-build-7"]
+    )
+    timeout_seconds: float = Field(default=30.0, ge=0.5, le=120.0, description="How long to wait for the node.")
+
+
+class PreviewRequest(_About):
+    """What would a definition do to the fleet?"""
+
+    nodes: list[NodeIdIn] | None = Field(
+        default=None, min_length=1, max_length=500, description="Not given: all that live.", examples=[[1, 2]]
+    )
+    most: int = Field(
+        default=200, ge=1, le=500, description="Of a larger fleet, that many nodes are asked, of each kind some."
+    )
+    timeout_seconds: float = Field(default=30.0, ge=0.5, le=120.0, description="How long to wait for the nodes.")
+
+
+class CheckEvidence(BaseModel):
+    """What was run and what it said."""
+
+    command: list[str] = Field(examples=[["ruby", "--version"]])
+    exit_code: int | None = Field(examples=[0])
+    output: str = Field(examples=["ruby 3.1.2p20"])
+    duration_ms: float = Field(examples=[12.4])
+    at: float | None = Field(default=None, description="By the node's clock, since 1970.", examples=[1795514400.0])
+    cached: bool = Field(default=False, examples=[False])
+    cached_age_seconds: float | None = Field(default=None, examples=[None])
+
+
+class VerdictItem(BaseModel):
+    """What a node found out just now; nothing of it is registered."""
+
+    ref: str = Field(examples=["core.ruby"])
+    name: str = Field(description="What nodes would offer it as.", examples=["ruby"])
+    status: Status = Field(examples=["available"])
+    version: str | None = Field(examples=["3.1.2"])
+    path: str | None = Field(examples=["/usr/bin/ruby"])
+    reason: str = Field(examples=["verified by `ruby --version`"])
+    duration_ms: float = Field(examples=[13.0])
+    instances: list[InstanceItem]
+    evidence: CheckEvidence | None
+    warnings: list[str] = Field(examples=[[]])
+
+
+class CheckAnswer(BaseModel):
+    """The verdict of a node, and what is doubtful about the definition."""
+
+    node: int = Field(examples=[1])
+    node_name: str = Field(examples=["worker-build-7"])
+    role: str = Field(examples=["worker"])
+    at: datetime = Field(examples=["2026-11-24T09:00:00Z"])
+    verdict: VerdictItem
+    warnings: list[str] = Field(examples=[["distributions.verification.commands[0].exitcode: unknown key"]])
+
+
+class Before(Answer):
+    """What a node has now; nulls where it knows nothing of the definition."""
+
+    status: Status | None = Field(examples=["unavailable"])
+    version: str | None = Field(examples=[None])
+
+
+class ForecastItem(Answer):
+    """One node of a preview. `after` is null where it did not answer; `error` says why."""
+
+    node: int = Field(validation_alias=AliasPath("node", "id"), examples=[1])
+    node_name: str = Field(validation_alias=AliasPath("node", "name"), examples=["worker-build-7"])
+    role: str = Field(validation_alias=AliasPath("node", "role"), examples=["worker"])
+    effect: Effect = Field(examples=["gains"])
+    before: Before = Field(validation_alias="node")
+    after: VerdictItem | None = Field(validation_alias="verdict")
+    error: str | None = Field(examples=[None])
+
+
+class TouchedItem(Answer):
+    """What uses the runtime today: refs, and unfinished executions by status."""
+
+    actions: list[str] = Field(examples=[["acme.deploy"]])
+    sensors: list[str] = Field(examples=[["acme.watch"]])
+    executions: dict[str, int] = Field(examples=[{"running": 2}])
+
+
+class PreviewAnswer(BaseModel):
+    """Who would gain, lose or keep the runtime. Of `live` nodes, those in `nodes` were asked."""
+
+    ref: str = Field(examples=["core.ruby"])
+    name: str = Field(description="What nodes would offer it as.", examples=["ruby"])
+    name_before: str | None = Field(description="What they offer it as now.", examples=["ruby"])
+    live: int = Field(examples=[12])
+    counts: dict[str, int] = Field(
+        description="How many nodes each effect has: " + ", ".join(f"`{effect}`" for effect in Effect) + ".",
+        examples=[{"gains": 2, "loses": 0, "keeps": 9, "silent": 1}],
+    )
+    nodes: list[ForecastItem] = Field(examples=[[{"node": 1, "effect": "silent", "error": "no answer in time"}]])
+    touches: TouchedItem
+    warnings: list[str] = Field(examples=[[]])
 
 
 @router.post("/check", summary="Check a definition on a node", responses=documented(404, 502, 504))
@@ -90,8 +213,8 @@ async def preview_runtime(who: Admin, services: Given, body: PreviewRequest) -> 
         name_before=None if stored is None else capability_name(stored),
         live=await services.previews.live(roles),
         counts=counted(forecasts),
-        nodes=[ForecastItem.of(forecast) for forecast in forecasts],
-        touches=TouchedItem.model_validate(touched, from_attributes=True),
+        nodes=[ForecastItem.model_validate(forecast) for forecast in forecasts],
+        touches=TouchedItem.model_validate(touched),
         warnings=list(warnings),
     )
 

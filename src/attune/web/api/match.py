@@ -6,22 +6,22 @@ import asyncio
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.requirement_parser import MAX_TERMS
 from attune.core.nodes.role import ROLES
+from attune.core.ports.matching import MatchQuery
 from attune.operations.matching.place import place
 from attune.web.access import Reader
+from attune.web.api.paging import Body
 from attune.web.services import Given
 
 router = APIRouter(tags=["match"])
 
 
-class MatchRequest(BaseModel):
+class MatchRequest(Body):
     """Where can work run that needs all of `terms`?"""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     terms: list[str] = Field(min_length=1, max_length=MAX_TERMS, examples=[["python >=3.9,<4", "!docker"]])
     prefer: list[str] = Field(default=[], max_length=MAX_TERMS, examples=[["zone=eu *5"]])
@@ -62,8 +62,6 @@ class MatchAnswer(BaseModel):
 @router.post("/match", summary="Where can this run?")
 async def match_nodes(_who: Reader, services: Given, body: MatchRequest) -> MatchAnswer:
     """Nothing is started: the fleet is asked as it is now."""
-    requirement = Requirement.parse(body.terms)
     preferences = [Preference.parse(text) for text in body.prefer]
-    fleet = await services.fleets.of(ROLES[body.role])
-    placed = await asyncio.to_thread(place, requirement, fleet, preferences=preferences, tolerations=body.tolerate)
-    return MatchAnswer.model_validate(placed.to_data(body.limit))
+    query = MatchQuery(Requirement.parse(body.terms), preferences, body.tolerate, ROLES[body.role], body.limit)
+    return MatchAnswer.model_validate(await asyncio.to_thread(place, query, await services.fleets.of(query.role)))

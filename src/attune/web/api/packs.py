@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from attune.web.access import Operator, Reader
-from attune.web.api.paging import MAX_ID, Page, page_of
+from attune.web.api.paging import MAX_ID, Answer, Body, Page, page_of
 from attune.web.middleware.problems import existing, usage_errors_as
 from attune.web.services import Given
 
@@ -19,10 +19,8 @@ Ref = Annotated[str, Path(max_length=300, description="Its ref.", examples=["dem
 EventId = Annotated[int, Path(ge=1, le=MAX_ID, description="The event's number.", examples=[7])]
 
 
-class PackItem(BaseModel):
+class PackItem(Answer):
     """A pack and the refs of what it brings."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     ref: str = Field(examples=["demo"])
     label: str = Field(examples=["Demo"])
@@ -39,7 +37,7 @@ class PackItem(BaseModel):
     rules: list[str] = Field(examples=[["demo.greet"]])
 
 
-class RuleItem(BaseModel):
+class RuleItem(Answer):
     """A rule: which action follows an event."""
 
     ref: str = Field(examples=["demo.greet"])
@@ -50,7 +48,7 @@ class RuleItem(BaseModel):
     conditions: list[Any] = Field(examples=[["payload.missed < 100"]])
 
 
-class FollowedItem(BaseModel):
+class FollowedItem(Answer):
     """What a rule made of an event: an execution, or the reason why there is none."""
 
     rule_ref: str = Field(examples=["demo.greet"])
@@ -60,10 +58,8 @@ class FollowedItem(BaseModel):
     reason: str | None = Field(examples=[None])
 
 
-class EventItem(BaseModel):
+class EventItem(Answer):
     """An event, and what followed."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: int = Field(examples=[7])
     trigger_ref: str = Field(examples=["demo.tick"])
@@ -73,10 +69,8 @@ class EventItem(BaseModel):
     enforcements: list[FollowedItem]
 
 
-class NewEventBody(BaseModel):
+class NewEventBody(Body):
     """Something that happened."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     trigger: str = Field(min_length=1, max_length=300, examples=["demo.tick"])
     payload: dict[str, Any] = Field(default={}, examples=[{"at": "now", "missed": 0}])

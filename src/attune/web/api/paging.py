@@ -1,4 +1,7 @@
-"""Lists: how many, and where the next page begins. A cursor is opaque; one that we did not make is refused."""
+"""What bodies and answers have in common, and lists: how many, and where the next page begins.
+
+A cursor is opaque; one that we did not make is refused.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from attune.core.errors import Fault
 from attune.core.ports.read_models import JsonPage
@@ -19,9 +22,19 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 Cursor = Annotated[
     str | None, Query(max_length=1000, description="`next` of the page before; not given: the first page.")
 ]
-
-
 Item = TypeVar("Item", bound=BaseModel)
+
+
+class Body(BaseModel):
+    """What a route takes: nothing is converted, and no other field is allowed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Answer(BaseModel):
+    """What a route gives; made of a record with the same attributes too."""
+
+    model_config = ConfigDict(from_attributes=True)
 
 
 class Page(BaseModel, Generic[Item]):
@@ -33,8 +46,7 @@ class Page(BaseModel, Generic[Item]):
 
 def page_of(item: type[Item], records: Iterable[object], *, next: Sequence[Any] | None = None) -> Page[Item]:
     """A page of *records*, each as an *item*; the following page begins after the position *next*."""
-    data = [item.model_validate(record, from_attributes=True) for record in records]
-    return Page(data=data, next=cursor_of(next))
+    return Page(data=[item.model_validate(record) for record in records], next=cursor_of(next))
 
 
 def cursor_of(position: Sequence[Any] | None) -> str | None:

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Response
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from attune.core.access.tokens import Caller
 from attune.core.ports.read_models import RuntimeCounts
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
 from attune.web.access import Admin, Reader
-from attune.web.api.paging import Cursor, Limit, Page, before_of, page_of, position_of
-from attune.web.api.runtime_models import (
-    ChangeItem,
-    CoverageItem,
-    NewRuntime,
-    RuntimeBody,
-    RuntimeDefinition,
-    RuntimePatch,
-    SavedRuntime,
-    Validated,
-)
+from attune.web.api.paging import Answer, Body, Cursor, Limit, Page, before_of, page_of, position_of
 from attune.web.middleware.problems import ProblemError, documented, existing, invalid, usage_errors_as
 from attune.web.services import Given
 
@@ -34,6 +25,89 @@ IfMatch = Annotated[
     str | None,
     Header(description="The `ETag` of what is to be replaced: 412 if it has changed. `*`: whatever is there."),
 ]
+_EXAMPLE = {
+    "verification": {"commands": [{"binary": "ruby", "args": ["--version"], "pattern": "ruby \\d+", "priority": 1}]}
+}
+
+
+class RuntimeBody(Body):
+    """A definition without its ref."""
+
+    name: str = Field(min_length=1, max_length=200, examples=["Ruby"])
+    description: str | None = Field(default=None, max_length=10_000, examples=["The Ruby language"])
+    pack_ref: str | None = Field(
+        default=None, max_length=200, description="Not given: from the ref.", examples=["core"]
+    )
+    distributions: dict[str, Any] = Field(description="What proves that it is there.", examples=[_EXAMPLE])
+    installation: Any = Field(default=None, examples=[None])
+
+    def runtime(self, ref: str) -> Runtime:
+        """The row that this is under *ref*."""
+        return Runtime(
+            ref,
+            self.name,
+            self.distributions,
+            pack_ref=self.pack_ref or ref.partition(".")[0],
+            description=self.description,
+            installation=self.installation,
+        )
+
+
+class NewRuntime(RuntimeBody):
+    """A definition with its ref."""
+
+    ref: str = Field(min_length=1, max_length=200, examples=["core.ruby"])
+
+
+class RuntimePatch(Body):
+    """Parts of a definition."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=200, examples=["Ruby"])
+    description: str | None = Field(default=None, max_length=10_000, examples=["The Ruby language"])
+    pack_ref: str | None = Field(default=None, max_length=200, examples=["core"])
+    distributions: dict[str, Any] | None = Field(default=None, examples=[{"min_version": "3.0"}])
+    installation: Any = Field(default=None, examples=[None])
+
+
+class RuntimeDefinition(Answer):
+    """A definition as it is stored. `distributions` is what stands there, even if it is malformed."""
+
+    ref: str = Field(examples=["core.ruby"])
+    name: str = Field(examples=["Ruby"])
+    description: str | None = Field(examples=["The Ruby language"])
+    pack_ref: str | None = Field(examples=["core"])
+    distributions: Any = Field(examples=[_EXAMPLE])
+    installation: Any = Field(examples=[None])
+
+
+class Validated(BaseModel):
+    """A definition is well-formed, and what about it is doubtful."""
+
+    warnings: list[str] = Field(examples=[["distributions.verification.commands[0].exitcode: unknown key"]])
+
+
+class SavedRuntime(Validated, RuntimeDefinition):
+    """A definition that was just stored, and what about it is doubtful."""
+
+
+class ChangeItem(Answer):
+    """One change of a definition: the row before and after."""
+
+    ref: str = Field(examples=["core.ruby"])
+    operation: str = Field(examples=["update"])
+    old: Any = Field(examples=[None])
+    new: Any = Field(examples=[{"ref": "core.ruby", "name": "Ruby"}])
+    changed_by: str = Field(examples=["ada@build-7"])
+    changed_at: datetime = Field(examples=["2026-11-24T09:00:00Z"])
+    note: str | None = Field(examples=[None])
+
+
+class CoverageItem(Answer):
+    """How many nodes know a runtime, by status, and by version where it is offered."""
+
+    nodes: int = Field(examples=[12])
+    statuses: dict[str, int] = Field(examples=[{"available": 9, "unavailable": 3}])
+    versions: dict[str, int] = Field(examples=[{"3.11.7": 8, "3.9.2": 1}])
 
 
 def etag_of(runtime: Runtime) -> str:
@@ -152,7 +226,7 @@ async def get_runtime_coverage(_who: Reader, services: Given, ref: Ref) -> Cover
     """How many nodes that are not gone have it, in which state and version."""
     await _known(services, ref)
     counts = await services.fleet_pages.runtime_counts(ref)
-    return CoverageItem.model_validate(counts.get(ref, RuntimeCounts()), from_attributes=True)
+    return CoverageItem.model_validate(counts.get(ref, RuntimeCounts()))
 
 
 async def _known(services: Given, ref: str) -> Runtime:

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from attune.core.access.tokens import Scope
 from attune.web.access import Admin, Reader
-from attune.web.api.paging import MAX_ID, Cursor, Limit, Page, before_of, page_of
+from attune.web.api.paging import MAX_ID, Answer, Body, Cursor, Limit, Page, before_of, page_of
 from attune.web.middleware.problems import ProblemError, documented, usage_errors_as
 from attune.web.services import Given
 
@@ -18,10 +18,8 @@ router = APIRouter(tags=["access"])
 TokenId = Annotated[int, Path(ge=1, le=MAX_ID, description="The token's id.", examples=[1])]
 
 
-class NewToken(BaseModel):
+class NewToken(Body):
     """What a token is called and what it opens."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     name: str = Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$", examples=["ci"])
     scope: Scope = Field(default=Scope.READ, strict=False, examples=["operate"])
@@ -30,7 +28,7 @@ class NewToken(BaseModel):
     )
 
 
-class TokenItem(BaseModel):
+class TokenItem(Answer):
     """A token, without what is secret of it."""
 
     id: int = Field(examples=[1])
@@ -63,7 +61,7 @@ class Me(BaseModel):
     scope: Scope = Field(examples=["operate"])
 
 
-class AuditItem(BaseModel):
+class AuditItem(Answer):
     """A change that was asked for, or a refusal."""
 
     id: int = Field(examples=[1])
@@ -96,7 +94,7 @@ async def create_token(who: Admin, services: Given, body: NewToken) -> MadeToken
         token, text = await services.tokens.create(
             body.name, body.scope, created_by=who.name, expires_in=body.expires_in
         )
-    return MadeToken(**TokenItem.model_validate(token, from_attributes=True).model_dump(), token=text)
+    return MadeToken(**TokenItem.model_validate(token).model_dump(), token=text)
 
 
 @router.delete("/tokens/{token_id}", status_code=204, summary="Revoke a token")

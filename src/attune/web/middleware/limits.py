@@ -6,7 +6,6 @@ Plain ASGI, since this runs for each request.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable
 from contextlib import suppress
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -37,7 +36,6 @@ _POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_UNSTORABLE = re.compile(rb"[\x00]")
 
 
 class RequestLimits:
@@ -82,7 +80,7 @@ def _look_at_address(scope: Scope) -> None:
     query = scope["query_string"]
     if b"%" in query + scope.get("raw_path", b""):
         decoded = unquote_to_bytes(query) + b"\n" + unquote_to_bytes(scope.get("raw_path", b""))
-        if _UNSTORABLE.search(decoded):
+        if b"\0" in decoded:
             raise ProblemError(400, "address: expected text without the character U+0000, got one")
         try:
             decoded.decode()
@@ -164,14 +162,10 @@ async def _drain(receive: Receive) -> None:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    replayed = False
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def once_more() -> Message:
-        nonlocal replayed
-        if replayed:
-            return await receive()
-        replayed = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return messages.pop() if messages else await receive()
 
     return once_more
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -42,7 +42,7 @@ class RequestFigures:
         )
         self.streams = Gauge("attune_http_streams", "Streams of changes that are open.", registry=self._registry)
 
-    def count(self, scope: Scope, status: int, seconds: float) -> None:
+    async def count(self, scope: Scope, status: int, seconds: float) -> None:
         """Count one request. What leads nowhere has one route, so that nobody can make up new ones."""
         route = getattr(scope.get("route"), "path", "none")
         if route != "none" and scope["path"].startswith("/api/") and not route.startswith("/api/"):
@@ -57,46 +57,41 @@ class RequestFigures:
         return generate_latest(self._registry)
 
 
-class ObservedAnswer:
-    """Sends an answer on and remembers its status: 500 until it has one."""
+class ObservedApp:
+    """Wraps the app: *seen* is told of each request, of its status and of the seconds until its answer was whole.
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.status = 500
+    The status is 500 where there was no answer. Plain ASGI, for it is always there.
+    """
 
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        await self._send(message)
-
-
-class MeteredApp:
-    """Wraps the app: counts each request and the time until its answer is whole. Plain ASGI, for it is always there."""
-
-    def __init__(self, app: ASGIApp, figures: RequestFigures) -> None:
+    def __init__(self, app: ASGIApp, seen: Callable[[Scope, int, float], Awaitable[None]]) -> None:
         self._app = app
-        self._figures = figures
+        self._seen = seen
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = ObservedAnswer(send)
+        status = 500
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
         began = time.perf_counter()
         try:
-            await self._app(scope, receive, answer)
+            await self._app(scope, receive, observed)
         finally:
-            self._figures.count(scope, answer.status, time.perf_counter() - began)
+            await self._seen(scope, status, time.perf_counter() - began)
 
 
 def fleet_text(measures: FleetMetrics) -> bytes:
     """*measures* as Prometheus reads them."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(measures))
-    return generate_latest(registry)
+    return generate_latest(_FleetCollector(measures))
 
 
-class _Once(Collector):
+class _FleetCollector(Collector):
     def __init__(self, measures: FleetMetrics) -> None:
         self._measures = measures
 

@@ -131,27 +131,19 @@ def usage_errors_as(status: int) -> Iterator[None]:
 
 def invalid(errors: Sequence[Any]) -> ProblemError:
     """The problem that pydantic found *errors*."""
-    faults = [
-        Fault(_path(error["loc"]), _expected(error), legible(error.get("ctx", {}).get("got") or _got(error)))
-        for error in errors[:50]
-    ]
+    faults = [_fault_of(error) for error in errors[:50]]
     return ProblemError(422, "; ".join(map(str, faults[:3])), faults=faults)
 
 
-def _got(error: Mapping[str, Any]) -> str:
-    return "nothing" if error["type"] == "missing" else shown(error.get("input"))
-
-
-def _path(location: Sequence[str | int]) -> str:
-    """`body.terms[0]`, where `body` is left out unless it is all there is."""
-    return legible(dotted("", location[1:] if len(location) > 1 else location))
-
-
-def _expected(error: Mapping[str, Any]) -> str:
-    message = str(error["msg"])
-    message = message.removeprefix("Input should be ").removeprefix("Value error, ")
+def _fault_of(error: Mapping[str, Any]) -> Fault:
+    """Where it is, as `body.terms[0]` without the `body` unless that is all; what is expected there, and what is."""
+    location = error["loc"]
+    message = str(error["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
     known = {"missing": "a value", "extra_forbidden": "no field of this name"}
-    return known.get(error["type"], message[:1].lower() + message[1:])
+    expected = known.get(error["type"], message[:1].lower() + message[1:])
+    got = "nothing" if error["type"] == "missing" else shown(error.get("input"))
+    path = legible(dotted("", location[1:] if len(location) > 1 else location))
+    return Fault(path, expected, legible(error.get("ctx", {}).get("got") or got))
 
 
 Page = Callable[[Request, ProblemError], Response]

@@ -11,10 +11,9 @@ from fastapi.responses import Response
 from attune.core.errors import RequirementError
 from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import ROLES
-from attune.core.ports.read_models import FleetMatrix, MatrixColumn, NodeFilter
+from attune.core.ports.read_models import FleetMatrix, NodeFilter
 from attune.web.services import Given
-from attune.web.ui.labels import NODE_STATES
-from attune.web.ui.pages import Visitor, lines_of, page
+from attune.web.ui.pages import NODE_STATES, Visitor, lines_of, page
 
 router = APIRouter(include_in_schema=False)
 _ROWS = 200
@@ -50,7 +49,8 @@ async def fleet_page(
         matrix=matrix,
         columns=shown,
         folded=len(matrix.columns) - len(shown),
-        shades={column.name: _shades(column) for column in shown},
+        # Versions by how usual they are: 0 for the most frequent one.
+        shades={it.name: {of: min(rank, _SHADES - 1) for rank, of in enumerate(it.versions)} for it in shown},
         filtered=bool(statuses or needs.strip() or q),
         fault=fault,
         filter=kept,
@@ -66,11 +66,6 @@ def _requirement(text: str) -> tuple[Requirement | None, str | None]:
         return (Requirement.parse(terms) if terms else None), None
     except RequirementError as error:
         return None, error.caret
-
-
-def _shades(column: MatrixColumn) -> dict[str, int]:
-    """Versions by how usual they are: 0 for the most frequent one."""
-    return {version: min(place, _SHADES - 1) for place, version in enumerate(column.versions)}
 
 
 def _links(kept: dict[str, Any], matrix: FleetMatrix, skip: int) -> dict[str, str | None]:

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from attune.core.errors import RequirementError
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import ROLES
+from attune.core.ports.matching import MatchQuery
 from attune.operations.matching.place import place
 from attune.web.services import Given
 from attune.web.ui.pages import Visitor, lines_of, page
@@ -24,13 +25,12 @@ async def match_page(
 ) -> Response:
     """Terms stand on lines of their own, or between semicolons."""
     chosen = ROLES.get(role, ROLES["worker"])
-    fault, answer, words = None, None, ""
+    fault, answer = None, None
     try:
         terms, wishes = lines_of(needs), [Preference.parse(line) for line in lines_of(prefer)]
         if terms:
-            fleet = await services.fleets.of(chosen)
-            placed = await asyncio.to_thread(place, Requirement.parse(terms), fleet, preferences=wishes)
-            answer, words = placed.to_data(_LISTED), str(placed.explanation)
+            query = MatchQuery(Requirement.parse(terms), wishes, role=chosen, limit=_LISTED)
+            answer = await asyncio.to_thread(place, query, await services.fleets.of(chosen))
     except RequirementError as error:
         fault = error.caret
     return page(
@@ -41,5 +41,5 @@ async def match_page(
         role=chosen.name,
         fault=fault,
         answer=answer,
-        words=words,
+        words=answer["text"] if answer else "",
     )

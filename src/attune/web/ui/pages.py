@@ -1,20 +1,69 @@
-"""How a page is made: a template, and what every page knows of the request."""
+"""How a page is made: a template, what every page knows of the request, and how states and times are shown."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from attune.core.access.tokens import Caller, Scope, csrf_of
+from attune.core.durations import coarse
 from attune.web.access import SESSION_COOKIE, caller_of
 from attune.web.middleware.problems import ProblemError
 from attune.web.ui.assets import asset
-from attune.web.ui.labels import ago, since, state
+
+
+class Shown(NamedTuple):
+    """A state as a page shows it: a symbol, a word and a class for the colour, never a colour alone."""
+
+    symbol: str
+    word: str
+    tone: str
+
+
+_STATES = {
+    name: look
+    for look, names in {
+        ("✓", "good"): ("available", "completed"),
+        ("•", "told"): ("assumed",),
+        ("◇", "told"): ("declared",),
+        ("–", "none"): ("unavailable", "cancelled"),
+        ("?", "doubt"): ("unknown",),
+        ("!", "bad"): ("invalid", "error"),
+        ("●", "good"): ("active",),
+        ("●", "told"): ("busy", "running"),
+        ("○", "told"): ("starting", "scheduled"),
+        ("○", "none"): ("inactive",),
+        ("◐", "doubt"): ("draining", "canceling"),
+        ("◔", "doubt"): ("stale",),
+        ("◌", "doubt"): ("requested", "scheduling"),
+        ("✕", "bad"): ("lost", "failed", "timeout", "abandoned"),
+    }.items()
+    for name in names
+}
+NODE_STATES = ("active", "busy", "starting", "draining", "stale", "lost", "inactive", "error")
+
+
+def state(name: str) -> Shown:
+    """How the state *name* is shown."""
+    symbol, tone = _STATES.get(name, ("·", "none"))
+    return Shown(symbol, name, tone)
+
+
+def ago(seconds: float | None) -> str:
+    """`38s ago`."""
+    return "never" if seconds is None else f"{coarse(seconds)} ago"
+
+
+def since(moment: datetime | None) -> str:
+    """How long ago *moment* was."""
+    return "never" if moment is None else ago((datetime.now(UTC) - moment).total_seconds())
+
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),

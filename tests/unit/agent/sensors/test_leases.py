@@ -19,8 +19,8 @@ from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, Sens
 from attune.agent.sensors.leases import SensorLeases
 from attune.agent.sensors.node_sensors import DatabaseClock, NodeSensors
 from attune.agent.sensors.sensor_context import SensorContext
+from attune.core.backoff import RestartRules
 from attune.core.ports.sensors import SensorEnd, SensorStatus, TakenLease
-from attune.core.sensors.restart import RestartRules
 from attune.core.sensors.sensor import Sensor
 from attune.testing import FakeSensor, FakeSensorHost, MemorySensors
 from fleets import capability, node

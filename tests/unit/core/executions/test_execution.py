@@ -9,7 +9,6 @@ from attune.core.executions.execution import (
     FINAL,
     MOST_LOSSES,
     ExecutionStatus,
-    RetryRule,
     after_loss,
     after_outcome,
 )
@@ -44,7 +43,7 @@ def test_what_follows_an_attempt(
     ending: WorkEnding, exit_code: int | None, retries: int, failures: int, cancel_asked: bool, expected: S
 ) -> None:
     outcome = WorkOutcome(ending, exit_code, reason="because")
-    follows = after_outcome(outcome, RetryRule(retries, 2.5), failures=failures, cancel_asked=cancel_asked)
+    follows = after_outcome(outcome, retries_left=retries - failures, delay_seconds=2.5, cancel_asked=cancel_asked)
     assert follows.status is expected
     running = S.CANCELING if cancel_asked else S.RUNNING
     assert follows.status in TRANSITIONS[running]
@@ -54,11 +53,11 @@ def test_what_follows_an_attempt(
 
 def test_what_no_worker_can_start_fails_in_the_end() -> None:
     outcome = WorkOutcome(WorkEnding.NOT_STARTED, reason="no such file")
-    assert after_outcome(outcome, RetryRule(), failures=0, losses=MOST_LOSSES).status is S.FAILED
+    assert after_outcome(outcome, retries_left=0, delay_seconds=1, losses=MOST_LOSSES).status is S.FAILED
 
 
 def test_what_kills_worker_after_worker_is_abandoned() -> None:
-    follows = after_loss(RetryRule(), worker="w6", losses=MOST_LOSSES)
+    follows = after_loss(OnLost.RETRY, worker="w6", losses=MOST_LOSSES)
     assert (follows.status, follows.reason) == (
         S.ABANDONED,
         "worker w6 was lost while it ran, as 5 workers before",
@@ -66,7 +65,7 @@ def test_what_kills_worker_after_worker_is_abandoned() -> None:
 
 
 def test_giving_back_uses_up_no_retry() -> None:
-    assert not after_outcome(WorkOutcome(WorkEnding.NOT_STARTED), RetryRule(), failures=0).counts
+    assert not after_outcome(WorkOutcome(WorkEnding.NOT_STARTED), retries_left=0, delay_seconds=1).counts
 
 
 @pytest.mark.parametrize(
@@ -78,5 +77,5 @@ def test_giving_back_uses_up_no_retry() -> None:
     ],
 )
 def test_what_follows_a_lost_worker(on_lost: OnLost, cancel_asked: bool, expected: S) -> None:
-    follows = after_loss(RetryRule(on_lost=on_lost), worker="w1", cancel_asked=cancel_asked)
+    follows = after_loss(on_lost, worker="w1", cancel_asked=cancel_asked)
     assert (follows.status, follows.reason) == (expected, "worker w1 was lost while it ran")

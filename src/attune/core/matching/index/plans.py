@@ -11,13 +11,13 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from attune.core.matching.fleet import Capability, CapabilityInstance, Node
+from attune.core.matching.fleet import Capability, Node
 from attune.core.matching.index.facets import EMPTY, Facet, Key, few_slots_of, truth_sets
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.term_judgement import judge
 from attune.core.matching.terms import LabelTerm, RuntimeTerm, Term
 from attune.core.runtimes.interval import Truth
-from attune.core.runtimes.verdict import Status
+from attune.core.runtimes.verdict import Instance, Status
 
 RUNTIME, LABEL = "runtime", "label"  # kinds of facets, each with a name
 EVERYONE, CATEGORY, TAINT = ("node", ""), ("standing", ""), ("taint", "")
@@ -104,7 +104,7 @@ class TermPlan:
     def _judge_offer(self, value: Hashable) -> Truth:
         assert isinstance(self._term, RuntimeTerm) and isinstance(value, tuple)
         status, version, exists, cached = value
-        instances = (CapabilityInstance(version),) if exists else ()
+        instances = (Instance(version),) if exists else ()
         term = replace(self._term, name=_NEUTRAL, negated=False)
         return judge(term, Node(0, "", {_NEUTRAL: Capability(_NEUTRAL, status, instances, cached=cached)})).truth
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from attune.core.errors import RequirementError
-from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, first_by_name
+from attune.core.matching.fleet import Capability, Node, NodeStatus, first_by_name
 from attune.core.matching.nearest import Distance, distance, instances_of
 from attune.core.matching.repair.widen import relaxed, satisfying_version
 from attune.core.matching.requirement import Requirement
@@ -16,8 +16,7 @@ from attune.core.matching.term_judgement import Reason, TermFinding
 from attune.core.matching.terms import NumberTerm, RuntimeTerm, Term
 from attune.core.nodes.labels import FACTS, number
 from attune.core.runtimes.interval import Truth
-from attune.core.runtimes.verdict import Status
-from attune.core.runtimes.version import Version
+from attune.core.runtimes.verdict import Instance, Status
 
 
 class ChangeKind(StrEnum):
@@ -90,22 +89,15 @@ class Remedy:
 
 
 def fixes_for(requirement: Requirement, profile: Profile, limit: int) -> list[list[Remedy]]:
-    """For each fault of *profile* the changes that could cure it; empty where a fault has no cure, or there is none.
-
-    Of changes of a node, those for the first *limit* nodes.
-    """
+    """The cures for each fault of *profile*, on its first *limit* nodes; empty where a fault has none."""
     first = profile.nodes[0]
     cures: list[list[Remedy]] = []
     if first.status is not NodeStatus.ACTIVE:
         kind = _REVIVED.get(first.status)
         if kind is None:
             return []
-        cures.append(
-            [
-                Remedy(RepairChange(kind, node_id=node.id, node=node.name), (0, ()))
-                for node in first_by_name(profile.nodes, limit)
-            ]
-        )
+        revivals = [RepairChange(kind, node_id=node.id, node=node.name) for node in first_by_name(profile.nodes, limit)]
+        cures.append([Remedy(change, (0, ())) for change in revivals])
     if first.is_full:
         return []
     cures.extend([[Remedy(RepairChange(ChangeKind.TOLERATE, taint=taint), (1, ()))] for taint in profile.taints])
@@ -154,25 +146,21 @@ def _relaxations(term: RuntimeTerm, finding: TermFinding, node: Node) -> Iterato
         yield Remedy(RepairChange(ChangeKind.RELAX, term, replace(term, verified=False)), (0, ()), "verified")
     if term.constraint is None:
         return
+    lower = term.constraint.clauses[0].interval.lower
     for instance in instances_of(finding, node):
         version = instance.parsed
         wider = relaxed(term.constraint, version) if version is not None else None
-        if wider is not None:
+        if version is not None and wider is not None:
+            below = lower is not None and lower.is_under(version) is Truth.NO
             change = RepairChange(ChangeKind.RELAX, term, replace(term, constraint=wider))
-            yield Remedy(change, distance(finding, [instance]), _direction(term, version))
-
-
-def _direction(term: RuntimeTerm, version: Version | None) -> str:
-    lower = term.constraint.clauses[0].interval.lower if term.constraint else None
-    below = lower is not None and version is not None and lower.is_under(version) is Truth.NO
-    return "below" if below else "above"
+            yield Remedy(change, distance(finding, [instance]), "below" if below else "above")
 
 
 def _installations(term: RuntimeTerm, finding: TermFinding, profile: Profile, limit: int) -> Iterator[Remedy]:
     version = satisfying_version(term.constraint)
     if version is None:
         return
-    installed = Capability(term.name, Status.AVAILABLE, (CapabilityInstance(version),), "installed")
+    installed = Capability(term.name, Status.AVAILABLE, (Instance(version),), "installed")
     far = distance(finding, instances_of(finding, profile.nodes[0]))
     for node in first_by_name(profile.nodes, limit):
         yield Remedy(RepairChange(ChangeKind.INSTALL, term, node_id=node.id, node=node.name, installed=installed), far)

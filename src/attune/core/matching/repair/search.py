@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
@@ -55,9 +56,9 @@ def repairs_for(surveyed: FleetSurvey) -> tuple[Repair, ...]:
     requirement = surveyed.requirement
     if any(profile.category is Category.ABLE for profile in surveyed.profiles):
         return ()
-    lacking = [(profile, _lacking(profile)) for profile in surveyed.profiles if not profile.nodes[0].is_full]
+    idle = [profile for profile in surveyed.profiles if not profile.nodes[0].is_full]
     for together in range(1, MAX_TOGETHER + 1):
-        fine = surveyed.refined(profile for profile, count in lacking if count == together)
+        fine = surveyed.refined(profile for profile in idle if _changes_needed(profile) == together)
         limit = _NODES if together == 1 else 1
         sources = nsmallest(_SOURCES, fine, key=nearness())
         near = [fixes for profile in sources if (fixes := fixes_for(requirement, profile, limit))]
@@ -67,8 +68,7 @@ def repairs_for(surveyed: FleetSurvey) -> tuple[Repair, ...]:
     return ()
 
 
-def _lacking(profile: Profile) -> int:
-    """How many changes its nodes need."""
+def _changes_needed(profile: Profile) -> int:
     return profile.faults + (profile.nodes[0].status is not NodeStatus.ACTIVE)
 
 
@@ -86,13 +86,12 @@ def _combined(near: Sequence[list[list[Remedy]]], together: int) -> list[Combina
             far = sorted([remedy.distance for remedy in combination], reverse=True)
             if texts not in best or far < best[texts][0]:
                 best[texts] = (far, combination)
-    order = sorted(best, key=lambda texts: (best[texts][0], [len(text) for text in texts], texts))
-    ordered = [best[texts][1] for texts in order]
     kept: list[Combination] = []
-    counts: dict[object, int] = {}
-    for combination in ordered:
+    counts = Counter[object]()
+    for texts in sorted(best, key=lambda texts: (best[texts][0], [len(text) for text in texts], texts)):
+        combination = best[texts][1]
         kind, limit = _kind(combination)
-        counts[kind] = counts.get(kind, 0) + 1
+        counts[kind] += 1
         if counts[kind] <= limit:
             kept.append(combination)
     return kept[: _TRIED if together > 1 else None]
@@ -115,12 +114,8 @@ def _tried(
     requirement: Requirement, combinations: Iterable[Combination], fine: Sequence[Profile]
 ) -> tuple[Repair, ...]:
     trial = _Trial(requirement, fine)
-    repairs = []
-    for combination in combinations:
-        changes = tuple(remedy.change for remedy in combination)
-        admits = trial.admitted(changes)
-        if admits:
-            repairs.append(Repair(changes, admits))
+    tried = [tuple(remedy.change for remedy in combination) for combination in combinations]
+    repairs = [Repair(changes, admits) for changes in tried if (admits := trial.admitted(changes))]
     return tuple(sorted(repairs, key=lambda repair: (_rank(repair), -repair.admits))[:_TOLD])
 
 
@@ -147,7 +142,8 @@ class _Trial:
             requirement, changed = self._requirement, [node]
             for change in changes:
                 requirement, changed = change.apply(requirement, changed)
-            count += _is_able(requirement, changed) - (profile.nodes[0].id in able)
+            (after,) = survey(requirement, changed).profiles
+            count += (after.category is Category.ABLE) - (profile.nodes[0].id in able)
         return count
 
     def _able_when(self, relaxed: tuple[RepairChange, ...]) -> dict[int, Profile]:
@@ -167,7 +163,3 @@ class _Trial:
     def _find(self, node_id: int) -> tuple[Profile, Node]:
         pairs = ((profile, node) for profile in self._profile_of.values() for node in profile.nodes)
         return next((profile, node) for profile, node in pairs if node.id == node_id)
-
-
-def _is_able(requirement: Requirement, nodes: Sequence[Node]) -> bool:
-    return any(profile.category is Category.ABLE for profile in survey(requirement, nodes).profiles)

@@ -60,7 +60,7 @@ def settings_reference() -> str:
 
 _PAGE = """# Settings
 
-Made from `attune.config` by `settings_reference()`; change it there.
+Made from the table of settings in `src/attune/config/` by `make reference`; change it there.
 
 Settings come from three places. A variable of the environment wins over the file, and the file over the default.
 

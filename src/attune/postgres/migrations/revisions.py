@@ -1,0 +1,57 @@
+"""The revisions of the schema, oldest first, and the files of `sql/` that each of them runs on its way up and down."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+BASELINE = "20250101000001_baseline"
+UNIFIED = "20260203000001_unify_runtimes"
+FINISHED = "20260301000002_finish_unify"
+# The data step that two revisions share.
+UNIFY = ("records", "reference_functions", "unify_functions", "unify_data", "drop_functions")
+
+
+class Revision(NamedTuple):
+    """One step of the schema: its name, at most 32 characters, and the names of its files."""
+
+    name: str
+    up: tuple[str, ...]
+    down: tuple[str, ...]
+
+
+def _plain(name: str) -> Revision:
+    return Revision(name, (name,), (f"{name}_down",))
+
+
+_NODES = "20260301000001_nodes"
+_EXECUTIONS = "20260420000001_executions"
+REVISIONS = (
+    Revision(BASELINE, (BASELINE, "reference_indexes"), ()),  # the first one: nothing is below it
+    Revision(UNIFIED, (*UNIFY, UNIFIED), ("reference_functions", "20260203000001_split_runtimes", "drop_functions")),
+    Revision(
+        _NODES,
+        ("records", "reference_functions", _NODES, "reference_indexes", "drop_functions"),
+        ("reference_functions", f"{_NODES}_down", "drop_functions"),
+    ),
+    # For databases on which another program had begun to unite. The rows stay united: they fit the revision below.
+    Revision(FINISHED, UNIFY, ()),
+    _plain("20260315000001_matching"),
+    _plain("20260316000001_action_requires"),
+    _plain("20260401000002_life"),
+    _plain("20260401000003_health"),
+    _plain("20260415000001_packs"),
+    _plain("20260416000001_access"),
+    _plain("20260417000001_requests"),
+    Revision(_EXECUTIONS, ("procrastinate", _EXECUTIONS), (f"{_EXECUTIONS}_down", "procrastinate_down")),
+    _plain("20260421000001_sensing"),
+    _plain("20260422000001_node_view"),
+)
+NAMES = tuple(revision.name for revision in REVISIONS)
+
+
+@cache
+def statement_text(name: str) -> str:
+    """The text of `sql/<name>.sql`."""
+    return (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")

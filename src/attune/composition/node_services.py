@@ -28,7 +28,7 @@ from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.sensors import TakenLease
 from attune.core.sensors.sensor import Sensor
-from attune.host.contract.keepers import boottime
+from attune.host.contract.supervisors import boottime
 from attune.host.executions.runner import HostWorkRunner
 from attune.host.packs.cache import PackCache
 from attune.host.sensors.file_stamps import file_stamps

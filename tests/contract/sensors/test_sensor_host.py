@@ -14,7 +14,7 @@ import pytest
 
 from attune.core.ports.sensors import SensorProgram
 from attune.host.contract.execution_contract import default_contract
-from attune.host.contract.keepers import boottime
+from attune.host.contract.supervisors import boottime
 from attune.host.sensors.output_log import SensorFolder
 from attune.host.sensors.process import HostSensorStarter
 from attune.testing import FakeSensorHost

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from attune.host.contract.environment import check_environment
-from attune.host.contract.keepers import Keepers, keepers
 from attune.host.contract.launch import Launch, ProgramKind, RunUser
 from attune.host.contract.run_folders import RunFolders, home_of, run_places
+from attune.host.contract.supervisors import SupervisorPool, supervisors
 
 _ALWAYS_WRITABLE = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/shm")
 _CACHES = {"XDG_CACHE_HOME": "", "NPM_CONFIG_CACHE": "/npm", "GOMODCACHE": "/go", "PIP_CACHE_DIR": "/pip"}
@@ -41,7 +41,7 @@ class ExecutionContract:
 
     environment: Mapping[str, str]
     folders: RunFolders
-    keepers: Keepers = field(default_factory=keepers)
+    supervisors: SupervisorPool = field(default_factory=supervisors)
     path: Callable[[], str] | None = None
     user: RunUser | None = None
     limits: Limits = field(default_factory=Limits)
@@ -64,7 +64,7 @@ class ExecutionContract:
         variables: Mapping[str, str] | None = None,
         until: float | None = None,
     ) -> Launch:
-        """How a keeper is to start the file at *path* in *folder*, with *variables* beside those of all programs."""
+        """How the file at *path* is to be started in *folder*, with *variables* beside those of all programs."""
         own = {"HOME": self._home(), "TMPDIR": folder, **kind.variables, **(variables or {})}
         places = (folder, *self.writable, *_ALWAYS_WRITABLE, *([self.cache_folder] if self.cache_folder else ()))
         return Launch(

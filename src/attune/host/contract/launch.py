@@ -74,7 +74,7 @@ class RunUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """One program to start, as a keeper is told. `path` is executed with `argv` in `folder`.
+    """One program to start, as a supervisor is told. `path` is executed with `argv` in `folder`.
 
     `until` is when its time is over, by `boottime`, None for never. `limits` are `setrlimit`'s arguments. `writable`
     are the only places where it may write, None for wherever its user may.
@@ -93,7 +93,7 @@ class Launch:
     offline: bool = False
 
     def message(self) -> dict[str, Any]:
-        """What the keeper reads."""
+        """What the supervisor reads."""
         return {
             "argv": list(self.argv),
             "path": self.path,

@@ -93,7 +93,7 @@ class RunFolders:
                 os.makedirs(place, mode=0o711, exist_ok=True)  # noqa: PTH103
                 refusal = self._refuses(place)
                 if refusal is None:
-                    _sweep(place)
+                    _remove_abandoned(place)
                     return _locked_folder(place)
                 refusals.append(refusal)
             except OSError as error:
@@ -119,7 +119,7 @@ def _remove(process: int, folder: str, lock: int) -> None:
         os.close(lock)
 
 
-def _sweep(place: str) -> None:
+def _remove_abandoned(place: str) -> None:
     """Remove the folders of processes that are gone: nobody locks them."""
     for folder in Path(place).iterdir():
         with contextlib.suppress(OSError):

@@ -17,8 +17,8 @@ from attune.core.executions.action import Delivery
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.ports.worker import Output
 from attune.host.contract.execution_contract import ExecutionContract
-from attune.host.contract.keepers import Ended, Keepers, NotStarted, Started, boottime
 from attune.host.contract.launch import ACTION, Launch, ProgramKind
+from attune.host.contract.supervisors import Ended, NotStarted, Started, SupervisorPool, boottime
 from attune.host.executions.result import Lines, result_of
 
 _CHUNK_BYTES = 32 * 1024
@@ -56,7 +56,7 @@ class HostWorkRunner:
         until = None if work.timeout_seconds is None else boottime() + work.timeout_seconds
         launch = self._contract.launch(self._kind, argv, argv[0], folder, variables=_variables(work), until=until)
         try:
-            run = _Run(self._contract.keepers, launch, stdin, work, output)
+            run = _Run(self._contract.supervisors, launch, stdin, work, output)
         except OSError as error:
             return WorkOutcome(WorkEnding.NOT_STARTED, reason=_not_started(work, error))
         finally:
@@ -81,8 +81,8 @@ class HostWorkRunner:
 class _Run:
     """One process and what it prints. Raises `OSError` where no process can be started."""
 
-    def __init__(self, keepers: Keepers, launch: Launch, stdin: int, work: Work, output: Output) -> None:
-        self._keepers = keepers
+    def __init__(self, supervisors: SupervisorPool, launch: Launch, stdin: int, work: Work, output: Output) -> None:
+        self._supervisors = supervisors
         self._work = work
         self._output = output
         self.lines = Lines()
@@ -90,7 +90,7 @@ class _Run:
         self.dropped = 0
         pipes = {stream: os.pipe2(os.O_CLOEXEC) for stream in ("stdout", "stderr")}
         try:
-            self._keeper = keepers.start(launch, stdin, *(writing for _, writing in pipes.values()))
+            self._program = supervisors.start(launch, stdin, *(writing for _, writing in pipes.values()))
         except OSError:
             for reading, _ in pipes.values():
                 os.close(reading)
@@ -106,18 +106,18 @@ class _Run:
         try:
             return await asyncio.shield(ending)
         except asyncio.CancelledError:
-            self._keeper.stop()
+            self._program.stop()
             await asyncio.shield(ending)
             raise
 
     async def _news(self) -> NotStarted | Ended:
-        while isinstance(news := await self._keeper.news(), Started):
+        while isinstance(news := await self._program.news(), Started):
             pass
         await asyncio.wait(self._readers, timeout=_PIPE_SECONDS)
         for reader in self._readers:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
-        self._keepers.give_back(self._keeper, news)
+        self._supervisors.give_back(self._program, news)
         return news
 
     async def _read(self, fd: int, stream: str) -> None:

@@ -23,7 +23,7 @@ class EventLoop:
         self._epoll = select.epoll()
         self._epoll.register(waker, select.EPOLLIN)
         self._waker = waker
-        self._by_keeper: dict[int, Job] = {}
+        self._by_program: dict[int, Job] = {}
         self._pipes: dict[int, Stream] = {}
         self._floods: dict[int, Stream] = {}
         self.woken = False
@@ -34,16 +34,16 @@ class EventLoop:
     def add(self, job: Job) -> None:
         """Begin to watch a job that has just been started."""
         process = job.process
-        self._by_keeper[process.keeper.fileno()] = job
-        self._epoll.register(process.keeper, select.EPOLLIN)
+        self._by_program[process.program.fileno()] = job
+        self._epoll.register(process.program, select.EPOLLIN)
         for stream in (process.stdout, process.stderr):
             self._pipes[stream.fd] = stream
             self._epoll.register(stream.fd, select.EPOLLIN)
 
     def remove(self, job: Job) -> None:
         """Forget a job, before its descriptors are closed."""
-        del self._by_keeper[job.process.keeper.fileno()]
-        self._epoll.unregister(job.process.keeper)
+        del self._by_program[job.process.program.fileno()]
+        self._epoll.unregister(job.process.program)
         for stream in (job.process.stdout, job.process.stderr):
             self._floods.pop(stream.fd, None)
             if self._pipes.pop(stream.fd, None) is not None:
@@ -62,7 +62,7 @@ class EventLoop:
                 self.woken = True
                 self._epoll.unregister(fd)
             else:
-                heard.append(self._by_keeper[fd])
+                heard.append(self._by_program[fd])
         for stream in list(self._floods.values()):
             stream.drain()
             if not stream.open:

@@ -6,12 +6,12 @@ import signal
 from dataclasses import dataclass
 
 from attune.core.runtimes.command import Command, Ending, Outcome
-from attune.host.contract.keepers import Ended
 from attune.host.contract.launch import CHECK
+from attune.host.contract.supervisors import Ended
 from attune.host.probing.process import CheckProcess
 from attune.host.text import clean
 
-_LAST_WAIT_SECONDS = 2.5  # for a process that does not even die, or a keeper that is stopped
+_LAST_WAIT_SECONDS = 2.5  # for a process that does not even die, or a supervisor that is stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Item:
 class Job:
     """A check that is running. `started` and `due` are of the monotonic clock, `at` is of the wall clock.
 
-    Its keeper ends it when its time is over; when it is `due`, not even that has helped.
+    Its supervisor ends it when its time is over; when it is `due`, not even that has helped.
     """
 
     item: Item

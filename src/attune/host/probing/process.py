@@ -1,4 +1,4 @@
-"""One process of a check: started by a keeper in a folder of its own, and read through two pipes.
+"""One process of a check: started by a supervisor in a folder of its own, and read through two pipes.
 
 Knows nothing of other processes or of what an outcome means; the run decides when.
 """
@@ -11,8 +11,8 @@ import signal
 from attune.core.errors import UsageError
 from attune.core.runtimes.command import Command, Ending
 from attune.host.contract.execution_contract import ExecutionContract
-from attune.host.contract.keepers import Ended, Keeper, News, NotStarted, Started, boottime
 from attune.host.contract.launch import CHECK
+from attune.host.contract.supervisors import Ended, News, NotStarted, Started, SupervisedProgram, boottime
 from attune.host.probing.refusal import NotStartedError, explain
 from attune.host.probing.stream import Stream
 
@@ -20,21 +20,21 @@ from attune.host.probing.stream import Stream
 class CheckProcess:
     """A process that is starting or runs; `close` must be called once."""
 
-    __slots__ = ("_contract", "_folder", "_path", "keeper", "stderr", "stdout")
+    __slots__ = ("_contract", "_folder", "_path", "program", "stderr", "stdout")
 
     def __init__(
-        self, contract: ExecutionContract, keeper: Keeper, folder: str, path: str, pipes: tuple[int, int]
+        self, contract: ExecutionContract, program: SupervisedProgram, folder: str, path: str, pipes: tuple[int, int]
     ) -> None:
         self._contract = contract
         self._folder = folder
         self._path = path
-        self.keeper = keeper
+        self.program = program
         self.stdout, self.stderr = map(Stream, pipes)
 
     def news(self) -> Ended | None:
         """How it ended, if it has by now. Raises `NotStartedError`."""
         try:
-            news = self.keeper.receive()
+            news = self.program.receive()
         except BlockingIOError:
             return None
         if isinstance(news, NotStarted):
@@ -43,7 +43,7 @@ class CheckProcess:
 
     def kill(self) -> None:
         """End it at once; the news follows."""
-        self.keeper.signal(signal.SIGKILL)
+        self.program.signal(signal.SIGKILL)
 
     def close(self, ended: News | None) -> None:
         """Take the last output, and let go of everything; None for *ended* if it has not, and then it does now."""
@@ -51,9 +51,9 @@ class CheckProcess:
             stream.drain()
             stream.close()
         if ended is None:
-            self.keeper.close()
+            self.program.close()
         else:
-            self._contract.keepers.give_back(self.keeper, ended)
+            self._contract.supervisors.give_back(self.program, ended)
         self._contract.folders.remove(self._folder)
 
 
@@ -68,13 +68,13 @@ def start(command: Command, path: str, contract: ExecutionContract, null_fd: int
         fds += os.pipe2(os.O_CLOEXEC)
         fds += os.pipe2(os.O_CLOEXEC)
         launch = contract.launch(CHECK, command.argv, path, folder, until=boottime() + command.timeout_seconds)
-        keeper = contract.keepers.start(launch, null_fd, fds[1], fds[3])
+        program = contract.supervisors.start(launch, null_fd, fds[1], fds[3])
     except OSError as error:
         _close_all(fds)
         contract.folders.remove(folder)
         raise explain(error, path) from error
     _close_all(fds[1::2])
-    return CheckProcess(contract, keeper, folder, path, (fds[0], fds[2]))
+    return CheckProcess(contract, program, folder, path, (fds[0], fds[2]))
 
 
 def _refused(news: NotStarted, path: str, folder: str) -> NotStartedError:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from attune.core.ports.runtimes import Next, RunObserver
 from attune.core.runtimes.command import Command, Ending, Missing, Outcome
 from attune.host.contract.execution_contract import ExecutionContract
-from attune.host.contract.keepers import Ended
+from attune.host.contract.supervisors import Ended
 from attune.host.probing.event_loop import EventLoop
 from attune.host.probing.job import Item, Job
 from attune.host.probing.limiter import Concurrency, Limiter
@@ -84,7 +84,7 @@ class Run:
         while self._jobs or self._queue:
             self._fill()
             for job in self._events.wait(self._pause()):
-                self._hear(job)
+                self._take_news(job)
             self._enforce_limits(time.monotonic())
 
     def _admit(self, key: str, command: Command | None) -> None:
@@ -119,7 +119,7 @@ class Run:
         self._limiter.entered(job)
         self._events.add(job)
 
-    def _hear(self, job: Job) -> None:
+    def _take_news(self, job: Job) -> None:
         """Take the news of a check; go on with its line if it is over."""
         try:
             ended = job.process.news()

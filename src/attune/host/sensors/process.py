@@ -19,23 +19,23 @@ from collections.abc import Callable
 from attune.core.errors import legible
 from attune.core.ports.sensors import SensorEnd, SensorProgram
 from attune.host.contract.execution_contract import ExecutionContract
-from attune.host.contract.keepers import Ended, Keeper, NotStarted, Started
 from attune.host.contract.launch import SENSOR
+from attune.host.contract.supervisors import Ended, NotStarted, Started, SupervisedProgram
 
 _KEPT_LINES = 5
 _LONGEST_LINE = 64 * 1024
 _LOCK_SECONDS = 2.0
-_ENDED_BY = {"time": "lease", "keeper": ""}
+_ENDED_BY = {"time": "lease", "supervisor": ""}
 
 
 class SensorProcess:
-    """`RunningSensor`, by way of its keeper."""
+    """`RunningSensor`, by way of its supervisor."""
 
     def __init__(
-        self, contract: ExecutionContract, keeper: Keeper, stderr: int, complain: Callable[[str], None]
+        self, contract: ExecutionContract, program: SupervisedProgram, stderr: int, complain: Callable[[str], None]
     ) -> None:
         self._contract = contract
-        self._keeper: Keeper | None = keeper
+        self._program: SupervisedProgram | None = program
         self._stderr = stderr
         self._complain = complain
         self._last: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -43,8 +43,8 @@ class SensorProcess:
         self.pid: int | None = None
 
     def extend(self, until: float) -> None:
-        if self._keeper is not None:
-            self._keeper.extend(until)
+        if self._program is not None:
+            self._program.extend(until)
 
     def pause(self) -> None:
         self._signal(signal.SIGSTOP)
@@ -53,8 +53,8 @@ class SensorProcess:
         self._signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        if self._keeper is not None:
-            self._keeper.stop()
+        if self._program is not None:
+            self._program.stop()
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
@@ -82,20 +82,20 @@ class SensorProcess:
         return SensorEnd(f"ended with exit code {news.status}{said}", by)
 
     async def _news(self) -> Started | NotStarted | Ended:
-        assert self._keeper is not None
-        return await self._keeper.news()
+        assert self._program is not None
+        return await self._program.news()
 
     async def _collect(self, news: Started | NotStarted | Ended) -> None:
-        keeper, self._keeper = self._keeper, None
-        if keeper is not None:
-            self._contract.keepers.give_back(keeper, news)
+        program, self._program = self._program, None
+        if program is not None:
+            self._contract.supervisors.give_back(program, news)
         await asyncio.wait({self._errors}, timeout=0.5)  # somebody else may have been handed the pipe
         self._errors.cancel()
         await asyncio.gather(self._errors, return_exceptions=True)
 
     def _signal(self, number: int) -> None:
-        if self._keeper is not None:
-            self._keeper.signal(number)
+        if self._program is not None:
+            self._program.signal(number)
 
     async def _read_errors(self) -> None:
         reader = asyncio.StreamReader(limit=_LONGEST_LINE)
@@ -137,14 +137,14 @@ class HostSensorStarter:
             launch = self._contract.launch(
                 SENSOR, argv, argv[0], str(program.folder), variables=program.environment, until=until
             )
-            keeper = self._contract.keepers.start(launch, stdin, output, writing)
+            started = self._contract.supervisors.start(launch, stdin, output, writing)
         except OSError:
             os.close(reading)
             raise
         finally:
             for fd in (output, stdin, writing):
                 os.close(fd)
-        return SensorProcess(self._contract, keeper, reading, complain)
+        return SensorProcess(self._contract, started, reading, complain)
 
 
 def _locked(path: str) -> int:

@@ -1,4 +1,4 @@
-"""The node's side of its keepers (see `keeper`): one origin for the whole process, and keepers that are used again."""
+"""The node's side of its supervisors (see `supervisor`): one spawner for the whole process, which start programs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attune.host.contract import keeper as keeper_program
+from attune.host.contract import spawner
 from attune.host.contract.launch import Launch
+from attune.host.contract.supervisor import now
 
-boottime = keeper_program.now
+boottime = now
 """The clock of `Launch.until`: seconds since the machine started, sleep included."""
 _MOST_IDLE = 16
 _LONGEST_NEWS = 65536
@@ -50,7 +51,7 @@ class Ended:
     """Nothing of the program is left, but for `left` processes that would not die.
 
     `status` is its exit code, -N for signal N, None if that is not known. `by` says why it was ended: `time` (its
-    time was over), `asked` (by `stop`), `keeper` (its keeper was killed), "" if it ended by itself.
+    time was over), `asked` (by `stop`), `supervisor` (its supervisor was killed), "" if it ended by itself.
     """
 
     status: int | None
@@ -62,8 +63,8 @@ class Ended:
 News = Started | NotStarted | Ended
 
 
-class Keeper:
-    """One keeper, which runs one program at a time."""
+class SupervisedProgram:
+    """One supervisor, which runs one program at a time."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -74,7 +75,7 @@ class Keeper:
         return self._control.fileno()
 
     def start(self, launch: Launch, stdin: int, stdout: int, stderr: int) -> None:
-        """Begin to start a program; the descriptors stay the caller's. Raises `OSError` where the keeper is gone."""
+        """Begin to start a program; the descriptors stay the caller's. Raises `OSError` if the supervisor is gone."""
         order = os.memfd_create("launch", os.MFD_CLOEXEC)
         try:
             with os.fdopen(os.dup(order), "wb") as file:
@@ -97,7 +98,7 @@ class Keeper:
         self._send("stop")
 
     def receive(self) -> News:
-        """The next news. A keeper that is gone has ended its program. Raises `BlockingIOError` if there is none yet."""
+        """The next news, the end if the supervisor is gone. Raises `BlockingIOError` if there is none yet."""
         try:
             return _news(self._control.recv(_LONGEST_NEWS))
         except ConnectionError:
@@ -111,7 +112,7 @@ class Keeper:
             return _news(b"")
 
     def close(self) -> None:
-        """End the keeper, and what it keeps."""
+        """End the supervisor, and what it keeps."""
         self._control.close()
 
     def _send(self, command: str) -> None:
@@ -120,41 +121,41 @@ class Keeper:
 
 
 def _news(message: bytes) -> News:
-    fields: dict[str, Any] = json.loads(message or b'{"status": null, "by": "keeper"}')
+    fields: dict[str, Any] = json.loads(message or b'{"status": null, "by": "supervisor"}')
     if "pid" in fields:
         return Started(fields["pid"])
     return NotStarted(fields["errno"], fields["at"]) if "errno" in fields else Ended(**fields)
 
 
-class Keepers:
-    """The keepers of this process. Safe to use from several threads at once."""
+class SupervisorPool:
+    """The supervisors of this process. Safe to use from several threads at once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._idle: list[Keeper] = []
-        self._origin: socket.socket | None = None
+        self._idle: list[SupervisedProgram] = []
+        self._spawner: socket.socket | None = None
         self._owner = 0
 
-    def start(self, launch: Launch, stdin: int, stdout: int, stderr: int) -> Keeper:
-        """The keeper that begins to start *launch*; the descriptors stay the caller's.
+    def start(self, launch: Launch, stdin: int, stdout: int, stderr: int) -> SupervisedProgram:
+        """The program to start *launch*; the descriptors stay the caller's.
 
         Raises `OSError` where no process can be started.
         """
         while True:
-            keeper = self._take()
+            program = self._take()
             try:
-                keeper.start(launch, stdin, stdout, stderr)
-                return keeper
+                program.start(launch, stdin, stdout, stderr)
+                return program
             except ConnectionError:  # an idle one that somebody killed: the next is another
-                keeper.close()
+                program.close()
             except BaseException:
-                keeper.close()
+                program.close()
                 raise
 
-    def _take(self) -> Keeper:
+    def _take(self) -> SupervisedProgram:
         with self._lock:
             if self._owner != os.getpid():  # a fork of the process that they belong to
-                self._idle, self._origin, self._owner = [], None, os.getpid()
+                self._idle, self._spawner, self._owner = [], None, os.getpid()
             if self._idle:
                 return self._idle.pop()
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -164,46 +165,46 @@ class Keepers:
                 except BaseException:
                     ours.close()
                     raise
-            return Keeper(ours)
+            return SupervisedProgram(ours)
 
-    def give_back(self, keeper: Keeper, ended: News) -> None:
-        """Take back a keeper whose program has *ended*, for the next one."""
+    def give_back(self, program: SupervisedProgram, ended: News) -> None:
+        """Take back the supervisor of a program that has *ended*, for the next one."""
         with self._lock:
-            clean = not isinstance(ended, Ended) or (ended.by != "keeper" and not ended.left)
+            clean = not isinstance(ended, Ended) or (ended.by != "supervisor" and not ended.left)
             if clean and self._owner == os.getpid() and len(self._idle) < _MOST_IDLE:
-                self._idle.append(keeper)
+                self._idle.append(program)
                 return
-        keeper.close()
+        program.close()
 
     def close(self) -> None:
-        """End all that are idle, and the origin when the others have ended."""
+        """End all that are idle, and the spawner when the others have ended."""
         with self._lock:
-            for keeper in self._idle:
-                keeper.close()
+            for program in self._idle:
+                program.close()
             self._idle.clear()
-            if self._origin is not None:
-                self._origin.close()
-                self._origin = None
+            if self._spawner is not None:
+                self._spawner.close()
+                self._spawner = None
 
     def _send(self, theirs: socket.socket) -> None:
         for last in (False, True):
             try:
-                self._origin = self._origin or _start_origin()
-                socket.send_fds(self._origin, [b"keeper"], [theirs.fileno()])
+                self._spawner = self._spawner or _start_spawner()
+                socket.send_fds(self._spawner, [b"supervisor"], [theirs.fileno()])
                 return
             except ConnectionError:
-                if self._origin is not None:
-                    self._origin.close()
-                self._origin = None
+                if self._spawner is not None:
+                    self._spawner.close()
+                self._spawner = None
                 if last:
                     raise
 
 
-def _start_origin() -> socket.socket:
+def _start_spawner() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-X", "utf8", str(Path(keeper_program.__file__))],
+            [sys.executable, "-I", "-S", "-X", "utf8", str(Path(spawner.__file__))],
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -211,13 +212,13 @@ def _start_origin() -> socket.socket:
             cwd="/",
             start_new_session=True,
         )
-    threading.Thread(target=process.wait, name="origin of keepers", daemon=True).start()
+    threading.Thread(target=process.wait, name="spawner of supervisors", daemon=True).start()
     return ours
 
 
 @functools.cache
-def keepers() -> Keepers:
-    """The keepers of this process."""
-    shared = Keepers()
+def supervisors() -> SupervisorPool:
+    """The supervisors of this process."""
+    shared = SupervisorPool()
     atexit.register(shared.close)
     return shared

@@ -1,18 +1,17 @@
-"""A small program that starts and ends programs: each check, action and sensor that runs has a keeper.
+"""Supervises one program at a time: starts it, ends it in time, and leaves nothing of it.
 
-The node starts it by its path, as `python -I -S keeper.py`, with a socket as its stdin; it imports only the standard
-library. That first process is the *origin*: for each socket that it is sent it forks a keeper, which serves that socket
-until the other side is closed. A keeper runs one program at a time. It adopts the orphans of what it started (child
-subreaper), so it says that a program has ended only when nothing of it is left, not even a daemon with a session of its
-own. When its socket is closed it ends what still runs: nothing outlives the node, even after kill -9. The origin ends
-what a keeper that was killed has left.
+Runs in a process of its own (see `spawner`), and imports only the standard library. That process adopts the orphans
+of what it started (child subreaper): it says that a program has ended only when nothing of it is left, not even a
+daemon with a session of its own. When its socket is closed it ends what still runs: nothing outlives the node, even
+after kill -9.
 
-To a keeper, the first line of `COMMANDS` a message:
-  start FDS      a file with the launch (JSON, see `attune.host.contract.launch`), then stdin, stdout and stderr
+To a supervisor, one message each:
+  start FDS      a file with the launch (JSON, see `Launch.message`), then stdin, stdout and stderr
   until SECONDS  let it run until that time of CLOCK_BOOTTIME
   signal NUMBER  send a signal to its process group
   stop           ask it to end, and kill it when its grace is over
-From it, JSON: `{"pid"}`, or `{"errno", "at"}` where it could not be started, and in the end `{"status", "by"}`.
+From it, JSON: `{"pid"}`, or `{"errno", "at"}` where it could not be started, and in the end
+`{"status", "by", "seconds", "left"}`.
 """
 
 from __future__ import annotations
@@ -25,21 +24,15 @@ import resource
 import select
 import signal
 import socket
-import stat
-import struct
 import time
 from collections.abc import Iterator
 from typing import Any
 
+from attune.host.contract.landlock import confine
+
 _PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
-_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
-_PATH_BENEATH = 1
-_WRITE_FILE, _REFER, _TRUNCATE = 1 << 1, 1 << 13, 1 << 14
-_WRITES = _WRITE_FILE | sum(1 << bit for bit in range(4, 13))  # and to make and remove files of every kind
-_CONNECT_TCP = 1 << 1
-_SCOPE_SIGNAL = 1 << 1
 _LAST_WAIT_SECONDS = 2.0
 _NEVER = float("inf")
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -50,7 +43,7 @@ def now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-class Keeper:
+class Supervisor:
     """Serves one socket: program after program, until the socket is closed."""
 
     def __init__(self, control: socket.socket) -> None:
@@ -161,12 +154,12 @@ class Keeper:
         status: int | None = None
         until = time.monotonic() + _LAST_WAIT_SECONDS
         while True:
-            for pid, ended in _collected():
+            for pid, ended in collected():
                 status = os.waitstatus_to_exitcode(ended) if pid == self._pid else status
-            left = list(_children())
+            left = list(children())
             if not left or time.monotonic() >= until:
                 return status, len(left)
-            _kill(left)
+            kill_all(left)
             time.sleep(0.0005)
 
     def _tell(self, news: dict[str, Any]) -> None:
@@ -195,9 +188,9 @@ def _become(launch: dict[str, Any], fds: list[int], problems: int) -> None:
         os.chdir(at)
         at = launch["path"]
         if launch["no_new_privileges"]:
-            _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-        _confine(launch["writable"], launch["offline"])
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        confine(launch["writable"], launch["offline"])
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         os.execve(at, launch["argv"], launch["environment"])
     except OSError as error:
         os.write(problems, json.dumps({"errno": error.errno, "at": at}).encode())
@@ -207,120 +200,24 @@ def _become(launch: dict[str, Any], fds: list[int], problems: int) -> None:
         os._exit(127)
 
 
-def _confine(writable: list[str] | None, offline: bool) -> None:
-    """Landlock, as far as this kernel has it: write only there, signal nobody outside, open no TCP connection."""
-    version = landlock_version()
-    if not version or (writable is None and not offline):
-        return
-    writes = 0 if writable is None else _WRITES | (version >= 2) * _REFER | (version >= 3) * _TRUNCATE
-    network = _CONNECT_TCP if offline and version >= 4 else 0
-    scopes = _SCOPE_SIGNAL if writable is not None and version >= 6 else 0
-    rights = struct.pack("QQQ", writes, network, scopes)[: 8 if version < 4 else 16 if version < 6 else 24]
-    rules = _landlock(_LANDLOCK_CREATE_RULESET, rights, len(rights), 0)
-    for path in writable or ():
-        with contextlib.suppress(FileNotFoundError):
-            place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            allowed = writes if stat.S_ISDIR(os.fstat(place).st_mode) else writes & (_WRITE_FILE | _TRUNCATE)
-            _landlock(_LANDLOCK_ADD_RULE, rules, _PATH_BENEATH, struct.pack("=Qi", allowed, place), 0)
-            os.close(place)
-    _landlock(_LANDLOCK_RESTRICT_SELF, rules, 0)
-
-
-def landlock_version() -> int:
-    """Which version of Landlock this kernel has; 0 for none."""
-    return max(0, int(_LIBC.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), 1)))
-
-
-def _landlock(call: int, *arguments: int | bytes) -> int:
-    answer = int(_LIBC.syscall(call, *(a if isinstance(a, bytes) else ctypes.c_long(a) for a in arguments)))
-    if answer < 0:
-        raise OSError(ctypes.get_errno(), "landlock")
-    return answer
-
-
-def _children() -> Iterator[int]:
+def children() -> Iterator[int]:
     """Ours, and those we adopted."""
     with contextlib.suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:  # noqa: PTH123
         yield from map(int, file.read().split())
 
 
-def _kill(pids: list[int]) -> None:
+def kill_all(pids: list[int]) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
 
 
-def _collected() -> Iterator[tuple[int, int]]:
+def collected() -> Iterator[tuple[int, int]]:
     """Every child that has ended, with its status."""
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             yield ended
 
 
-def _prctl(option: int, value: int) -> None:
+def prctl(option: int, value: int) -> None:
     _LIBC.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
-
-
-class Origin:
-    """Forks keepers, and ends what those that were killed have left."""
-
-    def __init__(self, orders: socket.socket) -> None:
-        self._orders = orders
-        self._keepers: set[int] = set()
-
-    def serve(self) -> None:
-        """Fork a keeper for each socket that comes; until no more can come and all keepers have ended."""
-        reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-        poll = select.poll()
-        poll.register(reading, select.POLLIN)
-        poll.register(self._orders, select.POLLIN)
-        open_ = True
-        while open_ or self._keepers:
-            for fd, _ in poll.poll():
-                if fd == reading:
-                    os.read(reading, 4096)
-                    self._collect()
-                elif not self._fork():
-                    poll.unregister(self._orders)
-                    open_ = False
-
-    def _fork(self) -> bool:
-        message, fds, _, _ = socket.recv_fds(self._orders, 16, 1, socket.MSG_CMSG_CLOEXEC)
-        if not message:
-            return False
-        pid = os.fork()
-        if not pid:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            self._orders.close()
-            _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-            with socket.socket(fileno=fds[0]) as control:
-                Keeper(control).serve()
-            os._exit(0)
-        self._keepers.add(pid)
-        os.close(fds[0])
-        return True
-
-    def _collect(self) -> None:
-        for pid, _ in _collected():
-            self._keepers.discard(pid)
-        while orphans := [pid for pid in _children() if pid not in self._keepers]:
-            _kill(orphans)
-            time.sleep(0.0005)
-            for pid, _ in _collected():
-                self._keepers.discard(pid)
-
-
-def main() -> None:
-    """Be the origin."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    with socket.socket(fileno=os.dup(0)) as orders:
-        Origin(orders).serve()
-
-
-if __name__ == "__main__":
-    main()

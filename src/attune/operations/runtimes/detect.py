@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 
-from attune.core.nodes.capabilities import declared, offered_names
+from attune.core.nodes.capabilities import offered_names
 from attune.core.nodes.role import Role
 from attune.core.runtimes.definition import Definition, capability_name
 from attune.core.runtimes.runtime import Runtime
@@ -64,14 +64,8 @@ def detect(
     started = perf_counter()
     read = _to_verify(runtimes, selection, role, options)
     definitions = tuple(item for item in read if isinstance(item, Definition))
-    examined = iter(
-        examiner.examine(
-            definitions,
-            deadline_seconds=options.deadline_seconds,
-            max_age_seconds=options.max_age_seconds,
-            observer=observer,
-        )
-    )
+    limits = {"deadline_seconds": options.deadline_seconds, "max_age_seconds": options.max_age_seconds}
+    examined = iter(examiner.examine(definitions, **limits, observer=observer))
     verified = [next(examined) if isinstance(item, Definition) else item for item in read]
     verdicts = [*verified, *_unverified(runtimes, selection, options)]
     known = [capability_name(runtime) for runtime in runtimes]
@@ -108,15 +102,9 @@ def _unverified(runtimes: Sequence[Runtime], selection: Selection, options: Dete
     if not options.verify_overrides:
         return [_declare(name, runtimes, selection.source) for name in selection.names]
     defined = {capability_name(runtime) for runtime in runtimes}
-    return [
-        replace(
-            declared(name, ""),
-            status=Status.UNAVAILABLE,
-            reason=f"no definition is called {name!r}, so nothing can verify it",
-        )
-        for name in selection.names
-        if name not in defined
-    ]
+    why = "no definition is called {!r}, so nothing can verify it"
+    undefined = [name for name in selection.names if name not in defined]
+    return [Verdict(name, name, Status.UNAVAILABLE, why.format(name), name) for name in undefined]
 
 
 def _wanted(item: Definition | Verdict, options: DetectionOptions) -> bool:
@@ -124,9 +112,7 @@ def _wanted(item: Definition | Verdict, options: DetectionOptions) -> bool:
 
 
 def _declare(name: str, runtimes: Sequence[Runtime], source: Source) -> Verdict:
-    where = "environment" if source is Source.ENVIRONMENT else "config file"
-    verdict = declared(name, where)
-    for runtime in runtimes:
-        if capability_name(runtime) == name:
-            return replace(verdict, ref=runtime.ref, name=runtime.name)
-    return verdict
+    reason = f"declared by the {'environment' if source is Source.ENVIRONMENT else 'config file'}"
+    runtime = next((runtime for runtime in runtimes if capability_name(runtime) == name), None)
+    ref, title = (runtime.ref, runtime.name) if runtime else (name, name)
+    return Verdict(ref, name, Status.DECLARED, reason, title)

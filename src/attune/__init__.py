@@ -63,7 +63,7 @@ _HOMES = {
     "attune.operations.runtimes.detect": "Detection",
     "attune.operations.runtimes.examine": "Examiner",
 }
-__all__ = [*sorted(name for names in _HOMES.values() for name in names.split())]
+__all__ = tuple(sorted(name for names in _HOMES.values() for name in names.split()))
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ from attune.agent.control import in_thread
 from attune.agent.logs import log
 from attune.config import Settings, variable
 from attune.core.nodes.capabilities import build_capabilities
-from attune.core.nodes.role import ROLES, SENSOR, WORKER, Role, other_role_note
+from attune.core.nodes.role import SENSOR, WORKER, Role, other_role_note
 from attune.core.ports.runtimes import RuntimeCatalog
 from attune.core.runtimes.selection import Selection, select
 from attune.core.runtimes.verdict import Status, Verdict
@@ -40,9 +40,7 @@ class HostDetector:
         """Everything that detection found. A cached proof counts only if it is at most *max_age_seconds* old."""
         name = variable_name or role.environment_variable
         selection = select(name, variable(name), role.settings_section, capabilities)
-        variables = [other.environment_variable for other in ROLES.values()]
-        note = other_role_note(role, {other: variable(other) for other in variables})
-        if note and name == role.environment_variable and variable(name) is None:
+        if name == role.environment_variable and (note := other_role_note(role, variable)):
             log.info(note)
         log.info(f"Detecting {role.name} capabilities...")
         detection = await self._run(settings, selection, role, observer, max_age_seconds)

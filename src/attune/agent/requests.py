@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -23,27 +24,25 @@ _TO_TELL = 0.3  # seconds that remain for sending the answer
 _RETRY_SECONDS = 1.0
 
 
+@dataclass
 class RequestHandler:
     """A `NodeService`: answers the requests made of the node of *registration*."""
 
-    def __init__(
-        self, registration: NodeRegistration, requests: NodeRequests, examiner: Callable[[], Examiner]
-    ) -> None:
-        self._registration = registration
-        self._requests = requests
-        self._examiner = examiner
-        self._free = asyncio.Semaphore(_AT_ONCE)
-        self._at_work: dict[int, asyncio.Task[None]] = {}
+    registration: NodeRegistration
+    requests: NodeRequests
+    examiner: Callable[[], Examiner]
+    _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    _at_work: dict[int, asyncio.Task[None]] = field(default_factory=dict)
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Answer until cancelled or until *stop* is set."""
         try:
             while not stop.is_set():
-                self._registration.told.clear()
+                self.registration.told.clear()
                 if not await self._look():
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
-                await self._registration.told.wait()
+                await self.registration.told.wait()
         finally:
             await self.close()
 
@@ -58,10 +57,10 @@ class RequestHandler:
 
     async def _look(self) -> bool:
         """Begin with what is asked; False if the database could not be asked."""
-        if self._registration.node_id is None:
+        if self.registration.node_id is None:
             return True
         try:
-            requests = await self._requests.open(self._registration.node_id, tuple(self._at_work))
+            requests = await self.requests.open(self.registration.node_id, tuple(self._at_work))
         except DatabaseError:
             return False
         loop = asyncio.get_running_loop()
@@ -88,7 +87,7 @@ class RequestHandler:
             log.error(f"cannot answer a request: {error}", exc_info=error, request=request.id)
             answer = {"error": f"the node failed to do so: {type(error).__name__}"}
         with suppress(DatabaseError):
-            await self._requests.answer(request.id, answer)
+            await self.requests.answer(request.id, answer)
 
     async def _answer(self, request: NodeRequest, seconds: float) -> Mapping[str, Any]:
         if request.kind != CHECK:
@@ -97,7 +96,7 @@ class RequestHandler:
         log.info(f"checking {runtime.ref}, as asked", request=request.id)
         (examined,) = read_definitions([runtime])
         if isinstance(examined, Definition):
-            examiner = self._examiner()
+            examiner = self.examiner()
             examine = partial(examiner.examine, [examined], deadline_seconds=seconds)
             (examined,) = await in_thread(examine, examiner.stop)
         return {"verdict": verdict_data(examined)}

@@ -1,15 +1,16 @@
-"""Run nodes in this process until a signal says stop."""
+"""Run nodes in this process until a signal says stop; systemd is told how they are, as sd_notify(3) describes it."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from attune.agent.control import Control, obey_signals
 from attune.agent.node import NodeOptions, NodeParts, run_node
 from attune.agent.registration import NodeRegistration
-from attune.agent.systemd import feed_watchdog, notify
-from attune.config import NodeSettings, Settings
+from attune.config import NodeSettings, Settings, variable
 from attune.core.nodes.role import Role
 from attune.core.ports.nodes import Overdue
 
@@ -55,3 +56,23 @@ def node_options(settings: Settings, role: Role, heal: Callable[[], Awaitable[No
         ),
         heal=heal,
     )
+
+
+def notify(state: str) -> bool:
+    """Send *state* ("READY=1"); False where no service manager listens, or it could not be told."""
+    address = variable("NOTIFY_SOCKET")
+    if not address or address[0] not in "/@":
+        return False
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        channel.connect("\0" + address[1:] if address[0] == "@" else address)
+        channel.sendall(state.encode())
+        return True
+    return False
+
+
+async def feed_watchdog() -> None:
+    """Tell the manager twice in the time it allows that the event loop turns; returns at once where nobody asks."""
+    allowed = variable("WATCHDOG_USEC") or ""
+    seconds = int(allowed) / 2_000_000 if allowed.isdigit() else 0.0
+    while seconds > 0 and notify("WATCHDOG=1"):  # noqa: ASYNC110 - nothing else can say that the loop turns
+        await asyncio.sleep(seconds)

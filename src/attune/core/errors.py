@@ -166,11 +166,7 @@ class VersionError(_NotationError):
 
 
 class RequirementError(_NotationError):
-    """A requirement or preference cannot be read.
-
-    `position` is the 0-based offset of the fault in `text`, `suggestion` what was probably meant (None if nothing is
-    near). `caret` is the two-line form for people.
-    """
+    """A requirement or preference cannot be read; `suggestion` is what was probably meant, None if nothing is near."""
 
     code = "requirement"
 

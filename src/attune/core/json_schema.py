@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from attune.core.documents import DocumentNode, Path, dotted
 from attune.core.errors import Fault, shown
 from attune.core.pattern import PatternError, compile_pattern
-from attune.core.runtimes.aliases import nearest
+from attune.core.runtimes.aliases import did_you_mean
 
 TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _NOT_SCHEMAS = frozenset({"enum", "const", "default", "examples"})
@@ -22,10 +22,7 @@ _Sentence = tuple[Path, str, str]  # where, what was expected, what is there
 def schema_problems(
     schema: Mapping[str, Any], root: str = "", document: DocumentNode | None = None, skip: int = 0
 ) -> list[Fault]:
-    """Everything that is wrong with *schema*, by its meta-schema and by what Attune does not allow.
-
-    Fields begin with *root* and leave the first *skip* steps out; *document* says where the rest is written.
-    """
+    """What is wrong with *schema*; fields begin with *root*, without the first *skip* steps of *document*."""
     import jsonschema
 
     validator = _validator(schema)
@@ -44,11 +41,7 @@ def schema_problems(
 def value_problems(
     schema: Mapping[str, Any], value: Any, *, root: str = "", document: DocumentNode | None = None
 ) -> list[Fault]:
-    """What keeps *value* from fitting *schema*, at most 20 faults; fields begin with *root*.
-
-    *document* says where *value* is written. What belongs to a property that the schema marks with `secret: true` is
-    never shown.
-    """
+    """What keeps *value* from fitting, at most 20 faults below *root*. What is marked `secret` is never shown."""
     secrets = secret_names(schema)
     faults: list[Fault] = []
     try:
@@ -148,7 +141,8 @@ def _leads_somewhere(root: Any, reference: str) -> bool:
 
 def _meta_sentence(error: Any) -> tuple[str, str]:
     if error.absolute_path and "type" in list(error.absolute_path)[-2:] and error.validator in ("anyOf", "enum"):
-        return f"one of {', '.join(TYPES)}", f"{shown(error.instance)}{_hint(error.instance, TYPES)}"
+        hint = did_you_mean(error.instance, TYPES) if isinstance(error.instance, str) else ""
+        return f"one of {', '.join(TYPES)}", f"{shown(error.instance)}{hint}"
     _, expected, got = next(iter(_sentences(error)))
     return expected, got
 
@@ -163,16 +157,13 @@ def _sentences(error: Any) -> list[_Sentence]:
     if error.validator == "additionalProperties" and limit is False:
         known = list(error.schema.get("properties", {}))
         expected = f"one of {', '.join(known[:12])}{' …' if len(known) > 12 else ''}" if known else "no value"
-        return [((name,), expected, f"an unknown name{_hint(name, known)}") for name in value if name not in known]
+        return [
+            ((name,), expected, f"an unknown name{did_you_mean(name, known)}") for name in value if name not in known
+        ]
     make = _EXPECTED.get(error.validator)
     if make is not None:
         return [((), make(limit), shown(value))]
     return [((), f"a value that fits {error.validator} {shown(limit)}", shown(value))]
-
-
-def _hint(written: Any, known: Iterable[str]) -> str:
-    near = nearest(written, known) if isinstance(written, str) else None
-    return f", did you mean {near}?" if near else ""
 
 
 def _type(limit: Any) -> str:

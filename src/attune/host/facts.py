@@ -1,8 +1,4 @@
-"""Facts about this host, as labels: what `os-release`, `/proc` and the kernel say of it. Runs nothing.
-
-Each fact is a pure function of what was read; `host_facts` reads. A fact that cannot be told is left out, since the
-matcher knows the difference between not known and no.
-"""
+"""Facts about this host, as labels, from files of the kernel and the distribution. What cannot be told is left out."""
 
 from __future__ import annotations
 
@@ -86,11 +82,7 @@ def memory_gb(meminfo: str, limits: list[str]) -> float | None:
 
 
 def container(cgroup: str, environ: str, systemd: str, exists: Callable[[str], bool]) -> str:
-    """What kind of container this is: `docker`, `podman`, `lxc`, `kubernetes` … or `none`.
-
-    *environ* is that of the first process, with NUL between the variables; *systemd* is what
-    `/run/systemd/container` says; *exists* tells whether a file, named from the root, is there.
-    """
+    """The kind of container (`docker`, `lxc` …), or `none`, by the first process and what systemd says."""
     for kind, pattern in _IN_CGROUP.items():
         if pattern.search(cgroup):
             return kind

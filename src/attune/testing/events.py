@@ -69,7 +69,7 @@ class MemoryEvents:
         self.failed[enforcement] = reason
 
     async def create(self, _connection: object, firing: Firing) -> int:
-        """`CreateExecution`."""
+        """Creates an execution, as `Reaction` needs it."""
         self.executions.append(firing)
         return len(self.executions)
 

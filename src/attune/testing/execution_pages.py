@@ -67,13 +67,11 @@ class MemoryExecutionPages:
 
 def _record(row: MemoryExecution) -> ExecutionRecord:
     asked, action = row.asked, row.asked.action
-    described = action.param_schema.get("properties", {})
-    secrets = {name for name, schema in described.items() if schema.get("secret") is True}
     columns: dict[str, Any] = {
         **dict.fromkeys(column.name for column in fields(ExecutionRecord)),
         **{name: getattr(row, name) for name in ("id", "status", "attempt", "failures", "losses", "worker", "reason")},
         "action_ref": action.ref,
-        "parameters": {name: "***" if name in secrets else value for name, value in asked.parameters.items()},
+        "parameters": {name: "***" if name in action.secrets else value for name, value in asked.parameters.items()},
         "requirement": None if row.queue is None else str(asked.requirement),
         "policy": asked.policy.value,
         "retries": action.retries,

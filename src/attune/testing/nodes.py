@@ -1,4 +1,4 @@
-"""Nodes in memory."""
+"""Nodes, and their life, in memory."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from attune.core.errors import DatabaseError, NameTakenError
+from attune.core.errors import DatabaseError, NameTakenError, UsageError
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.registered import registered_node
 from attune.core.nodes.capabilities import stored_capabilities
 from attune.core.nodes.health import Transition, TransitionRecord
 from attune.core.nodes.role import Role
-from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Registration, RuntimeRecord
+from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Overdue, Registration, RuntimeRecord
 from attune.core.runtimes.verdict import Status
 
 
@@ -191,3 +191,55 @@ def _runtime(verdict: Any, known: Mapping[str, RuntimeRecord], now: datetime) ->
         since=old.since if old and old.status == verdict.status.value else now,
         failures=failures,
     )
+
+
+_RUNNING = ("active", "busy", "starting", "draining", "stale")
+
+
+class MemoryNodeControl:
+    """`NodeControl` and `NodeLifecycle` in memory. Move `fleet.ahead` to let time pass."""
+
+    def __init__(self, fleet: MemoryFleet) -> None:
+        self._fleet = fleet
+
+    async def mark_overdue(self, rules: Overdue) -> int:
+        changed = 0
+        for node in self._fleet.nodes.values():
+            status, heard = node.record.status, node.record.last_heartbeat
+            if heard is None or status not in _RUNNING:
+                continue
+            age = (self._fleet.now() - heard).total_seconds()
+            now = "lost" if age > rules.lost_after else "stale" if age > rules.stale_after else status
+            if now != status:
+                node.was = status if status != "stale" else node.was
+                node.record = replace(node.record, status=now)
+                changed += 1
+        return changed
+
+    async def drain(self, node_id: int) -> bool:
+        return self._ask(node_id, _RUNNING, "draining")
+
+    async def resume(self, node_id: int) -> bool:
+        return self._ask(node_id, ("draining",), "active")
+
+    async def reload(self, node_id: int) -> bool:
+        node = self._fleet.by_id(node_id)
+        if node is None or not self._ask(node_id, _RUNNING, node.record.status):
+            return False
+        node.reloads += 1
+        return True
+
+    async def remove(self, node_id: int, *, force: bool = False) -> None:
+        for key, node in list(self._fleet.nodes.items()):
+            if node.record.id == node_id and (force or node.record.status in ("inactive", "lost", "error")):
+                del self._fleet.nodes[key]
+                return
+        raise UsageError("expected a node that is inactive or lost, got one that runs", hint="stop it, or use --force")
+
+    def _ask(self, node_id: int, statuses: Sequence[str], status: str) -> bool:
+        node = self._fleet.by_id(node_id)
+        if node is None or node.record.status not in statuses:
+            return False
+        node.record = replace(node.record, status=status)
+        node.asked.set()
+        return True

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 
 from attune.core.errors import InUseError, UsageError
-from attune.core.packs.files import PackFile, digest_of
-from attune.core.packs.pack import KINDS, Known, Pack, PackChange, PackRecord
+from attune.core.packs.pack import KINDS, Known, Pack, PackChange, PackFile, PackRecord, digest_of
 from attune.core.runtimes.definition import capability_name
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from attune.core.errors import UsageError
-from attune.core.packs.files import PackFile, digest_of
+from attune.core.packs.pack import PackFile, digest_of
 from attune.host.packs.cache import PackCache
 from attune.testing import MemoryPackFolders
 

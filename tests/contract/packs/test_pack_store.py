@@ -10,8 +10,7 @@ import pytest
 
 from attune.composition.packs import check_folder
 from attune.core.errors import InUseError
-from attune.core.packs.files import digest_of
-from attune.core.packs.pack import PackChange
+from attune.core.packs.pack import PackChange, digest_of
 from attune.postgres.connection import open_pool
 from attune.postgres.packs.store import PostgresPacks
 from attune.testing import MemoryPacks

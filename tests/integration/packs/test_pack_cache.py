@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attune.core.errors import DatabaseError, UsageError
-from attune.core.packs.files import PackFile, digest_of
+from attune.core.packs.pack import PackFile, digest_of
 from attune.host.packs.cache import PackCache
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,7 @@ import pytest
 
 from attune.composition.packs import load_demo
 from attune.core.errors import AttuneError, InUseError, UsageError
-from attune.core.packs.files import digest_of
-from attune.core.packs.pack import PackError
+from attune.core.packs.pack import PackError, digest_of
 from attune.postgres.connection import Pool, connect, open_pool
 from attune.postgres.packs.store import CHANNEL, PostgresPacks
 from pack_folders import IMAGES, happen, load, write_pack

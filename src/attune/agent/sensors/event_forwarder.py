@@ -57,29 +57,23 @@ class _Batch:
     skipping: bool = False
 
 
+@dataclass
 class EventForwarder:
     """Reads the output logs of *folder*. *told_bad* hears of lines that are no events: the log's id and how many.
 
     *throttle* is told when a sensor must be held back, and when it may go on.
     """
 
-    def __init__(
-        self,
-        folder: SensorOutputs,
-        events: SensorEvents,
-        told_bad: Callable[[UUID, int], None],
-        throttle: Callable[[UUID, bool], None],
-    ) -> None:
-        self._folder = folder
-        self._events = events
-        self._told_bad = told_bad
-        self._throttle = throttle
-        self._readings: dict[UUID, _Reading] = {}
-        self._expected: set[UUID] = set()
-        self._unknown: dict[UUID, float] = {}
-        self._turn = asyncio.Lock()
-        self._scanned = float("-inf")
-        self._failures = 0
+    folder: SensorOutputs
+    events: SensorEvents
+    told_bad: Callable[[UUID, int], None]
+    throttle: Callable[[UUID, bool], None]
+    _readings: dict[UUID, _Reading] = field(default_factory=dict)
+    _expected: set[UUID] = field(default_factory=set)
+    _unknown: dict[UUID, float] = field(default_factory=dict)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _scanned: float = float("-inf")
+    _failures: int = 0
 
     async def run(self) -> None:
         """Ship until cancelled."""
@@ -105,7 +99,7 @@ class EventForwarder:
                 await self._scan()
                 self._scanned = time.monotonic()
             for key in list(self._expected):
-                await self._open(self._folder.output_log(key))
+                await self._open(self.folder.output_log(key))
                 self._expected.discard(key)
             for reading in list(self._readings.values()):
                 for _ in range(_MOST_STEPS):  # or one that prints without end would keep the others waiting
@@ -119,7 +113,7 @@ class EventForwarder:
 
     async def _scan(self) -> None:
         """Find output logs that others left, and put away those that are done with."""
-        for file in await asyncio.to_thread(lambda: list(self._folder.output_logs())):
+        for file in await asyncio.to_thread(lambda: list(self.folder.output_logs())):
             if file.id not in self._readings and file.is_closed:
                 await self._open(file)
         for reading in list(self._readings.values()):
@@ -128,7 +122,7 @@ class EventForwarder:
     async def _open(self, file: SensorOutput) -> None:
         if file.id in self._readings:
             return
-        record = await self._events.output_log(file.id)
+        record = await self.events.output_log(file.id)
         if record is not None:
             self._readings[file.id] = _Reading(file, record)
             return
@@ -139,7 +133,7 @@ class EventForwarder:
             del self._unknown[file.id]
 
     async def _put_away(self, reading: _Reading) -> None:
-        record = await self._events.output_log(reading.file.id)
+        record = await self.events.output_log(reading.file.id)
         if record is None:
             del self._readings[reading.file.id]
             log.info(f"sensor {reading.record.sensor_ref} is gone, and what it printed last with it")
@@ -154,8 +148,8 @@ class EventForwarder:
             log.warning(
                 f"sensor {record.sensor_ref} printed {size - reading.offset} bytes without a newline at its end"
             )
-            await self._events.ship(reading.file.id, reading.offset, size, [])
-        if await self._events.finish(reading.file.id, size):
+            await self.events.ship(reading.file.id, reading.offset, size, [])
+        if await self.events.finish(reading.file.id, size):
             await asyncio.to_thread(reading.file.remove)
             del self._readings[reading.file.id]
 
@@ -168,12 +162,12 @@ class EventForwarder:
         if batch.end == reading.offset:
             return False
         try:
-            stored = await self._events.ship(reading.file.id, reading.offset, batch.end, batch.events)
+            stored = await self.events.ship(reading.file.id, reading.offset, batch.end, batch.events)
         except DatabaseError as error:
-            record = await self._events.output_log(reading.file.id)  # raises where the database is away
+            record = await self.events.output_log(reading.file.id)  # raises where the database is away
             stored = await self._refused(reading, batch, error) if record is not None else False
         if not stored:
-            record = await self._events.output_log(reading.file.id)
+            record = await self.events.output_log(reading.file.id)
             if record is None:
                 del self._readings[reading.file.id]
                 return False
@@ -195,7 +189,7 @@ class EventForwarder:
             log.warning(f"sensor {record.sensor_ref}: {len(batch.bad) - _TOLD_LINES} more lines are no events")
         if batch.bad:
             reading.bad += len(batch.bad)
-            self._told_bad(reading.file.id, reading.bad)
+            self.told_bad(reading.file.id, reading.bad)
 
     async def _refused(self, reading: _Reading, batch: _Batch, error: DatabaseError) -> bool:
         """The database is there, yet does not take them: try fewer at once, and drop a line that it never takes."""
@@ -205,7 +199,7 @@ class EventForwarder:
             return False
         if reading.refusals < _TRIES * 2:
             return False
-        if not await self._events.ship(reading.file.id, reading.offset, batch.end, []):
+        if not await self.events.ship(reading.file.id, reading.offset, batch.end, []):
             return False
         batch.bad.append(f"line {reading.line + 1} cannot be stored: {error}")
         return True
@@ -215,9 +209,9 @@ class EventForwarder:
         for reading in self._readings.values():
             waiting = reading.file.size - reading.offset
             if waiting > _MOST_WAITING:
-                self._throttle(reading.file.id, True)
+                self.throttle(reading.file.id, True)
             elif waiting < _MOST_WAITING / 2:
-                self._throttle(reading.file.id, False)
+                self.throttle(reading.file.id, False)
 
 
 def _batch(reading: _Reading, chunk: bytes) -> _Batch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from attune.agent.logs import log
@@ -29,46 +30,34 @@ Begin = Callable[[Sensor, TakenLease, Callable[[], None]], SensorInstance]
 """Makes what runs a sensor under a lease; the last argument is called when its report has changed."""
 
 
+@dataclass
 class SensorLeases:
     """Takes, renews and gives back leases of sensors beside the heartbeat; one lasts *lease_seconds* unrenewed."""
 
-    def __init__(
-        self,
-        sensors: NodeSensors,
-        store: LeaseStore,
-        folder: SensorOutputs,
-        lease_seconds: float,
-        clock: DatabaseClock,
-        *,
-        begin: Begin,
-        forwarder: EventForwarder,
-    ) -> None:
-        self._sensors = sensors
-        self._held = sensors.held
-        self._node = sensors.node
-        self._store = store
-        self._folder = folder
-        self._lease_seconds = lease_seconds
-        self._clock = clock
-        self._begin = begin
-        self._forwarder = forwarder
-        self._leaving: dict[int, asyncio.Task[None]] = {}
-        self._plan = AssignmentPlan()
-        self._free: frozenset[int] = frozenset()
-        self._looked = float("-inf")
-        self._finishing = False
-        self._told_folder = False
-        self._background: set[asyncio.Task[None]] = set()
-        self._broken: BaseException | None = None
+    sensors: NodeSensors
+    store: LeaseStore
+    folder: SensorOutputs
+    lease_seconds: float
+    clock: DatabaseClock
+    begin: Begin
+    forwarder: EventForwarder
+    _leaving: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    _plan: AssignmentPlan = field(default_factory=AssignmentPlan)
+    _free: frozenset[int] = frozenset()
+    _looked: float = float("-inf")
+    _finishing: bool = False
+    _told_folder: bool = False
+    _background: set[asyncio.Task[None]] = field(default_factory=set)
+    _broken: BaseException | None = None
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Run sensors until *stop* is set."""
-        self._in_background(self._forwarder.run())
+        self._in_background(self.forwarder.run())
         self._in_background(self._report())
         failures = 0
         while not stop.is_set():
             try:
-                async with self._store.listening() as listener:
+                async with self.store.listening() as listener:
                     news = True
                     while not stop.is_set():
                         await self._round(news)
@@ -80,50 +69,50 @@ class SensorLeases:
                 if not failures:
                     log.warning(f"leases of sensors cannot be renewed, trying again until it works: {error}")
                 failures += 1
-                await asyncio.sleep(min(self._lease_seconds / _RENEWALS, _RETRY.delay(failures)))
+                await asyncio.sleep(min(self.lease_seconds / _RENEWALS, _RETRY.delay(failures)))
 
     async def finish(self) -> None:
         """Give everything back; returns when nothing runs here any more."""
         self._finishing = True
-        await asyncio.gather(*(self._leave(sensor, "its node stops") for sensor in list(self._held)))
+        await asyncio.gather(*(self._leave(sensor, "its node stops") for sensor in list(self.sensors.held)))
         with suppress(DatabaseError, OSError):
-            await self._forwarder.ship(scan=True)
+            await self.forwarder.ship(scan=True)
 
     async def close(self) -> None:
         """End at once whatever still runs."""
-        for instance in self._held.values():
+        for instance in self.sensors.held.values():
             instance.kill()
-        ends = [asyncio.ensure_future(instance.stop()) for instance in self._held.values()]
+        ends = [asyncio.ensure_future(instance.stop()) for instance in self.sensors.held.values()]
         if ends:
             await asyncio.wait(ends, timeout=_LAST_WAIT_SECONDS)
         tasks = [*self._background, *self._leaving.values(), *ends]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._folder.release()
+        self.folder.release()
 
     async def _round(self, news: bool) -> None:
         if self._broken is not None:
             raise self._broken
-        known = self._node()
+        known = self.sensors.node()
         if known is None:
             return
         await self._renew(known[1])
-        due = self._clock.machine() - self._looked >= self._lease_seconds
+        due = self.clock.machine() - self._looked >= self.lease_seconds
         if news or due or self._plan.pending:
             await self._look(known[1])
 
     async def _renew(self, node_id: int) -> None:
-        began = self._clock.machine()
-        held = {sensor: instance.taken.epoch for sensor, instance in self._held.items()}
-        renewal = await self._store.renew(node_id, held, self._lease_seconds)
-        self._clock.set(renewal.now, began)
+        began = self.clock.machine()
+        held = {sensor: instance.taken.epoch for sensor, instance in self.sensors.held.items()}
+        renewal = await self.store.renew(node_id, held, self.lease_seconds)
+        self.clock.set(renewal.now, began)
         for sensor, epoch in held.items():
-            instance = self._held.get(sensor)
+            instance = self.sensors.held.get(sensor)
             if instance is None or instance.taken.epoch != epoch:
                 continue
             if sensor in renewal.kept:
-                instance.extend(began + _FENCE * self._lease_seconds)
+                instance.extend(began + _FENCE * self.lease_seconds)
             else:
                 log.warning(f"sensor {instance.sensor.ref}: its lease is lost")
                 instance.kill()
@@ -133,45 +122,47 @@ class SensorLeases:
             self._looked = float("-inf")
 
     async def _look(self, node_id: int) -> None:
-        self._sensors.world = world = await self._store.world()
-        self._looked = self._clock.machine()
+        self.sensors.world = world = await self.store.world()
+        self._looked = self.clock.machine()
         self._plan = todo = plan(node_id, world)
         for sensor, reason in todo.give_back.items():
-            if sensor in self._held:
+            if sensor in self.sensors.held:
                 self._leave(sensor, reason)
         known = {sensor.id: sensor for sensor in world.sensors}
-        for number, instance in self._held.items():
+        for number, instance in self.sensors.held.items():
             if number in known and known[number] != instance.sensor and number not in self._leaving:
                 self._leave(number, "its definition has changed")
-        dead = {} if self._finishing else self._dead(node_id, todo)
-        wanted = () if self._finishing else tuple(sensor for sensor in (*todo.take, *dead) if sensor not in self._held)
+        if self._finishing:
+            return
+        dead = self._dead(node_id, todo)
+        wanted = [sensor for sensor in (*todo.take, *dead) if sensor not in self.sensors.held]
         if wanted:
             await self._take(node_id, wanted, dead, known)
 
     async def _take(
         self, node_id: int, wanted: Sequence[int], dead: Mapping[int, int], known: Mapping[int, Sensor]
     ) -> None:
-        began = self._clock.machine()
-        for taken in await self._store.take(node_id, wanted, self._lease_seconds, dead=dead):
+        began = self.clock.machine()
+        for taken in await self.store.take(node_id, wanted, self.lease_seconds, dead=dead):
             sensor = known[taken.sensor]
             log.info(f"sensor {sensor.ref} is taken", epoch=taken.epoch)
-            instance = self._held[sensor.id] = self._begin(sensor, taken, self._sensors.changed.set)
+            instance = self.sensors.held[sensor.id] = self.begin(sensor, taken, self.sensors.changed.set)
             if not sensor.is_builtin:
-                self._forwarder.expect(taken.output_log)
-            instance.begin(began + _FENCE * self._lease_seconds)
+                self.forwarder.expect(taken.output_log)
+            instance.begin(began + _FENCE * self.lease_seconds)
 
     def _dead(self, node_id: int, todo: AssignmentPlan) -> dict[int, int]:
         """Leases that an earlier process of this node held, and of which nothing lives any more: their epochs."""
         if not self._is_alone():
             return {}
         epochs = {}
-        for sensor in self._sensors.world.sensors:
-            lease = self._sensors.world.leases.get(sensor.id)
-            if lease is None or lease.worker != node_id or lease.is_free or sensor.id in self._held:
+        for sensor in self.sensors.world.sensors:
+            lease = self.sensors.world.leases.get(sensor.id)
+            if lease is None or lease.worker != node_id or lease.is_free or sensor.id in self.sensors.held:
                 continue
             if sensor.id in todo.give_back or lease.output_log is None:
                 continue
-            file = self._folder.output_log(lease.output_log)
+            file = self.folder.output_log(lease.output_log)
             if file.exists and file.is_closed:
                 epochs[sensor.id] = lease.epoch
         return epochs
@@ -179,7 +170,7 @@ class SensorLeases:
     def _is_alone(self) -> bool:
         """Whether no other process of this node's name works in this data folder."""
         try:
-            return self._folder.hold((self._node() or ("", 0))[0])
+            return self.folder.hold((self.sensors.node() or ("", 0))[0])
         except OSError as error:
             if not self._told_folder:
                 log.error(f"sensors cannot keep their files here: {error}")
@@ -195,39 +186,39 @@ class SensorLeases:
         return self._leaving[sensor]
 
     async def _left(self, sensor: int, reason: str) -> None:
-        instance = self._held[sensor]
+        instance = self.sensors.held[sensor]
         if reason:
             log.info(f"sensor {instance.sensor.ref} is given back: {reason}")
         await instance.stop()
-        del self._held[sensor]
-        known = self._node()
+        del self.sensors.held[sensor]
+        known = self.sensors.node()
         with suppress(DatabaseError, OSError):
-            await self._forwarder.ship()
+            await self.forwarder.ship()
         if known is not None and reason:
             with suppress(DatabaseError):  # it expires then
-                await self._store.release(known[1], {sensor: instance.taken.epoch}, {sensor: reason})
+                await self.store.release(known[1], {sensor: instance.taken.epoch}, {sensor: reason})
 
     async def _report(self) -> None:
         """Tell the database how sensors are, whenever that changes."""
         stored: dict[int, Any] = {}
         while True:
-            await self._sensors.changed.wait()
+            await self.sensors.changed.wait()
             await asyncio.sleep(_DEBOUNCE_SECONDS)
-            self._sensors.changed.clear()
-            now = {sensor: instance.report for sensor, instance in self._held.items()}
+            self.sensors.changed.clear()
+            now = {sensor: instance.report for sensor, instance in self.sensors.held.items()}
             changed = [report for sensor, report in now.items() if stored.get(sensor) != report]
-            known = self._node()
+            known = self.sensors.node()
             if known is None or not changed:
                 continue
             try:
-                await self._store.report(known[1], changed)
+                await self.store.report(known[1], changed)
                 stored = now
             except DatabaseError:
                 await asyncio.sleep(_SOON_SECONDS)
-                self._sensors.changed.set()
+                self.sensors.changed.set()
 
     def _pause(self) -> float:
-        pause = self._lease_seconds / _RENEWALS
+        pause = self.lease_seconds / _RENEWALS
         return min(pause, _SOON_SECONDS) if self._plan.pending else pause
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:

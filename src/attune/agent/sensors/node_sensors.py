@@ -29,10 +29,7 @@ class DatabaseClock:
 
 
 class NodeSensors:
-    """What runs on this node by sensor id, and the sensors, leases and nodes as the registry last showed them.
-
-    *node* gives the name and id of this node, None while it is not registered. `changed` is set when a report changes.
-    """
+    """What runs on this node, by sensor, and the fleet as last seen. *node*: its name and id once registered."""
 
     def __init__(self, node: Callable[[], tuple[str, int] | None]) -> None:
         self.node = node

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
@@ -22,26 +23,21 @@ _UNREMARKABLE = ("completed", "cancelled")
 _NOT_OF_NAMES = re.compile(r"\W")
 
 
+@dataclass
 class Attempts:
     """The attempts that run here. *suspect* is told of a runtime that could not be executed."""
 
-    def __init__(
-        self,
-        store: AttemptStore,
-        *,
-        runner: WorkRunner,
-        packs: PackFolders,
-        suspect: Callable[[str], None],
-        default_timeout: float | None,
-    ) -> None:
-        self._runner = runner
-        self._packs = packs
-        self._suspect = suspect
-        self._default_timeout = default_timeout
-        self._cancelled: set[int] = set()
-        self._stopping = False
-        self.running: dict[int, asyncio.Task[WorkOutcome]] = {}
-        self.results = ResultWriter(store, lambda: len(self.running), self.disown)
+    store: AttemptStore
+    runner: WorkRunner
+    packs: PackFolders
+    suspect: Callable[[str], None]
+    default_timeout: float | None
+    running: dict[int, asyncio.Task[WorkOutcome]] = field(default_factory=dict)
+    _cancelled: set[int] = field(default_factory=set)
+    _stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self.results = ResultWriter(self.store, lambda: len(self.running), self.disown)
 
     @property
     def known(self) -> set[int]:
@@ -97,11 +93,11 @@ class Attempts:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.results.close(seconds)
-        await self._runner.close()
+        await self.runner.close()
 
     async def _work(self, started: StartedAttempt, interpreters: Mapping[str, Any], node: Node) -> WorkOutcome:
         action = started.action
-        folder = await self._packs.folder(action.pack_digest) if action.pack_digest else None
+        folder = await self.packs.folder(action.pack_digest) if action.pack_digest else None
         entrypoint = PurePath(action.entrypoint) if folder is None else folder / "actions" / action.entrypoint
         work = Work(
             entrypoint=entrypoint,
@@ -121,10 +117,10 @@ class Attempts:
                 "ATTUNE_WORKER": node.name,
                 **({"ATTUNE_PACK_FOLDER": str(folder)} if folder is not None else {}),
             },
-            timeout_seconds=started.timeout_seconds or self._default_timeout,
+            timeout_seconds=started.timeout_seconds or self.default_timeout,
             result_file=action.result_file,
         )
-        return await self._runner.run(work, self.results.printer(started))
+        return await self.runner.run(work, self.results.printer(started))
 
     def _result(self, started: StartedAttempt, outcome: WorkOutcome, node: Node) -> AttemptResult:
         cancelled = started.execution in self._cancelled
@@ -133,7 +129,7 @@ class Attempts:
             then = after_loss(OnLost(started.on_lost), worker=node.name, losses=started.losses)
             return AttemptResult(started.execution, started.attempt, then.status.value, then.reason, lost=True)
         if outcome.ending is WorkEnding.NOT_STARTED and started.action.runtime:
-            self._suspect(started.action.runtime)
+            self.suspect(started.action.runtime)
         then = after_outcome(
             outcome,
             retries_left=started.retries - started.failures,

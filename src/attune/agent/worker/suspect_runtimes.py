@@ -42,10 +42,7 @@ class SuspectRuntimes:
 
 
 def interpreters_on(requirement: Requirement, node: Node) -> tuple[dict[str, Any], list[str]]:
-    """The interpreters that *node* has for *requirement*, looked at once more, and the names of those that are gone.
-
-    What was declared or assumed, and so has no path, is looked up by its names on PATH.
-    """
+    """The interpreters for *requirement* and the names of those that are gone; without a path, by name on PATH."""
     placed = match(requirement, [node]).best
     if placed is None:
         return {}, [term.name for term in requirement.terms if term.name in node.capabilities]

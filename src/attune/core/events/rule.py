@@ -23,11 +23,7 @@ _MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of table `rule`, read. `param_schema` is the action's.
-
-    A condition is an expression, or an object with `field`, `operator` and `value` as earlier versions wrote it.
-    `opening` is how its templates begin.
-    """
+    """One row of table `rule`, read; conditions are expressions, or objects as earlier versions wrote them."""
 
     id: int
     ref: str
@@ -66,11 +62,11 @@ def parameter_texts(rule: Rule) -> list[str]:
 def judge_conditions(rule: Rule, payload: Any, evaluated: Mapping[str, Evaluated]) -> Decision:
     """Whether all conditions hold: in their order, and the first that does not decides."""
     for index, condition in enumerate(rule.conditions):
-        verdict = _expression(condition, evaluated) if isinstance(condition, str) else _legacy(condition, payload)
-        if isinstance(verdict, str):
-            return Decision(False, problem=f"conditions[{index}]: {verdict}")
-        if not verdict:
-            return Decision(False)
+        try:
+            if not (_truth(condition, evaluated) if isinstance(condition, str) else _legacy(condition, payload)):
+                return Decision(False)
+        except _NoValueError as error:
+            return Decision(False, problem=f"conditions[{index}]: {error}")
     return Decision(True)
 
 
@@ -97,23 +93,23 @@ def _value(text: str, evaluated: Mapping[str, Evaluated]) -> Any:
     return result.value
 
 
-def _expression(text: str, evaluated: Mapping[str, Evaluated]) -> bool | str:
-    result = evaluated[text]
-    if result.problem is not None:
-        return f"{shown(text)}: {result.problem}"
-    if not isinstance(result.value, bool):
-        return f"{shown(text)}: expected true or false, got {shown(result.value)}"
-    return result.value
+def _truth(text: str, evaluated: Mapping[str, Evaluated]) -> bool:
+    value = _value(text, evaluated)
+    if not isinstance(value, bool):
+        raise _NoValueError(f"{shown(text)}: expected true or false, got {shown(value)}")
+    return value
 
 
-def _legacy(condition: Any, payload: Any) -> bool | str:
+def _legacy(condition: Any, payload: Any) -> bool:
     """A condition as an object: what is said of a field that the payload lacks does not hold."""
     if not isinstance(condition, Mapping) or not isinstance(condition.get("field"), str):
-        return f"expected an expression or an object with field, operator and value, got {shown(condition)}"
+        raise _NoValueError(
+            f"expected an expression or an object with field, operator and value, got {shown(condition)}"
+        )
     operator = str(condition.get("operator", "equals")).lower()
     compare = _OPERATORS.get(_SYNONYMS.get(operator, operator))
     if compare is None:
-        return f"operator: expected one of {', '.join(sorted(_OPERATORS))}, got {shown(operator)}"
+        raise _NoValueError(f"operator: expected one of {', '.join(sorted(_OPERATORS))}, got {shown(operator)}")
     value = _field(payload, condition["field"])
     try:
         return compare(value, condition.get("value"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from attune.core.nodes.labels import labels_of
@@ -25,12 +25,10 @@ def versions_by_name(verdicts: Iterable[Verdict]) -> dict[str, list[str]]:
     """Every version found of each offered runtime; names whose version is unknown have an empty list."""
     by_name: dict[str, list[str]] = {}
     for verdict in verdicts:
-        if not verdict.status.offered:
-            continue
-        versions = by_name.setdefault(verdict.capability, [])
-        for instance in verdict.instances:
-            if instance.version and instance.version not in versions:
-                versions.append(instance.version)
+        if verdict.status.offered:
+            versions = by_name.setdefault(verdict.capability, [])
+            new = dict.fromkeys(instance.version for instance in verdict.instances if instance.version)
+            versions += [version for version in new if version not in versions]
     return by_name
 
 
@@ -39,10 +37,9 @@ def build_capabilities(
 ) -> dict[str, Any]:
     """The registered capabilities: the operator's own keys, then what Attune knows (which wins)."""
     verdicts = list(verdicts)
-    extras: Mapping[str, Any] = selection.extras
     return {
         "max_concurrent_executions": max_concurrent_executions,
-        **extras,
+        **selection.extras,
         "runtimes": offered_names(verdicts),
         "runtime_source": selection.source.value,
         "runtime_versions": versions_by_name(verdicts),

@@ -130,14 +130,11 @@ def begin(verdict: Verdict) -> RuntimeHealth:
     )
 
 
-def observe(
-    health: RuntimeHealth, verdict: Verdict, now: float, policy: HealthPolicy, *, gone: bool = False
-) -> tuple[RuntimeHealth, Transition | None]:
-    """The state after *verdict*, and the transition if what is offered has changed.
+Step = tuple[RuntimeHealth, Transition | None]
 
-    *gone* says that there is nothing left to run; that, and a failure of what was only cached, needs no second look.
-    A verdict that could not decide changes no status and counts neither way.
-    """
+
+def observe(health: RuntimeHealth, verdict: Verdict, now: float, policy: HealthPolicy, *, gone: bool = False) -> Step:
+    """The state after *verdict*, and the transition of the offer, if any. *gone*: nothing is left, so at once."""
     if verdict.status is Status.UNKNOWN:
         return _after_unknown(health, verdict), None
     if verdict.status.offered:
@@ -153,9 +150,7 @@ def _after_unknown(health: RuntimeHealth, verdict: Verdict) -> RuntimeHealth:
     return replace(health, shown=shown, undecided=health.undecided + 1)
 
 
-def _after_success(
-    health: RuntimeHealth, verdict: Verdict, now: float, policy: HealthPolicy
-) -> tuple[RuntimeHealth, Transition | None]:
+def _after_success(health: RuntimeHealth, verdict: Verdict, now: float, policy: HealthPolicy) -> Step:
     since = now if health.good_since is None else health.good_since
     health = replace(health, failures=0, undecided=0, successes=health.successes + 1, good_since=since)
     if health.offered:
@@ -171,9 +166,7 @@ def _after_success(
     return replace(health, shown=verdict, changes=changes), _transition(health, verdict, now)
 
 
-def _after_failure(
-    health: RuntimeHealth, verdict: Verdict, now: float, policy: HealthPolicy, gone: bool
-) -> tuple[RuntimeHealth, Transition | None]:
+def _after_failure(health: RuntimeHealth, verdict: Verdict, now: float, policy: HealthPolicy, gone: bool) -> Step:
     health = replace(health, failures=health.failures + 1, undecided=0, successes=0, good_since=None)
     needed = policy.failures_to_withdraw
     if health.offered:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -26,9 +26,11 @@ def role_of_variable(name: str) -> Role | None:
     return next((role for role in ROLES.values() if role.environment_variable == name), None)
 
 
-def other_role_note(role: Role, others: Mapping[str, str | None]) -> str | None:
-    """A note where only the variable of another role is set (*others*: variable name to text)."""
-    for variable, text in others.items():
-        if variable != role.environment_variable and text is not None:
-            return f"{variable} is set but this is a {role.name}, which reads {role.environment_variable}"
-    return None
+def other_role_note(role: Role, variable: Callable[[str], str | None]) -> str | None:
+    """A note where only the variable of another role is set; *variable* gives the text of one by its name."""
+    own = role.environment_variable
+    others = [other.environment_variable for other in ROLES.values() if other is not role]
+    foreign = next((name for name in others if variable(name) is not None), None)
+    if foreign is None or variable(own) is not None:
+        return None
+    return f"{foreign} is set but this is a {role.name}, which reads {own}"

@@ -11,8 +11,7 @@ from attune.core.errors import Fault, RequirementError, shown
 from attune.core.events.template import TemplateError, expressions_in
 from attune.core.executions.action import Action
 from attune.core.json_schema import value_problems
-from attune.core.packs.files import PackFile
-from attune.core.packs.pack import Known, Pack, RuleDefinition, SensorDefinition
+from attune.core.packs.pack import Known, Pack, PackFile, RuleDefinition, SensorDefinition
 from attune.core.packs.reader import Draft
 from attune.core.packs.work_reader import WorkDraft
 from attune.core.runtimes.aliases import fold, nearest

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Protocol
 
-from attune.core.packs.files import PackFile
-from attune.core.packs.pack import Known, Pack, PackChange, PackRecord
+from attune.core.packs.pack import Known, Pack, PackChange, PackFile, PackRecord
 
 
 class PackStore(Protocol):

@@ -95,10 +95,7 @@ class Probes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetMetrics:
-    """Counts by their labels: (role, status), (runtime, status, version), (runtime, status), (class, status).
-
-    `executions` are those that have not ended; `without_worker` of them wait for a class that no live worker reads.
-    """
+    """Counts by labels; `without_worker` of the executions that have not ended need what no live worker offers."""
 
     workers: Mapping[tuple[str, str], int]
     runtimes: Mapping[tuple[str, str, str], int]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from attune.core.runtimes.command import Command, Outcome
+from attune.core.runtimes.command import Command, Found, Missing, Outcome
 from attune.core.runtimes.preview import AffectedWork, PreviewCandidate
 from attune.core.runtimes.runtime import Runtime
 
@@ -54,8 +54,8 @@ class PathLookup(Protocol):
     def token(self) -> object:
         """A value that compares equal as long as no directory of PATH has changed."""
 
-    def missing(self, name: str) -> str | None:
-        """Why *name* cannot be run ("not found on PATH", "/x/y is a directory"), or None if it can be tried."""
+    def find(self, name: str, args: Sequence[str] | None = None) -> Found | Missing:
+        """The file that running *name* would execute, or why it cannot be run. With *args*, whether they may be."""
 
 
 class SnapshotReader(Protocol):
@@ -73,10 +73,7 @@ class OutcomeCache(Protocol):
     """Outcomes of commands that proved a runtime on this host, for at most `MAX_CACHED_AGE_SECONDS`."""
 
     def lookup(self, command: Command, max_age_seconds: float) -> Outcome | None:
-        """The outcome of *command* if it is at most so old, with its `cached_age`; never one with 0.
-
-        Called before *command* runs in any case, so that `remember` can tell whether its file changed meanwhile.
-        """
+        """The outcome of *command* if at most so old, with its `cached_age`. Asked before *command* runs, always."""
 
     def remember(self, successes: Mapping[Command, Outcome]) -> None:
         """Keep outcomes of commands that have just proved a runtime, where the cache can tell when they change."""
@@ -121,10 +118,7 @@ class RuntimeEditor(RuntimeStore, Protocol):
     """A store whose rows can be changed under the eyes of whoever changes them, as the API needs it."""
 
     async def change_runtime(self, ref: str, change: Callable[[Runtime | None], Runtime], *, changed_by: str) -> bool:
-        """Store what *change* makes of the row of *ref* (None where there is none); True if it is new.
-
-        Nobody else changes that row meanwhile. What *change* raises, ends it.
-        """
+        """Store what *change* makes of a row that nobody else changes meanwhile; True if new. Its errors are raised."""
 
     async def remove_runtime(
         self, ref: str, *, changed_by: str, expecting: Callable[[Runtime], None] = lambda _old: None

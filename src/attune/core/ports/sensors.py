@@ -198,10 +198,7 @@ class SensorOutputs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SensorProgram:
-    """What to start. `argv[0]` is an absolute path; `parameters` are one JSON object on its stdin.
-
-    `output_log` is the file that takes its output, `folder` its working directory; both folders exist.
-    """
+    """What to start: an absolute path with arguments; `parameters` go to stdin as JSON, output to a file."""
 
     argv: tuple[str, ...]
     output_log: PurePath

@@ -46,3 +46,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that *name* was most likely meant to be, or None."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return close[0] if close else None
+
+
+def did_you_mean(name: str, known: Iterable[str], mark: str = ",") -> str:
+    """`, did you mean python?`, or nothing where no known name is near."""
+    near = nearest(name, known)
+    return f"{mark} did you mean {near}?" if near else ""

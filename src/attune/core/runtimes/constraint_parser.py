@@ -104,8 +104,8 @@ class _Reader(TextReader):
         if hyphen is not None and version is not None:
             self.at = hyphen.end()
             last, last_wild = self._version("-")
-            upper = Interval() if last is None else _at_most(last, last_wild)
-            return Interval(Bound.at(version, Edge.BEFORE)).narrowed(upper)
+            upper = None if last is None else _last_of(last, last_wild, Edge.BELOW)
+            return Interval(Bound.at(version, Edge.BEFORE), upper)
         if version is None:
             if operator in ("", "=", "==", ">=", "~", "^"):
                 return Interval()
@@ -144,10 +144,6 @@ class _Reader(TextReader):
         return VersionError("constraint", self.text, at, expected, seen)
 
 
-def _is_series(version: Version, wild: bool) -> bool:
-    return wild or (version.is_plain and len(version.release) < 3)
-
-
 def _between(version: Version, fixed: tuple[int, ...]) -> Interval:
     return Interval(Bound.at(version, Edge.BEFORE), Bound.at(plain(after(fixed)), Edge.BELOW))
 
@@ -156,16 +152,11 @@ def _exactly(version: Version, series: bool) -> Interval:
     return Interval.series(version.release) if series else Interval.exactly(version)
 
 
-def _above(version: Version, wild: bool) -> Interval:
-    if _is_series(version, wild):
-        return Interval(Bound.at(plain(after(version.release)), Edge.BEFORE))
-    return Interval(Bound.at(version, Edge.AFTER))
-
-
-def _at_most(version: Version, wild: bool) -> Interval:
-    if _is_series(version, wild):
-        return Interval(None, Bound.at(plain(after(version.release)), Edge.BELOW))
-    return Interval(None, Bound.at(version, Edge.AFTER))
+def _last_of(version: Version, wild: bool, edge: Edge) -> Bound:
+    """Right after *version*; where it names a series, after all of that: at *edge* of the next."""
+    if wild or (version.is_plain and len(version.release) < 3):
+        return Bound.at(plain(after(version.release)), edge)
+    return Bound.at(version, Edge.AFTER)
 
 
 def _caret(version: Version, wild: bool) -> Interval:
@@ -179,8 +170,8 @@ _INTERVALS: dict[str, Callable[[Version, bool], Interval]] = {
     **dict.fromkeys(("", "="), lambda version, _: _exactly(version, version.is_plain)),
     **dict.fromkeys(("==", "!="), _exactly),
     ">=": lambda version, _: Interval(Bound.at(version, Edge.BEFORE)),
-    ">": _above,
-    "<=": _at_most,
+    ">": lambda version, wild: Interval(_last_of(version, wild, Edge.BEFORE)),
+    "<=": lambda version, wild: Interval(None, _last_of(version, wild, Edge.BELOW)),
     "<": lambda version, _: Interval(None, Bound.at(version, Edge.BELOW if version.is_plain else Edge.BEFORE)),
     # The last component may grow, the others stay; a single one may grow below the next.
     **dict.fromkeys(("~=", "~>"), lambda version, _: _between(version, version.release[:-1] or version.release)),

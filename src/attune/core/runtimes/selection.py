@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from attune.core.errors import ConfigError, shown
-from attune.core.runtimes.aliases import fold, nearest
+from attune.core.runtimes.aliases import did_you_mean, fold
 
 MAX_VARIABLE = 10_000
 _WRONG_SEPARATOR = re.compile(r"[;:|]")
@@ -91,10 +91,5 @@ def _folded(items: Iterable[str]) -> tuple[str, ...]:
 def unknown_name_warnings(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
     """A warning for each of *names* that no definition has, with the nearest known one. The name is kept."""
     known = list(known)
-    warnings = []
-    for name in names:
-        if name not in known:
-            near = nearest(name, known)
-            hint = f"; did you mean {near}?" if near else ""
-            warnings.append(f"no definition is called {shown(name)}{hint}")
-    return tuple(warnings)
+    unknown = [name for name in names if name not in known]
+    return tuple(f"no definition is called {shown(name)}{did_you_mean(name, known, ';')}" for name in unknown)

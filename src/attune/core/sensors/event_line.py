@@ -31,10 +31,7 @@ class BadLineError(ValueError):
 
 
 def parse_line(line: bytes, default_trigger: str) -> tuple[str, Mapping[str, Any]]:
-    """The trigger and the payload of *line*. Raises `BadLineError`.
-
-    A line is one JSON object: the payload, or `{"trigger": ref, "payload": {…}}`, where `trigger` may be left out.
-    """
+    """The trigger and payload of a JSON object: the payload alone, or within an envelope. Raises `BadLineError`."""
     value = _value(line)
     if not isinstance(value, dict):
         raise BadLineError(f"expected a JSON object, got {shown(value)}")

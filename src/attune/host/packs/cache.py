@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from attune.core.errors import DatabaseError, UsageError
-from attune.core.packs.files import PackFile, digest_of
+from attune.core.packs.pack import PackFile, digest_of
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEPT = 20

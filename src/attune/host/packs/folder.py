@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attune.core.errors import Fault, SourcePosition, UsageError, shown
-from attune.core.packs.files import PackFile
+from attune.core.packs.pack import PackFile
 
 MAX_FILES = 1000
 MAX_BYTES = 10 << 20

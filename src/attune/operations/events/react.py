@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attune.core.errors import AttuneError, DatabaseError, shown
 from attune.core.events.event import Trigger
@@ -21,26 +21,16 @@ from attune.core.events.rule import (
 )
 from attune.core.json_schema import secret_names, value_problems
 from attune.core.ports.events import EventTables, Expressions
-from attune.core.runtimes.aliases import nearest
+from attune.core.runtimes.aliases import did_you_mean
 from attune.core.sensors.event_line import NewEvent
 
 C = TypeVar("C")
-C_contra = TypeVar("C_contra", contravariant=True)
 _HIDDEN = "***"
-
-
-class CreateExecution(Protocol[C_contra]):
-    """Creates an execution in the transaction of the connection; its id. What it raises of `UsageError` is told."""
-
-    def __call__(self, connection: C_contra, firing: Firing) -> Awaitable[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of an event: its id and the executions that follow, or the sentence that says why it was refused.
-
-    `problems` are of rules that could not be evaluated, each beginning with the ref of the rule.
-    """
+    """An event's id and executions, or why it was refused; `problems` of rules begin with the ref of their rule."""
 
     event: int | None
     refusal: str | None = None
@@ -50,17 +40,14 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Reaction(Generic[C]):
-    """Events in, executions out. `tables` makes the tables of a connection, `create` an execution."""
+    """Events in, executions out, in the transaction of a connection: `create` makes one, its `UsageError`s are told."""
 
     tables: Callable[[C], EventTables]
     expressions: Expressions
-    create: CreateExecution[C]
+    create: Callable[[C, Firing], Awaitable[int]]
 
     async def record(self, connection: C, events: Sequence[NewEvent]) -> list[Recorded]:
-        """Store *events* with all that follows, each as far as it is accepted; one `Recorded` for each.
-
-        A rule that cannot be evaluated stops no other: its enforcement says why. Raises `DatabaseError`.
-        """
+        """Store *events* and all that follows, as far as accepted, whatever single rules do. Raises `DatabaseError`."""
         tables = self.tables(connection)
         refs = sorted({event.trigger_ref for event in events})
         triggers = await tables.triggers(refs)
@@ -130,10 +117,8 @@ class Reaction(Generic[C]):
 def _refusal(event: NewEvent, triggers: Mapping[str, Trigger]) -> str | None:
     trigger = triggers.get(event.trigger_ref)
     if trigger is None:
-        near = nearest(event.trigger_ref, triggers)
-        return f"trigger: expected one that exists, got {shown(event.trigger_ref)}" + (
-            f", did you mean {near}?" if near else ""
-        )
+        hint = did_you_mean(event.trigger_ref, triggers)
+        return f"trigger: expected one that exists, got {shown(event.trigger_ref)}{hint}"
     problems = value_problems(trigger.out_schema, event.payload, root="payload") if trigger.out_schema else []
     return "; ".join(map(str, problems)) or None
 

@@ -9,8 +9,7 @@ from attune.core.documents import DocumentNode, in_order
 from attune.core.errors import Fault, SourcePosition, shown
 from attune.core.events.expression import Evaluated, unknown_names
 from attune.core.events.rule import VARIABLES
-from attune.core.packs.files import PackFile
-from attune.core.packs.pack import KINDS, Known, Pack, PackError
+from attune.core.packs.pack import KINDS, Known, Pack, PackError, PackFile
 from attune.core.packs.reader import Documents, Draft, WrittenExpression, read_pack
 from attune.core.packs.references import resolve
 from attune.core.ports.events import Expressions

@@ -8,11 +8,12 @@ from time import perf_counter
 
 from attune.core.nodes.capabilities import declared, offered_names
 from attune.core.nodes.role import Role
+from attune.core.runtimes.aliases import names_of
 from attune.core.runtimes.definition import Definition, capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import Selection, Source, unknown_name_warnings
 from attune.core.runtimes.verdict import Status, Verdict
-from attune.operations.runtimes.examine import ExaminationObserver, Examiner, read_definitions
+from attune.operations.runtimes.examine import ExaminationObserver, Examiner, commands_of, read_definitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def detect(
         )
     )
     verified = [next(examined) if isinstance(item, Definition) else item for item in read]
-    verdicts = [*verified, *_unverified(runtimes, selection, options)]
+    verdicts = [*verified, *_unverified(runtimes, selection, options, examiner)]
     known = [capability_name(runtime) for runtime in runtimes]
     return Detection(
         role=role,
@@ -101,32 +102,37 @@ def _to_verify(
     return read_definitions(runtimes, role)
 
 
-def _unverified(runtimes: Sequence[Runtime], selection: Selection, options: DetectionOptions) -> list[Verdict]:
+def _unverified(
+    runtimes: Sequence[Runtime], selection: Selection, options: DetectionOptions, examiner: Examiner
+) -> list[Verdict]:
     """Verdicts on the names that somebody gave and that nothing here verifies."""
     if selection.names is None:
         return []
     if not options.verify_overrides:
-        return [_declare(name, runtimes, selection.source) for name in selection.names]
+        return [_declare(name, runtimes, selection.source, examiner) for name in selection.names]
     defined = {capability_name(runtime) for runtime in runtimes}
-    return [_undefined(name) for name in selection.names if name not in defined]
+    return [
+        replace(
+            declared(name, ""),
+            status=Status.UNAVAILABLE,
+            reason=f"no definition is called {name!r}, so nothing can verify it",
+        )
+        for name in selection.names
+        if name not in defined
+    ]
 
 
 def _wanted(item: Definition | Verdict, options: DetectionOptions) -> bool:
     return not options.only or item.capability in options.only or item.ref in options.only
 
 
-def _declare(name: str, runtimes: Sequence[Runtime], source: Source) -> Verdict:
-    where = "environment" if source is Source.ENVIRONMENT else "config file"
-    verdict = declared(name, where)
+def _declare(name: str, runtimes: Sequence[Runtime], source: Source, examiner: Examiner) -> Verdict:
+    verdict = declared(name, "environment" if source is Source.ENVIRONMENT else "config file")
+    commands: tuple[str, ...] = (name, *names_of(name))
     for runtime in runtimes:
         if capability_name(runtime) == name:
-            return replace(verdict, ref=runtime.ref, name=runtime.name)
-    return verdict
-
-
-def _undefined(name: str) -> Verdict:
-    return replace(
-        declared(name, ""),
-        status=Status.UNAVAILABLE,
-        reason=f"no definition is called {name!r}, so nothing can verify it",
-    )
+            verdict = replace(verdict, ref=runtime.ref, name=runtime.name)
+            definition = read_definitions([runtime])[0]
+            commands = commands_of(definition) if isinstance(definition, Definition) else commands
+            break
+    return examiner.resolve(verdict, commands)

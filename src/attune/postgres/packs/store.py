@@ -11,8 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from attune.core.errors import InUseError, UsageError
-from attune.core.packs.files import PackFile, digest_of
-from attune.core.packs.pack import KINDS, Known, Pack, PackChange, PackRecord
+from attune.core.packs.pack import KINDS, Known, Pack, PackChange, PackFile, PackRecord, digest_of
 from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.postgres.packs.rows import TABLES, PackRow, remove_rows, rows_of, write_row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from attune.core.packs.files import PackFile, digest_of
+from attune.core.packs.pack import PackFile, digest_of
 
 FILES = (PackFile("a", b"1"), PackFile("b", b"2", executable=True))
 

@@ -103,10 +103,10 @@ def test_an_unknown_name_is_kept_with_the_nearest_known_one() -> None:
 
 
 def test_the_other_roles_variable_is_only_noted() -> None:
-    note = other_role_note(SENSOR, {WORKER.environment_variable: "python", SENSOR.environment_variable: None})
+    note = other_role_note(SENSOR, {WORKER.environment_variable: "python"}.get)
 
     assert note == "ATTUNE_WORKER_RUNTIMES is set but this is a sensor, which reads ATTUNE_SENSOR_RUNTIMES"
-    assert other_role_note(WORKER, {WORKER.environment_variable: "python"}) is None
+    assert other_role_note(WORKER, {WORKER.environment_variable: "python"}.get) is None
 
 
 def test_a_variable_that_is_not_utf8_is_refused_by_name() -> None:

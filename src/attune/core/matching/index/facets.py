@@ -59,7 +59,10 @@ class Feature:
 
     @property
     def slots(self) -> Iterable[int]:
-        return self._few if self._few is not None else slots_of(int.from_bytes(self._bytes, "little"))
+        if self._few is not None:
+            return self._few
+        bits = int.from_bytes(self._bytes, "little")
+        return picked(range(bits.bit_length()), bits)
 
     @property
     def bits(self) -> int:
@@ -169,13 +172,8 @@ def union(features: Iterable[Feature]) -> int:
     return bits | bits_of(few) if few else bits
 
 
-def slots_of(bits: int) -> list[int]:
-    """The numbers of the bits that are set, ascending."""
-    return picked(range(bits.bit_length()), bits)
-
-
 def few_slots_of(bits: int) -> list[int]:
-    """`slots_of`, quicker where only a few are set."""
+    """The numbers of the bits that are set, ascending; quick where they are few."""
     slots = []
     while bits:
         slots.append((bits & -bits).bit_length() - 1)

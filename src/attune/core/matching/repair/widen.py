@@ -14,10 +14,7 @@ _PADDED = 3
 
 
 def relaxed(constraint: Constraint, version: Version) -> Constraint | None:
-    """*constraint* widened until it admits *version*, by its own precision: `>=20` admits 18.20.4 as `>=18`.
-
-    A gap, an exclusion or a pre-release gets an alternative of its own (`17 || 20 || >=21`). None where neither works.
-    """
+    """*constraint* widened to admit *version*: `>=20` as `>=18`, a gap by an alternative; None where neither works."""
     if len(constraint.clauses) == 1 and not version.is_prerelease:
         moved = _moved(constraint.clauses[0], version)
         if moved.check(version) is Truth.YES:

@@ -160,12 +160,12 @@ def measure_missing(environment: dict[str, str]) -> list[Figure]:
     commands = [Command((name, "--version")) for name in names]
     whole = statistics.median(seconds(lambda: run(assemble(environment), commands)) for _ in range(51))
     paths = assemble(environment).paths
-    paths.missing("warm")
+    paths.find("warm")
 
     def ask() -> None:
         paths.token()
         for name in names:
-            paths.missing(name)
+            paths.find(name)
 
     unchanged = statistics.median(seconds(ask) for _ in range(51))
     token = statistics.median(seconds(paths.token) for _ in range(51))

@@ -60,5 +60,8 @@ _.eligible_ids
 # The way back of migrations: tests hold every revision to it, and the issue on moving installations uses it.
 downgrade
 
+# For the execution contract, which is being built.
+_.refuses_working_folder
+
 # Being replaced.
 _.optional

@@ -30,10 +30,9 @@ def reaction(expressions: Expressions | None = None) -> Reaction[AsyncConnection
     return Reaction(PostgresEventTables, expressions or shared_expressions(), request_execution)
 
 
-def record_for_sensors(
-    to: Reaction[AsyncConnection[Any]], tell: Callable[[NewEvent, str], None] = lambda _event, _sentence: None
-) -> Record:
+def record_for_sensors(tell: Callable[[NewEvent, str], None]) -> Record:
     """`Record` for the events of sensors. *tell* hears of each event that was refused, and of rules that failed."""
+    to = reaction()
 
     async def record(connection: AsyncConnection[Any], events: Sequence[NewEvent]) -> None:
         for event, recorded in zip(events, await to.record(connection, events), strict=True):

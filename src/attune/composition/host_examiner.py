@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attune.config import NodeSettings, Settings, process_environment
-from attune.host.policy import HostPolicy
+from attune.config import HostSettings, NodeSettings, Settings, process_environment
+from attune.host.contract.accounts import user_id
+from attune.host.contract.ownership import OwnershipRule
+from attune.host.contract.policy import HostPolicy
 from attune.host.probing.assemble import HostChecks, HostOptions, assemble
 from attune.operations.runtimes.examine import Examiner
 
@@ -46,15 +49,25 @@ def reverifier_for(settings: Settings) -> Reverifier:
 def _checks(settings: Settings) -> HostChecks:
     detection = settings.detection
     environment = process_environment()
-    allowed = detection.allowed_binaries
     options = HostOptions(
-        policy=HostPolicy(None if allowed is None else frozenset(allowed), detection.trusted_paths),
-        extra_variables=detection.environment,
+        policy=host_policy(settings.host),
+        extra_variables=settings.host.environment,
         cache_folder=str(_cache_folder(settings, environment)) if detection.cache else None,
         concurrency=detection.concurrency,
         warn=_warn,
     )
     return assemble(environment, options)
+
+
+def host_policy(host: HostSettings) -> HostPolicy:
+    """What this host agrees to execute. Owners who are no users here are left out."""
+    owners = {owner for name in host.trusted_owners if (owner := user_id(name)) is not None}
+    return HostPolicy(
+        None if host.allowed_binaries is None else frozenset(host.allowed_binaries),
+        None if host.allowed_commands is None else frozenset(host.allowed_commands),
+        host.allowed_paths,
+        OwnershipRule(os.geteuid(), owners),
+    )
 
 
 def _warn(text: str) -> None:

@@ -20,7 +20,7 @@ from attune.agent.service import node_options, run_service
 from attune.agent.worker.executions import ExecutionRunner
 from attune.composition.databases import data_dir
 from attune.composition.embedding import REGISTRATIONS
-from attune.composition.events import reaction, record_for_sensors
+from attune.composition.events import record_for_sensors
 from attune.composition.host_examiner import examiner_for, reverifier_for
 from attune.config import Settings, process_environment
 from attune.core.backoff import RestartRules
@@ -45,15 +45,12 @@ from attune.postgres.sensors.store import PostgresSensors
 from attune.queue.procrastinate_queue import ProcrastinateQueue
 
 
-async def _nothing() -> None: ...
-
-
 async def run_nodes(
     settings: Settings,
     url: str,
     names: Mapping[Role, str | None],
     *,
-    heal: Callable[[], Awaitable[None]] = _nothing,
+    heal: Callable[[], Awaitable[None]],
     on_ready: Callable[[NodeRegistration], None] = lambda registration: None,
 ) -> None:
     """Run one node for each role of *names* (None for its default name) until a signal, as `run_service` says."""
@@ -85,12 +82,13 @@ def request_handler_for(
 def sensing_for(registration: NodeRegistration, monitor: HealthMonitor, pool: Pool, packs: PackFolders) -> SensorLeases:
     """Runs sensors on the node of *registration*."""
     settings = registration.settings
+    sensing = settings.sensing
 
     def node() -> tuple[str, int] | None:
         return None if registration.node_id is None else (registration.name, registration.node_id)
 
     folder, clock, sensors = SensorFolder(data_dir(settings)), DatabaseClock(boottime), NodeSensors(node)
-    events = PostgresSensorEvents(pool, record_for_sensors(reaction(), EventLogLimiter()))
+    events = PostgresSensorEvents(pool, record_for_sensors(EventLogLimiter()))
     context = SensorContext(
         folder=folder,
         start=start_sensor,
@@ -99,7 +97,9 @@ def sensing_for(registration: NodeRegistration, monitor: HealthMonitor, pool: Po
         clock=boottime,
         suspect=monitor.suspect,
         packs=packs,
-        restarts=restart_rules(settings),
+        restarts=RestartRules(
+            first=sensing.restart_first, slowest=sensing.restart_slowest, healthy_after=sensing.healthy_after
+        ),
     )
     builtins = BuiltinSensors(lambda: registration.node_id or 0, events, clock.now, file_stamps)
 
@@ -112,18 +112,10 @@ def sensing_for(registration: NodeRegistration, monitor: HealthMonitor, pool: Po
         sensors,
         PostgresSensors(pool),
         folder,
-        settings.sensing.lease,
+        sensing.lease,
         clock,
         begin=begin,
         forwarder=EventForwarder(folder, events, sensors.bad_lines, sensors.throttle),
-    )
-
-
-def restart_rules(settings: Settings) -> RestartRules:
-    """How sensors are started again, as *settings* want it."""
-    sensing = settings.sensing
-    return RestartRules(
-        first=sensing.restart_first, slowest=sensing.restart_slowest, healthy_after=sensing.healthy_after
     )
 
 

@@ -2,6 +2,6 @@
 
 from attune.config.environment import process_environment, variable
 from attune.config.loading import load_settings
-from attune.config.settings import NodeSettings, Settings
+from attune.config.settings import HostSettings, NodeSettings, Settings
 
-__all__ = ["NodeSettings", "Settings", "load_settings", "process_environment", "variable"]
+__all__ = ["HostSettings", "NodeSettings", "Settings", "load_settings", "process_environment", "variable"]

@@ -26,6 +26,8 @@ class Misfit(NamedTuple):
 
 
 OTHER = Misfit()
+BINARY = r"[^/\x00\n]+|/[^\x00\n]*"
+"""The pattern of a command: a bare name or an absolute path."""
 
 
 class SettingKind:
@@ -134,6 +136,39 @@ class Folder(Text):
 
     def value(self, node: DocumentNode) -> Any:
         return Path(node.value)
+
+
+@dataclass(frozen=True, slots=True)
+class User(Text):
+    """The name or the number of a user, kept as text."""
+
+    expected: str = "the name or the number of a user"
+    example: str = "linuxbrew"
+    pattern: str = r"[^\s:,/\x00-\x1f\x7f]+"
+
+    def misfit(self, node: DocumentNode) -> Misfit | None:
+        number = isinstance(node.value, int) and not isinstance(node.value, bool) and node.value >= 0
+        return None if number else Text.misfit(self, node)
+
+    def value(self, node: DocumentNode) -> Any:
+        return str(node.value)
+
+
+class CommandLine(SettingKind):
+    """A command with all its arguments: words with spaces between them, or a list of words."""
+
+    expected = "a command and its arguments, as text or as a list of texts"
+    example = "python3 --version"
+
+    def misfit(self, node: DocumentNode) -> Misfit | None:
+        words = self.value(node)
+        fits = words and all(isinstance(word, str) and "\0" not in word for word in words)
+        return None if fits and re.fullmatch(BINARY, words[0]) else OTHER
+
+    def value(self, node: DocumentNode) -> Any:
+        if isinstance(node.value, str):
+            return tuple(node.value.split())
+        return tuple(word.value for word in node.value) if isinstance(node.value, tuple) else ()
 
 
 class Flag(SettingKind):

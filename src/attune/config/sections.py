@@ -14,6 +14,11 @@ from attune.core.errors import Fault
 
 PREFIX = "ATTUNE__"
 _LONGEST = 1000
+_RENAMED = {
+    "detection.allowed_binaries": "host.allowed_binaries",
+    "detection.trusted_paths": "host.allowed_paths",
+    "detection.environment": "host.environment",
+}
 
 
 def setting(kind: SettingKind, default: Any, meaning: str, *, secret: bool = False) -> Any:
@@ -157,6 +162,11 @@ def unknown_key(within: SettingKind, prefix: str, name: str, node: DocumentNode)
         sentence = f"{'' if field else ': '}unknown key, {meant}"
         return Fault(field, expected, "an unknown key", node.position, hint, sentence)
 
+    def instead(key: str, meant: str) -> Fault:
+        return fault(key, meant, f"set {variable_of(key)}" if variable_with(node) else f"write {key}")
+
+    if path in _RENAMED:
+        return instead(_RENAMED[path], f"it is called {_RENAMED[path]} now")
     below = [*paths_below(within)]
     if not below:
         return fault("no key", f"{prefix} has no keys below it")
@@ -167,8 +177,7 @@ def unknown_key(within: SettingKind, prefix: str, name: str, node: DocumentNode)
     if not nearest:
         return fault(f"one of {', '.join(within.names)}", f"expected one of {', '.join(within.names)}")
     meant = ".".join(filter(None, (prefix, known[nearest[0]])))
-    hint = f"set {variable_of(meant)}" if variable_with(node) else f"write {meant}"
-    return fault(meant, f"did you mean {meant}?", hint)
+    return instead(meant, f"did you mean {meant}?")
 
 
 def variable_of(key: str) -> str:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from attune.config.addresses import ApiUrl, DatabaseUrl, Token
-from attune.config.kinds import Choice, Duration, Flag, Folder, Integer, Text
+from attune.config.kinds import BINARY, Choice, CommandLine, Duration, Flag, Folder, Integer, Text, User
 from attune.config.sections import Capabilities, ListOf, MapOf, section, setting
 
 _NODE_NAME = Text(
     "a name without spaces around it", "build-7", r"[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?"
 )
-_BINARY = Text("the name of a command or an absolute path", "python3", r"[^/\x00\n]+|/[^\x00\n]*", longest=4095)
+_BINARY = Text("the name of a command or an absolute path", "python3", BINARY, longest=4095)
 _ABSOLUTE = Text("an absolute path", "/usr/bin", r"/[^\x00\n]*", longest=4095)
 _VARIABLE = Text(
     "the name of a variable other than ATTUNE_*, DATABASE_URL and PGPASSWORD",
@@ -67,7 +67,7 @@ class NodeSettings:
 
 @dataclass(frozen=True, slots=True)
 class DetectionSettings:
-    """How runtimes are verified, and what this host will ever execute for it."""
+    """How runtimes are verified."""
 
     verify_overrides: bool = setting(
         Flag(), False, "Verify the runtimes that the environment or this file names, instead of trusting them."
@@ -81,22 +81,40 @@ class DetectionSettings:
     concurrency: int | None = setting(
         Integer(1, 256), None, "How many checks run at the same time. Not set: as many as suit the machine."
     )
+    cache: bool = setting(Flag(), True, "Keep proofs on disk for a day, so that a node starts with them at once.")
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """What this host ever executes, whatever the database says, and within which limits."""
+
     allowed_binaries: tuple[str, ...] | None = setting(
         ListOf(_BINARY, "a list of commands"),
         None,
-        "The only commands that checks may run, whatever the database says. Not set: any; an empty list: none.",
+        "The only commands that are executed, with any arguments; `native` stands for files of packs that are executed "
+        "themselves. Neither this nor `allowed_commands` set: any; an empty list: none.",
     )
-    trusted_paths: tuple[str, ...] | None = setting(
+    allowed_commands: tuple[tuple[str, ...], ...] | None = setting(
+        ListOf(CommandLine(), "a list of commands with their arguments"),
+        None,
+        "Commands that checks may run with these arguments and no others: `python3 --version`, or a list of words. "
+        "Work may run them with its own.",
+    )
+    allowed_paths: tuple[str, ...] | None = setting(
         ListOf(_ABSOLUTE, "a list of absolute paths"),
         None,
-        "The only folders that checks may run a command from. Not set: any; an empty list: none.",
+        "The only folders that anything is executed from. Not set: any; an empty list: none.",
+    )
+    trusted_owners: tuple[str, ...] = setting(
+        ListOf(User(), "a list of names or numbers of users"),
+        (),
+        "Users who may own what is executed, besides root and the user that executes it.",
     )
     environment: tuple[str, ...] = setting(
         ListOf(_VARIABLE, "a list of names of variables"),
         (),
-        "Variables that checks see beside the usual harmless ones.",
+        "Variables that checks and work see beside the usual harmless ones.",
     )
-    cache: bool = setting(Flag(), True, "Keep proofs on disk for a day, so that a node starts with them at once.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +232,7 @@ class Settings:
     worker: NodeSettings = section(NodeSettings)
     sensor: NodeSettings = section(NodeSettings)
     detection: DetectionSettings = section(DetectionSettings)
+    host: HostSettings = section(HostSettings)
     heartbeat: HeartbeatSettings = section(HeartbeatSettings)
     health: HealthSettings = section(HealthSettings)
     sensing: SensingSettings = section(SensingSettings)

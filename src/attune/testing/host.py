@@ -10,7 +10,7 @@ from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.nodes.health import Snapshot
 from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS, Next, RunObserver
 from attune.core.ports.worker import Output
-from attune.core.runtimes.command import Command, Ending, Outcome
+from attune.core.runtimes.command import Command, Ending, Found, Missing, Outcome
 
 
 def printed(output: str, exit_code: int = 0, path: str = "/usr/bin/fake") -> Outcome:
@@ -31,8 +31,10 @@ class FakeHost:
     def token(self) -> object:
         return tuple(sorted(self.commands))
 
-    def missing(self, name: str) -> str | None:
-        return None if name in self.commands else "not found on PATH"
+    def find(self, name: str, args: Sequence[str] | None = None) -> Found | Missing:
+        if name in self.commands:
+            return Found(f"/usr/bin/{name}")
+        return Missing(Ending.NOT_FOUND, "not found on PATH")
 
     def run(
         self,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from attune.core.ports.runtimes import PathLookup
+from attune.core.runtimes.command import Ending, Found, Missing
 from attune.host.probing.path_index import PathIndex
 from attune.testing import FakeHost, printed
 
@@ -24,11 +25,11 @@ def lookup(request: pytest.FixtureRequest, tmp_path: Path) -> PathLookup:
 
 
 def test_a_command_that_is_there_is_not_missing(lookup: PathLookup) -> None:
-    assert lookup.missing("ruby") is None
+    assert isinstance(lookup.find("ruby", ["--version"]), Found)
 
 
 def test_a_command_that_is_missing_has_its_reason(lookup: PathLookup) -> None:
-    assert lookup.missing("perl6") == "not found on PATH"
+    assert lookup.find("perl6") == Missing(Ending.NOT_FOUND, "not found on PATH")
 
 
 def test_the_token_stays_while_nothing_changes(lookup: PathLookup) -> None:

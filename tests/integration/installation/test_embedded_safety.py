@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -183,7 +184,8 @@ def test_binaries_that_the_servers_user_cannot_reach_are_copied_once(
     shutil.copytree(package / "pginstall18", site / package.name / "pginstall18")
     shutil.copytree(package.parent / f"{package.name}.libs", site / f"{package.name}.libs")
 
-    monkeypatch.setattr(binaries, "_installed_package", lambda: site / package.name)
+    found = SimpleNamespace(submodule_search_locations=[str(site / package.name)])
+    monkeypatch.setattr(binaries, "find_spec", lambda _name: found)
 
     times = []
     for _ in range(2):
@@ -289,6 +291,7 @@ import logging
 import sys
 from attune.postgres.embedded.account import account_for
 from pathlib import Path
+from types import SimpleNamespace
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 print(account_for(Path(sys.argv[1])).name)
 """

@@ -87,7 +87,7 @@ def test_a_node_checks_a_definition_that_nobody_has_saved(start: Start, migrated
 
 
 def test_the_limits_of_a_host_hold_for_dry_runs(start: Start, migrated_database: str) -> None:
-    start("w1", {"ruby": "ruby 3.3.1"}, ATTUNE__DETECTION__ALLOWED_BINARIES='["python3"]')
+    start("w1", {"ruby": "ruby 3.3.1"}, ATTUNE__HOST__ALLOWED_BINARIES='["python3"]')
 
     async def ask(api: Api) -> None:
         code, said = await check(api, {"worker": "w1", "definition": RUBY})

@@ -58,7 +58,7 @@ async def test_the_limits_of_the_settings_given_apply_whatever_was_detected_befo
     assert await detector.detect_from_database() == ["quick"]
 
     settings = load_settings()
-    strict: Any = replace(settings, detection=replace(settings.detection, allowed_binaries=("python3",)))
+    strict: Any = replace(settings, host=replace(settings.host, allowed_binaries=("python3",)))
     assert (await detector.detect_capabilities(strict, "ATTUNE_WORKER_RUNTIMES"))["runtimes"] == []
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from attune.core.runtimes.verdict import Status, Verdict
-from attune.host.policy import HostPolicy
+from attune.host.contract.policy import HostPolicy
 from attune.host.probing.assemble import HostOptions, assemble
 from attune.operations.runtimes.examine import Examiner
 from factories import command, make_definition

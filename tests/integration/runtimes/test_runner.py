@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from attune.core.runtimes.command import Command, Ending, Outcome
-from attune.host.policy import HostPolicy
+from attune.host.contract.policy import HostPolicy
 from attune.host.probing.path_index import PathIndex
 from attune.host.probing.runner import HostRunner
 from host_checks import Sandbox, command, open_descriptors, run_all, script, zombies
@@ -240,7 +240,7 @@ def test_forbidden_binaries_are_refused_without_being_run(tmp_path: Path) -> Non
     script(outside, "evil", f"touch {ran}")
     (inside / "link").symlink_to(outside / "evil")
     script(inside, "good", "echo good")
-    policy = HostPolicy(trusted_paths=(str(inside),))
+    policy = HostPolicy(allowed_paths=(str(inside),))
     limited = HostPolicy(allowed_binaries=frozenset({"good"}))
     path = f"{inside}:{outside}"
 
@@ -251,7 +251,7 @@ def test_forbidden_binaries_are_refused_without_being_run(tmp_path: Path) -> Non
     assert {trusted[name].ending for name in ("evil", "link")} == {Ending.REFUSED}
     assert {allowed[name].ending for name in ("evil", "absent")} == {Ending.REFUSED}
     assert trusted["link"].detail.startswith(
-        f"{inside}/link leads to {outside}/evil, which is outside the trusted paths"
+        f"{inside}/link leads to {outside}/evil, which is outside the allowed paths"
     )
     assert not ran.exists()
 

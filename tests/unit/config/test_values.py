@@ -88,17 +88,17 @@ import pytest
         ),
         ("detection: {cache: 1}", "detection.cache", "true or false", "1", 1),
         ("detection: {cache: 'true'}", "detection.cache", "true or false", "'true'", 1),
-        ("detection: {trusted_paths: [bin]}", "detection.trusted_paths[0]", "an absolute path", "'bin'", 1),
+        ("host: {allowed_paths: [bin]}", "host.allowed_paths[0]", "an absolute path", "'bin'", 1),
         (
-            "detection: {allowed_binaries: [bin/python3]}",
-            "detection.allowed_binaries[0]",
+            "host: {allowed_binaries: [bin/python3]}",
+            "host.allowed_binaries[0]",
             "the name of a command or an absolute path",
             "'bin/python3'",
             1,
         ),
         (
-            "detection: {environment: [PATH=x]}",
-            "detection.environment[0]",
+            "host: {environment: [PATH=x]}",
+            "host.environment[0]",
             "the name of a variable other than ATTUNE_*, DATABASE_URL and PGPASSWORD",
             "'PATH=x'",
             1,
@@ -120,11 +120,11 @@ def test_a_long_name_is_refused_by_its_length(refuse) -> None:
 
 @pytest.mark.parametrize("secret", ["ATTUNE_TOKEN", "ATTUNE_WORKER_RUNTIMES", "DATABASE_URL", "PGPASSWORD"])
 def test_variables_with_secrets_are_not_let_through_to_checks(refuse, secret: str) -> None:
-    assert "detection.environment[0]: expected" in str(refuse(f"detection: {{environment: [{secret}]}}"))
+    assert "host.environment[0]: expected" in str(refuse(f"host: {{environment: [{secret}]}}"))
 
 
 def test_variables_that_only_begin_like_secret_ones_are_let_through(load) -> None:
-    assert load("detection: {environment: [PGPASSWORD_X, JAVA_HOME]}").detection.environment == (
+    assert load("host: {environment: [PGPASSWORD_X, JAVA_HOME]}").host.environment == (
         "PGPASSWORD_X",
         "JAVA_HOME",
     )
@@ -274,9 +274,41 @@ def test_an_unknown_key_names_the_nearest_one(refuse, content: str, key: str, ne
 
 
 def test_an_unknown_key_like_no_other_gets_the_known_ones(refuse) -> None:
-    known = "database, data_dir, worker, sensor, detection, heartbeat, health, sensing, executions, api, log, demo"
+    known = "database, data_dir, worker, sensor, detection, host, heartbeat, health, sensing, executions, api, log"
 
-    assert str(refuse("zzz: x")) == f"zzz: unknown key, expected one of {known} (attune.yaml:1)"
+    assert str(refuse("zzz: x")) == f"zzz: unknown key, expected one of {known}, demo (attune.yaml:1)"
+
+
+@pytest.mark.parametrize(
+    ("key", "new"),
+    [("allowed_binaries", "allowed_binaries"), ("trusted_paths", "allowed_paths"), ("environment", "environment")],
+)
+def test_a_key_that_has_another_name_now_is_told_the_new_one(refuse, key: str, new: str) -> None:
+    error = refuse(f"detection:\n  {key}: []\n")
+    by_variable = refuse("", **{f"ATTUNE__DETECTION__{key.upper()}": "[]"})
+
+    assert str(error) == f"detection.{key}: unknown key, it is called host.{new} now (attune.yaml:2)"
+    assert error.hint == f"write host.{new}"
+    assert by_variable.hint == f"set ATTUNE__HOST__{new.upper()}"
+
+
+def test_commands_with_arguments_are_texts_or_lists(load, refuse) -> None:
+    host = load("host: {allowed_commands: [python3 --version, [sh, -c, 'exit 0'], /bin/true]}").host
+
+    assert host.allowed_commands == (("python3", "--version"), ("sh", "-c", "exit 0"), ("/bin/true",))
+    for wrong in ("5", "''", "[]", "[sh, 5]", "bin/sh", "{a: b}"):
+        expected = "host.allowed_commands[0]: expected a command and its arguments, as text or as a list of texts"
+        assert str(refuse(f"host: {{allowed_commands: [{wrong}]}}")).startswith(expected)
+
+
+def test_owners_are_names_or_numbers(load, refuse) -> None:
+    assert load("host: {trusted_owners: [linuxbrew, 1001, '1002']}").host.trusted_owners == (
+        "linuxbrew",
+        "1001",
+        "1002",
+    )
+    for wrong in ("-1", "true", "''", "a b", "[x]"):
+        assert "expected the name or the number of a user" in str(refuse(f"host: {{trusted_owners: [{wrong}]}}"))
 
 
 def test_the_path_of_the_file_is_no_setting(refuse) -> None:

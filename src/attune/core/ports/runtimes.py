@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from attune.core.runtimes.command import Command, Outcome
+from attune.core.runtimes.command import Command, Found, Missing, Outcome
 from attune.core.runtimes.preview import AffectedWork, PreviewCandidate
 from attune.core.runtimes.runtime import Runtime
 
@@ -54,8 +54,8 @@ class PathLookup(Protocol):
     def token(self) -> object:
         """A value that compares equal as long as no directory of PATH has changed."""
 
-    def missing(self, name: str) -> str | None:
-        """Why *name* cannot be run ("not found on PATH", "/x/y is a directory"), or None if it can be tried."""
+    def find(self, name: str, args: Sequence[str] | None = None) -> Found | Missing:
+        """The file that running *name* would execute, or why it cannot be run. With *args*, whether they may be."""
 
 
 class SnapshotReader(Protocol):

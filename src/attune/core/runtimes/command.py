@@ -25,13 +25,33 @@ class Command:
     argv: tuple[str, ...]
     timeout_seconds: float = 10.0
 
+    @property
+    def binary(self) -> str:
+        return self.argv[0] if self.argv else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A regular file that this process may execute. `passed_over`: why files before it on PATH were not taken."""
+
+    path: str
+    passed_over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Why a command cannot be tried; `detail` continues a sentence that begins with the command's name."""
+
+    ending: Ending
+    detail: str
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What running a command came to. Text is decoded with replacement and free of ANSI sequences.
 
     `detail` is the rest of a sentence that begins with the command's name and is set for every ending but
-    `EXITED`: "not found on PATH", "/opt/x/python3 is a directory", "killed by SIGSEGV".
+    `EXITED`: "not found on PATH", "/opt/x/python3 is a directory", "killed by SIGSEGV". `passed_over` is `Found`'s.
     """
 
     ending: Ending
@@ -45,3 +65,4 @@ class Outcome:
     at: float | None = None
     cached_age: float | None = None
     truncated: bool = False
+    passed_over: tuple[str, ...] = ()

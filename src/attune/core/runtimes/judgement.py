@@ -31,6 +31,13 @@ class Attempt:
 
 def judge(definition: Definition, check: Check, outcome: Outcome) -> Attempt:
     """Decide what *outcome* says about the runtime that *check* looks for."""
+    attempt = _judge(definition, check, outcome)
+    if not outcome.passed_over:
+        return attempt
+    return replace(attempt, reason=f"{attempt.reason}; passed over: {'; '.join(outcome.passed_over)}")
+
+
+def _judge(definition: Definition, check: Check, outcome: Outcome) -> Attempt:
     if outcome.ending is not Ending.EXITED:
         passed = None if outcome.ending in _UNDECIDED else False
         subject = legible(check.binary) if outcome.ending in (Ending.NOT_FOUND, Ending.REFUSED) else str(check)

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from attune.host.contract.policy import HostPolicy
 from attune.host.environment import check_environment
-from attune.host.policy import HostPolicy
 from attune.host.probing.limiter import bounded_concurrency
 from attune.host.probing.outcome_cache import CacheSurroundings, HostOutcomeCache, host_identity
 from attune.host.probing.path_index import PathIndex
@@ -46,6 +46,7 @@ def assemble(
     options = options or HostOptions()
     passed = check_environment(environment, options.extra_variables)
     paths = PathIndex(passed["PATH"], options.policy)
+    passed["PATH"] = paths.trusted_path()
     concurrency = None if options.concurrency is None else bounded_concurrency(options.concurrency)
     runner = HostRunner(passed, paths, concurrency=concurrency, clock=clock)
     if options.cache_folder is None:

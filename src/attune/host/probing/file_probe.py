@@ -10,7 +10,8 @@ import stat
 from collections.abc import Sequence
 
 from attune.core.nodes.health import Snapshot
-from attune.host.probing.path_index import Found, PathIndex
+from attune.core.runtimes.command import Found
+from attune.host.probing.path_index import PathIndex
 
 State = tuple[int, int, int, int, int]
 

@@ -21,6 +21,7 @@ class Item:
     key: str
     command: Command
     path: str
+    passed_over: tuple[str, ...] = ()
     retried: bool = False
 
 
@@ -92,6 +93,7 @@ class Job:
             duration_ms=(now - self.started) * 1000,
             at=self.at,
             truncated=stdout.truncated or stderr.truncated,
+            passed_over=self.item.passed_over,
         )
 
     def _judge(self, code: int | None) -> tuple[Ending, str]:

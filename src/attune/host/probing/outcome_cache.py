@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS
-from attune.core.runtimes.command import Command, Ending, Outcome
-from attune.host.probing.path_index import Found, PathIndex
+from attune.core.runtimes.command import Command, Ending, Found, Outcome
+from attune.host.probing.path_index import PathIndex
 
 _FILE = "outcomes.json"
 _FORMAT = 3
@@ -74,22 +74,22 @@ class HostOutcomeCache:
         self._read: tuple[object, dict[str, Any]] = (None, {})
 
     def lookup(self, command: Command, max_age_seconds: float) -> Outcome | None:
-        path = self._path(command)
-        if path is None:
+        location = self._paths.find(command.binary, command.argv[1:])
+        if not isinstance(location, Found):
             return None
-        self._keys[command.argv] = key = self._key(command, path)
+        self._keys[command.argv] = key = self._key(command, location.path)
         if max_age_seconds <= 0:
             return None
         with self._opened() as folder:
             kept = self._outcomes(folder).get(key) if folder is not None else None
-        return self._outcome(kept, path, min(max_age_seconds, MAX_CACHED_AGE_SECONDS)) if kept else None
+        return self._outcome(kept, location, min(max_age_seconds, MAX_CACHED_AGE_SECONDS)) if kept else None
 
     def remember(self, successes: Mapping[Command, Outcome]) -> None:
         new = {}
         for command, outcome in successes.items():
-            path = self._path(command)
+            location = self._paths.find(command.binary, command.argv[1:])
             key = self._keys.get(command.argv)  # as before the command ran: a file that changed since has another
-            if path is not None and key is not None and _can_be_kept(command, outcome, path):
+            if isinstance(location, Found) and key is not None and _can_be_kept(command, outcome, location.path):
                 fields = (outcome.exit_code, outcome.stdout, outcome.stderr, outcome.duration_ms)
                 new[key] = {"at": outcome.at, "outcome": fields}
         if new:
@@ -97,16 +97,12 @@ class HostOutcomeCache:
                 if folder is not None:
                     self._write(folder, {**self._outcomes(folder), **new})
 
-    def _path(self, command: Command) -> str | None:
-        location = self._paths.find(command.argv[0] if command.argv else "")
-        return location.path if isinstance(location, Found) else None
-
     def _key(self, command: Command, path: str) -> str:
         loader = _state(self._surroundings.loader_cache)
         parts = (command.argv, self._environment, os.path.realpath(path), _link_chain(path), loader)
         return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
-    def _outcome(self, kept: Any, path: str, max_age: float) -> Outcome | None:
+    def _outcome(self, kept: Any, location: Found, max_age: float) -> Outcome | None:
         try:
             at, (exit_code, stdout, stderr, duration_ms) = float(kept["at"]), kept["outcome"]
             age = self._surroundings.clock() - at
@@ -117,8 +113,9 @@ class HostOutcomeCache:
                 exit_code=int(exit_code),
                 stdout=str(stdout),
                 stderr=str(stderr),
-                path=path,
-                real_path=os.path.realpath(path),
+                path=location.path,
+                real_path=os.path.realpath(location.path),
+                passed_over=location.passed_over,
                 duration_ms=float(duration_ms),
                 at=at,
                 cached_age=age,

@@ -9,10 +9,12 @@ import itertools
 import os
 import stat
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from attune.core.runtimes.command import Ending
-from attune.host.policy import HostPolicy
+from attune.core.runtimes.command import Ending, Found, Missing
+from attune.host.contract.policy import HostPolicy
+from attune.host.probing.refusal import explain
 
 # Two changes within one tick of the kernel's clock leave the same mtime, so a directory that changed this
 # recently is not described by its mtime yet.
@@ -20,33 +22,20 @@ _YOUNG_NS = 20_000_000
 _distinct = itertools.count()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A regular file that this process may execute."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Why a command cannot be tried; `detail` continues a sentence that begins with the command's name."""
-
-    ending: Ending
-    detail: str
-
-
 _ABSENT = Missing(Ending.NOT_FOUND, "not found on PATH")
+_NOWHERE = "/dev/null"  # an empty PATH would mean the working folder
 
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
     token: tuple[object, ...]
     names: tuple[frozenset[str] | None, ...]  # per directory; None: ask the disk for each name
+    refusals: dict[str, Missing]  # the directories that commands are not taken from
     absent: set[str]  # names asked for that no directory holds, as far as the listing decides
 
 
 class PathIndex:
-    """Looks commands up as `execvp` does, within what the host's policy allows. Safe to share between threads.
+    """Looks commands up as `execvp` does, but passes over what the host's policy refuses. Threads may share it.
 
     Empty and relative entries of *path* are ignored: they would mean the private folder of the check.
     """
@@ -56,59 +45,90 @@ class PathIndex:
         self._directories = tuple(entry for entry in dict.fromkeys(entries) if "\0" not in entry)
         self._policy = policy or HostPolicy()
         self._listing: _Listing | None = None
+        self._files: dict[str, Missing | None] = {}  # since the last token: why they are refused
 
     def token(self) -> object:
         """A value that compares equal as long as no directory of PATH has changed.
 
         It covers the *names* in them: a name that is not listed stays "not found on PATH" while the token is the
-        same. A listed one may change in place (`chmod`, a link's target), so ask `missing` for it again.
+        same. A listed one may change in place (`chmod`, a link's target), so ask for it again.
         """
-        token = self._stamp()
-        if self._listing is not None and self._listing.token != token:
+        self._files = {}
+        token, listing = self._stamp(), self._listing
+        if listing is not None and listing.token != token:
             self._listing = None
+        elif listing is not None and listing.refusals != self._refused(listing.refusals):
+            self._listing = None
+            return (token, next(_distinct))
         return token
 
-    def missing(self, name: str) -> str | None:
-        listing = self._listing
-        if listing is not None and name in listing.absent:
-            return _ABSENT.detail
-        location = self.find(name)
-        return location.detail if isinstance(location, Missing) else None
+    def trusted_path(self) -> str:
+        """PATH with only the directories from which commands may be executed."""
+        there = self._there(self._stamp())
+        refused = self._refused(there)
+        return ":".join(directory for directory in there if directory not in refused) or _NOWHERE
 
-    def find(self, name: str) -> Found | Missing:
-        """The file that running *name* would execute, or why there is none."""
-        refusal = self._policy.refuses_name(name)
-        if refusal:
+    def find(self, name: str, args: Sequence[str] | None = None) -> Found | Missing:
+        """The file that running *name* would execute, or why there is none. With *args*, whether they are allowed."""
+        if (listing := self._listing) is not None and name in listing.absent:
+            return _ABSENT
+        refusal = self._policy.refuses_name(name, args)
+        if refusal and not self._has_allowed_name(name, args):
             return Missing(Ending.REFUSED, refusal)
-        location = self._find_absolute(name) if name.startswith("/") else self._find_on_path(name)
-        if isinstance(location, Found):
-            refusal = self._policy.refuses_file(location.path)
-            if refusal:
-                return Missing(Ending.REFUSED, refusal)
-        return location
+        return self._find_absolute(name) if name.startswith("/") else self._find_on_path(name)
+
+    def _has_allowed_name(self, path: str, args: Sequence[str] | None) -> bool:
+        """Whether *path* is what an allowed name stands for."""
+        folder, _, name = path.rpartition("/")
+        if not folder or self._policy.refuses_name(name, args):
+            return False
+        location = self._find_on_path(name)
+        return isinstance(location, Found) and location.path == path
 
     def _find_absolute(self, path: str) -> Found | Missing:
         obstacle = _obstacle(path)
-        return Found(path) if obstacle is None else Missing(Ending.NOT_FOUND, obstacle or f"{path} does not exist")
+        if obstacle is not None:
+            return Missing(Ending.NOT_FOUND, obstacle or f"{path} does not exist")
+        return self._refusal(path) or Found(path)
 
     def _find_on_path(self, name: str) -> Found | Missing:
         if "/" in name or not name:
             return Missing(Ending.NOT_FOUND, "neither a bare name nor an absolute path")
         listing = self._listing or self._list()
-        reason = ""
-        certain = True
+        reason, certain = "", True
+        refused: list[str] = []
         for directory, names in zip(self._directories, listing.names, strict=True):
             if names is not None and name not in names:
                 continue
             certain = False
             path = f"{directory}/{name}" if directory != "/" else f"/{name}"
             obstacle = _obstacle(path)
-            if obstacle is None:
-                return Found(path)
-            reason = reason or obstacle
+            if obstacle is not None:
+                reason = reason or obstacle
+                continue
+            refusal = listing.refusals.get(directory) or self._refusal(path)
+            if refusal is None:
+                return Found(path, tuple(refused))
+            if refusal.ending is Ending.UNDECIDED:
+                return refusal
+            refused.append(refusal.detail if refusal.detail.startswith(path) else f"{path}: {refusal.detail}")
         if certain:
             listing.absent.add(name)
+        if refused:
+            return Missing(Ending.REFUSED, "; ".join(refused))
         return Missing(Ending.NOT_FOUND, reason) if reason else _ABSENT
+
+    def _refusal(self, path: str) -> Missing | None:
+        if path not in self._files:
+            self._files[path] = _answer(self._policy.refuses_file, path)
+        return self._files[path]
+
+    def _refused(self, directories: Iterable[str]) -> dict[str, Missing]:
+        answers = {directory: _answer(self._policy.refuses_folder, directory) for directory in directories}
+        return {directory: refusal for directory, refusal in answers.items() if refusal is not None}
+
+    def _there(self, token: Sequence[object]) -> list[str]:
+        return [path for path, mark in zip(self._directories, token, strict=True) if not isinstance(mark, str)]
 
     def _list(self) -> _Listing:
         token = self._stamp()
@@ -116,12 +136,21 @@ class PathIndex:
             None if isinstance(mark, tuple) and mark[0] == "young" else _names(directory)
             for directory, mark in zip(self._directories, token, strict=True)
         )
-        self._listing = listing = _Listing(token, names, set())
+        self._listing = listing = _Listing(token, names, self._refused(self._there(token)), set())
         return listing
 
     def _stamp(self) -> tuple[object, ...]:
         now = time.time_ns()
         return tuple([_mark(directory, now) for directory in self._directories])
+
+
+def _answer(refuses: Callable[[str], str | None], path: str) -> Missing | None:
+    try:
+        reason = refuses(path)
+    except OSError as error:
+        shortage = explain(error, path)
+        return Missing(shortage.ending, shortage.detail)
+    return None if reason is None else Missing(Ending.REFUSED, reason)
 
 
 def _mark(directory: str, now_ns: int) -> object:
@@ -131,7 +160,7 @@ def _mark(directory: str, now_ns: int) -> object:
         return type(error).__name__
     if now_ns - status.st_mtime_ns < _YOUNG_NS:
         return ("young", next(_distinct))
-    return (status.st_mtime_ns, status.st_ino, status.st_dev)
+    return (status.st_mtime_ns, status.st_ino, status.st_dev, status.st_mode, status.st_uid, status.st_gid)
 
 
 def _names(directory: str) -> frozenset[str] | None:

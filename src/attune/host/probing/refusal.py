@@ -7,12 +7,12 @@ import os
 
 from attune.core.errors import legible
 from attune.core.runtimes.command import Ending
+from attune.host.contract.script import LONGEST_LINE, interpreter_of
 
 # Nothing is wrong with the command: the machine is short of something, or the file is being written.
 _PASSING = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ETXTBSY, errno.EIO, errno.ESTALE, errno.ENOSPC}
 )
-_LONGEST_LINE = 256  # the kernel reads no more of a script's first line
 _SHORTAGE = {
     errno.EMFILE: "too many open files",
     errno.ENFILE: "too many open files on this machine",
@@ -45,33 +45,20 @@ def explain(error: OSError, path: str) -> NotStartedError:
         return NotStartedError(Ending.NOT_STARTED, f"{path}: not an executable format")
     if number == errno.E2BIG:
         return NotStartedError(Ending.NOT_STARTED, "the arguments and the environment are too long")
-    interpreter = _interpreter_of(path)
+    interpreter = interpreter_of(path)
     if number == errno.EACCES and interpreter and not os.access(interpreter, os.X_OK):
         return NotStartedError(
-            Ending.NOT_STARTED, f"{path}: interpreter {legible(interpreter, _LONGEST_LINE)} is not executable"
+            Ending.NOT_STARTED, f"{path}: interpreter {legible(interpreter, LONGEST_LINE)} is not executable"
         )
     return NotStartedError(Ending.NOT_STARTED, f"{path}: {_words(error)}")
 
 
-def _interpreter_of(path: str) -> str | None:
-    """What the first line of the script at *path* names after `#!`, or None for anything else."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            head = file.read(_LONGEST_LINE)
-    except (OSError, ValueError):
-        return None
-    if not head.startswith(b"#!"):
-        return None
-    words = head[2:].split(b"\n", 1)[0].strip(b" \t").replace(b"\t", b" ").split(b" ", 1)
-    return os.fsdecode(words[0]) or None
-
-
 def _missing_interpreter(path: str) -> str:
-    interpreter = _interpreter_of(path)
+    interpreter = interpreter_of(path)
     if interpreter is None:
         return f"{path}: the loader that this binary names is not installed"
     hint = " (the line ends with a carriage return)" if interpreter.endswith("\r") else ""
-    return f"{path}: interpreter {legible(interpreter, _LONGEST_LINE)} not found{hint}"
+    return f"{path}: interpreter {legible(interpreter, LONGEST_LINE)} not found{hint}"
 
 
 def _words(error: OSError) -> str:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from attune.core.ports.runtimes import Next, RunObserver
-from attune.core.runtimes.command import Command, Ending, Outcome
+from attune.core.runtimes.command import Command, Ending, Missing, Outcome
 from attune.host.probing.event_loop import EventLoop
 from attune.host.probing.job import Item, Job, Phase
 from attune.host.probing.limiter import Concurrency, Limiter
-from attune.host.probing.path_index import Missing, PathIndex
+from attune.host.probing.path_index import PathIndex
 from attune.host.probing.process import start
 from attune.host.probing.refusal import NotStartedError
 from attune.host.probing.sandbox import Sandbox
@@ -84,9 +84,9 @@ class Run:
             if self._closed:
                 command = self._report(key, command, Outcome(Ending.UNDECIDED, detail=self._closed), started=False)
                 continue
-            location = self._context.paths.find(command.argv[0] if command.argv else "")
+            location = self._context.paths.find(command.binary, command.argv[1:])
             if not isinstance(location, Missing):
-                self._queue.append(Item(key, command, location.path))
+                self._queue.append(Item(key, command, location.path, location.passed_over))
                 return
             command = self._report(key, command, Outcome(location.ending, detail=location.detail), started=False)
 

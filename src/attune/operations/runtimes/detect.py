@@ -8,11 +8,12 @@ from time import perf_counter
 
 from attune.core.nodes.capabilities import offered_names
 from attune.core.nodes.role import Role
+from attune.core.runtimes.aliases import names_of
 from attune.core.runtimes.definition import Definition, capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import Selection, Source, unknown_name_warnings
 from attune.core.runtimes.verdict import Status, Verdict
-from attune.operations.runtimes.examine import ExaminationObserver, Examiner, read_definitions
+from attune.operations.runtimes.examine import ExaminationObserver, Examiner, commands_of, read_definitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def detect(
     limits = {"deadline_seconds": options.deadline_seconds, "max_age_seconds": options.max_age_seconds}
     examined = iter(examiner.examine(definitions, **limits, observer=observer))
     verified = [next(examined) if isinstance(item, Definition) else item for item in read]
-    verdicts = [*verified, *_unverified(runtimes, selection, options)]
+    verdicts = [*verified, *_unverified(runtimes, selection, options, examiner)]
     known = [capability_name(runtime) for runtime in runtimes]
     return Detection(
         role=role,
@@ -95,12 +96,14 @@ def _to_verify(
     return read_definitions(runtimes, role)
 
 
-def _unverified(runtimes: Sequence[Runtime], selection: Selection, options: DetectionOptions) -> list[Verdict]:
+def _unverified(
+    runtimes: Sequence[Runtime], selection: Selection, options: DetectionOptions, examiner: Examiner
+) -> list[Verdict]:
     """Verdicts on the names that somebody gave and that nothing here verifies."""
     if selection.names is None:
         return []
     if not options.verify_overrides:
-        return [_declare(name, runtimes, selection.source) for name in selection.names]
+        return [_declare(name, runtimes, selection.source, examiner) for name in selection.names]
     defined = {capability_name(runtime) for runtime in runtimes}
     why = "no definition is called {!r}, so nothing can verify it"
     undefined = [name for name in selection.names if name not in defined]
@@ -111,8 +114,12 @@ def _wanted(item: Definition | Verdict, options: DetectionOptions) -> bool:
     return not options.only or item.capability in options.only or item.ref in options.only
 
 
-def _declare(name: str, runtimes: Sequence[Runtime], source: Source) -> Verdict:
+def _declare(name: str, runtimes: Sequence[Runtime], source: Source, examiner: Examiner) -> Verdict:
     reason = f"declared by the {'environment' if source is Source.ENVIRONMENT else 'config file'}"
+    commands: tuple[str, ...] = (name, *names_of(name))
     runtime = next((runtime for runtime in runtimes if capability_name(runtime) == name), None)
-    ref, title = (runtime.ref, runtime.name) if runtime else (name, name)
-    return Verdict(ref, name, Status.DECLARED, reason, title)
+    if runtime is None:
+        return examiner.resolve(Verdict(name, name, Status.DECLARED, reason, name), commands)
+    (definition,) = read_definitions([runtime])
+    commands = commands_of(definition) if isinstance(definition, Definition) else commands
+    return examiner.resolve(Verdict(runtime.ref, name, Status.DECLARED, reason, runtime.name), commands)

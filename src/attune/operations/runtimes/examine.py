@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Protocol
 
-from attune.core.errors import DefinitionError
+from attune.core.errors import DefinitionError, legible
 from attune.core.nodes.role import Role
 from attune.core.ports.runtimes import CommandRunner, OutcomeCache, PathLookup, RunObserver
-from attune.core.runtimes.command import Command, Ending, Outcome
+from attune.core.runtimes.command import Command, Ending, Found, Missing, Outcome
 from attune.core.runtimes.definition import Definition, capability_name, parse_definition
 from attune.core.runtimes.judgement import Attempt, conclude, judge, next_check
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.verdict import Status, Verdict
+from attune.core.runtimes.verdict import Instance, Status, Verdict
 from attune.core.runtimes.verification import Check
 
 
@@ -84,9 +84,36 @@ class Examiner:
             self.cache.remember(examination.proofs)
         return [verdicts[definition.ref] for definition in definitions]
 
+    def resolve(self, verdict: Verdict, names: Sequence[str]) -> Verdict:
+        """*verdict*, for which nothing was run, with the first of the commands *names* that this host would execute.
+
+        It is `unavailable` where the host refuses them. One that is not there changes nothing.
+        """
+        return _resolve(self.lookup, verdict, names)
+
     def stop(self) -> None:
         """End a running examination from another thread; what is not done by then is undecided."""
         self.runner.stop()
+
+
+def commands_of(definition: Definition) -> tuple[str, ...]:
+    """The commands that stand for the runtime, `native` for that of files which are executed themselves."""
+    names = dict.fromkeys(check.binary for check in definition.verification.checks)
+    return tuple(names) or (("native",) if definition.capability == "native" else ())
+
+
+def _resolve(lookup: PathLookup, verdict: Verdict, names: Sequence[str]) -> Verdict:
+    refusals = []
+    for name in names:
+        if isinstance(location := lookup.find(name), Found):
+            passed_over = f"; passed over: {'; '.join(location.passed_over)}" if location.passed_over else ""
+            instance = Instance(None, location.path, location.path)
+            return replace(verdict, reason=verdict.reason + passed_over, instances=(instance,))
+        if location.ending is Ending.REFUSED:
+            refusals.append(f"{legible(name)}: {location.detail}")
+    if not refusals:
+        return verdict
+    return replace(verdict, status=Status.UNAVAILABLE, reason="; ".join(refusals))
 
 
 @dataclass
@@ -120,15 +147,16 @@ class _Examination:
     def only_looked_up_on_path(self, definition: Definition) -> bool:
         attempts = self.attempts[definition.ref]
         return bool(attempts) and not any(
-            attempt.passed or attempt.check.binary.startswith("/") for attempt in attempts
+            attempt.outcome.ending is not Ending.NOT_FOUND or attempt.check.binary.startswith("/")
+            for attempt in attempts
         )
 
     def _advance(self, definition: Definition) -> Command | None:
         attempts = self.attempts[definition.ref]
         while (check := next_check(definition, attempts)) is not None:
-            missing = self.lookup.missing(check.binary)
-            if missing is not None:
-                attempts.append(judge(definition, check, Outcome(Ending.NOT_FOUND, detail=missing)))
+            location = self.lookup.find(check.binary, check.args)
+            if isinstance(location, Missing):
+                attempts.append(judge(definition, check, Outcome(location.ending, detail=location.detail)))
                 continue
             command = Command(check.argv, min(check.timeout_seconds, self.max_timeout))
             cached = self._cached(definition, check, command)
@@ -137,6 +165,8 @@ class _Examination:
                 return command
             attempts.append(cached)
         verdict = conclude(definition, attempts)
+        if verdict.status.offered and not any(attempt.passed for attempt in attempts):
+            verdict = _resolve(self.lookup, verdict, commands_of(definition))
         self.verdicts[definition.ref] = verdict
         if self.observer:
             self.observer.concluded(verdict)

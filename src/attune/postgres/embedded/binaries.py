@@ -83,7 +83,10 @@ def find_binaries(*, major: int | None = None) -> Binaries:
 
     Raises `DatabaseError` when there is none.
     """
-    installed = _installations(_installed_package())
+    spec = find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise DatabaseError("the embedded PostgreSQL's binaries are not installed", hint=_HINT)
+    installed = _installations(Path(spec.submodule_search_locations[0]))
     fitting = [binaries for binaries in installed if major in (None, binaries.major)]
     if not fitting:
         versions = ", ".join(binaries.version for binaries in installed) or "none"
@@ -91,13 +94,6 @@ def find_binaries(*, major: int | None = None) -> Binaries:
             f"expected binaries of PostgreSQL {major or ''}, found {versions}".replace("  ", " "), hint=_HINT
         )
     return fitting[-1]
-
-
-def _installed_package() -> Path:
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise DatabaseError("the embedded PostgreSQL's binaries are not installed", hint=_HINT)
-    return Path(spec.submodule_search_locations[0])
 
 
 @cache

@@ -108,7 +108,7 @@ class EmbeddedServer:
         prepare(self._folders.data, account)
         with alone(self._folders.lock, seconds=_LOCK_SECONDS):
             account = account_for(self._folders.cluster)  # it may have been made meanwhile
-            self._hold(account)
+            self._hold()
             try:
                 url = self._started(account)
             except BaseException:
@@ -117,7 +117,7 @@ class EmbeddedServer:
         self._account, self._mark = account, processes.mark(self._folders.cluster)
         return url
 
-    def _hold(self, account: Account) -> None:
+    def _hold(self) -> None:
         if self._holder is None or not self._holder.is_current:
             self._let_go()
             self._holder = LockFile(self._folders.holders)

@@ -19,7 +19,7 @@ from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import HeldAttempt, Signal, WorkerNotice
 from attune.postgres.connection import listening, translated
 from attune.postgres.executions.actions import actions_of
-from attune.postgres.executions.store import CANCELS, LIVE, know_classes
+from attune.postgres.executions.store import CANCELS, LIVE, columns_of, know_classes
 from attune.postgres.rows import PostgresStore, execute, read_all, read_pairs, transaction
 from attune.queue import jobs
 
@@ -193,34 +193,24 @@ class _Unclassified:
 async def _classify_one(
     connection: AsyncConnection[Any], execution: _Unclassified, action: Action | None
 ) -> dict[str, str]:
-    problem = None if action else f"expected an action that exists, got {execution.action_ref!r}"
+    problem = f"expected an action that exists, got {execution.action_ref!r}"
+    columns = {}
     if action is not None:
         try:
-            requirement = NewExecution(action, extra=tuple(execution.extra_requires)).requirement
+            columns = columns_of(NewExecution(action, extra=tuple(execution.extra_requires)))
         except RequirementError as error:
             problem = f"its requirement cannot be read: {error}"
-    if problem is not None or action is None:
+    if not columns:
         await connection.execute(
             "UPDATE execution SET status = 'failed', reason = %s, finished_at = now() WHERE id = %s",
             (problem, execution.id),
         )
         return {}
-    classes = {requirement.queue: str(requirement)}
+    classes = {columns["queue"]: columns["requirement"]}
     await know_classes(connection, classes)
     query = """
-        UPDATE execution SET requirement = %s, queue = %s, retries = %s, retry_delay_seconds = %s, on_lost = %s,
-            pack_digest = %s WHERE id = %s
+        UPDATE execution SET requirement = %(requirement)s, queue = %(queue)s, retries = %(retries)s,
+            retry_delay_seconds = %(retry_delay)s, on_lost = %(on_lost)s, pack_digest = %(digest)s WHERE id = %(id)s
     """
-    await connection.execute(
-        query,
-        (
-            str(requirement),
-            requirement.queue,
-            action.retries,
-            action.retry_delay_seconds,
-            action.on_lost.value,
-            action.pack_digest,
-            execution.id,
-        ),
-    )
+    await connection.execute(query, {**columns, "id": execution.id})
     return classes

@@ -130,20 +130,18 @@ class PostgresExecutions(PostgresStore):
         return set(await read_values(self._pool, _SETTLE, parameters))
 
     async def print(self, chunks: Sequence[OutputChunk]) -> set[int]:
-        rows = [
-            {"e": chunk.execution, "a": chunk.attempt, "n": chunk.number, "s": chunk.stream, "t": chunk.text}
-            for chunk in chunks
-        ]
+        rows = [asdict(chunk) for chunk in chunks]
         query = f"""
             WITH given AS (
-                SELECT g.*
-                FROM jsonb_to_recordset(%(rows)s::jsonb) AS g (e bigint, a integer, n integer, s text, t text)
-                JOIN execution AS x ON x.id = g.e AND x.attempt = g.a AND x.status IN ('running', 'canceling')
+                SELECT g.* FROM jsonb_to_recordset(%(rows)s::jsonb)
+                    AS g (execution bigint, attempt integer, number integer, stream text, text text)
+                JOIN execution AS x ON x.id = g.execution AND x.attempt = g.attempt
+                    AND x.status IN ('running', 'canceling')
             ), stored AS (
                 INSERT INTO execution_output (execution, attempt, number, stream, text)
-                SELECT e, a, n, s, t FROM given ON CONFLICT DO NOTHING
+                SELECT execution, attempt, number, stream, text FROM given ON CONFLICT DO NOTHING
             )
-            SELECT e, pg_notify('{PRINTED}', e::text) FROM (SELECT DISTINCT e FROM given) AS one
+            SELECT id, pg_notify('{PRINTED}', id::text) FROM (SELECT DISTINCT execution AS id FROM given) AS one
         """
         return set(await read_values(self._pool, query, {"rows": json.dumps(rows)}))
 
@@ -172,30 +170,35 @@ async def submit(connection: AsyncConnection[Any], executions: Sequence[NewExecu
     """`PostgresExecutions.submit` on a connection, and in a transaction, of the caller's."""
     if not executions:
         return []
-    rows, classes = [], {}
-    for execution in executions:
-        requirement = execution.requirement
-        classes[requirement.queue] = str(requirement)
-        rows.append(
-            {
-                "action": execution.action.id,
-                "action_ref": execution.action.ref,
-                "parameters": dict(execution.parameters),
-                "requirement": str(requirement),
-                "queue": requirement.queue,
-                "extra": list(execution.extra),
-                "policy": execution.policy.value,
-                "wait_seconds": execution.wait_seconds,
-                "timeout_seconds": execution.timeout_seconds,
-                "retries": execution.action.retries,
-                "retry_delay": execution.action.retry_delay_seconds,
-                "on_lost": execution.action.on_lost.value,
-                "digest": execution.action.pack_digest,
-                "retry_of": execution.retry_of,
-            }
-        )
-    await know_classes(connection, classes)
+    rows: list[dict[str, Any]] = [
+        {
+            **columns_of(execution),
+            "action": execution.action.id,
+            "action_ref": execution.action.ref,
+            "parameters": dict(execution.parameters),
+            "extra": list(execution.extra),
+            "policy": execution.policy.value,
+            "wait_seconds": execution.wait_seconds,
+            "timeout_seconds": execution.timeout_seconds,
+            "retry_of": execution.retry_of,
+        }
+        for execution in executions
+    ]
+    await know_classes(connection, {row["queue"]: row["requirement"] for row in rows})
     return sorted(await read_values(connection, _SUBMIT, {"rows": json.dumps(rows)}))
+
+
+def columns_of(execution: NewExecution) -> dict[str, Any]:
+    """What follows from the action of *execution* and what it requires. Raises `RequirementError`."""
+    requirement, action = execution.requirement, execution.action
+    return {
+        "requirement": str(requirement),
+        "queue": requirement.queue,
+        "retries": action.retries,
+        "retry_delay": action.retry_delay_seconds,
+        "on_lost": action.on_lost.value,
+        "digest": action.pack_digest,
+    }
 
 
 async def know_classes(connection: AsyncConnection[Any], classes: Mapping[str, str]) -> None:

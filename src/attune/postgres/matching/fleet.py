@@ -69,19 +69,8 @@ def _node(role: Role, rows: list[Any]) -> Node:
 
 
 def _capability(row: Any) -> Capability:
-    command = " ".join(_command(row.command))
-    return Capability(
-        row.runtime,
-        _STATUSES[row.verdict],
-        _paths(row.instances),
-        row.reason,
-        command,
-        row.age,
-        cached=row.cached,
-    )
-
-
-_STATUSES = {status.value: status for status in Status}
+    status, command = Status(row.verdict), " ".join(_command(row.command))
+    return Capability(row.runtime, status, _paths(row.instances), row.reason, command, row.age, cached=row.cached)
 
 
 @lru_cache(maxsize=65_536)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.sql import SQL, Identifier, Placeholder
 from psycopg.types.json import Jsonb
 
 from attune.core.errors import InUseError
 from attune.core.executions.action import Action
 from attune.core.packs.pack import KINDS, Pack, PackChange, RuleDefinition, SensorDefinition, TriggerDefinition
-from attune.postgres.rows import read_values
+from attune.postgres.rows import execute, read_pairs, read_value, read_values
 
 TABLES = {"runtimes": "runtime", "actions": "action", "triggers": "trigger", "sensors": "sensor", "rules": "rule"}
 """The table of each kind."""
@@ -106,25 +105,16 @@ async def write_row(
     connection: AsyncConnection[Any], table: str, ref: str, values: Mapping[str, Any]
 ) -> PackChange | None:
     """Insert or update the row *ref*, None if it is as it should be already."""
-    columns = [Identifier(name) for name in values]
-    query = SQL(
-        """
-        INSERT INTO {table} AS t (ref, {columns}) VALUES (%(ref)s, {values})
-        ON CONFLICT (ref) DO UPDATE SET {changes}
-        WHERE ({old}) IS DISTINCT FROM ({new})
-        RETURNING (xmax = 0)
-        """
-    ).format(
-        table=Identifier(table),
-        columns=SQL(", ").join(columns),
-        values=SQL(", ").join(Placeholder(name) for name in values),
-        changes=SQL(", ").join(SQL("{0} = excluded.{0}").format(column) for column in columns),
-        old=SQL(", ").join(SQL("t.{}").format(column) for column in columns),
-        new=SQL(", ").join(SQL("excluded.{}").format(column) for column in columns),
-    )
-    cursor = await connection.execute(query, {"ref": ref, **values})
-    row = await cursor.fetchone()
-    return None if row is None else PackChange(table, ref, "added" if row[0] else "changed")
+    columns = ", ".join(values)
+    query = f"""
+        INSERT INTO {table} AS t (ref, {columns}) VALUES (%(ref)s, {", ".join(f"%({name})s" for name in values)})
+        ON CONFLICT (ref) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in values)}
+        WHERE ({", ".join(f"t.{name}" for name in values)}) IS DISTINCT FROM
+              ({", ".join(f"excluded.{name}" for name in values)})
+        RETURNING xmax = 0
+    """
+    is_new = await read_value(connection, query, {"ref": ref, **values})
+    return None if is_new is None else PackChange(table, ref, "added" if is_new else "changed")
 
 
 async def remove_rows(
@@ -135,11 +125,9 @@ async def remove_rows(
     Finished executions of an action keep its ref and lose their link to it.
     """
     table = TABLES[kind]
-    query = SQL("SELECT id, ref FROM {} WHERE ref = ANY(%s) AND pack = %s ORDER BY ref FOR UPDATE").format(
-        Identifier(table)
-    )
-    rows = await (await connection.execute(query, (list(refs), pack_id))).fetchall()
-    for number, ref in rows:
+    query = f"SELECT id, ref FROM {table} WHERE ref = ANY(%s) AND pack = %s ORDER BY ref FOR UPDATE"
+    rows = await read_pairs(connection, query, (list(refs), pack_id))
+    for number, ref in rows.items():
         if table in USERS:
             users = await read_values(connection, USERS[table], {"id": number})
             if users:
@@ -150,5 +138,5 @@ async def remove_rows(
                 )
         if table == "action":
             await connection.execute("UPDATE execution SET action = NULL WHERE action = %s", (number,))
-        await connection.execute(SQL("DELETE FROM {} WHERE id = %s").format(Identifier(table)), (number,))
-    return [PackChange(table, ref, "removed") for _, ref in rows]
+        await execute(connection, f"DELETE FROM {table} WHERE id = %s", (number,))
+    return [PackChange(table, ref, "removed") for ref in rows.values()]

@@ -14,6 +14,7 @@ from attune.web.services import Given
 from attune.web.ui.pages import Visitor, page
 
 router = APIRouter(include_in_schema=False)
+_ORDER = {"available": 0, "declared": 1, "assumed": 2, "unknown": 3, "invalid": 4, "unavailable": 5}
 _VERBS = ("drain", "resume", "reload", "remove")
 
 
@@ -26,7 +27,7 @@ def _page_of(role: Role) -> Callable[..., object]:
             request,
             "node.html",
             node=node,
-            runtimes=sorted(runtimes, key=lambda it: (_order(it.status), it.name)),
+            runtimes=sorted(runtimes, key=lambda it: (_ORDER.get(it.status, len(_ORDER)), it.name)),
             transitions=await services.nodes.node_transitions(node_id, 50),
         )
 
@@ -47,11 +48,6 @@ def _verbs_of(role: Role) -> Callable[..., object]:
         return RedirectResponse(f"/{role.name}s/{node_id}", 303)
 
     return request_verb
-
-
-def _order(status: str) -> int:
-    known = ("available", "declared", "assumed", "unknown", "invalid", "unavailable")
-    return known.index(status) if status in known else len(known)
 
 
 for _role in ROLES.values():

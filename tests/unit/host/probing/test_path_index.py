@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from attune.core.runtimes.command import Ending
-from attune.host.policy import HostPolicy
-from attune.host.probing.path_index import Found, Missing, PathIndex
+from attune.core.runtimes.command import Ending, Found, Missing
+from attune.host.contract.accounts import user_text
+from attune.host.contract.policy import HostPolicy
+from attune.host.probing.path_index import PathIndex
 
 
 def place(folder: Path, name: str, mode: int = 0o755) -> str:
@@ -28,6 +29,11 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 def index(*folders: Path, policy: HostPolicy | None = None) -> PathIndex:
     return PathIndex(":".join(map(str, folders)), policy)
+
+
+def missing(paths: PathIndex, name: str) -> str | None:
+    location = paths.find(name)
+    return location.detail if isinstance(location, Missing) else None
 
 
 def test_first_executable_file_wins(folders: tuple[Path, Path]) -> None:
@@ -54,7 +60,7 @@ def test_what_cannot_be_executed_is_passed_over_but_remembered(folders: tuple[Pa
         (first / "tool").symlink_to("nowhere")
     paths = index(first, second)
 
-    assert paths.missing("tool") == f"{first}/tool {reasons[obstacle]}"
+    assert missing(paths, "tool") == f"{first}/tool {reasons[obstacle]}"
     expected = place(second, "tool")
     paths.token()
     assert paths.find("tool") == Found(expected)
@@ -68,8 +74,8 @@ def test_relative_empty_and_absent_entries_are_ignored(tmp_path: Path, monkeypat
     place(tmp_path, "tool")
     monkeypatch.chdir(tmp_path)
 
-    assert PathIndex(f"::.:{tmp_path.name}:/no/such/folder:{tmp_path}/tool:").missing("tool") == "not found on PATH"
-    assert PathIndex("").missing("sh") == "not found on PATH"
+    assert missing(PathIndex(f"::.:{tmp_path.name}:/no/such/folder:{tmp_path}/tool:"), "tool") == "not found on PATH"
+    assert missing(PathIndex(""), "sh") == "not found on PATH"
 
 
 def test_token_stays_while_nothing_changes_and_changes_with_any_folder(folders: tuple[Path, Path]) -> None:
@@ -116,7 +122,7 @@ def test_file_added_within_the_same_tick_of_the_clock_is_found(tmp_path: Path) -
         folder = tmp_path / str(n)
         folder.mkdir()
         paths = PathIndex(str(folder))
-        assert paths.missing("tool") == "not found on PATH"
+        assert missing(paths, "tool") == "not found on PATH"
         expected = place(folder, "tool")
         paths.token()
         assert paths.find("tool") == Found(expected)
@@ -130,13 +136,13 @@ def test_listing_of_a_folder_that_has_just_changed_is_not_trusted(
     changed = tmp_path.stat().st_mtime_ns
     monkeypatch.setattr(time, "time_ns", lambda: changed + age_ns)
     paths = PathIndex(str(tmp_path))
-    assert paths.missing("tool") == "not found on PATH"
+    assert missing(paths, "tool") == "not found on PATH"
     token = paths.token()
     place(tmp_path, "tool")
     os.utime(tmp_path, ns=(changed, changed))
 
     assert (paths.token() != token) is seen
-    assert (paths.missing("tool") is None) is seen
+    assert (missing(paths, "tool") is None) is seen
 
 
 def test_folder_that_may_be_searched_but_not_listed_is_searched(tmp_path: Path) -> None:
@@ -147,14 +153,14 @@ def test_folder_that_may_be_searched_but_not_listed_is_searched(tmp_path: Path) 
     try:
         paths = PathIndex(str(folder))
         assert paths.find("tool") == Found(expected)
-        assert paths.missing("other") == "not found on PATH"
+        assert missing(paths, "other") == "not found on PATH"
     finally:
         folder.chmod(0o755)
 
 
 @pytest.mark.parametrize("name", ["", "bin/sh", "./sh", "a\0b", "x" * 300, "\ud800", "..", "."])
 def test_odd_names_are_missing_without_an_error(name: str) -> None:
-    assert PathIndex("/usr/bin:/bin").missing(name) is not None
+    assert missing(PathIndex("/usr/bin:/bin"), name) is not None
 
 
 def test_absolute_paths_need_no_search(tmp_path: Path) -> None:
@@ -162,8 +168,8 @@ def test_absolute_paths_need_no_search(tmp_path: Path) -> None:
     paths = PathIndex("")
 
     assert paths.find(expected) == Found(expected)
-    assert paths.missing(f"{tmp_path}/none") == f"{tmp_path}/none does not exist"
-    assert paths.missing(str(tmp_path)) == f"{tmp_path} is a directory"
+    assert missing(paths, f"{tmp_path}/none") == f"{tmp_path}/none does not exist"
+    assert missing(paths, str(tmp_path)) == f"{tmp_path} is a directory"
 
 
 def test_policy_refuses_before_and_after_the_search(folders: tuple[Path, Path]) -> None:
@@ -172,21 +178,21 @@ def test_policy_refuses_before_and_after_the_search(folders: tuple[Path, Path]) 
     alias = second / "alias"
     alias.symlink_to(first / "tool")
     names = HostPolicy(allowed_binaries=frozenset({"other", str(first / "tool")}))
-    trusted = HostPolicy(trusted_paths=(str(second),))
+    trusted = HostPolicy(allowed_paths=(str(second),))
 
     assert index(first, policy=names).find("tool").__class__ is Missing
     assert isinstance(index(policy=names).find(str(first / "tool")), Found)
     refused = index(second, policy=trusted).find("alias")
     assert isinstance(refused, Missing)
     assert refused.ending is Ending.REFUSED
-    assert isinstance(index(first, policy=HostPolicy(trusted_paths=(f"{first}/",))).find("tool"), Found)
-    assert isinstance(index(first, policy=HostPolicy(trusted_paths=("/",))).find("tool"), Found)
+    assert isinstance(index(first, policy=HostPolicy(allowed_paths=(f"{first}/",))).find("tool"), Found)
+    assert isinstance(index(first, policy=HostPolicy(allowed_paths=("/",))).find("tool"), Found)
 
 
 def test_trusted_path_is_no_mere_prefix(tmp_path: Path) -> None:
     path = place(tmp_path / "bin-evil", "tool")
 
-    assert PathIndex("", HostPolicy(trusted_paths=(f"{tmp_path}/bin",))).missing(path) is not None
+    assert missing(PathIndex("", HostPolicy(allowed_paths=(f"{tmp_path}/bin",))), path) is not None
 
 
 def test_folder_trusted_under_another_name_is_trusted(tmp_path: Path) -> None:
@@ -194,10 +200,104 @@ def test_folder_trusted_under_another_name_is_trusted(tmp_path: Path) -> None:
     path = place(real, "tool")
     (tmp_path / "alias").symlink_to(real)
 
-    assert isinstance(PathIndex("", HostPolicy(trusted_paths=(f"{tmp_path}/alias",))).find(path), Found)
-    assert isinstance(PathIndex("", HostPolicy(trusted_paths=(str(real),))).find(f"{tmp_path}/alias/tool"), Found)
+    assert isinstance(PathIndex("", HostPolicy(allowed_paths=(f"{tmp_path}/alias",))).find(path), Found)
+    assert isinstance(PathIndex("", HostPolicy(allowed_paths=(str(real),))).find(f"{tmp_path}/alias/tool"), Found)
 
 
 def test_root_folder_can_be_on_the_path() -> None:
     assert os.path.isdir("/")  # noqa: PTH112
-    assert PathIndex("/").missing("tmp") == "/tmp is a directory"
+    assert missing(PathIndex("/"), "tmp") == "/tmp is a directory"
+
+
+EVERYBODY = f"is writable by everybody (owner {user_text(os.geteuid())}, mode 0777)"
+
+
+def test_a_folder_that_others_may_write_to_is_passed_over_and_said_so(folders: tuple[Path, Path]) -> None:
+    first, second = folders
+    place(first, "tool")
+    place(first, "only")
+    expected = place(second, "tool")
+    first.chmod(0o777)
+    paths = index(first, second)
+
+    assert paths.find("tool") == Found(expected, (f"{first}/tool: {first} {EVERYBODY}",))
+    assert paths.find("only") == Missing(Ending.REFUSED, f"{first}/only: {first} {EVERYBODY}")
+    assert missing(paths, "none") == "not found on PATH"
+    assert paths.trusted_path() == str(second)
+    first.chmod(0o755)
+    paths.token()
+    assert paths.find("tool") == Found(f"{first}/tool")
+    assert paths.trusted_path() == f"{first}:{second}"
+
+
+def test_a_file_that_others_may_write_to_is_passed_over_until_that_is_mended(folders: tuple[Path, Path]) -> None:
+    first, second = folders
+    open_to_all, expected = place(first, "tool", 0o777), place(second, "tool")
+    paths = index(first, second)
+
+    assert paths.find("tool") == Found(expected, (f"{open_to_all} {EVERYBODY}",))
+    assert paths.find(open_to_all) == Missing(Ending.REFUSED, f"{open_to_all} {EVERYBODY}")
+    (first / "tool").chmod(0o755)
+    paths.token()
+    assert paths.find("tool") == Found(open_to_all)
+
+
+def test_a_folder_that_a_parent_opens_and_closes_changes_with_it(tmp_path: Path) -> None:
+    expected = place(tmp_path / "bin", "tool")
+    tmp_path.chmod(0o777)
+    paths = index(tmp_path / "bin")
+    assert isinstance(paths.find("tool"), Missing)
+    before = paths.token()
+
+    tmp_path.chmod(0o700)
+    assert paths.token() != before
+    assert paths.find("tool") == Found(expected)
+    tmp_path.chmod(0o777)
+    paths.token()
+    assert isinstance(paths.find("tool"), Missing)
+
+
+def test_where_no_folder_passes_the_path_is_not_empty(tmp_path: Path) -> None:
+    assert PathIndex("").trusted_path() == index(tmp_path / "absent").trusted_path() == "/dev/null"
+
+
+def test_a_shortage_decides_nothing(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    place(folders[0], "tool")
+
+    def short(path: str) -> str | None:
+        raise OSError(24, "Too many open files")
+
+    policy = HostPolicy()
+    monkeypatch.setattr(policy.ownership, "refuses_file", short)
+    assert index(*folders, policy=policy).find("tool") == Missing(Ending.UNDECIDED, "not started: too many open files")
+
+
+def test_commands_are_allowed_by_name_or_with_all_their_arguments(folders: tuple[Path, Path]) -> None:
+    tool, other = place(folders[0], "tool"), place(folders[0], "other")
+    place(folders[1], "tool")
+    policy = HostPolicy(frozenset({"other"}), frozenset({("tool", "--version"), ("/x", "y")}))
+    paths = index(*folders, policy=policy)
+    settings = "(host.allowed_binaries and host.allowed_commands)"
+
+    assert paths.find("other", ["-c", "anything"]) == Found(other)
+    assert paths.find("tool", ["--version"]) == paths.find("tool") == Found(tool)
+    assert missing(paths, "third") == f"not among the commands that this host allows {settings}"
+    for args in ([], ["--version", "x"], ["-c", "evil"]):
+        refused = Missing(
+            Ending.REFUSED, f"not with these arguments among the commands that this host allows {settings}"
+        )
+        assert paths.find("tool", args) == refused
+    assert paths.find(tool, ["--version"]) == Found(tool)  # what the allowed name stands for
+    assert isinstance(paths.find(tool, ["-c"]), Missing)
+    assert isinstance(paths.find(f"{folders[1]}/tool", ["--version"]), Missing)
+
+
+@pytest.mark.parametrize(
+    ("policy", "setting"),
+    [
+        (HostPolicy(frozenset()), "host.allowed_binaries"),
+        (HostPolicy(None, frozenset({("sh", "-c", ":")})), "host.allowed_commands"),
+    ],
+)
+def test_a_refusal_names_the_setting(policy: HostPolicy, setting: str) -> None:
+    assert missing(PathIndex("/usr/bin", policy), "env") == f"not among the commands that this host allows ({setting})"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from attune.core.nodes.role import SENSOR, WORKER
-from attune.core.runtimes.command import Ending, Outcome
+from attune.core.runtimes.command import Ending, Found, Missing, Outcome
+from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import Selection, Source, select
 from attune.core.runtimes.verdict import Status
 from attune.operations.runtimes.detect import Detection, DetectionOptions, detect
-from attune.operations.runtimes.examine import Examiner
+from attune.operations.runtimes.examine import Examiner, read_definitions
 from attune.testing import FakeHost, MemoryOutcomes, printed
 from factories import command, make_runtime, verification
 
@@ -200,3 +202,49 @@ def test_shortage_is_never_cached(shortage: str) -> None:
     machine.commands["python3"] = printed("Python 3.11.7")
 
     assert run(machine, PYTHON, cache=cache, max_age_seconds=60.0).offered == ["python"]
+
+
+class Refusing(FakeHost):
+    """A host whose policy refuses the commands *refused*."""
+
+    def __init__(self, *refused: str) -> None:
+        super().__init__({name: printed("Python 3.11.7") for name in ("python3", "bash")})
+        self.refused = refused
+
+    def find(self, name: str, args: Sequence[str] | None = None) -> Found | Missing:
+        return Missing(Ending.REFUSED, "not allowed") if name in self.refused else super().find(name, args)
+
+
+NATIVE = make_runtime("core.native", "Native", verification(always_available=True, check_required=False))
+SHELL = make_runtime(
+    "core.shell", "Shell", verification(command(binary="bash"), always_available=True, check_required=True)
+)
+ASSUMED = make_runtime("acme.tool", "Tool", verification(command(binary="bash"), check_required=False))
+
+
+@pytest.mark.parametrize("names", [None, ("native", "shell", "tool", "python", "unknown")])
+def test_what_the_policy_refuses_is_not_offered_declared_or_not(names: tuple[str, ...] | None) -> None:
+    found = run(Refusing("native", "bash", "unknown"), NATIVE, SHELL, ASSUMED, PYTHON, names=names)
+
+    assert found.offered == ["python"]
+    reasons = {verdict.capability: verdict.reason for verdict in found.verdicts}
+    assert reasons["native"] == "native: not allowed"
+    assert reasons["shell"] == reasons["tool"] == "bash: not allowed"
+    assert run(Refusing(), NATIVE, SHELL, ASSUMED, names=names and names[:3]).offered == ["native", "shell", "tool"]
+
+
+def test_a_refused_command_is_looked_at_again_each_time() -> None:
+    host = Refusing("python3")
+    examiner = Examiner(host, host)
+    definitions = [item for item in read_definitions([PYTHON]) if isinstance(item, Definition)]
+    assert examiner.examine(definitions)[0].status is Status.UNAVAILABLE
+
+    host.refused = ()
+    assert examiner.examine(definitions)[0].status is Status.AVAILABLE
+
+
+def test_what_is_declared_has_the_path_of_its_first_command_that_is_there() -> None:
+    (verdict,) = run(host(), PYTHON, names=("python",)).verdicts
+
+    assert (verdict.status, verdict.path, verdict.version) == (Status.DECLARED, "/usr/bin/python3", None)
+    assert run(FakeHost({}), PYTHON, names=("python",)).verdicts[0].status is Status.DECLARED

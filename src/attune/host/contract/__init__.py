@@ -1,0 +1,1 @@
+"""How every program is started here: checks, actions and sensors alike, under one policy."""

@@ -1,0 +1,206 @@
+"""Which files and folders nobody but trusted owners can change, so that what is executed cannot be swapped.
+
+Every hop to a file is opened from the one before it and looked at there: no name is looked up twice.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Collection
+
+from attune.core.errors import legible
+from attune.host.contract.accounts import LocalGroups, group_text, user_text
+from attune.host.contract.script import MOST_SCRIPTS, interpreter_of
+
+_LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_MOST_LINKS = 40  # as the kernel follows
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
+
+
+class OwnershipRule:
+    """Which files and folders nobody but root, *user* and trusted owners can change.
+
+    *user* is the id of the user as whom programs run. *members* gives the users who are in a group, None where they
+    cannot be listed. A question raises `OSError` where it cannot be answered, for want of descriptors or memory.
+    """
+
+    def __init__(
+        self,
+        user: int,
+        trusted_owners: Collection[int] = (),
+        members: Callable[[int], Collection[int] | None] | None = None,
+    ) -> None:
+        self._trusted = frozenset((0, user, *trusted_owners))
+        self._members = members or LocalGroups()
+
+    def refuses_file(self, path: str) -> str | None:
+        """Why the file at *path* must not be executed, or None. What runs a script is looked at too."""
+        file = path
+        for _ in range(MOST_SCRIPTS):
+            try:
+                interpreter = self._program(file)
+            except _RefusedError as refusal:
+                if file == path:
+                    return str(refusal)
+                return None if refusal.absent else f"{path} is run by {legible(file)}: {refusal}"
+            if interpreter is None:
+                return None
+            file = interpreter
+        return f"{path} is run by too many scripts"
+
+    def refuses_folder(self, path: str) -> str | None:
+        """Why commands must not be searched for in the folder *path*, or None."""
+        return self._refuses_folder(path, sticky=True)
+
+    def refuses_working_folder(self, path: str) -> str | None:
+        """Why programs must not be started in the folder *path*, or None: they read what lies above it."""
+        return self._refuses_folder(path, sticky=False)
+
+    def _refuses_folder(self, path: str, *, sticky: bool) -> str | None:
+        try:
+            with _Walk(path) as walk:
+                self._follow(walk, sticky=sticky)
+                return None if stat.S_ISDIR(walk.status.st_mode) else f"{path} is not a directory"
+        except _RefusedError as refusal:
+            return str(refusal)
+
+    def _program(self, path: str) -> str | None:
+        """What runs the program at *path*, if that is a script. Raises `_RefusedError` if it must not be executed."""
+        with _Walk(path) as walk:
+            self._follow(walk, sticky=True)
+            if not stat.S_ISREG(walk.status.st_mode):
+                raise _RefusedError(f"{path} is not a regular file")
+            return interpreter_of(f"/proc/self/fd/{walk.fd}")
+
+    def _follow(self, walk: _Walk, *, sticky: bool) -> None:
+        """Look at every hop. With *sticky*, sticky folders may be parents: there nobody replaces what others own."""
+        fault = self._fault(walk, sticky=sticky and bool(walk.rest))
+        while not fault and walk.step():
+            fault = self._fault(walk, sticky=sticky and bool(walk.rest))
+        if fault:
+            mode = "" if walk.is_link else f", mode {stat.S_IMODE(walk.status.st_mode):04o}"
+            raise _RefusedError(f"{walk.place} {fault} (owner {user_text(walk.status.st_uid)}{mode})")
+
+    def _fault(self, walk: _Walk, *, sticky: bool) -> str:
+        """What is wrong with the hop that was reached, or ""."""
+        status, mode = walk.status, walk.status.st_mode
+        if status.st_uid not in self._trusted:
+            return "belongs to none of this host's trusted owners"
+        if walk.is_link:
+            return "" if status.st_size else "is a link that the kernel alone can follow"
+        if stat.S_ISREG(mode) and status.st_nlink > 1 and walk.folder_mode & stat.S_IWOTH:
+            return "has another name, and everybody could have given it this one"
+        if not mode & _OTHERS or (sticky and stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+            return ""
+        if mode & stat.S_IWOTH:
+            return "is writable by everybody"
+        if _has_acl(walk.fd):
+            return "is writable by those whom its access control list names"
+        members = self._members(status.st_gid)
+        if members is None:
+            return f"is writable by the group {group_text(status.st_gid)}, whose members cannot be listed"
+        return "" if self._trusted.issuperset(members) else f"is writable by the group {group_text(status.st_gid)}"
+
+
+class _RefusedError(Exception):
+    """Why something must not be used. `absent`: only because it is not there, and nobody else can put it there."""
+
+    def __init__(self, reason: str, *, absent: bool = False) -> None:
+        super().__init__(reason)
+        self.absent = absent
+
+
+class _Walk:
+    """The way from / to what *path* leads to, hop by hop.
+
+    `fd` and `status` are those of the hop that was reached, `folder_mode` is that of the folder where it is, and `rest`
+    has the names to come, the last one first.
+    """
+
+    def __init__(self, path: str) -> None:
+        if not path.startswith("/") or "\0" in path:
+            raise _RefusedError(f"{legible(path)} is not an absolute path")
+        self._path = path
+        self._names: list[str] = []
+        self._links = 0
+        self.rest = _names_in(path)
+        self._root = self._folder = self.fd = os.open("/", _LOOK)
+        self._opened = {self.fd}
+        self.status = os.fstat(self.fd)
+        self.folder_mode = 0
+
+    def __enter__(self) -> _Walk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for fd in self._opened:
+            os.close(fd)
+
+    @property
+    def is_link(self) -> bool:
+        return stat.S_ISLNK(self.status.st_mode)
+
+    @property
+    def place(self) -> str:
+        """The hop that was reached, as the beginning of a sentence; with the path itself, if links led elsewhere."""
+        hop, path = legible("/" + "/".join(self._names)), legible(self._path)
+        return f"{path} leads to {hop}, which" if self._links else hop
+
+    def step(self) -> bool:
+        """Go one hop further; False at the end."""
+        if self.is_link:
+            self._turn()
+        elif self.rest:
+            self._close(self._folder)
+            self._folder, self.folder_mode = self.fd, self.status.st_mode
+        if not self.rest:
+            return False
+        name = self.rest.pop()
+        self._names = self._names[:-1] if name == ".." else [*self._names, name]
+        try:
+            self.fd = os.open(name, _LOOK, dir_fd=self._folder)
+        except (OSError, ValueError) as error:
+            raise self._obstacle(error) from None
+        self._opened.add(self.fd)
+        self.status = os.fstat(self.fd)
+        return True
+
+    def _turn(self) -> None:
+        """Go on where the link leads that was reached."""
+        self._links += 1
+        if self._links > _MOST_LINKS:
+            raise _RefusedError(f"{legible(self._path)} leads through too many links")
+        target = os.readlink("", dir_fd=self.fd)
+        self._close(self.fd)
+        self.rest += _names_in(target)
+        self._names.pop()
+        if target.startswith("/"):
+            self._close(self._folder)
+            self._names, self._folder = [], self._root
+
+    def _close(self, fd: int) -> None:
+        if fd != self._root:
+            self._opened.remove(fd)
+            os.close(fd)
+
+    def _obstacle(self, error: Exception) -> _RefusedError:
+        number = error.errno if isinstance(error, OSError) else None
+        if number in _SHORTAGES:
+            raise error
+        if number == errno.ENOENT:
+            return _RefusedError(f"{self.place} does not exist", absent=not self.folder_mode & _OTHERS)
+        return _RefusedError(f"{self.place} cannot be looked at: {os.strerror(number or errno.EINVAL).lower()}")
+
+
+def _names_in(path: str) -> list[str]:
+    return [name for name in reversed(path.split("/")) if name not in ("", ".")]
+
+
+def _has_acl(fd: int) -> bool:
+    try:
+        return bool(os.getxattr(f"/proc/self/fd/{fd}", "system.posix_acl_access"))
+    except OSError as error:
+        return error.errno not in (errno.ENODATA, errno.ENOTSUP)

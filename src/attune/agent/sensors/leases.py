@@ -30,7 +30,7 @@ Begin = Callable[[Sensor, TakenLease, Callable[[], None]], SensorInstance]
 """Makes what runs a sensor under a lease; the last argument is called when its report has changed."""
 
 
-@dataclass
+@dataclass(eq=False)
 class SensorLeases:
     """Takes, renews and gives back leases of sensors beside the heartbeat; one lasts *lease_seconds* unrenewed."""
 
@@ -62,7 +62,8 @@ class SensorLeases:
                     while not stop.is_set():
                         await self._round(news)
                         failures = 0
-                        news = await listener.news(self._pause())
+                        pause = self.lease_seconds / _RENEWALS
+                        news = await listener.news(min(pause, _SOON_SECONDS) if self._plan.pending else pause)
                         if news:
                             await asyncio.sleep(_DEBOUNCE_SECONDS)
             except DatabaseError as error:
@@ -216,10 +217,6 @@ class SensorLeases:
             except DatabaseError:
                 await asyncio.sleep(_SOON_SECONDS)
                 self.sensors.changed.set()
-
-    def _pause(self) -> float:
-        pause = self.lease_seconds / _RENEWALS
-        return min(pause, _SOON_SECONDS) if self._plan.pending else pause
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -40,7 +40,7 @@ from attune.postgres.packs.store import PostgresPacks
 from attune.postgres.rows import read_all
 from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
-from attune.queue.procrastinate_queue import ProcrastinateQueue
+from attune.queue.jobs import ProcrastinateQueue
 
 
 async def run_nodes(

@@ -137,7 +137,8 @@ def _evaluated(answer: Mapping[str, Any], text: str) -> Evaluated:
     if "syntax" in answer:
         return _syntax_problem(answer["syntax"], text)
     if "error" in answer:
-        return Evaluated(problem=_brief(answer["error"]))
+        brief = " ".join(answer["error"].partition(". Check ")[0].split())
+        return Evaluated(problem=brief[:300])
     return Evaluated(answer["value"])
 
 
@@ -149,7 +150,3 @@ def _syntax_problem(message: str, text: str) -> Evaluated:
     if "Recursion limit" in what:
         return Evaluated(problem="expected an expression nested at most 96 deep, got a deeper one")
     return Evaluated(problem=f"expected an expression, got this: {what}", line=int(place[1]), column=int(place[2]))
-
-
-def _brief(message: str) -> str:
-    return " ".join(message.partition(". Check ")[0].split())[:300]

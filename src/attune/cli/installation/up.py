@@ -55,9 +55,7 @@ async def _everything(settings: Settings, database: Database, bound: socket.sock
     stop = asyncio.Event()
     services: asyncio.Queue[Services] = asyncio.Queue()
     ready: asyncio.Queue[NodeRegistration] = asyncio.Queue()
-    api = asyncio.create_task(
-        serve_api(settings, database.url, bound, stop, on_ready=services.put_nowait, heal=database.heal)
-    )
+    api = asyncio.create_task(serve_api(database.url, bound, stop, on_ready=services.put_nowait, heal=database.heal))
     roles = {WORKER: None, SENSOR: None}
     nodes = asyncio.create_task(run_nodes(settings, database.url, roles, heal=database.heal, on_ready=ready.put_nowait))
     announcing = asyncio.create_task(_announce(settings, database, bound, services, ready))

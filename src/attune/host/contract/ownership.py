@@ -77,12 +77,13 @@ class OwnershipRule:
 
     def _follow(self, walk: _Walk, *, sticky: bool) -> None:
         """Look at every hop. With *sticky*, sticky folders may be parents: there nobody replaces what others own."""
-        fault = self._fault(walk, sticky=sticky and bool(walk.rest))
-        while not fault and walk.step():
+        while True:
             fault = self._fault(walk, sticky=sticky and bool(walk.rest))
-        if fault:
-            mode = "" if walk.is_link else f", mode {stat.S_IMODE(walk.status.st_mode):04o}"
-            raise _RefusedError(f"{walk.place} {fault} (owner {user_text(walk.status.st_uid)}{mode})")
+            if fault:
+                mode = "" if walk.is_link else f", mode {stat.S_IMODE(walk.status.st_mode):04o}"
+                raise _RefusedError(f"{walk.place} {fault} (owner {user_text(walk.status.st_uid)}{mode})")
+            if not walk.step():
+                return
 
     def _fault(self, walk: _Walk, *, sticky: bool) -> str:
         """What is wrong with the hop that was reached, or ""."""

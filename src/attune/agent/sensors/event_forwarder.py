@@ -57,7 +57,7 @@ class _Batch:
     skipping: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class EventForwarder:
     """Reads the output logs of *folder*. *told_bad* hears of lines that are no events: the log's id and how many.
 

@@ -34,9 +34,7 @@ async def get_readiness(services: Given) -> HealthAnswer:
 
 
 _METRICS = text_answer(
-    "The figures in Prometheus' text format.",
-    "text/plain",
-    'attune_workers{role="worker",status="active"} 12.0\n',
+    "The figures in Prometheus' text format.", "text/plain", 'attune_workers{role="worker",status="active"} 12.0\n'
 )
 
 

@@ -192,8 +192,8 @@ def test_where_nothing_else_is_there_the_reason_names_the_hop(tree: Tree, layout
 
 @pytest.mark.parametrize("entry", ["", ".", "evil/bin", "./evil/bin"])
 def test_a_file_in_the_working_folder_is_not_a_command(tree: Tree, monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
-    monkeypatch.chdir(tree.folder("/work", 0o777))
-    for place in ("/work/tool", "/work/evil/bin/tool", "/work/second"):
+    monkeypatch.chdir(tree.folder("/here", 0o777))
+    for place in ("/here/tool", "/here/evil/bin/tool", "/here/second"):
         tree.bait(place)
     tree.file("/good/bin/tool", "second 2>/dev/null; echo tool 1.0")
     tree.path = [entry, "/good/bin", entry]

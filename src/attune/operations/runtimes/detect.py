@@ -18,7 +18,7 @@ from attune.operations.runtimes.examine import ExaminationObserver, Examiner, co
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What one node offers and why; definitions came from `origin`: "database" or "catalogue"."""
+    """What one node offers and why, with the definitions that were verified; `origin` is "database" or "catalogue"."""
 
     role: Role | None
     selection: Selection
@@ -74,7 +74,11 @@ def detect(
         role=role,
         selection=selection,
         origin=options.origin,
-        verdicts=tuple(verdict for verdict in verdicts if _wanted(verdict, options)),
+        verdicts=tuple(
+            verdict
+            for verdict in verdicts
+            if not options.only or verdict.capability in options.only or verdict.ref in options.only
+        ),
         warnings=(*selection.warnings, *unknown_name_warnings(selection.names or (), known)),
         duration_ms=(perf_counter() - started) * 1000,
         definitions=definitions,
@@ -108,10 +112,6 @@ def _unverified(
     why = "no definition is called {!r}, so nothing can verify it"
     undefined = [name for name in selection.names if name not in defined]
     return [Verdict(name, name, Status.UNAVAILABLE, why.format(name), name) for name in undefined]
-
-
-def _wanted(item: Definition | Verdict, options: DetectionOptions) -> bool:
-    return not options.only or item.capability in options.only or item.ref in options.only
 
 
 def _declare(name: str, runtimes: Sequence[Runtime], source: Source, examiner: Examiner) -> Verdict:

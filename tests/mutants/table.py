@@ -232,7 +232,7 @@ MUTANTS = (
     ),
     Mutant(
         "lines that were left out are counted twice",
-        "src/attune/agent/sensors/event_log_limiter.py",
+        "src/attune/agent/sensors/event_forwarder.py",
         "self._left_out.pop(source, 0)",
         "self._left_out.get(source, 0)",
         (f"{UNIT}agent/sensors",),

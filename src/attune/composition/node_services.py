@@ -10,8 +10,7 @@ from attune.agent.node import NodeParts, NodeService
 from attune.agent.registration import NodeRegistration
 from attune.agent.requests import RequestHandler
 from attune.agent.sensors.builtin import BuiltinSensors
-from attune.agent.sensors.event_forwarder import EventForwarder
-from attune.agent.sensors.event_log_limiter import EventLogLimiter
+from attune.agent.sensors.event_forwarder import EventForwarder, EventLogLimiter
 from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, SensorContext, SensorInstance
 from attune.agent.sensors.leases import DatabaseClock, NodeSensors, SensorLeases
 from attune.agent.service import node_options, run_service

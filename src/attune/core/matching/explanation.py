@@ -52,7 +52,7 @@ class CategoryCount:
 
 @dataclass(frozen=True, slots=True)
 class TermRow:
-    """One term on the whole fleet, or what every node must fulfil (`in service`): the three counts sum to it."""
+    """One term on the fleet, or what all nodes must fulfil; the counts sum to it. `hint`: what a name may mean."""
 
     term: str
     passed: int

@@ -18,7 +18,7 @@ from attune.operations.runtimes.examine import ExaminationObserver, Examiner, co
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What one node offers and why; definitions came from `origin`: "database" or "catalogue"."""
+    """What one node offers and why, with the definitions that were verified; `origin` is "database" or "catalogue"."""
 
     role: Role | None
     selection: Selection

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
 from attune.web.access import Reader
-from attune.web.middleware.metrics import CONTENT_TYPE, fleet_text
+from attune.web.middleware.metrics import fleet_text
 from attune.web.middleware.problems import ProblemError, documented, text_answer
 from attune.web.services import Given
 
@@ -45,4 +46,4 @@ async def get_metrics(_who: Reader, request: Request, services: Given) -> Respon
     A scraper shows its token as everybody else: `authorization: {credentials_file: …}`.
     """
     fleet = fleet_text(await services.fleet_pages.metrics())
-    return Response(fleet + request.app.state.figures.text(), media_type=CONTENT_TYPE)
+    return Response(fleet + request.app.state.figures.text(), media_type=CONTENT_TYPE_LATEST)

@@ -35,7 +35,7 @@ from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.rows import read_all
-from attune.queue.procrastinate_queue import ProcrastinateQueue
+from attune.queue.jobs import ProcrastinateQueue
 from benchmarks.probing import Figure
 
 _JOBS = 1500

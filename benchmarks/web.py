@@ -22,7 +22,6 @@ from fastapi import FastAPI, Response
 
 from attune.composition.databases import migrate
 from attune.composition.web import serve_api, services_on
-from attune.config import Settings
 from attune.core.access.tokens import Scope
 from attune.postgres.connection import open_pool
 from attune.postgres.embedded.server import EmbeddedServer
@@ -108,7 +107,7 @@ async def against_bare(
 async def routes(url: str) -> None:
     """The two routes that programs ask most, in this process."""
     async with open_pool(url, application_name="bench api", size=8) as pool:
-        services = services_on(pool, Settings())
+        services = services_on(pool)
         app = create_app(services)
         _, token = await services.tokens.create("bench", Scope.READ, created_by="bench")
         headers = {"Authorization": f"Bearer {token}"}
@@ -135,7 +134,7 @@ async def over_sockets(url: str) -> None:
 
     async def nothing() -> None: ...
 
-    task = asyncio.create_task(serve_api(Settings(), url, bound, stop, on_ready=ready.set_result, heal=nothing))
+    task = asyncio.create_task(serve_api(url, bound, stop, on_ready=ready.set_result, heal=nothing))
     services, address = await ready, address_of(bound)
     made, token = await services.tokens.create("bench page", Scope.ADMIN, created_by="bench")
     try:

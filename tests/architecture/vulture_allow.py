@@ -20,7 +20,6 @@ _.log_errors
 _.max_mem
 _.read_only
 _.isolation_level
-trace  # of __exit__
 
 # Procrastinate calls or reads them; READ_FROM is its version, which a test holds.
 READ_FROM

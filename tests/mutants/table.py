@@ -63,6 +63,27 @@ MUTANTS = (
         (f"{UNIT}host/probing/test_path_index.py",),
     ),
     Mutant(
+        "what a group may write is nobody else's to write",
+        "src/attune/host/contract/ownership.py",
+        "_OTHERS = stat.S_IWGRP | stat.S_IWOTH",
+        "_OTHERS = stat.S_IWOTH",
+        (f"{UNIT}host/contract",),
+    ),
+    Mutant(
+        "commands are searched for in sticky folders",
+        "src/attune/host/contract/ownership.py",
+        "self._fault(walk, sticky=sticky and bool(walk.rest))",
+        "self._fault(walk, sticky=sticky)",
+        (f"{UNIT}host/contract",),
+    ),
+    Mutant(
+        "commands may have any arguments",
+        "src/attune/host/contract/policy.py",
+        "if args is None or (name, *args) in commands:",
+        "if args is None or commands:",
+        (f"{UNIT}host/probing/test_path_index.py",),
+    ),
+    Mutant(
         "an outcome is kept for every environment",
         "src/attune/host/probing/outcome_cache.py",
         "parts = (command.argv, self._environment, ",
@@ -211,7 +232,7 @@ MUTANTS = (
     ),
     Mutant(
         "lines that were left out are counted twice",
-        "src/attune/agent/sensors/event_log_limiter.py",
+        "src/attune/agent/sensors/event_forwarder.py",
         "self._left_out.pop(source, 0)",
         "self._left_out.get(source, 0)",
         (f"{UNIT}agent/sensors",),

@@ -116,7 +116,11 @@ class HeartbeatLoop:
             try:
                 await self._once()
             except DatabaseError as error:
-                await self._failed(error)
+                if not self.failures:
+                    log.warning(f"heartbeat failed, trying again until it works: {error}")
+                self.failures += 1
+                with suppress(AttuneError):
+                    await self.node.options.heal()
                 continue
             if self.failures:
                 log.info("heartbeats work again", failed=self.failures)
@@ -135,13 +139,6 @@ class HeartbeatLoop:
         if beat.status != before:
             log.info(f"now {beat.status}", before=before)
         await self.node.lifecycle.mark_overdue(self.node.options.overdue)
-
-    async def _failed(self, error: DatabaseError) -> None:
-        if not self.failures:
-            log.warning(f"heartbeat failed, trying again until it works: {error}")
-        self.failures += 1
-        with suppress(AttuneError):
-            await self.node.options.heal()
 
     async def _pause(self) -> None:
         """Wait for the next heartbeat, for news, or to be told something."""

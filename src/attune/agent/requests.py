@@ -24,7 +24,7 @@ _TO_TELL = 0.3  # seconds that remain for sending the answer
 _RETRY_SECONDS = 1.0
 
 
-@dataclass
+@dataclass(eq=False)
 class RequestHandler:
     """A `NodeService`: answers the requests made of the node of *registration*."""
 

@@ -80,15 +80,6 @@ def program_name() -> str:
     return f"{sys.executable} -m attune" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
 
 
-def report(error: AttuneError) -> None:
-    """Print *error* as people see it: what is wrong, then what to try."""
-    click.echo(f"attune: {error}", err=True)
-    if isinstance(error, RequirementError):
-        click.echo("".join(f"  {line}\n" for line in error.caret.splitlines()), err=True, nl=False)
-    if error.hint:
-        click.echo(f"try: {error.hint}", err=True)
-
-
 def main() -> None:
     """Run the command line and exit with its code."""
     _open_standard_streams()
@@ -106,7 +97,11 @@ def run(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except AttuneError as error:
-        report(error)
+        click.echo(f"attune: {error}", err=True)
+        if isinstance(error, RequirementError):
+            click.echo("".join(f"  {line}\n" for line in error.caret.splitlines()), err=True, nl=False)
+        if error.hint:
+            click.echo(f"try: {error.hint}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("attune: interrupted", err=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from threading import Lock
 from time import monotonic
-from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
@@ -34,9 +33,7 @@ class Progress:
         self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._live.stop()
 
     def started(self, key: str, command: Command) -> None:
@@ -58,7 +55,8 @@ class Progress:
             offered = [verdict for verdict in self._verdicts if verdict.status.offered]
             running = sorted(self._running.items(), key=lambda item: item[1][1])
         for verdict in offered[-_SHOWN_FINISHED:]:
-            status = Text(with_symbol(verdict.status.value), style=_style(colour_of(verdict.status.value)))
+            colour = (colour_of(verdict.status.value) or "").replace("bright_black", "dim")
+            status = Text(with_symbol(verdict.status.value), style=colour)
             grid.add_row(verdict.capability, status, verdict.version or "")
         for key, (command, since) in running:
             seconds = now - since
@@ -67,7 +65,3 @@ class Progress:
                 key, Text("running", style=style), Text(f"{' '.join(command.argv)}  {seconds:.1f} s", style=style)
             )
         return grid
-
-
-def _style(colour: str | None) -> str:
-    return (colour or "").replace("bright_black", "dim")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attune.client.records import record_of
-from attune.client.wire import ApiAnswer, OverWire, Wire
+from attune.client.wire import ApiAnswer, OverWire, Wire, record_of
 from attune.core.errors import UsageError
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import ROLES, Role

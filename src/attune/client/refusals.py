@@ -33,13 +33,10 @@ def refusal_of(status: int, problem: Mapping[str, Any], url: str) -> AttuneError
         return ApiError(f"the API at {url} asks to slow down: {sentence}", hint=hint or "try again in a minute")
     if status >= 500:
         return ApiError(f"the API at {url} cannot answer now: {sentence}", hint=hint)
-    return UsageError(sentence, faults=_faults(problem.get("errors")), hint=hint)
-
-
-def _faults(errors: object) -> list[Fault]:
-    """The fields that the API found fault with."""
-    entries = [entry for entry in errors if isinstance(entry, Mapping)] if isinstance(errors, list) else []
-    return [Fault(_line(it.get("field")), _line(it.get("expected")), _line(it.get("got"))) for it in entries]
+    errors = problem["errors"] if isinstance(problem.get("errors"), list) else []
+    entries = [entry for entry in errors if isinstance(entry, Mapping)]
+    faults = [Fault(_line(it.get("field")), _line(it.get("expected")), _line(it.get("got"))) for it in entries]
+    return UsageError(sentence, faults=faults, hint=hint)
 
 
 def _line(text: object) -> str:

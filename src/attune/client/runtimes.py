@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attune.client.records import record_of
-from attune.client.wire import OverWire, segment
+from attune.client.wire import OverWire, record_of, segment
 from attune.core.errors import UsageError
 from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.runtime import Runtime

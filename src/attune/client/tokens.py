@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from attune.client.records import record_of
-from attune.client.wire import OverWire
+from attune.client.wire import OverWire, record_of
 from attune.core.access.tokens import Scope, TokenRecord
 
 _PATH = "/api/tokens"

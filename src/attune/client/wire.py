@@ -1,4 +1,4 @@
-"""Requests to the API: JSON there and JSON back, and one sentence for everything that can go wrong between.
+"""Requests to the API: JSON there and records of the ports back, and one sentence for all that can go wrong between.
 
 The token goes to the configured address and nowhere else: redirects are reported, not followed.
 """
@@ -9,16 +9,17 @@ import asyncio
 import json
 import ssl
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from attune.client.refusals import refusal_of, stranger, unreachable
-from attune.core.errors import ApiError, legible
+from attune.core.errors import ApiError, legible, shown
 
+T = TypeVar("T")
 _TIMEOUTS = httpx.Timeout(30.0, connect=5.0)
 _WHOLE = 120.0  # seconds for one answer, however slowly it trickles
 _MOST_BYTES = 256 * 1024 * 1024
@@ -52,9 +53,7 @@ class Wire:
     async def __aenter__(self) -> Wire:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self._client.aclose()
 
     async def ask(
@@ -161,3 +160,27 @@ def _json_or_none(content: bytes) -> Any:
 def segment(text: str) -> str:
     """*text* as one segment of a path."""
     return {".": "%2E", "..": "%2E%2E"}.get(text) or quote(text, safe="")
+
+
+def record_of(cls: type[T], data: Any, **more: Any) -> T:
+    """*data* as a *cls*, as far as that knows it, with *more* to it. Raises `ApiError` where it does not fit."""
+    if not isinstance(data, dict):
+        raise ApiError(f"expected an object from the API, got {shown(data)}")
+    is_moment = {each.name: "datetime" in str(each.type) for each in fields(cls)}  # type: ignore[arg-type]
+    values = {name: _moment(data[name]) if moment else data[name] for name, moment in is_moment.items() if name in data}
+    try:
+        return cls(**{**values, **more})
+    except TypeError as error:
+        raise ApiError(
+            f"expected an answer of this version of Attune, got another: {error}",
+            hint="attune --version, on both sides",
+        ) from None
+
+
+def _moment(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ApiError(f"expected a time from the API, got {shown(value)}") from None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attune import catalogue
 from attune.config import Settings, process_environment, variable
 from attune.core.errors import DatabaseError, UsageError
 from attune.core.runtimes.runtime import Runtime
@@ -133,7 +134,6 @@ def open_psql(settings: Settings, database: Database, arguments: Sequence[str]) 
 
 async def seed(url: str) -> list[str]:
     """Give a database the core pack's definitions where it never had them; the refs written."""
-    from attune import catalogue
     from attune.postgres.connection import open_pool
     from attune.postgres.runtimes.store import PostgresRuntimes
 
@@ -143,23 +143,17 @@ async def seed(url: str) -> list[str]:
 
 def core_runtimes() -> list[Runtime]:
     """The core pack's definitions."""
-    from attune import catalogue
-
     return [Runtime(**entry) for entry in catalogue.core_pack()]
 
 
 def shipped_runtimes() -> list[Runtime]:
     """Everything that is shipped, core and extras, by ref."""
-    from attune import catalogue
-
     entries = [*catalogue.core_pack(), *catalogue.extras()]
     return sorted((Runtime(**entry) for entry in entries), key=lambda runtime: runtime.ref)
 
 
 def find_shipped(name: str) -> Runtime | None:
     """The shipped definition of that ref, short name, display name or alias, or None."""
-    from attune import catalogue
-
     entry = catalogue.find(name)
     return Runtime(**entry) if entry is not None else None
 

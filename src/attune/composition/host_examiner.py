@@ -30,6 +30,11 @@ def examiner_for(settings: Settings) -> Examiner:
     return _examiner(settings, _checks(settings))
 
 
+def refused_folders(settings: Settings) -> tuple[str, ...]:
+    """Why this host takes no commands from some folders of its PATH."""
+    return _checks(settings).paths.refusals()
+
+
 def _examiner(settings: Settings, checks: HostChecks) -> Examiner:
     return Examiner(checks.runner, checks.paths, checks.cache, max_timeout_seconds=settings.detection.max_timeout)
 

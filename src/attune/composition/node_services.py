@@ -10,12 +10,9 @@ from attune.agent.node import NodeParts, NodeService
 from attune.agent.registration import NodeRegistration
 from attune.agent.requests import RequestHandler
 from attune.agent.sensors.builtin import BuiltinSensors
-from attune.agent.sensors.event_forwarder import EventForwarder
-from attune.agent.sensors.event_log_limiter import EventLogLimiter
-from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, SensorInstance
-from attune.agent.sensors.leases import SensorLeases
-from attune.agent.sensors.node_sensors import DatabaseClock, NodeSensors
-from attune.agent.sensors.sensor_context import SensorContext
+from attune.agent.sensors.event_forwarder import EventForwarder, EventLogLimiter
+from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, SensorContext, SensorInstance
+from attune.agent.sensors.leases import DatabaseClock, NodeSensors, SensorLeases
 from attune.agent.service import node_options, run_service
 from attune.agent.worker.executions import ExecutionRunner
 from attune.composition.databases import data_dir
@@ -43,7 +40,7 @@ from attune.postgres.packs.store import PostgresPacks
 from attune.postgres.rows import read_all
 from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
-from attune.queue.procrastinate_queue import ProcrastinateQueue
+from attune.queue.jobs import ProcrastinateQueue
 
 
 async def run_nodes(

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 
 from attune.composition.events import recorder
 from attune.composition.executions import execution_service
-from attune.config import Settings
 from attune.postgres.access.tokens import PostgresTokens
 from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool, open_pool
@@ -28,7 +27,6 @@ from attune.web.services import Services
 
 
 async def serve_api(
-    settings: Settings,
     url: str,
     bound: socket.socket,
     stop: asyncio.Event,
@@ -38,15 +36,14 @@ async def serve_api(
 ) -> None:
     """Serve the API of the database at *url* on *bound* until *stop* is set, as `serve` says."""
     async with open_pool(url, application_name="attune api", size=8) as pool:
-        await serve(services_on(pool, settings), bound, stop, on_ready=on_ready, heal=heal)
+        await serve(services_on(pool), bound, stop, on_ready=on_ready, heal=heal)
 
 
-def services_on(pool: Pool, settings: Settings) -> Services:
+def services_on(pool: Pool) -> Services:
     """Everything on *pool*."""
     tokens, nodes, changes = PostgresTokens(pool), PostgresNodes(pool), PostgresChanges(pool)
     hub = Hub(changes)
     return Services(
-        settings=settings,
         runtimes=PostgresRuntimes(pool),
         nodes=nodes,
         control=PostgresNodeControl(pool),

@@ -31,9 +31,12 @@ def main(cpu_seconds: float, memory_bytes: int) -> None:
     for line in sys.stdin.buffer:
         request = json.loads(line)
         for text in request["expressions"]:
-            signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
-            answer = _answer(cel, text, request.get("variables"))
-            signal.setitimer(signal.ITIMER_PROF, 0)
+            if len(text) > request["longest"]:
+                answer = json.dumps({"error": f"expected at most {request['longest']} characters, got {len(text)}"})
+            else:
+                signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+                answer = _answer(cel, text, request["variables"])
+                signal.setitimer(signal.ITIMER_PROF, 0)
             sys.stdout.write(answer + "\n")
             sys.stdout.flush()
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -62,19 +61,14 @@ class IsolatedExpressions:
         with self._lock:
             answers: list[Evaluated] = []
             while len(answers) < len(texts):
-                rest = texts[len(answers) :]
-                short = list(takewhile(lambda text: len(text) <= LONGEST_EXPRESSION, rest))
-                if short:
-                    answers += self._some(short, variables)
-                else:
-                    problem = f"expected at most {LONGEST_EXPRESSION} characters, got {len(rest[0])}"
-                    answers.append(Evaluated(problem=problem))
+                answers += self._some(texts[len(answers) :], variables)
             return answers
 
     def _some(self, texts: Sequence[str], variables: Mapping[str, Any] | None) -> list[Evaluated]:
         """Answers for the first of *texts*, at least one; the last may tell of the end of the process."""
         connection = self._connection()
-        request = json.dumps({"expressions": list(texts), "variables": variables}).encode() + b"\n"
+        asked = {"expressions": list(texts), "variables": variables, "longest": LONGEST_EXPRESSION}
+        request = json.dumps(asked).encode() + b"\n"
         answers: list[Evaluated] = []
         try:
             connection.sendall(request)  # it is read whole before the first answer is written
@@ -143,7 +137,8 @@ def _evaluated(answer: Mapping[str, Any], text: str) -> Evaluated:
     if "syntax" in answer:
         return _syntax_problem(answer["syntax"], text)
     if "error" in answer:
-        return Evaluated(problem=_brief(answer["error"]))
+        brief = " ".join(answer["error"].partition(". Check ")[0].split())
+        return Evaluated(problem=brief[:300])
     return Evaluated(answer["value"])
 
 
@@ -155,7 +150,3 @@ def _syntax_problem(message: str, text: str) -> Evaluated:
     if "Recursion limit" in what:
         return Evaluated(problem="expected an expression nested at most 96 deep, got a deeper one")
     return Evaluated(problem=f"expected an expression, got this: {what}", line=int(place[1]), column=int(place[2]))
-
-
-def _brief(message: str) -> str:
-    return " ".join(message.partition(". Check ")[0].split())[:300]

@@ -1,4 +1,4 @@
-"""All that is known of Procrastinate: its SQL functions, and one name each for what of its tables is relied upon.
+"""All that is known of Procrastinate: its SQL functions, what of its tables is relied upon, and the taking of jobs.
 
 Statements about executions are put together from these pieces, so that a row and its job change in one transaction.
 Read from version 3.10 of the library; a test fails when another one is installed.
@@ -6,6 +6,12 @@ Read from version 3.10 of the library; a test fails when another one is installe
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from attune.core.ports.worker import QueuedJob
+
+Rows = Callable[[str, Mapping[str, Any]], Awaitable[Sequence[Mapping[str, Any]]]]
 READ_FROM = "3.10"
 TASK = "attune.execute"
 CHANNEL = "procrastinate_queue_v1#"
@@ -53,3 +59,25 @@ def is_adrift(job: str, seconds: int) -> str:
         SELECT FROM procrastinate_jobs AS j WHERE j.id = {job} AND (j.status = 'todo' OR EXISTS (
             SELECT FROM procrastinate_events AS v WHERE v.job_id = j.id AND v.type = 'started'
               AND v.at > now() - interval '{seconds} seconds')))"""
+
+
+class ProcrastinateQueue:
+    """`WorkQueue` on Procrastinate. *rows* runs a statement in a transaction of its own, and gives its rows.
+
+    It remembers nothing, so one can take jobs on behalf of many nodes.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    async def take(self, queues: Collection[str], limit: int) -> Sequence[QueuedJob]:
+        if not queues or limit < 1:
+            return []
+        rows = await self._rows(TAKE, {"queues": sorted(queues), "limit": limit})
+        return [QueuedJob(**row) for row in rows]
+
+    async def give_back(self, jobs: Collection[QueuedJob]) -> None:
+        await self._rows(GIVE_BACK, {"jobs": [job.id for job in jobs]})
+
+    async def filled(self, queues: Collection[str]) -> set[str]:
+        return {row["name"] for row in await self._rows(FILLED, {"queues": sorted(queues)})} if queues else set()

@@ -46,13 +46,13 @@ class MemoryChanges:
     @asynccontextmanager
     async def notices(self) -> AsyncIterator[AsyncIterator[Notice]]:
         reader: asyncio.Queue[Notice] = asyncio.Queue()
+
+        async def notices() -> AsyncIterator[Notice]:
+            while True:
+                yield await reader.get()
+
         self._readers.append(reader)
         try:
-            yield _notices(reader)
+            yield notices()
         finally:
             self._readers.remove(reader)
-
-
-async def _notices(reader: asyncio.Queue[Notice]) -> AsyncIterator[Notice]:
-    while True:
-        yield await reader.get()

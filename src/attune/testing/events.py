@@ -21,13 +21,13 @@ class MemoryExpressions:
         self._known = known
 
     async def evaluate(self, texts: Sequence[str], variables: Mapping[str, Any]) -> list[Evaluated]:
-        return [self._value(text, variables) for text in texts]
+        return [self._evaluated(text, variables) for text in texts]
 
     async def check(self, texts: Sequence[str]) -> list[Evaluated]:
         nothing: dict[str, list[str]] = {"variables": [], "functions": []}
         return [Evaluated(nothing) if text in self._known else Evaluated(problem="unknown") for text in texts]
 
-    def _value(self, text: str, variables: Mapping[str, Any]) -> Evaluated:
+    def _evaluated(self, text: str, variables: Mapping[str, Any]) -> Evaluated:
         if text not in self._known:
             return Evaluated(problem="unknown")
         try:

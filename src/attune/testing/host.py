@@ -49,7 +49,9 @@ class FakeHost:
             while command is not None:
                 if observer:
                     observer.started(key, command)
-                outcome = self._outcome(command)
+                self.ran.append(command.argv)
+                answer = self.commands.get(command.argv[0], Outcome(Ending.NOT_FOUND, detail="not found on PATH"))
+                outcome = answer(command.argv) if callable(answer) else answer
                 if observer:
                     observer.finished(key, command, outcome)
                 command = then(key, command, outcome)
@@ -63,13 +65,6 @@ class FakeHost:
 
     def stop(self) -> None:
         """Nothing ever runs for long here."""
-
-    def _outcome(self, command: Command) -> Outcome:
-        self.ran.append(command.argv)
-        answer = self.commands.get(command.argv[0])
-        if answer is None:
-            return Outcome(Ending.NOT_FOUND, detail="not found on PATH")
-        return answer(command.argv) if callable(answer) else answer
 
 
 class MemoryOutcomes:

@@ -85,7 +85,7 @@ class FakeSensor:
 
 
 class FakeSensorHost:
-    """`SensorOutputs` and, called, `SensorStarter`; *failures* befall the next; `holder`: the node here."""
+    """`SensorOutputs` and, called, `SensorStarter`; *failures* befall the next sensors, `holder` is the node here."""
 
     def __init__(self, *failures: SensorEnd) -> None:
         self.files: dict[UUID, MemoryOutput] = {}

@@ -26,7 +26,7 @@ OPEN = frozenset({"/healthz", "/readyz"})
 
 async def caller_of(request: Request) -> Caller | None:
     """Who sent *request*, None for nobody. Raises `ProblemError` 401 for a token that opens nothing (any more)."""
-    services = services_of(request)
+    services = await services_of(request)
     header = request.headers.get("authorization")
     if header is not None:
         kind, _, text = header.partition(" ")

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import uvicorn
-from fastapi import FastAPI
 
 from attune.core.errors import AttuneError, UsageError
 from attune.web.app import create_app
@@ -62,7 +61,18 @@ async def serve(
 
     *heal* is called whenever the database does not answer.
     """
-    server = _Server(_config(create_app(services)))
+    config = uvicorn.Config(
+        create_app(services),
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        server_header=False,
+        proxy_headers=False,
+        http=BoundedProtocol,
+        ws="none",
+    )
+    server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[bound]))
     try:
         while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
@@ -78,21 +88,6 @@ async def serve(
         services.hub.close()
         server.should_exit = True
         await task
-
-
-def _config(app: FastAPI) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        server_header=False,
-        date_header=True,
-        proxy_headers=False,
-        http=BoundedProtocol,
-        ws="none",
-    )
 
 
 async def _keep_healthy(services: Services, heal: Callable[[], Awaitable[None]]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from attune.config import Settings
 from attune.core.ports.access import AccessStore
 from attune.core.ports.changes import ChangeLog
 from attune.core.ports.events import EventReader
@@ -18,14 +20,35 @@ from attune.core.ports.runtimes import PreviewReader, RuntimeEditor
 from attune.operations.executions.execute import ExecutionService
 from attune.web.caches import Callers, Fleets, ResponseCache
 from attune.web.hub import Hub
-from attune.web.throttle import Throttle
+
+_THROTTLED = 10_000
+
+
+class Throttle:
+    """How often each key may try: *burst* at once, then *per_second*. Keys beyond the last 10,000 are forgotten."""
+
+    def __init__(self, *, burst: int, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._burst = float(burst)
+        self._rate = per_second
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait(self, key: str) -> float:
+        """Count a try of *key*; 0 if it may go ahead, else the seconds until the next may."""
+        now = self._clock()
+        left, at = self._buckets.pop(key, (self._burst, now))
+        left = min(self._burst, left + (now - at) * self._rate)
+        pause = 0.0 if left >= 1 else (1 - left) / self._rate
+        self._buckets[key] = (left if pause else left - 1, now)
+        if len(self._buckets) > _THROTTLED:
+            self._buckets.popitem(last=False)
+        return pause
 
 
 @dataclass(frozen=True)
 class Services:
     """What one API process works with."""
 
-    settings: Settings
     runtimes: RuntimeEditor
     nodes: NodeReader
     control: NodeControl
@@ -51,16 +74,11 @@ class Services:
         self.answers.forget()
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     """The services of the app that got *request*."""
-    services = request.app.state.services
-    assert isinstance(services, Services)
+    # A dependency that is not async would be called in another thread, which costs more than all else here.
+    services: Services = request.app.state.services
     return services
 
 
-async def _services(request: Request) -> Services:
-    # A dependency that is not async would be called in another thread, which costs more than all else here.
-    return services_of(request)
-
-
-Given = Annotated[Services, Depends(_services)]
+Given = Annotated[Services, Depends(services_of)]

@@ -152,6 +152,15 @@ def test_doctor_finds_problems_and_their_remedies(machine: Machine) -> None:
     assert "try: attune runtime check core.python" in done.stdout
 
 
+def test_doctor_says_which_folder_of_the_path_is_left_out_and_why(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools").chmod(0o777)
+    done = machine.attune("doctor", PATH=f"{tmp_path}/tools:{os.environ['PATH']}")
+
+    assert f"PATH is searched without a folder: {tmp_path}/tools is writable by everybody (owner " in done.stdout
+    assert "try: correct owner or mode, or name the owner in host.trusted_owners" in done.stdout
+
+
 def test_migrations_are_printed_instead_of_run(machine: Machine) -> None:
     printed = machine.attune("db", "migrate", "--sql")
 

@@ -24,7 +24,7 @@ from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.rows import read_all
-from attune.queue.procrastinate_queue import ProcrastinateQueue
+from attune.queue.jobs import ProcrastinateQueue
 from attune.testing import MemoryActions, MemoryExecutionPages, MemoryExecutions
 from web_client import serving
 

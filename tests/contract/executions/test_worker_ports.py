@@ -17,7 +17,7 @@ from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.rows import read_all
-from attune.queue.procrastinate_queue import ProcrastinateQueue
+from attune.queue.jobs import ProcrastinateQueue
 from attune.testing import MemoryExecutions
 
 pytestmark = pytest.mark.anyio

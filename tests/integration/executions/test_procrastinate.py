@@ -15,7 +15,7 @@ from attune.postgres.connection import Pool, open_pool
 from attune.postgres.migrations.revisions import statement_text
 from attune.postgres.rows import read_all
 from attune.queue import jobs
-from attune.queue.procrastinate_queue import ProcrastinateQueue
+from attune.queue.jobs import ProcrastinateQueue
 
 QUEUE, OTHER = "cap-" + "a" * 32, "cap-" + "b" * 32
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from attune.composition.web import serve_api
-from attune.config import Settings
 from attune.core.access.tokens import Scope
 from attune.web.server import listen
 from attune.web.services import Services
@@ -54,9 +53,9 @@ def is_whole(answer: bytes) -> bool:
 
 
 @contextmanager
-def live_api(url: str, settings: Settings | None = None) -> Iterator[Live]:
+def live_api(url: str) -> Iterator[Live]:
     """Serve the database at *url* as `attune api start` does."""
-    thread = _Serving(url, settings or Settings())
+    thread = _Serving(url)
     thread.start()
     thread.ready.wait(60)
     try:
@@ -68,14 +67,13 @@ def live_api(url: str, settings: Settings | None = None) -> Iterator[Live]:
 
 
 class _Serving(threading.Thread):
-    def __init__(self, url: str, settings: Settings) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__(name="api", daemon=True)
         self.ready = threading.Event()
         self.tokens: dict[Scope, str] = {}
         self.port = 0
         self.failure: BaseException | None = None
         self._url = url
-        self._settings = settings
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
 
@@ -97,7 +95,6 @@ class _Serving(threading.Thread):
         with listen("127.0.0.1", 0) as bound:
             self.port = int(bound.getsockname()[1])
             await serve_api(
-                self._settings,
                 self._url,
                 bound,
                 self._ended,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attune.web.throttle import Throttle
+from attune.web.services import Throttle
 
 
 def test_a_bucket_empties_and_fills_again_with_time() -> None:

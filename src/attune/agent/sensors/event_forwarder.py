@@ -27,6 +27,7 @@ _MOST_WAITING = 64 * 1024 * 1024
 _TOLD_LINES = 5
 _TRIES = 5
 _FORGOTTEN_AFTER = 7 * 86_400.0
+_QUIET_SECONDS = 10.0
 
 
 @dataclass
@@ -57,7 +58,7 @@ class _Batch:
     skipping: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class EventForwarder:
     """Reads the output logs of *folder*. *told_bad* hears of lines that are no events: the log's id and how many.
 
@@ -246,3 +247,25 @@ def _read(reading: _Reading, batch: _Batch, line: bytes) -> None:
         batch.bad.append(f"line {reading.line + batch.lines} is no event: {error}")
         return
     batch.events.append(NewEvent(trigger, payload, record.sensor, record.sensor_ref))
+
+
+class EventLogLimiter:
+    """A line for each sensor in ten seconds at most; the next line says how many were left out meanwhile."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, tell: Callable[[str], None] | None = None) -> None:
+        self._clock = clock
+        self._tell = tell or log.warning
+        self._told: dict[str, float] = {}
+        self._left_out: dict[str, int] = {}
+
+    def __call__(self, event: NewEvent, sentence: str) -> None:
+        """Tell of *event*: it was refused, or a rule of its trigger could not be evaluated."""
+        source = event.sensor_ref or event.trigger_ref
+        now = self._clock()
+        if source in self._told and now - self._told[source] < _QUIET_SECONDS:
+            self._left_out[source] = self._left_out.get(source, 0) + 1
+            return
+        self._told[source] = now
+        more = self._left_out.pop(source, 0)
+        left_out = f" ({more} more since the last line on it)" if more else ""
+        self._tell(f"{source}: an event has not led to what it should: {sentence}{left_out}")

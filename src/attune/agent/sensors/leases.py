@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from attune.agent.logs import log
 from attune.agent.sensors.event_forwarder import EventForwarder
 from attune.agent.sensors.instance import SensorInstance
-from attune.agent.sensors.node_sensors import DatabaseClock, NodeSensors
 from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
+from attune.core.matching.fleet import Node
 from attune.core.ports.sensors import LeaseStore, SensorOutputs, TakenLease
-from attune.core.sensors.assignment import AssignmentPlan, plan
+from attune.core.sensors.assignment import AssignmentPlan, AssignmentView, plan
 from attune.core.sensors.sensor import Sensor
 
 _RENEWALS = 4  # in the time of one lease
@@ -30,7 +32,51 @@ Begin = Callable[[Sensor, TakenLease, Callable[[], None]], SensorInstance]
 """Makes what runs a sensor under a lease; the last argument is called when its report has changed."""
 
 
-@dataclass
+class DatabaseClock:
+    """The database's time as of the last renewal, this host's before; *machine*: seconds since boot, with sleep."""
+
+    def __init__(self, machine: Callable[[], float]) -> None:
+        self.machine = machine
+        self._now, self._at = datetime.now(UTC), machine()
+
+    def set(self, now: datetime, at: float) -> None:
+        """It was *now* when the machine's clock was at *at*."""
+        self._now, self._at = now, at
+
+    def now(self) -> datetime:
+        return self._now + timedelta(seconds=self.machine() - self._at)
+
+
+class NodeSensors:
+    """What runs on this node, by sensor, and the fleet as last seen. *node*: its name and id once registered."""
+
+    def __init__(self, node: Callable[[], tuple[str, int] | None]) -> None:
+        self.node = node
+        self.held: dict[int, SensorInstance] = {}
+        self.world = AssignmentView()
+        self.changed = asyncio.Event()
+
+    def node_now(self) -> Node | None:
+        """This node as the registry last showed it."""
+        known = self.node()
+        return next((node for node in self.world.nodes if known and node.id == known[1]), None)
+
+    def bad_lines(self, output_log: UUID, count: int) -> None:
+        """Note that *count* lines of an output log are no events."""
+        for instance in self._printing(output_log):
+            instance.report = replace(instance.report, bad_lines=count)
+            self.changed.set()
+
+    def throttle(self, output_log: UUID, on: bool) -> None:
+        """Hold back whatever prints into an output log, as long as *on*."""
+        for instance in self._printing(output_log):
+            instance.throttle(on)
+
+    def _printing(self, output_log: UUID) -> list[SensorInstance]:
+        return [instance for instance in self.held.values() if instance.taken.output_log == output_log]
+
+
+@dataclass(eq=False)
 class SensorLeases:
     """Takes, renews and gives back leases of sensors beside the heartbeat; one lasts *lease_seconds* unrenewed."""
 
@@ -62,7 +108,8 @@ class SensorLeases:
                     while not stop.is_set():
                         await self._round(news)
                         failures = 0
-                        news = await listener.news(self._pause())
+                        pause = self.lease_seconds / _RENEWALS
+                        news = await listener.news(min(pause, _SOON_SECONDS) if self._plan.pending else pause)
                         if news:
                             await asyncio.sleep(_DEBOUNCE_SECONDS)
             except DatabaseError as error:
@@ -216,10 +263,6 @@ class SensorLeases:
             except DatabaseError:
                 await asyncio.sleep(_SOON_SECONDS)
                 self.sensors.changed.set()
-
-    def _pause(self) -> float:
-        pause = self.lease_seconds / _RENEWALS
-        return min(pause, _SOON_SECONDS) if self._plan.pending else pause
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -23,7 +23,7 @@ _UNREMARKABLE = ("completed", "cancelled")
 _NOT_OF_NAMES = re.compile(r"\W")
 
 
-@dataclass
+@dataclass(eq=False)
 class Attempts:
     """The attempts that run here. *suspect* is told of a runtime that could not be executed."""
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -42,57 +43,50 @@ _LOOKED_INTO = 20  # queues at once: naming a thousand in a query costs more tha
 _AT_ONCE = 100  # jobs, where the node has no limit
 
 
+@dataclass(eq=False)
 class ExecutionRunner:
     """The executions of one node, None while it takes nothing. *suspect* is told the name of a broken runtime."""
 
-    def __init__(
-        self,
-        node: Callable[[], Node | None],
-        *,
-        queue: WorkQueue,
-        routing: WorkRouting,
-        attempts: AttemptStore,
-        runner: WorkRunner,
-        packs: PackFolders,
-        suspect: Callable[[str], None],
-        default_timeout: float | None,
-    ) -> None:
-        self._node = node
-        self._queue = queue
-        self._routing = routing
-        self._store = attempts
-        self._suspect = suspect
+    node: Callable[[], Node | None]
+    _: KW_ONLY
+    queue: WorkQueue
+    routing: WorkRouting
+    attempts: AttemptStore
+    runner: WorkRunner
+    packs: PackFolders
+    suspect: Callable[[str], None]
+    default_timeout: float | None
+    _ready: dict[str, None] = field(default_factory=dict)  # queues that may have jobs
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _jobs: set[asyncio.Task[None]] = field(default_factory=set)
+    _takes: set[asyncio.Task[None]] = field(default_factory=set)
+    _finishing: bool = False
+
+    def __post_init__(self) -> None:
         self._suspects = SuspectRuntimes()
-        self._classes = Classes(routing)
-        self._attempts = Attempts(
-            attempts, runner=runner, packs=packs, suspect=suspect, default_timeout=default_timeout
-        )
-        self._ready: dict[str, None] = {}  # queues that may have jobs
-        self._wake = asyncio.Event()
-        self._jobs: set[asyncio.Task[None]] = set()
-        self._takes: set[asyncio.Task[None]] = set()
-        self._finishing = False
+        self._classes = Classes(self.routing)
+        self._runs = Attempts(self.attempts, self.runner, self.packs, self.suspect, self.default_timeout)
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Run executions until *stop* is set; whatever the database does, this goes on."""
-        self._attempts.results.begin()
+        self._runs.results.begin()
         await first_of(stop, self._follow(stop), self._take())
 
     async def finish(self) -> None:
         """Take nothing new, and return when nothing runs any more and all results are stored."""
         self._finishing = True
-        node = self._node()
+        node = self.node()
         if node is not None:
             with suppress(DatabaseError):
-                await self._routing.subscribe(node.id, ())
+                await self.routing.subscribe(node.id, ())
         while tasks := [*self._jobs, *self._takes]:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        await self._attempts.results.drained()
+        await self._runs.results.drained()
 
     async def close(self) -> None:
         """End at once what still runs; it is tried again elsewhere, or given up, as its action wants."""
         self._finishing = True
-        await self._attempts.close(_LAST_SECONDS)
+        await self._runs.close(_LAST_SECONDS)
         tasks = [*self._jobs, *self._takes]
         for task in tasks:
             task.cancel()
@@ -104,7 +98,7 @@ class ExecutionRunner:
         failures = 0
         while not stop.is_set():
             try:
-                async with self._routing.listening() as inbox:
+                async with self.routing.listening() as inbox:
                     await self._classes.read_all()
                     await self._recover()
                     failures = 0
@@ -142,47 +136,47 @@ class ExecutionRunner:
         elif notice.signal is Signal.REQUEST:
             await self._classify()
         elif notice.about.isdigit():
-            self._attempts.cancel(int(notice.about))
+            self._runs.cancel(int(notice.about))
         return False
 
     async def _subscribe(self, inbox: WorkerInbox, node: Node | None) -> None:
         queues = self._classes.satisfied_by(node)
         await inbox.follow_queues(queues)
-        known = node or self._node()
+        known = node or self.node()
         if known is not None:
-            await self._routing.subscribe(known.id, queues)
-        self._look_into(await self._queue.filled(queues))
+            await self.routing.subscribe(known.id, queues)
+        self._look_into(await self.queue.filled(queues))
 
     async def _tidy(self) -> None:
         await self._classify()
         if self._classes.reads:
-            await self._routing.promote(self._classes.reads)
-            self._look_into(await self._queue.filled(self._classes.reads))
-        await self._routing.tidy()
+            await self.routing.promote(self._classes.reads)
+            self._look_into(await self.queue.filled(self._classes.reads))
+        await self.routing.tidy()
 
     async def _classify(self) -> None:
-        while queues := await self._routing.classify():
-            await self._routing.promote(queues)
+        while queues := await self.routing.classify():
+            await self.routing.promote(queues)
 
     async def _recover(self) -> None:
         """Have attempts that nobody runs any more tried again or given up: of this node, and of nodes that are gone."""
-        node = self._node()
+        node = self.node()
         if node is not None:
-            before = self._attempts.known
-            held = await self._routing.held(node.id)
-            runs = before | self._attempts.known
+            before = self._runs.known
+            held = await self.routing.held(node.id)
+            runs = before | self._runs.known
             await self._settle([attempt for attempt in held if attempt.execution not in runs])
-        await self._settle(await self._routing.lost())
+        await self._settle(await self.routing.lost())
 
     async def _settle(self, lost: Sequence[HeldAttempt]) -> None:
         if lost:
-            count = len(await self._store.settle([_result(attempt) for attempt in lost]))
+            count = len(await self.attempts.settle([_result(attempt) for attempt in lost]))
             log.info(f"{count} executions of workers that are gone are tried again or given up")
 
     # What it takes
 
     def _taking_node(self) -> Node | None:
-        return None if self._finishing else self._suspects.without(self._node())
+        return None if self._finishing else self._suspects.without(self.node())
 
     def _look_into(self, queues: Collection[str]) -> None:
         self._ready.update(dict.fromkeys(queues))
@@ -226,7 +220,7 @@ class ExecutionRunner:
 
     async def _take_from(self, queues: Collection[str], limit: int) -> None:
         try:
-            taken = await self._queue.take(queues, limit)
+            taken = await self.queue.take(queues, limit)
         except DatabaseError:
             self._look_into(queues)
             raise
@@ -250,21 +244,21 @@ class ExecutionRunner:
             return
         interpreters, missing = interpreters_on(requirement, node)
         if not missing:
-            await self._attempts.run(job, interpreters, node)
+            await self._runs.run(job, interpreters, node)
             return
         reason = f"given back by worker {node.name}: the interpreter of {', '.join(missing)} is not there"
         log.warning(f"execution {job.execution}: {reason}")
         for name in missing:
             self._suspects.add(name)
-            self._suspect(name)
+            self.suspect(name)
         self._classes.satisfied_by(self._taking_node())
         await self._give_back(job, reason)
 
     async def _give_back(self, job: QueuedJob, reason: str = "") -> None:
         try:
             if reason:
-                await self._store.note(job.execution, reason)
-            await self._queue.give_back([job])
+                await self.attempts.note(job.execution, reason)
+            await self.queue.give_back([job])
         except DatabaseError as error:  # it is offered again by itself, only later
             log.debug(f"execution {job.execution} could not be given back: {error}")
 

@@ -13,12 +13,10 @@ from attune.cli.executions.session import follow as follow_execution
 from attune.cli.executions.session import interpreters, print_output
 from attune.cli.output import json_option, moment, print_facts, print_json, print_list, with_symbol
 from attune.cli.session import with_executions
+from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, ExecutionStore
 
-_STATUSES = (
-    *("requested", "scheduling", "scheduled", "running", "canceling"),
-    *("completed", "failed", "cancelled", "timeout", "abandoned"),
-)
+_STATUSES = [status.value for status in ExecutionStatus]
 _NUMBER = click.IntRange(1, 2**63 - 1)
 
 

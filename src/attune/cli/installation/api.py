@@ -36,6 +36,6 @@ def start() -> None:
         async def until_stopped() -> None:
             control = Control()
             obey_signals([control])
-            await serve_api(settings, database.url, bound, control.stop, on_ready=ready, heal=database.heal)
+            await serve_api(database.url, bound, control.stop, on_ready=ready, heal=database.heal)
 
         asyncio.run(until_stopped())

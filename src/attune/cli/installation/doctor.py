@@ -122,13 +122,16 @@ def _definitions(settings: Settings) -> Iterator[DoctorFinding]:
 
 def _host(settings: Settings) -> Iterator[DoctorFinding]:
     from attune.composition.databases import core_runtimes
-    from attune.composition.host_examiner import examiner_for
+    from attune.composition.host_examiner import examiner_for, refused_folders
     from attune.operations.runtimes.detect import DetectionOptions, detect
 
     selection = select("", None, "worker")
     options = DetectionOptions(deadline_seconds=settings.detection.deadline, origin="catalogue")
     detection = detect(core_runtimes(), selection, None, examiner_for(settings), options)
     yield DoctorFinding(OK, "host", f"can run {', '.join(detection.offered)}")
+    for reason in refused_folders(settings):
+        remedy = "correct owner or mode, or name the owner in host.trusted_owners"
+        yield DoctorFinding(WARNING, "host", f"PATH is searched without a folder: {reason}", remedy)
     for verdict in detection.verdicts:
         if not verdict.status.offered:
             yield DoctorFinding(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from socket import socket
+from attune.core.access.tokens import Scope
 
+if TYPE_CHECKING:
     from attune.agent.registration import NodeRegistration
     from attune.composition.databases import Database
     from attune.config import Settings
+    from attune.core.ports.access import AccessStore
     from attune.web.services import Services
 
 _PORTS = 20  # the configured one and, where somebody has it, the next ones
@@ -42,7 +46,7 @@ def up() -> None:
         click.echo("attune is down.")
 
 
-async def _everything(settings: Settings, database: Database, bound: socket) -> None:
+async def _everything(settings: Settings, database: Database, bound: socket.socket) -> None:
     """The API and both nodes, until a signal; the API goes last, so that the page shows the nodes leave."""
     from attune.composition.node_services import run_nodes
     from attune.composition.web import serve_api
@@ -51,9 +55,7 @@ async def _everything(settings: Settings, database: Database, bound: socket) -> 
     stop = asyncio.Event()
     services: asyncio.Queue[Services] = asyncio.Queue()
     ready: asyncio.Queue[NodeRegistration] = asyncio.Queue()
-    api = asyncio.create_task(
-        serve_api(settings, database.url, bound, stop, on_ready=services.put_nowait, heal=database.heal)
-    )
+    api = asyncio.create_task(serve_api(database.url, bound, stop, on_ready=services.put_nowait, heal=database.heal))
     roles = {WORKER: None, SENSOR: None}
     nodes = asyncio.create_task(run_nodes(settings, database.url, roles, heal=database.heal, on_ready=ready.put_nowait))
     announcing = asyncio.create_task(_announce(settings, database, bound, services, ready))
@@ -73,21 +75,51 @@ async def _everything(settings: Settings, database: Database, bound: socket) -> 
 async def _announce(
     settings: Settings,
     database: Database,
-    bound: socket,
+    bound: socket.socket,
     services: asyncio.Queue[Services],
     nodes: asyncio.Queue[NodeRegistration],
 ) -> None:
     """Say once that everything is up, and how to look at it."""
     from attune.cli.main import program_name
     from attune.composition.databases import data_dir
-    from attune.web.login_link import login_link
     from attune.web.server import address_of
 
     tokens = (await services.get()).tokens
     names = " and ".join(sorted([(await nodes.get()).name for _role in range(2)]))
     address = settings.api.public_url or address_of(bound)
-    link = await login_link(tokens, data_dir(settings) / "token", address)
+    link = await _login_link(tokens, data_dir(settings) / "token", address)
     attune = program_name()
     click.echo(f"attune is up: {names} are registered in {database.shown}.")
     click.echo(f"The page, for a day: {link}")
     click.echo(f"In the terminal: `{attune} worker list` and `{attune} sensor list`. Ctrl-C stops everything.")
+
+
+async def _login_link(tokens: AccessStore, file: Path, address: str) -> str:
+    """A link that opens the page as an administrator for a day. The token in *file* is used, or made and kept there."""
+    kept = _kept_token(file)
+    caller = await tokens.caller(kept) if kept else None
+    if caller is None:
+        number = max((token.id for token in await tokens.list_tokens()), default=0) + 1
+        name = f"attune up on {socket.gethostname()} #{number}"
+        token, text = await tokens.create(name, Scope.ADMIN, created_by="attune up")
+        _keep_token(file, text)
+        token_id = token.id
+    else:
+        token_id = caller.token_id
+    return f"{address}/login?code={await tokens.login_link(token_id)}"
+
+
+def _kept_token(file: Path) -> str | None:
+    try:
+        return file.read_text("ascii").strip()
+    except (OSError, ValueError):
+        return None
+
+
+def _keep_token(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_name(f"{file.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(f"{text}\n")
+    fresh.replace(file)

@@ -23,12 +23,7 @@ from attune.core.ports.matching import MatchQuery
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many nodes to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def match(
-    terms: Sequence[str],
-    preferences: Sequence[str],
-    tolerations: Sequence[str],
-    role: str,
-    limit: int,
-    as_json: bool,
+    terms: Sequence[str], preferences: Sequence[str], tolerations: Sequence[str], role: str, limit: int, as_json: bool
 ) -> int:
     """Say where work that needs every TERM can run. Exit code 3 if no node of the fleet can.
 

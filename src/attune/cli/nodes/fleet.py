@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import click
 
 from attune.cli.output import listing, moment, print_json, print_list, with_symbol
-from attune.cli.sensors.sensor import running_on, sensors_table
 from attune.cli.session import ask
 from attune.cli.table import age
 from attune.core.errors import ApiError, DatabaseError, UsageError
@@ -95,7 +94,8 @@ def print_node(role: Role, name: str, as_json: bool) -> None:
     async def read(installation: Installation, node: NodeRecord) -> _KnownNode:
         runtimes = await installation.nodes.node_runtimes(node.id)
         transitions = await installation.nodes.node_transitions(node.id, 20)
-        return node, runtimes, transitions, await running_on(installation, node.name) if role is SENSOR else ()
+        known = await installation.sensors.status() if role is SENSOR and installation.sensors else ()
+        return node, runtimes, transitions, [sensor for sensor in known if sensor.node == node.name]
 
     node, runtimes, transitions, sensors = on_node(role, name, read)
     if as_json:
@@ -108,7 +108,8 @@ def print_node(role: Role, name: str, as_json: bool) -> None:
     rows = [[it.name, it.status, it.version or "", it.path or "", it.reason] for it in runtimes]
     click.echo(listing(["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"], rows, status=True, squeeze=3))
     if sensors:
-        click.echo(f"\n{sensors_table(sensors)}")
+        states = [[it.ref, it.state, str(it.pid or ""), str(it.restarts), it.reason] for it in sensors]
+        click.echo(f"\n{listing(['SENSOR', 'STATE', 'PID', 'RESTARTS', 'WHY'], states, status=True)}")
     if transitions:
         changes = [[moment(it.at), it.name, it.from_status, it.to_status, it.reason] for it in transitions]
         click.echo(f"\n{listing(['WHEN', 'RUNTIME', 'FROM', 'TO', 'WHY'], changes)}")

@@ -103,8 +103,7 @@ def _add_reads(group: click.Group, role: Role) -> None:
             print_nodes(role, as_json)
 
     @group.command(
-        help=f"One {name}: every runtime with its verdict and evidence.",
-        epilog=f"Example: attune {name} show {name}-1",
+        help=f"One {name}: every runtime with its verdict and evidence.", epilog=f"Example: attune {name} show {name}-1"
     )
     @click.argument("name")
     @json_option

@@ -26,7 +26,6 @@ from attune.core.matching.term_judgement import judge
 from attune.core.nodes.role import ROLES, SENSOR
 from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.definition import capability_name
-from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import select
 from attune.core.runtimes.verdict import Verdict, verdict_data
 from attune.operations.runtimes.detect import Detection, DetectionOptions
@@ -91,7 +90,10 @@ def _detect(
     )
     shipped = local or not is_there(settings)
     runtimes = shipped_runtimes() if shipped else read_runtimes(settings)
-    _refuse_unknown(only, runtimes, selection.names or ())
+    known = [*map(capability_name, runtimes), *(runtime.ref for runtime in runtimes), *(selection.names or ())]
+    for name in sorted(only):
+        if name not in known and fold(name) not in known:
+            raise unknown(f"--only: no definition is called {name!r}", name, known, "attune runtime list")
     options = DetectionOptions(
         verify_overrides=settings.detection.verify_overrides,
         deadline_seconds=settings.detection.deadline,
@@ -101,13 +103,6 @@ def _detect(
     )
     with _progress(live) as observer:
         return detect_runtimes(runtimes, selection, role, examiner_for(settings), options, observer)
-
-
-def _refuse_unknown(only: frozenset[str], runtimes: Sequence[Runtime], selected: Sequence[str]) -> None:
-    known = [*map(capability_name, runtimes), *(runtime.ref for runtime in runtimes), *selected]
-    for name in sorted(only):
-        if name not in known and fold(name) not in known:
-            raise unknown(f"--only: no definition is called {name!r}", name, known, "attune runtime list")
 
 
 def _progress(live: bool) -> Any:

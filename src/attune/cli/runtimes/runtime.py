@@ -96,10 +96,10 @@ def check(subjects: Sequence[str], as_json: bool) -> int:
     named = [runtime for subject in subjects for runtime in _subject(subject)]
     checked = check_runtimes(named if subjects else read_runtimes())
     if as_json:
-        print_json([result.data() for result in checked])
+        print_json(checked)
     else:
         print_checks(checked)
-    return int(any(result.failed for result in checked))
+    return int(not all(result["valid"] for result in checked))
 
 
 @runtime.command(epilog="Example: attune runtime remove extras.ruby")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -18,34 +17,8 @@ from attune.core.runtimes.verdict import Status, Verdict, verdict_data
 from attune.operations.runtimes.examine import read_definitions
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedRuntime:
-    """One definition: its faults and warnings, and the verdict of a dry run on this host."""
-
-    ref: str
-    faults: tuple[str, ...]
-    warnings: tuple[str, ...]
-    examples: int
-    verdict: Verdict
-
-    @property
-    def failed(self) -> bool:
-        return bool(self.faults)
-
-    def data(self) -> dict[str, Any]:
-        """As `--json` prints it."""
-        return {
-            "ref": self.ref,
-            "valid": not self.failed,
-            "faults": list(self.faults),
-            "warnings": list(self.warnings),
-            "examples": self.examples,
-            "result": verdict_data(self.verdict),
-        }
-
-
-def check_runtimes(runtimes: Sequence[Runtime]) -> list[CheckedRuntime]:
-    """Validate *runtimes*, judge their examples and dry-run them here."""
+def check_runtimes(runtimes: Sequence[Runtime]) -> list[dict[str, Any]]:
+    """Validate *runtimes*, judge their examples and dry-run them here; each as `--json` prints it."""
     settings = load_settings()
     read = read_definitions(runtimes)
     definitions = [item for item in read if isinstance(item, Definition)]
@@ -57,29 +30,39 @@ def check_runtimes(runtimes: Sequence[Runtime]) -> list[CheckedRuntime]:
     ]
 
 
-def _checked(runtime: Runtime, item: Definition | Verdict, verdict: Verdict) -> CheckedRuntime:
+def _checked(runtime: Runtime, item: Definition | Verdict, verdict: Verdict) -> dict[str, Any]:
     if isinstance(item, Verdict):
-        return CheckedRuntime(runtime.ref, (verdict.reason,), unknown_keys(runtime), 0, verdict)
-    faults = tuple(fault.located for fault in failed_examples(item))
-    return CheckedRuntime(
-        runtime.ref, faults, (*verdict.warnings, *unknown_keys(runtime)), len(item.verification.examples), verdict
-    )
+        faults, warnings, examples = [verdict.reason], unknown_keys(runtime), 0
+    else:
+        faults = [fault.located for fault in failed_examples(item)]
+        warnings = (*verdict.warnings, *unknown_keys(runtime))
+        examples = len(item.verification.examples)
+    return {
+        "ref": runtime.ref,
+        "valid": not faults,
+        "faults": faults,
+        "warnings": list(warnings),
+        "examples": examples,
+        "result": verdict_data(verdict),
+    }
 
 
-def print_checks(checked: Sequence[CheckedRuntime]) -> None:
+def print_checks(checked: Sequence[Mapping[str, Any]]) -> None:
     """A paragraph for each definition."""
     for result in checked:
-        valid = "invalid" if result.verdict.status is Status.INVALID else "valid"
-        plural = "" if result.examples == 1 else "s"
-        outcome = "failed" if result.failed else "right"
-        examples = f", {result.examples} example{plural} {outcome}" if result.examples else ""
-        click.echo(f"{result.ref}: {valid}{examples if valid == 'valid' else ''}")
-        for fault in result.faults:
+        verdict, count = result["result"], result["examples"]
+        status = verdict["status"]
+        if status == Status.INVALID:
+            click.echo(f"{result['ref']}: invalid")
+        else:
+            outcome = f"{count} example{'' if count == 1 else 's'} {'right' if result['valid'] else 'failed'}"
+            click.echo(f"{result['ref']}: valid{f', {outcome}' if count else ''}")
+        for fault in result["faults"]:
             click.echo(f"  fault: {fault}")
-        for warning in result.warnings:
+        for warning in result["warnings"]:
             click.echo(f"  warning: {warning}")
-        if result.verdict.status is not Status.INVALID:
-            status = click.style(with_symbol(result.verdict.status.value), fg=colour_of(result.verdict.status.value))
-            version = f" {result.verdict.version}" if result.verdict.version else ""
-            path = f" at {result.verdict.path}" if result.verdict.path else ""
-            click.echo(f"  on this host: {status}{version}{path}: {result.verdict.reason}")
+        if status != Status.INVALID:
+            version = f" {verdict['version']}" if verdict["version"] else ""
+            path = f" at {verdict['path']}" if verdict["path"] else ""
+            shown = click.style(with_symbol(status), fg=colour_of(status))
+            click.echo(f"  on this host: {shown}{version}{path}: {verdict['reason']}")

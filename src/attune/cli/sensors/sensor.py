@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import click
 
-from attune.cli.output import json_option, listing, print_list, switch_command
+from attune.cli.output import json_option, print_list, switch_command
 from attune.cli.session import with_sensors
 from attune.core.errors import UsageError
-from attune.core.ports.installation import Installation
-from attune.core.ports.sensors import SensorReader, SensorStatus
+from attune.core.ports.sensors import SensorReader
 from attune.core.runtimes.aliases import nearest
 
 
@@ -46,16 +43,3 @@ enable, disable = (
         ("disable", "End a sensor, wherever it runs, and start it nowhere."),
     )
 )
-
-
-async def running_on(installation: Installation, node: str) -> Sequence[SensorStatus]:
-    """The sensors that the sensor node of that name runs."""
-    if installation.sensors is None:
-        return ()
-    return [sensor for sensor in await installation.sensors.status() if sensor.node == node]
-
-
-def sensors_table(sensors: Sequence[SensorStatus]) -> str:
-    """A row for each sensor of one node."""
-    rows = [[it.ref, it.state, str(it.pid or ""), str(it.restarts), it.reason] for it in sensors]
-    return listing(["SENSOR", "STATE", "PID", "RESTARTS", "WHY"], rows, status=True)

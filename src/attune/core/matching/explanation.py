@@ -52,7 +52,7 @@ class CategoryCount:
 
 @dataclass(frozen=True, slots=True)
 class TermRow:
-    """One term on the whole fleet, or what every node must fulfil (`in service`): the three counts sum to it."""
+    """One term on the fleet, or what all nodes must fulfil; the counts sum to it. `hint`: what a name may mean."""
 
     term: str
     passed: int
@@ -152,16 +152,12 @@ def _table(rows: Sequence[TermRow]) -> list[str]:
     width = min(_WIDEST, max(len(row.term) for row in rows))
     lines = [f"{'term':<{width}}  pass  fail  unknown   because"]
     for row in rows:
+        sides = [[cause for cause in row.causes if cause.truth is truth] for truth in (Truth.NO, Truth.UNKNOWN)]
+        because = " | ".join(_causes(side) for side in sides if side)
+        hint = f", did you mean {row.hint}?" if row.hint else ""
         counts = f"{row.passed:>4}  {row.failed:>4}  {row.unknown:>7}"
-        lines.append(f"{row.term:<{width}}  {counts}   {_because(row)}".rstrip())
+        lines.append(f"{row.term:<{width}}  {counts}   {because}{hint}".rstrip())
     return lines
-
-
-def _because(row: TermRow) -> str:
-    failed = [cause for cause in row.causes if cause.truth is Truth.NO]
-    unknown = [cause for cause in row.causes if cause.truth is Truth.UNKNOWN]
-    text = " | ".join(_causes(side) for side in (failed, unknown) if side)
-    return f"{text}, did you mean {row.hint}?" if row.hint else text
 
 
 def _causes(causes: Sequence[Cause]) -> str:

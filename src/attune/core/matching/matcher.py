@@ -71,7 +71,7 @@ def match(
     preferences: Sequence[Preference] = (),
     tolerations: Iterable[str] = (),
 ) -> Placement:
-    """Place work: by weight of the preferences that hold (unknown: does not), then load, then name."""
+    """Place work: by weight of the preferences that hold, then load, then name. *tolerations* add to its own."""
     eligible: list[Candidate] = []
     others: list[Refusal] = []
     for profile in survey(requirement, nodes, preferences=preferences, tolerations=tolerations).profiles:

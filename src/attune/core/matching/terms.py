@@ -48,7 +48,10 @@ class LabelTerm:
 
     def __str__(self) -> str:
         if len(self.values) == 1:
-            return f"{self.name}{'!=' if self.negated else '='}{_single(self.name, self.values[0])}"
+            value = self.values[0]
+            asks_for_version = compares_versions(self.name, value) or FACTS.get(self.name) is LabelKind.NUMBER
+            written = f'"{value}"' if asks_for_version else _quoted(value)
+            return f"{self.name}{'!=' if self.negated else '='}{written}"
         return f"{self.name} {'not in' if self.negated else 'in'} ({', '.join(map(_quoted, self.values))})"
 
 
@@ -76,11 +79,6 @@ def compares_versions(name: str, value: str) -> bool:
     except VersionError:
         return False
     return True
-
-
-def _single(name: str, value: str) -> str:
-    asks_for_version = compares_versions(name, value) or FACTS.get(name) is LabelKind.NUMBER
-    return f'"{value}"' if asks_for_version else _quoted(value)
 
 
 def _quoted(value: str) -> str:

@@ -8,12 +8,7 @@ from typing import Any
 from attune.core.nodes.labels import labels_of
 from attune.core.ports.nodes import Registration
 from attune.core.runtimes.selection import Selection
-from attune.core.runtimes.verdict import Status, Verdict
-
-
-def declared(name: str, source: str) -> Verdict:
-    """The verdict on a runtime that somebody named and nobody verified."""
-    return Verdict(ref=name, capability=name, name=name, status=Status.DECLARED, reason=f"declared by the {source}")
+from attune.core.runtimes.verdict import Verdict
 
 
 def offered_names(verdicts: Iterable[Verdict]) -> list[str]:

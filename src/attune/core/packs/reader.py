@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from attune.core.documents import DocumentNode, Section, plain
 from attune.core.errors import DefinitionError, Fault, SourcePosition, shown
 from attune.core.events.template import Expression, TemplateError, parts_of
 from attune.core.executions.action import Action
-from attune.core.json_schema import schema_problems, value_problems
+from attune.core.json_schema import value_problems
 from attune.core.packs.pack import KINDS, Pack, RuleDefinition, SensorDefinition, TriggerDefinition
-from attune.core.packs.work_reader import WorkDraft, read_action, read_sensor
+from attune.core.packs.work_reader import WorkDraft, read_action, read_parameters, read_sensor
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
 
@@ -157,37 +156,6 @@ def _read_runtime(section: Section, node: DocumentNode, draft: Draft) -> str:
     return ref
 
 
-def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[str, Any]:
-    """A JSON Schema of an object, written whole or as its properties (`required: true`), *closed* or not."""
-    node = section.node(key)
-    value = section.mapping(key)
-    if node is None or not value:
-        return {}
-    whole = isinstance(value.get("type"), str) or isinstance(value.get("properties"), dict) or "$schema" in value
-    if not whole:
-        value = _from_properties(value, closed)
-    schema = {"type": "object", **value}
-    section.faults.extend(schema_problems(schema, section.at(key), node, skip=0 if whole else 1))
-    if schema["type"] != "object":
-        section.refuse(f"{key}.type", "object", shown(schema["type"]))
-    return schema
-
-
-def _from_properties(value: dict[str, Any], closed: bool) -> dict[str, Any]:
-    properties: dict[str, Any] = {}
-    needed = []
-    for name, field_schema in value.items():
-        properties[name] = field_schema
-        if isinstance(field_schema, dict) and isinstance(field_schema.get("required"), bool):
-            properties[name] = {key: below for key, below in field_schema.items() if key != "required"}
-            if field_schema["required"]:
-                needed.append(name)
-    schema: dict[str, Any] = {"properties": properties}
-    if closed:
-        schema["additionalProperties"] = False
-    return {**schema, "required": needed} if needed else schema
-
-
 def _read_trigger(section: Section, ref: str, draft: Draft) -> None:
     trigger = TriggerDefinition(
         ref=ref,
@@ -250,13 +218,9 @@ def _collect_templates(node: DocumentNode, path: str, draft: Draft, faults: list
         ]
 
 
-def _read_action(section: Section, ref: str, draft: Draft) -> None:
-    output = read_parameters(section, "output", closed=False) or None
-    draft.actions.append(read_action(section, ref, draft.pack.ref, read_parameters(section, "parameters"), output))
-
-
-def _read_sensor(section: Section, ref: str, draft: Draft) -> None:
-    draft.sensors.append(read_sensor(section, ref, read_parameters(section, "parameters")))
-
-
-_READERS = {"triggers": _read_trigger, "rules": _read_rule, "actions": _read_action, "sensors": _read_sensor}
+_READERS: dict[str, Callable[[Section, str, Draft], None]] = {
+    "triggers": _read_trigger,
+    "rules": _read_rule,
+    "actions": lambda section, ref, draft: draft.actions.append(read_action(section, ref, draft.pack.ref)),
+    "sensors": lambda section, ref, draft: draft.sensors.append(read_sensor(section, ref)),
+}

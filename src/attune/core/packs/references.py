@@ -84,20 +84,16 @@ def _sensor(
     if sensor.trigger_ref and sensor.trigger_ref not in triggers:
         _refuse_missing(section, "trigger", "a trigger", sensor.trigger_ref, triggers)
     if ref == BUILTIN_RUNTIME:
-        _check_builtin(sensor, section)
+        if sensor.entrypoint in BUILTIN_NAMES:
+            section.faults += parse_builtin(sensor.entrypoint, section.object_node("config"), "config")[1]
+        elif sensor.entrypoint:
+            _refuse_missing(section, "entry_point", "a built-in sensor", sensor.entrypoint, BUILTIN_NAMES)
     else:
         _check_file("sensors", sensor.entrypoint, section, files, alone=False)
         if sensor.param_schema:
             written = section.object_node("config")
             section.faults += value_problems(sensor.param_schema, sensor.config, root="config", document=written)
     return replace(sensor, runtime_ref=ref or "")
-
-
-def _check_builtin(sensor: SensorDefinition, section: Section) -> None:
-    if sensor.entrypoint in BUILTIN_NAMES:
-        section.faults += parse_builtin(sensor.entrypoint, section.object_node("config"), "config")[1]
-    elif sensor.entrypoint:
-        _refuse_missing(section, "entry_point", "a built-in sensor", sensor.entrypoint, BUILTIN_NAMES)
 
 
 def _check_file(folder: str, name: str, section: Section, files: Files, *, alone: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from attune.core.documents import Section
 from attune.core.errors import RequirementError, VersionError, shown
 from attune.core.executions.action import Action, Delivery, OnLost, requirement_of_action
+from attune.core.json_schema import schema_problems
 from attune.core.matching.requirement import Preference
 from attune.core.packs.pack import SensorDefinition
 from attune.core.runtimes.constraint import Constraint
@@ -28,9 +29,7 @@ class WorkDraft(Generic[W]):
     section: Section
 
 
-def read_action(
-    section: Section, ref: str, pack: str, param_schema: dict[str, Any], out_schema: dict[str, Any] | None
-) -> WorkDraft[Action]:
+def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
     """The action that *section* describes."""
     runtime, version = _runtime(section)
     timeout = section.seconds("timeout", 0.01, _LONGEST_RUN)
@@ -45,8 +44,8 @@ def read_action(
         requires=_requires(section),
         prefers=_terms(section, "prefers", "a list of terms such as 'zone=eu *5'", Preference.parse),
         interpreter_args=section.texts("interpreter_args"),
-        param_schema=param_schema,
-        out_schema=out_schema,
+        param_schema=read_parameters(section, "parameters"),
+        out_schema=read_parameters(section, "output", closed=False) or None,
         delivery=section.choice("delivery", Delivery, Delivery.STDIN),
         timeout_seconds=timeout,
         retries=section.integer("retries", 0, (0, _MOST_RETRIES), what="a whole number"),
@@ -57,7 +56,7 @@ def read_action(
     return WorkDraft(action, runtime, section)
 
 
-def read_sensor(section: Section, ref: str, param_schema: dict[str, Any]) -> WorkDraft[SensorDefinition]:
+def read_sensor(section: Section, ref: str) -> WorkDraft[SensorDefinition]:
     """The sensor that *section* describes."""
     runtime, version = _runtime(section, required=True)
     sensor = SensorDefinition(
@@ -68,13 +67,44 @@ def read_sensor(section: Section, ref: str, param_schema: dict[str, Any]) -> Wor
         trigger_ref=section.text("trigger", "the ref of a trigger", required=True) or "",
         description=section.text("description", longest=4000) or "",
         enabled=section.flag("enabled", True),
-        param_schema=param_schema,
+        param_schema=read_parameters(section, "parameters"),
         config=section.mapping("config"),
         version_constraint=version,
         requires=_requires(section),
         interpreter_args=section.texts("interpreter_args"),
     )
     return WorkDraft(sensor, runtime, section)
+
+
+def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[str, Any]:
+    """A JSON Schema of an object, written whole or as its properties (`required: true`), *closed* or not."""
+    node = section.node(key)
+    value = section.mapping(key)
+    if node is None or not value:
+        return {}
+    whole = isinstance(value.get("type"), str) or isinstance(value.get("properties"), dict) or "$schema" in value
+    if not whole:
+        value = _from_properties(value, closed)
+    schema = {"type": "object", **value}
+    section.faults.extend(schema_problems(schema, section.at(key), node, skip=0 if whole else 1))
+    if schema["type"] != "object":
+        section.refuse(f"{key}.type", "object", shown(schema["type"]))
+    return schema
+
+
+def _from_properties(value: dict[str, Any], closed: bool) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    needed = []
+    for name, field_schema in value.items():
+        properties[name] = field_schema
+        if isinstance(field_schema, dict) and isinstance(field_schema.get("required"), bool):
+            properties[name] = {key: below for key, below in field_schema.items() if key != "required"}
+            if field_schema["required"]:
+                needed.append(name)
+    schema: dict[str, Any] = {"properties": properties}
+    if closed:
+        schema["additionalProperties"] = False
+    return {**schema, "required": needed} if needed else schema
 
 
 def _runtime(section: Section, *, required: bool = False) -> tuple[str | None, str | None]:

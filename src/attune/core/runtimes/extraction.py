@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from attune.core.runtimes.version import MAX_LENGTH, Version
 
@@ -111,7 +112,7 @@ def _on_matched_line(line: str, start: int) -> str | None:
         _legacy_java(line)
         or _best(_tokens(line, begin), addresses=True)
         or _bare_after_version(line)
-        or _bare_nearby(line, start)
+        or _first(_bare(line, word.start()) for word in islice(_WORD.finditer(line, start), _NEARBY_WORDS))
         or _best(_tokens(line), addresses=True)
     )
 
@@ -125,11 +126,6 @@ def _legacy_java(line: str) -> str | None:
 def _bare_after_version(line: str) -> str | None:
     said = _SAYS_VERSION.search(line)
     return _bare(line, said.end()) if said else None
-
-
-def _bare_nearby(line: str, start: int) -> str | None:
-    words = list(_WORD.finditer(line, start))[:_NEARBY_WORDS]
-    return _first(_bare(line, word.start()) for word in words)
 
 
 def _bare(line: str, at: int) -> str | None:

@@ -85,7 +85,11 @@ def parse_verification(definition: Section) -> Verification:
         always_available=section.flag("always_available"),
         check_required=section.flag("check_required") if section.node("check_required") else None,
         discover="all" if discover and discover.value == "all" else "first",
-        examples=_examples(section),
+        examples=tuple(
+            _example(example)
+            for path, node in section.items("examples", "a list of examples")
+            if (example := section.section(path, node))
+        ),
     )
     section.warn_unknown()
     return verification
@@ -186,11 +190,6 @@ def _pattern(command: Section) -> str | None:
     except PatternError as error:
         command.refuse("pattern", "a valid RE2 pattern", f"{shown(node.value)}: {error}")
     return node.value
-
-
-def _examples(section: Section) -> tuple[Example, ...]:
-    items = section.items("examples", "a list of examples")
-    return tuple(_example(example) for path, node in items if (example := section.section(path, node)))
 
 
 def _example(example: Section) -> Example:

@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Collection
+from contextlib import closing
 
 from attune.core.errors import legible
 from attune.host.contract.accounts import LocalGroups, group_text, user_text
@@ -61,7 +62,7 @@ class OwnershipRule:
 
     def _refuses_folder(self, path: str, *, sticky: bool) -> str | None:
         try:
-            with _Walk(path) as walk:
+            with closing(_Walk(path)) as walk:
                 self._follow(walk, sticky=sticky)
                 return None if stat.S_ISDIR(walk.status.st_mode) else f"{path} is not a directory"
         except _RefusedError as refusal:
@@ -69,7 +70,7 @@ class OwnershipRule:
 
     def _program(self, path: str) -> str | None:
         """What runs the program at *path*, if that is a script. Raises `_RefusedError` if it must not be executed."""
-        with _Walk(path) as walk:
+        with closing(_Walk(path)) as walk:
             self._follow(walk, sticky=True)
             if not stat.S_ISREG(walk.status.st_mode):
                 raise _RefusedError(f"{path} is not a regular file")
@@ -77,12 +78,13 @@ class OwnershipRule:
 
     def _follow(self, walk: _Walk, *, sticky: bool) -> None:
         """Look at every hop. With *sticky*, sticky folders may be parents: there nobody replaces what others own."""
-        fault = self._fault(walk, sticky=sticky and bool(walk.rest))
-        while not fault and walk.step():
+        while True:
             fault = self._fault(walk, sticky=sticky and bool(walk.rest))
-        if fault:
-            mode = "" if walk.is_link else f", mode {stat.S_IMODE(walk.status.st_mode):04o}"
-            raise _RefusedError(f"{walk.place} {fault} (owner {user_text(walk.status.st_uid)}{mode})")
+            if fault:
+                mode = "" if walk.is_link else f", mode {stat.S_IMODE(walk.status.st_mode):04o}"
+                raise _RefusedError(f"{walk.place} {fault} (owner {user_text(walk.status.st_uid)}{mode})")
+            if not walk.step():
+                return
 
     def _fault(self, walk: _Walk, *, sticky: bool) -> str:
         """What is wrong with the hop that was reached, or ""."""
@@ -130,18 +132,11 @@ class _Walk:
         self._root = self._folder = self.fd = os.open("/", _LOOK)
         self._opened = {self.fd}
         self.status = os.fstat(self.fd)
-        self.folder_mode = 0
+        self.is_link, self.folder_mode = False, 0
 
-    def __enter__(self) -> _Walk:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         for fd in self._opened:
             os.close(fd)
-
-    @property
-    def is_link(self) -> bool:
-        return stat.S_ISLNK(self.status.st_mode)
 
     @property
     def place(self) -> str:
@@ -166,6 +161,7 @@ class _Walk:
             raise self._obstacle(error) from None
         self._opened.add(self.fd)
         self.status = os.fstat(self.fd)
+        self.is_link = stat.S_ISLNK(self.status.st_mode)
         return True
 
     def _turn(self) -> None:

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from attune.core.errors import DatabaseError, UsageError
@@ -22,14 +23,14 @@ _DAY = 86_400.0
 Fetch = Callable[[str], Awaitable[Sequence[PackFile] | None]]
 
 
+@dataclass(eq=False)
 class PackCache:
     """`PackFolders` below *root*. *fetch* gives the files of a version, None where nobody has it any more."""
 
-    def __init__(self, root: Path, fetch: Fetch) -> None:
-        self._root = root
-        self._fetch = fetch
-        self._ready: dict[str, Path] = {}
-        self._making: dict[str, asyncio.Task[Path]] = {}
+    root: Path
+    fetch: Fetch
+    _ready: dict[str, Path] = field(default_factory=dict)
+    _making: dict[str, asyncio.Task[Path]] = field(default_factory=dict)
 
     async def folder(self, digest: str) -> Path:
         """The folder with the files of *digest*, fetched if need be. Raises `DatabaseError`, `UsageError`."""
@@ -45,9 +46,9 @@ class PackCache:
         return await asyncio.shield(making)
 
     async def _make(self, digest: str) -> Path:
-        target = self._root / digest
+        target = self.root / digest
         if not await asyncio.to_thread(_is_whole, target, digest):
-            files = await self._fetch(digest)
+            files = await self.fetch(digest)
             if files is None:
                 raise UsageError(
                     f"pack version {digest[:12]}: expected one that the database has, got none",
@@ -57,7 +58,7 @@ class PackCache:
                 raise DatabaseError(f"pack version {digest[:12]}: its files are not what its digest says")
             await asyncio.to_thread(_write, target, files)
         self._ready[digest] = target
-        await asyncio.to_thread(_forget_old, self._root, frozenset(self._ready))
+        await asyncio.to_thread(_forget_old, self.root, frozenset(self._ready))
         return target
 
 

@@ -62,11 +62,15 @@ class PathIndex:
             return (token, next(_distinct))
         return token
 
+    def refusals(self) -> tuple[str, ...]:
+        """Why directories of PATH are passed over."""
+        return tuple(refusal.detail for refusal in (self._listing or self._list()).refusals.values())
+
     def trusted_path(self) -> str:
         """PATH with only the directories from which commands may be executed."""
-        there = self._there(self._stamp())
-        refused = self._refused(there)
-        return ":".join(directory for directory in there if directory not in refused) or _NOWHERE
+        listing = self._listing or self._list()
+        there = self._there(listing.token)
+        return ":".join(directory for directory in there if directory not in listing.refusals) or _NOWHERE
 
     def find(self, name: str, args: Sequence[str] | None = None) -> Found | Missing:
         """The file that running *name* would execute, or why there is none. With *args*, whether they are allowed."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 
-from attune.core.nodes.capabilities import declared, offered_names
+from attune.core.nodes.capabilities import offered_names
 from attune.core.nodes.role import Role
 from attune.core.runtimes.aliases import names_of
 from attune.core.runtimes.definition import Definition, capability_name
@@ -18,7 +18,7 @@ from attune.operations.runtimes.examine import ExaminationObserver, Examiner, co
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What one node offers and why; definitions came from `origin`: "database" or "catalogue"."""
+    """What one node offers and why, with the definitions that were verified; `origin` is "database" or "catalogue"."""
 
     role: Role | None
     selection: Selection
@@ -65,14 +65,8 @@ def detect(
     started = perf_counter()
     read = _to_verify(runtimes, selection, role, options)
     definitions = tuple(item for item in read if isinstance(item, Definition))
-    examined = iter(
-        examiner.examine(
-            definitions,
-            deadline_seconds=options.deadline_seconds,
-            max_age_seconds=options.max_age_seconds,
-            observer=observer,
-        )
-    )
+    limits = {"deadline_seconds": options.deadline_seconds, "max_age_seconds": options.max_age_seconds}
+    examined = iter(examiner.examine(definitions, **limits, observer=observer))
     verified = [next(examined) if isinstance(item, Definition) else item for item in read]
     verdicts = [*verified, *_unverified(runtimes, selection, options, examiner)]
     known = [capability_name(runtime) for runtime in runtimes]
@@ -80,7 +74,11 @@ def detect(
         role=role,
         selection=selection,
         origin=options.origin,
-        verdicts=tuple(verdict for verdict in verdicts if _wanted(verdict, options)),
+        verdicts=tuple(
+            verdict
+            for verdict in verdicts
+            if not options.only or verdict.capability in options.only or verdict.ref in options.only
+        ),
         warnings=(*selection.warnings, *unknown_name_warnings(selection.names or (), known)),
         duration_ms=(perf_counter() - started) * 1000,
         definitions=definitions,
@@ -111,28 +109,17 @@ def _unverified(
     if not options.verify_overrides:
         return [_declare(name, runtimes, selection.source, examiner) for name in selection.names]
     defined = {capability_name(runtime) for runtime in runtimes}
-    return [
-        replace(
-            declared(name, ""),
-            status=Status.UNAVAILABLE,
-            reason=f"no definition is called {name!r}, so nothing can verify it",
-        )
-        for name in selection.names
-        if name not in defined
-    ]
-
-
-def _wanted(item: Definition | Verdict, options: DetectionOptions) -> bool:
-    return not options.only or item.capability in options.only or item.ref in options.only
+    why = "no definition is called {!r}, so nothing can verify it"
+    undefined = [name for name in selection.names if name not in defined]
+    return [Verdict(name, name, Status.UNAVAILABLE, why.format(name), name) for name in undefined]
 
 
 def _declare(name: str, runtimes: Sequence[Runtime], source: Source, examiner: Examiner) -> Verdict:
-    verdict = declared(name, "environment" if source is Source.ENVIRONMENT else "config file")
+    reason = f"declared by the {'environment' if source is Source.ENVIRONMENT else 'config file'}"
     commands: tuple[str, ...] = (name, *names_of(name))
-    for runtime in runtimes:
-        if capability_name(runtime) == name:
-            verdict = replace(verdict, ref=runtime.ref, name=runtime.name)
-            definition = read_definitions([runtime])[0]
-            commands = commands_of(definition) if isinstance(definition, Definition) else commands
-            break
-    return examiner.resolve(verdict, commands)
+    runtime = next((runtime for runtime in runtimes if capability_name(runtime) == name), None)
+    if runtime is None:
+        return examiner.resolve(Verdict(name, name, Status.DECLARED, reason, name), commands)
+    (definition,) = read_definitions([runtime])
+    commands = commands_of(definition) if isinstance(definition, Definition) else commands
+    return examiner.resolve(Verdict(runtime.ref, name, Status.DECLARED, reason, runtime.name), commands)

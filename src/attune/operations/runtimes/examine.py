@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Protocol
 
 from attune.core.errors import DefinitionError, legible
@@ -38,23 +38,17 @@ def read_definitions(runtimes: Iterable[Runtime], role: Role | None = None) -> l
     return read
 
 
+@dataclass(eq=False)
 class Examiner:
     """Examines this host; remembers what is absent until PATH changes, and caches what proves a runtime."""
 
-    def __init__(
-        self,
-        runner: CommandRunner,
-        lookup: PathLookup,
-        cache: OutcomeCache | None = None,
-        *,
-        max_timeout_seconds: float = 30.0,
-    ) -> None:
-        self._runner = runner
-        self._lookup = lookup
-        self._cache = cache
-        self._max_timeout = max_timeout_seconds
-        self._token: object = None
-        self._absent: dict[int, tuple[Definition, Verdict]] = {}
+    runner: CommandRunner
+    lookup: PathLookup
+    cache: OutcomeCache | None = None
+    _: KW_ONLY
+    max_timeout_seconds: float = 30.0
+    _token: object = field(default=None, init=False)
+    _absent: dict[int, tuple[Definition, Verdict]] = field(default_factory=dict, init=False)
 
     def examine(
         self,
@@ -65,10 +59,10 @@ class Examiner:
         observer: ExaminationObserver | None = None,
     ) -> list[Verdict]:
         """A verdict for each, in order. Blocks. Proofs in the cache count up to *max_age_seconds*; with 0, none."""
-        if (token := self._lookup.token()) != self._token:
+        if (token := self.lookup.token()) != self._token:
             self._token = token
             self._absent.clear()
-        examination = _Examination(self._lookup, self._cache, max_age_seconds, self._max_timeout, observer)
+        examination = _Examination(self.lookup, self.cache, max_age_seconds, self.max_timeout_seconds, observer)
         absent: dict[int, tuple[Definition, Verdict]] = {}
         start: dict[str, Command] = {}
         verdicts: dict[str, Verdict] = examination.verdicts
@@ -85,9 +79,9 @@ class Examiner:
                 absent[id(definition)] = (definition, verdicts[definition.ref])
         self._absent = absent
         if start:
-            self._runner.run(start, examination.then, deadline_seconds=deadline_seconds, observer=observer)
-        if self._cache is not None and examination.proofs:
-            self._cache.remember(examination.proofs)
+            self.runner.run(start, examination.then, deadline_seconds=deadline_seconds, observer=observer)
+        if self.cache is not None and examination.proofs:
+            self.cache.remember(examination.proofs)
         return [verdicts[definition.ref] for definition in definitions]
 
     def resolve(self, verdict: Verdict, names: Sequence[str]) -> Verdict:
@@ -95,11 +89,11 @@ class Examiner:
 
         It is `unavailable` where the host refuses them. One that is not there changes nothing.
         """
-        return _resolve(self._lookup, verdict, names)
+        return _resolve(self.lookup, verdict, names)
 
     def stop(self) -> None:
         """End a running examination from another thread; what is not done by then is undecided."""
-        self._runner.stop()
+        self.runner.stop()
 
 
 def commands_of(definition: Definition) -> tuple[str, ...]:

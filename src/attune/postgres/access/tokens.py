@@ -56,19 +56,17 @@ class PostgresTokens(PostgresStore):
 
     async def session_caller(self, session: str) -> Caller | None:
         sessions = "login_session AS s JOIN api_token AS t ON t.id = s.token"
-        caller = await self._caller(
-            session, sessions, "s.digest = %(digest)s AND s.expires > now()", expires="s.expires"
-        )
+        condition = "s.digest = %(digest)s AND s.expires > now()"
+        caller = await self._caller(session, sessions, condition, expires="s.expires")
         return caller and replace(caller, by_cookie=True)
 
     async def login_link(self, token_id: int, *, lasts: float = 86_400.0) -> str:
         code = secrets.token_urlsafe(24)
-        await execute(
-            self._pool,
-            "WITH old AS (DELETE FROM login_code WHERE expires < now()) INSERT INTO login_code (digest, token, expires)"
-            " VALUES (%s, %s, now() + %s * interval '1 second')",
-            (digest_of(code), token_id, lasts),
-        )
+        query = """
+            WITH old AS (DELETE FROM login_code WHERE expires < now())
+            INSERT INTO login_code (digest, token, expires) VALUES (%s, %s, now() + %s * interval '1 second')
+        """
+        await execute(self._pool, query, (digest_of(code), token_id, lasts))
         return code
 
     async def log_in(self, secret: str, *, by_code: bool, lasts: float = 7 * 86_400.0) -> str | None:
@@ -81,10 +79,8 @@ class PostgresTokens(PostgresStore):
             SELECT %(session)s, t.id, least(now() + %(lasts)s * interval '1 second', t.expires)
             FROM {source} WHERE {where} AND {_LIVE}
         """
-        opened = await execute(
-            self._pool, query, {"session": digest_of(session), "digest": digest_of(secret), "lasts": lasts}
-        )
-        return session if opened else None
+        parameters = {"session": digest_of(session), "digest": digest_of(secret), "lasts": lasts}
+        return session if await execute(self._pool, query, parameters) else None
 
     async def log_out(self, session: str) -> None:
         await execute(self._pool, "DELETE FROM login_session WHERE digest = %s", (digest_of(session),))
@@ -94,16 +90,13 @@ class PostgresTokens(PostgresStore):
             INSERT INTO audit (token, actor, client, method, path, status, detail)
             VALUES (%(token)s, %(actor)s, %(client)s, %(method)s, %(path)s, %(status)s, %(detail)s)
         """
-        await execute(
-            self._pool,
-            query,
-            {
-                **request,
-                "token": caller.token_id if caller else None,
-                "actor": caller.name if caller else "nobody",
-                "detail": Jsonb(request["detail"]) if request.get("detail") else None,
-            },
-        )
+        parameters = {
+            **request,
+            "token": caller.token_id if caller else None,
+            "actor": caller.name if caller else "nobody",
+            "detail": Jsonb(request["detail"]) if request.get("detail") else None,
+        }
+        await execute(self._pool, query, parameters)
 
     async def audit(self, *, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:
         query = """

@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from attune.core.errors import DatabaseError
 
@@ -33,19 +33,6 @@ class Account:
     gid: int
     switch: bool
 
-    def start(
-        self, argv: Sequence[str | Path], *, cwd: Path, output: IO[bytes], keep: Iterable[int] = ()
-    ) -> subprocess.Popen[bytes]:
-        """Start *argv* in its own session as this user, with *output* for what it prints. Raises `OSError`."""
-        return subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            **self._options(cwd, keep),
-        )
-
     def run(
         self, argv: Sequence[str | Path], *, cwd: Path, text: str = "", keep: Iterable[int] = ()
     ) -> subprocess.CompletedProcess[str]:
@@ -61,10 +48,11 @@ class Account:
             encoding="utf-8",
             errors="replace",
             timeout=120,
-            **self._options(cwd, keep),
+            **self.options(cwd, keep),
         )
 
-    def _options(self, cwd: Path, keep: Iterable[int]) -> dict[str, Any]:
+    def options(self, cwd: Path, keep: Iterable[int]) -> dict[str, Any]:
+        """What `subprocess` is to be told so that a program runs in *cwd* as this user, and inherits *keep*."""
         identity = {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
         return {"cwd": cwd, "env": _ENVIRONMENT, "pass_fds": tuple(keep), **identity}
 

@@ -33,15 +33,12 @@ def marked(mark: str, uid: int) -> list[int]:
             continue
         with contextlib.suppress(OSError):
             line = (entry / "cmdline").read_bytes()
-            if (signs[0] in line or line.startswith(signs[1])) and _real_uid(entry) == uid:
-                pids.append(int(entry.name))
+            if signs[0] in line or line.startswith(signs[1]):
+                # not the owner of the /proc entry: that is root for a process which may not be inspected
+                real = re.search(rb"^Uid:\s+(\d+)", (entry / "status").read_bytes(), re.MULTILINE)
+                if real and int(real[1]) == uid:
+                    pids.append(int(entry.name))
     return pids
-
-
-def _real_uid(entry: Path) -> int | None:
-    # not the owner of the /proc entry: that is root for a process which may not be inspected
-    uid = re.search(rb"^Uid:\s+(\d+)", (entry / "status").read_bytes(), re.MULTILINE)
-    return int(uid[1]) if uid else None
 
 
 def wait_until_gone(pid: int, seconds: float) -> bool:

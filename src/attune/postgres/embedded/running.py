@@ -66,7 +66,10 @@ def start(folders: Folders, account: Account, binaries: Binaries) -> None:
         argv: list[str | Path] = [binaries.path("postgres"), "-D", name]
         for key, value in settings.items():
             argv += ["-c", f"{key}={value}"]
-        process = account.start(argv, cwd=folders.cluster, output=log, keep=keep)
+        options = account.options(folders.cluster, keep)
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **options
+        )
     try:
         _wait_until_ready(folders, account, process, begin)
     finally:
@@ -78,7 +81,7 @@ def _wait_until_ready(folders: Folders, account: Account, process: subprocess.Po
     while not (_says_ready(folders) and state(folders, account).state is State.READY):
         ended = process.poll() is not None
         if ended or time.monotonic() > deadline:
-            output = _since(folders.log, begin)
+            output = folders.log.read_bytes()[begin:].decode(errors="replace")
             what = "did not start" if ended else f"was not ready after {_START_SECONDS:.0f} seconds"
             raise DatabaseError(
                 f"the embedded PostgreSQL in {folders.data} {what}: {failure_line(output)}",
@@ -128,9 +131,3 @@ def trim_log(log: Path) -> int:
         write_private(log.with_name(log.name + ".1"), os.fsdecode(file.read()))
         file.truncate(0)
         return 0
-
-
-def _since(log: Path, begin: int) -> str:
-    with log.open("rb") as file:
-        file.seek(begin)
-        return file.read(1 << 20).decode(errors="replace")

@@ -78,10 +78,8 @@ class PostgresEventTables:
         return await self._insert(query, rows)
 
     async def fail_enforcement(self, enforcement: int, reason: str) -> None:
-        await self._connection.execute(
-            "UPDATE enforcement SET status = 'disabled', config = %s WHERE id = %s",
-            (Jsonb({"reason": reason}), enforcement),
-        )
+        query = "UPDATE enforcement SET status = 'disabled', config = %s WHERE id = %s"
+        await self._connection.execute(query, (Jsonb({"reason": reason}), enforcement))
 
     async def _insert(self, query: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         return sorted(await read_values(self._connection, query, (json.dumps(rows),)))
@@ -95,12 +93,8 @@ async def request_execution(connection: AsyncConnection[Any], firing: Firing) ->
         FROM (SELECT) AS given LEFT JOIN action AS a ON a.ref = %(action)s
         RETURNING id
     """
-    execution: int = await read_value(
-        connection,
-        query,
-        {"action": firing.action_ref, "config": Jsonb(firing.parameters), "enforcement": firing.enforcement},
-    )
-    return execution
+    parameters = {"action": firing.action_ref, "config": Jsonb(firing.parameters), "enforcement": firing.enforcement}
+    return int(await read_value(connection, query, parameters))
 
 
 def _rule(*, conditions: Any, action_params: Any, declared: bool, **columns: Any) -> Rule:

@@ -69,16 +69,8 @@ def _node(role: Role, rows: list[Any]) -> Node:
 
 
 def _capability(row: Any) -> Capability:
-    command = " ".join(_command(row.command))
-    return Capability(
-        row.runtime,
-        Status(row.verdict),
-        _paths(row.instances),
-        row.reason,
-        command,
-        row.age,
-        cached=row.cached,
-    )
+    status, command = Status(row.verdict), " ".join(_command(row.command))
+    return Capability(row.runtime, status, _paths(row.instances), row.reason, command, row.age, cached=row.cached)
 
 
 @lru_cache(maxsize=65_536)

@@ -73,33 +73,29 @@ async def write_capabilities(connection: AsyncConnection[Any], worker_id: int, n
     parameters: dict[str, Any] = dict(zip(("kinds", "names", "values", "statuses"), columns, strict=True))
     # In one order everywhere, so that nodes that start together do not wait for each other in a circle; and in a
     # statement of its own, so that the next one sees what another node has just committed.
-    query = f"""
+    new_capabilities = f"""
         INSERT INTO capability (kind, name, value, status)
         SELECT wanted.* FROM {_WANTED}
         WHERE NOT EXISTS (SELECT FROM capability AS known WHERE {_SAME})
         ORDER BY wanted.kind, wanted.name, wanted.value, wanted.status
         ON CONFLICT DO NOTHING
     """
-    await connection.execute(query, parameters)
-    await connection.execute(
-        f"""
+    await connection.execute(new_capabilities, parameters)
+    held = f"""
         INSERT INTO worker_capability AS old (worker, capabilities)
         SELECT %(worker)s, coalesce(array_agg(known.id ORDER BY known.id), ARRAY[]::integer[])
         FROM {_WANTED} JOIN capability AS known ON {_SAME}
         ON CONFLICT (worker) DO UPDATE SET capabilities = excluded.capabilities
         WHERE old.capabilities <> excluded.capabilities
-        """,
-        {**parameters, "worker": worker_id},
-    )
-    await connection.execute(
-        """
+    """
+    await connection.execute(held, {**parameters, "worker": worker_id})
+    load = """
         INSERT INTO worker_load (worker, role, name, active, max_concurrent)
         SELECT id, role, name, status = 'active', %(limit)s FROM node WHERE id = %(worker)s
         ON CONFLICT (worker) DO UPDATE SET role = excluded.role, name = excluded.name, active = excluded.active,
             max_concurrent = excluded.max_concurrent
-        """,
-        {"worker": worker_id, "limit": node.max_concurrent},
-    )
+    """
+    await connection.execute(load, {"worker": worker_id, "limit": node.max_concurrent})
 
 
 _WANTED = """

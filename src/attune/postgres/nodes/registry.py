@@ -57,9 +57,8 @@ class PostgresNodes:
         self._holding: AsyncConnection[Any] | None = None
 
     async def claim(self, name: str, role: Role, *, host: str, pid: int) -> None:
-        connection = await connect(
-            await conninfo_of(self._pool), application_name=f"attune {role.name} of pid {pid} on {host}"
-        )
+        session = f"attune {role.name} of pid {pid} on {host}"
+        connection = await connect(await conninfo_of(self._pool), application_name=session)
         try:
             with translated():
                 query = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
@@ -92,17 +91,14 @@ class PostgresNodes:
                     meta = coalesce(worker.meta, '{}') || excluded.meta, last_heartbeat = now()
                 RETURNING id
             """
-            node_id: int = await read_value(
-                connection,
-                query,
-                {
-                    "name": registration.name,
-                    "role": registration.role.database_role,
-                    "host": registration.host,
-                    "capabilities": Jsonb(stored_capabilities(registration)),
-                    "meta": Jsonb({"pid": registration.pid}),
-                },
-            )
+            parameters = {
+                "name": registration.name,
+                "role": registration.role.database_role,
+                "host": registration.host,
+                "capabilities": Jsonb(stored_capabilities(registration)),
+                "meta": Jsonb({"pid": registration.pid}),
+            }
+            node_id: int = await read_value(connection, query, parameters)
             await write_runtimes(connection, node_id, registration.verdicts)
             await write_capabilities(connection, node_id, registered_node(node_id, registration))
         return node_id

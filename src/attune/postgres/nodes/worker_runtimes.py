@@ -26,10 +26,8 @@ async def write_runtimes(connection: AsyncConnection[Any], node_id: int, verdict
     rows = [
         {**_row_of(verdict), "since_age": 0.0, "failures": 0 if verdict.status.offered else 1} for verdict in verdicts
     ]
-    await connection.execute(
-        "DELETE FROM worker_runtime WHERE worker = %s AND NOT runtime_ref = ANY(%s)",
-        (node_id, [row["runtime_ref"] for row in rows]),
-    )
+    query = "DELETE FROM worker_runtime WHERE worker = %s AND NOT runtime_ref = ANY(%s)"
+    await connection.execute(query, (node_id, [row["runtime_ref"] for row in rows]))
     await _write_rows(connection, node_id, rows, "CASE excluded.failures WHEN 0 THEN 0 ELSE old.failures + 1 END")
 
 
@@ -39,10 +37,8 @@ async def write_health(connection: AsyncConnection[Any], node_id: int, report: H
     if cursor.rowcount != 1:
         return False
     if report.offer is not None:
-        await connection.execute(
-            "UPDATE worker SET capabilities = %(new)s WHERE id = %(id)s AND capabilities IS DISTINCT FROM %(new)s",
-            {"new": Jsonb(stored_capabilities(report.offer)), "id": node_id},
-        )
+        query = "UPDATE worker SET capabilities = %(new)s WHERE id = %(id)s AND capabilities IS DISTINCT FROM %(new)s"
+        await connection.execute(query, {"new": Jsonb(stored_capabilities(report.offer)), "id": node_id})
         await write_capabilities(connection, node_id, registered_node(node_id, report.offer))
     if report.checked:
         await _write_checked(connection, node_id, report)
@@ -99,8 +95,7 @@ async def _write_rows(
     connection: AsyncConnection[Any], node_id: int, rows: Sequence[Mapping[str, Any]], failures: str
 ) -> None:
     """Insert or update *rows*: of `_row_of` with `since_age` and `failures`. *failures*, SQL, is the new count."""
-    await connection.execute(
-        f"""
+    query = f"""
         INSERT INTO worker_runtime AS old (worker, runtime_ref, name, status, version, path, instances, reason,
                                            evidence, checked_at, since, failures)
         SELECT %s, new.runtime_ref, new.name, new.status, new.version, new.path, new.instances, new.reason,
@@ -116,9 +111,8 @@ async def _write_rows(
             instances = CASE excluded.status WHEN 'unknown' THEN old.instances ELSE excluded.instances END,
             checked_at = excluded.checked_at, failures = {failures},
             since = CASE WHEN old.status = excluded.status THEN old.since ELSE excluded.since END
-        """.encode(),
-        (node_id, Jsonb(storable_json(rows))),
-    )
+    """
+    await connection.execute(query.encode(), (node_id, Jsonb(storable_json(rows))))
 
 
 def _row_of(verdict: Verdict) -> dict[str, Any]:

@@ -87,10 +87,10 @@ class PostgresRuntimes(PostgresStore):
             if seeded == version:
                 return []
             written = [runtime.ref for runtime in runtimes if await _seed_one(connection, runtime)]
-            await connection.execute(
-                "UPDATE pack SET meta = meta || jsonb_build_object('attune_definitions', %s::text) WHERE ref = 'core'",
-                (version,),
+            query = (
+                "UPDATE pack SET meta = meta || jsonb_build_object('attune_definitions', %s::text) WHERE ref = 'core'"
             )
+            await connection.execute(query, (version,))
             return written
 
 

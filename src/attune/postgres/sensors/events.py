@@ -52,13 +52,10 @@ class PostgresSensorEvents:
     async def finish(self, key: UUID, size: int) -> bool:
         async with transaction(self._pool) as connection:
             # The lease first: whoever renews it waits, and then finds it expired.
-            await connection.execute(
-                """
-                SELECT FROM sensor_lease
-                WHERE sensor = (SELECT sensor FROM sensor_journal WHERE id = %s) FOR UPDATE
-                """,
-                (key,),
+            lease = (
+                "SELECT FROM sensor_lease WHERE sensor = (SELECT sensor FROM sensor_journal WHERE id = %s) FOR UPDATE"
             )
+            await connection.execute(lease, (key,))
             query = f"""
                 DELETE FROM sensor_journal AS j USING sensor AS s LEFT JOIN sensor_lease AS l ON l.sensor = s.id
                 WHERE j.id = %s AND s.id = j.sensor AND j.shipped = %s AND {_OVER}

@@ -162,12 +162,7 @@ async def check_runtime(who: Admin, services: Given, body: CheckRequest) -> Chec
     if not node.answers:
         raise ProblemError(504, f"expected a node that runs, got {node.name}, which does not")
     answers = await ask_nodes(
-        services.requests,
-        [node.id],
-        runtime,
-        asked_by=who.name,
-        seconds=body.timeout_seconds,
-        news=services.hub.news,
+        services.requests, [node.id], runtime, asked_by=who.name, seconds=body.timeout_seconds, news=services.hub.news
     )
     answer = answers.get(node.id)
     if answer is None:
@@ -198,12 +193,7 @@ async def preview_runtime(who: Admin, services: Given, body: PreviewRequest) -> 
         if missing:
             raise bad_field("nodes", "ids of nodes", f"{missing[0]}, which no node has")
     forecasts = await preview(
-        services.requests,
-        candidates,
-        runtime,
-        asked_by=who.name,
-        seconds=body.timeout_seconds,
-        news=services.hub.news,
+        services.requests, candidates, runtime, asked_by=who.name, seconds=body.timeout_seconds, news=services.hub.news
     )
     stored = await services.runtimes.get_runtime(runtime.ref)
     touched = await services.previews.touched(runtime.ref)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
 from attune.web.access import Reader
-from attune.web.middleware.metrics import CONTENT_TYPE, fleet_text
+from attune.web.middleware.metrics import fleet_text
 from attune.web.middleware.problems import ProblemError, documented, text_answer
 from attune.web.services import Given
 
@@ -34,9 +35,7 @@ async def get_readiness(services: Given) -> HealthAnswer:
 
 
 _METRICS = text_answer(
-    "The figures in Prometheus' text format.",
-    "text/plain",
-    'attune_workers{role="worker",status="active"} 12.0\n',
+    "The figures in Prometheus' text format.", "text/plain", 'attune_workers{role="worker",status="active"} 12.0\n'
 )
 
 
@@ -47,4 +46,4 @@ async def get_metrics(_who: Reader, request: Request, services: Given) -> Respon
     A scraper shows its token as everybody else: `authorization: {credentials_file: …}`.
     """
     fleet = fleet_text(await services.fleet_pages.metrics())
-    return Response(fleet + request.app.state.figures.text(), media_type=CONTENT_TYPE)
+    return Response(fleet + request.app.state.figures.text(), media_type=CONTENT_TYPE_LATEST)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
@@ -15,8 +15,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attune.core.ports.read_models import PROBE_BUCKETS, FleetMetrics
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
-CountFamily = GaugeMetricFamily | CounterMetricFamily
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -97,39 +95,27 @@ class _FleetCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         measures = self._measures
-        workers = GaugeMetricFamily("attune_workers", "Nodes by role and status.", labels=["role", "status"])
-        yield _filled(workers, measures.workers)
-        runtimes = GaugeMetricFamily(
-            "attune_worker_runtimes",
-            "Live nodes by what they found of each runtime; version `other` for the rarest.",
-            labels=["runtime", "status", "version"],
-        )
-        yield _filled(runtimes, measures.runtimes)
-        probes = HistogramMetricFamily(
-            "attune_probe_seconds", "How long the latest check of a runtime took on each live node.", labels=["runtime"]
-        )
+        yield _counts(GaugeMetricFamily, "attune_workers", "Nodes by role and status.", "role status", measures.workers)
+        text = "Live nodes by what they found of each runtime; version `other` for the rarest."
+        yield _counts(GaugeMetricFamily, "attune_worker_runtimes", text, "runtime status version", measures.runtimes)
+        text = "How long the latest check of a runtime took on each live node."
+        probes = HistogramMetricFamily("attune_probe_seconds", text, labels=["runtime"])
         for probe in measures.probes:
             buckets = [(str(bound), float(count)) for bound, count in zip(PROBE_BUCKETS, probe.counts, strict=True)]
             probes.add_metric([probe.name], [*buckets, ("+Inf", float(probe.total))], probe.seconds)
         yield probes
-        transitions = CounterMetricFamily(
-            "attune_transitions", "Changes of what nodes offer, by what it became.", labels=["runtime", "status"]
-        )
-        yield _filled(transitions, measures.transitions)
-        executions = GaugeMetricFamily(
-            "attune_executions",
-            "Executions that have not ended, by what they need; requirement `other` for the rarest.",
-            labels=["requirement", "status"],
-        )
-        yield _filled(executions, measures.executions)
-        yield GaugeMetricFamily(
-            "attune_executions_without_worker",
-            "Executions that wait for a worker, of which there is none that could take them.",
-            value=measures.without_worker,
-        )
+        text = "Changes of what nodes offer, by what it became."
+        yield _counts(CounterMetricFamily, "attune_transitions", text, "runtime status", measures.transitions)
+        text = "Executions that have not ended, by what they need; requirement `other` for the rarest."
+        yield _counts(GaugeMetricFamily, "attune_executions", text, "requirement status", measures.executions)
+        text = "Executions that wait for a worker, of which there is none that could take them."
+        yield GaugeMetricFamily("attune_executions_without_worker", text, value=measures.without_worker)
 
 
-def _filled(family: CountFamily, counts: Mapping[Any, int]) -> CountFamily:
-    for labels, count in sorted(counts.items()):
-        family.add_metric(labels, count)
+def _counts(
+    kind: type[GaugeMetricFamily | CounterMetricFamily], name: str, text: str, labels: str, counts: Mapping[Any, int]
+) -> Metric:
+    family = kind(name, text, labels=labels.split())
+    for values, count in sorted(counts.items()):
+        family.add_metric(values, count)
     return family

@@ -36,7 +36,11 @@ async def fleet_page(
     """The matrix of nodes and runtimes. What cannot be read of the filter is said, and filters nothing."""
     chosen = ROLES.get(role, ROLES["worker"])
     statuses = [name for name in status or [] if name in NODE_STATES]
-    requirement, fault = _requirement(needs)
+    requirement, fault, terms = None, None, lines_of(needs)
+    try:
+        requirement = Requirement.parse(terms) if terms else None
+    except RequirementError as error:
+        fault = error.caret
     wanted = NodeFilter(statuses=statuses, requirement=requirement, q=q[:300] or None)
     skip = min(max(0, skip), 10_000_000)
     matrix = await services.fleet_pages.matrix(chosen, wanted, skip=skip, limit=_ROWS)
@@ -58,14 +62,6 @@ async def fleet_page(
         links=_links(kept, matrix, skip),
         skip=skip,
     )
-
-
-def _requirement(text: str) -> tuple[Requirement | None, str | None]:
-    terms = lines_of(text)
-    try:
-        return (Requirement.parse(terms) if terms else None), None
-    except RequirementError as error:
-        return None, error.caret
 
 
 def _links(kept: dict[str, Any], matrix: FleetMatrix, skip: int) -> dict[str, str | None]:

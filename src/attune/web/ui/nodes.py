@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
@@ -14,10 +12,12 @@ from attune.web.services import Given
 from attune.web.ui.pages import Visitor, page
 
 router = APIRouter(include_in_schema=False)
+_ORDER = {"available": 0, "declared": 1, "assumed": 2, "unknown": 3, "invalid": 4, "unavailable": 5}
 _VERBS = ("drain", "resume", "reload", "remove")
 
 
-def _page_of(role: Role) -> Callable[..., object]:
+def _add_pages(role: Role) -> None:
+    @router.get(f"/{role.name}s/{{node_id}}")
     async def node_page(request: Request, _who: Visitor, services: Given, node_id: int) -> Response:
         nodes = await services.nodes.list_nodes(role)
         node = existing(next((it for it in nodes if it.id == node_id), None), f"no {role.name} has the id {node_id}")
@@ -26,36 +26,22 @@ def _page_of(role: Role) -> Callable[..., object]:
             request,
             "node.html",
             node=node,
-            runtimes=sorted(runtimes, key=lambda it: (_order(it.status), it.name)),
+            runtimes=sorted(runtimes, key=lambda it: (_ORDER.get(it.status, len(_ORDER)), it.name)),
             transitions=await services.nodes.node_transitions(node_id, 50),
         )
 
-    return node_page
-
-
-def _verbs_of(role: Role) -> Callable[..., object]:
+    @router.post(f"/{role.name}s/{{node_id}}/{{verb}}")
     async def request_verb(_who: Operator, services: Given, node_id: int, verb: str) -> Response:
         if verb not in _VERBS or not await services.node_pages.exists(role, node_id):
             raise ProblemError(404, f"no {role.name} has the id {node_id}, or nothing is called {verb}")
         if verb == "remove":
             with usage_errors_as(409):
                 await services.control.remove(node_id)
-            services.forget()
-            return RedirectResponse("/", 303)
-        await getattr(services.control, verb)(node_id)
+        else:
+            await getattr(services.control, verb)(node_id)
         services.forget()
-        return RedirectResponse(f"/{role.name}s/{node_id}", 303)
-
-    return request_verb
-
-
-def _order(status: str) -> int:
-    known = ("available", "declared", "assumed", "unknown", "invalid", "unavailable")
-    return known.index(status) if status in known else len(known)
+        return RedirectResponse("/" if verb == "remove" else f"/{role.name}s/{node_id}", 303)
 
 
 for _role in ROLES.values():
-    router.add_api_route(f"/{_role.name}s/{{node_id}}", _page_of(_role), methods=["GET"], response_model=None)
-    router.add_api_route(
-        f"/{_role.name}s/{{node_id}}/{{verb}}", _verbs_of(_role), methods=["POST"], response_model=None
-    )
+    _add_pages(_role)

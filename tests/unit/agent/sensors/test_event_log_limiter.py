@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attune.agent.sensors.event_log_limiter import EventLogLimiter
+from attune.agent.sensors.event_forwarder import EventLogLimiter
 from attune.core.sensors.event_line import NewEvent
 
 

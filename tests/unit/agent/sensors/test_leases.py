@@ -15,10 +15,8 @@ import pytest
 
 from attune.agent.sensors.builtin import BuiltinSensors
 from attune.agent.sensors.event_forwarder import EventForwarder
-from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, SensorInstance
-from attune.agent.sensors.leases import SensorLeases
-from attune.agent.sensors.node_sensors import DatabaseClock, NodeSensors
-from attune.agent.sensors.sensor_context import SensorContext
+from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, SensorContext, SensorInstance
+from attune.agent.sensors.leases import DatabaseClock, NodeSensors, SensorLeases
 from attune.core.backoff import RestartRules
 from attune.core.ports.sensors import SensorEnd, SensorStatus, TakenLease
 from attune.core.sensors.sensor import Sensor

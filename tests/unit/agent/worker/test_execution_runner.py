@@ -234,7 +234,7 @@ async def test_what_another_node_has_got_meanwhile_is_ended_and_its_result_dropp
         await until(lambda: worker.runner.ran)
         row = worker.store.rows[1]
         row.attempt, row.worker, row.worker_name = 2, 2, "w2"
-        await until(lambda: not worker.work._attempts.known)
+        await until(lambda: not worker.work._runs.known)
         assert (row.status, row.attempt, row.result) == ("running", 2, None)
 
 

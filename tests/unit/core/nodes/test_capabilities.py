@@ -7,7 +7,6 @@ import pytest
 from attune.core.matching.registered import registered_node
 from attune.core.nodes.capabilities import (
     build_capabilities,
-    declared,
     execution_limit,
     stored_capabilities,
     versions_by_name,
@@ -42,7 +41,7 @@ def test_only_what_is_offered_is_registered_with_each_version_once() -> None:
 
 
 def test_what_was_declared_is_offered_without_a_version() -> None:
-    named = declared("cobol", "config")
+    named = Verdict("cobol", "cobol", Status.DECLARED, "declared by the config file")
 
     assert (named.status.offered, versions_by_name([named])) == (True, {"cobol": []})
 

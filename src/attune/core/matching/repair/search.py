@@ -116,11 +116,8 @@ def _tried(
     trial = _Trial(requirement, fine)
     tried = [tuple(remedy.change for remedy in combination) for combination in combinations]
     repairs = [Repair(changes, admits) for changes in tried if (admits := trial.admitted(changes))]
-    return tuple(sorted(repairs, key=lambda repair: (_rank(repair), -repair.admits))[:_TOLD])
-
-
-def _rank(repair: Repair) -> tuple[int, ...]:
-    return tuple(sorted((_ORDER.index(change.kind) for change in repair.changes), reverse=True))
+    ranks = {repair: sorted(_ORDER.index(change.kind) for change in repair.changes)[::-1] for repair in repairs}
+    return tuple(sorted(repairs, key=lambda repair: (ranks[repair], -repair.admits))[:_TOLD])
 
 
 class _Trial:

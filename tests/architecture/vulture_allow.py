@@ -56,11 +56,11 @@ FleetIndex
 PostgresMatcher
 _.eligible_ids
 
+# Shown by a template of the page.
+_.active
+
 # The way back of migrations: tests hold every revision to it, and the issue on moving installations uses it.
 downgrade
-
-# For the execution contract, which is being built.
-_.refuses_working_folder
 
 # Being replaced.
 _.optional

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from attune.host.contract.environment import check_environment
 from attune.host.contract.launch import Launch, ProgramKind, RunUser
 from attune.host.contract.run_folders import RunFolders, home_of, run_places
-from attune.host.contract.supervisors import SupervisorPool, supervisors
+from attune.host.contract.supervisors import Ended, News, SupervisedProgram, SupervisorPool, supervisors
 
 _ALWAYS_WRITABLE = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/shm")
 _CACHES = {"XDG_CACHE_HOME": "", "NPM_CONFIG_CACHE": "/npm", "GOMODCACHE": "/go", "PIP_CACHE_DIR": "/pip"}
@@ -25,9 +25,9 @@ class Limits:
     processes: int | None = None
 
     def as_arguments(self) -> tuple[tuple[int, int, int], ...]:
-        """The arguments of `setrlimit`, one tuple for each limit. Core dumps are always off."""
+        """The arguments of `setrlimit`, one tuple for each limit."""
         wanted = ((resource.RLIMIT_AS, self.memory_bytes), (resource.RLIMIT_NPROC, self.processes))
-        return ((resource.RLIMIT_CORE, 0, 0), *((number, value, value) for number, value in wanted if value))
+        return tuple((number, value, value) for number, value in wanted if value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,18 +54,54 @@ class ExecutionContract:
         """The same with today's PATH, for a number of programs that are started together."""
         return replace(self, environment=self._common(), path=None)
 
-    def launch(
+    def start(
         self,
         kind: ProgramKind,
         argv: Sequence[str],
         path: str,
-        folder: str,
+        streams: tuple[int, int, int],
         *,
+        folder: str | None = None,
         variables: Mapping[str, str] | None = None,
+        seconds: float | None = None,
         until: float | None = None,
+    ) -> SupervisedProgram:
+        """Begin to start the file at *path*, in *folder* or else in a new one, with *variables* beside those of all.
+
+        *streams* are its stdin, stdout and stderr, which stay the caller's. Pass the program to `end` at its end.
+        Raises `UsageError` where there is no place for a folder, and `OSError` where no process can be started.
+        """
+        key = (self.folders, kind.offline, self.confined, self.writable, self.no_new_privileges, self.cache_folder)
+        while True:
+            program = self.supervisors.take(key if folder is None else None)
+            try:
+                program.folder = program.folder or folder or self.folders.make()
+                launch = self._launch(kind, argv, path, program.folder, variables or {})
+                program.start(replace(launch, seconds=seconds, until=until), *streams)
+                return program
+            except ConnectionError:  # an idle one that somebody killed: the next is another
+                self._discard(program)
+            except BaseException:
+                self._discard(program)
+                raise
+
+    def end(self, program: SupervisedProgram, ended: News | None) -> None:
+        """Let go of a program of which that was the last news; None ends it now, with all that it started."""
+        alive = ended is not None and not (isinstance(ended, Ended) and (ended.by == "supervisor" or ended.left))
+        if alive and program.key is not None and self.folders.is_as_new(program.folder):
+            self.supervisors.give_back(program)
+        else:
+            self._discard(program)
+
+    def _discard(self, program: SupervisedProgram) -> None:
+        program.close()
+        if program.key is not None and program.folder:
+            self.folders.remove(program.folder)
+
+    def _launch(
+        self, kind: ProgramKind, argv: Sequence[str], path: str, folder: str, variables: Mapping[str, str]
     ) -> Launch:
-        """How the file at *path* is to be started in *folder*, with *variables* beside those of all programs."""
-        own = {"HOME": self._home(), "TMPDIR": folder, **kind.variables, **(variables or {})}
+        own = {"HOME": self._home(), "TMPDIR": folder, **kind.variables, **variables}
         places = (folder, *self.writable, *_ALWAYS_WRITABLE, *([self.cache_folder] if self.cache_folder else ()))
         return Launch(
             argv=argv,
@@ -73,12 +109,12 @@ class ExecutionContract:
             folder=folder,
             environment={**self._common(), **own},
             grace_seconds=kind.grace_seconds,
-            until=until,
             user=self.user,
             limits=self.limits.as_arguments(),
             no_new_privileges=self.no_new_privileges,
             writable=places if self.confined else None,
             offline=kind.offline,
+            tell=kind.tells_start,
         )
 
     def _common(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ _SCOPE_SIGNAL = 1 << 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def confine(writable: list[str] | None, offline: bool) -> None:
+def confine(writable: list[str] | None, *, offline: bool) -> None:
     """Landlock, as far as this kernel has it: write only there, signal nobody outside, open no TCP connection."""
     version = landlock_version()
     if not version or (writable is None and not offline):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +14,14 @@ class ProgramKind:
     """What differs between checks, actions and sensors; the texts are shown in the docs.
 
     `grace_seconds` pass between SIGTERM and SIGKILL; `variables` are added to the environment; with `offline` it cannot
-    open TCP connections, where the kernel can forbid it.
+    open TCP connections, where the kernel can forbid it. With `tells_start` its start is news, not only its end.
     """
 
     name: str
     grace_seconds: float
     variables: Mapping[str, str]
     offline: bool
+    tells_start: bool
     stdin: str
     output: str
     time: str
@@ -33,6 +33,7 @@ CHECK = ProgramKind(
     grace_seconds=0.025,
     variables=OFFLINE,
     offline=True,
+    tells_start=False,
     stdin="closed",
     output="the first 64 KiB of each stream, as evidence",
     time="`timeout_seconds` of its command",
@@ -43,6 +44,7 @@ ACTION = ProgramKind(
     grace_seconds=3.0,
     variables={"PYTHONUNBUFFERED": "1"},
     offline=False,
+    tells_start=True,
     stdin="its parameters",
     output="stored as it comes, up to a bound",
     time="`timeout_seconds` of the action or the execution",
@@ -53,6 +55,7 @@ SENSOR = ProgramKind(
     grace_seconds=3.0,
     variables={"PYTHONUNBUFFERED": "1"},
     offline=False,
+    tells_start=True,
     stdin="its parameters",
     output="stdout to its output log, stderr to the node's log",
     time="the lease of its node, again and again",
@@ -76,8 +79,8 @@ class RunUser:
 class Launch:
     """One program to start, as a supervisor is told. `path` is executed with `argv` in `folder`.
 
-    `until` is when its time is over, by `boottime`, None for never. `limits` are `setrlimit`'s arguments. `writable`
-    are the only places where it may write, None for wherever its user may.
+    Its time is over after `seconds`, and when it is `until` by `boottime`; None for never. `limits` are `setrlimit`'s arguments. `writable`
+    are the only places where it may write, None for wherever its user may. Without `tell` only its end is news.
     """
 
     argv: Sequence[str]
@@ -85,12 +88,14 @@ class Launch:
     folder: str
     environment: Mapping[str, str]
     grace_seconds: float
+    seconds: float | None = None
     until: float | None = None
     user: RunUser | None = None
-    limits: tuple[tuple[int, int, int], ...] = ((resource.RLIMIT_CORE, 0, 0),)
+    limits: tuple[tuple[int, int, int], ...] = ()
     no_new_privileges: bool = True
     writable: tuple[str, ...] | None = None
     offline: bool = False
+    tell: bool = True
 
     def message(self) -> dict[str, Any]:
         """What the supervisor reads."""
@@ -100,6 +105,7 @@ class Launch:
             "folder": self.folder,
             "environment": dict(self.environment),
             "grace": self.grace_seconds,
+            "seconds": self.seconds,
             "until": self.until,
             "umask": 0o022,
             "user": self.user and (self.user.uid, self.user.gid, list(self.user.groups)),
@@ -107,4 +113,5 @@ class Launch:
             "no_new_privileges": self.no_new_privileges,
             "writable": self.writable,
             "offline": self.offline,
+            "tell": self.tell,
         }

@@ -7,6 +7,7 @@ import fcntl
 import os
 import pwd
 import shutil
+import stat
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -57,18 +58,24 @@ class RunFolders:
             if self._owner is not None:
                 os.chown(folder, *self._owner)
         except OSError as error:
-            raise UsageError(
-                f"no working folder can be made in {self._base}: {os.strerror(error.errno or 0)}"
-            ) from error
+            problem = os.strerror(error.errno or 0).lower()
+            raise UsageError(f"no working folder can be made: {folder}: {problem}") from error
         return folder
+
+    def is_as_new(self, folder: str) -> bool:
+        """Whether *folder*, which `make` made, is empty and still its owner's alone."""
+        try:
+            status = os.lstat(folder)
+            owner = (os.geteuid(), os.getegid()) if self._owner is None else self._owner
+            private = status.st_mode == stat.S_IFDIR | 0o700 and (status.st_uid, status.st_gid) == owner
+            return private and not os.listdir(folder)  # noqa: PTH208
+        except OSError:
+            return False
 
     def remove(self, folder: str) -> None:
         """Remove what `make` made, whatever lies in it by now."""
-        try:
-            os.rmdir(folder)  # noqa: PTH106
-        except OSError:
-            with contextlib.suppress(RecursionError):
-                shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(RecursionError):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def problem(self) -> str | None:
         """Why no working folder can be made here, or None."""

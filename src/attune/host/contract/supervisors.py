@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,10 +65,12 @@ News = Started | NotStarted | Ended
 
 
 class SupervisedProgram:
-    """One supervisor, which runs one program at a time."""
+    """One supervisor, which runs one program at a time, all with the confinement `key`. `folder` is where."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, key: Hashable) -> None:
         self._control = control
+        self.key = key
+        self.folder = ""
         control.setblocking(False)
 
     def fileno(self) -> int:
@@ -136,28 +139,15 @@ class SupervisorPool:
         self._spawner: socket.socket | None = None
         self._owner = 0
 
-    def start(self, launch: Launch, stdin: int, stdout: int, stderr: int) -> SupervisedProgram:
-        """The program to start *launch*; the descriptors stay the caller's.
-
-        Raises `OSError` where no process can be started.
-        """
-        while True:
-            program = self._take()
-            try:
-                program.start(launch, stdin, stdout, stderr)
-                return program
-            except ConnectionError:  # an idle one that somebody killed: the next is another
-                program.close()
-            except BaseException:
-                program.close()
-                raise
-
-    def _take(self) -> SupervisedProgram:
+    def take(self, key: Hashable) -> SupervisedProgram:
+        """A supervisor that runs nothing, one of *key* where one is idle. Raises `OSError` if none can be started."""
         with self._lock:
             if self._owner != os.getpid():  # a fork of the process that they belong to
                 self._idle, self._spawner, self._owner = [], None, os.getpid()
-            if self._idle:
-                return self._idle.pop()
+            for program in reversed(self._idle):
+                if program.key == key:
+                    self._idle.remove(program)
+                    return program
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
                 try:
@@ -165,14 +155,15 @@ class SupervisorPool:
                 except BaseException:
                     ours.close()
                     raise
-            return SupervisedProgram(ours)
+            return SupervisedProgram(ours, key)
 
-    def give_back(self, program: SupervisedProgram, ended: News) -> None:
-        """Take back the supervisor of a program that has *ended*, for the next one."""
+    def give_back(self, program: SupervisedProgram) -> None:
+        """Take back a supervisor whose program has ended, for the next one with its confinement."""
         with self._lock:
-            clean = not isinstance(ended, Ended) or (ended.by != "supervisor" and not ended.left)
-            if clean and self._owner == os.getpid() and len(self._idle) < _MOST_IDLE:
+            if self._owner == os.getpid():
                 self._idle.append(program)
+                program = self._idle.pop(0) if len(self._idle) > _MOST_IDLE else program
+            if program in self._idle:
                 return
         program.close()
 

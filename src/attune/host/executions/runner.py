@@ -17,8 +17,8 @@ from attune.core.executions.action import Delivery
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.ports.worker import Output
 from attune.host.contract.execution_contract import ExecutionContract
-from attune.host.contract.launch import ACTION, Launch, ProgramKind
-from attune.host.contract.supervisors import Ended, NotStarted, Started, SupervisorPool, boottime
+from attune.host.contract.launch import ACTION, ProgramKind
+from attune.host.contract.supervisors import Ended, News, NotStarted, Started
 from attune.host.executions.result import Lines, result_of
 
 _CHUNK_BYTES = 32 * 1024
@@ -38,33 +38,26 @@ class HostWorkRunner:
         refusal = _refusal(work)
         if refusal:
             return WorkOutcome(WorkEnding.EXITED, exit_code=2, reason=refusal)
+        stdin = await asyncio.to_thread(_stdin_of, work)
         try:
-            folder = await asyncio.to_thread(self._contract.folders.make)
-        except UsageError as error:
-            return WorkOutcome(WorkEnding.NOT_STARTED, reason=str(error))
-        try:
-            return await self._run_in(folder, work, output)
+            run = _Run(self._contract, self._kind, stdin, work, output)
+        except (OSError, UsageError) as error:
+            return WorkOutcome(WorkEnding.NOT_STARTED, reason=_not_started(work, error))
         finally:
-            await asyncio.shield(asyncio.to_thread(self._contract.folders.remove, folder))
+            os.close(stdin)
+        try:
+            ended = await run.until_ended()
+            return await self._outcome(work, run, ended)
+        finally:
+            await asyncio.shield(asyncio.to_thread(run.close))
 
     async def close(self) -> None:
         """Nothing is shared between runs."""
 
-    async def _run_in(self, folder: str, work: Work, output: Output) -> WorkOutcome:
-        stdin = await asyncio.to_thread(_stdin_of, work)
-        argv = _argv(work)
-        until = None if work.timeout_seconds is None else boottime() + work.timeout_seconds
-        launch = self._contract.launch(self._kind, argv, argv[0], folder, variables=_variables(work), until=until)
-        try:
-            run = _Run(self._contract.supervisors, launch, stdin, work, output)
-        except OSError as error:
-            return WorkOutcome(WorkEnding.NOT_STARTED, reason=_not_started(work, error))
-        finally:
-            os.close(stdin)
-        ended = await run.until_ended()
+    async def _outcome(self, work: Work, run: _Run, ended: NotStarted | Ended) -> WorkOutcome:
         if isinstance(ended, NotStarted):
             return WorkOutcome(WorkEnding.NOT_STARTED, reason=_not_started(work, ended.error))
-        result, problem = await asyncio.to_thread(result_of, work.result_file, Path(folder), run.lines)
+        result, problem = await asyncio.to_thread(result_of, work.result_file, run.folder, run.lines)
         code = ended.status or 0
         return WorkOutcome(
             ending := _ending(ended),
@@ -79,19 +72,22 @@ class HostWorkRunner:
 
 
 class _Run:
-    """One process and what it prints. Raises `OSError` where no process can be started."""
+    """One process and what it prints. Raises `OSError` and `UsageError` where it cannot be started."""
 
-    def __init__(self, supervisors: SupervisorPool, launch: Launch, stdin: int, work: Work, output: Output) -> None:
-        self._supervisors = supervisors
+    def __init__(self, contract: ExecutionContract, kind: ProgramKind, stdin: int, work: Work, output: Output) -> None:
+        self._contract = contract
         self._work = work
         self._output = output
+        self._last: News | None = None
         self.lines = Lines()
         self.last_said = ""
         self.dropped = 0
+        argv, variables, seconds = _argv(work), _variables(work), work.timeout_seconds
         pipes = {stream: os.pipe2(os.O_CLOEXEC) for stream in ("stdout", "stderr")}
+        streams = (stdin, pipes["stdout"][1], pipes["stderr"][1])
         try:
-            self._program = supervisors.start(launch, stdin, *(writing for _, writing in pipes.values()))
-        except OSError:
+            self._program = contract.start(kind, argv, argv[0], streams, variables=variables, seconds=seconds)
+        except BaseException:
             for reading, _ in pipes.values():
                 os.close(reading)
             raise
@@ -99,6 +95,11 @@ class _Run:
             for _, writing in pipes.values():
                 os.close(writing)
         self._readers = [asyncio.create_task(self._read(reading, stream)) for stream, (reading, _) in pipes.items()]
+
+    @property
+    def folder(self) -> Path:
+        """Where it runs."""
+        return Path(self._program.folder)
 
     async def until_ended(self) -> NotStarted | Ended:
         """Wait until nothing of it is left and all is read. Being cancelled ends it first."""
@@ -117,8 +118,12 @@ class _Run:
         for reader in self._readers:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
-        self._supervisors.give_back(self._program, news)
+        self._last = news
         return news
+
+    def close(self) -> None:
+        """Let go of its folder and of what supervised it."""
+        self._contract.end(self._program, self._last)
 
     async def _read(self, fd: int, stream: str) -> None:
         reader = asyncio.StreamReader(limit=_CHUNK_BYTES)

@@ -12,7 +12,7 @@ from attune.core.errors import UsageError
 from attune.core.runtimes.command import Command, Ending
 from attune.host.contract.execution_contract import ExecutionContract
 from attune.host.contract.launch import CHECK
-from attune.host.contract.supervisors import Ended, News, NotStarted, Started, SupervisedProgram, boottime
+from attune.host.contract.supervisors import Ended, News, NotStarted, Started, SupervisedProgram
 from attune.host.probing.refusal import NotStartedError, explain
 from attune.host.probing.stream import Stream
 
@@ -20,13 +20,12 @@ from attune.host.probing.stream import Stream
 class CheckProcess:
     """A process that is starting or runs; `close` must be called once."""
 
-    __slots__ = ("_contract", "_folder", "_path", "program", "stderr", "stdout")
+    __slots__ = ("_contract", "_path", "program", "stderr", "stdout")
 
     def __init__(
-        self, contract: ExecutionContract, program: SupervisedProgram, folder: str, path: str, pipes: tuple[int, int]
+        self, contract: ExecutionContract, program: SupervisedProgram, path: str, pipes: tuple[int, int]
     ) -> None:
         self._contract = contract
-        self._folder = folder
         self._path = path
         self.program = program
         self.stdout, self.stderr = map(Stream, pipes)
@@ -38,7 +37,7 @@ class CheckProcess:
         except BlockingIOError:
             return None
         if isinstance(news, NotStarted):
-            raise _refused(news, self._path, self._folder)
+            raise _refused(news, self._path, self.program.folder)
         return None if isinstance(news, Started) else news
 
     def kill(self) -> None:
@@ -50,31 +49,26 @@ class CheckProcess:
         for stream in (self.stdout, self.stderr):
             stream.drain()
             stream.close()
-        if ended is None:
-            self.program.close()
-        else:
-            self._contract.supervisors.give_back(self.program, ended)
-        self._contract.folders.remove(self._folder)
+        self._contract.end(self.program, ended)
 
 
 def start(command: Command, path: str, contract: ExecutionContract, null_fd: int) -> CheckProcess:
     """Begin to execute the file at *path* for *command*. Raises `NotStartedError` when that cannot be done."""
-    try:
-        folder = contract.folders.make()
-    except UsageError as error:
-        raise NotStartedError(Ending.UNDECIDED, f"not started: {error}") from error
     fds: list[int] = []
     try:
         fds += os.pipe2(os.O_CLOEXEC)
         fds += os.pipe2(os.O_CLOEXEC)
-        launch = contract.launch(CHECK, command.argv, path, folder, until=boottime() + command.timeout_seconds)
-        program = contract.supervisors.start(launch, null_fd, fds[1], fds[3])
-    except OSError as error:
-        _close_all(fds)
-        contract.folders.remove(folder)
-        raise explain(error, path) from error
-    _close_all(fds[1::2])
-    return CheckProcess(contract, program, folder, path, (fds[0], fds[2]))
+        streams = (null_fd, fds[1], fds[3])
+        program = contract.start(CHECK, command.argv, path, streams, seconds=command.timeout_seconds)
+    except (OSError, UsageError) as error:
+        for fd in fds:
+            os.close(fd)
+        if isinstance(error, OSError):
+            raise explain(error, path) from error
+        raise NotStartedError(Ending.UNDECIDED, f"not started: {error}") from error
+    for fd in fds[1::2]:
+        os.close(fd)
+    return CheckProcess(contract, program, path, (fds[0], fds[2]))
 
 
 def _refused(news: NotStarted, path: str, folder: str) -> NotStartedError:
@@ -83,8 +77,3 @@ def _refused(news: NotStarted, path: str, folder: str) -> NotStartedError:
     if not news.number:
         return NotStartedError(Ending.NOT_STARTED, f"its arguments cannot be passed on: {news.at}")
     return explain(news.error, path)
-
-
-def _close_all(fds: list[int]) -> None:
-    for fd in fds:
-        os.close(fd)

@@ -88,7 +88,7 @@ class SensorProcess:
     async def _collect(self, news: Started | NotStarted | Ended) -> None:
         program, self._program = self._program, None
         if program is not None:
-            self._contract.supervisors.give_back(program, news)
+            self._contract.end(program, news)
         await asyncio.wait({self._errors}, timeout=0.5)  # somebody else may have been handed the pipe
         self._errors.cancel()
         await asyncio.gather(self._errors, return_exceptions=True)
@@ -133,11 +133,11 @@ class HostSensorStarter:
         try:
             os.write(stdin, json.dumps(dict(program.parameters)).encode())
             os.lseek(stdin, 0, os.SEEK_SET)
-            argv = program.argv
-            launch = self._contract.launch(
-                SENSOR, argv, argv[0], str(program.folder), variables=program.environment, until=until
+            argv, streams = program.argv, (stdin, output, writing)
+            folder, variables = str(program.folder), program.environment
+            started = self._contract.start(
+                SENSOR, argv, argv[0], streams, folder=folder, variables=variables, until=until
             )
-            started = self._contract.supervisors.start(launch, stdin, output, writing)
         except OSError:
             os.close(reading)
             raise

@@ -171,14 +171,8 @@ def _type(limit: Any) -> str:
     return " or ".join(_WITH_ARTICLE.get(name, "a text") for name in names)
 
 
-_WITH_ARTICLE = {
-    "array": "a list",
-    "boolean": "true or false",
-    "integer": "an integer",
-    "null": "null",
-    "number": "a number",
-    "object": "an object",
-}
+_WITH_ARTICLE = {"array": "a list", "boolean": "true or false", "integer": "an integer", "null": "null"}
+_WITH_ARTICLE |= {"number": "a number", "object": "an object"}
 
 
 _EXPECTED: dict[str, Callable[[Any], str]] = {

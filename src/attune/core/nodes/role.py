@@ -29,8 +29,7 @@ def role_of_variable(name: str) -> Role | None:
 def other_role_note(role: Role, variable: Callable[[str], str | None]) -> str | None:
     """A note where only the variable of another role is set; *variable* gives the text of one by its name."""
     own = role.environment_variable
-    others = [other.environment_variable for other in ROLES.values() if other is not role]
-    foreign = next((name for name in others if variable(name) is not None), None)
-    if foreign is None or variable(own) is not None:
-        return None
-    return f"{foreign} is set but this is a {role.name}, which reads {own}"
+    for other in ROLES.values() if variable(own) is None else ():
+        if variable(other.environment_variable) is not None:
+            return f"{other.environment_variable} is set but this is a {role.name}, which reads {own}"
+    return None

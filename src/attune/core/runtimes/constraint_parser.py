@@ -64,7 +64,10 @@ class TextReader:
 
 class _Reader(TextReader):
     def read(self) -> list[Clause]:
-        self._refuse_foreign()
+        for index, character in enumerate(self.text):
+            if not character.isascii():
+                meant = meant_by(character)
+                raise self._fault("plain ASCII" if meant is None else repr(meant), index)
         clauses = [self._clause()]
         while self.take("||"):
             clauses.append(self._clause())
@@ -131,12 +134,6 @@ class _Reader(TextReader):
             return Version.parse_exactly(written), wildcard is not None
         except VersionError as error:
             raise self._fault(error.expected, start + error.position, got=error.got) from error
-
-    def _refuse_foreign(self) -> None:
-        for index, character in enumerate(self.text):
-            if not character.isascii():
-                meant = meant_by(character)
-                raise self._fault("plain ASCII" if meant is None else repr(meant), index)
 
     def _fault(self, expected: str, position: int | None = None, *, got: str | None = None) -> VersionError:
         at = self.at if position is None else position

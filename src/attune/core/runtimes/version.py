@@ -133,7 +133,10 @@ def _parse(text: str, exactly: bool) -> Version:
         if number is None:
             raise _fault(text, start, "a version such as 3.11.4", _found(text, start))
         version, end = _suffix(text, _numbers(text, number.group(1), number.start(1)), number.end())
-    _check_rest(text, end, exactly)
+    rest = text[end:]
+    if rest.strip() and (exactly or not _VENDOR.match(rest)):
+        expected = "nothing more than a version" if _VENDOR.match(rest) else "the version to end"
+        raise _fault(text, end, expected, _found(text, end))
     return version
 
 
@@ -195,15 +198,6 @@ def _numbers(text: str, digits: str, at: int) -> tuple[int, ...]:
         numbers.append(int(part))
         at += len(part) + 1
     return tuple(numbers)
-
-
-def _check_rest(text: str, end: int, exactly: bool) -> None:
-    rest = text[end:]
-    if not rest.strip():
-        return
-    if exactly or not _VENDOR.match(rest):
-        expected = "nothing more than a version" if _VENDOR.match(rest) else "the version to end"
-        raise _fault(text, end, expected, _found(text, end))
 
 
 def _found(text: str, at: int) -> str:

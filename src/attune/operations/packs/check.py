@@ -70,8 +70,8 @@ def _documents(files: Sequence[PackFile], read: ReadDocument, faults: list[Fault
 async def _expression_faults(draft: Draft, expressions: Expressions) -> list[Fault]:
     if not draft.expressions:
         return []
-    judged = await expressions.check([written.text for written in draft.expressions])
-    pairs = zip(draft.expressions, judged, strict=True)
+    evaluated = await expressions.check([written.text for written in draft.expressions])
+    pairs = zip(draft.expressions, evaluated, strict=True)
     return [fault for written, result in pairs if (fault := _expression_fault(written, result)) is not None]
 
 

@@ -16,7 +16,5 @@ def test_a_folder_that_others_may_write_is_refused_by_name(tmp_path: Path, place
 
     open_to_all = tmp_path / place
     open_to_all.chmod(0o777)
-    with pytest.raises(
-        UsageError, match=f"folder of a pack .*, but {open_to_all} is writable by everybody"
-    ):
+    with pytest.raises(UsageError, match=f"folder of a pack .*, but {open_to_all} is writable by everybody"):
         read_folder(tmp_path / "pack")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,11 +35,12 @@ class SettingsFile:
 def find_file(environ: Mapping[str, str], cwd: Path) -> SettingsFile | None:
     """The file that `ATTUNE_CONFIG` names, else the first of the default places that exists, else None.
 
-    Raises `ConfigError` for a file that is named but missing, and for any that cannot be read.
+    Raises `ConfigError` for a file that is named but missing, for any that cannot be read, for one that others may
+    write to, and for one of somebody else that was not named: it may have been put there for us.
     """
     named = environ.get("ATTUNE_CONFIG", "").strip()
     if named:
-        text = read_text(cwd / named, named)
+        text = read_text(cwd / named, named, lambda status: _refuse_writable(named, status))
         if text is None:
             raise ConfigError(
                 field="ATTUNE_CONFIG",
@@ -47,7 +50,12 @@ def find_file(environ: Mapping[str, str], cwd: Path) -> SettingsFile | None:
             )
         return SettingsFile(cwd / named, named, text)
     for name in ("attune.yaml", f"config.{_stage(environ)}.yaml"):
-        text = read_text(cwd / name, name)
+
+        def vet(status: os.stat_result, name: str = name) -> None:
+            _refuse_foreign(cwd / name, name, status, environ.get("SUDO_UID"))
+            _refuse_writable(name, status)
+
+        text = read_text(cwd / name, name, vet)
         if text is not None:
             return SettingsFile(cwd / name, name, text)
     return None
@@ -65,17 +73,62 @@ def _stage(environ: Mapping[str, str]) -> str:
     return stage
 
 
-def read_text(path: Path, name: str) -> str | None:
-    """The content of the regular file at *path*, None if there is none. *name* is how errors call it."""
+def _refuse_foreign(path: Path, name: str, status: os.stat_result, sudo: str | None) -> None:
+    """Refuse the file at *path*, or a link there, unless it is ours, root's or that of the user behind *sudo*."""
+    ours = {0, os.geteuid(), int(sudo) if sudo and sudo.isdecimal() and os.geteuid() == 0 else 0}
+    for owner in (status.st_uid, path.lstat().st_uid):
+        if owner not in ours:
+            raise ConfigError(
+                field=name,
+                expected="a file of this user or of root",
+                got=f"one that belongs to {_user_name(owner)}, who may have put it here",
+                hint=f"remove it, or set ATTUNE_CONFIG={name} if it is to be trusted",
+            )
+
+
+def _refuse_writable(name: str, status: os.stat_result) -> None:
+    if _others_may_write(status):
+        raise ConfigError(
+            field=name,
+            expected="a file that nobody else may write to",
+            got=f"one of mode {stat.S_IMODE(status.st_mode):04o}",
+            hint=f"chmod go-w {name}",
+        )
+
+
+def _user_name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
+
+
+def _others_may_write(status: os.stat_result) -> bool:
+    """Whether more than the owner and root may write to a file; a group that bears the owner's name is private."""
+    if not status.st_mode & stat.S_IWGRP or status.st_mode & stat.S_IWOTH:
+        return bool(status.st_mode & stat.S_IWOTH)
+    try:
+        group, names = grp.getgrgid(status.st_gid), {"root", pwd.getpwuid(status.st_uid).pw_name}
+    except KeyError:
+        return True
+    return not names.issuperset((group.gr_name, *group.gr_mem))
+
+
+def read_text(path: Path, name: str, vet: Callable[[os.stat_result], None] = lambda status: None) -> str | None:
+    """The content of the regular file at *path*, None if there is none. *name* is how errors call it.
+
+    *vet* is shown the opened file before it is read, and raises what is wrong with it.
+    """
     try:
         # Without O_NONBLOCK, opening a named pipe would wait for its writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
-            kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
             raise ConfigError(field=name, expected="a regular file", got=kind)
         with os.fdopen(descriptor, "rb") as file:
+            vet(status)
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         if path.is_symlink():

@@ -213,3 +213,37 @@ def test_no_more_checks_run_at_once_than_the_settings_allow(machine: Machine, co
     machine.detect(*(word for name in names for word in ("--only", name)), ATTUNE__DETECTION__CONCURRENCY=concurrency)
 
     assert (machine.folder / "met").exists() is met
+
+
+def test_a_host_offers_nothing_that_its_policy_does_not_execute(machine: Machine) -> None:
+    strict = machine.detect(ATTUNE__HOST__ALLOWED_BINARIES="[python3]")
+    verdicts = by_name(strict)
+
+    assert strict["runtimes"] == ["python"]
+    for name, command in (("native", "native"), ("shell", "bash"), ("node", "node")):
+        assert verdicts[name]["status"] == "unavailable"
+        assert (
+            f"{command}: not among the commands that this host allows (host.allowed_binaries)"
+            in verdicts[name]["reason"]
+        )
+    declared = machine.detect(ATTUNE__HOST__ALLOWED_BINARIES="[python3]", ATTUNE_WORKER_RUNTIMES="python,shell,native")
+    assert declared["runtimes"] == ["python"]
+    assert by_name(declared)["python"]["path"] == str(machine.bin / "python3")
+    assert machine.detect(ATTUNE__HOST__ALLOWED_COMMANDS="[python3 --version]")["runtimes"] == ["python"]
+    assert machine.detect(ATTUNE__HOST__ALLOWED_COMMANDS="[python3 -c x]")["runtimes"] == []
+    assert "native" in machine.detect(ATTUNE__HOST__ALLOWED_BINARIES="[native]")["runtimes"]
+
+
+def test_a_command_that_others_may_change_is_passed_over_and_named(machine: Machine, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "python3").write_text("#!/bin/sh\necho Python 3.99.0\n")
+    (tools / "python3").chmod(0o755)
+    tools.chmod(0o777)
+    python = by_name(machine.detect(PATH=f"{tools}:{machine.bin}"))["python"]
+
+    assert (python["version"], python["path"]) == ("3.11.7", str(machine.bin / "python3"))
+    expected = (
+        f"verified by `python3 --version`; passed over: {tools}/python3: {tools} is writable by everybody (owner "
+    )
+    assert python["reason"].startswith(expected)

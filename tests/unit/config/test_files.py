@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 from pathlib import Path
 
@@ -152,3 +153,53 @@ def test_every_file_is_closed_again(tmp_path: Path) -> None:
         refusal({"ATTUNE_CONFIG": "folder"}, tmp_path)
 
     assert len([*Path("/proc/self/fd").iterdir()]) == before
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@as_root
+@pytest.mark.parametrize("name", ["attune.yaml", "config.development.yaml"])
+def test_a_file_that_somebody_else_has_put_there_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    planted = write(tmp_path / name, "planted")
+    os.chown(planted, 12345, -1)
+
+    error = refusal({}, tmp_path)
+    assert str(error) == (
+        f"{name}: expected a file of this user or of root, got one that belongs to user 12345, who may have put it here"
+    )
+    assert error.hint == f"remove it, or set ATTUNE_CONFIG={name} if it is to be trusted"
+    assert load_settings({"ATTUNE_CONFIG": name}, tmp_path).worker.name == "planted"
+    assert load_settings({"SUDO_UID": "12345"}, tmp_path).worker.name == "planted"
+
+
+@as_root
+def test_a_link_that_somebody_else_has_put_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "attune.yaml").symlink_to(write(tmp_path / "other.yaml", "other"))
+    assert load_settings({}, tmp_path).worker.name == "other"
+
+    os.lchown(tmp_path / "attune.yaml", 12345, -1)
+    assert "belongs to user 12345" in str(refusal({}, tmp_path))
+
+
+@pytest.mark.parametrize("environ", [{}, {"ATTUNE_CONFIG": "attune.yaml"}])
+def test_a_file_that_everybody_may_write_is_refused(tmp_path: Path, environ: dict[str, str]) -> None:
+    file = write(tmp_path / "attune.yaml", "shared")
+    file.chmod(0o646)
+
+    error = refusal(environ, tmp_path)
+    assert str(error) == "attune.yaml: expected a file that nobody else may write to, got one of mode 0646"
+    assert error.hint == "chmod go-w attune.yaml"
+
+
+@as_root
+@pytest.mark.parametrize(("group", "fine"), [(0, True), (23456, False), (grp.getgrnam("tty").gr_gid, False)])
+def test_a_group_may_write_where_it_is_private(tmp_path: Path, group: int, fine: bool) -> None:
+    file = write(tmp_path / "attune.yaml", "w")
+    os.chown(file, -1, group)
+    file.chmod(0o664)
+
+    if fine:
+        assert load_settings({}, tmp_path).worker.name == "w"
+    else:
+        assert "nobody else may write to" in str(refusal({}, tmp_path))

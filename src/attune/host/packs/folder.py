@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attune.core.errors import Fault, SourcePosition, UsageError, shown
 from attune.core.packs.pack import PackFile
+from attune.host.contract.ownership import OwnershipRule
 
 MAX_FILES = 1000
 MAX_BYTES = 10 << 20
@@ -23,6 +24,9 @@ def read_folder(folder: Path) -> tuple[list[PackFile], list[Fault]]:
             f"expected the folder of a pack, got {shown(str(folder))}, which is none", hint="attune pack load DIR"
         )
     root = Path(os.path.realpath(folder))
+    if reason := OwnershipRule(os.geteuid(), {root.stat().st_uid}).refuses_folder(str(root)):
+        expected = "expected the folder of a pack that nobody but its owner can change"
+        raise UsageError(f"{expected}, but {reason}", hint=f"chmod go-w {shown(str(root))}")
     files: list[PackFile] = []
     faults: list[Fault] = []
     size = 0

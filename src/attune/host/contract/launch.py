@@ -79,8 +79,9 @@ class RunUser:
 class Launch:
     """One program to start, as a supervisor is told. `path` is executed with `argv` in `folder`.
 
-    Its time is over after `seconds`, and when it is `until` by `boottime`; None for never. `limits` are `setrlimit`'s arguments. `writable`
-    are the only places where it may write, None for wherever its user may. Without `tell` only its end is news.
+    Its time is over after `seconds`, and when it is `until` by `boottime`; None for never. `limits` are `setrlimit`'s
+    arguments. `writable` are the only places where it may write, None for wherever its user may. Without `tell` only
+    its end is news.
     """
 
     argv: Sequence[str]

@@ -14,6 +14,8 @@ import click
 import attune
 import attune.testing
 from attune.cli.main import cli
+from attune.host.contract.environment import ALLOWED, ALLOWED_PREFIXES
+from attune.host.contract.launch import KINDS
 from settings_reference import settings_reference
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +38,7 @@ def pages() -> dict[Path, str]:
         folder / "commands.md": commands_reference(),
         folder / "settings.md": settings_reference(),
         folder / "python.md": python_reference(),
+        folder / "execution-contract.md": contract_reference(),
     }
 
 
@@ -71,6 +74,26 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
         yield ""
     if command.epilog:
         yield f"{command.epilog.strip()}\n"
+
+
+def contract_reference() -> str:
+    """What is the same for every program, and the table of what differs."""
+    rows = {
+        "stdin": [kind.stdin for kind in KINDS],
+        "output": [kind.output for kind in KINDS],
+        "time": [kind.time for kind in KINDS],
+        "between SIGTERM and SIGKILL": [f"{kind.grace_seconds:g} s" for kind in KINDS],
+        "working folder": [kind.folder for kind in KINDS],
+        "variables": [", ".join(f"`{name}`" for name in kind.variables) for kind in KINDS],
+        "TCP connections": [
+            "forbidden, where Landlock can" if kind.offline else "as the host allows" for kind in KINDS
+        ],
+    }
+    table = ["| | " + " | ".join(kind.name for kind in KINDS) + " |", "|---" * (len(KINDS) + 1) + "|"]
+    table += [f"| {row} | " + " | ".join(cells) + " |" for row, cells in rows.items()]
+    always = ", ".join(f"`{name}`" for name in (*sorted(ALLOWED), *(f"{prefix}*" for prefix in ALLOWED_PREFIXES)))
+    page = (ROOT / "tests" / "support" / "execution_contract_page.md").read_text()
+    return page.format(table="\n".join(table), allowed=always)
 
 
 def python_reference() -> str:

@@ -12,10 +12,11 @@ from attune.config import HostSettings, NodeSettings, Settings, process_environm
 from attune.core.errors import UsageError
 from attune.host.contract.accounts import run_user, user_id
 from attune.host.contract.environment import check_environment
-from attune.host.contract.execution_contract import ExecutionContract, Limits, work_cache
-from attune.host.contract.launch import RunUser
+from attune.host.contract.execution_contract import ExecutionContract, work_cache
+from attune.host.contract.launch import Limits, RunUser
 from attune.host.contract.ownership import OwnershipRule
 from attune.host.contract.policy import HostPolicy
+from attune.host.contract.protections import Protection, protections
 from attune.host.contract.run_folders import RunFolders, run_places
 from attune.host.probing.assemble import HostChecks, HostOptions, assemble
 from attune.host.probing.path_index import PathIndex
@@ -33,6 +34,11 @@ def examiner_for(settings: Settings) -> Examiner:
 def refused_folders(settings: Settings) -> tuple[str, ...]:
     """Why this host takes no commands from some folders of its PATH."""
     return _checks(settings).paths.refusals()
+
+
+def host_protections(settings: Settings) -> tuple[Protection, ...]:
+    """What protects this host from the programs that it runs."""
+    return protections(contract_for(settings))
 
 
 def _examiner(settings: Settings, checks: HostChecks) -> Examiner:

@@ -61,7 +61,7 @@ def _examine_installation() -> Iterator[DoctorFinding]:
     )
     yield from _selections(settings)
     yield from (DoctorFinding(WARNING, "api", warning) for warning in api_warnings(settings))
-    for look in (_database, _definitions, _host):
+    for look in (_database, _definitions, _protections, _host):
         try:
             yield from look(settings)
         except AttuneError as error:
@@ -118,6 +118,16 @@ def _definitions(settings: Settings) -> Iterator[DoctorFinding]:
                 PROBLEM, "definitions", f"{runtime.ref} is invalid: {error}", f"attune runtime check {runtime.ref}"
             )
     yield DoctorFinding(OK, "definitions", f"{len(runtimes) - faulty} of {len(runtimes)} definitions are valid")
+
+
+def _protections(settings: Settings) -> Iterator[DoctorFinding]:
+    from attune.composition.host_examiner import host_protections
+
+    for protection in host_protections(settings):
+        if protection.problem:
+            yield DoctorFinding(WARNING, protection.name, protection.problem, protection.remedy)
+        else:
+            yield DoctorFinding(OK, protection.name, protection.does)
 
 
 def _host(settings: Settings) -> Iterator[DoctorFinding]:

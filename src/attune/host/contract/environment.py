@@ -20,10 +20,12 @@ _ALLOWED_NAMES = """
     R_HOME JULIA_DEPOT_PATH DENO_DIR BUN_INSTALL ERL_ROOTDIR NIX_PROFILES NIX_LD NIX_LD_LIBRARY_PATH
     CUDA_HOME ANDROID_HOME COREPACK_HOME COMPOSER_HOME DOTNET_CLI_HOME XDG_STATE_HOME
 """
-_ALLOWED = frozenset(_ALLOWED_NAMES.split())
-_ALLOWED_PREFIXES = ("PYENV_", "RBENV_", "ASDF_", "MISE_")
+ALLOWED = frozenset(_ALLOWED_NAMES.split())
+ALLOWED_PREFIXES = ("PYENV_", "RBENV_", "ASDF_", "MISE_")
 _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "DATABASE_URL")
 _SECRET_PREFIXES = ("ATTUNE_", "PG")
+RUN_BY = "RUN_BY_ATTUNE"
+"""The variable that says as what a program is run: `check`, `action` or `sensor`."""
 OFFLINE = {
     "COREPACK_ENABLE_NETWORK": "0",
     "MISE_OFFLINE": "1",
@@ -61,11 +63,11 @@ def check_environment(source: Mapping[str, str], extra: Iterable[str] = ()) -> d
     *extra* names more variables to pass on; names that can hold a secret, and Attune's own, are never passed,
     even then. PATH is always set.
     """
-    wanted = _ALLOWED.union(extra)
+    wanted = ALLOWED.union(extra)
     kept = {
         name: value
         for name, value in source.items()
-        if (name in wanted or name.startswith(_ALLOWED_PREFIXES)) and not _may_be_secret(name)
+        if (name in wanted or name.startswith(ALLOWED_PREFIXES)) and not _may_be_secret(name)
     }
     kept.setdefault("PATH", os.defpath)
     return kept | _FORCED

@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from attune.host.contract.environment import check_environment
-from attune.host.contract.launch import Launch, ProgramKind, RunUser
+from attune.host.contract.environment import RUN_BY, check_environment
+from attune.host.contract.launch import Launch, Limits, ProgramKind, RunUser
 from attune.host.contract.run_folders import RunFolders, home_of, run_places
 from attune.host.contract.supervisors import Ended, News, SupervisedProgram, SupervisorPool, supervisors
 
 _ALWAYS_WRITABLE = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/shm")
+_GONE_SECONDS = 0.3  # for a supervisor that is ended with its control group
 _CACHES = {"XDG_CACHE_HOME": "", "NPM_CONFIG_CACHE": "/npm", "GOMODCACHE": "/go", "PIP_CACHE_DIR": "/pip"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one program may use, None for as much as the node itself: bytes of address space, and processes."""
-
-    memory_bytes: int | None = None
-    processes: int | None = None
-
-    def as_arguments(self) -> tuple[tuple[int, int, int], ...]:
-        """The arguments of `setrlimit`, one tuple for each limit."""
-        wanted = ((resource.RLIMIT_AS, self.memory_bytes), (resource.RLIMIT_NPROC, self.processes))
-        return tuple((number, value, value) for number, value in wanted if value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +75,8 @@ class ExecutionContract:
     def end(self, program: SupervisedProgram, ended: News | None) -> None:
         """Let go of a program of which that was the last news; None ends it now, with all that it started."""
         alive = ended is not None and not (isinstance(ended, Ended) and (ended.by == "supervisor" or ended.left))
+        if isinstance(ended, Ended) and ended.left:
+            program.wait_gone(_GONE_SECONDS)
         if alive and program.key is not None and self.folders.is_as_new(program.folder):
             self.supervisors.give_back(program)
         else:
@@ -101,7 +90,7 @@ class ExecutionContract:
     def _launch(
         self, kind: ProgramKind, argv: Sequence[str], path: str, folder: str, variables: Mapping[str, str]
     ) -> Launch:
-        own = {"HOME": self._home(), "TMPDIR": folder, **kind.variables, **variables}
+        own = {"HOME": self._home(), "TMPDIR": folder, RUN_BY: kind.name, **kind.variables, **variables}
         places = (folder, *self.writable, *_ALWAYS_WRITABLE, *([self.cache_folder] if self.cache_folder else ()))
         return Launch(
             argv=argv,
@@ -110,7 +99,7 @@ class ExecutionContract:
             environment={**self._common(), **own},
             grace_seconds=kind.grace_seconds,
             user=self.user,
-            limits=self.limits.as_arguments(),
+            limits=self.limits,
             no_new_privileges=self.no_new_privileges,
             writable=places if self.confined else None,
             offline=kind.offline,

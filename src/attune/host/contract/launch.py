@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from attune.host.contract.environment import OFFLINE
@@ -76,12 +77,24 @@ class RunUser:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one program may use, None for as much as the node itself: bytes of address space, and processes."""
+
+    memory_bytes: int | None = None
+    processes: int | None = None
+
+    def as_arguments(self) -> tuple[tuple[int, int, int], ...]:
+        """The arguments of `setrlimit`, one tuple for each limit."""
+        wanted = ((resource.RLIMIT_AS, self.memory_bytes), (resource.RLIMIT_NPROC, self.processes))
+        return tuple((number, value, value) for number, value in wanted if value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """One program to start, as a supervisor is told. `path` is executed with `argv` in `folder`.
 
-    Its time is over after `seconds`, and when it is `until` by `boottime`; None for never. `limits` are `setrlimit`'s
-    arguments. `writable` are the only places where it may write, None for wherever its user may. Without `tell` only
-    its end is news.
+    Its time is over after `seconds`, and when it is `until` by `boottime`; None for never. `writable` are the only
+    places where it may write, None for wherever its user may. Without `tell` only its end is news.
     """
 
     argv: Sequence[str]
@@ -92,7 +105,7 @@ class Launch:
     seconds: float | None = None
     until: float | None = None
     user: RunUser | None = None
-    limits: tuple[tuple[int, int, int], ...] = ()
+    limits: Limits = field(default_factory=Limits)
     no_new_privileges: bool = True
     writable: tuple[str, ...] | None = None
     offline: bool = False
@@ -110,7 +123,8 @@ class Launch:
             "until": self.until,
             "umask": 0o022,
             "user": self.user and (self.user.uid, self.user.gid, list(self.user.groups)),
-            "limits": self.limits,
+            "limits": self.limits.as_arguments(),
+            "group_limits": (self.limits.memory_bytes, self.limits.processes),
             "no_new_privileges": self.no_new_privileges,
             "writable": self.writable,
             "offline": self.offline,

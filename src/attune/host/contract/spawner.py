@@ -7,6 +7,7 @@ supervisor that was killed has left.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -16,6 +17,7 @@ import time
 
 sys.path.append(__file__.rpartition("/attune/")[0])  # where this package lies, and nothing that the environment names
 
+from attune.host.contract.cgroups import ControlGroup, end_group, own_group
 from attune.host.contract.supervisor import (
     PR_SET_CHILD_SUBREAPER,
     Supervisor,
@@ -23,14 +25,16 @@ from attune.host.contract.supervisor import (
     collected,
     kill_all,
     prctl,
+    received,
 )
 
 
 class Spawner:
     """Forks supervisors, and ends what those that were killed have left."""
 
-    def __init__(self, orders: socket.socket) -> None:
+    def __init__(self, orders: socket.socket, groups: str | None) -> None:
         self._orders = orders
+        self._groups = groups
         self._supervisors: set[int] = set()
 
     def serve(self) -> None:
@@ -52,7 +56,7 @@ class Spawner:
                     open_ = False
 
     def _fork(self) -> bool:
-        message, fds, _, _ = socket.recv_fds(self._orders, 16, 1, socket.MSG_CMSG_CLOEXEC)
+        message, fds = received(self._orders)
         if not message:
             return False
         pid = os.fork()
@@ -61,21 +65,31 @@ class Spawner:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._orders.close()
             prctl(PR_SET_CHILD_SUBREAPER, 1)
+            group = None
+            if self._groups is not None:
+                with contextlib.suppress(OSError):
+                    group = ControlGroup(self._groups)
             with socket.socket(fileno=fds[0]) as control:
-                Supervisor(control).serve()
+                Supervisor(control, group).serve()
             os._exit(0)
         self._supervisors.add(pid)
         os.close(fds[0])
         return True
 
     def _collect(self) -> None:
-        for pid, _ in collected():
-            self._supervisors.discard(pid)
+        ended = self._take_ended()
         while orphans := [pid for pid in children() if pid not in self._supervisors]:
             kill_all(orphans)
             time.sleep(0.0005)
-            for pid, _ in collected():
-                self._supervisors.discard(pid)
+            ended |= self._take_ended()
+        if self._groups is not None:
+            for supervisor in ended:
+                end_group(self._groups, supervisor)
+
+    def _take_ended(self) -> set[int]:
+        ended = self._supervisors & {pid for pid, _ in collected()}
+        self._supervisors -= ended
+        return ended
 
 
 def main() -> None:
@@ -84,7 +98,11 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     with socket.socket(fileno=os.dup(0)) as orders:
-        Spawner(orders).serve()
+        try:
+            groups: str | None = own_group()
+        except OSError:
+            groups = None
+        Spawner(orders, groups).serve()
 
 
 if __name__ == "__main__":

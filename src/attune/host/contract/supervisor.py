@@ -3,7 +3,7 @@
 Runs in a process of its own (see `spawner`), and imports only the standard library. That process adopts the orphans
 of what it started (child subreaper): it says that a program has ended only when nothing of it is left, not even a
 daemon with a session of its own. When its socket is closed it ends what still runs: nothing outlives the node, even
-after kill -9.
+after kill -9. What forks faster than it can be ended, its control group ends, and the supervisor with it.
 
 To a supervisor, one message each:
   start FDS      a file with the launch (JSON, see `Launch.message`), then stdin, stdout and stderr
@@ -16,6 +16,7 @@ From it, JSON: `{"pid"}` if that is asked for, or `{"errno", "at"}` where it cou
 
 from __future__ import annotations
 
+import array
 import contextlib
 import ctypes
 import json
@@ -28,11 +29,13 @@ import time
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from attune.host.contract.cgroups import ControlGroup
 from attune.host.contract.landlock import confine
 
 PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _LAST_WAIT_SECONDS = 2.0
+_QUICK_WAIT_SECONDS = 0.1  # where a control group does the rest
 _NEVER = float("inf")
 _DEFAULT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -46,8 +49,9 @@ def now() -> float:
 class Supervisor:
     """Serves one socket: program after program, until the socket is closed. All get the confinement of the first."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, group: ControlGroup | None = None) -> None:
         self._control = control
+        self._group = group
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
         self._confined = False
@@ -63,10 +67,9 @@ class Supervisor:
 
     def _receive(self) -> tuple[bytes, list[int]]:
         try:
-            message, fds, _, _ = socket.recv_fds(self._control, 256, 4, socket.MSG_CMSG_CLOEXEC)
+            return received(self._control)
         except ConnectionError:
             return b"", []
-        return message, fds
 
     def _run(self, fds: list[int]) -> None:
         with open(fds[0], "rb") as file:  # noqa: PTH123
@@ -93,6 +96,8 @@ class Supervisor:
         ended = now()
         status, left = self._end_all()
         self._tell({"status": status, "by": self._ended_by, "seconds": ended - began, "left": left})
+        if left and self._group is not None:
+            self._group.kill()
 
     def _confine(self, launch: dict[str, Any]) -> None:
         """Forbid to this process what is forbidden to the program: that is inherited, and cannot be undone."""
@@ -101,6 +106,8 @@ class Supervisor:
             os.umask(launch["umask"])
             if launch["no_new_privileges"]:
                 prctl(_PR_SET_NO_NEW_PRIVS, 1)
+            if self._group is not None:
+                self._group.limit(*launch["group_limits"])
             confine(launch["writable"], offline=launch["offline"])
             self._confined = True
 
@@ -160,7 +167,7 @@ class Supervisor:
         """End and collect the process and all that it started; its status, and how many would not die in time."""
         self._signal(signal.SIGKILL)
         status: int | None = None
-        until = time.monotonic() + _LAST_WAIT_SECONDS
+        until = time.monotonic() + (_LAST_WAIT_SECONDS if self._group is None else _QUICK_WAIT_SECONDS)
         while True:
             for pid, ended in collected():
                 status = os.waitstatus_to_exitcode(ended) if pid == self._pid else status
@@ -230,6 +237,15 @@ def _become(launch: dict[str, Any], fds: list[int], problems: int) -> NoReturn:
         os.write(problems, json.dumps([0, str(error)]).encode())
     finally:
         os._exit(127)
+
+
+def received(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """The next message with its descriptors, which programs do not inherit: `socket.recv_fds` forgets its flags."""
+    message, control, _, _ = connection.recvmsg(256, socket.CMSG_SPACE(4 * 4), socket.MSG_CMSG_CLOEXEC)
+    fds = array.array("i")
+    for _, _, data in control:
+        fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return message, list(fds)
 
 
 def children() -> Iterator[int]:

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -113,6 +114,12 @@ class SupervisedProgram:
             return _news(await asyncio.get_running_loop().sock_recv(self._control, _LONGEST_NEWS))
         except ConnectionError:
             return _news(b"")
+
+    def wait_gone(self, seconds: float) -> None:
+        """Wait at most so long for the end of the supervisor itself."""
+        waiter = select.poll()
+        waiter.register(self._control, 0)
+        waiter.poll(seconds * 1000)
 
     def close(self) -> None:
         """End the supervisor, and what it keeps."""

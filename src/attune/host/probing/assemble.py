@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from attune.core.errors import UsageError
+from attune.host.contract.environment import RUN_BY
 from attune.host.contract.execution_contract import ExecutionContract, default_contract
 from attune.host.contract.policy import HostPolicy
 from attune.host.probing.limiter import bounded_concurrency
@@ -42,7 +44,12 @@ class HostChecks:
 def assemble(
     environment: Mapping[str, str], options: HostOptions | None = None, *, clock: Callable[[], float] = time.time
 ) -> HostChecks:
-    """The means to run checks here. *environment* is that of this process; *clock* gives seconds since the epoch."""
+    """The means to run checks here. *environment* is that of this process; *clock* gives seconds since the epoch.
+
+    Raises `UsageError` in a program that is itself run as a check, an action or a sensor: it could go on for ever.
+    """
+    if RUN_BY in environment:
+        raise UsageError(f"this is itself run as {environment[RUN_BY]} of a node: nothing is verified from here")
     options = options or HostOptions()
     contract = options.contract or default_contract(environment)
     paths = PathIndex(contract.environment["PATH"], options.policy)

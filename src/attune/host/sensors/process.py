@@ -134,7 +134,8 @@ class HostSensorStarter:
             os.write(stdin, json.dumps(dict(program.parameters)).encode())
             os.lseek(stdin, 0, os.SEEK_SET)
             argv, streams = program.argv, (stdin, output, writing)
-            folder, variables = str(program.folder), program.environment
+            # another user may not enter the data folder
+            folder, variables = str(program.folder) if self._contract.user is None else None, program.environment
             started = self._contract.start(
                 SENSOR, argv, argv[0], streams, folder=folder, variables=variables, until=until
             )

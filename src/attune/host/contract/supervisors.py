@@ -24,7 +24,7 @@ from attune.host.contract.supervisor import now
 
 boottime = now
 """The clock of `Launch.until`: seconds since the machine started, sleep included."""
-_MOST_IDLE = 16
+_MOST_IDLE = 32
 _LONGEST_NEWS = 65536
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 
 from attune.core.errors import UsageError
 from attune.core.ports.runtimes import RuntimeChange
+from attune.core.runtimes.preview import AffectedWork, PreviewCandidate
 from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.verdict import Status
+from attune.testing.nodes import MemoryFleet
 
 
 class MemoryRuntimes:
@@ -59,3 +64,50 @@ class MemoryRuntimes:
         self._history.append(
             RuntimeChange(ref=ref, operation=operation, old=before, new=after, changed_by=who, changed_at=now)
         )
+
+
+class MemoryPreviews:
+    """`PreviewReader` of the nodes of *fleet* in memory; `work` is what uses a runtime, by its ref."""
+
+    def __init__(self, fleet: MemoryFleet) -> None:
+        self._fleet = fleet
+        self.work: dict[str, AffectedWork] = {}
+
+    async def live(self, roles: Collection[str]) -> int:
+        return sum(node.answers for node in self._all("") if node.role in roles)
+
+    async def candidates(self, ref: str, roles: Collection[str], most: int) -> Sequence[PreviewCandidate]:
+        alike: Counter[tuple[Status | None, str | None]] = Counter()
+        turns: list[tuple[int, int, PreviewCandidate]] = []
+        for node in sorted(self._all(ref), key=attrgetter("id")):
+            if node.answers and node.role in roles:
+                alike[node.status, node.version] += 1
+                turns.append((alike[node.status, node.version], node.id, node))
+        return sorted((node for *_, node in sorted(turns)[:most]), key=attrgetter("name", "id"))
+
+    async def named(self, ref: str, nodes: Sequence[int]) -> Sequence[PreviewCandidate]:
+        return [node for node in self._all(ref) if node.id in nodes]
+
+    async def find(self, node: int | str) -> PreviewCandidate | None:
+        found = [one for one in self._all("") if node in (one.id, one.name)]
+        return max(found, key=attrgetter("role"), default=None)
+
+    async def touched(self, ref: str) -> AffectedWork:
+        return self.work.get(ref, AffectedWork([], [], {}))
+
+    def _all(self, ref: str) -> list[PreviewCandidate]:
+        """By name."""
+        candidates = []
+        for node in self._fleet.nodes.values():
+            runtime = next((runtime for runtime in node.runtimes if runtime.ref == ref), None)
+            candidates.append(
+                PreviewCandidate(
+                    id=node.record.id,
+                    name=node.record.name,
+                    role=node.record.role,
+                    answers=node.record.status in ("active", "busy", "draining"),
+                    status=Status(runtime.status) if runtime else None,
+                    version=runtime.version if runtime else None,
+                )
+            )
+        return sorted(candidates, key=attrgetter("name", "id"))

@@ -1,7 +1,7 @@
 """The system user that the server runs as, and how to start a program as that user.
 
-PostgreSQL refuses to run as root. Root therefore runs it as `attune`, else `postgres`, else as a user that is
-created for it; everybody else runs it as themselves.
+PostgreSQL refuses to run as root. Root therefore runs it as `attune`, a user that is created for it if need be: no
+other program runs as that one. Everybody else runs it as themselves.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from attune.core.errors import DatabaseError
 
 _logger = logging.getLogger(__name__)
 CHOOSE = "choose a folder of your own with ATTUNE_DATA_DIR"
-CANDIDATES = ("attune", "postgres")
+NAME = "attune"
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}  # nothing of ours: no PG*, no secrets
 
 
@@ -70,13 +70,13 @@ def account_for(cluster: Path) -> Account:
     try:
         owner = cluster.stat().st_uid
     except (FileNotFoundError, NotADirectoryError):
-        return _system_account() if uid == 0 else _account(uid, switch=False)
+        return system_account() if uid == 0 else _account(uid, switch=False)
     except OSError as error:
         raise DatabaseError(f"{cluster} cannot be read: {error.strerror}", hint=CHOOSE) from error
     if owner == 0:
         raise DatabaseError(
             f"expected {cluster} to belong to a user that PostgreSQL may run as, found root",
-            hint=f"give it back to its user, for example: chown -R {CANDIDATES[1]} {cluster}",
+            hint=f"give it back to its user, for example: chown -R {NAME} {cluster}",
         )
     if uid not in (0, owner):
         raise DatabaseError(
@@ -105,15 +105,15 @@ def _account(uid: int, *, switch: bool) -> Account:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, switch)
 
 
-def _system_account() -> Account:
-    for name in CANDIDATES:
-        try:
-            return _account(pwd.getpwnam(name).pw_uid, switch=True)
-        except KeyError:
-            continue
-    _create_user(CANDIDATES[0])
-    _logger.warning(f"created the system user {CANDIDATES[0]}, for PostgreSQL does not run as root")
-    return _account(pwd.getpwnam(CANDIDATES[0]).pw_uid, switch=True)
+def system_account() -> Account:
+    """The user that is ours alone, created if need be. Raises `DatabaseError`."""
+    try:
+        uid = pwd.getpwnam(NAME).pw_uid
+    except KeyError:
+        _create_user(NAME)
+        _logger.warning(f"created the system user {NAME}, for PostgreSQL does not run as root")
+        uid = pwd.getpwnam(NAME).pw_uid
+    return _account(uid, switch=True)
 
 
 def _create_user(name: str) -> None:
@@ -126,9 +126,16 @@ def _create_user(name: str) -> None:
     else:
         raise DatabaseError("root cannot run PostgreSQL, and there is no useradd to make a user for it", hint=hint)
     done = subprocess.run(argv, capture_output=True, text=True, env={"PATH": _SYSTEM_PATH})
-    if done.returncode != 0:
+    if done.returncode != 0 and not _exists(name):  # another process may have been quicker
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise DatabaseError(f"the system user {name} for PostgreSQL could not be created: {reason}", hint=hint)
+
+
+def _exists(name: str) -> bool:
+    try:
+        return bool(pwd.getpwnam(name))
+    except KeyError:
+        return False
 
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"

@@ -76,10 +76,26 @@ def _fill(new: Path, account: Account, binaries: Binaries) -> None:
         for setting in _SETTINGS:
             initdb += ["--set", setting]
         _run(account, initdb, new, "", keep)
-        idents = "".join(f'attune "{user}" all\n' for user in sorted({account.name, user_name(0)}))
-        _run(account, ["/bin/sh", "-c", _WRITE, "sh", _HBA, idents], new, "", keep)
+        _write_access(new, account, keep)
         single: list[str | Path] = [binaries.path("postgres"), "--single", "-D", name]
         _run(account, [*single, "-c", "exit_on_error=true", "postgres"], new, f"CREATE DATABASE {DATABASE}\n", keep)
+
+
+def _write_access(cluster: Path, account: Account, keep: tuple[int, ...]) -> None:
+    """Let in root and this user, and nobody else: other programs may run as the user that the server runs as."""
+    users = sorted({user_name(0), user_name(os.geteuid())})
+    idents = "".join(f'attune "{user}" all\n' for user in users)
+    _run(account, ["/bin/sh", "-c", _WRITE, "sh", _HBA, idents], cluster, "", keep)
+
+
+def hand_over(folders: Folders, account: Account) -> None:
+    """Give a database that is not running to *account*: an earlier version ran it as a user that others use too."""
+    for place, names, files in os.walk(folders.cluster):
+        for name in ("", *names, *files):
+            os.chown(Path(place, name), account.uid, account.gid, follow_symlinks=False)
+    os.chown(folders.data, -1, account.gid)
+    with seen_by(account, folders.cluster) as (_, keep):
+        _write_access(folders.cluster, account, keep)
 
 
 def _run(account: Account, argv: list[str | Path], cwd: Path, text: str, keep: tuple[int, ...]) -> None:

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from attune.core.errors import DatabaseError
 from attune.postgres.embedded import cluster, processes, running
-from attune.postgres.embedded.account import Account, account_for
+from attune.postgres.embedded.account import Account, account_for, system_account
 from attune.postgres.embedded.binaries import Binaries, find_binaries
 from attune.postgres.embedded.folders import Folders, prepare
 from attune.postgres.embedded.locks import LockFile, alone
 from attune.postgres.embedded.wire import State
 
+_SHARED_USER = "postgres"  # as whom earlier versions ran it, like other servers of the machine
 _LOCK_SECONDS = 90.0
 _SHARED_PLACE = Path("/var/lib/attune-server")  # for binaries, where root's data folder is closed to the server's user
 
@@ -110,7 +111,7 @@ class EmbeddedServer:
             account = account_for(self._folders.cluster)  # it may have been made meanwhile
             self._hold()
             try:
-                url = self._started(account)
+                url, account = self._started(account)
             except BaseException:
                 self._let_go()
                 raise
@@ -128,17 +129,20 @@ class EmbeddedServer:
             self._holder.close()
             self._holder = None
 
-    def _started(self, account: Account) -> str:
+    def _started(self, account: Account) -> tuple[str, Account]:
         exists = cluster.major_version(self._folders.cluster) is not None
         if not exists or running.wait_while_busy(self._folders, account).state is State.ABSENT:
             binaries = self._runnable(account)
             if not exists:
                 cluster.create(self._folders, account, binaries)
+            elif account.switch and account.name == _SHARED_USER:
+                account = system_account()
+                cluster.hand_over(self._folders, account)
             running.start(self._folders, account, binaries)
         url = running.url(self._folders, account)
         if url is None:
             raise DatabaseError(f"the embedded PostgreSQL in {self._folders.data} lost its socket; try again")
-        return url
+        return url, account
 
     def _binaries(self) -> Binaries:
         return find_binaries(major=cluster.major_version(self._folders.cluster))

@@ -63,7 +63,8 @@ def node_parts(
     """A node of *role* on *pool*."""
     registration = REGISTRATIONS[role.name](pool, settings, name=name)
     monitor = HealthMonitor(registration, reverifier_for(settings))
-    packs = PackCache(data_dir(settings) / "packs", PostgresPacks(pool).files)
+    user = contract_for(settings).user
+    packs = PackCache(data_dir(settings) / "packs", PostgresPacks(pool).files, None if user is None else user.gid)
     services = [make(registration, monitor, pool, packs) for make in _MAKERS[role.name]]
     options = node_options(settings, role, heal)
     return NodeParts(registration, PostgresNodeControl(pool), monitor, services, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,6 +46,26 @@ async def test_a_version_is_fetched_once_and_stays(tmp_path: Path) -> None:
     assert (folders[0] / "pack.yaml").stat().st_mode & 0o777 == 0o600
     await PackCache(tmp_path / "packs", store.fetch).folder(DIGEST)
     assert store.asked == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another group")
+async def test_those_who_run_packs_may_read_them_and_nobody_else(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    await PackCache(data / "packs", Store().fetch).folder(DIGEST)
+
+    folder = await PackCache(data / "packs", Store().fetch, readers=4242).folder(DIGEST)
+
+    modes = {
+        path.name: (path.stat().st_gid, path.stat().st_mode & 0o777) for path in (data, folder, *folder.rglob("*"))
+    }
+    assert modes.pop("data") == (0, 0o711)
+    assert modes == {
+        DIGEST: (4242, 0o750),
+        "actions": (4242, 0o750),
+        "a.sh": (4242, 0o750),
+        "pack.yaml": (4242, 0o640),
+    }
 
 
 async def test_nodes_that_share_a_folder_do_not_disturb_each_other(tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ class RunFolders:
         for place in self._places:
             try:
                 os.makedirs(place, mode=0o711, exist_ok=True)  # noqa: PTH103
+                if self._owner is not None:
+                    _let_through(Path(place).parent)
                 refusal = self._refuses(place)
                 if refusal is None:
                     _remove_abandoned(place)
@@ -106,6 +108,13 @@ class RunFolders:
             except OSError as error:
                 refusals.append(f"{error.filename or place}: {os.strerror(error.errno or 0).lower()}")
         raise UsageError(f"no folder for running programs (host.run_folder): {'; '.join(refusals)}")
+
+
+def _let_through(folder: Path) -> None:
+    """Let every user pass through a folder of ours."""
+    status = folder.stat()
+    if status.st_uid == os.geteuid() and status.st_mode & 0o011 != 0o011:
+        folder.chmod(stat.S_IMODE(status.st_mode) | 0o011)
 
 
 def _locked_folder(place: str) -> tuple[str, int]:

@@ -25,10 +25,14 @@ Fetch = Callable[[str], Awaitable[Sequence[PackFile] | None]]
 
 @dataclass(eq=False)
 class PackCache:
-    """`PackFolders` below *root*. *fetch* gives the files of a version, None where nobody has it any more."""
+    """`PackFolders` below *root*. *fetch* gives the files of a version, None where nobody has it any more.
+
+    The *readers*, a group, may read them too: the one as which packs are run, where that is not our own.
+    """
 
     root: Path
     fetch: Fetch
+    readers: int | None = None
     _ready: dict[str, Path] = field(default_factory=dict)
     _making: dict[str, asyncio.Task[Path]] = field(default_factory=dict)
 
@@ -57,6 +61,8 @@ class PackCache:
             if digest_of(files) != digest:
                 raise DatabaseError(f"pack version {digest[:12]}: its files are not what its digest says")
             await asyncio.to_thread(_write, target, files)
+        if self.readers is not None:
+            await asyncio.to_thread(_share, target, self.readers)
         self._ready[digest] = target
         await asyncio.to_thread(_forget_old, self.root, frozenset(self._ready))
         return target
@@ -107,6 +113,17 @@ def _write(target: Path, files: Sequence[PackFile]) -> None:
     finally:
         for left in (new, *target.parent.glob(".old-*")):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _share(target: Path, group: int) -> None:
+    """Let *group* read what is in *target*, and pass through what is above it in the data folder."""
+    data = target.parent.parent
+    data.chmod(data.stat().st_mode & 0o7777 | 0o011)
+    for path in (target.parent, target, *target.rglob("*")):
+        mode = path.stat().st_mode & 0o700
+        if path.stat().st_gid != group:
+            os.chown(path, -1, group)
+        path.chmod(mode | (mode & 0o500) >> 3)
 
 
 def _forget_old(root: Path, used: frozenset[str]) -> None:

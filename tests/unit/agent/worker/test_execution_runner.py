@@ -137,6 +137,8 @@ async def test_a_node_that_allows_nothing_any_more_takes_nothing_from_queues_tha
         await worker.ask()
         await until(lambda: worker.statuses() == ["completed"])
         object.__setattr__(worker.node, "max_concurrent", 0)  # the same node, so its classes are not looked at again
+        for _ in range(100):  # what had begun to take while one was allowed has taken nothing by then
+            await asyncio.sleep(0.001)
         await worker.ask()
         await until(lambda: worker.statuses() == ["completed", "scheduled"])
         await asyncio.sleep(0.1)

@@ -15,6 +15,16 @@ from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 from attune.core.runtimes.verification import Check
 
 _UNDECIDED = (Ending.TIMED_OUT, Ending.UNDECIDED)
+_SHORTAGE_SIGNALS = ("killed by SIGKILL", "killed by SIGABRT")
+_SHORTAGE_CODES = {134: "SIGABRT", 137: "SIGKILL"}  # of a shell whose program was killed
+_SHORTAGE = (
+    r"(?i)cannot fork|fork: retry|fork failed|can.t start (a )?new thread|failed to create (new OS )?thread"
+    r"|resource temporarily unavailable|cannot allocate memory|out of memory|not enough memory|insufficient memory"
+    r"|error occurred during initialization of (vm|boot layer)|could not reserve enough space|std::bad_alloc"
+    r"|memory allocation of \d+ bytes failed|no space left on device|too many open files|disk quota exceeded"
+    r"|failed to map segment from shared object|\b(ENOMEM|ENOSPC|EMFILE|ENFILE|EAGAIN|EDQUOT)\b"
+)
+"""What programs of every kind say where the machine is short of something."""
 _EXCERPT = 2000
 
 
@@ -39,11 +49,14 @@ def judge(definition: Definition, check: Check, outcome: Outcome) -> Attempt:
 
 def _judge(definition: Definition, check: Check, outcome: Outcome) -> Attempt:
     if outcome.ending is not Ending.EXITED:
-        passed = None if outcome.ending in _UNDECIDED else False
+        passed = None if outcome.ending in _UNDECIDED or outcome.detail in _SHORTAGE_SIGNALS else False
         subject = legible(check.binary) if outcome.ending in (Ending.NOT_FOUND, Ending.REFUSED) else str(check)
         return Attempt(check, outcome, passed, f"{subject}: {outcome.detail}")
     output = _both_streams(outcome)
     match = search(check.pattern, output) if check.pattern is not None else None
+    fails = outcome.exit_code != check.exit_code or (match is None and check.pattern is not None)
+    if fails and (shortage := _shortage(definition, outcome, output)):
+        return Attempt(check, outcome, None, f"{check}: could not be decided: {shortage}")
     if outcome.exit_code != check.exit_code:
         said = f"expected exit code {check.exit_code}, got {outcome.exit_code}"
         although = ", although the output matches" if match is not None else ""
@@ -56,6 +69,16 @@ def _judge(definition: Definition, check: Check, outcome: Outcome) -> Attempt:
     else:
         version = extract_version(output, match_start=match.start if match else None)
     return _within_bounds(definition, Attempt(check, outcome, True, f"verified by `{check}`", version))
+
+
+def _shortage(definition: Definition, outcome: Outcome, output: str) -> str:
+    """What says that the machine was short of something, so that the failure says nothing of the runtime; or ""."""
+    if outcome.exit_code in _SHORTAGE_CODES:
+        return f"exit code {outcome.exit_code}, as of a program that {_SHORTAGE_CODES[outcome.exit_code]} ended"
+    for line in output.splitlines() if outcome.exit_code else ():
+        if any(search(pattern, line) for pattern in (_SHORTAGE, *definition.verification.undecided_patterns)):
+            return shown(line.strip())
+    return ""
 
 
 def next_check(definition: Definition, attempts: Sequence[Attempt]) -> Check | None:

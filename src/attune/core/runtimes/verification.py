@@ -50,13 +50,17 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How to find out whether a runtime is there. `checks` are in the order in which they are tried."""
+    """How to find out whether a runtime is there. `checks` are in the order in which they are tried.
+
+    A check that fails and prints what one of `undecided_patterns` matches says nothing of the runtime.
+    """
 
     checks: tuple[Check, ...] = ()
     always_available: bool = False
     check_required: bool | None = None
     discover: Literal["first", "all"] = "first"
     examples: tuple[Example, ...] = ()
+    undecided_patterns: tuple[str, ...] = ()
 
     @property
     def is_optional(self) -> bool:
@@ -89,6 +93,11 @@ def parse_verification(definition: Section) -> Verification:
             _example(example)
             for path, node in section.items("examples", "a list of examples")
             if (example := section.section(path, node))
+        ),
+        undecided_patterns=tuple(
+            pattern
+            for path, node in section.items("undecided_patterns", "a list of RE2 patterns")
+            if (pattern := _pattern_of(section, path, node)) is not None
         ),
     )
     section.warn_unknown()
@@ -182,13 +191,17 @@ def _pattern(command: Section) -> str | None:
     node = command.node("pattern")
     if node is None:
         return None
+    return _pattern_of(command, command.at("pattern"), node)
+
+
+def _pattern_of(section: Section, path: str, node: DocumentNode) -> str | None:
     if not isinstance(node.value, str):
-        command.refuse("pattern", "a text")
+        section.refuse_node(path, node, "a text")
         return None
     try:
         compile_pattern(node.value)
     except PatternError as error:
-        command.refuse("pattern", "a valid RE2 pattern", f"{shown(node.value)}: {error}")
+        section.refuse_node(path, node, "a valid RE2 pattern", f"{shown(node.value)}: {error}")
     return node.value
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from attune.core.runtimes.command import Ending, Outcome
 from attune.core.runtimes.definition import Definition, parse_definition
 from attune.core.runtimes.judgement import conclude, judge, next_check
@@ -100,6 +102,55 @@ def test_death_by_a_signal_is_unavailable() -> None:
     verdict = examine(make_definition(), Outcome(Ending.SIGNALED, detail="killed by SIGSEGV"))
 
     assert (verdict.status, verdict.reason) == (Status.UNAVAILABLE, "python3 --version: killed by SIGSEGV")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "sh: 1: Cannot fork",
+        "bash: fork: retry: Resource temporarily unavailable",
+        "runtime: failed to create new OS thread (have 2 already; errno=11)",
+        "Error occurred during initialization of VM\nCould not reserve enough space for 2097152KB object heap",
+        "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
+        "terminate called after throwing an instance of 'std::bad_alloc'",
+        "OSError: [Errno 28] No space left on device",
+        "RuntimeError: can't start new thread",
+        "memory allocation of 65536 bytes failed",
+        "error while loading shared libraries: libm.so.6: failed to map segment from shared object",
+    ],
+)
+def test_what_fails_for_shortage_is_unknown_and_says_which(said: str) -> None:
+    verdict = examine(make_definition(), printed(said, exit_code=1))
+
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.reason.startswith("python3 --version: could not be decided: ")
+
+
+@pytest.mark.parametrize("code", [134, 137])
+def test_the_exit_code_of_a_killed_program_is_unknown(code: int) -> None:
+    verdict = examine(make_definition(), printed("", exit_code=code))
+
+    assert (verdict.status, f"exit code {code}" in verdict.reason) == (Status.UNKNOWN, True)
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGABRT"])
+def test_a_program_that_somebody_else_killed_is_unknown(name: str) -> None:
+    outcome = Outcome(Ending.SIGNALED, detail=f"killed by {name}")
+
+    assert examine(make_definition(), outcome).status is Status.UNKNOWN
+
+
+def test_a_definition_adds_what_its_runtime_says_of_shortage() -> None:
+    definition = make_definition(undecided_patterns=["^E42:"])
+
+    assert examine(definition, printed("E42: no slots", exit_code=3)).status is Status.UNKNOWN
+    assert examine(definition, printed("E43: broken", exit_code=3)).status is Status.UNAVAILABLE
+
+
+def test_words_of_shortage_in_the_output_of_a_check_that_passes_mean_nothing() -> None:
+    verdict = examine(make_definition(), printed("Python 3.11.7\nout of memory\n"))
+
+    assert verdict.status is Status.AVAILABLE
 
 
 def test_no_verification_command_is_said_so() -> None:

@@ -9,11 +9,13 @@ import itertools
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from attune.core.runtimes.command import Ending, Found, Missing
 from attune.host.contract.policy import HostPolicy
+from attune.host.probing.directory_reader import DirectoryReader
 from attune.host.probing.refusal import explain
 
 # Two changes within one tick of the kernel's clock leave the same mtime, so a directory that changed this
@@ -23,6 +25,7 @@ _distinct = itertools.count()
 
 
 _ABSENT = Missing(Ending.NOT_FOUND, "not found on PATH")
+_SILENT = "does not answer"
 _NOWHERE = "/dev/null"  # an empty PATH would mean the working folder
 
 
@@ -32,6 +35,10 @@ class _Listing:
     names: tuple[frozenset[str] | None, ...]  # per directory; None: ask the disk for each name
     refusals: dict[str, Missing]  # the directories that commands are not taken from
     absent: set[str]  # names asked for that no directory holds, as far as the listing decides
+
+    def silent(self, directories: Sequence[str]) -> list[str]:
+        """Those of *directories* that did not answer."""
+        return [path for path, mark in zip(directories, self.token, strict=True) if mark == _SILENT]
 
 
 class PathIndex:
@@ -44,6 +51,7 @@ class PathIndex:
         entries = (entry.rstrip("/") or "/" for entry in path.split(":") if entry.startswith("/"))
         self._directories = tuple(entry for entry in dict.fromkeys(entries) if "\0" not in entry)
         self._policy = policy or HostPolicy()
+        self._reader = DirectoryReader()
         self._listing: _Listing | None = None
         self._files: dict[str, Missing | None] = {}  # since the last token: why they are refused
 
@@ -57,14 +65,16 @@ class PathIndex:
         token, listing = self._stamp(), self._listing
         if listing is not None and listing.token != token:
             self._listing = None
-        elif listing is not None and listing.refusals != self._refused(listing.refusals):
+        elif listing is not None and listing.refusals != self._refused(list(listing.refusals)):
             self._listing = None
             return (token, next(_distinct))
         return token
 
     def refusals(self) -> tuple[str, ...]:
         """Why directories of PATH are passed over."""
-        return tuple(refusal.detail for refusal in (self._listing or self._list()).refusals.values())
+        listing = self._listing or self._list()
+        silent = [f"PATH directory {path} {_SILENT}" for path in listing.silent(self._directories)]
+        return (*silent, *(refusal.detail for refusal in listing.refusals.values()))
 
     def trusted_path(self) -> str:
         """PATH with only the directories from which commands may be executed."""
@@ -100,7 +110,8 @@ class PathIndex:
             return Missing(Ending.NOT_FOUND, "neither a bare name nor an absolute path")
         listing = self._listing or self._list()
         reason, certain = "", True
-        refused: list[str] = []
+        refused = [f"PATH directory {path} {_SILENT}" for path in listing.silent(self._directories)]
+        silent = "; ".join(refused)
         for directory, names in zip(self._directories, listing.names, strict=True):
             if names is not None and name not in names:
                 continue
@@ -116,6 +127,8 @@ class PathIndex:
             if refusal.ending is Ending.UNDECIDED:
                 return refusal
             refused.append(refusal.detail if refusal.detail.startswith(path) else f"{path}: {refusal.detail}")
+        if silent:
+            return Missing(Ending.UNDECIDED, silent)
         if certain:
             listing.absent.add(name)
         if refused:
@@ -127,25 +140,40 @@ class PathIndex:
             self._files[path] = _answer(self._policy.refuses_file, path)
         return self._files[path]
 
-    def _refused(self, directories: Iterable[str]) -> dict[str, Missing]:
-        answers = {directory: _answer(self._policy.refuses_folder, directory) for directory in directories}
-        return {directory: refusal for directory, refusal in answers.items() if refusal is not None}
+    def _refused(self, directories: Sequence[str]) -> dict[str, Missing]:
+        answers = self._reader.ask(lambda directory: (_answer(self._policy.refuses_folder, directory),), directories)
+        refusals = {
+            directory: Missing(Ending.UNDECIDED, f"PATH directory {directory} {_SILENT}")
+            if answer is None
+            else answer[0]
+            for directory, answer in zip(directories, answers, strict=True)
+        }
+        return {directory: refusal for directory, refusal in refusals.items() if refusal is not None}
 
     def _there(self, token: Sequence[object]) -> list[str]:
         return [path for path, mark in zip(self._directories, token, strict=True) if not isinstance(mark, str)]
 
     def _list(self) -> _Listing:
         token = self._stamp()
-        names = tuple(
-            None if isinstance(mark, tuple) and mark[0] == "young" else _names(directory)
-            for directory, mark in zip(self._directories, token, strict=True)
+        old = {path for path, mark in zip(self._directories, token, strict=True) if not _is_young(mark)}
+        there = [path for path in self._there(token) if path in old]
+        listed = dict(zip(there, self._reader.ask(lambda path: (_names(path),), there), strict=True))
+        silent = {path for path, answer in listed.items() if answer is None}
+        token = tuple(
+            [_SILENT if path in silent else mark for path, mark in zip(self._directories, token, strict=True)]
         )
+        nothing = (frozenset[str](),)
+        names = tuple((listed.get(path) or nothing)[0] if path in old else None for path in self._directories)
         self._listing = listing = _Listing(token, names, self._refused(self._there(token)), set())
         return listing
 
     def _stamp(self) -> tuple[object, ...]:
-        now = time.time_ns()
-        return tuple([_mark(directory, now) for directory in self._directories])
+        marks = self._reader.ask(partial(_mark, now_ns=time.time_ns()), self._directories)
+        return tuple([_SILENT if mark is None else mark for mark in marks])
+
+
+def _is_young(mark: object) -> bool:
+    return isinstance(mark, tuple) and mark[0] == "young"
 
 
 def _answer(refuses: Callable[[str], str | None], path: str) -> Missing | None:

@@ -19,7 +19,8 @@ class DirectoryReader:
 
     def __init__(self, seconds: float = 1.0) -> None:
         self._seconds = seconds
-        self._asked: set[str] = set()
+        self._lock = threading.Lock()
+        self._silent: set[str] = set()  # given up, and not back yet
 
     def ask(self, question: Callable[[str], Answer], directories: Sequence[str]) -> list[Answer | None]:
         """The answer of each directory, None where there is none within the time.
@@ -27,25 +28,28 @@ class DirectoryReader:
         They are asked one after the other as long as they answer; the rest, if one does not, at the same time.
         """
         answers: dict[str, Answer] = {}
+        begun: set[str] = set()
+        finished: set[str] = set()
 
         def work(those: Sequence[str]) -> None:
             for directory in those:
-                if given_up.is_set() and directory is not those[0]:
-                    return
-                self._asked.add(directory)
+                with self._lock:
+                    if directory in begun:
+                        return  # given up meanwhile, and asked by others
+                    begun.add(directory)
                 with suppress(Exception):  # no answer
                     answers[directory] = question(directory)
-                self._asked.discard(directory)
+                with self._lock:
+                    finished.add(directory)
+                    self._silent.discard(directory)
 
-        if not directories:
-            return []
-        given_up = threading.Event()
-        open_ones = [directory for directory in directories if directory not in self._asked]
-        until = time.monotonic() + self._seconds
-        _run([partial(work, open_ones)], until)
-        given_up.set()
-        rest = [one for one in open_ones if one not in answers and one not in self._asked]
-        _run([partial(work, [one]) for one in rest], until + self._seconds)
+        asked = [directory for directory in directories if directory not in self._silent]
+        if asked:
+            until = time.monotonic() + self._seconds
+            _run([partial(work, asked)], until)
+            _run([partial(work, [directory]) for directory in asked if directory not in begun], until + self._seconds)
+            with self._lock:
+                self._silent |= begun - finished
         return [answers.get(directory) for directory in directories]
 
 

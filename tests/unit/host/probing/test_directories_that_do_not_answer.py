@@ -118,3 +118,20 @@ def test_who_does_not_answer_is_not_asked_again_meanwhile() -> None:
 
     assert answers == [["A", None, "B"]] * 3
     assert asked.count("dead") == 1
+
+
+def test_several_may_ask_at_the_same_time() -> None:
+    reader, both = DirectoryReader(20), threading.Barrier(2, timeout=20)
+
+    def question(directory: str) -> str:
+        both.wait()
+        return directory
+
+    answers: list[object] = []
+    asking = [threading.Thread(target=lambda: answers.append(reader.ask(question, ["a"]))) for _ in range(2)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+
+    assert answers == [["a"], ["a"]]

@@ -13,7 +13,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
@@ -84,6 +84,10 @@ async def _worker(pool: Pool) -> Node:
     return Node(row[0], "bench", offers, labels, max_concurrent=_AT_ONCE)
 
 
+async def unchanged(refs: Collection[str]) -> None:
+    """What a worker is told whose interpreters are as they were verified."""
+
+
 @contextlib.asynccontextmanager
 async def _running(pool: Pool, node: Node) -> AsyncIterator[Counted]:
     """Our own worker, without processes."""
@@ -95,7 +99,8 @@ async def _running(pool: Pool, node: Node) -> AsyncIterator[Counted]:
         attempts=PostgresExecutions(pool),
         runner=runner,
         packs=NoPacks(),
-        suspect=lambda name: None,
+        suspect=lambda ref: None,
+        recheck=unchanged,
         default_timeout=None,
     )
     stop = asyncio.Event()

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from attune.core.errors import RequirementError
-from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, by_name
 from attune.core.matching.requirement import Requirement
 from attune.core.runtimes.verdict import Status
 
@@ -23,7 +23,7 @@ def capability(name: str, *versions: str | None, status: Status = AVAILABLE, **k
 
 def node(number: int, *capabilities: Capability, **keys: Any) -> Node:
     """Node w<number>."""
-    return Node(number, f"w{number}", {one.name: one for one in capabilities}, **keys)
+    return Node(number, f"w{number}", by_name(capabilities), **keys)
 
 
 def pythons(*versions: str) -> list[Node]:
@@ -34,12 +34,21 @@ def pythons(*versions: str) -> list[Node]:
 RUNTIMES = ("python", "node", "java", "docker")
 VERSIONS = ("3", "3.9.1", "3.12", "3.12.4", "3.13.0rc1", "8.0.392", "17.0.2", "18.20.4", "20.11.1", "21", "nightly")
 CONSTRAINTS = (">=3.9,<4", ">=3.12.4", "^20.1", "~=3.11", "17 || >=21", "==3.12.*", "<18", "!=3.12.4", ">=20", "*")
-LABELS = {"zone": ("eu", "us", "12"), "gpu": ("", "a100"), "arch": ("x86_64", "aarch64"), "cpus": ("4", "8", "many")}
+LABELS = {
+    "zone": ("eu", "us", "12"),
+    "gpu": ("", "a100"),
+    "arch": ("x86_64", "aarch64"),
+    "cpus": ("4", "8", "many"),
+    "core.gpu": ("",),
+}
 TAINTS = ("gpu-only", "slow")
 
 _names = st.sampled_from(RUNTIMES)
-_versioned = st.builds("{} {}".format, st.sampled_from((*RUNTIMES, "zone", "kernel")), st.sampled_from(CONSTRAINTS))
-_plain = st.one_of(_names, st.sampled_from(("gpu", "ffmpeg", "zone")))
+REFS = ("core.python", "acme.python", "core.gpu", "acme.sensor.builtin")
+_versioned = st.builds(
+    "{} {}".format, st.sampled_from((*RUNTIMES, *REFS, "zone", "kernel", "python3.11")), st.sampled_from(CONSTRAINTS)
+)
+_plain = st.one_of(_names, st.sampled_from((*REFS, "gpu", "ffmpeg", "zone")))
 _positive = st.one_of(_versioned, _plain, _versioned.map("{} verified".format))
 _negative = st.one_of(_versioned, _plain).map("!{}".format)
 _labels = st.sampled_from(
@@ -62,12 +71,13 @@ def requirements(draw: st.DrawFn, texts: st.SearchStrategy[str] = term_texts) ->
 def capabilities(draw: st.DrawFn, name: str) -> Capability:
     status = draw(st.sampled_from((AVAILABLE, AVAILABLE, AVAILABLE, *Status)))
     versions = draw(st.lists(st.sampled_from((*VERSIONS, None)), max_size=2)) if status.offered else []
-    return capability(name, *versions, status=status, reason=draw(st.sampled_from(("verified", "timed out"))))
+    ref = f"{draw(st.sampled_from(('core', 'acme')))}.{name}"
+    return capability(name, *versions, status=status, reason=draw(st.sampled_from(("verified", "timed out"))), ref=ref)
 
 
 @st.composite
 def nodes(draw: st.DrawFn, number: int = 1) -> Node:
-    held = [draw(capabilities(name)) for name in draw(st.sets(_names))]
+    held = [draw(capabilities(name)) for name in draw(st.lists(_names, max_size=4))]
     labels = {name: draw(st.sampled_from(LABELS[name])) for name in draw(st.sets(st.sampled_from(sorted(LABELS))))}
     return node(
         number,

@@ -7,11 +7,12 @@ from dataclasses import replace
 from random import Random
 
 from attune.core.errors import RequirementError
-from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, by_name
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.runtimes.verdict import Status
 
-RUNTIMES = ("python", "node", "java", "gpu", "kernel", "docker")
+RUNTIMES = ("python", "node", "java", "gpu", "kernel", "docker", "acme.python")
+REFS = ("core.python", "acme.python", "core.gpu")
 VERSIONS = (
     *("3.9.2", "3.11", "3.11.4", "3.12", "3.12.0", "3.12.4", "3.13.0rc1", "3.13.0", "4", "4.0.0a1", "v20.1.0", "20"),
     *("17.0.15", "1.8.0_392", "21-ea", "garbage", "", "5.2.15(1)-release", "3.12.4+vendor", "20.1.0-rc.1"),
@@ -25,6 +26,7 @@ LABELS = {
     "memory_gb": ("3.8", "16", "64"),
     "hostname": tuple(f"host-{n}" for n in range(40)),
     "python": ("3.12.1", "yes"),
+    "core.gpu": ("true", "3.12"),  # which no ref means
 }
 TAINTS = ("gpu-only", "spot", "canary")
 CONSTRAINTS = (
@@ -46,7 +48,8 @@ def random_capability(random: Random, name: str) -> Capability:
     )
     status = random.choice((Status.AVAILABLE,) * 8 + tuple(Status))
     cached = status is Status.AVAILABLE and random.random() < 0.1
-    return Capability(name, status, instances, reason="because", cached=cached)
+    ref = name if "." in name else f"core.{name}"
+    return Capability(name.removeprefix("acme."), status, instances, reason="because", cached=cached, ref=ref)
 
 
 def random_node(random: Random, node_id: int) -> Node:
@@ -56,7 +59,7 @@ def random_node(random: Random, node_id: int) -> Node:
     return Node(
         node_id,
         f"w{random.randrange(1000)}-{node_id}",
-        {name: random_capability(random, name) for name in names},
+        by_name(random_capability(random, name) for name in names),
         {name: random.choice(LABELS[name]) for name in labels},
         frozenset(random.sample(TAINTS, random.choice((0, 0, 0, 1, 2)))),
         random.choice((NodeStatus.ACTIVE,) * 12 + tuple(NodeStatus)),
@@ -75,7 +78,7 @@ def changed_node(random: Random, node: Node) -> Node:
 def random_term(random: Random) -> str:
     if random.random() < 0.4:
         return random.choice(TERMS)
-    text = random.choice(RUNTIMES)
+    text = random.choice((*RUNTIMES, *REFS))
     if random.random() < 0.8:
         text += f" {random.choice(CONSTRAINTS)}"
     if random.random() < 0.25:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from attune.config import HostSettings, NodeSettings, Settings, process_environment
 from attune.core.errors import UsageError
 from attune.host.contract.accounts import run_user, user_id
+from attune.host.contract.admission import Admission
 from attune.host.contract.environment import check_environment
 from attune.host.contract.execution_contract import ExecutionContract, work_cache
 from attune.host.contract.launch import Limits, RunUser
@@ -70,16 +71,18 @@ def contract_for(settings: Settings) -> ExecutionContract:
     owner = None if user is None else (user.uid, user.gid)
     passed = check_environment(environment, host.environment)
     places = (str(host.run_folder),) if host.run_folder else run_places(environment, os.geteuid())
+    paths = PathIndex(passed["PATH"], policy)
     return ExecutionContract(
         environment=passed,
         folders=RunFolders(places, policy.ownership.refuses_working_folder, owner),
-        path=PathIndex(passed["PATH"], policy).trusted_path,
+        path=paths.trusted_path,
         user=user,
         limits=Limits(memory_bytes=host.memory_mb and host.memory_mb << 20, processes=host.processes),
         no_new_privileges=host.no_new_privileges,
         confined=host.landlock,
         writable=host.writable,
         cache_folder=work_cache(passed, user),
+        refuses=Admission(policy, paths).refuses,
     )
 
 

@@ -19,7 +19,7 @@ from attune.composition.databases import data_dir
 from attune.composition.embedding import REGISTRATIONS
 from attune.composition.events import record_for_sensors
 from attune.composition.host_examiner import contract_for, examiner_for, reverifier_for
-from attune.config import Settings, process_environment
+from attune.config import Settings
 from attune.core.backoff import RestartRules
 from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.ports.packs import PackFolders
@@ -91,10 +91,10 @@ def sensing_for(registration: NodeRegistration, monitor: HealthMonitor, pool: Po
     context = SensorContext(
         folder=folder,
         start=HostSensorStarter(contract_for(settings)),
-        environment=process_environment(),
         node=sensors.node_now,
         clock=boottime,
         suspect=monitor.suspect,
+        recheck=monitor.recheck,
         packs=packs,
         restarts=RestartRules(
             first=sensing.restart_first, slowest=sensing.restart_slowest, healthy_after=sensing.healthy_after
@@ -124,11 +124,6 @@ def executions_for(
     """Runs executions on the node of *registration*."""
     settings = registration.settings
 
-    def suspect(name: str) -> None:
-        for verdict in registration.detection.verdicts if registration.detection else ():
-            if verdict.capability == name:
-                monitor.suspect(verdict.ref)
-
     return ExecutionRunner(
         lambda: registration.node,
         queue=ProcrastinateQueue(partial(read_all, pool, dict)),
@@ -136,7 +131,8 @@ def executions_for(
         attempts=PostgresExecutions(pool),
         runner=HostWorkRunner(contract_for(settings)),
         packs=packs,
-        suspect=suspect,
+        suspect=monitor.suspect,
+        recheck=monitor.recheck,
         default_timeout=settings.executions.timeout,
     )
 

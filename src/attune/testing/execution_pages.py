@@ -77,6 +77,7 @@ def _record(row: MemoryExecution) -> ExecutionRecord:
         "retries": action.retries,
         "worker_name": row.worker_name or None,
         "result": row.result,
+        "pack_digest": action.pack_digest,
         "timeout_seconds": asked.timeout_seconds or action.timeout_seconds,
         "dropped_bytes": 0,
         "retry_of": asked.retry_of,

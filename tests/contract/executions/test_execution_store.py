@@ -34,8 +34,8 @@ SCHEMA = {
     "required": ["width"],
     "properties": {"width": {"type": "integer"}, "key": {"type": "string", "secret": True}},
 }
-ACT = Action("acme.act", "acme", "Act", "act.sh", runtime="python", param_schema=SCHEMA)
-OTHER = Action("acme.other", "acme", "Other", "other.sh", runtime="python")
+ACT = Action("acme.act", "acme", "Act", "act.sh", runtime_ref="core.python", param_schema=SCHEMA)
+OTHER = Action("acme.other", "acme", "Other", "other.sh", runtime_ref="core.python")
 
 
 @dataclass
@@ -120,7 +120,8 @@ async def test_actions_are_listed_by_ref_and_the_nearest_is_named(executions: St
 async def test_what_is_run_is_recorded_with_what_it_needs_and_without_its_secrets(executions: Store) -> None:
     made = await executions.run(parameters={"width": 3, "key": "s3cret"})
 
-    assert (made.action_ref, made.status, made.requirement, made.policy) == ("acme.act", "requested", "python", "wait")
+    assert (made.action_ref, made.status, made.policy) == ("acme.act", "requested", "wait")
+    assert (made.requirement, made.pack_digest) == ("core.python", None)
     assert made.parameters == {"width": 3, "key": "***"}
     assert (await executions.store.get(made.id)).created == made.created
     assert (await executions.store.explanation(made))["text"]

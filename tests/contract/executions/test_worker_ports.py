@@ -22,7 +22,7 @@ from attune.testing import MemoryExecutions
 
 pytestmark = pytest.mark.anyio
 
-PYTHON = NewExecution(Action("acme.act", "acme", "", "act.sh", runtime="python")).requirement.queue
+PYTHON = NewExecution(Action("acme.act", "acme", "", "act.sh", runtime_ref="core.python")).requirement.queue
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Ports:
 
 def in_memory() -> Ports:
     store = MemoryExecutions()
-    action = Action("acme.act", "acme", "", "act.sh", runtime="python")
+    action = Action("acme.act", "acme", "", "act.sh", runtime_ref="core.python")
 
     async def request() -> int:
         return store.request(action)

@@ -89,14 +89,14 @@ async def test_what_nobody_reads_waits_without_a_job_and_is_offered_to_the_first
     number = await desk.ask("ruby")
     assert desk.execution(number) == ("requested", 0)
     assert desk.jobs() == []
-    await desk.read("python; ruby")
+    await desk.read("core.python; ruby")
     assert desk.execution(number) == ("scheduled", 0)
     assert desk.jobs() == [number]
 
 
 async def test_what_a_live_node_reads_is_offered_at_once_in_the_order_asked(desk: Desk) -> None:
     await desk.ask()
-    await desk.read("python")
+    await desk.read("core.python")
     asked = [NewExecution(desk.action, {}, extra) for extra in ((), ("ruby",), (), ())]
     numbers = await desk.executions.submit(asked)
     assert [desk.execution(one)[0] for one in numbers] == ["scheduled", "requested", "scheduled", "scheduled"]
@@ -109,7 +109,7 @@ async def test_what_a_live_node_reads_is_offered_at_once_in_the_order_asked(desk
 
 async def test_an_execution_and_its_job_are_written_together_or_not_at_all(desk: Desk) -> None:
     await desk.ask()
-    await desk.read("python")
+    await desk.read("core.python")
     with pytest.raises(RuntimeError):
         async with desk.pool.connection() as connection, connection.transaction():
             from attune.postgres.executions.store import submit
@@ -121,7 +121,7 @@ async def test_an_execution_and_its_job_are_written_together_or_not_at_all(desk:
 
 async def test_one_attempt_begins_once_and_takes_its_job_with_it(desk: Desk) -> None:
     number = await desk.ask()
-    await desk.read("python")
+    await desk.read("core.python")
     (job,) = desk.rows(f"SELECT job FROM execution WHERE id = {number}")[0]
     assert await desk.start(number) == 1
     assert desk.jobs() == []
@@ -131,7 +131,7 @@ async def test_one_attempt_begins_once_and_takes_its_job_with_it(desk: Desk) -> 
 
 async def test_only_the_present_attempt_can_end_an_execution(desk: Desk) -> None:
     number = await desk.ask()
-    await desk.read("python")
+    await desk.read("core.python")
     assert await desk.start(number) == 1
     assert await desk.settle(number, 1, "scheduling", lost=True)
     await desk.routing.tidy()
@@ -153,7 +153,7 @@ async def test_only_the_present_attempt_can_end_an_execution(desk: Desk) -> None
 async def test_a_cancel_ends_what_waits_and_asks_what_runs(desk: Desk, before: str, after: str) -> None:
     number = await desk.ask()
     if before != "requested":
-        await desk.read("python")
+        await desk.read("core.python")
     if before == "running":
         await desk.start(number)
     assert desk.execution(number)[0] == before
@@ -168,7 +168,7 @@ async def test_a_cancel_ends_what_waits_and_asks_what_runs(desk: Desk, before: s
 
 async def test_work_whose_last_reader_is_gone_is_set_aside(desk: Desk) -> None:
     number = await desk.ask()
-    await desk.read("python")
+    await desk.read("core.python")
     async with desk.pool.connection() as connection:
         await connection.execute("UPDATE worker SET status = 'lost'")
     await desk.routing.tidy()
@@ -178,7 +178,7 @@ async def test_work_whose_last_reader_is_gone_is_set_aside(desk: Desk) -> None:
 
 async def test_the_job_of_a_node_that_died_before_it_began_is_offered_anew(desk: Desk) -> None:
     number = await desk.ask()
-    await desk.read("python")
+    await desk.read("core.python")
     queue = ProcrastinateQueue(partial(read_all, desk.pool, dict))
     queues = list(await desk.routing.classes())
     (job,) = await queue.take(queues, 1)
@@ -206,7 +206,7 @@ async def test_what_waits_too_long_fails_and_says_so(desk: Desk) -> None:
     assert found is not None
     assert (found.status, found.reason) == (
         "failed",
-        "no node could take it before its deadline; it needs python",
+        "no node could take it before its deadline; it needs core.python",
     )
     assert desk.execution(patient)[0] == "requested"
 
@@ -214,7 +214,7 @@ async def test_what_waits_too_long_fails_and_says_so(desk: Desk) -> None:
 @pytest.mark.parametrize("node", ["lost", "inactive", "error", None])
 async def test_the_attempts_of_nodes_that_are_gone_are_found(desk: Desk, node: str | None) -> None:
     number = await desk.ask()
-    await desk.read("python")
+    await desk.read("core.python")
     await desk.start(number)
     assert await desk.routing.lost() == []
     async with desk.pool.connection() as connection:
@@ -232,9 +232,9 @@ async def test_what_was_requested_without_a_class_gets_one_and_what_cannot_run_f
         for ref in ("acme.act", "acme.gone"):
             await connection.execute("INSERT INTO execution (action_ref) VALUES (%s)", (ref,))
     queues = await desk.routing.classify()
-    assert [text for queue, text in (await desk.routing.classes()).items() if queue in queues] == ["python"]
+    assert [text for queue, text in (await desk.routing.classes()).items() if queue in queues] == ["core.python"]
     assert desk.rows("SELECT status::text, requirement, retries, reason FROM execution ORDER BY id") == [
-        ("requested", "python", 2, None),
+        ("requested", "core.python", 2, None),
         ("failed", None, 0, "expected an action that exists, got 'acme.gone'"),
     ]
 
@@ -243,7 +243,7 @@ async def test_rows_of_before_the_migration_are_never_run(desk: Desk) -> None:
     number = await desk.ask()
     async with desk.pool.connection() as connection:
         await connection.execute("UPDATE execution SET policy = NULL, queue = NULL, requirement = NULL")
-    await desk.read("python")
+    await desk.read("core.python")
     assert await desk.routing.classify() == []
     await desk.routing.tidy()
     assert desk.execution(number) == ("requested", 0)

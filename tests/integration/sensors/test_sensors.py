@@ -86,7 +86,7 @@ def test_a_sensor_moves_at_once_when_its_node_loses_the_runtime(fleet: SensorFle
     before = fleet.holders()["acme.one"]
     (fleet.machine(before).bin / "python3").unlink()
     wait_for(lambda: fleet.holders().get("acme.one") not in (None, before))
-    assert f"{before} cannot run it any more: python: unavailable" in fleet.log(before).read_text()
+    assert f"{before} cannot run it any more: core.python: unavailable" in fleet.log(before).read_text()
 
     (other,) = {"s1", "s2"} - {before}
     fleet.machine(other).attune("sensor", "drain", other)
@@ -288,7 +288,7 @@ def test_commands_show_and_switch_sensors(fleet: SensorFleet) -> None:
     listed = {one["ref"]: one for one in json.loads(machine.attune("sensor", "definitions", "--json").stdout)}
     assert (listed["acme.one"]["state"], listed["acme.one"]["node"]) == ("running", "s1")
     assert (listed["acme.two"]["state"], listed["acme.two"]["node"]) == ("waiting", None)
-    assert "no sensor node can run it: s1 python >=4: found 3." in listed["acme.two"]["reason"]
+    assert "no sensor node can run it: s1 core.python >=4: found 3." in listed["acme.two"]["reason"]
     shown = machine.attune("sensor", "show", "s1").stdout
     assert "acme.one" in shown and "acme.two" not in shown
 

@@ -8,9 +8,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attune.core.errors import RequirementError
+from attune.core.executions.action import requirement_of_action
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.requirement_parser import MAX_WEIGHT
-from fleets import requirements, term_texts
+from attune.core.matching.terms import RuntimeTerm
+from attune.core.runtimes.aliases import is_sayable
+from fleets import CONSTRAINTS, requirements, term_texts
 
 SIGNS = "pythonzeucm><=!~^|&()*\"';,.·#/\\ \t\n\r\x00019-+_@{}[]≥﹥оЕ\ud800\u202e🐍"
 
@@ -67,3 +70,25 @@ def test_a_preference_is_what_its_text_says(text: str, weight: int) -> None:
 
     assert preference.weight == weight
     assert Preference.parse(str(preference)) == preference
+
+
+@given(st.text(SIGNS + "abc.3", max_size=12))
+@example("core.python")
+@example("python3.11")
+@example("node.js")
+@example("not")
+def test_a_name_that_is_called_sayable_means_itself_and_nothing_else_does(name: str) -> None:
+    try:
+        terms = Requirement.parse(name).terms
+    except RequirementError:
+        terms = ()
+    assert is_sayable(name) == (terms == (RuntimeTerm(name),))
+
+
+@given(st.from_regex(r"[a-z][a-z0-9_-]{0,8}(\.[a-z0-9_-]{1,8}){1,2}", fullmatch=True), st.sampled_from(CONSTRAINTS))
+def test_an_action_is_bound_to_its_runtime_whatever_that_is_called(ref: str, constraint: str) -> None:
+    requirement = requirement_of_action(runtime="tool", runtime_ref=ref, version_constraint=constraint)
+
+    (term,) = requirement.terms
+    assert term.name == (ref if is_sayable(ref) else "tool")
+    assert Requirement.parse(str(requirement)) == requirement

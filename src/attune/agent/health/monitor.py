@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -49,12 +50,28 @@ class HealthMonitor:
         self._kept: Mapping[str, MonitoredRuntime] = {}
         self._suspects: set[str] = set()
         self._wake = asyncio.Event()
+        self._looked = asyncio.Event()  # another one after each round
         self._unsent = _Unsent()
 
     def suspect(self, runtime_ref: str) -> None:
         """Have *runtime_ref* verified in full at once: work has found it broken."""
         self._suspects.add(runtime_ref)
         self._wake.set()
+
+    async def recheck(self, refs: Collection[str]) -> Collection[str] | None:
+        """Verify those of *refs* whose files have changed since their verdict: the ones that fail. None: no change."""
+        before = {ref: self._kept[ref] for ref in refs if ref in self._kept}
+        changed = await asyncio.to_thread(self._reverifier.changed, before) if before else ()
+        if not changed:
+            return None
+        for ref in changed:
+            self.suspect(ref)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._reverifier.deadline_seconds):
+                while any(self._kept.get(ref) is before[ref] for ref in changed):
+                    await self._looked.wait()
+        now = {ref: self._kept.get(ref) for ref in changed}
+        return [ref for ref, kept in now.items() if kept is before[ref] or kept is None or not kept.health.is_good]
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Run rounds until *stop* is set. Begins anew when the registration has detected again."""
@@ -72,6 +89,8 @@ class HealthMonitor:
                 self._unsent.add(done, self._reverifier.clock())
                 _log_transitions(done)
                 await self._send()
+            self._looked.set()
+            self._looked = asyncio.Event()
 
     def _known(self) -> Sequence[Definition]:
         detection = self._registration.detection

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from attune.agent.control import first_of
+from attune.agent.interpreters import interpreter_of, interpreters_on
 from attune.agent.logs import log
 from attune.core.backoff import RestartRules, Restarts
 from attune.core.durations import precise
 from attune.core.errors import AttuneError, UsageError
 from attune.core.matching.fleet import Node
-from attune.core.matching.matcher import match
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.sensors import (
     RunningSensor,
@@ -36,14 +35,14 @@ Watch = Callable[["BuiltinInstance"], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True)
 class SensorContext:
-    """What all sensors of a node share. `suspect` is told the ref of a runtime that cannot be executed."""
+    """What all sensors of a node share. `suspect` and `recheck` are as an `ExecutionRunner` has them."""
 
     folder: SensorOutputs
     start: SensorStarter
-    environment: Mapping[str, str]
     node: Callable[[], Node | None]
     clock: Callable[[], float]
     suspect: Callable[[str], None]
+    recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
     packs: PackFolders | None = None
     restarts: RestartRules = field(default_factory=RestartRules)
 
@@ -52,15 +51,17 @@ async def command_of(sensor: Sensor, context: SensorContext) -> tuple[str, ...]:
     """The argv for *sensor*: verified interpreter, arguments, entry point. Raises `AttuneError` with the reason."""
     entrypoint = await _entrypoint(sensor, context)
     node = context.node()
-    placement = match(sensor.requirement, [node] if node else [])
-    instance = placement.best.instances.get(sensor.runtime) if placement.best else None
-    capability = node.capabilities.get(sensor.runtime) if node else None
-    interpreter = instance.path if instance else None
-    if interpreter is None and capability is not None and capability.status.value == "declared":
-        # Nobody verified it, so nobody knows where it lies.
-        interpreter = shutil.which(sensor.runtime, path=context.environment.get("PATH"))
-        if interpreter is None and sensor.runtime != "native":
-            raise UsageError(f"{sensor.runtime} is declared, but no command of that name is on PATH")
+    if node is None:
+        raise AttuneError("this node takes no work")
+    interpreters, missing = interpreters_on(sensor.requirement, node)
+    failing = None if missing else await context.recheck({used["ref"] for used in interpreters.values()})
+    if failing:
+        raise UsageError(f"{', '.join(failing)} has changed since it was verified, and fails now")
+    if failing is not None:
+        interpreters, missing = interpreters_on(sensor.requirement, context.node() or node)
+    if missing:
+        raise UsageError(f"the interpreter of {', '.join(missing.values())} is not there")
+    interpreter = interpreter_of(sensor.runtime_ref, interpreters, context.node() or node)
     return (interpreter, *sensor.interpreter_args, str(entrypoint)) if interpreter else (str(entrypoint),)
 
 
@@ -186,6 +187,8 @@ class ProcessInstance(SensorInstance):
                 lambda line: log.info(f"sensor {self.sensor.ref} says: {line}"),
             )
         except (AttuneError, OSError) as error:
+            if isinstance(error, UsageError):
+                self._context.suspect(self.sensor.runtime_ref)
             return SensorEnd(f"cannot be started: {error}")
         self._process, self._throttled = process, False
         try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
+from attune.agent.interpreters import interpreter_of
 from attune.agent.logs import log
 from attune.agent.worker.result_writer import ResultWriter
 from attune.core.errors import AttuneError
@@ -25,7 +26,7 @@ _NOT_OF_NAMES = re.compile(r"\W")
 
 @dataclass(eq=False)
 class Attempts:
-    """The attempts that run here. *suspect* is told of a runtime that could not be executed."""
+    """The attempts that run here. *suspect* is told the ref of a runtime that could not be executed."""
 
     store: AttemptStore
     runner: WorkRunner
@@ -101,7 +102,7 @@ class Attempts:
         entrypoint = PurePath(action.entrypoint) if folder is None else folder / "actions" / action.entrypoint
         work = Work(
             entrypoint=entrypoint,
-            interpreter=interpreters.get(action.runtime or "", {}).get("path"),
+            interpreter=interpreter_of(action.runtime_ref, interpreters, node) if action.runtime_ref else None,
             interpreter_args=action.interpreter_args,
             parameters=with_defaults(action.param_schema, started.parameters),
             secrets=action.secrets,
@@ -128,8 +129,8 @@ class Attempts:
         if outcome.ending is WorkEnding.CANCELLED and not cancelled:  # this node ends
             then = after_loss(OnLost(started.on_lost), worker=node.name, losses=started.losses)
             return AttemptResult(started.execution, started.attempt, then.status.value, then.reason, lost=True)
-        if outcome.ending is WorkEnding.NOT_STARTED and started.action.runtime:
-            self.suspect(started.action.runtime)
+        if outcome.ending is WorkEnding.NOT_STARTED and started.action.runtime_ref:
+            self.suspect(started.action.runtime_ref)
         then = after_outcome(
             outcome,
             retries_left=started.retries - started.failures,

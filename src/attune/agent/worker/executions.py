@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from itertools import islice
 from typing import Any
 
 from attune.agent.control import first_of
+from attune.agent.interpreters import interpreters_on
 from attune.agent.logs import log
 from attune.agent.worker.attempts import Attempts
 from attune.agent.worker.classes import Classes
-from attune.agent.worker.suspect_runtimes import SuspectRuntimes, interpreters_on
+from attune.agent.worker.suspect_runtimes import SuspectRuntimes
 from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
 from attune.core.executions.action import OnLost
@@ -45,7 +46,11 @@ _AT_ONCE = 100  # jobs, where the node has no limit
 
 @dataclass(eq=False)
 class ExecutionRunner:
-    """The executions of one node, None while it takes nothing. *suspect* is told the name of a broken runtime."""
+    """The executions of one node, None while it takes nothing.
+
+    *suspect* is told the ref of a broken runtime. *recheck* verifies those whose files have changed since they were
+    verified: the refs of those that fail, None where none has changed.
+    """
 
     node: Callable[[], Node | None]
     _: KW_ONLY
@@ -55,6 +60,7 @@ class ExecutionRunner:
     runner: WorkRunner
     packs: PackFolders
     suspect: Callable[[str], None]
+    recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
     default_timeout: float | None
     _ready: dict[str, None] = field(default_factory=dict)  # queues that may have jobs
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -243,14 +249,22 @@ class ExecutionRunner:
             await self._give_back(job)
             return
         interpreters, missing = interpreters_on(requirement, node)
+        why = "is not there"
+        failing = None if missing else await self.recheck({used["ref"] for used in interpreters.values()})
+        if failing is not None:
+            missing = {ref: node.capabilities[ref].name for ref in failing}
+            why = "has changed since it was verified, and fails now"
+            node = self._taking_node() or node
+            if not missing:
+                interpreters, missing = interpreters_on(requirement, node)
         if not missing:
             await self._runs.run(job, interpreters, node)
             return
-        reason = f"given back by worker {node.name}: the interpreter of {', '.join(missing)} is not there"
+        reason = f"given back by worker {node.name}: the interpreter of {', '.join(missing.values())} {why}"
         log.warning(f"execution {job.execution}: {reason}")
-        for name in missing:
-            self._suspects.add(name)
-            self.suspect(name)
+        for ref in missing:
+            self._suspects.add(ref)
+            self.suspect(ref)
         self._classes.satisfied_by(self._taking_node())
         await self._give_back(job, reason)
 

@@ -116,6 +116,7 @@ def _print(record: ExecutionRecord) -> None:
         ("needs", record.requirement or "not known yet"),
         ("worker", record.worker_name or ""),
         ("with", interpreters(record)),
+        ("pack files", record.pack_digest or ""),
         ("attempt", str(record.attempt) + (f", lost {record.losses} times" if record.losses else "")),
         ("created", moment(record.created)),
         ("waited", f"{record.waited:.2f} s"),

@@ -57,12 +57,17 @@ def interpreters(record: ExecutionRecord) -> str:
     """The interpreters that it was given, in words."""
     used = record.interpreter if isinstance(record.interpreter, dict) else {}
     return ", ".join(
-        f"{name} {instance.get('version') or '?'} at {instance.get('path') or '?'}{_cached(instance)}"
+        f"{name} {instance.get('version') or '?'} at {instance.get('path') or '?'}{_proof(instance)}"
         for name, instance in used.items()
         if isinstance(instance, dict)
     )
 
 
-def _cached(instance: Mapping[str, object]) -> str:
-    age = instance.get("cached_age_seconds")
-    return f" (cached, {coarse(age)})" if isinstance(age, int | float) else ""
+def _proof(instance: Mapping[str, object]) -> str:
+    """Which runtime it is of, what file it really is, and how it was verified, as far as that was recorded."""
+    age, real = instance.get("cached_age_seconds"), instance.get("real_path")
+    status = f"cached, {coarse(age)}" if isinstance(age, int | float) else instance.get("status")
+    by = instance.get("verified_by")
+    verified = by and f"verified by `{by}`, {instance.get('verified_at') or 'at an unknown time'}"
+    parts = (instance.get("ref"), real != instance.get("path") and real, status, verified)
+    return f" ({', '.join(str(part) for part in parts if part)})" if any(parts) else ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from attune.core.json_schema import secret_names
 from attune.core.matching.requirement import Requirement
+from attune.core.matching.terms import RuntimeTerm, Term
+from attune.core.runtimes.aliases import is_sayable
 
 
 class Delivery(StrEnum):
@@ -28,7 +30,7 @@ class OnLost(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One row of table `action`, read. `runtime` is the capability name of the runtime, `runtime_ref` its ref.
+    """One row of table `action`, read. `runtime_ref` is the ref of its runtime, `runtime` the name, as far as known.
 
     `entrypoint` is a file in the pack's `actions` folder. Times are in seconds; `timeout_seconds` None: the setting's.
     `retries` is how often a failed execution is tried again. `result_file` is a file in the working directory that
@@ -60,7 +62,14 @@ class Action:
     @property
     def requirement(self) -> Requirement:
         """What a node must satisfy to run it. Raises `RequirementError`."""
-        return requirement_of_action(self.requires, runtime=self.runtime, version_constraint=self.version_constraint)
+        return self.requirement_with()
+
+    def requirement_with(self, extra: Sequence[str] = ()) -> Requirement:
+        """The same with more terms."""
+        ref, constraint = self.runtime_ref, self.version_constraint
+        return requirement_of_action(
+            (*self.requires, *extra), runtime=self.runtime, runtime_ref=ref, version_constraint=constraint
+        )
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -69,15 +78,30 @@ class Action:
 
 
 def requirement_of_action(
-    requires: Sequence[str] | None = None, *, runtime: str | None = None, version_constraint: str | None = None
+    requires: Sequence[str] | None = None,
+    *,
+    runtime: str | None = None,
+    runtime_ref: str | None = None,
+    version_constraint: str | None = None,
 ) -> Requirement:
-    """Its terms and its runtime (a capability name) in the versions it accepts. Raises `RequirementError`."""
+    """Its terms and its runtime in the versions it accepts. Raises `RequirementError`.
+
+    The runtime is asked for by its ref, and what is asked of its name *runtime* is asked of it. One whose ref no
+    requirement can say is asked for by its name.
+    """
     terms = list(requires or ())
-    if runtime:
-        terms.append(f"{runtime} {version_constraint or ''}".strip())
-    elif version_constraint:
-        terms.append(version_constraint)
-    return Requirement.parse(terms) if terms else Requirement()
+    own = runtime_ref if runtime_ref and "." in runtime_ref and is_sayable(runtime_ref) else runtime
+    if own or version_constraint:
+        terms.append(f"{own or ''} {version_constraint or ''}".strip())
+    needed = Requirement.parse(terms) if terms else Requirement()
+    if not own or own == runtime:
+        return needed
+    bound = (replace(term, name=own) if _is_about(term, runtime) else term for term in needed.terms)
+    return Requirement.of(bound, needed.tolerations)
+
+
+def _is_about(term: Term, runtime: str | None) -> bool:
+    return isinstance(term, RuntimeTerm) and term.name == runtime
 
 
 def with_defaults(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:

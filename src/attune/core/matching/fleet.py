@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from attune.core.runtimes.aliases import is_ref
 from attune.core.runtimes.verdict import Instance, Status, Verdict
 
 CapabilityInstance = Instance  # its name in programs that were written for earlier versions
@@ -30,7 +31,8 @@ class Capability:
 
     `evidence` is the command that decided, as a person would type it. `last_good_version` and `last_good_age`
     tell of the last time it was available, where it is not now. `cached`: an earlier run of the node verified it, this
-    one not yet.
+    one not yet. `ref` is that of its definition, "" where several are joined. `checked_at` is when it was verified, by
+    the host's clock (epoch), where the node itself asks.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Capability:
     last_good_version: str | None = None
     last_good_age: float | None = None
     cached: bool = False
+    ref: str = ""
+    checked_at: float | None = None
 
     @classmethod
     def of(cls, verdict: Verdict) -> Capability:
@@ -56,12 +60,17 @@ class Capability:
             evidence.cached_age if evidence else None,
             verdict.version if verdict.status is Status.UNKNOWN else None,
             cached=verdict.is_cached,
+            ref=verdict.ref,
+            checked_at=evidence.at if evidence else None,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node, its capabilities and labels by folded name. `max_concurrent`: executions at once, None for no limit."""
+    """One node, its capabilities by folded name and by ref, its labels by folded name.
+
+    `max_concurrent` is how many executions it runs at once, None for no limit.
+    """
 
     id: int
     name: str
@@ -72,6 +81,12 @@ class Node:
     role: str = "worker"
     running: int = 0
     max_concurrent: int | None = None
+
+    def without(self, runtimes: Collection[str]) -> Node:
+        """The same node as if it had none of *runtimes* (refs, or names that stand for no ref)."""
+        gone = {self.capabilities[key].name for key in runtimes if key in self.capabilities}
+        left = {key: kept for key, kept in self.capabilities.items() if key not in runtimes and key not in gone}
+        return replace(self, capabilities=left | by_name(kept for kept in left.values() if kept.name in gone))
 
     @property
     def is_full(self) -> bool:
@@ -99,17 +114,21 @@ def first_by_name(nodes: Iterable[Node], limit: int) -> list[Node]:
 
 
 def capabilities_of(verdicts: Iterable[Verdict]) -> dict[str, Capability]:
-    """What *verdicts* say, by name."""
+    """What *verdicts* say, by name and by ref."""
     return by_name(Capability.of(verdict) for verdict in verdicts)
 
 
 def by_name(capabilities: Iterable[Capability]) -> dict[str, Capability]:
-    """Where several definitions verify one runtime, the best status wins, instances add up."""
+    """Each by its ref, which no name stands for, and those of one name by that: the best wins, instances add up."""
+    by_ref: dict[str, Capability] = {}
     joined: dict[str, Capability] = {}
     for new in capabilities:
-        old = joined.get(new.name)
-        joined[new.name] = new if old is None else _joined(old, new)
-    return joined
+        if "." in new.ref:
+            by_ref[new.ref] = new
+        if not is_ref(new.name):
+            old = joined.get(new.name)
+            joined[new.name] = new if old is None else _joined(old, new)
+    return joined | by_ref
 
 
 _RANK = (Status.AVAILABLE, Status.DECLARED, Status.ASSUMED, Status.UNKNOWN, Status.INVALID, Status.UNAVAILABLE)

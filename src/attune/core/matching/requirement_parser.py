@@ -2,6 +2,7 @@
 
     requirement  term { (";" | new line) term }          "*" alone is the requirement that any node satisfies
     term         ["!"] name [versions] ["verified"]      python >=3.9,<4 · java 17 || >=21 · ffmpeg · !docker
+               | ["!"] ref [versions] ["verified"]       acme.ruby >=3 · core.python
                | name ("=" | "!=") value                 zone=eu · rack="12"
                | name ["not"] "in" "(" values ")"        arch in (x86_64, aarch64)
                | number (">=" | ">" | "<=" | "<" | "=" | "!=") digits      cpus >=8
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from attune.core.errors import RequirementError, VersionError, shown
 from attune.core.matching.terms import WORD, LabelTerm, NumberTerm, RuntimeTerm, Term, compares_versions
 from attune.core.nodes.labels import FACTS, LabelKind, value_of
-from attune.core.runtimes.aliases import fold
+from attune.core.runtimes.aliases import MAX_NAME, NAME, fold
 from attune.core.runtimes.constraint import Constraint
 from attune.core.runtimes.constraint_parser import TextReader, meant_by
 from attune.core.runtimes.version import name_of
@@ -28,11 +29,9 @@ EXAMPLE = "python >=3.9,<4"
 MAX_TERMS = 64
 MAX_LENGTH = 4096  # characters of all terms together
 MAX_WEIGHT = 100
-MAX_NAME = 128
 
 _OPERATORS = (">=", "<=", "==", "!=", "~=", "~>", ">", "<", "=", "~", "^")
 _MEANT = {"=>": ">=", "=<": "<=", "<>": "!=", "=~": "~=", "=!": "!=", ">>": ">=", "<<": "<=", "===": "==", "!": "!="}
-_NAME = re.compile(r"\.?[A-Za-z](?:[A-Za-z0-9_.+#/-]*[A-Za-z0-9_+#])?")
 _RUN = re.compile(r"[<>=!~^]+")
 _IN = re.compile(r"(not[ \t]+)?in[ \t]*(?=\(|$)|(not[ \t]+)?in\b")
 _TOLERATES = re.compile(r"tolerates[ \t]+(?=[\w\"])")
@@ -166,13 +165,13 @@ class _Reader(TextReader):
         return label or self._runtime(name, negated)
 
     def _name(self) -> str:
-        name = _NAME.match(self.text, self.at, self.end)
+        name = NAME.match(self.text, self.at, self.end)
         if name is None:
             raise self._fault("a runtime or label name", suggestion=EXAMPLE)
         if len(name[0]) > MAX_NAME:
             raise self._fault(f"a name of at most {MAX_NAME} characters", got=f"{len(name[0])}")
         after = name.end()
-        if name[0].lower() == "not" and _NAME.match(self.text, self.after_space(after), self.end):
+        if name[0].lower() == "not" and NAME.match(self.text, self.after_space(after), self.end):
             rest = self.text[after : self.end].strip()
             raise self._fault("'!' before a name that must not be there", got="'not'", suggestion=f"!{rest}")
         self.at = self.after_space(after)

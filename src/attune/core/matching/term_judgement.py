@@ -11,6 +11,7 @@ from attune.core.durations import coarse
 from attune.core.matching.fleet import Capability, Node
 from attune.core.matching.terms import LabelTerm, NumberTerm, RuntimeTerm, Term
 from attune.core.nodes.labels import UNIVERSAL, number
+from attune.core.runtimes.aliases import is_ref
 from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Instance, Status
 from attune.core.runtimes.version import Version
@@ -59,7 +60,7 @@ class TermFinding:
         """What was found on *node*, where the term was judged, in full: with the path or the reason of its check."""
         capability = node.capabilities.get(self.term.name) if isinstance(self.term, RuntimeTerm) else None
         if self.reason is Reason.RUNTIME_MISSING:
-            return "neither a runtime nor a label of that name"
+            return "no runtime of that ref" if is_ref(self.term.name) else "neither a runtime nor a label of that name"
         if capability is None or self.reason in (Reason.LABEL_DIFFERS, Reason.LABEL_PRESENT):
             return f"found {self.found}"
         if not capability.status.offered:
@@ -96,7 +97,7 @@ def signature_of(term: Term) -> Callable[[Node], Hashable]:
 
 def _judge_runtime(term: RuntimeTerm, node: Node) -> TermFinding:
     offer = _offer(term, node.capabilities.get(term.name))
-    label = None if term.verified else _as_label(term, node.labels)
+    label = _as_label(term, node.labels) if term.may_be_label else None
     best = offer
     if label is not None and (label.truth.value > offer.truth.value or offer.reason is Reason.RUNTIME_MISSING):
         best = label

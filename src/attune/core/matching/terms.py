@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from attune.core.errors import VersionError
 from attune.core.nodes.labels import FACTS, LabelKind
+from attune.core.runtimes.aliases import is_ref
 from attune.core.runtimes.constraint import Constraint
 
 WORD = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.:/+@-]*[A-Za-z0-9_+])?")
@@ -19,7 +20,7 @@ class RuntimeTerm:
 
     A name means the runtime of that name or, as well, the label of that name: `gpu` holds on a node that offers a
     runtime gpu or has a label gpu, `kernel >=5.15` compares the label's value as a version. With `verified` only a
-    runtime that was verified on the node counts, no declaration and no label.
+    runtime that was verified on the node counts, no declaration and no label. A ref means that very runtime.
     """
 
     name: str
@@ -30,6 +31,11 @@ class RuntimeTerm:
     def __post_init__(self) -> None:
         if self.constraint is not None and str(self.constraint) == "*":  # any version, also one that is not known
             object.__setattr__(self, "constraint", None)
+
+    @property
+    def may_be_label(self) -> bool:
+        """Whether a label of that name counts."""
+        return not self.verified and not is_ref(self.name)
 
     def __str__(self) -> str:
         parts = [f"{'!' if self.negated else ''}{self.name}"]

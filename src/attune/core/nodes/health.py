@@ -114,6 +114,11 @@ class RuntimeHealth:
         return self.shown.status.offered
 
     @property
+    def is_good(self) -> bool:
+        """Whether it is offered, and its last look found it there."""
+        return self.offered and not self.failures and not self.undecided
+
+    @property
     def wavering(self) -> bool:
         """Whether the last look contradicts what is offered, and the next one decides."""
         return self.failures > 0 if self.offered else self.successes > 0

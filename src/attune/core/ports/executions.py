@@ -29,8 +29,7 @@ class NewExecution:
     @property
     def requirement(self) -> Requirement:
         """What a node must satisfy: the action's terms and those that were added. Raises `RequirementError`."""
-        own = self.action.requirement
-        return Requirement.parse([str(own), *self.extra]) if self.extra else own
+        return self.action.requirement_with(self.extra)
 
     def check(self) -> None:
         """Raises `UsageError` where the parameters are not what the action takes."""
@@ -42,7 +41,11 @@ class NewExecution:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionRecord:
-    """An execution as people and programs read it. Ages and durations are in seconds."""
+    """An execution as people and programs read it. Ages and durations are in seconds.
+
+    `interpreter` says by name which file was used for each runtime, of which ref, and how that was verified.
+    `pack_digest` names the pack's files that ran.
+    """
 
     id: int
     action_ref: str
@@ -58,6 +61,7 @@ class ExecutionRecord:
     worker: int | None
     worker_name: str | None
     interpreter: Mapping[str, Any] | None
+    pack_digest: str | None
     exit_code: int | None
     reason: str | None
     result: Any

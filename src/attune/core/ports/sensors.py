@@ -198,7 +198,7 @@ class SensorOutputs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SensorProgram:
-    """What to start: an absolute path with arguments; `parameters` go to stdin as JSON, output to a file."""
+    """What to start: absolute path, arguments, entry point; `parameters` go to stdin as JSON, output to a file."""
 
     argv: tuple[str, ...]
     output_log: PurePath
@@ -243,7 +243,10 @@ class RunningSensor(Protocol):
 
 
 class SensorStarter(Protocol):
-    """Starts a sensor that may run until a time of the machine's clock. Raises `OSError` where that is impossible."""
+    """Starts a sensor that may run until a time of the machine's clock.
+
+    Raises `OSError` where that is impossible, and `UsageError` where the host does not admit it.
+    """
 
     async def __call__(self, program: SensorProgram, until: float, complain: Callable[[str], None]) -> RunningSensor:
         """*complain* is told each line of the sensor's stderr."""

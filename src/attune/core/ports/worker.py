@@ -23,7 +23,7 @@ class QueuedJob:
 
 @dataclass(frozen=True, slots=True)
 class AttemptStart:
-    """A taken job that a node wants to begin, and the interpreters (`version`, `path`) that it will use, by name."""
+    """A taken job that a node wants to begin, and the interpreters that it will use, by name."""
 
     job: QueuedJob
     interpreters: Mapping[str, Any] = field(default_factory=dict)

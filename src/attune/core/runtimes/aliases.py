@@ -1,7 +1,8 @@
-"""The one place that knows that different names mean one runtime."""
+"""How runtimes are named in requirements: names, different ones of which may mean one runtime, and refs."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -30,11 +31,25 @@ ALIASES = {
     "built-in sensors": "builtin",
 }
 
+MAX_NAME = 128
+NAME = re.compile(r"\.?[A-Za-z](?:[A-Za-z0-9_.+#/-]*[A-Za-z0-9_+#])?")
+_REF = re.compile(r"[a-z][a-z0-9_+#-]*(?:\.[a-z_][a-z0-9_+#-]*)+")
+
 
 def fold(name: str) -> str:
     """The capability name that *name* stands for: trimmed, lower-case, aliases resolved."""
     plain = " ".join(name.lower().split())
     return ALIASES.get(plain, plain)
+
+
+def is_sayable(name: str) -> bool:
+    """Whether the term *name* of a requirement means exactly *name*."""
+    return NAME.fullmatch(name) is not None and len(name) <= MAX_NAME and fold(name) == name
+
+
+def is_ref(name: str) -> bool:
+    """Whether *name* has the form of a ref, as `acme.ruby` has and `python3.11` has not: then it means no label."""
+    return is_sayable(name) and _REF.fullmatch(name) is not None
 
 
 def names_of(name: str) -> list[str]:

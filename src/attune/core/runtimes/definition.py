@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from attune.core.documents import Section
 from attune.core.errors import DefinitionError, Fault, VersionError, shown
-from attune.core.runtimes.aliases import fold
+from attune.core.runtimes.aliases import fold, is_ref, is_sayable
 from attune.core.runtimes.constraint import Constraint
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verification import Verification, parse_verification
@@ -42,12 +42,20 @@ class Definition:
 
 
 def capability_name(runtime: Runtime) -> str:
-    """The name under which nodes offer *runtime*: its first alias, else its name, folded."""
+    """The name under which nodes offer *runtime*: its first alias or else its name, folded, or the end of its ref.
+
+    The latter where a requirement could not say the name, or would mean something else by it.
+    """
+    name = fold(_written_name(runtime))
+    return name if is_sayable(name) and not is_ref(name) else fold(runtime.ref.rpartition(".")[2])
+
+
+def _written_name(runtime: Runtime) -> str:
     distributions = runtime.distributions
     aliases = distributions.get("aliases") if isinstance(distributions, dict) else None
     if isinstance(aliases, list) and aliases and isinstance(aliases[0], str) and aliases[0].strip():
-        return fold(aliases[0])
-    return fold(runtime.name)
+        return aliases[0]
+    return runtime.name
 
 
 def parse_definition(runtime: Runtime) -> Definition:
@@ -70,11 +78,18 @@ def parse_definition(runtime: Runtime) -> Definition:
         bounds=bounds,
         recommended=_bound(section, "recommended_version", ">={}"),
         aliases=section.texts("aliases", *_NAMES),
-        warnings=tuple(section.warnings),
+        warnings=(*section.warnings, *_name_warnings(runtime)),
     )
     if section.faults:
         raise DefinitionError(runtime.ref, section.faults)
     return definition
+
+
+def _name_warnings(runtime: Runtime) -> tuple[str, ...]:
+    written, name = _written_name(runtime), capability_name(runtime)
+    if fold(written) == name:
+        return ()
+    return (f"name: no requirement can say {shown(written)}, so nodes offer it as {shown(name)}: give an alias",)
 
 
 def unknown_keys(runtime: Runtime) -> tuple[str, ...]:

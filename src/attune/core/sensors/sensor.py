@@ -15,7 +15,7 @@ BUILTIN_RUNTIME = "core.sensor.builtin"
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """One row of table `sensor`, read. `runtime` is the capability name of the runtime, `runtime_ref` its ref.
+    """One row of table `sensor`, read. `runtime_ref` is the ref of its runtime, `runtime` the name, as far as known.
 
     `entrypoint` is a file in the pack's `sensors` folder, or the name of a built-in sensor. `config` is what the sensor
     reads as one JSON object on stdin. `pack_digest` names the pack's files, None where the pack has none.
@@ -25,7 +25,7 @@ class Sensor:
     ref: str
     trigger_ref: str
     entrypoint: str
-    runtime: str
+    runtime: str | None
     runtime_ref: str
     version_constraint: str | None = None
     requires: tuple[str, ...] = ()
@@ -41,4 +41,7 @@ class Sensor:
     @property
     def requirement(self) -> Requirement:
         """What a node must satisfy to run it. Raises `RequirementError`."""
-        return requirement_of_action(self.requires, runtime=self.runtime, version_constraint=self.version_constraint)
+        ref, constraint = self.runtime_ref, self.version_constraint
+        return requirement_of_action(
+            self.requires, runtime=self.runtime, runtime_ref=ref, version_constraint=constraint
+        )

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from attune.core.errors import UsageError
 from attune.host.contract.environment import RUN_BY, check_environment
 from attune.host.contract.launch import Launch, Limits, ProgramKind, RunUser
 from attune.host.contract.run_folders import RunFolders, home_of, run_places
@@ -23,7 +24,8 @@ class ExecutionContract:
 
     `environment` is what all of them get; `path` gives the PATH that they get now, None for that of the environment.
     With `confined` they may write to their own folder, the node's cache folder and `writable` only, where the kernel
-    can enforce it. Without a `cache_folder` their caches stay where their programs put them.
+    can enforce it. Without a `cache_folder` their caches stay where their programs put them. `refuses` says why a
+    file is not executed for an entry point, or None.
     """
 
     environment: Mapping[str, str]
@@ -36,6 +38,7 @@ class ExecutionContract:
     confined: bool = False
     writable: tuple[str, ...] = ()
     cache_folder: str | None = None
+    refuses: Callable[[str, str], str | None] | None = None
 
     def now(self) -> ExecutionContract:
         """The same with today's PATH, for a number of programs that are started together."""
@@ -48,6 +51,7 @@ class ExecutionContract:
         path: str,
         streams: tuple[int, int, int],
         *,
+        entry: str | None = None,
         folder: str | None = None,
         variables: Mapping[str, str] | None = None,
         seconds: float | None = None,
@@ -56,8 +60,11 @@ class ExecutionContract:
         """Begin to start the file at *path*, in *folder* or else in a new one, with *variables* beside those of all.
 
         *streams* are its stdin, stdout and stderr, which stay the caller's. Pass the program to `end` at its end.
-        Raises `UsageError` where there is no place for a folder, and `OSError` where no process can be started.
+        *entry* is the entry point of work, which has to be admitted. Raises `UsageError` where it is not or there is no
+        place for a folder, and `OSError` where no process can be started.
         """
+        if entry is not None and self.refuses is not None and (refusal := self.refuses(path, entry)):
+            raise UsageError(refusal)
         key = (self.folders, kind.offline, self.confined, self.writable, self.no_new_privileges, self.cache_folder)
         while True:
             program = self.supervisors.take(key if folder is None else None)

@@ -86,7 +86,10 @@ class _Run:
         pipes = {stream: os.pipe2(os.O_CLOEXEC) for stream in ("stdout", "stderr")}
         streams = (stdin, pipes["stdout"][1], pipes["stderr"][1])
         try:
-            self._program = contract.start(kind, argv, argv[0], streams, variables=variables, seconds=seconds)
+            entry = str(work.entrypoint)
+            self._program = contract.start(
+                kind, argv, argv[0], streams, entry=entry, variables=variables, seconds=seconds
+            )
         except BaseException:
             for reading, _ in pipes.values():
                 os.close(reading)

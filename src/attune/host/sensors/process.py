@@ -137,9 +137,9 @@ class HostSensorStarter:
             # another user may not enter the data folder
             folder, variables = str(program.folder) if self._contract.user is None else None, program.environment
             started = self._contract.start(
-                SENSOR, argv, argv[0], streams, folder=folder, variables=variables, until=until
+                SENSOR, argv, argv[0], streams, entry=argv[-1], folder=folder, variables=variables, until=until
             )
-        except OSError:
+        except BaseException:
             os.close(reading)
             raise
         finally:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
 from attune.core.nodes.capabilities import offered_names
 from attune.core.nodes.role import Role
-from attune.core.runtimes.aliases import names_of
 from attune.core.runtimes.definition import Definition, capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import Selection, Source, unknown_name_warnings
 from attune.core.runtimes.verdict import Status, Verdict
-from attune.operations.runtimes.examine import ExaminationObserver, Examiner, commands_of, read_definitions
+from attune.operations.runtimes.examine import (
+    ExaminationObserver,
+    Examiner,
+    commands_of,
+    read_definitions,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def detect(
     examined = iter(examiner.examine(definitions, **limits, observer=observer))
     verified = [next(examined) if isinstance(item, Definition) else item for item in read]
     verdicts = [*verified, *_unverified(runtimes, selection, options, examiner)]
-    known = [capability_name(runtime) for runtime in runtimes]
+    known = [name for runtime in runtimes for name in (capability_name(runtime), runtime.ref)]
     return Detection(
         role=role,
         selection=selection,
@@ -92,12 +96,14 @@ def _to_verify(
     if selection.names is not None:
         if not options.verify_overrides:
             return []
-        runtimes = [runtime for runtime in runtimes if capability_name(runtime) in selection.names]
+        runtimes = [runtime for runtime in runtimes if _is_one_of(runtime, selection.names)]
     if options.only:
-        runtimes = [
-            runtime for runtime in runtimes if capability_name(runtime) in options.only or runtime.ref in options.only
-        ]
+        runtimes = [runtime for runtime in runtimes if _is_one_of(runtime, options.only)]
     return read_definitions(runtimes, role)
+
+
+def _is_one_of(runtime: Runtime, names: Collection[str]) -> bool:
+    return capability_name(runtime) in names or runtime.ref in names
 
 
 def _unverified(
@@ -107,19 +113,20 @@ def _unverified(
     if selection.names is None:
         return []
     if not options.verify_overrides:
-        return [_declare(name, runtimes, selection.source, examiner) for name in selection.names]
-    defined = {capability_name(runtime) for runtime in runtimes}
+        declared = (_declare(name, runtimes, selection.source, examiner) for name in selection.names)
+        return list({verdict.ref: verdict for verdicts in declared for verdict in verdicts}.values())
     why = "no definition is called {!r}, so nothing can verify it"
-    undefined = [name for name in selection.names if name not in defined]
+    undefined = [name for name in selection.names if not any(_is_one_of(runtime, {name}) for runtime in runtimes)]
     return [Verdict(name, name, Status.UNAVAILABLE, why.format(name), name) for name in undefined]
 
 
-def _declare(name: str, runtimes: Sequence[Runtime], source: Source, examiner: Examiner) -> Verdict:
+def _declare(name: str, runtimes: Sequence[Runtime], source: Source, examiner: Examiner) -> Iterator[Verdict]:
+    """One for each definition of that ref or capability name."""
     reason = f"declared by the {'environment' if source is Source.ENVIRONMENT else 'config file'}"
-    commands: tuple[str, ...] = (name, *names_of(name))
-    runtime = next((runtime for runtime in runtimes if capability_name(runtime) == name), None)
-    if runtime is None:
-        return examiner.resolve(Verdict(name, name, Status.DECLARED, reason, name), commands)
-    (definition,) = read_definitions([runtime])
-    commands = commands_of(definition) if isinstance(definition, Definition) else commands
-    return examiner.resolve(Verdict(runtime.ref, name, Status.DECLARED, reason, runtime.name), commands)
+    meant = [runtime for runtime in runtimes if _is_one_of(runtime, {name})]
+    if not meant:
+        yield examiner.resolve(Verdict(name, name, Status.DECLARED, reason, name), commands_of(name))
+    for runtime, definition in zip(meant, read_definitions(meant), strict=True):
+        called = capability_name(runtime)
+        commands = commands_of(definition if isinstance(definition, Definition) else called)
+        yield examiner.resolve(Verdict(runtime.ref, called, Status.DECLARED, reason, runtime.name), commands)

@@ -9,6 +9,7 @@ from typing import Protocol
 from attune.core.errors import DefinitionError, legible
 from attune.core.nodes.role import Role
 from attune.core.ports.runtimes import CommandRunner, OutcomeCache, PathLookup, RunObserver
+from attune.core.runtimes.aliases import names_of
 from attune.core.runtimes.command import Command, Ending, Found, Missing, Outcome
 from attune.core.runtimes.definition import Definition, capability_name, parse_definition
 from attune.core.runtimes.judgement import Attempt, conclude, judge, next_check
@@ -96,10 +97,15 @@ class Examiner:
         self.runner.stop()
 
 
-def commands_of(definition: Definition) -> tuple[str, ...]:
-    """The commands that stand for the runtime, `native` for that of files which are executed themselves."""
-    names = dict.fromkeys(check.binary for check in definition.verification.checks)
-    return tuple(names) or (("native",) if definition.capability == "native" else ())
+def commands_of(known: Definition | str) -> tuple[str, ...]:
+    """The commands that stand for a runtime of which the definition, or else the capability name, is *known*.
+
+    That is `native` for files which are executed themselves; a part of Attune has none.
+    """
+    if isinstance(known, Definition):
+        names = dict.fromkeys(check.binary for check in known.verification.checks)
+        return tuple(names) or commands_of(known.capability)
+    return () if known == "builtin" else (known, *names_of(known))
 
 
 def _resolve(lookup: PathLookup, verdict: Verdict, names: Sequence[str]) -> Verdict:

@@ -65,6 +65,12 @@ class Reverifier:
             kept[definition.ref] = MonitoredRuntime(definition, begin(verdict), snapshot, slot)
         return kept
 
+    def changed(self, kept: Mapping[str, MonitoredRuntime]) -> Sequence[str]:
+        """Those of *kept*, by ref, whose files are not as they were when they were verified. Starts no process."""
+        snapshots = self.probe.look([_binaries(runtime.definition) for runtime in kept.values()])
+        states = zip(kept.items(), snapshots, strict=True)
+        return [ref for (ref, runtime), snapshot in states if snapshot != runtime.snapshot]
+
     def next_round(self, kept: Mapping[str, MonitoredRuntime]) -> float | None:
         """The time of the next round by the clock, None if there is nothing to keep."""
         return min((runtime.slot.next for runtime in kept.values()), default=None)

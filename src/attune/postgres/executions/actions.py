@@ -7,7 +7,7 @@ from typing import Any
 
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action, Delivery, OnLost
-from attune.core.runtimes.aliases import fold, nearest
+from attune.core.runtimes.aliases import nearest
 from attune.postgres.rows import PostgresStore, Source, read_values
 
 COLUMNS = """
@@ -48,10 +48,8 @@ async def actions_of(source: Source, refs: Sequence[str]) -> dict[str, Action]:
 
 def action_of(row: Mapping[str, Any]) -> Action:
     """One row with the columns of `COLUMNS`."""
-    ref = row["runtime_ref"]
     read = {
         "description": row["description"] or "",
-        "runtime": None if ref is None else row["runtime"] or fold(ref.rpartition(".")[2]),
         "param_schema": row["param_schema"] if isinstance(row["param_schema"], dict) else {},
         "out_schema": row["out_schema"] if isinstance(row["out_schema"], dict) else None,
         "delivery": Delivery(row["delivery"]),

@@ -70,7 +70,8 @@ def _node(role: Role, rows: list[Any]) -> Node:
 
 def _capability(row: Any) -> Capability:
     status, command = Status(row.verdict), " ".join(_command(row.command))
-    return Capability(row.runtime, status, _paths(row.instances), row.reason, command, row.age, cached=row.cached)
+    found, ref = _paths(row.instances), row.runtime_ref
+    return Capability(row.runtime, status, found, row.reason, command, row.age, cached=row.cached, ref=ref)
 
 
 @lru_cache(maxsize=65_536)

@@ -87,7 +87,7 @@ def _asked(terms: Sequence[Term], tolerated: Sequence[str]) -> dict[str, list[st
 
 
 def _is_bare(term: Term) -> bool:
-    return isinstance(term, RuntimeTerm) and (term.constraint is None or term.verified)
+    return isinstance(term, RuntimeTerm) and (term.constraint is None or not term.may_be_label)
 
 
 def _add(need: Need, term: Term, known: Mapping[Key, int]) -> None:
@@ -98,7 +98,7 @@ def _add(need: Need, term: Term, known: Mapping[Key, int]) -> None:
         values = set(map(indexed, term.values))
         numbers = [number for key, number in mine.items() if key.kind == LABEL and key.value in values]
     else:
-        bare = isinstance(term, RuntimeTerm) and _is_bare(term) and not term.verified
+        bare = isinstance(term, RuntimeTerm) and _is_bare(term) and term.may_be_label
         enough = (Truth.YES, Truth.UNKNOWN) if isinstance(term, RuntimeTerm) and term.negated else (Truth.YES,)
         numbers = [number for key, number in mine.items() if _truth(term, key) in enough]
         numbers += present if bare else []

@@ -16,7 +16,6 @@ from psycopg import AsyncConnection
 
 from attune.core.nodes.role import SENSOR
 from attune.core.ports.sensors import Renewal, SensorReport, SensorStatus, TakenLease, explained
-from attune.core.runtimes.aliases import fold
 from attune.core.sensors.assignment import AssignmentView, Lease
 from attune.core.sensors.sensor import Sensor
 from attune.postgres.connection import listening, translated
@@ -177,12 +176,7 @@ def _renewal(*, now: datetime, kept: Sequence[int], free: Sequence[int]) -> Rene
     return Renewal(now, frozenset(kept), frozenset(free))
 
 
-def _sensor(*, runtime: str | None, runtime_ref: str, config: Any, **columns: Any) -> Sensor:
+def _sensor(*, config: Any, **columns: Any) -> Sensor:
     for name in ("requires", "interpreter_args"):
         columns[name] = tuple(str(item) for item in columns[name])
-    return Sensor(
-        **columns,
-        runtime=runtime or fold(runtime_ref.rpartition(".")[2]),
-        runtime_ref=runtime_ref,
-        config={} if config is None else config,
-    )
+    return Sensor(**columns, config={} if config is None else config)

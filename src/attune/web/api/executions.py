@@ -22,6 +22,18 @@ from attune.web.services import Given
 actions = APIRouter(prefix="/actions", tags=["actions"])
 executions = APIRouter(prefix="/executions", tags=["executions"])
 _WHEN = ["2026-11-24T09:00:00Z"]
+_INTERPRETER = {
+    "python": {
+        "ref": "core.python",
+        "name": "python",
+        "version": "3.11.7",
+        "path": "/usr/bin/python3",
+        "real_path": "/usr/bin/python3.11",
+        "status": "available",
+        "verified_by": "python3 --version",
+        "verified_at": "2026-01-31T12:00:00.000+00:00",
+    }
+}
 ActionRef = Annotated[str, Path(max_length=300, description="The action's ref.", examples=["demo.hello_python"])]
 ExecutionId = Annotated[int, Path(ge=1, le=MAX_ID, description="The execution's number.", examples=[7])]
 OfPack = Annotated[str | None, Query(max_length=300, description="Only those of this pack.", examples=["demo"])]
@@ -39,7 +51,8 @@ class ActionItem(BaseModel):
     description: str = Field(examples=["Says which interpreter it runs with."])
     requirement: str | None = Field(description="Null where it cannot be read.", examples=["python >=3.9"])
     prefers: list[str] = Field(examples=[["zone=eu *5"]])
-    runtime: str | None = Field(examples=["python"])
+    runtime: str | None = Field(description="As nodes call it, null where none does.", examples=["python"])
+    runtime_ref: str | None = Field(examples=["core.python"])
     entrypoint: str = Field(examples=["hello.py"])
     delivery: str = Field(description="How it gets its parameters: `stdin`, `env` or `args`.", examples=["stdin"])
     param_schema: dict[str, Any] = Field(examples=[{"type": "object"}])
@@ -88,7 +101,8 @@ class ExecutionItem(Answer):
     retries: int = Field(examples=[0])
     worker: int | None = Field(examples=[1])
     worker_name: str | None = Field(examples=["worker-build-7"])
-    interpreter: Any = Field(examples=[{"python": {"version": "3.11.7", "path": "/usr/bin/python3"}}])
+    interpreter: Any = Field(description="What ran it, and how that was verified, by name.", examples=[_INTERPRETER])
+    pack_digest: str | None = Field(description="Names the pack's files that ran.", examples=["0f2b…"])
     timeout_seconds: float | None = Field(examples=[30.0])
     dropped_bytes: int = Field(description="Printed and not kept.", examples=[0])
     retry_of: int | None = Field(examples=[None])

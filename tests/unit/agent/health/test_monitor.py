@@ -153,3 +153,23 @@ async def test_a_node_that_detects_again_keeps_true_what_it_found_then(world: As
 
     (record,) = await world.registry.list_nodes()
     assert record.capabilities["runtime_versions"] == {"ruby": ["3.3.0"]}
+
+
+@pytest.mark.parametrize("world", [1000.0], indirect=True)
+async def test_what_has_changed_since_its_verdict_is_run_before_anybody_relies_on_it(world: AssignmentView) -> None:
+    refs = ("core.python", "acme.ruby", "core.shell")
+    await world.until(lambda: world.vigil._kept)
+    assert await world.vigil.recheck(refs) is None
+    assert world.host.ran == []
+
+    world.host.commands["ruby"] = printed("ruby 3.3.0")
+    assert await world.vigil.recheck(refs) == []
+    assert {argv[0] for argv in world.host.ran} == {"ruby"}
+    node = world.node.node
+    assert node is not None and node.capabilities["acme.ruby"].instances[0].version == "3.3.0"
+
+    world.host.commands["ruby"] = printed("", exit_code=1)
+    assert await world.vigil.recheck(refs) == ["acme.ruby"]
+    assert await world.vigil.recheck(refs) is None  # that is known now
+    del world.host.commands["ruby"]
+    assert await world.vigil.recheck(["acme.ruby"]) == ["acme.ruby"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +19,7 @@ from attune.agent.sensors.event_forwarder import EventForwarder
 from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, SensorContext, SensorInstance
 from attune.agent.sensors.leases import DatabaseClock, NodeSensors, SensorLeases
 from attune.core.backoff import RestartRules
+from attune.core.matching.fleet import Capability, CapabilityInstance
 from attune.core.ports.sensors import SensorEnd, SensorStatus, TakenLease
 from attune.core.sensors.sensor import Sensor
 from attune.testing import FakeSensor, FakeSensorHost, MemorySensors
@@ -38,9 +40,14 @@ def anyio_backend() -> str:
 class SensorNode:
     """Node 1 of a store in memory, which offers Python and the built-in sensors."""
 
+    async def rechecked(self, refs: Collection[str]) -> Collection[str] | None:
+        return self.failing
+
     def __init__(self, *sensors: Sensor, failures: tuple[SensorEnd, ...] = ()) -> None:
         self.store = MemorySensors({one.id: one for one in sensors})
-        self.store.nodes = [node(1, capability("python", "3.11.7"), capability("builtin", None))]
+        python = Capability("python", instances=(CapabilityInstance("3.11.7", sys.executable),), ref="core.python")
+        self.store.nodes = [node(1, python, capability("builtin", None, ref="core.sensor.builtin"))]
+        self.failing: list[str] | None = None
         self.host = FakeSensorHost(*failures)
         self.suspects: list[str] = []
         self.sensors = NodeSensors(lambda: ("w1", 1))
@@ -48,10 +55,10 @@ class SensorNode:
         context = SensorContext(
             folder=self.host,
             start=self.host,
-            environment={},
             node=self.sensors.node_now,
             clock=time.monotonic,
             suspect=self.suspects.append,
+            recheck=self.rechecked,
             restarts=RestartRules(first=0.02, slowest=0.5, failed_after=3),
         )
         builtins = BuiltinSensors(lambda: 1, self.store, clock.now, lambda path: {})
@@ -114,7 +121,7 @@ async def test_a_free_sensor_is_taken_and_started_with_the_verified_interpreter(
         sensor = await here.run()
         status = await here.status("running")
 
-    assert sensor.program.argv == ("/opt/python-3.11.7/bin/python", "/opt/tick.py")
+    assert sensor.program.argv == (sys.executable, "/opt/tick.py")
     assert sensor.program.environment == {"ATTUNE_SENSOR": "acme.tick", "ATTUNE_TRIGGER": "acme.ticked"}
     assert (status.node, status.pid, status.epoch) == ("w1", 4711, 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -16,13 +16,14 @@ from attune.agent.worker import executions, suspect_runtimes
 from attune.agent.worker.executions import ExecutionRunner
 from attune.core.executions.action import Action, OnLost
 from attune.core.executions.work import WorkEnding, WorkOutcome
-from attune.core.matching.fleet import Capability, CapabilityInstance, Node
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node, by_name
 from attune.core.ports.executions import NewExecution
 from attune.testing import FakeRunner, MemoryExecutions, MemoryPackFolders
 
 pytestmark = pytest.mark.anyio
 
-ACTION = Action("acme.act", "acme", "", "/opt/act.py", runtime="python", retry_delay_seconds=0.0)
+REF = "core.python"
+ACTION = Action("acme.act", "acme", "", "/opt/act.py", runtime="python", runtime_ref=REF, retry_delay_seconds=0.0)
 
 
 @pytest.fixture
@@ -43,11 +44,12 @@ class Worker:
     """A worker with Python, its store, and what it said of its runtimes."""
 
     def __init__(self, *, max_concurrent: int | None = 4, python: str = sys.executable) -> None:
-        offers = {"python": Capability("python", instances=(CapabilityInstance("3.11.7", python),))}
-        self.node: Node | None = Node(1, "w1", offers, max_concurrent=max_concurrent)
+        python_there = Capability("python", instances=(CapabilityInstance("3.11.7", python),), ref="core.python")
+        self.node: Node | None = Node(1, "w1", by_name([python_there]), max_concurrent=max_concurrent)
         self.store = MemoryExecutions()
         self.runner = FakeRunner()
         self.suspected: list[str] = []
+        self.failing: list[str] | None = None  # what has changed and fails since it was verified
         self.work = ExecutionRunner(
             lambda: self.node,
             queue=self.store,
@@ -56,9 +58,13 @@ class Worker:
             runner=self.runner,
             packs=MemoryPackFolders("abc"),
             suspect=self.suspected.append,
+            recheck=self.recheck,
             default_timeout=7.0,
         )
         self.stop = asyncio.Event()
+
+    async def recheck(self, refs: Collection[str]) -> Collection[str] | None:
+        return self.failing
 
     async def ask(self, action: Action = ACTION, count: int = 1, **given: Any) -> list[int]:
         return await self.store.submit([NewExecution(action, given) for _ in range(count)])
@@ -162,10 +168,56 @@ async def test_work_whose_interpreter_is_gone_is_given_back_and_its_runtime_susp
         await worker.ask()
         await until(lambda: worker.suspected)
         await until(lambda: worker.statuses() == ["requested"])
-        assert worker.suspected == ["python"]
+        assert worker.suspected == ["core.python"]
         reason = "given back by worker w1: the interpreter of python is not there"
         assert worker.store.rows[1].reason == reason
         assert (worker.store.rows[1].attempt, worker.runner.ran) == (0, [])
+
+
+async def test_what_has_changed_since_it_was_verified_and_fails_runs_nothing_and_is_not_offered() -> None:
+    worker = Worker()
+    worker.failing = ["core.python"]
+    async with worker.at_work():
+        await worker.ask()
+        await until(lambda: worker.suspected == [REF])
+        await until(lambda: worker.statuses() == ["requested"])
+        why = "the interpreter of python has changed since it was verified, and fails now"
+        assert worker.store.rows[1].reason == f"given back by worker w1: {why}"
+        assert (worker.store.rows[1].attempt, worker.runner.ran) == (0, [])
+
+
+async def test_what_has_changed_and_is_verified_again_is_used_as_it_is_now(tmp_path: Path) -> None:
+    worker = Worker()
+    newer = tmp_path / "newer"
+    newer.symlink_to(sys.executable)
+
+    async def recheck(refs: Collection[str]) -> Collection[str]:
+        instances = (CapabilityInstance("3.12.0", str(newer)),)
+        worker.node = replace(worker.node, capabilities=by_name([Capability("python", instances=instances, ref=REF)]))
+        return []
+
+    worker.work.recheck = recheck
+    async with worker.at_work():
+        await worker.ask()
+        await until(lambda: worker.statuses() == ["completed"])
+
+    assert [ran.interpreter for ran in worker.runner.ran] == [str(newer)]
+
+
+async def test_an_action_never_runs_in_another_runtime_of_that_name(tmp_path: Path) -> None:
+    worker = Worker()
+    theirs = (CapabilityInstance("3.14.0", str(tmp_path)),)
+    worker.node = replace(
+        worker.node,
+        capabilities=worker.node.capabilities | by_name([Capability("python", instances=theirs, ref="x.y")]),
+    )
+    async with worker.at_work():
+        await worker.ask(replace(ACTION, requires=("python >=3",)))
+        await worker.ask(replace(ACTION, runtime_ref="other.python"))
+        await until(lambda: worker.statuses() == ["completed", "requested"])
+
+    (ran,) = worker.runner.ran
+    assert (ran.interpreter, ran.environment["ATTUNE_RUNTIME_PYTHON"]) == (sys.executable, sys.executable)
 
 
 async def test_a_suspected_runtime_is_offered_again_after_a_while(
@@ -211,7 +263,7 @@ async def test_what_this_node_cannot_start_is_given_back_and_fails_after_six_nod
         if digest is None
         else "pack version gone: expected one that the database has, got none"
     )
-    assert set(worker.suspected) == {"python"}
+    assert set(worker.suspected) == {REF}
 
 
 async def test_a_cancel_ends_what_runs() -> None:

@@ -29,6 +29,21 @@ def test_a_legacy_constraint_and_a_term_on_the_same_runtime_are_joined() -> None
     )
 
 
+def test_an_action_is_bound_to_the_ref_of_its_runtime_and_what_it_asks_of_the_name_is_asked_of_that() -> None:
+    bound = {"runtime": "python", "runtime_ref": "acme.python", "version_constraint": "<4"}
+
+    assert (
+        str(requirement_of_action(["python >=3.9 verified", "node"], **bound)) == "acme.python >=3.9,<4 verified; node"
+    )
+    assert str(requirement_of_action(runtime_ref="acme.python")) == "acme.python"
+    assert str(requirement_of_action(["python >=3"], runtime_ref="acme.python")) == "acme.python; python >=3"
+
+
+@pytest.mark.parametrize("ref", ["acme.ünï", "acme.a b", "node.js", "tool"])
+def test_a_runtime_whose_ref_no_requirement_can_say_is_asked_for_by_its_name(ref: str) -> None:
+    assert str(requirement_of_action(runtime="tool", runtime_ref=ref)) == "tool"
+
+
 def test_a_constraint_without_a_runtime_is_an_error() -> None:
     with pytest.raises(RequirementError):
         requirement_of_action(version_constraint=">=3.9")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from attune.core.errors import DefinitionError
+from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.definition import parse_definition, unknown_keys
 from attune.core.runtimes.runtime import Runtime
 from factories import command, make_definition, make_runtime, verification
@@ -206,7 +207,6 @@ def test_nesting_of_any_depth_is_an_error_or_ignored_but_never_a_crash() -> None
         ("Shell", {}, "shell"),
         ("Built-in Sensors", {"aliases": ["builtin"]}, "builtin"),
         ("OpenJDK", {}, "java"),
-        ("My  Tool", {}, "my tool"),
         ("Python 3", {"aliases": ["PYTHON3"]}, "python"),
     ],
 )
@@ -220,3 +220,33 @@ def test_the_capability_name_is_the_first_alias_or_the_name_folded(
 def test_a_blank_name_is_refused(name: str) -> None:
     with pytest.raises(DefinitionError, match=f"name: expected a text, got '{name}'"):
         parse_definition(make_runtime("acme.x", name))
+
+
+@pytest.mark.parametrize(
+    ("name", "ref", "expected"),
+    [
+        ("My  Tool", "acme.my-tool", "my-tool"),
+        ("Ruby 3 (prod)", "acme.ruby", "ruby"),
+        ("Ünïcode", "acme.uni", "uni"),
+        ("!docker", "acme.no-docker", "no-docker"),
+        ("Python 3.11", "acme.python311", "python311"),
+        ("zone=eu", "acme.node.nodejs", "node"),
+        ("core.python", "evil.thing", "thing"),
+        ("x" * 129, "acme.long", "long"),
+        ("python >=3", "acme.odd name", "odd name"),  # nothing can say that either, and nothing asks for it
+    ],
+)
+def test_a_name_that_no_requirement_can_say_gives_way_to_the_end_of_the_ref_with_a_warning(
+    name: str, ref: str, expected: str
+) -> None:
+    definition = parse_definition(make_runtime(ref, name, verification(command())))
+
+    assert definition.capability == expected
+    assert [warning for warning in definition.warnings if warning.startswith("name: no requirement can say")]
+
+
+@pytest.mark.parametrize("name", ["Python3.11", "Lua5.4", ".NET", "C#", "g++", "Node.js", "tools/jq"])
+def test_a_name_that_a_requirement_can_say_is_taken_without_a_warning(name: str) -> None:
+    definition = parse_definition(make_runtime("acme.tool", name, verification(command())))
+
+    assert (definition.capability, definition.warnings) == (fold(name), ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, by_name
 from attune.core.runtimes.verdict import Status
 from attune.core.sensors.assignment import AssignmentPlan, AssignmentView, Lease, plan, why_waiting
 from attune.core.sensors.sensor import Sensor
@@ -12,7 +12,7 @@ from attune.core.sensors.sensor import Sensor
 
 def node(number: int, *versions: str, status: NodeStatus = NodeStatus.ACTIVE) -> Node:
     instances = tuple(CapabilityInstance(version, f"/usr/bin/python{version}") for version in versions)
-    capabilities = {"python": Capability("python", Status.AVAILABLE, instances)} if versions else {}
+    capabilities = by_name([Capability("python", Status.AVAILABLE, instances, ref="core.python")] if versions else [])
     return Node(number, f"s{number}", capabilities, status=status, role="sensor")
 
 
@@ -65,7 +65,7 @@ def test_a_node_that_is_not_connected_is_given_nothing() -> None:
 def test_a_node_gives_back_what_it_can_no_longer_run() -> None:
     mine = Lease(1, worker=1, epoch=1, left=5.0)
     cases = {
-        "a runtime withdrawn": (node(1), [sensor(1)], "s1 cannot run it any more: python: neither a runtime"),
+        "a runtime withdrawn": (node(1), [sensor(1)], "s1 cannot run it any more: core.python: no runtime of that ref"),
         "another version": (node(1, "3.9"), [sensor(1, "python >=3.11")], "python >=3.11: found 3.9"),
         "drained": (node(1, "3.11", status=NodeStatus.DRAINING), [sensor(1)], "s1 is draining"),
         "disabled": (node(1, "3.11"), [], "it is disabled or gone"),
@@ -107,7 +107,7 @@ def test_why_a_sensor_waits() -> None:
     assert why_waiting(asked, []) == "no sensor node has registered"
     assert why_waiting(asked, [node(1, "3.12")]) == "s1 is about to take it"
     assert why_waiting(asked, [node(1, "3.9"), node(2)]) == (
-        "no sensor node can run it: s1 python >=3.11: found 3.9 at /usr/bin/python3.9; "
-        "s2 python >=3.11: neither a runtime nor a label of that name"
+        "no sensor node can run it: s1 core.python >=3.11: found 3.9 at /usr/bin/python3.9; "
+        "s2 core.python >=3.11: no runtime of that ref"
     )
     assert why_waiting(asked, [node(1, "3.12", status=NodeStatus.LOST)]) == "no sensor node can run it: s1 is lost"

@@ -84,6 +84,33 @@ def test_declared_names_run_nothing_and_are_marked() -> None:
     assert found.warnings == ("no definition is called 'cobol'",)
 
 
+def test_a_ref_declares_that_runtime_and_a_name_all_that_are_called_so() -> None:
+    twin = make_runtime("acme.python", "Python", verification(command(binary="acme-python")))
+    machine = FakeHost({"python3": printed("3", path="/usr/bin/python3"), "acme-python": printed("3")})
+    declared = {
+        names: [(one.ref, one.capability, one.path) for one in run(machine, PYTHON, twin, names=names).verdicts]
+        for names in (("acme.python",), ("python",), ("acme.python", "python"))
+    }
+    core, acme = ("core.python", "python", "/usr/bin/python3"), ("acme.python", "python", "/usr/bin/acme-python")
+
+    assert declared == {("acme.python",): [acme], ("python",): [core, acme], ("acme.python", "python"): [acme, core]}
+    assert machine.ran == []
+    found = run(host(), PYTHON, twin, names=("core.python",))
+    assert (found.offered, found.warnings) == (["python"], ())
+    only = run(host(), PYTHON, twin, names=("core.python",), verify_overrides=True)
+    assert [(one.ref, one.status) for one in only.verdicts] == [("core.python", Status.AVAILABLE)]
+
+
+def test_what_is_declared_without_commands_is_looked_for_by_its_name() -> None:
+    machine = FakeHost({"tool": printed("1")})
+    bare = make_runtime("acme.tool", "Tool", {})
+
+    (declared,) = run(machine, bare, names=("tool",)).verdicts
+    assert (declared.status, declared.path) == (Status.DECLARED, "/usr/bin/tool")
+    assumed = make_runtime("acme.tool", "Tool", verification(always_available=True))
+    assert [(one.status, one.path) for one in run(machine, assumed).verdicts] == [(Status.ASSUMED, "/usr/bin/tool")]
+
+
 def test_with_verify_overrides_the_names_only_restrict() -> None:
     found = run(host(), PYTHON, RUBY, names=("ruby", "cobol"), verify_overrides=True)
 

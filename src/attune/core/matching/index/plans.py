@@ -86,8 +86,8 @@ class TermPlan:
         if isinstance(term, LabelTerm):
             among = label.among(term.values)
             holding = label.present & ~among if term.negated else among
-        elif isinstance(term, RuntimeTerm) and (term.constraint is None or term.verified):
-            holding = 0 if term.verified else label.present
+        elif isinstance(term, RuntimeTerm) and (term.constraint is None or not term.may_be_label):
+            holding = label.present if term.may_be_label else 0
         else:
             return truth_sets(label, self._remembered(LABEL, self._judge_label))
         return holding, holding

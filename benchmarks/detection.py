@@ -14,9 +14,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from attune import catalogue
 from attune.core.runtimes.definition import Definition, parse_definition
 from attune.core.runtimes.runtime import Runtime
 from attune.host.probing.assemble import assemble
@@ -101,6 +104,21 @@ def worker_megabytes(env: dict[str, str]) -> float:
     return peak_megabytes(status, "VmRSS:")
 
 
+def measure_smoke() -> Iterator[Figure]:
+    """What it costs to start for real what is here: all shipped definitions with a smoke check, with and without."""
+    parsed = [parse_definition(Runtime(**entry)) for entry in (*catalogue.core_pack(), *catalogue.extras())]
+    smoked = [definition for definition in parsed if definition.verification.smoke is not None]
+    plain = [replace(one, verification=replace(one.verification, smoke=None)) for one in smoked]
+    checks = assemble(dict(os.environ))
+    examiner = Examiner(checks.runner, checks.paths)
+    found = [verdict.capability for verdict in examiner.examine(smoked) if verdict.status.offered]
+    without, with_smoke = (
+        statistics.median(seconds(partial(examiner.examine, those)) for _ in range(_ROUNDS))
+        for those in (plain, smoked)
+    )
+    yield Figure("smoke checks, in all", (with_smoke - without) * 1000, None, "ms", note=" ".join(found))
+
+
 def measure_absent() -> Iterator[Figure]:
     """A hundred definitions whose commands are not on PATH: verdicts and all."""
     definitions = [absent(number) for number in range(100)]
@@ -125,7 +143,7 @@ def absent(number: int) -> Definition:
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
-        for part in (measure_absent(), measure_start(folder), compare_envinfo(folder)):
+        for part in (measure_absent(), measure_smoke(), measure_start(folder), compare_envinfo(folder)):
             for figure in part:
                 print(figure, flush=True)
     return 0

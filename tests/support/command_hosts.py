@@ -17,6 +17,8 @@ import warm_programs
 ATTUNE = (sys.executable, "-m", "attune")
 WAIT_SECONDS = 240
 """Seconds that a command may take. Nothing is expected to: it bounds what hangs."""
+SMOKE = 'case "$1" in -[ceMrX]*|eval) echo "$*"; exit;; esac\n'
+"""What a script does first so that it passes for an interpreter that starts."""
 Program = warm_programs.Program | subprocess.Popen[bytes]
 
 
@@ -40,12 +42,12 @@ class Machine:
         return path
 
     def command(self, name: str, prints: str = "", *, script: str | None = None, exit_code: int = 0) -> Path:
-        """Put a command on PATH that prints *prints*, or runs *script* (POSIX shell)."""
+        """Put a command on PATH that runs *script* (POSIX shell), or prints *prints* and passes any smoke check."""
         path = self.bin / name
-        quoted = prints.replace("'", "'\\''")
-        path.write_text(
-            f"#!/bin/sh\n{script if script is not None else f'echo {chr(39)}{quoted}{chr(39)}; exit {exit_code}'}\n"
-        )
+        if script is None:
+            quoted = prints.replace("'", "'\\''")
+            script = f"echo '{quoted}'; exit {exit_code}"
+        path.write_text(f"#!/bin/sh\n{SMOKE if exit_code == 0 else ''}{script}\n")
         path.chmod(0o755)
         return path
 

@@ -23,7 +23,7 @@ def make_runtime(ref: str = "core.python", name: str = "Python", distributions: 
 
 def make_definition(*commands: Any, name: str = "Python", ref: str = "core.python", **keys: Any) -> Definition:
     """*keys* go beside `verification`, except those that belong inside it."""
-    of_verification = ("always_available", "check_required", "discover", "examples", "undecided_patterns")
+    of_verification = ("always_available", "check_required", "discover", "examples", "undecided_patterns", "smoke")
     inside = {key: keys.pop(key) for key in of_verification if key in keys}
     distributions = {**verification(*(commands or (command(),)), **inside), **keys}
     return parse_definition(make_runtime(ref, name, distributions))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-CORE_VERSION = "1.0.0"
+CORE_VERSION = "1.1.0"
 
 Entry = dict[str, Any]
 

@@ -102,7 +102,8 @@ def test_an_entry_says_what_it_is_and_has_only_known_keys(entry: dict[str, Any])
     assert entry["description"].endswith(".")
     assert set(entry["distributions"]) <= {"verification", "aliases", "roles"}
     verification = entry["distributions"]["verification"]
-    assert set(verification) <= {"always_available", "check_required", "commands", "examples"}
+    known = {"always_available", "check_required", "commands", "examples", "smoke", "undecided_patterns"}
+    assert set(verification) <= known
     for command in verification.get("commands", []):
         assert set(command) <= {"binary", "args", "exit_code", "pattern", "priority", "optional", "timeout_seconds"}
         assert all(isinstance(argument, str) for argument in command["args"])

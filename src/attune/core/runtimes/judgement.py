@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from attune.core.errors import legible, shown
-from attune.core.pattern import search
+from attune.core.pattern import Match, search
 from attune.core.runtimes.command import Ending, Outcome
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.extraction import displayed_version, extract_version
 from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
-from attune.core.runtimes.verification import Check
+from attune.core.runtimes.verification import NONCE, Check
 
 _UNDECIDED = (Ending.TIMED_OUT, Ending.UNDECIDED)
 _SHORTAGE_SIGNALS = ("killed by SIGKILL", "killed by SIGABRT")
@@ -30,13 +30,21 @@ _EXCERPT = 2000
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One check that was tried: whether it passed (None: could not be decided), why, and the version it showed."""
+    """One check that was tried: whether it passed (None: could not be decided), why, and the version it showed.
+
+    `started` is what the smoke check of an interpreter that passed came to.
+    """
 
     check: Check
     outcome: Outcome
     passed: bool | None
     reason: str
     version: str | None = None
+    started: tuple[Check, Outcome] | None = None
+
+    @property
+    def duration_ms(self) -> float:
+        return self.outcome.duration_ms + (self.started[1].duration_ms if self.started else 0.0)
 
 
 def judge(definition: Definition, check: Check, outcome: Outcome) -> Attempt:
@@ -47,23 +55,29 @@ def judge(definition: Definition, check: Check, outcome: Outcome) -> Attempt:
     return replace(attempt, reason=f"{attempt.reason}; passed over: {'; '.join(outcome.passed_over)}")
 
 
+def prove(definition: Definition, attempt: Attempt, smoke: Check, outcome: Outcome) -> Attempt:
+    """*attempt*, which has passed, after *smoke* came to *outcome*: it passes if its interpreter has started for real.
+
+    Where the host's settings allow only its other command, that has to be enough.
+    """
+    if outcome.ending is Ending.REFUSED:
+        return replace(attempt, reason=f"{attempt.reason}; not started for real: {outcome.detail}")
+    passed, problem = _problem(definition, smoke, outcome, _match(smoke, outcome))
+    if passed:
+        return replace(attempt, started=(smoke, outcome))
+    version = f" {attempt.version}" if attempt.version else ""
+    said = problem.replace(smoke.pattern or NONCE, NONCE)
+    reason = f"{legible(smoke.binary)}{version}: says its version, but could not be started for real: {said}"
+    return Attempt(smoke, replace(outcome, duration_ms=outcome.duration_ms + attempt.duration_ms), passed, reason)
+
+
 def _judge(definition: Definition, check: Check, outcome: Outcome) -> Attempt:
-    if outcome.ending is not Ending.EXITED:
-        passed = None if outcome.ending in _UNDECIDED or outcome.detail in _SHORTAGE_SIGNALS else False
+    match = _match(check, outcome)
+    passed, problem = _problem(definition, check, outcome, match)
+    if not passed:
         subject = legible(check.binary) if outcome.ending in (Ending.NOT_FOUND, Ending.REFUSED) else str(check)
-        return Attempt(check, outcome, passed, f"{subject}: {outcome.detail}")
+        return Attempt(check, outcome, passed, f"{subject}: {problem}")
     output = _both_streams(outcome)
-    match = search(check.pattern, output) if check.pattern is not None else None
-    fails = outcome.exit_code != check.exit_code or (match is None and check.pattern is not None)
-    if fails and (shortage := _shortage(definition, outcome, output)):
-        return Attempt(check, outcome, None, f"{check}: could not be decided: {shortage}")
-    if outcome.exit_code != check.exit_code:
-        said = f"expected exit code {check.exit_code}, got {outcome.exit_code}"
-        although = ", although the output matches" if match is not None else ""
-        return Attempt(check, outcome, False, f"{check}: {said}{although}: {_said(output)}")
-    if match is None and check.pattern is not None:
-        reason = f"{check}: expected output that matches {shown(check.pattern)}, got {_said(output)}"
-        return Attempt(check, outcome, False, reason)
     if match is not None and match.version is not None:
         version: str | None = displayed_version(match.version)
     else:
@@ -71,11 +85,34 @@ def _judge(definition: Definition, check: Check, outcome: Outcome) -> Attempt:
     return _within_bounds(definition, Attempt(check, outcome, True, f"verified by `{check}`", version))
 
 
+def _match(check: Check, outcome: Outcome) -> Match | None:
+    if check.pattern is None or outcome.ending is not Ending.EXITED:
+        return None
+    return search(check.pattern, _both_streams(outcome))
+
+
+def _problem(definition: Definition, check: Check, outcome: Outcome, match: Match | None) -> tuple[bool | None, str]:
+    """Whether *check* passes, None where that could not be decided, and if it does not, why."""
+    output, exited = _both_streams(outcome), outcome.ending is Ending.EXITED
+    if exited and outcome.exit_code == check.exit_code and (match is not None or check.pattern is None):
+        return True, ""
+    if shortage := _shortage(definition, outcome, output):
+        return None, f"could not be decided: {shortage}"
+    if not exited:
+        undecided = outcome.ending in _UNDECIDED or outcome.detail in _SHORTAGE_SIGNALS
+        return None if undecided else False, outcome.detail
+    if outcome.exit_code != check.exit_code:
+        although = ", although the output matches" if match is not None else ""
+        return False, f"expected exit code {check.exit_code}, got {outcome.exit_code}{although}: {_said(output)}"
+    return False, f"expected output that matches {shown(check.pattern)}, got {_said(output)}"
+
+
 def _shortage(definition: Definition, outcome: Outcome, output: str) -> str:
     """What says that the machine was short of something, so that the failure says nothing of the runtime; or ""."""
     if outcome.exit_code in _SHORTAGE_CODES:
         return f"exit code {outcome.exit_code}, as of a program that {_SHORTAGE_CODES[outcome.exit_code]} ended"
-    for line in output.splitlines() if outcome.exit_code else ():
+    failed = bool(outcome.exit_code) or outcome.ending is Ending.SIGNALED
+    for line in output.splitlines() if failed else ():
         if any(search(pattern, line) for pattern in (_SHORTAGE, *definition.verification.undecided_patterns)):
             return shown(line.strip())
     return ""
@@ -105,7 +142,7 @@ def conclude(definition: Definition, attempts: Sequence[Attempt]) -> Verdict:
         reason=reason,
         instances=instances if verification.discover == "all" else instances[:1],
         evidence=_evidence(decisive) if decisive else None,
-        duration_ms=sum(attempt.outcome.duration_ms for attempt in attempts),
+        duration_ms=sum(attempt.duration_ms for attempt in attempts),
         warnings=(*definition.warnings, *_recommendation(definition, instances)),
     )
 
@@ -178,6 +215,7 @@ def _evidence(attempt: Attempt) -> Evidence:
         duration_ms=outcome.duration_ms,
         at=outcome.at,
         cached_age=outcome.cached_age,
+        smoke=attempt.started[0].argv if attempt.started else (),
     )
 
 

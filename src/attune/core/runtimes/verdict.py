@@ -47,7 +47,8 @@ class Evidence:
     """What was run and what it said.
 
     `duration_ms` is wall time; `at` is the host's clock in seconds since the epoch, for people only (the
-    database keeps its own times); `cached_age` is in seconds, None for a check that ran just now.
+    database keeps its own times); `cached_age` is in seconds, None for a check that ran just now. `smoke`: the command
+    that has started the interpreter for real, empty where none has.
     """
 
     command: tuple[str, ...]
@@ -56,6 +57,7 @@ class Evidence:
     duration_ms: float = 0.0
     at: float | None = None
     cached_age: float | None = None
+    smoke: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
             "at": evidence.at,
             "cached": evidence.cached_age is not None,
             "cached_age_seconds": None if evidence.cached_age is None else round(evidence.cached_age, 1),
+            "smoke": list(evidence.smoke),
         },
         "warnings": list(verdict.warnings),
     }

@@ -15,6 +15,8 @@ MAX_BINARY = 255
 MAX_ARGUMENT = 4096
 MAX_TIMEOUT_SECONDS = 600.0
 DEFAULT_TIMEOUT_SECONDS = 10.0
+NONCE = "{nonce}"
+"""What an argument of a smoke check has in place of the text that must be printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,19 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class SmokeCheck:
+    """How an interpreter whose command has passed is started for real: it must print the nonce among its `args`."""
+
+    args: tuple[str, ...]
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+
+    def of(self, binary: str, nonce: str) -> Check:
+        """The check of the interpreter *binary*, which passes where it prints *nonce*."""
+        args = tuple(argument.replace(NONCE, nonce) for argument in self.args)
+        return Check(binary, args, pattern=nonce, timeout_seconds=self.timeout_seconds)
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A definition's own test: what a command printed, and what that must be taken for."""
 
@@ -56,6 +71,7 @@ class Verification:
     """
 
     checks: tuple[Check, ...] = ()
+    smoke: SmokeCheck | None = None
     always_available: bool = False
     check_required: bool | None = None
     discover: Literal["first", "all"] = "first"
@@ -86,6 +102,7 @@ def parse_verification(definition: Section) -> Verification:
         section.refuse("discover", "'first' or 'all'")
     verification = Verification(
         checks=_checks(section),
+        smoke=_smoke(section),
         always_available=section.flag("always_available"),
         check_required=section.flag("check_required") if section.node("check_required") else None,
         discover="all" if discover and discover.value == "all" else "first",
@@ -129,6 +146,18 @@ def _check(section: Section, path: str, node: DocumentNode) -> Check | None:
     )
     command.warn_unknown()
     return check
+
+
+def _smoke(verification: Section) -> SmokeCheck | None:
+    node = verification.node("smoke")
+    section = verification.section(verification.at("smoke"), node) if node else None
+    if section is None:
+        return None
+    smoke = SmokeCheck(_args(section), _timeout(section))
+    if not any(NONCE in argument for argument in smoke.args):
+        section.refuse("args", f"a list of texts, one of which has {NONCE} in it", shown(plain(section.node("args"))))
+    section.warn_unknown()
+    return smoke
 
 
 def _as_command(text: str) -> str:

@@ -11,6 +11,7 @@ from attune.host.contract.supervisors import Ended
 from attune.host.probing.process import CheckProcess
 from attune.host.text import clean
 
+_WITHOUT_MEMORY = (-signal.SIGSEGV, -signal.SIGBUS)  # of programs that got too little to say anything
 _LAST_WAIT_SECONDS = 2.5  # for a process that does not even die, or a supervisor that is stopped
 
 
@@ -78,6 +79,8 @@ class Job:
             return Ending.TIMED_OUT, f"timed out after {self.command.timeout_seconds:g} s"
         if ended.status is None:
             return Ending.UNDECIDED, "the process that ran it was killed"
+        if ended.status in _WITHOUT_MEMORY and self.process.has_limited_memory:
+            return Ending.UNDECIDED, f"killed by {_signal_name(-ended.status)}, as happens within a limit on memory"
         if ended.status < 0:
             return Ending.SIGNALED, f"killed by {_signal_name(-ended.status)}"
         return Ending.EXITED, ""

@@ -6,6 +6,7 @@ Knows nothing of other processes or of what an outcome means; the run decides wh
 from __future__ import annotations
 
 import os
+import resource
 import signal
 
 from attune.core.errors import UsageError
@@ -29,6 +30,12 @@ class CheckProcess:
         self._path = path
         self.program = program
         self.stdout, self.stderr = map(Stream, pipes)
+
+    @property
+    def has_limited_memory(self) -> bool:
+        """Whether it may not use all the memory there is."""
+        unlimited = resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
+        return not unlimited or self._contract.limits.memory_bytes is not None
 
     def news(self) -> Ended | None:
         """How it ended, if it has by now. Raises `NotStartedError`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Protocol
@@ -12,7 +13,7 @@ from attune.core.ports.runtimes import CommandRunner, OutcomeCache, PathLookup, 
 from attune.core.runtimes.aliases import names_of
 from attune.core.runtimes.command import Command, Ending, Found, Missing, Outcome
 from attune.core.runtimes.definition import Definition, capability_name, parse_definition
-from attune.core.runtimes.judgement import Attempt, conclude, judge, next_check
+from attune.core.runtimes.judgement import Attempt, conclude, judge, next_check, prove
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verdict import Instance, Status, Verdict
 from attune.core.runtimes.verification import Check
@@ -134,6 +135,8 @@ class _Examination:
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     definitions: dict[str, Definition] = field(default_factory=dict)
     pending: dict[str, Check] = field(default_factory=dict)
+    passed: dict[str, tuple[Attempt, Command]] = field(default_factory=dict)  # whose smoke check is to be run
+    nonce: str = field(default_factory=lambda: secrets.token_hex(8))
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     proofs: dict[Command, Outcome] = field(default_factory=dict)
 
@@ -143,11 +146,19 @@ class _Examination:
         return self._advance(definition)
 
     def then(self, ref: str, command: Command, outcome: Outcome) -> Command | None:
-        definition = self.definitions[ref]
-        attempt = judge(definition, self.pending[ref], outcome)
+        definition, check = self.definitions[ref], self.pending[ref]
+        if ref in self.passed:
+            attempt, command = self.passed.pop(ref)
+            attempt = prove(definition, attempt, check, outcome)
+        else:
+            attempt = judge(definition, check, outcome)
+            if attempt.passed and definition.verification.smoke is not None:
+                self.passed[ref] = attempt, command
+                smoke = self.pending[ref] = definition.verification.smoke.of(check.binary, self.nonce)
+                return Command(smoke.argv, min(smoke.timeout_seconds, self.max_timeout))
         self.attempts[ref].append(attempt)
         if attempt.passed:
-            self.proofs[command] = outcome
+            self.proofs[command] = attempt.outcome
         return self._advance(definition)
 
     def only_looked_up_on_path(self, definition: Definition) -> bool:

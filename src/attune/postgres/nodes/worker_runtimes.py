@@ -144,4 +144,5 @@ def _evidence(evidence: Evidence | None) -> dict[str, Any] | None:
         "output": evidence.output,
         "duration_ms": round(evidence.duration_ms, 3),
         "cached": evidence.cached_age is not None,
+        "smoke": list(evidence.smoke),
     }

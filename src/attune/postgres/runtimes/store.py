@@ -72,8 +72,8 @@ class PostgresRuntimes(PostgresStore):
     async def seed(self, version: str, label: str, runtimes: Sequence[Runtime]) -> list[str]:
         """Give a database the core pack's definitions once for each shipped *version*; the refs that were written.
 
-        A row that is there stays as it is unless it has no verification at all; one that an operator removed after
-        it was seeded stays removed.
+        A row that is there stays as it is, but for keys of its verification that a newer version adds where commands
+        are as shipped; one that an operator removed after it was seeded stays removed.
         """
         async with transaction(self._pool) as connection:
             await connection.execute("SELECT set_config('attune.changed_by', 'attune (core pack)', true)")
@@ -86,7 +86,8 @@ class PostgresRuntimes(PostgresStore):
             seeded = await read_value(connection, query, (label,))
             if seeded == version:
                 return []
-            written = [runtime.ref for runtime in runtimes if await _seed_one(connection, runtime)]
+            new = seeded is None
+            written = [runtime.ref for runtime in runtimes if await _seed_one(connection, runtime, new=new)]
             query = (
                 "UPDATE pack SET meta = meta || jsonb_build_object('attune_definitions', %s::text) WHERE ref = 'core'"
             )
@@ -101,17 +102,23 @@ async def _locked(connection: AsyncConnection[Any], ref: str, changed_by: str) -
     return await read_one(connection, Runtime, f"SELECT {_COLUMNS} FROM runtime WHERE ref = %s FOR UPDATE", (ref,))
 
 
-async def _seed_one(connection: Any, runtime: Runtime) -> bool:
+async def _seed_one(connection: Any, runtime: Runtime, *, new: bool) -> bool:
     query = """
         INSERT INTO runtime AS old (ref, pack, pack_ref, description, name, distributions)
-        VALUES (%(ref)s, (SELECT id FROM pack WHERE ref = 'core'), 'core', %(description)s, %(name)s, %(distributions)s)
+        SELECT %(ref)s, (SELECT id FROM pack WHERE ref = 'core'), 'core', %(description)s, %(name)s, %(distributions)s
+        WHERE %(new)s OR EXISTS (SELECT FROM runtime WHERE ref = %(ref)s)
         ON CONFLICT (ref) DO UPDATE SET
-            distributions = excluded.distributions
-                || CASE jsonb_typeof(old.distributions) WHEN 'object' THEN old.distributions ELSE '{}' END
+            distributions = CASE WHEN old.distributions ? 'verification'
+                THEN jsonb_set(old.distributions, '{verification}',
+                    excluded.distributions->'verification' || (old.distributions->'verification'))
+                ELSE excluded.distributions
+                    || CASE jsonb_typeof(old.distributions) WHEN 'object' THEN old.distributions ELSE '{}' END END
         WHERE NOT coalesce(old.distributions ? 'verification', false)
+            OR (old.distributions #> '{verification,commands}' = excluded.distributions #> '{verification,commands}'
+                AND NOT old.distributions->'verification' ?&
+                    ARRAY(SELECT jsonb_object_keys(excluded.distributions->'verification')))
     """
-    written = await execute(connection, query, _values(runtime))
-    return bool(written)
+    return bool(await execute(connection, query, {**_values(runtime), "new": new}))
 
 
 def _values(runtime: Runtime) -> dict[str, Any]:

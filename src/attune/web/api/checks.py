@@ -82,6 +82,9 @@ class CheckEvidence(BaseModel):
     at: float | None = Field(default=None, description="By the node's clock, since 1970.", examples=[1795514400.0])
     cached: bool = Field(default=False, examples=[False])
     cached_age_seconds: float | None = Field(default=None, examples=[None])
+    smoke: list[str] = Field(
+        default=[], description="What has started it for real.", examples=[["ruby", "-e", "puts ARGV[0]", "4f0c"]]
+    )
 
 
 class VerdictItem(BaseModel):

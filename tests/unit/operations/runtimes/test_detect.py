@@ -107,8 +107,8 @@ def test_what_is_declared_without_commands_is_looked_for_by_its_name() -> None:
 
     (declared,) = run(machine, bare, names=("tool",)).verdicts
     assert (declared.status, declared.path) == (Status.DECLARED, "/usr/bin/tool")
-    assumed = make_runtime("acme.tool", "Tool", verification(always_available=True))
-    assert [(one.status, one.path) for one in run(machine, assumed).verdicts] == [(Status.ASSUMED, "/usr/bin/tool")]
+    always = make_runtime("acme.tool", "Tool", verification(always_available=True))
+    assert [(one.status, one.path) for one in run(machine, always).verdicts] == [(Status.AVAILABLE, "/usr/bin/tool")]
 
 
 def test_with_verify_overrides_the_names_only_restrict() -> None:

@@ -68,6 +68,8 @@ def contract_for(settings: Settings) -> ExecutionContract:
     """How programs are run on this host: checks, actions and sensors. Raises `UsageError` for a user unknown here."""
     host, environment = settings.host, process_environment()
     user, policy = _run_user(host), host_policy(host)
+    if host.landlock and not host.no_new_privileges and os.geteuid() != 0:
+        raise UsageError("host.no_new_privileges: false needs host.landlock: false too, unless root runs Attune")
     owner = None if user is None else (user.uid, user.gid)
     passed = check_environment(environment, host.environment)
     places = (str(host.run_folder),) if host.run_folder else run_places(environment, os.geteuid())

@@ -17,6 +17,7 @@ from attune.core.errors import UsageError
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.ports.sensors import SensorProgram
 from attune.host.contract.execution_contract import ExecutionContract
+from attune.host.contract.launch import CHECK
 from attune.host.contract.supervisors import boottime
 from attune.host.executions.runner import HostWorkRunner
 from attune.host.sensors.output_log import SensorFolder
@@ -110,3 +111,13 @@ async def test_what_is_admitted_runs(
     (tmp_path / "ran").unlink()
     await sense(entry, interpreter, **host)
     assert (tmp_path / "ran").exists()
+
+
+def test_a_user_cannot_have_landlock_and_new_privileges(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings()
+    settings = replace(settings, host=replace(settings.host, no_new_privileges=False, run_as=None))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(UsageError, match=r"host\.landlock: false too"):
+        contract_for(settings)
+    free = contract_for(replace(settings, host=replace(settings.host, landlock=False)))
+    assert not free.now()._launch(CHECK, ["true"], "/bin/true", "/", {}).offline

@@ -231,7 +231,7 @@ def test_a_link_that_is_swapped_all_the_time_leads_nowhere(tree: Tree) -> None:
         runner = assemble({"PATH": f"{tree.at('/evil/bin')}:/usr/bin"}).runner
         endings = {
             outcome.ending
-            for _ in range(500)
+            for _ in range(1000)
             for outcome in run_all(runner, {"name": command("tool"), "path": command(str(link))}).values()
         }
     finally:

@@ -109,7 +109,7 @@ class ExecutionContract:
             limits=self.limits,
             no_new_privileges=self.no_new_privileges,
             writable=places if self.confined else None,
-            offline=kind.offline,
+            offline=kind.offline and (self.no_new_privileges or os.geteuid() == 0),  # the kernel's rule
             tell=kind.tells_start,
         )
 

@@ -37,19 +37,24 @@ class OwnershipRule:
         self._trusted = frozenset((0, user, *trusted_owners))
         self._members = members or LocalGroups()
 
-    def refuses_file(self, path: str) -> str | None:
-        """Why the file at *path* must not be executed, or None. What runs a script is looked at too."""
+    def refuses_file(self, path: str, known: Programs | None = None) -> str | None:
+        """Why the file at *path* must not be executed, or None. What runs a script is looked at too.
+
+        *known* keeps what was found, for other questions of the same moment: many scripts are run by one program.
+        """
+        known = {} if known is None else known
         file = path
         for _ in range(MOST_SCRIPTS):
-            try:
-                interpreter = self._program(file)
-            except _RefusedError as refusal:
+            if file not in known:
+                known[file] = self._program(file)
+            found = known[file]
+            if isinstance(found, RefusedError):
                 if file == path:
-                    return str(refusal)
-                return None if refusal.absent else f"{path} is run by {legible(file)}: {refusal}"
-            if interpreter is None:
+                    return str(found)
+                return None if found.absent else f"{path} is run by {legible(file)}: {found}"
+            if found is None:
                 return None
-            file = interpreter
+            file = found
         return f"{path} is run by too many scripts"
 
     def refuses_folder(self, path: str) -> str | None:
@@ -65,16 +70,19 @@ class OwnershipRule:
             with closing(_Walk(path)) as walk:
                 self._follow(walk, sticky=sticky)
                 return None if stat.S_ISDIR(walk.status.st_mode) else f"{path} is not a directory"
-        except _RefusedError as refusal:
+        except RefusedError as refusal:
             return str(refusal)
 
-    def _program(self, path: str) -> str | None:
-        """What runs the program at *path*, if that is a script. Raises `_RefusedError` if it must not be executed."""
-        with closing(_Walk(path)) as walk:
-            self._follow(walk, sticky=True)
-            if not stat.S_ISREG(walk.status.st_mode):
-                raise _RefusedError(f"{path} is not a regular file")
-            return interpreter_of(f"/proc/self/fd/{walk.fd}")
+    def _program(self, path: str) -> str | RefusedError | None:
+        """What runs the program at *path*, if that is a script, or why it must not be executed."""
+        try:
+            with closing(_Walk(path)) as walk:
+                self._follow(walk, sticky=True)
+                if not stat.S_ISREG(walk.status.st_mode):
+                    return RefusedError(f"{path} is not a regular file")
+                return interpreter_of(f"/proc/self/fd/{walk.fd}")
+        except RefusedError as refusal:
+            return refusal
 
     def _follow(self, walk: _Walk, *, sticky: bool) -> None:
         """Look at every hop. With *sticky*, sticky folders may be parents: there nobody replaces what others own."""
@@ -82,13 +90,14 @@ class OwnershipRule:
             fault = self._fault(walk, sticky=sticky and bool(walk.rest))
             if fault:
                 mode = "" if walk.is_link else f", mode {stat.S_IMODE(walk.status.st_mode):04o}"
-                raise _RefusedError(f"{walk.place} {fault} (owner {user_text(walk.status.st_uid)}{mode})")
+                raise RefusedError(f"{walk.place} {fault} (owner {user_text(walk.status.st_uid)}{mode})")
             if not walk.step():
                 return
 
     def _fault(self, walk: _Walk, *, sticky: bool) -> str:
         """What is wrong with the hop that was reached, or ""."""
-        status, mode = walk.status, walk.status.st_mode
+        status = walk.status
+        mode = status.st_mode
         if status.st_uid not in self._trusted:
             return "belongs to none of this host's trusted owners"
         if walk.is_link:
@@ -107,7 +116,11 @@ class OwnershipRule:
         return "" if self._trusted.issuperset(members) else f"is writable by the group {group_text(status.st_gid)}"
 
 
-class _RefusedError(Exception):
+Programs = dict[str, "str | RefusedError | None"]
+"""What runs each program, by path: None for what the kernel itself runs; or why the program must not be executed."""
+
+
+class RefusedError(Exception):
     """Why something must not be used. `absent`: only because it is not there, and nobody else can put it there."""
 
     def __init__(self, reason: str, *, absent: bool = False) -> None:
@@ -124,7 +137,7 @@ class _Walk:
 
     def __init__(self, path: str) -> None:
         if not path.startswith("/") or "\0" in path:
-            raise _RefusedError(f"{legible(path)} is not an absolute path")
+            raise RefusedError(f"{legible(path)} is not an absolute path")
         self._path = path
         self._names: list[str] = []
         self._links = 0
@@ -154,7 +167,10 @@ class _Walk:
         if not self.rest:
             return False
         name = self.rest.pop()
-        self._names = self._names[:-1] if name == ".." else [*self._names, name]
+        if name != "..":
+            self._names.append(name)
+        elif self._names:
+            self._names.pop()
         try:
             self.fd = os.open(name, _LOOK, dir_fd=self._folder)
         except (OSError, ValueError) as error:
@@ -168,7 +184,7 @@ class _Walk:
         """Go on where the link leads that was reached."""
         self._links += 1
         if self._links > _MOST_LINKS:
-            raise _RefusedError(f"{legible(self._path)} leads through too many links")
+            raise RefusedError(f"{legible(self._path)} leads through too many links")
         target = os.readlink("", dir_fd=self.fd)
         self._close(self.fd)
         self.rest += _names_in(target)
@@ -182,13 +198,13 @@ class _Walk:
             self._opened.remove(fd)
             os.close(fd)
 
-    def _obstacle(self, error: Exception) -> _RefusedError:
+    def _obstacle(self, error: Exception) -> RefusedError:
         number = error.errno if isinstance(error, OSError) else None
         if number in _SHORTAGES:
             raise error
         if number == errno.ENOENT:
-            return _RefusedError(f"{self.place} does not exist", absent=not self.folder_mode & _OTHERS)
-        return _RefusedError(f"{self.place} cannot be looked at: {os.strerror(number or errno.EINVAL).lower()}")
+            return RefusedError(f"{self.place} does not exist", absent=not self.folder_mode & _OTHERS)
+        return RefusedError(f"{self.place} cannot be looked at: {os.strerror(number or errno.EINVAL).lower()}")
 
 
 def _names_in(path: str) -> list[str]:

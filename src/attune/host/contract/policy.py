@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from attune.host.contract.ownership import OwnershipRule
+from attune.host.contract.ownership import OwnershipRule, Programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class HostPolicy:
             return None
         return f"not with these arguments among the commands that this host allows ({settings})"
 
-    def refuses_file(self, path: str) -> str | None:
-        """Why the file at absolute *path* is not executed, or None."""
-        return self._refuses_place(path) or self.ownership.refuses_file(path)
+    def refuses_file(self, path: str, known: Programs | None = None) -> str | None:
+        """Why the file at absolute *path* is not executed, or None. *known* is as in `OwnershipRule.refuses_file`."""
+        return self._refuses_place(path) or self.ownership.refuses_file(path, known)
 
     def refuses_folder(self, path: str) -> str | None:
         """Why commands are not searched for in the folder at absolute *path*, or None."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from attune.core.runtimes.command import Ending, Found, Missing
+from attune.host.contract.ownership import Programs
 from attune.host.contract.policy import HostPolicy
 from attune.host.probing.directory_reader import DirectoryReader
 from attune.host.probing.refusal import explain
@@ -54,6 +55,7 @@ class PathIndex:
         self._reader = DirectoryReader()
         self._listing: _Listing | None = None
         self._files: dict[str, Missing | None] = {}  # since the last token: why they are refused
+        self._programs: Programs = {}
 
     def token(self) -> object:
         """A value that compares equal as long as no directory of PATH has changed.
@@ -61,7 +63,7 @@ class PathIndex:
         It covers the *names* in them: a name that is not listed stays "not found on PATH" while the token is the
         same. A listed one may change in place (`chmod`, a link's target), so ask for it again.
         """
-        self._files = {}
+        self._files, self._programs = {}, {}
         token, listing = self._stamp(), self._listing
         if listing is not None and listing.token != token:
             self._listing = None
@@ -137,7 +139,7 @@ class PathIndex:
 
     def _refusal(self, path: str) -> Missing | None:
         if path not in self._files:
-            self._files[path] = _answer(self._policy.refuses_file, path)
+            self._files[path] = _answer(partial(self._policy.refuses_file, known=self._programs), path)
         return self._files[path]
 
     def _refused(self, directories: Sequence[str]) -> dict[str, Missing]:

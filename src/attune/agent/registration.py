@@ -83,15 +83,15 @@ class NodeRegistration:
             self.node_id = await self._registry.register(self._offer(settings))
             return self.node_id
 
-    async def heartbeat(self) -> Heartbeat:
+    async def heartbeat(self, refused: str = "") -> Heartbeat:
         """Say that this node lives; what the registry says to it. Registers again if its row or name is gone."""
         if await self._registry.holds_name() and self.node_id is not None:
-            beat = await self._registry.heartbeat(self.node_id)
+            beat = await self._registry.heartbeat(self.node_id, refused)
             if beat is not None:
                 self._status = beat.status
                 return beat
         await self.register()
-        return await self.heartbeat()
+        return await self.heartbeat(refused)
 
     async def news(self, timeout_seconds: float) -> None:
         """Wait until somebody asks something of this node, at most *timeout_seconds*."""

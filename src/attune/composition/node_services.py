@@ -87,7 +87,8 @@ def sensing_for(registration: NodeRegistration, monitor: HealthMonitor, pool: Po
         return None if registration.node_id is None else (registration.name, registration.node_id)
 
     folder, clock, sensors = SensorFolder(data_dir(settings)), DatabaseClock(boottime), NodeSensors(node)
-    events = PostgresSensorEvents(pool, record_for_sensors(EventLogLimiter()))
+    tell = EventLogLimiter()
+    events = PostgresSensorEvents(pool, record_for_sensors(tell), tell)
     context = SensorContext(
         folder=folder,
         start=HostSensorStarter(contract_for(settings)),

@@ -99,6 +99,7 @@ async def _running(pool: Pool, node: Node) -> AsyncIterator[Counted]:
         attempts=PostgresExecutions(pool),
         runner=runner,
         packs=NoPacks(),
+        unfit=lambda reason: None,
         suspect=lambda ref: None,
         recheck=unchanged,
         default_timeout=None,

@@ -39,6 +39,7 @@ class WorkEnding(StrEnum):
     TIMED_OUT = "timed out"
     CANCELLED = "cancelled"  # we were asked to end it
     NOT_STARTED = "not started"  # the interpreter or the entry point could not be executed: the host's fault
+    NO_PLACE = "no place"  # nothing could be run: no folder, space, descriptor or process is to be had on the host
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ NAMES = {
     "GET /api/events": "list_events",
     "POST /api/events": "create_event",
     "GET /api/events/{event_id}": "get_event",
+    "GET /api/dead-letters": "list_dead_letters",
     "GET /api/me": "get_me",
     "GET /api/tokens": "list_tokens",
     "POST /api/tokens": "create_token",

@@ -23,6 +23,7 @@ _COMMANDS = {
     "trigger": ("attune.cli.events.event:trigger", "Triggers: the kinds of events that there are."),
     "rule": ("attune.cli.events.event:rule", "Rules: what follows an event; list, enable, disable."),
     "event": ("attune.cli.events.event:event", "Events: list, show, send."),
+    "dead-letter": ("attune.cli.events.event:dead_letter", "What the database refused: list, replay, remove."),
     "action": ("attune.cli.executions.action:action", "Actions: list, show, run."),
     "execution": ("attune.cli.executions.execution:execution", "Executions: list, show, logs, cancel, retry."),
     "match": ("attune.cli.matching.match:match", "Which nodes can run this, why the others cannot, what would help."),

@@ -92,7 +92,7 @@ def sensing_for(
         return None if registration.node_id is None else (registration.name, registration.node_id)
 
     folder, clock, sensors = SensorFolder(data_dir(settings)), DatabaseClock(boottime), NodeSensors(node)
-    events = PostgresSensorEvents(pool, record_for_sensors(EventLogLimiter()))
+    events = PostgresSensorEvents(pool, record_for_sensors(tell := EventLogLimiter()), tell)
     context = SensorContext(
         folder=folder,
         start=HostSensorStarter(contract_for(settings)),

@@ -23,7 +23,7 @@ from attune.postgres.runtimes.store import PostgresRuntimes
 from attune.web.caches import Callers, Fleets, ResponseCache
 from attune.web.hub import Hub
 from attune.web.server import serve
-from attune.web.services import Services
+from attune.web.services import AuditWriter, Services
 
 
 async def serve_api(
@@ -60,4 +60,5 @@ def services_on(pool: Pool) -> Services:
         runs=execution_service(pool, nodes),
         packs=PostgresPacks(pool),
         events=PostgresEventLog(pool, recorder()),
+        audit=AuditWriter(tokens),
     )

@@ -15,7 +15,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import AsyncRowFactory, kwargs_row, scalar_row, tuple_row
 from psycopg.types.json import set_json_loads
 
-from attune.postgres.connection import Pool, translated
+from attune.postgres.connection import Pool, session, translated
 
 _DEEPEST = 100
 
@@ -81,7 +81,7 @@ async def execute(source: Source, query: str, parameters: Parameters = ()) -> in
 async def transaction(pool: Pool) -> AsyncIterator[AsyncConnection[Any]]:
     """A connection of *pool* in a transaction that ends with the block. Raises `DatabaseError`."""
     with translated():
-        async with pool.connection() as connection, connection.transaction():
+        async with session(pool) as connection, connection.transaction():
             yield connection
 
 
@@ -92,7 +92,7 @@ async def _executed(
     if not isinstance(source, AsyncConnection):
         with translated():
             async with (
-                source.connection() as connection,
+                session(source) as connection,
                 _executed(connection, row_factory, query, parameters) as cursor,
             ):
                 yield cursor

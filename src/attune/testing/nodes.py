@@ -100,7 +100,7 @@ class MemoryNodes:
         self._fleet.nodes[key] = _Node(record, runtimes, registration, transitions=transitions)
         return record.id
 
-    async def heartbeat(self, node_id: int) -> Heartbeat | None:
+    async def heartbeat(self, node_id: int, refused: str = "") -> Heartbeat | None:
         if self._held is None:
             raise DatabaseError("cannot reach the database: the name is not held")
         node = self._fleet.by_id(node_id)
@@ -172,10 +172,11 @@ class MemoryNodes:
         return sorted(records, key=lambda record: (record.role == "sensor", record.name))
 
     async def fleet(self, role: Role) -> Sequence[Node]:
-        nodes = [node for node in self._fleet.nodes.values() if node.record.role == role.name]
+        nodes = sorted(self._fleet.nodes.values(), key=lambda node: node.record.id)
+        seen = [(node, self._fleet.seen(node)) for node in nodes if node.record.role == role.name]
         return [
-            replace(registered_node(node.record.id, node.registration), status=NodeStatus(self._fleet.seen(node).status))
-            for node in sorted(nodes, key=lambda node: node.record.id)
+            replace(registered_node(record.id, node.registration), status=NodeStatus(record.status))
+            for node, record in seen
         ]
 
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:

@@ -42,7 +42,10 @@ class AccessStore(TokenStore, Protocol):
         """End a session."""
 
     async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> None:
-        """Write one line of the audit: `method`, `path`, `status`, `client` and perhaps `detail` of a request."""
+        """Write one line of the audit: `method`, `path`, `status`, `client` and perhaps `detail` of a request.
+
+        `waited` is how many seconds ago that was.
+        """
 
     async def audit(self, *, before: int | None = None, limit: int = 100) -> Sequence[Mapping[str, Any]]:
         """The last lines of the audit, newest first."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from attune.config import variable
 from attune.core.access.tokens import Scope
 
 if TYPE_CHECKING:
@@ -36,8 +37,15 @@ def up() -> None:
 
     settings = load_settings()
     configure_logging(form=settings.log.format, level=settings.log.level)
-    address = settings.api.host, settings.api.port
-    with use_database(settings, create=True) as database, listen(*address, tries=_PORTS) as bound:
+    tries = 1 if is_chosen(settings) else _PORTS
+    with (
+        listen(settings.api.host, settings.api.port, tries=tries) as bound,
+        use_database(settings, create=True) as database,
+    ):
+        if bound.getsockname()[1] != settings.api.port:
+            click.echo(
+                f"attune: warning: {settings.api.host}:{settings.api.port} is taken by another program", err=True
+            )
         migrate(database.url)
         if settings.demo and asyncio.run(load_demo(database.url)):
             click.echo(
@@ -45,6 +53,11 @@ def up() -> None:
             )
         asyncio.run(_everything(settings, database, bound))
         click.echo("attune is down.")
+
+
+def is_chosen(settings: Settings) -> bool:
+    """Whether the port of the API was chosen, and is not the one that happens to be the default."""
+    return variable("ATTUNE__API__PORT") is not None or settings.api.port != type(settings.api)().port
 
 
 async def _everything(settings: Settings, database: Database, bound: socket.socket) -> None:

@@ -44,7 +44,7 @@ def node_conninfo(url: str, application_name: str) -> str:
     except psycopg.ProgrammingError as error:
         raise DatabaseError(
             "database.url: expected a URL such as postgresql://user@host/attune, "
-            f"got something that cannot be read: {_first_line(error)}"
+            f"got something that cannot be read: {_sentence(error)}"
         ) from error
 
 
@@ -55,23 +55,25 @@ def translated(url: str = "") -> Iterator[None]:
         yield
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise DatabaseError(
-            f"the database is not migrated to this version of attune: {_first_line(error)}",
+            f"the database is not migrated to this version of attune: {_sentence(error)}",
             hint="attune db migrate",
         ) from error
     except psycopg.errors.InsufficientPrivilege as error:
-        raise DatabaseError(f"the database refused: {_first_line(error)}", hint="attune doctor") from error
+        raise DatabaseError(f"the database refused: {_sentence(error)}", hint="attune doctor") from error
     except (psycopg.OperationalError, PoolTimeout) as error:
         where = f" ({without_password(url)})" if url else ""
         raise DatabaseError(
-            f"cannot reach the database{where}: {_first_line(error)}",
+            f"cannot reach the database{where}: {_sentence(error)}",
             hint="check that it runs and that database.url is right; attune doctor",
         ) from error
     except psycopg.Error as error:
-        raise DatabaseError(f"the database refused: {_first_line(error)}") from error
+        raise DatabaseError(f"the database refused: {_sentence(error)}") from error
 
 
-def _first_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+def _sentence(error: BaseException) -> str:
+    """What an error of the connection says, or the server's own sentence: its CONTEXT would quote what was stored."""
+    said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    text = " ".join((said or str(error)).split())
     return text[:300] or type(error).__name__
 
 

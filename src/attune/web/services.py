@@ -10,7 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from attune.core.ports.access import AccessStore
+from attune.core.ports.access import AccessStore, SecretStore
 from attune.core.ports.changes import ChangeLog
 from attune.core.ports.events import EventReader
 from attune.core.ports.nodes import NodeControl, NodeReader, NodeRequests
@@ -65,6 +65,7 @@ class Services:
     runs: ExecutionService
     packs: PackStore
     events: EventReader
+    secrets: SecretStore
     logins: Throttle = field(default_factory=lambda: Throttle(burst=10, per_second=0.2))
     refusals: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))
 

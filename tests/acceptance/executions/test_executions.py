@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import time
@@ -15,6 +16,7 @@ from command_hosts import Machine
 from waiting import rows, status, wait_for
 from worker_processes import WorkerFleet, ask, load_pack, shown, write_pack
 
+KEY = base64.b64encode(bytes(32)).decode()
 OFFERS = {
     "w1": ("shell", "python"),
     "w2": ("shell", "ruby"),
@@ -25,7 +27,7 @@ OFFERS = {
 
 @pytest.fixture
 def fleet(tmp_path: Path, migrated_database: str) -> Iterator[WorkerFleet]:
-    made = WorkerFleet(tmp_path, migrated_database, OFFERS)
+    made = WorkerFleet(tmp_path, migrated_database, OFFERS, settings={"ATTUNE_SECRETS_KEY": KEY})
     load_pack(made.url, write_pack(tmp_path / "pack"))
     yield made
     made.close()
@@ -34,7 +36,7 @@ def fleet(tmp_path: Path, migrated_database: str) -> Iterator[WorkerFleet]:
 @pytest.fixture
 def operator(tmp_path: Path, migrated_database: str) -> Machine:
     (tmp_path / "operator").mkdir()
-    return Machine(tmp_path / "operator", {"DATABASE_URL": migrated_database})
+    return Machine(tmp_path / "operator", {"DATABASE_URL": migrated_database, "ATTUNE_SECRETS_KEY": KEY})
 
 
 def add_action(fleet: WorkerFleet, name: str, script: str, document: str = "", suffix: str = "py") -> str:

@@ -11,8 +11,9 @@ from typing import Any
 
 from attune.agent.interpreters import interpreter_of
 from attune.agent.logs import log
+from attune.agent.secrets import SecretResolver
 from attune.agent.worker.result_writer import ResultWriter
-from attune.core.errors import AttuneError
+from attune.core.errors import AttuneError, ConfigError, DatabaseError, MissingKeyError, SecretError
 from attune.core.executions.action import OnLost, with_defaults
 from attune.core.executions.execution import after_loss, after_outcome
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
@@ -31,6 +32,7 @@ class Attempts:
     store: AttemptStore
     runner: WorkRunner
     packs: PackFolders
+    secrets: SecretResolver
     suspect: Callable[[str], None]
     default_timeout: float | None
     running: dict[int, asyncio.Task[WorkOutcome]] = field(default_factory=dict)
@@ -98,14 +100,22 @@ class Attempts:
 
     async def _work(self, started: StartedAttempt, interpreters: Mapping[str, Any], node: Node) -> WorkOutcome:
         action = started.action
+        try:
+            given = with_defaults(action.param_schema, started.parameters)
+            resolved = await self.secrets.resolve(given, action.secrets, started.sealed, started.execution)
+        except SecretError as error:
+            return WorkOutcome(WorkEnding.REFUSED, reason=str(error))
+        except (MissingKeyError, ConfigError, DatabaseError) as error:
+            return WorkOutcome(WorkEnding.GIVEN_BACK, reason=f"given back by worker {node.name}: {error}")
         folder = await self.packs.folder(action.pack_digest) if action.pack_digest else None
         entrypoint = PurePath(action.entrypoint) if folder is None else folder / "actions" / action.entrypoint
         work = Work(
             entrypoint=entrypoint,
             interpreter=interpreter_of(action.runtime_ref, interpreters, node) if action.runtime_ref else None,
             interpreter_args=action.interpreter_args,
-            parameters=with_defaults(action.param_schema, started.parameters),
-            secrets=action.secrets,
+            parameters=resolved.parameters,
+            secrets=resolved.names,
+            masked=resolved.texts,
             delivery=action.delivery,
             environment={
                 **{

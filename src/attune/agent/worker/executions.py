@@ -13,6 +13,7 @@ from typing import Any
 from attune.agent.control import first_of
 from attune.agent.interpreters import interpreters_on
 from attune.agent.logs import log
+from attune.agent.secrets import SecretResolver
 from attune.agent.worker.attempts import Attempts
 from attune.agent.worker.classes import Classes
 from attune.agent.worker.suspect_runtimes import SuspectRuntimes
@@ -59,6 +60,7 @@ class ExecutionRunner:
     attempts: AttemptStore
     runner: WorkRunner
     packs: PackFolders
+    secrets: SecretResolver
     suspect: Callable[[str], None]
     recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
     default_timeout: float | None
@@ -71,7 +73,7 @@ class ExecutionRunner:
     def __post_init__(self) -> None:
         self._suspects = SuspectRuntimes()
         self._classes = Classes(self.routing)
-        self._runs = Attempts(self.attempts, self.runner, self.packs, self.suspect, self.default_timeout)
+        self._runs = Attempts(self.attempts, self.runner, self.packs, self.secrets, self.suspect, self.default_timeout)
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Run executions until *stop* is set; whatever the database does, this goes on."""

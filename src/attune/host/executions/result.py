@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attune.core.errors import shown
-from attune.core.sensors.event_line import BadLineError, check_storable
+from attune.core.json_values import storable_fault
 
 _LARGEST = 1024 * 1024
 
@@ -80,16 +80,20 @@ def _content(folder: Path, name: str) -> bytes:
 def _read(content: bytes, what: str) -> tuple[Any, str | None]:
     try:
         value = json.loads(content.decode("utf-8"), parse_constant=_refuse)
-        check_storable({"result": value})
-    except BadLineError as error:
+    except _NotJsonError as error:
         return None, f"{what}: {error}"
     except (ValueError, RecursionError):
         return None, f"{what}: expected JSON, got {shown(content[:200].decode('utf-8', 'replace'))}"
-    return value, None
+    fault = storable_fault(value)
+    return (None, f"{what}: expected {fault.expected}, got {fault.got}") if fault else (value, None)
+
+
+class _NotJsonError(ValueError):
+    pass
 
 
 def _refuse(name: str) -> Any:
-    raise BadLineError(f"expected JSON, got {name}, which JSON does not have")
+    raise _NotJsonError(f"expected JSON, got {name}, which JSON does not have")
 
 
 def _why(error: Exception) -> str:

@@ -47,6 +47,7 @@ REVISIONS = (
     Revision(_EXECUTIONS, ("procrastinate", _EXECUTIONS), (f"{_EXECUTIONS}_down", "procrastinate_down")),
     _plain("20260421000001_sensing"),
     _plain("20260422000001_node_view"),
+    _plain("20260501000001_secrets"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

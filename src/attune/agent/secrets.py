@@ -1,0 +1,47 @@
+"""What work is given that is secret: decrypted and looked up when it begins, on the node that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from attune.core.access.secrets import decrypted, place_of, reference_in, texts_of
+from attune.core.errors import SecretError
+from attune.core.ports.access import SecretCipher, SecretReader
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSecrets:
+    """Parameters as work gets them. `names` are the secret ones, `texts` what is to be masked in what it prints."""
+
+    parameters: Mapping[str, Any]
+    names: frozenset[str]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SecretResolver:
+    """Decrypts parameters, and puts the values of named secrets in the place of their references."""
+
+    stored: SecretReader
+    cipher: SecretCipher
+
+    async def resolve(
+        self, parameters: Mapping[str, Any], marked: Collection[str] = (), sealed: Mapping[str, str] = {}, of: int = 0
+    ) -> GivenSecrets:
+        """*parameters* and what is *sealed* of the execution *of*, those *marked* being secret.
+
+        Raises `SecretError` where a secret is gone or was tampered with, `MissingKeyError`, `DatabaseError`.
+        """
+        values = {**parameters, **decrypted(self.cipher, sealed, of)}
+        wanted = {name: secret for name, value in values.items() if (secret := reference_in(value)) is not None}
+        found = await self.stored.ciphertexts({*wanted.values()}) if wanted else {}
+        for name, secret in wanted.items():
+            if secret not in found:
+                raise SecretError(f"parameters.{name}: secret {secret} does not exist")
+            values[name] = self.cipher.decrypt(found[secret], place_of(secret))
+        names = frozenset({*marked, *sealed, *wanted})
+        return GivenSecrets(
+            values, names, tuple(text for name in names & values.keys() for text in texts_of(values[name]))
+        )

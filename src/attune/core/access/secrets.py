@@ -1,0 +1,79 @@
+"""Secrets: values with a name, the references `secret:NAME` to them in parameters, and parameters that are secret."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from attune.core.errors import Fault, MissingKeyError, UsageError, shown
+from attune.core.ports.access import SecretCipher
+
+SHORTEST, LONGEST = 4, 65_536
+"""Characters; what is shorter cannot be masked in what is printed."""
+HIDDEN = "***"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_REFERENCE = "secret:"
+
+
+def reference_in(value: Any) -> str | None:
+    """The name of the secret that *value* stands for, None where it is an ordinary value."""
+    name = value.removeprefix(_REFERENCE) if isinstance(value, str) else value
+    return name if name != value and _NAME.fullmatch(name) else None
+
+
+def check_secret(name: str, value: str) -> None:
+    """Raises `UsageError` for a name or a value that no secret can have; never shows the value."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"name: expected letters, digits, '.', '_' and '-', at most 100, got {shown(name)}")
+    if fault := secret_fault(value, "value"):
+        raise UsageError(faults=[fault])
+
+
+def secret_fault(value: Any, field: str) -> Fault | None:
+    """What keeps *value* from being a secret: it cannot be stored, or is too short to be masked."""
+    length = len(_text(value))
+    if isinstance(value, bool) or value is None or SHORTEST <= length <= LONGEST:
+        return None
+    expected = f"a secret of {SHORTEST} to {LONGEST} characters"
+    return Fault(field, expected, "a shorter one" if length < SHORTEST else "a longer one")
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """The texts and numbers in *value* that are long enough to be masked."""
+    if isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from texts_of(inner)
+    elif value is not None and not isinstance(value, bool) and len(_text(value)) >= SHORTEST:
+        yield _text(value)
+
+
+def place_of(name: str, execution: int | None = None) -> str:
+    """What binds a ciphertext to its place: to a named secret, or to the parameter *name* of an *execution*."""
+    return f"secret/{name}" if execution is None else f"execution/{execution}/{name}"
+
+
+def to_encrypt(marked: Collection[str], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of *parameters* that are *marked* secret. A reference to a named secret is none itself."""
+    return {name: value for name, value in parameters.items() if name in marked and reference_in(value) is None}
+
+
+def encrypted(cipher: SecretCipher | None, values: Mapping[str, Any], execution: int | None) -> dict[str, str]:
+    """The ciphertexts of the parameters *values* of *execution*. Raises `MissingKeyError`."""
+    return {name: _of(cipher).encrypt(json.dumps(value), place_of(name, execution)) for name, value in values.items()}
+
+
+def decrypted(cipher: SecretCipher | None, sealed: Mapping[str, str], execution: int) -> dict[str, Any]:
+    """The parameters of *execution* behind their ciphertexts. Raises `MissingKeyError`, `SecretError`."""
+    return {name: json.loads(_of(cipher).decrypt(text, place_of(name, execution))) for name, text in sealed.items()}
+
+
+def _of(cipher: SecretCipher | None) -> SecretCipher:
+    if cipher is None:
+        raise MissingKeyError("expected a key for secret parameters, got none")
+    return cipher
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -102,6 +102,7 @@ async def _running(pool: Pool, node: Node) -> AsyncIterator[Counted]:
         runner=runner,
         packs=NoPacks(),
         secrets=SecretResolver(MemorySecrets(), MemoryCipher()),
+        unfit=lambda reason: None,
         suspect=lambda ref: None,
         recheck=unchanged,
         default_timeout=None,

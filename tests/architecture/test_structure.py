@@ -21,7 +21,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "base"}
 MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES = 20, 300, 40
 MOST_PYTHON = (
-    31_000 + 1_900 + 700
+    31_000 + 2_200 + 700
 )  # the house; how programs are run on a host (`host/contract/` with its settings, black holes); secrets
 
 

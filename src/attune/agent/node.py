@@ -14,6 +14,7 @@ import structlog
 from attune.agent.control import Control, first_of
 from attune.agent.health.monitor import HealthMonitor
 from attune.agent.logs import log
+from attune.agent.place import NodePlace
 from attune.agent.registration import NodeRegistration
 from attune.core.backoff import Backoff
 from attune.core.errors import AttuneError, DatabaseError
@@ -56,6 +57,7 @@ class NodeParts:
     registration: NodeRegistration
     lifecycle: NodeLifecycle
     monitor: HealthMonitor
+    place: NodePlace
     services: Sequence[NodeService] = ()
     options: NodeOptions = field(default_factory=NodeOptions)
 
@@ -65,11 +67,12 @@ async def run_node(node: NodeParts, control: Control, on_ready: Callable[[NodeRe
     registration = node.registration
     structlog.contextvars.bind_contextvars(node=registration.name)
     await registration.claim()
-    joined = await first_of(_join(registration), control.stop) == 0
+    joined = await first_of(_join(node), control.stop) == 0
     try:
         if joined:
             on_ready(registration)
-            beside = [node.monitor.keep(control.stop), *(service.keep(control.stop) for service in node.services)]
+            beside = [node.monitor.keep(control.stop), node.place.keep(control.stop)]
+            beside += [*(service.keep(control.stop) for service in node.services)]
             await first_of(HeartbeatLoop(node, control).beat(), *beside)
             await _drain(node)
     finally:
@@ -80,7 +83,9 @@ async def run_node(node: NodeParts, control: Control, on_ready: Callable[[NodeRe
             await registration.deregister()
 
 
-async def _join(registration: NodeRegistration) -> None:
+async def _join(node: NodeParts) -> None:
+    registration = node.registration
+    await node.place.look()
     await registration.detect_capabilities(max_age_seconds=MAX_CACHED_AGE_SECONDS)
     node_id = await registration.register()
     log.info(f"{registration.role.name} registered", id=node_id)

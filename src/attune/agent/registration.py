@@ -41,6 +41,7 @@ class NodeRegistration:
         self.node_id: int | None = None
         self.detection: Detection | None = None
         self.told = asyncio.Event()  # set whenever somebody may have asked something of this node
+        self.problem: str | None = None  # why nothing can be run here, None where it can
         self._status = "active"
         self._node: tuple[object, Node] | None = None
         self._writing = asyncio.Lock()  # what is written last is what was found last
@@ -48,7 +49,7 @@ class NodeRegistration:
     @property
     def node(self) -> Node | None:
         """This node as the matcher sees it, the same object as long as nothing changes; None while it takes no work."""
-        if self.node_id is None or self.detection is None or self._status == "draining":
+        if self.node_id is None or self.detection is None or self.problem or self._status == "draining":
             return None
         known = (self.node_id, self.detection)
         if self._node is None or self._node[0] != known:
@@ -81,6 +82,7 @@ class NodeRegistration:
             if self.detection is None:
                 await self.detect_capabilities(settings)
             self.node_id = await self._registry.register(self._offer(settings))
+            await self.tell_problem()
             return self.node_id
 
     async def heartbeat(self) -> Heartbeat:
@@ -89,9 +91,16 @@ class NodeRegistration:
             beat = await self._registry.heartbeat(self.node_id)
             if beat is not None:
                 self._status = beat.status
+                if beat.status == ("active" if self.problem else "degraded"):
+                    await self.tell_problem()
                 return beat
         await self.register()
         return await self.heartbeat()
+
+    async def tell_problem(self) -> None:
+        """Have the registry know whether anything can be run here. Raises `DatabaseError`."""
+        if self.node_id is not None:
+            await self._registry.degrade(self.node_id, self.problem)
 
     async def news(self, timeout_seconds: float) -> None:
         """Wait until somebody asks something of this node, at most *timeout_seconds*."""

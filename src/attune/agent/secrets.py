@@ -11,15 +11,6 @@ from attune.core.errors import SecretError
 from attune.core.ports.access import SecretCipher, SecretReader
 
 
-@dataclass(frozen=True, slots=True)
-class GivenSecrets:
-    """Parameters as work gets them. `names` are the secret ones, `texts` what is to be masked in what it prints."""
-
-    parameters: Mapping[str, Any]
-    names: frozenset[str]
-    texts: tuple[str, ...]
-
-
 @dataclass(frozen=True)
 class SecretResolver:
     """Decrypts parameters, and puts the values of named secrets in the place of their references."""
@@ -29,8 +20,8 @@ class SecretResolver:
 
     async def resolve(
         self, parameters: Mapping[str, Any], marked: Collection[str] = (), sealed: Mapping[str, str] = {}, of: int = 0
-    ) -> GivenSecrets:
-        """*parameters* and what is *sealed* of the execution *of*, those *marked* being secret.
+    ) -> tuple[dict[str, Any], frozenset[str], tuple[str, ...]]:
+        """*parameters* and what is *sealed* of execution *of*; the names of the secret ones; what is to be masked.
 
         Raises `SecretError` where a secret is gone or was tampered with, `MissingKeyError`, `DatabaseError`.
         """
@@ -42,6 +33,4 @@ class SecretResolver:
                 raise SecretError(f"parameters.{name}: secret {secret} does not exist")
             values[name] = self.cipher.decrypt(found[secret], place_of(secret))
         names = frozenset({*marked, *sealed, *wanted})
-        return GivenSecrets(
-            values, names, tuple(text for name in names & values.keys() for text in texts_of(values[name]))
-        )
+        return values, names, tuple(text for name in names & values.keys() for text in texts_of(values[name]))

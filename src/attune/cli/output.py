@@ -26,7 +26,7 @@ _LOOKS = {
         ("✓", "+", "green"): ("available", "active", "running", "completed"),
         ("•", "*", "blue"): ("assumed", "starting", "busy", "scheduled"),
         ("◇", "o", "blue"): ("declared",),
-        ("•", "*", "yellow"): ("draining", "waiting", "requested", "scheduling", "canceling"),
+        ("•", "*", "yellow"): ("draining", "degraded", "waiting", "requested", "scheduling", "canceling"),
         ("?", "?", "yellow"): ("unknown", "stale", "backing off"),
         ("–", "-", "bright_black"): ("unavailable", "inactive", "cancelled", "disabled"),
         ("!", "!", "red"): ("invalid", "timeout", "abandoned", "failed", "lost", "error"),

@@ -4,8 +4,7 @@ from attune.client.executions import HttpExecutions
 from attune.client.matching import HttpMatcher
 from attune.client.nodes import HttpControl, HttpNodes
 from attune.client.runtimes import HttpRuntimes
-from attune.client.tokens import HttpSecrets, HttpTokens
+from attune.client.tokens import HttpTokens
 from attune.client.wire import Wire
 
-__all__ = ["HttpControl", "HttpExecutions", "HttpMatcher", "HttpNodes", "HttpRuntimes"]
-__all__ += ["HttpSecrets", "HttpTokens", "Wire"]
+__all__ = ["HttpControl", "HttpExecutions", "HttpMatcher", "HttpNodes", "HttpRuntimes", "HttpTokens", "Wire"]

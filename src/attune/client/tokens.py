@@ -1,17 +1,14 @@
-"""Who may use the API, over the API itself: `TokenStore`; and `SecretStore`."""
+"""Who may use the API, over the API itself: `TokenStore`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from attune.client.wire import OverWire, record_of
-from attune.core.access.secrets import check_secret
 from attune.core.access.tokens import Scope, TokenRecord
-from attune.core.ports.access import SecretRecord
 
-_PATH, _SECRETS = "/api/tokens", "/api/secrets"
+_PATH = "/api/tokens"
 
 
 class HttpTokens(OverWire):
@@ -39,18 +36,3 @@ def _token(data: Any) -> TokenRecord:
     expired = isinstance(data, dict) and data.get("state") == "expired"
     scope = Scope(data["scope"]) if isinstance(data, dict) and data.get("scope") in set(Scope) else Scope.READ
     return record_of(TokenRecord, {**data, "scope": scope, "expired": expired} if isinstance(data, dict) else data)
-
-
-class HttpSecrets(OverWire):
-    """`SecretStore` over the API, for callers with scope admin."""
-
-    async def list_secrets(self) -> Sequence[SecretRecord]:
-        return [record_of(SecretRecord, data) for data in await self._wire.pages(_SECRETS)]
-
-    async def set_secret(self, name: str, value: str, *, changed_by: str) -> None:
-        check_secret(name, value)
-        await self._wire.ask("PUT", f"{_SECRETS}/{name}", body={"value": value})
-
-    async def remove_secret(self, name: str) -> bool:
-        path = f"{_SECRETS}/{quote(name, safe='')}"
-        return (await self._wire.ask("DELETE", path, accept=(404,))).status != 404

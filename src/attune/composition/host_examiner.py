@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from attune.host.contract.environment import check_environment
 from attune.host.contract.execution_contract import ExecutionContract, work_cache
 from attune.host.contract.launch import Limits, RunUser
 from attune.host.contract.ownership import OwnershipRule
+from attune.host.contract.place import place_problem
 from attune.host.contract.policy import HostPolicy
 from attune.host.contract.protections import Protection, protections
 from attune.host.contract.run_folders import RunFolders, run_places
@@ -35,6 +37,11 @@ def examiner_for(settings: Settings) -> Examiner:
 def refused_folders(settings: Settings) -> tuple[str, ...]:
     """Why this host takes no commands from some folders of its PATH."""
     return _checks(settings).paths.refusals()
+
+
+def place_probe(settings: Settings, folders: Sequence[Path]) -> Callable[[], str | None]:
+    """What says why nothing can be run on this host now, or written to *folders*; None where all can."""
+    return partial(place_problem, contract_for(settings), folders)
 
 
 def host_protections(settings: Settings) -> tuple[Protection, ...]:

@@ -23,16 +23,7 @@ async def connected(settings: Settings) -> AsyncIterator[Installation]:
 
 @asynccontextmanager
 async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
-    from attune.client import (
-        HttpControl,
-        HttpExecutions,
-        HttpMatcher,
-        HttpNodes,
-        HttpRuntimes,
-        HttpSecrets,
-        HttpTokens,
-        Wire,
-    )
+    from attune.client import HttpControl, HttpExecutions, HttpMatcher, HttpNodes, HttpRuntimes, HttpTokens, Wire
 
     url = settings.api.url
     assert url is not None
@@ -50,7 +41,6 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
             HttpMatcher(wire),
             HttpTokens(wire),
             executions=HttpExecutions(wire),
-            secrets=HttpSecrets(wire),
         )
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from attune.agent.health.monitor import HealthMonitor
 from attune.agent.node import NodeParts, NodeService
+from attune.agent.place import NodePlace
 from attune.agent.registration import NodeRegistration
 from attune.agent.requests import RequestHandler
 from attune.agent.secrets import SecretResolver
@@ -19,7 +20,7 @@ from attune.agent.worker.executions import ExecutionRunner
 from attune.composition.databases import data_dir
 from attune.composition.embedding import REGISTRATIONS
 from attune.composition.events import record_for_sensors
-from attune.composition.host_examiner import contract_for, examiner_for, reverifier_for
+from attune.composition.host_examiner import contract_for, examiner_for, place_probe, reverifier_for
 from attune.composition.secrets import keyring_for
 from attune.config import Settings
 from attune.core.backoff import RestartRules
@@ -67,21 +68,25 @@ def node_parts(
     registration = REGISTRATIONS[role.name](pool, settings, name=name)
     monitor = HealthMonitor(registration, reverifier_for(settings))
     user = contract_for(settings).user
-    packs = PackCache(data_dir(settings) / "packs", PostgresPacks(pool).files, None if user is None else user.gid)
-    services = [make(registration, monitor, pool, packs) for make in _MAKERS[role.name]]
+    folder = data_dir(settings) / "packs"
+    place = NodePlace(registration, place_probe(settings, [folder]), settings.health.interval)
+    packs = PackCache(folder, PostgresPacks(pool).files, None if user is None else user.gid)
+    services = [make(registration, monitor, place, pool, packs) for make in _MAKERS[role.name]]
     options = node_options(settings, role, heal)
-    return NodeParts(registration, PostgresNodeControl(pool), monitor, services, options)
+    return NodeParts(registration, PostgresNodeControl(pool), monitor, place, services, options)
 
 
 def request_handler_for(
-    registration: NodeRegistration, _monitor: HealthMonitor, pool: Pool, _packs: PackFolders
+    registration: NodeRegistration, _monitor: HealthMonitor, _place: NodePlace, pool: Pool, _packs: PackFolders
 ) -> RequestHandler:
     """Answers requests on this host, with what is true there now, whatever was found before."""
     settings = registration.settings
     return RequestHandler(registration, PostgresNodeRequests(pool), lambda: examiner_for(settings))
 
 
-def sensing_for(registration: NodeRegistration, monitor: HealthMonitor, pool: Pool, packs: PackFolders) -> SensorLeases:
+def sensing_for(
+    registration: NodeRegistration, monitor: HealthMonitor, _place: NodePlace, pool: Pool, packs: PackFolders
+) -> SensorLeases:
     """Runs sensors on the node of *registration*."""
     settings = registration.settings
     sensing = settings.sensing
@@ -124,7 +129,7 @@ def sensing_for(registration: NodeRegistration, monitor: HealthMonitor, pool: Po
 
 
 def executions_for(
-    registration: NodeRegistration, monitor: HealthMonitor, pool: Pool, packs: PackFolders
+    registration: NodeRegistration, monitor: HealthMonitor, place: NodePlace, pool: Pool, packs: PackFolders
 ) -> ExecutionRunner:
     """Runs executions on the node of *registration*."""
     settings = registration.settings
@@ -139,12 +144,13 @@ def executions_for(
         packs=packs,
         secrets=SecretResolver(PostgresSecrets(pool, keys), keys),
         suspect=monitor.suspect,
+        unfit=place.unfit,
         recheck=monitor.recheck,
         default_timeout=settings.executions.timeout,
     )
 
 
-Maker = Callable[[NodeRegistration, HealthMonitor, Pool, PackFolders], NodeService]
+Maker = Callable[[NodeRegistration, HealthMonitor, NodePlace, Pool, PackFolders], NodeService]
 _MAKERS: Mapping[str, tuple[Maker, ...]] = {
     WORKER.name: (request_handler_for, executions_for),
     SENSOR.name: (request_handler_for, sensing_for),

@@ -109,6 +109,12 @@ class UsageError(AttuneError):
     code = "usage"
 
 
+class PlaceError(UsageError):
+    """This host has no place to run a program: no working folder, space, descriptor or process is to be had."""
+
+    code = "place"
+
+
 class InUseError(UsageError):
     """Something cannot go because others need it; the message names them."""
 

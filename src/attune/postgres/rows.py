@@ -15,6 +15,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import AsyncRowFactory, kwargs_row, scalar_row, tuple_row
 from psycopg.types.json import set_json_loads
 
+from attune.core.ports.access import SecretCipher
 from attune.postgres.connection import Pool, translated
 
 _DEEPEST = 100
@@ -26,10 +27,10 @@ Make = Callable[..., Record]
 
 
 class PostgresStore:
-    """What reads and writes on *pool*."""
+    """What reads and writes on *pool*. *cipher* is for what is secret."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, cipher: SecretCipher | None = None) -> None:
+        self._pool, self._cipher = pool, cipher
 
 
 class UnreadableJson(str):

@@ -1,9 +1,9 @@
-"""Nodes, their life and what is asked of them, in memory."""
+"""Nodes and their life, in memory."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,6 @@ from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.registered import registered_node
 from attune.core.nodes.capabilities import stored_capabilities
 from attune.core.nodes.health import Transition, TransitionRecord
-from attune.core.nodes.requests import NodeRequest
 from attune.core.nodes.role import Role
 from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Overdue, Registration, RuntimeRecord
 from attune.core.runtimes.verdict import Status
@@ -74,7 +73,8 @@ class MemoryNodes:
             name=registration.name,
             role=registration.role.name,
             host=registration.host,
-            status="draining" if draining else "active",
+            status="draining" if draining else "degraded" if old and old.record.problem else "active",
+            problem=old.record.problem if old else None,
             capabilities=stored_capabilities(registration),
             last_heartbeat=now,
             heartbeat_age=0.0,
@@ -128,6 +128,17 @@ class MemoryNodes:
             at = received - timedelta(seconds=report.now - change.at)
             node.transitions.append(_transition(len(node.transitions) + 1, change, at))
         return True
+
+    async def degrade(self, node_id: int, problem: str | None) -> None:
+        if (node := self._fleet.by_id(node_id)) is None:
+            return
+        before, after = node.record, "active" if problem is None else "degraded"
+        follows = before.status in (("degraded",) if problem is None else ("active", "busy", "starting"))
+        node.record = replace(before, status=after if follows else before.status, problem=problem)
+        if (before.problem is None) != (problem is None):
+            of, to = NodeStatus(before.status), NodeStatus(node.record.status)
+            change = Transition("", "place", of, to, problem or "programs can be run here again")  # type: ignore[arg-type]
+            node.transitions.append(_transition(len(node.transitions) + 1, change, self._fleet.now()))
 
     async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
         node = self._fleet.by_id(node_id)
@@ -194,7 +205,7 @@ def _runtime(verdict: Any, known: Mapping[str, RuntimeRecord], now: datetime) ->
     )
 
 
-_RUNNING = ("active", "busy", "starting", "draining", "stale")
+_RUNNING = ("active", "busy", "starting", "draining", "degraded", "stale")
 
 
 class MemoryNodeControl:
@@ -243,52 +254,4 @@ class MemoryNodeControl:
             return False
         node.record = replace(node.record, status=status)
         node.asked.set()
-        return True
-
-
-@dataclass
-class _Request:
-    node: int
-    kind: str
-    body: Mapping[str, Any]
-    expires: datetime
-    answer: Mapping[str, Any] | None = None
-
-
-class MemoryNodeRequests:
-    """`NodeRequests` in memory, for the nodes of *fleet*, whose clock it goes by."""
-
-    def __init__(self, fleet: MemoryFleet) -> None:
-        self._fleet = fleet
-        self._requests: list[_Request] = []
-
-    async def ask(
-        self, nodes: Sequence[int], kind: str, body: Mapping[str, Any], *, asked_by: str, lasts: float
-    ) -> Mapping[int, int]:
-        node_of = {}
-        for node in (node for node in nodes if self._fleet.by_id(node)):
-            self._requests.append(_Request(node, kind, body, self._fleet.now() + timedelta(seconds=lasts)))
-            node_of[len(self._requests)] = node
-        return node_of
-
-    async def answers(self, requests: Collection[int]) -> Mapping[int, Mapping[str, Any]]:
-        return {
-            number: request.answer
-            for number, request in enumerate(self._requests, 1)
-            if number in requests and request.answer is not None
-        }
-
-    async def open(self, node_id: int, known: Collection[int] = ()) -> Sequence[NodeRequest]:
-        now = self._fleet.now()
-        return [
-            NodeRequest(id=number, kind=row.kind, body=row.body, seconds_left=(row.expires - now).total_seconds())
-            for number, row in enumerate(self._requests, 1)
-            if row.node == node_id and row.answer is None and row.expires > now and number not in known
-        ]
-
-    async def answer(self, request: int, answer: Mapping[str, Any]) -> bool:
-        row = self._requests[request - 1] if 0 < request <= len(self._requests) else None
-        if row is None or row.answer is not None or row.expires <= self._fleet.now():
-            return False
-        row.answer = answer
         return True

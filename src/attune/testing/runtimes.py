@@ -105,7 +105,7 @@ class MemoryPreviews:
                     id=node.record.id,
                     name=node.record.name,
                     role=node.record.role,
-                    answers=node.record.status in ("active", "busy", "draining"),
+                    answers=node.record.status in ("active", "busy", "draining", "degraded"),
                     status=Status(runtime.status) if runtime else None,
                     version=runtime.version if runtime else None,
                 )

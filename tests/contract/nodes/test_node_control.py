@@ -106,3 +106,36 @@ async def test_an_inactive_node_is_neither_drained_nor_marked(living: Any) -> No
     assert await living.life.drain(node_id) is False
     assert await living.life.mark_overdue(RULES) == 0
     assert await status(living) == "inactive"
+
+
+async def test_a_degraded_node_says_why_and_both_changes_are_in_its_timeline(living: Any) -> None:
+    node_id = await joined(living)
+    for problem in ("/run: no space left on device", "/run: read-only file system"):
+        await living.registry.degrade(node_id, problem)
+        (node,) = await living.registry.list_nodes(WORKER)
+        assert (node.status, node.problem) == ("degraded", problem)
+        assert [one.status for one in await living.registry.fleet(WORKER)] == ["degraded"]
+    assert await living.registry.heartbeat(node_id) == Heartbeat("degraded")
+    await living.registry.register(Registration("w1", WORKER, "host-1", 7, {}))
+    assert await status(living) == "degraded"
+    await living.registry.degrade(node_id, None)
+
+    assert await living.registry.heartbeat(node_id) == Heartbeat("active")
+    changes = await living.registry.node_transitions(node_id)
+    assert [(one.runtime_ref, one.name, one.from_status, one.to_status, one.reason) for one in changes] == [
+        ("", "place", "degraded", "active", "programs can be run here again"),
+        ("", "place", "active", "degraded", "/run: no space left on device"),
+    ]
+
+
+async def test_a_degraded_node_drains_and_is_stale_like_any_other(living: Any) -> None:
+    node_id = await joined(living)
+    await living.registry.degrade(node_id, "/run: no space left on device")
+    await living.later(node_id, 40)
+    await living.life.mark_overdue(RULES)
+    assert await status(living) == "stale"
+    assert await living.registry.heartbeat(node_id) == Heartbeat("degraded")
+    assert await living.life.drain(node_id) is True
+    await living.registry.degrade(node_id, None)
+
+    assert await living.registry.heartbeat(node_id) == Heartbeat("draining")

@@ -15,9 +15,10 @@ from attune.agent.control import Control
 from attune.agent.detector import HostDetector
 from attune.agent.health.monitor import HealthMonitor
 from attune.agent.node import NodeOptions, NodeParts, run_node
+from attune.agent.place import NodePlace
 from attune.agent.registration import NodeRegistration
 from attune.config import Settings
-from attune.core.backoff import Backoff
+from attune.core.backoff import Backoff, RestartRules
 from attune.core.errors import DatabaseError, NameTakenError
 from attune.core.nodes.health_schedule import CheckSchedule
 from attune.core.nodes.role import WORKER
@@ -80,6 +81,7 @@ class World:
         self.service.finished.set()
         self.ready: list[str] = []
         self.healed = 0
+        self.problem: str | None = None  # what is wrong with the place
         self.control = Control()
         self.catalog = MemoryRuntimes([make_runtime()])
         examiner = Examiner(self.host, self.host)
@@ -96,6 +98,7 @@ class World:
             self.registration,
             self.lifecycle,
             HealthMonitor(self.registration, reverifier),
+            NodePlace(self.registration, lambda: self.problem, 0.05, RestartRules(0.02, 0.05)),
             [self.service],
             NodeOptions(**{"interval": 0.05, "heal": self.heal, **options}),
         )
@@ -236,3 +239,48 @@ def _silent(here: World) -> Any:
     node = copy(here.fleet.nodes[("worker", "w1")])
     node.record = replace(node.record, id=99, name="w0", last_heartbeat=datetime.now(UTC) - timedelta(hours=1))
     return node
+
+
+async def test_a_node_without_a_place_is_degraded_from_the_start_takes_nothing_and_heals_by_itself() -> None:
+    here = World()
+    here.problem = "/run: no space left on device"
+    async with here.running():
+        assert (here.row().status, here.row().problem, here.registration.node) == ("degraded", here.problem, None)
+        here.problem = None
+        await here.until(lambda: here.row().status == "active")
+        assert here.registration.node is not None
+        here.problem = "/run: read-only file system"
+        await here.until(lambda: here.row().problem == here.problem)
+
+
+async def test_what_work_finds_wrong_degrades_a_node_at_once_and_a_probe_that_passes_restores_it_ever_later() -> None:
+    delays: list[int] = []
+
+    class Noted(RestartRules):
+        def delay(self, failures: int, chance: float = 0.5) -> float:
+            delays.append(failures)
+            return 0.01
+
+    here = World()
+    place = here.parts.place
+    place._rules = Noted()
+    async with here.running():
+        for _ in range(3):
+            place.unfit("nothing can be run: fork: resource temporarily unavailable")
+            assert here.registration.node is None
+            await here.until(lambda: here.row().problem)
+            await here.until(lambda: here.row().status == "active")
+
+    assert sorted(set(delays)) == [1, 2, 3]
+
+
+async def test_a_node_that_is_resumed_without_a_place_is_degraded_again() -> None:
+    here = World()
+    async with here.running():
+        node_id = (await here.record()).id
+        await here.lifecycle.drain(node_id)
+        here.problem = "/run: no space left on device"
+        await here.until(lambda: here.row().problem)
+        assert here.row().status == "draining"
+        await here.lifecycle.resume(node_id)
+        await here.until(lambda: here.row().status == "degraded")

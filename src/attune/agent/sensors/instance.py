@@ -175,13 +175,13 @@ class ProcessInstance(SensorInstance):
     async def _once(self) -> SensorEnd:
         try:
             command = await command_of(self.sensor, self._context)
-            given = await self._context.secrets.resolve(self.sensor.config)
+            values, _, _ = await self._context.secrets.resolve(self.sensor.config)
             await asyncio.to_thread(self._output_log.create)
             program = SensorProgram(
                 command,
                 self._output_log.path,
                 self._output_log.work,
-                given.parameters,
+                values,
                 {"ATTUNE_SENSOR": self.sensor.ref, "ATTUNE_TRIGGER": self.sensor.trigger_ref},
             )
             process = await self._context.start(

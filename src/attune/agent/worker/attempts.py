@@ -18,6 +18,7 @@ from attune.core.executions.action import OnLost, with_defaults
 from attune.core.executions.execution import after_loss, after_outcome
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.matching.fleet import Node
+from attune.core.nodes.place import place_error
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.worker import AttemptResult, AttemptStart, AttemptStore, QueuedJob, StartedAttempt, WorkRunner
 
@@ -27,13 +28,17 @@ _NOT_OF_NAMES = re.compile(r"\W")
 
 @dataclass(eq=False)
 class Attempts:
-    """The attempts that run here. *suspect* is told the ref of a runtime that could not be executed."""
+    """The attempts that run here. *suspect* is told the ref of a runtime that could not be executed.
+
+    *unfit* is told why nothing can be run here, before the work that found it out is given back.
+    """
 
     store: AttemptStore
     runner: WorkRunner
     packs: PackFolders
     secrets: SecretResolver
     suspect: Callable[[str], None]
+    unfit: Callable[[str], None]
     default_timeout: float | None
     running: dict[int, asyncio.Task[WorkOutcome]] = field(default_factory=dict)
     _cancelled: set[int] = field(default_factory=set)
@@ -60,14 +65,12 @@ class Attempts:
             outcome = await task
         except asyncio.CancelledError:
             outcome = WorkOutcome(WorkEnding.CANCELLED, reason="cancelled while it ran")
-        except AttuneError as error:
-            outcome = WorkOutcome(WorkEnding.NOT_STARTED, reason=str(error))
-        except Exception as error:  # without a trace, whose values could be secrets
-            log.error(f"execution {job.execution} could not be run: {type(error).__name__}: {error}")
-            reason = f"worker {node.name} failed to run it, and its log says why"
-            outcome = WorkOutcome(WorkEnding.NOT_STARTED, reason=reason)
+        except Exception as error:
+            outcome = _unrun(error, job.execution, node)
         finally:
             del self.running[job.execution]
+        if outcome.ending is WorkEnding.NO_PLACE:
+            self.unfit(outcome.reason)
         result = self._result(started, outcome, node)
         await self.results.store(result)
         write = log.info if result.status in _UNREMARKABLE else log.warning
@@ -100,22 +103,17 @@ class Attempts:
 
     async def _work(self, started: StartedAttempt, interpreters: Mapping[str, Any], node: Node) -> WorkOutcome:
         action = started.action
-        try:
-            given = with_defaults(action.param_schema, started.parameters)
-            resolved = await self.secrets.resolve(given, action.secrets, started.sealed, started.execution)
-        except SecretError as error:
-            return WorkOutcome(WorkEnding.REFUSED, reason=str(error))
-        except (MissingKeyError, ConfigError, DatabaseError) as error:
-            return WorkOutcome(WorkEnding.GIVEN_BACK, reason=f"given back by worker {node.name}: {error}")
+        given = with_defaults(action.param_schema, started.parameters)
+        values, secrets, masked = await self.secrets.resolve(given, action.secrets, started.sealed, started.execution)
         folder = await self.packs.folder(action.pack_digest) if action.pack_digest else None
         entrypoint = PurePath(action.entrypoint) if folder is None else folder / "actions" / action.entrypoint
         work = Work(
             entrypoint=entrypoint,
             interpreter=interpreter_of(action.runtime_ref, interpreters, node) if action.runtime_ref else None,
             interpreter_args=action.interpreter_args,
-            parameters=resolved.parameters,
-            secrets=resolved.names,
-            masked=resolved.texts,
+            parameters=values,
+            secrets=secrets,
+            masked=masked,
             delivery=action.delivery,
             environment={
                 **{
@@ -160,3 +158,18 @@ class Attempts:
             failed=then.counts,
             lost=outcome.ending is WorkEnding.NOT_STARTED,
         )
+
+
+def _unrun(error: Exception, execution: int, node: Node) -> WorkOutcome:
+    """What *error*, which kept work from being run, means for it."""
+    if place := place_error(error):
+        return WorkOutcome(WorkEnding.NO_PLACE, reason=f"nothing can be run: {place}")
+    reason = str(error)
+    if isinstance(error, SecretError):
+        return WorkOutcome(WorkEnding.REFUSED, reason=reason)
+    if isinstance(error, MissingKeyError | ConfigError | DatabaseError):
+        return WorkOutcome(WorkEnding.GIVEN_BACK, reason=f"given back by worker {node.name}: {reason}")
+    if not isinstance(error, AttuneError):  # without a trace, whose values could be secrets
+        log.error(f"execution {execution} could not be run: {type(error).__name__}: {error}")
+        reason = f"worker {node.name} failed to run it, and its log says why"
+    return WorkOutcome(WorkEnding.NOT_STARTED, reason=reason)

@@ -49,8 +49,8 @@ _AT_ONCE = 100  # jobs, where the node has no limit
 class ExecutionRunner:
     """The executions of one node, None while it takes nothing.
 
-    *suspect* is told the ref of a broken runtime. *recheck* verifies those whose files have changed since they were
-    verified: the refs of those that fail, None where none has changed.
+    *suspect* is told the ref of a broken runtime, *unfit* why nothing can be run on this node. *recheck*
+    verifies those whose files have changed since they were verified: the refs of those that fail, None where none has.
     """
 
     node: Callable[[], Node | None]
@@ -62,6 +62,7 @@ class ExecutionRunner:
     packs: PackFolders
     secrets: SecretResolver
     suspect: Callable[[str], None]
+    unfit: Callable[[str], None]
     recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
     default_timeout: float | None
     _ready: dict[str, None] = field(default_factory=dict)  # queues that may have jobs
@@ -73,7 +74,9 @@ class ExecutionRunner:
     def __post_init__(self) -> None:
         self._suspects = SuspectRuntimes()
         self._classes = Classes(self.routing)
-        self._runs = Attempts(self.attempts, self.runner, self.packs, self.secrets, self.suspect, self.default_timeout)
+        self._runs = Attempts(
+            self.attempts, self.runner, self.packs, self.secrets, self.suspect, self.unfit, self.default_timeout
+        )
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Run executions until *stop* is set; whatever the database does, this goes on."""

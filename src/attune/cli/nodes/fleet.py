@@ -104,6 +104,8 @@ def print_node(role: Role, name: str, as_json: bool) -> None:
         return
     heartbeat = "no heartbeat yet" if node.heartbeat_age is None else f"heartbeat {age(node.heartbeat_age)} ago"
     click.echo(f"{node.name}  {with_symbol(node.status)}  on {node.host or 'an unknown host'}  {heartbeat}")
+    if node.problem:
+        click.echo(f"takes nothing: {node.problem}")
     click.echo(f"runtimes decided by: {node.capabilities.get('runtime_source', 'unknown')}\n")
     rows = [[it.name, it.status, it.version or "", it.path or "", it.reason] for it in runtimes]
     click.echo(listing(["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"], rows, status=True, squeeze=3))

@@ -8,13 +8,15 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from attune.core.errors import Fault, MissingKeyError, UsageError, shown
+from attune.core.json_schema import secret_names, value_problems
+from attune.core.json_values import storable_fault
 from attune.core.ports.access import SecretCipher
 
 SHORTEST, LONGEST = 4, 65_536
 """Characters; what is shorter cannot be masked in what is printed."""
 HIDDEN = "***"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_REFERENCE = "secret:"
+_REFERENCE, _ROOT = "secret:", "parameters"
 
 
 def reference_in(value: Any) -> str | None:
@@ -27,17 +29,36 @@ def check_secret(name: str, value: str) -> None:
     """Raises `UsageError` for a name or a value that no secret can have; never shows the value."""
     if not _NAME.fullmatch(name):
         raise UsageError(f"name: expected letters, digits, '.', '_' and '-', at most 100, got {shown(name)}")
-    if fault := secret_fault(value, "value"):
+    if fault := _fault(value, "value"):
         raise UsageError(faults=[fault])
 
 
-def secret_fault(value: Any, field: str) -> Fault | None:
+def _fault(value: Any, field: str) -> Fault | None:
     """What keeps *value* from being a secret: it cannot be stored, or is too short to be masked."""
     length = len(_text(value))
     if isinstance(value, bool) or value is None or SHORTEST <= length <= LONGEST:
         return None
     expected = f"a secret of {SHORTEST} to {LONGEST} characters"
     return Fault(field, expected, "a shorter one" if length < SHORTEST else "a longer one")
+
+
+def parameter_faults(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[Fault]:
+    """What keeps an action with *schema* from being run with *parameters*; no secret value is shown.
+
+    A reference to a named secret fits wherever a value is expected: what it stands for is known when the work begins.
+    """
+    values = dict(parameters)
+    if unstorable := storable_fault(values, _ROOT):
+        return [unstorable]
+    references = {name for name, value in values.items() if reference_in(value) is not None}
+    if references and isinstance(schema.get("properties"), Mapping):
+        known = schema["properties"]
+        schema = {**schema, "properties": {**known, **{name: {} for name in references & known.keys()}}}
+    faults = value_problems(schema, values, root=_ROOT) if schema else []
+    for name in secret_names(schema) & values.keys():
+        fault = _fault(values[name], f"{_ROOT}.{name}")
+        faults += [fault] if fault else []
+    return faults
 
 
 def texts_of(value: Any) -> Iterator[str]:

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from attune.core.access.secrets import reference_in
+from attune.core.access.secrets import parameter_faults, reference_in
 from attune.core.errors import shown
 from attune.core.events.expression import Evaluated
 from attune.core.events.template import OPEN, TemplateError, expressions_in, rendered
-from attune.core.executions.parameters import parameter_faults
-from attune.core.json_schema import secret_names
 from attune.core.pattern import PatternError, compile_pattern
 
 VARIABLES = frozenset({"payload", "event", "pack"})
@@ -38,11 +36,6 @@ class Rule:
     pack_ref: str = ""
     pack_config: Mapping[str, Any] = field(default_factory=dict)
     opening: str = OPEN
-
-    @property
-    def secrets(self) -> frozenset[str]:
-        """The parameters that its action marks secret."""
-        return secret_names(self.param_schema)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,12 +59,15 @@ def after_outcome(
     """What follows an attempt that ended with *outcome*.
 
     An attempt whose interpreter could not be executed is given back: that is the host's fault, not the work's, unless
-    it is the fault of host after host. One whose secrets this node has no key to waits for a node that has it.
+    it is the fault of host after host. One for which there was no place, or no key to its secrets, is given back
+    however often.
     """
     if outcome.succeeded:
         return NextStep(_S.COMPLETED, "")
     if cancel_asked or outcome.ending is WorkEnding.CANCELLED:
         return NextStep(_S.CANCELLED, outcome.reason or "cancelled while it ran")
+    if outcome.ending is WorkEnding.NO_PLACE:
+        return NextStep(_S.SCHEDULING, outcome.reason, _GIVEN_BACK_SECONDS)
     if outcome.ending is WorkEnding.NOT_STARTED:
         if losses >= MOST_LOSSES:
             return NextStep(_S.FAILED, outcome.reason, counts=True)

@@ -43,6 +43,7 @@ class WorkEnding(StrEnum):
     NOT_STARTED = "not started"  # the interpreter or the entry point could not be executed: the host's fault
     GIVEN_BACK = "given back"  # this node lacks the key to its secrets: another may have it
     REFUSED = "refused"  # what it was to be given does not exist: that is so everywhere
+    NO_PLACE = "no place"  # nothing could be run: no folder, space, descriptor or process is to be had on the host
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ class NodeStatus(StrEnum):
     ACTIVE = "active"
     BUSY = "busy"
     DRAINING = "draining"  # finishes what it has, takes nothing new
+    DEGRADED = "degraded"  # has no place to run anything, heals by itself
     STALE = "stale"  # its heartbeat is late
     LOST = "lost"  # not heard of for so long that its work was given to others
     STARTING = "starting"  # has not said yet what it can run

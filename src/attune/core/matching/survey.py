@@ -25,6 +25,7 @@ class Category(StrEnum):
     ABLE = "able"  # takes the work now
     BUSY = "busy"  # satisfies everything, at its limit
     DRAINING = "draining"  # satisfies everything, takes nothing new
+    DEGRADED = "degraded"  # satisfies everything, has no place to run it
     STALE = "stale"  # satisfied everything when it was last heard of
     REJECTED = "rejected"  # a term fails, a taint is not tolerated, or the node is out of service
     UNDECIDED = "undecided"  # nothing fails, but something is unknown
@@ -146,6 +147,7 @@ _BY_STATUS = {
     NodeStatus.ACTIVE: Category.ABLE,
     NodeStatus.BUSY: Category.BUSY,
     NodeStatus.DRAINING: Category.DRAINING,
+    NodeStatus.DEGRADED: Category.DEGRADED,
     NodeStatus.STALE: Category.STALE,
     NodeStatus.LOST: Category.STALE,
     NodeStatus.STARTING: Category.UNDECIDED,

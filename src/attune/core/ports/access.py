@@ -80,8 +80,7 @@ class SecretRecord:
 class SecretStore(Protocol):
     """Named secrets. A value goes in and does not come out."""
 
-    async def list_secrets(self) -> Sequence[SecretRecord]:
-        """All of them, by name."""
+    async def list_secrets(self) -> Sequence[SecretRecord]: ...
 
     async def set_secret(self, name: str, value: str, *, changed_by: str) -> None:
         """Keep *value* under *name*, in the place of what was there. Raises `UsageError`, `MissingKeyError`."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from attune.core.access.secrets import parameter_faults
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import FINAL, Policy
-from attune.core.executions.parameters import parameter_faults
 from attune.core.matching.requirement import Requirement
 
 

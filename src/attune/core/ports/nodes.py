@@ -32,7 +32,10 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRecord:
-    """A node as the registry knows it; ages are in seconds. `generation` grows whenever its capabilities change."""
+    """A node as the registry knows it; ages are in seconds. `generation` grows whenever its capabilities change.
+
+    `problem` is why it can run nothing at present, None where it can.
+    """
 
     id: int
     name: str
@@ -44,6 +47,7 @@ class NodeRecord:
     heartbeat_age: float | None = None
     pid: int | None = None
     generation: int = 0
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +148,9 @@ class NodeRegistry(NodeReader, Protocol):
 
     async def record_health(self, node_id: int, report: HealthReport) -> bool:
         """Write what health checks found, all or nothing, and announce the transitions; False if the row is gone."""
+
+    async def degrade(self, node_id: int, problem: str | None) -> None:
+        """Note why the node can run nothing, None that it can again; a change between the two is a transition."""
 
     async def leave(self, node_id: int | None = None) -> None:
         """Mark the node inactive and give its name back."""

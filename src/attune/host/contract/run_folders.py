@@ -13,7 +13,8 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from attune.core.errors import UsageError
+from attune.core.errors import PlaceError
+from attune.core.nodes.place import described
 
 
 def run_places(environment: Mapping[str, str], user: int) -> tuple[str, ...]:
@@ -51,15 +52,14 @@ class RunFolders:
         self._base: tuple[int, str] | None = None  # the process that made it, and its path
 
     def make(self) -> str:
-        """A new empty folder that its owner alone can enter. Raises `UsageError` where there is no place for one."""
+        """A new empty folder that its owner alone can enter. Raises `PlaceError` where there is no place for one."""
         folder = f"{self._own_place()}/{os.urandom(8).hex()}"
         try:
             os.mkdir(folder, 0o700)  # noqa: PTH102
             if self._owner is not None:
                 os.chown(folder, *self._owner)
         except OSError as error:
-            problem = os.strerror(error.errno or 0).lower()
-            raise UsageError(f"no working folder can be made: {folder}: {problem}") from error
+            raise PlaceError(f"no working folder can be made: {described(error, folder)}") from error
         return folder
 
     def is_as_new(self, folder: str) -> bool:
@@ -81,7 +81,7 @@ class RunFolders:
         """Why no working folder can be made here, or None."""
         try:
             self.remove(self.make())
-        except UsageError as error:
+        except PlaceError as error:
             return str(error)
         return None
 
@@ -106,8 +106,8 @@ class RunFolders:
                     return _locked_folder(place)
                 refusals.append(refusal)
             except OSError as error:
-                refusals.append(f"{error.filename or place}: {os.strerror(error.errno or 0).lower()}")
-        raise UsageError(f"no folder for running programs (host.run_folder): {'; '.join(refusals)}")
+                refusals.append(described(error, place))
+        raise PlaceError(f"no folder for running programs (host.run_folder): {'; '.join(refusals)}")
 
 
 def _let_through(folder: Path) -> None:

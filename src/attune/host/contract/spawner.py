@@ -8,6 +8,7 @@ supervisor that was killed has left.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -59,7 +60,12 @@ class Spawner:
         message, fds = received(self._orders)
         if not message:
             return False
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # whoever asked is told, and the others go on
+            with socket.socket(fileno=fds[0]) as control:
+                control.send(json.dumps({"errno": error.errno, "at": "fork"}).encode())
+            return True
         if not pid:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)

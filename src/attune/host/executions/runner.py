@@ -12,9 +12,10 @@ import os
 import signal
 from pathlib import Path
 
-from attune.core.errors import UsageError, legible, shown
+from attune.core.errors import PlaceError, UsageError, legible, shown
 from attune.core.executions.action import Delivery
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
+from attune.core.nodes.place import described, place_error
 from attune.core.ports.worker import Output
 from attune.host.contract.execution_contract import ExecutionContract
 from attune.host.contract.launch import ACTION, ProgramKind
@@ -38,13 +39,14 @@ class HostWorkRunner:
         refusal = _refusal(work)
         if refusal:
             return WorkOutcome(WorkEnding.EXITED, exit_code=2, reason=refusal)
-        stdin = await asyncio.to_thread(_stdin_of, work)
         try:
-            run = _Run(self._contract, self._kind, stdin, work, output)
+            stdin = await asyncio.to_thread(_stdin_of, work)
+            try:
+                run = _Run(self._contract, self._kind, stdin, work, output)
+            finally:
+                os.close(stdin)
         except (OSError, UsageError) as error:
-            return WorkOutcome(WorkEnding.NOT_STARTED, reason=_not_started(work, error))
-        finally:
-            os.close(stdin)
+            return _not_started(work, error)
         try:
             ended = await run.until_ended()
             return await self._outcome(work, run, ended)
@@ -56,7 +58,8 @@ class HostWorkRunner:
 
     async def _outcome(self, work: Work, run: _Run, ended: NotStarted | Ended) -> WorkOutcome:
         if isinstance(ended, NotStarted):
-            return WorkOutcome(WorkEnding.NOT_STARTED, reason=_not_started(work, ended.error))
+            lost = ended.at == str(run.folder)  # its folder is gone, or closed to it
+            return _not_started(work, PlaceError(described(ended.error)) if lost else ended.error)
         result, problem = await asyncio.to_thread(result_of, work.result_file, run.folder, run.lines)
         code = ended.status or 0
         return WorkOutcome(
@@ -83,9 +86,11 @@ class _Run:
         self.last_said = ""
         self.dropped = 0
         argv, variables, seconds = _argv(work), _variables(work), work.timeout_seconds
-        pipes = {stream: os.pipe2(os.O_CLOEXEC) for stream in ("stdout", "stderr")}
-        streams = (stdin, pipes["stdout"][1], pipes["stderr"][1])
+        pipes: dict[str, tuple[int, int]] = {}
         try:
+            for stream in ("stdout", "stderr"):
+                pipes[stream] = os.pipe2(os.O_CLOEXEC)
+            streams = (stdin, pipes["stdout"][1], pipes["stderr"][1])
             entry = str(work.entrypoint)
             self._program = contract.start(
                 kind, argv, argv[0], streams, entry=entry, variables=variables, seconds=seconds
@@ -204,10 +209,12 @@ def _refusal(work: Work) -> str:
     return ""
 
 
-def _not_started(work: Work, error: Exception) -> str:
+def _not_started(work: Work, error: Exception) -> WorkOutcome:
     what = work.interpreter or str(work.entrypoint)
+    if place := place_error(error, what):
+        return WorkOutcome(WorkEnding.NO_PLACE, reason=f"nothing can be run: {place}")
     why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
-    return f"{what} could not be executed: {why}"
+    return WorkOutcome(WorkEnding.NOT_STARTED, reason=f"{what} could not be executed: {why}")
 
 
 def _reason(ending: WorkEnding, code: int, work: Work, last_said: str) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from attune.core.errors import DatabaseError, UsageError
+from attune.core.errors import DatabaseError, PlaceError, UsageError
+from attune.core.nodes.place import described
 from attune.core.packs.pack import PackFile, digest_of
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -37,7 +38,10 @@ class PackCache:
     _making: dict[str, asyncio.Task[Path]] = field(default_factory=dict)
 
     async def folder(self, digest: str) -> Path:
-        """The folder with the files of *digest*, fetched if need be. Raises `DatabaseError`, `UsageError`."""
+        """The folder with the files of *digest*, fetched if need be. Raises `DatabaseError`, `UsageError`.
+
+        Of the latter, a `PlaceError` where they cannot be written here.
+        """
         known = self._ready.get(digest)
         if known is not None and known.is_dir():
             return known
@@ -60,12 +64,18 @@ class PackCache:
                 )
             if digest_of(files) != digest:
                 raise DatabaseError(f"pack version {digest[:12]}: its files are not what its digest says")
-            await asyncio.to_thread(_write, target, files)
+            await self._write(target, files)
         if self.readers is not None:
             await asyncio.to_thread(_share, target, self.readers)
         self._ready[digest] = target
         await asyncio.to_thread(_forget_old, self.root, frozenset(self._ready))
         return target
+
+    async def _write(self, target: Path, files: Sequence[PackFile]) -> None:
+        try:
+            await asyncio.to_thread(_write, target, files)
+        except OSError as error:
+            raise PlaceError(f"the files of a pack cannot be written: {described(error, str(target))}") from error
 
 
 def _is_whole(folder: Path, digest: str) -> bool:

@@ -20,7 +20,7 @@ from attune.core.events.rule import (
     judge_conditions,
     parameter_texts,
 )
-from attune.core.json_schema import value_problems
+from attune.core.json_schema import secret_names, value_problems
 from attune.core.ports.events import EventTables, Expressions
 from attune.core.runtimes.aliases import did_you_mean
 from attune.core.sensors.event_line import NewEvent
@@ -102,7 +102,7 @@ class Reaction(Generic[C]):
             problem = decision.problem
             if problem is None:
                 try:
-                    firing = Firing(rule.action_ref, decision.parameters, enforcement, rule.secrets)
+                    firing = Firing(rule.action_ref, decision.parameters, enforcement, secret_names(rule.param_schema))
                     executions.append(await self.create(connection, firing))
                 except DatabaseError:
                     raise
@@ -134,6 +134,7 @@ def _variables(event: NewEvent, rule: Rule) -> dict[str, Any]:
 
 
 def _enforcement(event: NewEvent, number: int, rule: Rule, decision: Decision) -> NewEnforcement:
-    parameters = {key: HIDDEN if key in rule.secrets else value for key, value in decision.parameters.items()}
+    secrets = secret_names(rule.param_schema)
+    parameters = {key: HIDDEN if key in secrets else value for key, value in decision.parameters.items()}
     enforcement = NewEnforcement(rule, number, event.trigger_ref, event.payload, parameters)
     return enforcement if decision.problem is None else replace(enforcement, parameters={}, reason=decision.problem)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -10,7 +11,7 @@ from psycopg.types.json import Jsonb
 from attune.core.access.secrets import check_secret, encrypted, place_of, to_encrypt
 from attune.core.errors import MissingKeyError, SecretError
 from attune.core.ports.access import SecretCipher, SecretRecord
-from attune.postgres.connection import Pool
+from attune.postgres.connection import open_pool
 from attune.postgres.rows import PostgresStore, execute, read_all, read_pairs, read_value, read_values, transaction
 
 _AT_ONCE = 200
@@ -30,9 +31,7 @@ _OUTDATED = """
 class PostgresSecrets(PostgresStore):
     """`SecretStore` and `SecretReader` on PostgreSQL."""
 
-    def __init__(self, pool: Pool, cipher: SecretCipher) -> None:
-        super().__init__(pool)
-        self._cipher = cipher
+    _cipher: SecretCipher
 
     async def list_secrets(self) -> Sequence[SecretRecord]:
         query = "SELECT name, created, updated, changed_by FROM secret ORDER BY name"
@@ -92,3 +91,10 @@ class PostgresSecrets(PostgresStore):
             return self._cipher.encrypt(self._cipher.decrypt(sealed, place), place)
         except (MissingKeyError, SecretError):
             return None
+
+
+@asynccontextmanager
+async def secrets_at(url: str, cipher: SecretCipher) -> AsyncIterator[PostgresSecrets]:
+    """What is secret in the database at *url*."""
+    async with open_pool(url, application_name="attune key", size=1) as pool:
+        yield PostgresSecrets(pool, cipher)

@@ -7,9 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from attune.core.access.secrets import decrypted
-from attune.core.ports.access import SecretCipher
 from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, StoredOutput
-from attune.postgres.connection import Pool
 from attune.postgres.rows import PostgresStore, read_all, read_one
 
 # What the schema of the action marks secret is never read.
@@ -33,11 +31,7 @@ _RECORD = """
 
 
 class PostgresExecutionPages(PostgresStore):
-    """`ExecutionReader` on PostgreSQL. *cipher* opens what is asked for once more."""
-
-    def __init__(self, pool: Pool, cipher: SecretCipher | None = None) -> None:
-        super().__init__(pool)
-        self._cipher = cipher
+    """`ExecutionReader` on PostgreSQL."""
 
     async def get(self, execution: int) -> ExecutionRecord | None:
         return await read_one(self._pool, ExecutionRecord, f"{_RECORD} WHERE e.id = %s", (execution,))

@@ -17,7 +17,7 @@ from attune.core.errors import UsageError
 from attune.core.ports.access import SecretCipher
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, StartedAttempt
-from attune.postgres.connection import Pool, translated
+from attune.postgres.connection import translated
 from attune.postgres.executions.actions import COLUMNS, action_of
 from attune.postgres.rows import PostgresStore, execute, read_all, read_value, read_values
 from attune.queue import jobs
@@ -110,14 +110,7 @@ _CANCEL = f"""
 
 
 class PostgresExecutions(PostgresStore):
-    """`AttemptStore` and `ExecutionWriter` on PostgreSQL. All its statements are one transaction each.
-
-    *cipher* encrypts the parameters that actions mark secret.
-    """
-
-    def __init__(self, pool: Pool, cipher: SecretCipher | None = None) -> None:
-        super().__init__(pool)
-        self._cipher = cipher
+    """`AttemptStore` and `ExecutionWriter` on PostgreSQL. All its statements are one transaction each."""
 
     async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
         with translated():

@@ -27,6 +27,8 @@ def _plain(name: str) -> Revision:
 
 _NODES = "20260301000001_nodes"
 _EXECUTIONS = "20260420000001_executions"
+_NODE_VIEW = "20260422000001_node_view"
+_DEGRADED = "20260424000001_degraded"
 REVISIONS = (
     Revision(BASELINE, (BASELINE, "reference_indexes"), ()),  # the first one: nothing is below it
     Revision(UNIFIED, (*UNIFY, UNIFIED), ("reference_functions", "20260203000001_split_runtimes", "drop_functions")),
@@ -46,7 +48,8 @@ REVISIONS = (
     _plain("20260417000001_requests"),
     Revision(_EXECUTIONS, ("procrastinate", _EXECUTIONS), (f"{_EXECUTIONS}_down", "procrastinate_down")),
     _plain("20260421000001_sensing"),
-    _plain("20260422000001_node_view"),
+    _plain(_NODE_VIEW),
+    Revision(_DEGRADED, (_DEGRADED,), (f"{_DEGRADED}_down", _NODE_VIEW)),
     _plain("20260501000001_secrets"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)

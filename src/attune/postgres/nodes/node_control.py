@@ -12,7 +12,7 @@ from attune.core.ports.nodes import Overdue
 from attune.postgres.rows import PostgresStore, execute
 
 CHANNEL = "attune_node"
-_LIVE = "('active', 'busy', 'starting', 'draining', 'stale')"
+_LIVE = "('active', 'busy', 'starting', 'draining', 'degraded', 'stale')"
 
 
 class PostgresNodeControl(PostgresStore):
@@ -36,7 +36,7 @@ class PostgresNodeControl(PostgresStore):
                 FROM worker
                 WHERE EXISTS (SELECT FROM turn)
                   AND pg_postmaster_start_time() < now() - %(amnesty)s * interval '1 second'
-                  AND status IN ('active', 'busy', 'starting', 'draining', 'stale')
+                  AND status IN ('active', 'busy', 'starting', 'draining', 'degraded', 'stale')
                   AND last_heartbeat < now() - %(stale_after)s * interval '1 second'
             )
             UPDATE worker SET status = overdue.judged,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -23,7 +23,7 @@ from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Registr
 from attune.postgres.connection import Pool, connect, conninfo_of, translated
 from attune.postgres.matching.fleet import read_fleet
 from attune.postgres.nodes.capabilities import write_capabilities
-from attune.postgres.nodes.worker_runtimes import write_health, write_runtimes
+from attune.postgres.nodes.worker_runtimes import write_health, write_place_transition, write_runtimes
 from attune.postgres.rows import execute, read_all, read_one, read_value, transaction
 
 # Only a column that no index and no trigger looks at, so that it costs next to nothing.
@@ -34,7 +34,8 @@ _BEAT = """
 """
 # A node that was thought stale or lost is what it was before.
 _BACK = """
-    UPDATE worker SET status = CASE meta->>'was' WHEN 'draining' THEN 'draining' ELSE 'active' END::worker_status_enum
+    UPDATE worker SET status = CASE meta->>'was' WHEN 'draining' THEN 'draining' WHEN 'degraded' THEN 'degraded'
+        ELSE 'active' END::worker_status_enum
     WHERE id = %s AND status IN ('stale', 'lost') RETURNING status::text
 """
 # A process that claims its own name again, after an outage, is what it was.
@@ -47,6 +48,21 @@ _STARTING = """
             THEN 'starting' WHEN worker.status = 'draining' THEN 'draining' ELSE 'active' END::worker_status_enum,
         meta = coalesce(worker.meta, '{}') || excluded.meta
 """
+_PROBLEM = "SELECT status::text AS status, problem FROM worker WHERE id = %s FOR NO KEY UPDATE"
+_DEGRADE = """
+    UPDATE worker SET problem = %(problem)s::text, status = CASE
+        WHEN %(problem)s::text IS NOT NULL AND status IN ('active', 'busy', 'starting') THEN 'degraded'
+        WHEN %(problem)s::text IS NULL AND status = 'degraded' THEN 'active'
+        ELSE status::text END::worker_status_enum
+    WHERE id = %(id)s RETURNING status::text
+"""
+_FIT = "programs can be run here again"
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    status: str
+    problem: str | None
 
 
 class PostgresNodes:
@@ -87,7 +103,8 @@ class PostgresNodes:
                 VALUES (%(name)s, 'local', %(role)s, %(host)s, 'active', %(capabilities)s, %(meta)s, now())
                 ON CONFLICT (name, worker_role) DO UPDATE SET
                     host = excluded.host, capabilities = excluded.capabilities,
-                    status = CASE WHEN worker.status = 'draining' THEN worker.status ELSE 'active' END,
+                    status = CASE WHEN worker.status = 'draining' THEN worker.status
+                        WHEN worker.problem IS NOT NULL THEN 'degraded' ELSE 'active' END,
                     meta = coalesce(worker.meta, '{}') || excluded.meta, last_heartbeat = now()
                 RETURNING id
             """
@@ -147,6 +164,15 @@ class PostgresNodes:
         async with transaction(self._pool) as connection:
             return await write_health(connection, node_id, report)
 
+    async def degrade(self, node_id: int, problem: str | None) -> None:
+        async with transaction(self._pool) as connection:
+            before = await read_one(connection, _Before, _PROBLEM, (node_id,))
+            if before is None:
+                return
+            status = await read_value(connection, _DEGRADE, {"id": node_id, "problem": problem})
+            if (before.problem is None) != (problem is None):
+                await write_place_transition(connection, node_id, before.status, status, problem or _FIT)
+
     async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
         query = """
             SELECT id, runtime_ref, name, from_status, to_status, reason, evidence, at
@@ -156,7 +182,7 @@ class PostgresNodes:
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
         query = """
-            SELECT id, name, role, host, status, capabilities, last_heartbeat, heartbeat_age, pid, generation
+            SELECT id, name, role, host, status, capabilities, last_heartbeat, heartbeat_age, pid, generation, problem
             FROM node WHERE %(role)s::text IS NULL OR role = %(role)s ORDER BY role DESC, name
         """
         return await read_all(self._pool, NodeRecord, query, {"role": role.name if role else None})

@@ -59,7 +59,7 @@ async def _write_checked(connection: AsyncConnection[Any], node_id: int, report:
 
 
 async def _write_transitions(connection: AsyncConnection[Any], node_id: int, report: HealthReport) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "runtime_ref": transition.runtime_ref,
             "name": transition.name,
@@ -71,6 +71,18 @@ async def _write_transitions(connection: AsyncConnection[Any], node_id: int, rep
         }
         for transition in report.transitions
     ]
+    await _tell_transitions(connection, node_id, rows)
+
+
+async def write_place_transition(
+    connection: AsyncConnection[Any], node_id: int, before: str, now: str, reason: str
+) -> None:
+    """Write that the place of the node, of no runtime, has become unfit or fit again; statuses are the node's."""
+    row = {"runtime_ref": "", "name": "place", "from_status": before, "to_status": now, "reason": reason, "age": 0.0}
+    await _tell_transitions(connection, node_id, [row])
+
+
+async def _tell_transitions(connection: AsyncConnection[Any], node_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
     # A notification holds less than 8,000 bytes, so names are cut; of two equal ones PostgreSQL sends one, so each
     # has its id.
     query = """
@@ -88,7 +100,7 @@ async def _write_transitions(connection: AsyncConnection[Any], node_id: int, rep
             'from', told.from_status, 'to', told.to_status)::text)
         FROM told, worker WHERE worker.id = %(id)s
     """
-    await connection.execute(query, {"id": node_id, "rows": Jsonb(storable_json(rows)), "channel": CHANNEL})
+    await connection.execute(query, {"id": node_id, "rows": Jsonb(storable_json(list(rows))), "channel": CHANNEL})
 
 
 async def _write_rows(

@@ -16,7 +16,7 @@ from attune.postgres.rows import PostgresStore, Source, read_pairs, read_value
 
 _NODE = """
     SELECT n.id, n.name, n.role, n.host, n.status, n.capabilities, n.last_heartbeat, n.heartbeat_age, n.pid,
-           n.generation, coalesce(place.running, 0) AS running, place.max_concurrent
+           n.generation, n.problem, coalesce(place.running, 0) AS running, place.max_concurrent
     FROM node AS n LEFT JOIN worker_load AS place ON place.worker = n.id
 """
 _RUNTIMES = """

@@ -54,6 +54,7 @@ class NodeItem(NodeState):
 
     host: str | None = Field(examples=["build-7"])
     pid: int | None = Field(examples=[4711])
+    problem: str | None = Field(description="Why it can run nothing at present, null where it can.", examples=[None])
     running: int = Field(description="How many executions it runs.", examples=[0])
     max_concurrent: int | None = Field(description="How many it may run, null for no limit.", examples=[1])
 

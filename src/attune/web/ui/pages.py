@@ -40,13 +40,14 @@ _STATES = {
         ("○", "told"): ("starting", "scheduled"),
         ("○", "none"): ("inactive",),
         ("◐", "doubt"): ("draining", "canceling"),
+        ("◍", "bad"): ("degraded",),
         ("◔", "doubt"): ("stale",),
         ("◌", "doubt"): ("requested", "scheduling"),
         ("✕", "bad"): ("lost", "failed", "timeout", "abandoned"),
     }.items()
     for name in names
 }
-NODE_STATES = ("active", "busy", "starting", "draining", "stale", "lost", "inactive", "error")
+NODE_STATES = ("active", "busy", "starting", "draining", "degraded", "stale", "lost", "inactive", "error")
 
 
 def state(name: str) -> Shown:

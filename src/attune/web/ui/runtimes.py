@@ -39,7 +39,9 @@ async def runtime_page(request: Request, _who: Visitor, services: Given, ref: st
     """One definition: its proof, its versions over the fleet, its history, and a place to change it."""
     runtime = existing(await services.runtimes.get_runtime(ref), f"no definition has the ref {ref!r}")
     history = list(await services.runtimes.runtime_history(ref))[:_CHANGES]
-    nodes = [node for node in await services.nodes.list_nodes() if node.status in ("active", "busy", "draining")]
+    nodes = [
+        node for node in await services.nodes.list_nodes() if node.status in ("active", "busy", "draining", "degraded")
+    ]
     body = {name: getattr(runtime, name) for name in _EDITED}
     return page(
         request,

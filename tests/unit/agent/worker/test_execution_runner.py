@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import sys
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from attune.agent.secrets import SecretResolver
 from attune.agent.worker import executions, suspect_runtimes
 from attune.agent.worker.executions import ExecutionRunner
+from attune.core.errors import PlaceError
 from attune.core.executions import execution
 from attune.core.executions.action import Action, OnLost
 from attune.core.executions.work import WorkEnding, WorkOutcome
@@ -52,6 +55,7 @@ class Worker:
         self.runner = FakeRunner()
         self.secrets = MemorySecrets()
         self.suspected: list[str] = []
+        self.unfit_for: list[str] = []
         self.failing: list[str] | None = None  # what has changed and fails since it was verified
         self.work = ExecutionRunner(
             lambda: self.node,
@@ -62,10 +66,15 @@ class Worker:
             packs=MemoryPackFolders("abc"),
             secrets=SecretResolver(self.secrets, self.secrets.cipher),
             suspect=self.suspected.append,
+            unfit=self.unfit,
             recheck=self.recheck,
             default_timeout=7.0,
         )
         self.stop = asyncio.Event()
+
+    def unfit(self, reason: str) -> None:
+        self.unfit_for.append(reason)
+        self.node = None
 
     async def recheck(self, refs: Collection[str]) -> Collection[str] | None:
         return self.failing
@@ -412,3 +421,28 @@ async def test_a_node_without_the_key_gives_the_work_back_as_often_as_it_takes(m
         assert (row.losses, row.failures, worker.suspected) == (0, 0, [])
         worker.secrets.cipher.lost = False
         await until(lambda: worker.statuses() == ["completed"])
+
+
+async def test_work_for_which_there_is_no_place_goes_back_unharmed_and_nothing_more_is_taken() -> None:
+    worker = Worker(max_concurrent=2)
+    worker.runner.outcome = WorkOutcome(WorkEnding.NO_PLACE, reason="nothing can be run: /run: no space left on device")
+    async with worker.at_work():
+        await worker.ask(count=20)
+        await until(lambda: worker.unfit_for and "running" not in worker.statuses())
+
+    rows = list(worker.store.rows.values())
+    assert len(worker.runner.ran) <= 2
+    assert {(row.failures, row.losses) for row in rows} == {(0, 0)}
+    assert {row.status for row in rows} <= {"scheduling", "scheduled", "requested"}
+    assert worker.suspected == []
+
+
+async def test_pack_files_that_cannot_be_written_are_a_fault_of_the_place() -> None:
+    for error in (PlaceError("no space"), OSError(errno.EROFS, "", "/packs/abc")):
+        worker = Worker()
+        worker.work._runs.packs.folder = AsyncMock(side_effect=error)  # type: ignore[method-assign]
+        async with worker.at_work():
+            await worker.ask(replace(ACTION, pack_digest="abc"))
+            await until(lambda: worker.unfit_for)  # noqa: B023 - awaited within the round
+
+        assert "OSError" not in worker.unfit_for[0]

@@ -264,7 +264,7 @@ def test_where_no_folder_passes_the_path_is_not_empty(tmp_path: Path) -> None:
 def test_a_shortage_decides_nothing(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     place(folders[0], "tool")
 
-    def short(path: str) -> str | None:
+    def short(path: str, known: object = None) -> str | None:
         raise OSError(24, "Too many open files")
 
     policy = HostPolicy()

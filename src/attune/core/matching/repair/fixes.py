@@ -27,6 +27,7 @@ class ChangeKind(StrEnum):
     TOLERATE = "tolerate"  # a taint
     DROP = "drop"  # a term
     INSTALL = "install"  # a runtime on a node, or another version of it
+    HEAL = "heal"  # give a degraded node what it says it lacks: a folder, space, descriptors
     RECONNECT = "reconnect"  # bring a node back that is not heard of
 
 
@@ -108,6 +109,7 @@ def fixes_for(requirement: Requirement, profile: Profile, limit: int) -> list[li
 
 _REVIVED = {
     NodeStatus.DRAINING: ChangeKind.RESUME,
+    NodeStatus.DEGRADED: ChangeKind.HEAL,
     NodeStatus.STALE: ChangeKind.RECONNECT,
     NodeStatus.LOST: ChangeKind.RECONNECT,
 }

@@ -63,6 +63,7 @@ NAMES = {
     "GET /api/secrets": "list_secrets",
     "PUT /api/secrets/{name}": "set_secret",
     "DELETE /api/secrets/{name}": "remove_secret",
+    "GET /api/dead-letters": "list_dead_letters",
     "GET /api/me": "get_me",
     "GET /api/tokens": "list_tokens",
     "POST /api/tokens": "create_token",

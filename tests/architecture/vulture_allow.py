@@ -56,6 +56,9 @@ FleetIndex
 PostgresMatcher
 _.eligible_ids
 
+# What a fake keeps for tests to look at.
+_.aside
+
 # Shown by a template of the page.
 _.active
 

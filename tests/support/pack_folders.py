@@ -102,6 +102,6 @@ async def load(pool: Pool, folder: Path) -> Sequence[PackChange]:
 async def happen(pool: Pool, trigger: str, *payloads: Mapping[str, Any]) -> list[Recorded]:
     """Record events of *trigger* in one transaction."""
     async with pool.connection() as connection, connection.transaction():
-        return await reaction(EXPRESSIONS, MemoryCipher()).record(
+        return await reaction(MemoryCipher(), EXPRESSIONS).record(
             connection, [NewEvent(trigger, payload) for payload in payloads]
         )

@@ -20,6 +20,7 @@ from attune.core.backoff import Backoff
 from attune.core.errors import AttuneError, DatabaseError
 from attune.core.ports.nodes import Heartbeat, NodeLifecycle, Overdue
 from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS
+from attune.operations.nodes.refusals import Refusals
 
 _RETRY = Backoff(0.5, 10.0)
 
@@ -29,6 +30,10 @@ async def _nothing() -> None: ...
 
 class NodeService(Protocol):
     """What a node does beside its heartbeat: runs executions, runs sensors."""
+
+    @property
+    def writers(self) -> Sequence[Refusals]:
+        """What is not stored at present, of each of its writers."""
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Work until *stop* is set. It may be cancelled then; what runs goes on."""
@@ -110,7 +115,12 @@ class HeartbeatLoop:
     node: NodeParts
     control: Control
     last: Heartbeat | None = None
-    failures: int = 0
+    refusals: Refusals = field(
+        default_factory=lambda: Refusals(
+            "heartbeat failed, trying again until it works", "heartbeats work again", _RETRY
+        )
+    )
+    wait: float = 0.0
 
     async def beat(self) -> None:
         """Beat until the node is told to stop."""
@@ -121,21 +131,18 @@ class HeartbeatLoop:
             try:
                 await self._once()
             except DatabaseError as error:
-                if not self.failures:
-                    log.warning(f"heartbeat failed, trying again until it works: {error}")
-                self.failures += 1
+                self.wait = self.refusals.failed(error)
                 with suppress(AttuneError):
                     await self.node.options.heal()
                 continue
-            if self.failures:
-                log.info("heartbeats work again", failed=self.failures)
-            self.failures = 0
+            self.refusals.worked()
 
     async def _once(self) -> None:
         if self.control.reload.is_set():
             self.control.reload.clear()
             await self.node.registration.reload()
-        beat = await self.node.registration.heartbeat()
+        writers = [writer for service in self.node.services for writer in service.writers]
+        beat = await self.node.registration.heartbeat("; ".join(writer.reason for writer in writers if writer.reason))
         last, self.last = self.last, beat
         if last is not None and beat.reloads != last.reloads:
             log.info("reloading, as asked")
@@ -147,9 +154,8 @@ class HeartbeatLoop:
 
     async def _pause(self) -> None:
         """Wait for the next heartbeat, for news, or to be told something."""
-        if self.failures:
-            seconds = _RETRY.delay(self.failures, random.random())
-            await first_of(self.control.stop, self.control.reload, seconds=seconds)
+        if self.refusals.count:
+            await first_of(self.control.stop, self.control.reload, seconds=self.wait)
             return
         seconds = self.node.options.interval * random.uniform(1 - _RETRY.jitter, 1 + _RETRY.jitter)
         with suppress(DatabaseError):  # then the heartbeat fails, too, and says so

@@ -85,17 +85,17 @@ class NodeRegistration:
             await self.tell_problem()
             return self.node_id
 
-    async def heartbeat(self) -> Heartbeat:
+    async def heartbeat(self, refused: str = "") -> Heartbeat:
         """Say that this node lives; what the registry says to it. Registers again if its row or name is gone."""
         if await self._registry.holds_name() and self.node_id is not None:
-            beat = await self._registry.heartbeat(self.node_id)
+            beat = await self._registry.heartbeat(self.node_id, refused)
             if beat is not None:
                 self._status = beat.status
                 if beat.status == ("active" if self.problem else "degraded"):
                     await self.tell_problem()
                 return beat
         await self.register()
-        return await self.heartbeat()
+        return await self.heartbeat(refused)
 
     async def tell_problem(self) -> None:
         """Have the registry know whether anything can be run here. Raises `DatabaseError`."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from attune.agent.control import in_thread
 from attune.agent.logs import log
@@ -17,6 +17,7 @@ from attune.core.nodes.requests import CHECK, NodeRequest, checked_runtime
 from attune.core.ports.nodes import NodeRequests
 from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.verdict import verdict_data
+from attune.operations.nodes.refusals import Refusals
 from attune.operations.runtimes.examine import Examiner, read_definitions
 
 _AT_ONCE = 2
@@ -28,6 +29,7 @@ _RETRY_SECONDS = 1.0
 class RequestHandler:
     """A `NodeService`: answers the requests made of the node of *registration*."""
 
+    writers: ClassVar[Sequence[Refusals]] = ()
     registration: NodeRegistration
     requests: NodeRequests
     examiner: Callable[[], Examiner]

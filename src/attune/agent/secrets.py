@@ -8,14 +8,14 @@ from typing import Any
 
 from attune.core.access.secrets import decrypted, place_of, reference_in, texts_of
 from attune.core.errors import SecretError
-from attune.core.ports.access import SecretCipher, SecretReader
+from attune.core.ports.access import SecretCipher, SecretStore
 
 
 @dataclass(frozen=True)
 class SecretResolver:
     """Decrypts parameters, and puts the values of named secrets in the place of their references."""
 
-    stored: SecretReader
+    stored: SecretStore
     cipher: SecretCipher
 
     async def resolve(

@@ -14,9 +14,5 @@ from attune.postgres.nodes.registry import PostgresNodes
 
 def execution_service(pool: Pool, nodes: PostgresNodes, cipher: SecretCipher) -> ExecutionService:
     """Actions and executions on *pool*, their secret parameters encrypted by *cipher*."""
-    return ExecutionService(
-        PostgresActions(pool),
-        PostgresExecutions(pool, cipher),
-        PostgresExecutionPages(pool, cipher),
-        lambda: nodes.fleet(WORKER),
-    )
+    writer, reader = PostgresExecutions(pool, cipher), PostgresExecutionPages(pool, cipher)
+    return ExecutionService(PostgresActions(pool), writer, reader, lambda: nodes.fleet(WORKER))

@@ -88,15 +88,13 @@ def sensing_for(
     registration: NodeRegistration, monitor: HealthMonitor, _place: NodePlace, pool: Pool, packs: PackFolders
 ) -> SensorLeases:
     """Runs sensors on the node of *registration*."""
-    settings = registration.settings
-    sensing = settings.sensing
+    sensing = (settings := registration.settings).sensing
 
     def node() -> tuple[str, int] | None:
         return None if registration.node_id is None else (registration.name, registration.node_id)
 
-    keys = keyring_for(settings)
     folder, clock, sensors = SensorFolder(data_dir(settings)), DatabaseClock(boottime), NodeSensors(node)
-    events = PostgresSensorEvents(pool, record_for_sensors(EventLogLimiter(), keys))
+    events = PostgresSensorEvents(pool, record_for_sensors(tell := EventLogLimiter(), keyring_for(settings)), tell)
     context = SensorContext(
         folder=folder,
         start=HostSensorStarter(contract_for(settings)),
@@ -104,7 +102,7 @@ def sensing_for(
         clock=boottime,
         suspect=monitor.suspect,
         recheck=monitor.recheck,
-        secrets=SecretResolver(PostgresSecrets(pool, keys), keys),
+        secrets=SecretResolver(PostgresSecrets(pool), keyring_for(settings)),
         packs=packs,
         restarts=RestartRules(
             first=sensing.restart_first, slowest=sensing.restart_slowest, healthy_after=sensing.healthy_after
@@ -133,7 +131,6 @@ def executions_for(
 ) -> ExecutionRunner:
     """Runs executions on the node of *registration*."""
     settings = registration.settings
-    keys = keyring_for(settings)
 
     return ExecutionRunner(
         lambda: registration.node,
@@ -142,7 +139,7 @@ def executions_for(
         attempts=PostgresExecutions(pool),
         runner=HostWorkRunner(contract_for(settings)),
         packs=packs,
-        secrets=SecretResolver(PostgresSecrets(pool, keys), keys),
+        secrets=SecretResolver(PostgresSecrets(pool), keyring_for(settings)),
         suspect=monitor.suspect,
         unfit=place.unfit,
         recheck=monitor.recheck,

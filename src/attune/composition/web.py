@@ -25,7 +25,7 @@ from attune.postgres.runtimes.store import PostgresRuntimes
 from attune.web.caches import Callers, Fleets, ResponseCache
 from attune.web.hub import Hub
 from attune.web.server import serve
-from attune.web.services import Services
+from attune.web.services import AuditWriter, Services
 
 
 async def serve_api(
@@ -64,4 +64,5 @@ def services_on(pool: Pool, cipher: SecretCipher) -> Services:
         packs=PostgresPacks(pool),
         events=PostgresEventLog(pool, recorder(cipher)),
         secrets=PostgresSecrets(pool, cipher),
+        audit=AuditWriter(tokens),
     )

@@ -236,8 +236,8 @@ class SecretSettings:
     key_file: Path | None = setting(
         Folder("an absolute path", "/etc/attune/secrets.key", r"/[^\x00\n]*"),
         None,
-        "The file of the keys that secrets are encrypted with; every host of the installation needs the same. Not set: "
-        "`secrets.key` in the data folder. The variable `ATTUNE_SECRETS_KEY` holds the keys themselves, and wins.",
+        "What secrets are encrypted with, the same on every host; the variable `ATTUNE_SECRETS_KEY` holds keys itself, "
+        "and wins. Not set: `secrets.key` in the data folder.",
     )
 
 

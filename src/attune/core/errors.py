@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 _SHOWN = 80
+_MOST_TRIES = 5
 _LEGIBLE = 200
 
 
@@ -192,10 +195,42 @@ class RequirementError(_NotationError):
         return f"{lead}{window}{tail}\n{indent}^ expected {self.expected}, got {self.got}"
 
 
+class DatabaseFault(StrEnum):
+    """What the matter is where the database does not do what was asked: all that writers need to know of it."""
+
+    UNAVAILABLE = "unavailable"  # it takes nothing of this kind now
+    CONFLICT = "conflict"  # others were in the way
+    REJECTED = "rejected"  # it does not take this
+
+
 class DatabaseError(AttuneError):
-    """The database cannot be reached, is not migrated, or refused what was asked."""
+    """The database cannot be reached, is not migrated, or refused what was asked.
+
+    `sqlstate` is empty where no server answered; `row_fault`: the row that was written can never be stored as it is.
+    """
 
     code = "database"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        fault: DatabaseFault = DatabaseFault.UNAVAILABLE,
+        sqlstate: str = "",
+        row_fault: bool = False,
+        **fields: Any,
+    ) -> None:
+        super().__init__(message, **fields)
+        self.fault = fault
+        self.sqlstate = sqlstate
+        self.row_fault = row_fault
+
+    def may_be_of_a_row(self, tries: int) -> bool:
+        """Whether a row that was written may be at fault, after *tries* refusals like this one in a row.
+
+        One whose fault is not sure may be set aside only where others are stored in its place.
+        """
+        return self.row_fault or (self.fault is DatabaseFault.REJECTED and tries >= _MOST_TRIES)
 
 
 class NameTakenError(AttuneError):

@@ -16,6 +16,7 @@ from psycopg.pq import Conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from attune.core.errors import DatabaseError
+from attune.postgres.faults import database_error, first_line
 
 # What it warns of, attempt by attempt, is raised as an error where it matters.
 logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
@@ -44,37 +45,17 @@ def node_conninfo(url: str, application_name: str) -> str:
     except psycopg.ProgrammingError as error:
         raise DatabaseError(
             "database.url: expected a URL such as postgresql://user@host/attune, "
-            f"got something that cannot be read: {_sentence(error)}"
+            f"got something that cannot be read: {first_line(error)}"
         ) from error
 
 
 @contextmanager
 def translated(url: str = "") -> Iterator[None]:
-    """Turn PostgreSQL's errors into `DatabaseError` with one sentence and what to do."""
+    """Turn PostgreSQL's errors into `DatabaseError`, as `faults` has them."""
     try:
         yield
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-        raise DatabaseError(
-            f"the database is not migrated to this version of attune: {_sentence(error)}",
-            hint="attune db migrate",
-        ) from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise DatabaseError(f"the database refused: {_sentence(error)}", hint="attune doctor") from error
-    except (psycopg.OperationalError, PoolTimeout) as error:
-        where = f" ({without_password(url)})" if url else ""
-        raise DatabaseError(
-            f"cannot reach the database{where}: {_sentence(error)}",
-            hint="check that it runs and that database.url is right; attune doctor",
-        ) from error
-    except psycopg.Error as error:
-        raise DatabaseError(f"the database refused: {_sentence(error)}") from error
-
-
-def _sentence(error: BaseException) -> str:
-    """What an error of the connection says, or the server's own sentence: its CONTEXT would quote what was stored."""
-    said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    text = " ".join((said or str(error)).split())
-    return text[:300] or type(error).__name__
+    except (psycopg.Error, PoolTimeout) as error:
+        raise database_error(error, f" ({without_password(url)})" if url else "") from error
 
 
 def with_connect_timeout(url: str, seconds: float) -> str:
@@ -122,6 +103,17 @@ async def _check_if_suspect(connection: AsyncConnection[Any]) -> None:
     socket.register(connection.fileno(), select.POLLIN)
     if socket.poll(0):
         await AsyncConnectionPool.check_connection(connection)
+
+
+@asynccontextmanager
+async def session(pool: Pool) -> AsyncIterator[AsyncConnection[Any]]:
+    """A connection of *pool*. One that turns out to be read-only is closed: a session stays as it began."""
+    async with pool.connection() as connection:
+        try:
+            yield connection
+        except psycopg.errors.ReadOnlySqlTransaction:
+            await connection.close()
+            raise
 
 
 @asynccontextmanager

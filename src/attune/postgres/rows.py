@@ -16,7 +16,7 @@ from psycopg.rows import AsyncRowFactory, kwargs_row, scalar_row, tuple_row
 from psycopg.types.json import set_json_loads
 
 from attune.core.ports.access import SecretCipher
-from attune.postgres.connection import Pool, translated
+from attune.postgres.connection import Pool, session, translated
 
 _DEEPEST = 100
 
@@ -30,7 +30,8 @@ class PostgresStore:
     """What reads and writes on *pool*. *cipher* is for what is secret."""
 
     def __init__(self, pool: Pool, cipher: SecretCipher | None = None) -> None:
-        self._pool, self._cipher = pool, cipher
+        self._pool = pool
+        self._cipher: Any = cipher
 
 
 class UnreadableJson(str):
@@ -82,7 +83,7 @@ async def execute(source: Source, query: str, parameters: Parameters = ()) -> in
 async def transaction(pool: Pool) -> AsyncIterator[AsyncConnection[Any]]:
     """A connection of *pool* in a transaction that ends with the block. Raises `DatabaseError`."""
     with translated():
-        async with pool.connection() as connection, connection.transaction():
+        async with session(pool) as connection, connection.transaction():
             yield connection
 
 
@@ -93,7 +94,7 @@ async def _executed(
     if not isinstance(source, AsyncConnection):
         with translated():
             async with (
-                source.connection() as connection,
+                session(source) as connection,
                 _executed(connection, row_factory, query, parameters) as cursor,
             ):
                 yield cursor

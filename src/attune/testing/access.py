@@ -108,23 +108,19 @@ class MemoryCipher:
 
     lost = False
 
-    @property
-    def newest(self) -> str:
+    def encrypt(self, text: str, place: str) -> str:
         if self.lost:
             raise MissingKeyError("there is no key for secrets in memory")
-        return "v1.memory."
-
-    def encrypt(self, text: str, place: str) -> str:
-        return f"{self.newest}{place}:{text[::-1]}"
+        return f"v1.memory.{place}:{text[::-1]}"
 
     def decrypt(self, sealed: str, place: str) -> str:
-        if not sealed.startswith(head := f"{self.newest}{place}:"):
+        if not sealed.startswith(head := self.encrypt("", place)):
             raise SecretError(f"{place} cannot be decrypted: it was changed, or moved from elsewhere")
         return sealed.removeprefix(head)[::-1]
 
 
 class MemorySecrets:
-    """`SecretStore` and `SecretReader` in memory."""
+    """`SecretStore` in memory."""
 
     def __init__(self) -> None:
         self.cipher = MemoryCipher()
@@ -136,8 +132,8 @@ class MemorySecrets:
     async def set_secret(self, name: str, value: str, *, changed_by: str) -> None:
         check_secret(name, value)
         now = datetime.now(UTC)
-        created = self._kept[name][0].created if name in self._kept else now
-        record = SecretRecord(name=name, created=created, updated=now, changed_by=changed_by)
+        fresh = SecretRecord(name=name, created=now, updated=now, changed_by=changed_by)
+        record = replace(fresh, created=self._kept.get(name, (fresh,))[0].created)
         self._kept[name] = record, self.cipher.encrypt(value, place_of(name))
 
     async def remove_secret(self, name: str) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from attune.core.errors import UsageError
-from attune.core.events.event import EventRecord, RuleRecord, Trigger, TriggerRecord
+from attune.core.events.event import DeadLetter, EventRecord, RuleRecord, Trigger, TriggerRecord
 from attune.core.events.expression import Evaluated
 from attune.core.events.rule import Firing, NewEnforcement, Rule
-from attune.core.json_values import storable_fault
+from attune.core.json_schema import storable_fault
 from attune.core.sensors.event_line import NewEvent
 
 
@@ -82,6 +83,7 @@ class MemoryEventLog:
         self._triggers = {trigger.ref: trigger for trigger in triggers}
         self._rules = {rule.ref: rule for rule in rules}
         self._events: list[EventRecord] = []
+        self.letters: dict[int, DeadLetter] = {}  # events that were set aside
 
     async def list_triggers(self) -> Sequence[TriggerRecord]:
         return [self._triggers[ref] for ref in sorted(self._triggers)]
@@ -99,6 +101,28 @@ class MemoryEventLog:
 
     async def get_event(self, event_id: int) -> EventRecord | None:
         return next((event for event in self._events if event.id == event_id), None)
+
+    async def refusals(self) -> Mapping[str, str]:
+        return {}
+
+    async def list_letters(self, limit: int = 100) -> Sequence[DeadLetter]:
+        return [self.letters[number] for number in sorted(self.letters)][:limit]
+
+    async def replay(self, letter: int) -> str | None:
+        if letter not in self.letters:
+            raise UsageError(f"no dead letter has the number {letter}")
+        body = json.loads(self.letters[letter].body)
+        try:
+            await self.send(body["trigger_ref"], body["payload"])
+        except UsageError as error:
+            times = self.letters[letter].times + 1
+            self.letters[letter] = replace(self.letters[letter], times=times, reason=str(error))
+            return str(error)
+        del self.letters[letter]
+        return None
+
+    async def remove_letter(self, letter: int) -> bool:
+        return self.letters.pop(letter, None) is not None
 
     async def send(self, trigger_ref: str, payload: Mapping[str, Any]) -> EventRecord:
         trigger = self._triggers.get(trigger_ref)

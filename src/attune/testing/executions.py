@@ -216,7 +216,7 @@ class MemoryExecutions:
         return started
 
     async def settle(
-        self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0
+        self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0, tries: int = 0
     ) -> Collection[int]:
         self.require_database()
         settled = set()
@@ -231,7 +231,7 @@ class MemoryExecutions:
                 settled.add(row.id)
         return settled
 
-    async def print(self, chunks: Sequence[OutputChunk]) -> Collection[int]:
+    async def print(self, chunks: Sequence[OutputChunk], tries: int = 0) -> Collection[int]:
         self.require_database()
         owned = [chunk for chunk in chunks if self.rows[chunk.execution].attempt == chunk.attempt]
         owned = [chunk for chunk in owned if self.rows[chunk.execution].status in ("running", "canceling")]

@@ -87,7 +87,7 @@ class MemoryNodes:
         self._fleet.nodes[key] = _Node(record, runtimes, registration, transitions=transitions)
         return record.id
 
-    async def heartbeat(self, node_id: int) -> Heartbeat | None:
+    async def heartbeat(self, node_id: int, refused: str = "") -> Heartbeat | None:
         if self._held is None:
             raise DatabaseError("cannot reach the database: the name is not held")
         node = self._fleet.by_id(node_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,8 @@ class _OutputLog:
 class MemorySensors:
     """`LeaseStore`, `SensorReader` and `SensorEvents` in memory.
 
-    Move `ahead` to let time pass; set `away` to take it offline; set `changed` to tell of a change.
+    Move `ahead` to let time pass; set `away` to take it offline; set `changed` to tell of a change; `refuses` says with
+    which error an event is refused.
     """
 
     definitions: dict[int, Sensor] = field(default_factory=dict)
@@ -47,6 +48,8 @@ class MemorySensors:
     events: list[NewEvent] = field(default_factory=list)
     ahead: timedelta = timedelta()
     away: bool = False
+    refuses: Callable[[NewEvent], DatabaseError | None] = lambda event: None
+    aside: list[NewEvent] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     _leases: dict[int, _Lease] = field(default_factory=dict)
     _output_logs: dict[UUID, _OutputLog] = field(default_factory=dict)
@@ -186,13 +189,13 @@ class MemorySensors:
             over=self._is_over(output_log),
         )
 
-    async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent]) -> bool:
+    async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent], tries: int = 0) -> bool:
         self._require_database()
         output_log = self._output_logs.get(key)
         if output_log is None or output_log.shipped != begin:
             return False
+        self._store(events, tries)
         output_log.shipped = end
-        self.events += events
         return True
 
     async def finish(self, key: UUID, size: int) -> bool:
@@ -207,14 +210,25 @@ class MemorySensors:
         self._require_database()
         return self._positions.get(sensor)
 
-    async def fire(self, node_id: int, sensor: int, epoch: int, position: Any, events: Sequence[NewEvent]) -> bool:
+    async def fire(
+        self, node_id: int, sensor: int, epoch: int, position: Any, events: Sequence[NewEvent], tries: int = 0
+    ) -> bool:
         self._require_database()
         lease = self._held(node_id, sensor, epoch)
         if lease is None or lease.expires_at <= self.now():
             return False
+        self._store(events, tries)
         self._positions[sensor] = position
-        self.events += events
         return True
+
+    def _store(self, events: Sequence[NewEvent], tries: int) -> None:
+        """Add *events*; set aside those that are at fault themselves."""
+        errors = [self.refuses(event) for event in events]
+        for error in errors:
+            if error and (not error.may_be_of_a_row(tries) or not (error.row_fault or None in errors)):
+                raise error
+        self.events += [event for event, error in zip(events, errors, strict=True) if error is None]
+        self.aside += [event for event, error in zip(events, errors, strict=True) if error]
 
     def _require_database(self) -> None:
         if self.away:

@@ -52,7 +52,7 @@ def create_app(services: Services) -> FastAPI:
             yield
         finally:
             listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            await asyncio.gather(listening, services.audit.close(), return_exceptions=True)
 
     app = FastAPI(
         title="Attune",

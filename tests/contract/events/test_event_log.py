@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from attune.composition.events import recorder
 from attune.core.errors import UsageError
-from attune.core.events.event import RuleRecord, TriggerRecord
+from attune.core.events.event import DeadLetter, RuleRecord, TriggerRecord
 from attune.postgres.connection import open_pool
 from attune.postgres.events.log import PostgresEventLog
-from attune.testing import MemoryEventLog
+from attune.testing import MemoryCipher, MemoryEventLog
 
 pytestmark = pytest.mark.anyio
 TRIGGERS = [
@@ -20,6 +22,7 @@ TRIGGERS = [
     TriggerRecord(ref="acme.quiet", label="Quiet", enabled=False, rules=[], sensors=[]),
     TriggerRecord(ref="acme.seen", label="Seen", enabled=True, rules=[], sensors=[]),
 ]
+LETTERS = ("acme.seen", "acme.none")
 RULE = RuleRecord(
     ref="acme.off",
     label="Off",
@@ -31,10 +34,20 @@ RULE = RuleRecord(
 )
 
 
+def body_of(ref: str) -> str:
+    return json.dumps({"trigger_ref": ref, "payload": {"a": 1}})
+
+
 @pytest.fixture(params=["memory", "postgres"])
 async def events(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Any]:
     if request.param == "memory":
-        yield MemoryEventLog(TRIGGERS, [RULE])
+        log = MemoryEventLog(TRIGGERS, [RULE])
+        for number, ref in enumerate(LETTERS, 1):
+            log.letters[number] = DeadLetter(
+                id=number, kind="event", source=ref, body=body_of(ref), reason="no", sqlstate="22001", times=1,
+                at=datetime.now(UTC),
+            )  # fmt: skip
+        yield log
         return
     async with open_pool(request.getfixturevalue("migrated_database")) as pool:
         async with pool.connection() as connection:
@@ -56,7 +69,13 @@ async def events(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIte
                 FROM pack AS p, action AS a, trigger AS t WHERE p.ref = 'acme' AND t.ref = 'acme.made'
                 """
             )
-        yield PostgresEventLog(pool, recorder())
+            for ref in LETTERS:
+                await connection.execute(
+                    "INSERT INTO dead_letter (kind, source, body, reason, sqlstate)"
+                    " VALUES ('event', %s, %s, 'no', '22001')",
+                    (ref, body_of(ref)),
+                )
+        yield PostgresEventLog(pool, recorder(MemoryCipher()))
 
 
 async def test_triggers_and_rules_are_listed_by_ref(events: Any) -> None:
@@ -98,3 +117,29 @@ async def test_what_cannot_be_recorded_is_refused(events: Any, trigger: str, pay
     with pytest.raises(UsageError):
         await events.send(trigger, payload)
     assert list(await events.list_events(10)) == []
+
+
+async def test_dead_letters_are_listed_the_oldest_first(events: Any) -> None:
+    assert [(one.id, one.source, one.times) for one in await events.list_letters()] == [
+        (1, "acme.seen", 1),
+        (2, "acme.none", 1),
+    ]
+    assert [one.id for one in await events.list_letters(1)] == [1]
+    assert await events.refusals() == {}
+
+
+async def test_a_dead_letter_that_is_stored_is_gone_and_one_that_is_refused_stays(events: Any) -> None:
+    assert await events.replay(1) is None
+    refusal = await events.replay(2)
+
+    assert [event.trigger_ref for event in await events.list_events(10)] == ["acme.seen"]
+    assert "trigger: expected one that exists" in refusal
+    assert [(one.id, one.times, one.reason) for one in await events.list_letters()] == [(2, 2, refusal)]
+    with pytest.raises(UsageError, match="no dead letter has the number 1"):
+        await events.replay(1)
+
+
+async def test_a_dead_letter_that_is_removed_is_gone(events: Any) -> None:
+    assert await events.remove_letter(1) is True
+    assert await events.remove_letter(1) is False
+    assert [one.id for one in await events.list_letters()] == [2]

@@ -65,6 +65,7 @@ NEEDS: dict[str, Scope | None] = {
     "GET /api/executions/{execution_id}/explanation": Scope.READ,
     "POST /api/executions/{execution_id}/cancel": Scope.OPERATE,
     "POST /api/executions/{execution_id}/retry": Scope.OPERATE,
+    "GET /api/dead-letters": Scope.READ,
     "GET /api/me": Scope.READ,
     "GET /api/audit": Scope.ADMIN,
     "GET /api/tokens": Scope.ADMIN,

@@ -13,6 +13,7 @@ from attune.composition.events import recorder
 from attune.core.errors import UsageError
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.events.log import PostgresEventLog
+from attune.testing import MemoryCipher
 from pack_folders import IMAGES, happen, load, write_pack
 
 pytestmark = pytest.mark.anyio
@@ -169,7 +170,7 @@ async def test_an_event_cannot_name_a_secret_and_the_rule_and_its_pack_can(pool:
 
 
 async def test_disabled_rules_and_rules_of_disabled_triggers_do_not_fire(pool: Pool) -> None:
-    log = PostgresEventLog(pool, recorder())
+    log = PostgresEventLog(pool, recorder(MemoryCipher()))
     assert await log.set_rule_enabled("img.shrink", False) is True
     (first,) = await happen(pool, "img.made", {"path": "a", "width": 300})
     await log.set_rule_enabled("img.shrink", True)
@@ -221,7 +222,7 @@ async def test_expressions_see_the_event_and_the_configuration_of_their_pack(poo
 
 
 async def test_people_see_what_followed_from_an_event(pool: Pool) -> None:
-    log = PostgresEventLog(pool, recorder())
+    log = PostgresEventLog(pool, recorder(MemoryCipher()))
     await add_rule(pool, "img.a_broken", ["payload.hight > 3"], {"width": 1})
     sent = await log.send("img.made", {"path": "a", "width": 300})
     await log.send("img.made", {"path": "b", "width": 30})

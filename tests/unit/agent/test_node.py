@@ -43,6 +43,7 @@ class Service:
         self.notes: list[str] = []
         self.finished = asyncio.Event()
         self.failure: Exception | None = None
+        self.writers = ()
 
     async def keep(self, stop: asyncio.Event) -> None:
         self.notes.append("keep")
@@ -63,10 +64,10 @@ class Registry(MemoryNodes):
 
     away = False
 
-    async def heartbeat(self, node_id: int) -> Heartbeat | None:
+    async def heartbeat(self, node_id: int, refused: str = "") -> Heartbeat | None:
         if self.away:
             raise DatabaseError("cannot reach the database: it is away")
-        return await super().heartbeat(node_id)
+        return await super().heartbeat(node_id, refused)
 
 
 class World:

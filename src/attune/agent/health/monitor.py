@@ -15,6 +15,7 @@ from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
 from attune.core.nodes.health import CheckedVerdict, Transition
 from attune.core.runtimes.definition import Definition
+from attune.operations.nodes.refusals import Refusals
 from attune.operations.runtimes.reverify import MonitoredRuntime, Reverifier, Round
 
 _RETRY = Backoff(0.5, 10.0)
@@ -27,7 +28,7 @@ class _Unsent:
     checked: dict[str, CheckedVerdict] = field(default_factory=dict)
     transitions: list[Transition] = field(default_factory=list)
     offer_changed: bool = False
-    attempts: int = 0
+    wait: float = _RETRY.first
 
     def add(self, done: Round, at: float) -> None:
         for ref in done.checked:
@@ -52,6 +53,11 @@ class HealthMonitor:
         self._wake = asyncio.Event()
         self._looked = asyncio.Event()  # another one after each round
         self._unsent = _Unsent()
+        self._refusals = Refusals(
+            "the registry cannot be told of health checks, trying again until it works",
+            "the registry is told of health checks again",
+            _RETRY,
+        )
 
     def suspect(self, runtime_ref: str) -> None:
         """Have *runtime_ref* verified in full at once: work has found it broken."""
@@ -110,7 +116,7 @@ class HealthMonitor:
         due = self._reverifier.next_round(self._kept)
         pause = schedule.interval if due is None else max(0.0, due - self._reverifier.clock())
         if self._unsent:
-            pause = min(pause, _RETRY.delay(self._unsent.attempts + 1))
+            pause = min(pause, self._unsent.wait)
         return pause
 
     async def _round(self, stop: asyncio.Event) -> Round | None:
@@ -131,13 +137,13 @@ class HealthMonitor:
         try:
             stored = await self._registration.record_health(now, checked, transitions, unsent.offer_changed)
         except DatabaseError as error:
-            if not unsent.attempts:
-                log.warning(f"cannot tell the registry of health checks, trying again until it works: {error}")
-            stored = False
+            unsent.wait = self._refusals.failed(error)
+            return
+        self._refusals.worked()
         if stored:
             self._unsent = _Unsent()
         else:
-            unsent.attempts += 1
+            unsent.wait = min(_RETRY.slowest, 2 * unsent.wait)
 
 
 def _log_transitions(done: Round) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from attune.agent.sensors.instance import BuiltinInstance
+from attune.core.backoff import Backoff
 from attune.core.errors import AttuneError, DatabaseError
 from attune.core.ports.sensors import SensorEvents
 from attune.core.sensors.assignment import SensorState
@@ -16,10 +17,11 @@ from attune.core.sensors.builtin import parse_builtin
 from attune.core.sensors.event_line import NewEvent
 from attune.core.sensors.file_watch import FileWatch, Stamp, changes
 from attune.core.sensors.timers import Timer
+from attune.operations.nodes.refusals import Refusals
 
 T = TypeVar("T")
 _LONGEST_SLEEP = 30.0
-_RETRY_SECONDS = 0.5
+_RETRY = Backoff(0.4, 5.0)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class BuiltinSensors:
         if builtin is None:
             instance.say(SensorState.FAILED, "; ".join(map(str, problems)))
             return
-        position = await _tried_again(lambda: self.events.position(sensor.id))
+        position = await _tried_again(sensor.ref, lambda _: self.events.position(sensor.id))
         instance.say(SensorState.RUNNING)
         if isinstance(builtin, FileWatch):
             await self._watch_files(instance, builtin, position)
@@ -85,16 +87,22 @@ class BuiltinSensors:
         """Store; False if the lease is over."""
         sensor, epoch = instance.sensor, instance.taken.epoch
         events = [NewEvent(sensor.trigger_ref, payload, sensor.id, sensor.ref) for payload in payloads]
-        return await _tried_again(lambda: self.events.fire(self.node_id(), sensor.id, epoch, position, events))
+        return await _tried_again(
+            sensor.ref, lambda tries: self.events.fire(self.node_id(), sensor.id, epoch, position, events, tries)
+        )
 
 
-async def _tried_again(work: Callable[[], Awaitable[T]]) -> T:
-    """What *work* returns, once the database is there."""
+async def _tried_again(ref: str, work: Callable[[int], Awaitable[T]]) -> T:
+    """What *work* returns, once the database takes it; it is given how often in a row that was refused before."""
+    refusals = Refusals(f"events of sensor {ref} cannot be stored", f"events of sensor {ref} are stored again", _RETRY)
     while True:
         try:
-            return await work()
-        except DatabaseError:
-            await asyncio.sleep(_RETRY_SECONDS)
+            done = await work(refusals.tries)
+        except DatabaseError as error:
+            await asyncio.sleep(refusals.failed(error))
+            continue
+        refusals.worked()
+        return done
 
 
 def _time_of(position: Any) -> datetime | None:

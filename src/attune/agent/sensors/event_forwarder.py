@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from attune.agent.logs import log
 from attune.core.backoff import Backoff
-from attune.core.errors import DatabaseError
+from attune.core.errors import DatabaseError, DatabaseFault
 from attune.core.ports.sensors import OutputLogRecord, SensorEvents, SensorOutput, SensorOutputs
 from attune.core.sensors.event_line import LONGEST_LINE, BadLineError, NewEvent, parse_line
+from attune.operations.nodes.refusals import Refusals
 
 _LOOK_SECONDS = 0.05
 _SCAN_SECONDS = 2.0
@@ -25,21 +26,19 @@ _MOST_EVENTS = 250
 _MOST_STEPS = 20
 _MOST_WAITING = 64 * 1024 * 1024
 _TOLD_LINES = 5
-_TRIES = 5
 _FORGOTTEN_AFTER = 7 * 86_400.0
 _QUIET_SECONDS = 10.0
 
 
 @dataclass
 class _Reading:
-    """How far an output log has been read. `most` is how many events are stored at once: fewer after a refusal."""
+    """How far an output log has been read, and how often in a row what comes next in it was refused."""
 
     file: SensorOutput
     record: OutputLogRecord
     line: int = 0
     skipping: bool = False
-    most: int = _MOST_EVENTS
-    refusals: int = 0
+    tries: int = 0
     bad: int = 0
 
     @property
@@ -74,7 +73,11 @@ class EventForwarder:
     _unknown: dict[UUID, float] = field(default_factory=dict)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _scanned: float = float("-inf")
-    _failures: int = 0
+    refusals: Refusals = field(
+        default_factory=lambda: Refusals(
+            "events cannot be stored, they wait in their files", "events are stored again", _RETRY
+        )
+    )
 
     async def run(self) -> None:
         """Ship until cancelled."""
@@ -82,43 +85,52 @@ class EventForwarder:
             try:
                 await self.ship()
             except (DatabaseError, OSError) as error:
-                if not self._failures:
-                    log.warning(f"events cannot be stored, they wait in their files: {error}")
-                self._failures += 1
                 self._hold_back()
-                await asyncio.sleep(_RETRY.delay(self._failures))
+                await asyncio.sleep(self.refusals.failed(error))
                 continue
-            if self._failures:
-                log.info("events are stored again", failed=self._failures)
-            self._failures = 0
+            self.refusals.worked()
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def ship(self, *, scan: bool = False) -> None:
         """Store all that has been printed by now; *scan*: what others left, too. Raises `DatabaseError`, `OSError`."""
         async with self._turn:
+            refused: list[DatabaseError] = []
             if scan or time.monotonic() - self._scanned >= _SCAN_SECONDS:
                 await self._scan()
+                await self._each(self._put_away, refused)
                 self._scanned = time.monotonic()
             for key in list(self._expected):
                 await self._open(self.folder.output_log(key))
                 self._expected.discard(key)
-            for reading in list(self._readings.values()):
-                for _ in range(_MOST_STEPS):  # or one that prints without end would keep the others waiting
-                    if not await self._step(reading):
-                        break
+            await self._each(self._ship_lines, refused)
             self._hold_back()
+            if refused:
+                raise refused[0]
+
+    async def _each(self, work: Callable[[_Reading], Awaitable[None]], refused: list[DatabaseError]) -> None:
+        """Do *work* with every output log. What is refused of one is added to *refused*, and keeps no other waiting."""
+        for reading in list(self._readings.values()):
+            try:
+                await work(reading)
+            except DatabaseError as error:
+                if not error.sqlstate:  # nobody answers
+                    raise
+                refused.append(error)
+
+    async def _ship_lines(self, reading: _Reading) -> None:
+        for _ in range(_MOST_STEPS):  # or one that prints without end would keep the others waiting
+            if not await self._step(reading):
+                break
 
     def expect(self, key: UUID) -> None:
         """Read the output log *key* from now on."""
         self._expected.add(key)
 
     async def _scan(self) -> None:
-        """Find output logs that others left, and put away those that are done with."""
+        """Find output logs that others left."""
         for file in await asyncio.to_thread(lambda: list(self.folder.output_logs())):
             if file.id not in self._readings and file.is_closed:
                 await self._open(file)
-        for reading in list(self._readings.values()):
-            await self._put_away(reading)
 
     async def _open(self, file: SensorOutput) -> None:
         if file.id in self._readings:
@@ -163,17 +175,17 @@ class EventForwarder:
         if batch.end == reading.offset:
             return False
         try:
-            stored = await self.events.ship(reading.file.id, reading.offset, batch.end, batch.events)
+            stored = await self.events.ship(reading.file.id, reading.offset, batch.end, batch.events, reading.tries)
         except DatabaseError as error:
-            record = await self.events.output_log(reading.file.id)  # raises where the database is away
-            stored = await self._refused(reading, batch, error) if record is not None else False
+            reading.tries = reading.tries + 1 if error.fault is DatabaseFault.REJECTED else 0
+            raise
         if not stored:
             record = await self.events.output_log(reading.file.id)
             if record is None:
                 del self._readings[reading.file.id]
                 return False
             reading.record, reading.skipping = record, False
-            return reading.refusals == 0
+            return True
         self._stored(reading, batch)
         return True
 
@@ -183,7 +195,7 @@ class EventForwarder:
         reading.record = replace(record, shipped=batch.end)
         reading.line += batch.lines
         reading.skipping = batch.skipping
-        reading.most, reading.refusals = min(_MOST_EVENTS, reading.most * 2), 0
+        reading.tries = 0
         for sentence in batch.bad[:_TOLD_LINES]:
             log.warning(f"sensor {record.sensor_ref}: {sentence}")
         if len(batch.bad) > _TOLD_LINES:
@@ -191,19 +203,6 @@ class EventForwarder:
         if batch.bad:
             reading.bad += len(batch.bad)
             self.told_bad(reading.file.id, reading.bad)
-
-    async def _refused(self, reading: _Reading, batch: _Batch, error: DatabaseError) -> bool:
-        """The database is there, yet does not take them: try fewer at once, and drop a line that it never takes."""
-        reading.refusals += 1
-        if reading.most > 1:
-            reading.most = max(1, reading.most // 4)
-            return False
-        if reading.refusals < _TRIES * 2:
-            return False
-        if not await self.events.ship(reading.file.id, reading.offset, batch.end, []):
-            return False
-        batch.bad.append(f"line {reading.line + 1} cannot be stored: {error}")
-        return True
 
     def _hold_back(self) -> None:
         """Stop the sensors of which too much waits, and let those go on of which little does."""
@@ -219,7 +218,7 @@ def _batch(reading: _Reading, chunk: bytes) -> _Batch:
     """The next events of *chunk*, which stands at the offset of *reading*."""
     batch = _Batch(reading.offset, skipping=reading.skipping)
     begin = 0
-    while len(batch.events) < reading.most:
+    while len(batch.events) < _MOST_EVENTS:
         end = chunk.find(b"\n", begin)
         if end < 0:
             if begin == 0 and len(chunk) == _CHUNK:  # longer than any event

@@ -175,7 +175,7 @@ class ProcessInstance(SensorInstance):
     async def _once(self) -> SensorEnd:
         try:
             command = await command_of(self.sensor, self._context)
-            values, _, _ = await self._context.secrets.resolve(self.sensor.config)
+            values, _, masked = await self._context.secrets.resolve(self.sensor.config)
             await asyncio.to_thread(self._output_log.create)
             program = SensorProgram(
                 command,
@@ -183,6 +183,7 @@ class ProcessInstance(SensorInstance):
                 self._output_log.work,
                 values,
                 {"ATTUNE_SENSOR": self.sensor.ref, "ATTUNE_TRIGGER": self.sensor.trigger_ref},
+                masked,
             )
             process = await self._context.start(
                 program,

@@ -19,6 +19,7 @@ from attune.core.matching.fleet import Node
 from attune.core.ports.sensors import LeaseStore, SensorOutputs, TakenLease
 from attune.core.sensors.assignment import AssignmentPlan, AssignmentView, plan
 from attune.core.sensors.sensor import Sensor
+from attune.operations.nodes.refusals import Refusals
 
 _RENEWALS = 4  # in the time of one lease
 _FENCE = 0.8  # of a lease: then a sensor whose lease was not renewed is ended
@@ -96,27 +97,31 @@ class SensorLeases:
     _background: set[asyncio.Task[None]] = field(default_factory=set)
     _broken: BaseException | None = None
 
+    @property
+    def writers(self) -> Sequence[Refusals]:
+        """Of events."""
+        return (self.forwarder.refusals,)
+
     async def keep(self, stop: asyncio.Event) -> None:
         """Run sensors until *stop* is set."""
         self._in_background(self.forwarder.run())
         self._in_background(self._report())
-        failures = 0
+        refusals = Refusals(
+            "leases of sensors cannot be renewed, trying again until it works", "leases are renewed again", _RETRY
+        )
         while not stop.is_set():
             try:
                 async with self.store.listening() as listener:
                     news = True
                     while not stop.is_set():
                         await self._round(news)
-                        failures = 0
+                        refusals.worked()
                         pause = self.lease_seconds / _RENEWALS
                         news = await listener.news(min(pause, _SOON_SECONDS) if self._plan.pending else pause)
                         if news:
                             await asyncio.sleep(_DEBOUNCE_SECONDS)
             except DatabaseError as error:
-                if not failures:
-                    log.warning(f"leases of sensors cannot be renewed, trying again until it works: {error}")
-                failures += 1
-                await asyncio.sleep(min(self.lease_seconds / _RENEWALS, _RETRY.delay(failures)))
+                await asyncio.sleep(min(self.lease_seconds / _RENEWALS, refusals.failed(error)))
 
     async def finish(self) -> None:
         """Give everything back; returns when nothing runs here any more."""
@@ -248,6 +253,7 @@ class SensorLeases:
     async def _report(self) -> None:
         """Tell the database how sensors are, whenever that changes."""
         stored: dict[int, Any] = {}
+        refusals = Refusals("the state of sensors cannot be told", "the state of sensors is told again", _RETRY)
         while True:
             await self.sensors.changed.wait()
             await asyncio.sleep(_DEBOUNCE_SECONDS)
@@ -259,10 +265,12 @@ class SensorLeases:
                 continue
             try:
                 await self.store.report(known[1], changed)
-                stored = now
-            except DatabaseError:
-                await asyncio.sleep(_SOON_SECONDS)
+            except DatabaseError as error:
+                await asyncio.sleep(refusals.failed(error))
                 self.sensors.changed.set()
+                continue
+            stored = now
+            refusals.worked()
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
@@ -35,6 +34,7 @@ from attune.core.ports.worker import (
     WorkRouting,
     WorkRunner,
 )
+from attune.operations.nodes.refusals import Refusals
 
 _LOOK_SECONDS = 0.2
 _TIDY_SECONDS = 1.0
@@ -78,6 +78,11 @@ class ExecutionRunner:
             self.attempts, self.runner, self.packs, self.secrets, self.suspect, self.unfit, self.default_timeout
         )
 
+    @property
+    def writers(self) -> Sequence[Refusals]:
+        """Of output and results."""
+        return (self._runs.results.refusals,)
+
     async def keep(self, stop: asyncio.Event) -> None:
         """Run executions until *stop* is set; whatever the database does, this goes on."""
         self._runs.results.begin()
@@ -106,20 +111,17 @@ class ExecutionRunner:
     # What it is told
 
     async def _follow(self, stop: asyncio.Event) -> None:
-        failures = 0
+        refusals = Refusals("work waits for the database", "work waits no longer", _RETRY)
         while not stop.is_set():
             try:
                 async with self.routing.listening() as inbox:
                     await self._classes.read_all()
                     await self._recover()
-                    failures = 0
-                    await self._obey(inbox, stop)
+                    await self._obey(inbox, stop, refusals.worked)
             except DatabaseError as error:
-                failures += 1
-                log.debug(f"work waits for the database: {error}")
-                await asyncio.sleep(_RETRY.delay(failures, random.random()))
+                await asyncio.sleep(refusals.failed(error))
 
-    async def _obey(self, inbox: WorkerInbox, stop: asyncio.Event) -> None:
+    async def _obey(self, inbox: WorkerInbox, stop: asyncio.Event, worked: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         tidied = recovered = float("-inf")
         seen: object = None
@@ -135,6 +137,7 @@ class ExecutionRunner:
             if loop.time() - recovered > _RECOVER_SECONDS:
                 recovered = loop.time()
                 await self._recover()
+            worked()
             for notice in await inbox.receive(_LOOK_SECONDS):
                 changed = await self._obey_notice(notice) or changed
 
@@ -194,7 +197,7 @@ class ExecutionRunner:
         self._wake.set()
 
     async def _take(self) -> None:
-        failures = 0
+        refusals = Refusals("no jobs can be taken", "jobs are taken again", _RETRY)
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -205,11 +208,9 @@ class ExecutionRunner:
                         break
                     # Whatever ends this loop, what is taken is begun or given back.
                     await asyncio.shield(self._begun(self._takes, self._take_from(queues, free)))
-                    failures = 0
+                    refusals.worked()
             except DatabaseError as error:
-                failures += 1
-                log.debug(f"no jobs could be taken: {error}")
-                await asyncio.sleep(_RETRY.delay(failures, random.random()))
+                await asyncio.sleep(refusals.failed(error))
                 self._wake.set()
 
     def _free(self) -> int:

@@ -13,6 +13,7 @@ from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
 from attune.core.matching.fleet import Node
 from attune.core.ports.worker import AttemptResult, AttemptStart, AttemptStore, Output, OutputChunk, StartedAttempt
+from attune.operations.nodes.refusals import Refusals
 
 _MOST = 200  # in one statement
 _MOST_TEXT = 1024 * 1024  # characters that wait to be stored before whoever prints is held up
@@ -51,6 +52,7 @@ class ResultWriter:
         self._worker: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.starting: set[int] = set()
+        self.refusals = Refusals("output and results cannot be stored, they wait", "they are stored again", _RETRY)
 
     @property
     def pending(self) -> set[int]:
@@ -144,7 +146,6 @@ class ResultWriter:
                         start.answer.set_result(started.get(start.wanted.job.execution))
 
     async def _write_ends(self) -> None:
-        failures = 0
         while True:
             await self._has_output.wait()
             self._has_output.clear()
@@ -156,18 +157,18 @@ class ResultWriter:
             try:
                 await self._print()
                 await self._settle()
-                failures = 0
             except DatabaseError as error:
-                failures += 1
-                log.debug(f"results wait for the database: {error}")
-                await asyncio.sleep(_RETRY.delay(failures))
+                await asyncio.sleep(self.refusals.failed(error))
                 self._has_output.set()
+            else:
+                self.refusals.worked()
 
     async def _print(self) -> None:
         while self._chunks:
             now = self._chunks[:_MOST]
-            owned = await self._store.print(now)
+            owned = await self._store.print(now, self.refusals.tries)
             del self._chunks[: len(now)]
+            self.refusals.tries = 0
             self._waiting_text -= sum(len(chunk.text) for chunk in now)
             if self._waiting_text <= _MOST_TEXT:
                 self._room.set()
@@ -178,8 +179,10 @@ class ResultWriter:
         while self._ends and not self._chunks:
             now = self._ends[:_MOST]
             running = max(0, self._running() - len(now))
-            stored = await self._store.settle([end.result for end in now], worker=self._worker, running=running)
+            results = [end.result for end in now]
+            stored = await self._store.settle(results, worker=self._worker, running=running, tries=self.refusals.tries)
             del self._ends[: len(now)]
+            self.refusals.tries = 0
             for end in now:
                 execution = end.result.execution
                 self._ending.discard(execution)

@@ -14,6 +14,8 @@ from attune.core.errors import UsageError
 from attune.core.events.event import EventRecord
 from attune.core.ports.events import EventReader
 
+_MOST = 10_000
+
 
 @click.group(epilog="Example: attune trigger list")
 def trigger() -> None:
@@ -126,6 +128,49 @@ def send(trigger_ref: str, fields: Sequence[str], as_json: bool) -> None:
         return await events.send(trigger_ref, payload)
 
     _print(with_events(send_event), as_json)
+
+
+@click.group(name="dead-letter", epilog="Example: attune dead-letter list")
+def dead_letter() -> None:
+    """Dead letters: events, output and results that the database refused."""
+
+
+@dead_letter.command(name="list", epilog="Example: attune dead-letter list --json")
+@json_option
+def list_letters(as_json: bool) -> None:
+    """What was set aside, the oldest first; --json shows the rows themselves."""
+    print_list(
+        with_events(lambda events: events.list_letters(_MOST)),
+        as_json,
+        ["NUMBER", "WHEN", "KIND", "SOURCE", "TIMES", "REASON"],
+        lambda one: [str(one.id), moment(one.at), one.kind, one.source, str(one.times), one.reason],
+        empty="Nothing was set aside: the database has taken everything.",
+    )
+
+
+@dead_letter.command(epilog="Example: attune dead-letter replay")
+@click.argument("numbers", nargs=-1, type=click.IntRange(1, 2**63 - 1), metavar="[NUMBER]...")
+def replay(numbers: Sequence[int]) -> int:
+    """Store dead letters (all, without a NUMBER) after all, and remove them. Exit code 1 if one is still refused."""
+
+    async def replay_each(events: EventReader) -> int:
+        refused = 0
+        for number in numbers or [letter.id for letter in await events.list_letters(_MOST)]:
+            refusal = await events.replay(number)
+            refused += refusal is not None
+            click.echo(f"dead letter {number} {f'is still refused: {refusal}' if refusal else 'is stored'}")
+        return int(refused > 0)
+
+    return with_events(replay_each)
+
+
+@dead_letter.command(epilog="Example: attune dead-letter remove 7")
+@click.argument("number", type=click.IntRange(1, 2**63 - 1))
+def remove(number: int) -> None:
+    """Forget a dead letter for good."""
+    if not with_events(lambda events: events.remove_letter(number)):
+        raise UsageError(f"no dead letter has the number {number}", hint="attune dead-letter list")
+    click.echo(f"dead letter {number} is removed")
 
 
 def _print(record: EventRecord, as_json: bool) -> None:

@@ -61,7 +61,7 @@ def _examine_installation() -> Iterator[DoctorFinding]:
     )
     yield from _selections(settings)
     yield from (DoctorFinding(WARNING, "api", warning) for warning in api_warnings(settings))
-    for look in (_database, _definitions, _protections, _host):
+    for look in (_database, _storing, _definitions, _protections, _host):
         try:
             yield from look(settings)
         except AttuneError as error:
@@ -99,6 +99,24 @@ def _database(settings: Settings) -> Iterator[DoctorFinding]:
             yield DoctorFinding(PROBLEM, "database", f"{where} lacks {', '.join(schema.pending)}", "attune db migrate")
         else:
             yield DoctorFinding(OK, "database", f"{where}, revision {schema.current}")
+
+
+def _storing(settings: Settings) -> Iterator[DoctorFinding]:
+    from attune.cli.session import with_events
+    from attune.composition.databases import is_remote, is_there
+
+    if is_remote(settings) or not is_there(settings):
+        return
+    refusals = with_events(lambda events: events.refusals())
+    letters = with_events(lambda events: events.list_letters(1000))
+    for name, reason in refusals.items():
+        remedy = "remove the reason; what waits is stored by itself then"
+        yield DoctorFinding(PROBLEM, "storing", f"{name}: {reason}", remedy)
+    if letters:
+        text = f"{len(letters)} rows were set aside, the first because {letters[0].reason}"
+        yield DoctorFinding(WARNING, "storing", text, "attune dead-letter list")
+    elif not refusals:
+        yield DoctorFinding(OK, "storing", "nothing is refused, nothing was set aside")
 
 
 def _definitions(settings: Settings) -> Iterator[DoctorFinding]:

@@ -59,8 +59,8 @@ async def _everything(settings: Settings, database: Database, bound: socket.sock
     stop = asyncio.Event()
     services: asyncio.Queue[Services] = asyncio.Queue()
     ready: asyncio.Queue[NodeRegistration] = asyncio.Queue()
-    started, keys = services.put_nowait, keyring_for(settings)
-    serving = serve_api(database.url, bound, stop, cipher=keys, on_ready=started, heal=database.heal)
+    keys = keyring_for(settings)
+    serving = serve_api(database.url, bound, stop, cipher=keys, on_ready=services.put_nowait, heal=database.heal)
     api = asyncio.create_task(serving)
     roles = {WORKER: None, SENSOR: None}
     nodes = asyncio.create_task(run_nodes(settings, database.url, roles, heal=database.heal, on_ready=ready.put_nowait))

@@ -7,9 +7,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from attune.core.errors import Fault, MissingKeyError, UsageError, shown
-from attune.core.json_schema import secret_names, value_problems
-from attune.core.json_values import storable_fault
+from attune.core.errors import Fault, UsageError, shown
+from attune.core.json_schema import secret_names, storable_fault, value_problems
 from attune.core.ports.access import SecretCipher
 
 SHORTEST, LONGEST = 4, 65_536
@@ -35,7 +34,7 @@ def check_secret(name: str, value: str) -> None:
 
 def _fault(value: Any, field: str) -> Fault | None:
     """What keeps *value* from being a secret: it cannot be stored, or is too short to be masked."""
-    length = len(_text(value))
+    length = len(text_of(value))
     if isinstance(value, bool) or value is None or SHORTEST <= length <= LONGEST:
         return None
     expected = f"a secret of {SHORTEST} to {LONGEST} characters"
@@ -66,8 +65,8 @@ def texts_of(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping | list):
         for inner in value.values() if isinstance(value, Mapping) else value:
             yield from texts_of(inner)
-    elif value is not None and not isinstance(value, bool) and len(_text(value)) >= SHORTEST:
-        yield _text(value)
+    elif value is not None and not isinstance(value, bool) and len(text_of(value)) >= SHORTEST:
+        yield text_of(value)
 
 
 def place_of(name: str, execution: int | None = None) -> str:
@@ -80,21 +79,16 @@ def to_encrypt(marked: Collection[str], parameters: Mapping[str, Any]) -> dict[s
     return {name: value for name, value in parameters.items() if name in marked and reference_in(value) is None}
 
 
-def encrypted(cipher: SecretCipher | None, values: Mapping[str, Any], execution: int | None) -> dict[str, str]:
+def encrypted(cipher: SecretCipher, values: Mapping[str, Any], execution: int | None) -> dict[str, str]:
     """The ciphertexts of the parameters *values* of *execution*. Raises `MissingKeyError`."""
-    return {name: _of(cipher).encrypt(json.dumps(value), place_of(name, execution)) for name, value in values.items()}
+    return {name: cipher.encrypt(json.dumps(value), place_of(name, execution)) for name, value in values.items()}
 
 
-def decrypted(cipher: SecretCipher | None, sealed: Mapping[str, str], execution: int) -> dict[str, Any]:
+def decrypted(cipher: SecretCipher, sealed: Mapping[str, str], execution: int) -> dict[str, Any]:
     """The parameters of *execution* behind their ciphertexts. Raises `MissingKeyError`, `SecretError`."""
-    return {name: json.loads(_of(cipher).decrypt(text, place_of(name, execution))) for name, text in sealed.items()}
+    return {name: json.loads(cipher.decrypt(text, place_of(name, execution))) for name, text in sealed.items()}
 
 
-def _of(cipher: SecretCipher | None) -> SecretCipher:
-    if cipher is None:
-        raise MissingKeyError("expected a key for secret parameters, got none")
-    return cipher
-
-
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """*value* as it is written: text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -61,6 +61,20 @@ class EnforcementRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """An `event`, `output` or `result` (`kind`) that was refused and set aside; `body` is JSON, `source` where from."""
+
+    id: int
+    kind: str
+    source: str
+    body: str
+    reason: str
+    sqlstate: str
+    times: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventRecord:
     """An event, and what followed from it."""
 

@@ -66,14 +66,13 @@ def after_outcome(
         return NextStep(_S.COMPLETED, "")
     if cancel_asked or outcome.ending is WorkEnding.CANCELLED:
         return NextStep(_S.CANCELLED, outcome.reason or "cancelled while it ran")
-    if outcome.ending is WorkEnding.NO_PLACE:
-        return NextStep(_S.SCHEDULING, outcome.reason, _GIVEN_BACK_SECONDS)
+    if outcome.ending in (WorkEnding.NO_PLACE, WorkEnding.GIVEN_BACK):
+        delay = _NO_KEY_SECONDS if outcome.ending is WorkEnding.GIVEN_BACK else _GIVEN_BACK_SECONDS
+        return NextStep(_S.SCHEDULING, outcome.reason, delay)
     if outcome.ending is WorkEnding.NOT_STARTED:
         if losses >= MOST_LOSSES:
             return NextStep(_S.FAILED, outcome.reason, counts=True)
         return NextStep(_S.SCHEDULING, outcome.reason, _GIVEN_BACK_SECONDS)
-    if outcome.ending is WorkEnding.GIVEN_BACK:
-        return NextStep(_S.SCHEDULING, outcome.reason, _NO_KEY_SECONDS)
     if retries_left > 0 and outcome.ending is not WorkEnding.REFUSED:
         return NextStep(_S.SCHEDULING, outcome.reason, delay_seconds, counts=True)
     ended = _S.TIMEOUT if outcome.ending is WorkEnding.TIMED_OUT else _S.FAILED

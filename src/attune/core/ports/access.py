@@ -44,7 +44,10 @@ class AccessStore(TokenStore, Protocol):
         """End a session."""
 
     async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> None:
-        """Write one line of the audit: `method`, `path`, `status`, `client` and perhaps `detail` of a request."""
+        """Write one line of the audit: `method`, `path`, `status`, `client` and perhaps `detail` of a request.
+
+        `waited` is how many seconds ago that was.
+        """
 
     async def audit(self, *, before: int | None = None, limit: int = 100) -> Sequence[Mapping[str, Any]]:
         """The last lines of the audit, newest first."""
@@ -62,10 +65,6 @@ class SecretCipher(Protocol):
     def decrypt(self, sealed: str, place: str) -> str:
         """The text. Raises `MissingKeyError` without its key, `SecretError` if it was changed or moved."""
 
-    @property
-    def newest(self) -> str:
-        """What every ciphertext under the newest key begins with. Raises `MissingKeyError` where there is none."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretRecord:
@@ -78,7 +77,7 @@ class SecretRecord:
 
 
 class SecretStore(Protocol):
-    """Named secrets. A value goes in and does not come out."""
+    """Named secrets, listed by name. A value goes in and comes out encrypted."""
 
     async def list_secrets(self) -> Sequence[SecretRecord]: ...
 
@@ -88,9 +87,5 @@ class SecretStore(Protocol):
     async def remove_secret(self, name: str) -> bool:
         """Forget it; False if there is none of that name."""
 
-
-class SecretReader(Protocol):
-    """What nodes read when work begins."""
-
     async def ciphertexts(self, names: Collection[str]) -> Mapping[str, str]:
-        """The encrypted values of those of *names* that exist. Raises `DatabaseError`."""
+        """The encrypted values of those of *names* that exist, which nodes read when work begins."""

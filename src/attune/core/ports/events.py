@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from attune.core.events.event import EventRecord, RuleRecord, Trigger, TriggerRecord
+from attune.core.events.event import DeadLetter, EventRecord, RuleRecord, Trigger, TriggerRecord
 from attune.core.events.expression import Evaluated
 from attune.core.events.rule import NewEnforcement, Rule
 from attune.core.sensors.event_line import NewEvent
@@ -28,6 +28,18 @@ class EventReader(Protocol):
 
     async def send(self, trigger_ref: str, payload: Mapping[str, Any]) -> EventRecord:
         """Record an event as a sensor would. Raises `UsageError` for one that is refused."""
+
+    async def refusals(self) -> Mapping[str, str]:
+        """What is not stored at present and why, by the live node that says so, or `database`."""
+
+    async def list_letters(self, limit: int = 100) -> Sequence[DeadLetter]:
+        """What was set aside, the oldest first."""
+
+    async def replay(self, letter: int) -> str | None:
+        """Store a dead letter as it would have been, and remove it; why it is still refused. `UsageError` for none."""
+
+    async def remove_letter(self, letter: int) -> bool:
+        """Forget a dead letter; False if there is none."""
 
 
 class EventTables(Protocol):

@@ -140,8 +140,8 @@ class NodeRegistry(NodeReader, Protocol):
     async def register(self, registration: Registration) -> int:
         """Write the node, active, with its capabilities and verdicts; its id."""
 
-    async def heartbeat(self, node_id: int) -> Heartbeat | None:
-        """Note that the node lives; what the registry has to say to it, or None if its row is gone."""
+    async def heartbeat(self, node_id: int, refused: str = "") -> Heartbeat | None:
+        """Note that the node lives, and what it cannot store; what there is to say to it, None if its row is gone."""
 
     async def news(self, node_id: int, timeout_seconds: float) -> None:
         """Wait until somebody asks something of this node, at most *timeout_seconds*."""

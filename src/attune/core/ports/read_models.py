@@ -103,6 +103,8 @@ class FleetMetrics:
     transitions: Mapping[tuple[str, str], int]
     executions: Mapping[tuple[str, str], int]
     without_worker: int
+    dead_letters: Mapping[str, int]
+    refusing_nodes: int
 
 
 class NodePages(Protocol):

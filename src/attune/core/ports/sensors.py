@@ -129,11 +129,14 @@ class SensorReader(Protocol):
 
 
 class SensorEvents(Protocol):
-    """Events of sensors, each stored exactly once, and what built-in sensors remember."""
+    """Events of sensors, each stored exactly once, and what built-in sensors remember. Raises `DatabaseError`.
+
+    An event that is itself refused is set aside; *tries* is how often in a row the same ones were refused before.
+    """
 
     async def output_log(self, key: UUID) -> OutputLogRecord | None: ...
 
-    async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent]) -> bool:
+    async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent], tries: int = 0) -> bool:
         """Store *events*, which stand between two offsets; False, and nothing stored, if *begin* is not next."""
 
     async def finish(self, key: UUID, size: int) -> bool:
@@ -142,7 +145,9 @@ class SensorEvents(Protocol):
     async def position(self, sensor: int) -> Any:
         """What a built-in sensor has remembered, None for nothing."""
 
-    async def fire(self, node_id: int, sensor: int, epoch: int, position: Any, events: Sequence[NewEvent]) -> bool:
+    async def fire(
+        self, node_id: int, sensor: int, epoch: int, position: Any, events: Sequence[NewEvent], tries: int = 0
+    ) -> bool:
         """Store *events* and remember *position*, together; False, and nothing stored, for an epoch that is over."""
 
 
@@ -205,6 +210,7 @@ class SensorProgram:
     folder: PurePath
     parameters: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    masked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,10 @@ class WorkRouting(Protocol):
 
 
 class AttemptStore(Protocol):
-    """What a worker writes of its attempts. All methods raise `DatabaseError`."""
+    """What a worker writes of its attempts. All methods raise `DatabaseError`.
+
+    Output or a result that is itself refused is set aside; *tries* is how often in a row it was refused before.
+    """
 
     async def start(
         self, wanted: Sequence[AttemptStart], *, worker: int, name: str, running: int
@@ -162,11 +165,11 @@ class AttemptStore(Protocol):
         """Own the executions of taken jobs that may still be run, and remove the jobs; by execution."""
 
     async def settle(
-        self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0
+        self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0, tries: int = 0
     ) -> Collection[int]:
         """Write what attempts came to; the executions whose attempt was still the present one."""
 
-    async def print(self, chunks: Sequence[OutputChunk]) -> Collection[int]:
+    async def print(self, chunks: Sequence[OutputChunk], tries: int = 0) -> Collection[int]:
         """Store what attempts printed; the executions that still run that attempt."""
 
     async def note(self, execution: int, reason: str) -> None:

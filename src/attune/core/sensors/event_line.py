@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from attune.core.errors import legible, shown
-from attune.core.json_values import DEEPEST, storable_fault
+from attune.core.json_schema import DEEPEST, storable_fault
 
 LONGEST_LINE = 1024 * 1024
 """Bytes; a longer line is no event."""
@@ -52,18 +52,12 @@ def _value(line: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise BadLineError(f"expected UTF-8, got byte 0x{line[error.start]:02x} at offset {error.start}") from error
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text)
     except RecursionError as error:
         raise BadLineError(f"expected JSON at most {DEEPEST} levels deep, got more") from error
-    except BadLineError:
-        raise
     except ValueError as error:
         what = error.msg if isinstance(error, json.JSONDecodeError) else "a number of thousands of digits"
         raise BadLineError(f"expected a JSON object, got {legible(text, 80)!r}: {what}") from error
     if fault := storable_fault(value):
         raise BadLineError(f"expected {fault.expected}, got {fault.got}")
     return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise BadLineError(f"expected JSON, got {name}, which JSON does not have")

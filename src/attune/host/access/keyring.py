@@ -39,18 +39,14 @@ class Keyring:
         self._keys = self._keys or self._read()
         return tuple(self._keys)
 
-    @property
-    def newest(self) -> str:
-        if not self.ids:
-            raise self._missing("there is no key for secrets")
-        return f"v1.{self.ids[0]}."
-
     def encrypt(self, text: str, place: str) -> str:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        head, nonce = self.newest, os.urandom(_NONCE)
+        if not self.ids:
+            raise self._missing("there is no key for secrets")
+        nonce = os.urandom(_NONCE)
         sealed = AESGCM(self._keys[self.ids[0]]).encrypt(nonce, text.encode(), place.encode())
-        return head + base64.urlsafe_b64encode(nonce + sealed).decode()
+        return f"v1.{self.ids[0]}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
     def decrypt(self, sealed: str, place: str) -> str:
         from cryptography.exceptions import InvalidTag

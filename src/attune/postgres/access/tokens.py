@@ -87,10 +87,12 @@ class PostgresTokens(PostgresStore):
 
     async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> None:
         query = """
-            INSERT INTO audit (token, actor, client, method, path, status, detail)
-            VALUES (%(token)s, %(actor)s, %(client)s, %(method)s, %(path)s, %(status)s, %(detail)s)
+            INSERT INTO audit (at, token, actor, client, method, path, status, detail)
+            VALUES (now() - %(waited)s * interval '1 second', %(token)s, %(actor)s, %(client)s, %(method)s, %(path)s,
+                    %(status)s, %(detail)s)
         """
         parameters = {
+            "waited": 0.0,
             **request,
             "token": caller.token_id if caller else None,
             "actor": caller.name if caller else "nobody",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Rollback
 
-from attune.core.errors import UsageError
-from attune.core.events.event import EnforcementRecord, EventRecord, RuleRecord, TriggerRecord
-from attune.core.json_values import storable_fault
+from attune.core.errors import DatabaseError, DatabaseFault, UsageError
+from attune.core.events.event import DeadLetter, EnforcementRecord, EventRecord, RuleRecord, TriggerRecord
+from attune.core.json_schema import storable_fault
 from attune.core.sensors.event_line import NewEvent
 from attune.postgres.connection import Pool
-from attune.postgres.rows import execute, read_all, transaction
+from attune.postgres.rows import execute, read_all, read_one, read_pairs, read_value, transaction
 
 Recorder = Callable[[AsyncConnection[Any], NewEvent], Awaitable[tuple[int | None, str | None]]]
 """Records an event with all that follows: its id, or why it was refused."""
@@ -73,6 +74,45 @@ class PostgresEventLog:
         sent = await self.get_event(number)
         assert sent is not None
         return sent
+
+    async def refusals(self) -> Mapping[str, str]:
+        try:
+            await execute(self._pool, "UPDATE worker SET refused = refused WHERE false")
+        except DatabaseError as error:
+            if not error.sqlstate:
+                raise
+            return {"database": str(error)}
+        return await read_pairs(self._pool, "SELECT role || ' ' || name, refused FROM refusing_node")
+
+    async def list_letters(self, limit: int = 100) -> Sequence[DeadLetter]:
+        return await read_all(self._pool, DeadLetter, "SELECT * FROM dead_letter ORDER BY id LIMIT %s", (limit,))
+
+    async def replay(self, letter: int) -> str | None:
+        refusal: str | None = None
+        try:
+            async with transaction(self._pool) as connection:
+                query = "DELETE FROM dead_letter WHERE id = %s RETURNING *"
+                refused = await read_one(connection, DeadLetter, query, (letter,))
+                if refused is None:
+                    raise UsageError(f"no dead letter has the number {letter}", hint="attune dead-letter list")
+                if refused.kind == "event":
+                    _, refusal = await self._record(connection, NewEvent(**json.loads(refused.body)))
+                else:
+                    query = "SELECT replay_dead_letter(%s, %s::jsonb)"
+                    refusal = await read_value(connection, query, (refused.kind, refused.body))
+                if refusal is None:
+                    return None
+                raise Rollback
+        except DatabaseError as error:
+            if error.fault is not DatabaseFault.REJECTED:
+                raise
+            refusal = str(error)
+        query = "UPDATE dead_letter SET times = times + 1, reason = %s WHERE id = %s"
+        await execute(self._pool, query, (refusal, letter))
+        return refusal
+
+    async def remove_letter(self, letter: int) -> bool:
+        return bool(await execute(self._pool, "DELETE FROM dead_letter WHERE id = %s", (letter,)))
 
     async def _events(self, condition: str, parameters: Mapping[str, Any]) -> list[EventRecord]:
         query = f"SELECT id, trigger_ref, source_ref, created, payload FROM event {condition}"

@@ -88,7 +88,7 @@ class PostgresEventTables:
         return sorted(await read_values(self._connection, query, (json.dumps(rows),)))
 
 
-async def request_execution(connection: AsyncConnection[Any], firing: Firing, cipher: SecretCipher | None) -> int:
+async def request_execution(connection: AsyncConnection[Any], firing: Firing, cipher: SecretCipher) -> int:
     """A row of table `execution` that waits, as earlier versions wrote it but for its secrets; its id."""
     query = """
         INSERT INTO execution (id, action, action_ref, config, enforcement, sealed)

@@ -6,22 +6,26 @@ Every write of an attempt names its number: one that was given to another can no
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
 
 from psycopg import AsyncConnection
 
 from attune.core.access.secrets import encrypted, to_encrypt
-from attune.core.errors import UsageError
+from attune.core.errors import DatabaseError, UsageError
 from attune.core.ports.access import SecretCipher
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, StartedAttempt
-from attune.postgres.connection import translated
+from attune.postgres.connection import session, translated
+from attune.postgres.events.dead_letters import store_each
 from attune.postgres.executions.actions import COLUMNS, action_of
-from attune.postgres.rows import PostgresStore, execute, read_all, read_value, read_values
+from attune.postgres.rows import PostgresStore, Source, execute, read_all, read_value, read_values, transaction
 from attune.queue import jobs
 
+R = TypeVar("R", AttemptResult, OutputChunk)
+Write = Callable[[Source, Sequence[R]], Awaitable[list[int]]]
+_ASIDE = "its result was set aside, see `attune dead-letter list`"
 CANCELS = "attune_cancel"
 PRINTED = "attune_output"
 
@@ -94,6 +98,18 @@ _SETTLE = """
     )
     SELECT id FROM settled
 """
+_PRINT = f"""
+    WITH given AS (
+        SELECT g.* FROM jsonb_to_recordset(%(rows)s::jsonb)
+            AS g (execution bigint, attempt integer, number integer, stream text, text text)
+        JOIN execution AS x ON x.id = g.execution AND x.attempt = g.attempt
+            AND x.status IN ('running', 'canceling')
+    ), stored AS (
+        INSERT INTO execution_output (execution, attempt, number, stream, text)
+        SELECT execution, attempt, number, stream, text FROM given ON CONFLICT DO NOTHING
+    )
+    SELECT id, pg_notify('{PRINTED}', id::text) FROM (SELECT DISTINCT execution AS id FROM given) AS one
+"""
 _CANCEL = f"""
     WITH asked AS (SELECT id, job FROM execution WHERE id = %(id)s FOR UPDATE), changed AS (
         UPDATE execution AS e SET
@@ -114,7 +130,7 @@ class PostgresExecutions(PostgresStore):
 
     async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
         with translated():
-            async with self._pool.connection() as connection:
+            async with session(self._pool) as connection:
                 return await submit(connection, asked, self._cipher)
 
     async def start(
@@ -127,26 +143,39 @@ class PostgresExecutions(PostgresStore):
         parameters = {"rows": json.dumps(rows), "worker": worker, "name": name, "running": running}
         return {attempt.execution: attempt for attempt in await read_all(self._pool, _started, _START, parameters)}
 
-    async def settle(self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0) -> set[int]:
-        rows = [asdict(result) for result in ended]
-        parameters = {"rows": json.dumps(rows), "worker": worker, "running": running}
-        return set(await read_values(self._pool, _SETTLE, parameters))
+    async def settle(
+        self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0, tries: int = 0
+    ) -> set[int]:
+        async def write(source: Source, results: Sequence[AttemptResult]) -> list[int]:
+            rows = json.dumps([asdict(result) for result in results])
+            return await read_values(source, _SETTLE, {"rows": rows, "worker": worker, "running": running})
 
-    async def print(self, chunks: Sequence[OutputChunk]) -> set[int]:
-        rows = [asdict(chunk) for chunk in chunks]
-        query = f"""
-            WITH given AS (
-                SELECT g.* FROM jsonb_to_recordset(%(rows)s::jsonb)
-                    AS g (execution bigint, attempt integer, number integer, stream text, text text)
-                JOIN execution AS x ON x.id = g.execution AND x.attempt = g.attempt
-                    AND x.status IN ('running', 'canceling')
-            ), stored AS (
-                INSERT INTO execution_output (execution, attempt, number, stream, text)
-                SELECT execution, attempt, number, stream, text FROM given ON CONFLICT DO NOTHING
-            )
-            SELECT id, pg_notify('{PRINTED}', id::text) FROM (SELECT DISTINCT execution AS id FROM given) AS one
-        """
-        return set(await read_values(self._pool, query, {"rows": json.dumps(rows)}))
+        return await self._written(ended, write, "result", tries)
+
+    async def print(self, chunks: Sequence[OutputChunk], tries: int = 0) -> set[int]:
+        async def write(source: Source, chunks: Sequence[OutputChunk]) -> list[int]:
+            return await read_values(source, _PRINT, {"rows": json.dumps([asdict(chunk) for chunk in chunks])})
+
+        return await self._written(chunks, write, "output", tries)
+
+    async def _written(self, rows: Sequence[R], write: Write[R], kind: str, tries: int) -> set[int]:
+        """Write *rows*; if they are refused, one after the other. The executions that *write* tells of."""
+        try:
+            return {*await write(self._pool, rows)}
+        except DatabaseError as error:
+            if not error.may_be_of_a_row(tries):
+                raise
+        async with transaction(self._pool) as connection:
+            done: set[int] = set()
+
+            async def write_one(row: R) -> None:
+                done.update(await write(connection, [row]))
+
+            for row, why in await store_each(connection, rows, write_one, kind, lambda row: row.execution, tries):
+                done.add(row.execution)
+                if isinstance(row, AttemptResult):  # the execution ends all the same
+                    await write(connection, [replace(row, result=None, reason=f"{_ASIDE}: {why}")])
+        return done
 
     async def cancel(self, execution: int, reason: str | None = None) -> str | None:
         status: str | None = await read_value(self._pool, _CANCEL, {"id": execution, "reason": reason})
@@ -170,7 +199,7 @@ class PostgresExecutions(PostgresStore):
 
 
 async def submit(
-    connection: AsyncConnection[Any], executions: Sequence[NewExecution], cipher: SecretCipher | None = None
+    connection: AsyncConnection[Any], executions: Sequence[NewExecution], cipher: SecretCipher
 ) -> list[int]:
     """`PostgresExecutions.submit` on a connection, and in a transaction, of the caller's."""
     if not executions:

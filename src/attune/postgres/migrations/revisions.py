@@ -50,6 +50,7 @@ REVISIONS = (
     _plain("20260421000001_sensing"),
     _plain(_NODE_VIEW),
     Revision(_DEGRADED, (_DEGRADED,), (f"{_DEGRADED}_down", _NODE_VIEW)),
+    _plain("20260425000001_dead_letters"),
     _plain("20260501000001_secrets"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)

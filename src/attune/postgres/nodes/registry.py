@@ -28,7 +28,7 @@ from attune.postgres.rows import execute, read_all, read_one, read_value, transa
 
 # Only a column that no index and no trigger looks at, so that it costs next to nothing.
 _BEAT = """
-    UPDATE worker SET last_heartbeat = now() WHERE id = %s
+    UPDATE worker SET last_heartbeat = now(), refused = %s WHERE id = %s
     RETURNING status::text,
               CASE WHEN meta->>'reloads' ~ '^[0-9]{1,9}$' THEN (meta->>'reloads')::int ELSE 0 END AS reloads
 """
@@ -120,13 +120,13 @@ class PostgresNodes:
             await write_capabilities(connection, node_id, registered_node(node_id, registration))
         return node_id
 
-    async def heartbeat(self, node_id: int) -> Heartbeat | None:
+    async def heartbeat(self, node_id: int, refused: str = "") -> Heartbeat | None:
         """Beats on the connection that holds the name, so that losing one is noticed with the other."""
         if self._holding is None:
             raise DatabaseError("cannot reach the database: the name is not held")
         try:
             with translated():
-                heartbeat = await read_one(self._holding, Heartbeat, _BEAT, (node_id,))
+                heartbeat = await read_one(self._holding, Heartbeat, _BEAT, (refused[:1000], node_id))
                 if heartbeat is not None and heartbeat.status in ("stale", "lost"):
                     status = await read_value(self._holding, _BACK, (node_id,))
                     heartbeat = replace(heartbeat, status=status or heartbeat.status)

@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from attune.core.ports.read_models import PROBE_BUCKETS, FleetMetrics, Probes
 from attune.postgres.connection import Pool
 from attune.postgres.executions.store import LIVE
-from attune.postgres.rows import read_all, read_pairs, transaction
+from attune.postgres.rows import read_all, read_pairs, read_value, transaction
 
 _FRESH_SECONDS = 5.0
 _SHARE = 20  # at most that part of the time is spent on reading
@@ -80,6 +80,8 @@ class PostgresMetrics:
             transitions=await self._transitions(connection),
             executions={labels: count for labels, (count, _) in executions.items()},
             without_worker=sum(lone for _, lone in executions.values()),
+            dead_letters=await read_pairs(connection, "SELECT ROW(kind), count(*) FROM dead_letter GROUP BY kind"),
+            refusing_nodes=await read_value(connection, "SELECT count(*) FROM refusing_node"),
         )
 
     async def _transitions(self, connection: AsyncConnection[Any]) -> Mapping[tuple[str, str], int]:

@@ -18,7 +18,7 @@ from attune.core.nodes.role import SENSOR
 from attune.core.ports.sensors import Renewal, SensorReport, SensorStatus, TakenLease, explained
 from attune.core.sensors.assignment import AssignmentView, Lease
 from attune.core.sensors.sensor import Sensor
-from attune.postgres.connection import listening, translated
+from attune.postgres.connection import listening, session, translated
 from attune.postgres.matching.fleet import read_fleet
 from attune.postgres.rows import PostgresStore, execute, read_all, read_values
 
@@ -109,7 +109,7 @@ class PostgresSensors(PostgresStore):
 
     async def world(self) -> AssignmentView:
         with translated():
-            async with self._pool.connection() as connection:
+            async with session(self._pool) as connection:
                 sensors = await read_all(connection, _sensor, f"{_SENSORS} WHERE s.enabled ORDER BY s.ref")
                 nodes = [node async for node in read_fleet(connection, SENSOR)]
                 connected = await read_values(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from attune.web.access import Operator, Reader
-from attune.web.api.paging import MAX_ID, Answer, Body, Page, page_of
+from attune.web.api.paging import MAX_ID, Answer, Body, Limit, Page, page_of
 from attune.web.middleware.problems import existing, usage_errors_as
 from attune.web.services import Given
 
@@ -69,6 +69,19 @@ class EventItem(Answer):
     enforcements: list[FollowedItem]
 
 
+class DeadLetterItem(Answer):
+    """An event, output or a result that was set aside, and why."""
+
+    id: int = Field(examples=[7])
+    kind: str = Field(examples=["event"])
+    source: str = Field(description="The sensor or execution that it comes from.", examples=["demo.clock"])
+    body: str = Field(description="JSON text.", examples=['{"trigger_ref": "demo.tick"}'])
+    reason: str = Field(examples=["the database refused: value too long"])
+    sqlstate: str = Field(examples=["22001"])
+    times: int = Field(description="How often it was refused.", examples=[1])
+    at: datetime = Field(examples=_WHEN)
+
+
 class NewEventBody(Body):
     """Something that happened."""
 
@@ -104,6 +117,12 @@ async def list_events(
 ) -> Page[EventItem]:
     """The last ones, newest first, and what followed from each."""
     return page_of(EventItem, await services.events.list_events(limit, trigger))
+
+
+@router.get("/dead-letters", summary="List dead letters")
+async def list_dead_letters(_who: Reader, services: Given, limit: Limit = 100) -> Page[DeadLetterItem]:
+    """What the database refused and was set aside, the oldest first."""
+    return page_of(DeadLetterItem, await services.events.list_letters(limit))
 
 
 @router.get("/events/{event_id}", summary="Show an event")

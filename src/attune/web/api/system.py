@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
+from attune.core.errors import DatabaseError
 from attune.web.access import Reader
 from attune.web.middleware.metrics import fleet_text
 from attune.web.middleware.problems import ProblemError, documented, text_answer
@@ -28,9 +31,16 @@ async def get_health() -> HealthAnswer:
 
 @router.get("/readyz", summary="Ready", responses=documented(503))
 async def get_readiness(services: Given) -> HealthAnswer:
-    """Whether the database answers as well."""
+    """Whether the database answers as well, and everything is stored."""
     if not await services.tokens.answers():
         raise ProblemError(503, "the database does not answer", headers={"Retry-After": "2"})
+    try:
+        async with asyncio.timeout(2):
+            refused = bool(await services.events.refusals() or services.audit.refusals.reason)
+    except (TimeoutError, DatabaseError):
+        refused = True
+    if refused:
+        raise ProblemError(503, "storing is refused, attune doctor tells what", headers={"Retry-After": "5"})
     return HealthAnswer(status="ok")
 
 

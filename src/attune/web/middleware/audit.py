@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from starlette.types import Scope
 
 from attune.core.access.tokens import Caller
-from attune.core.errors import AttuneError
 from attune.web.services import Services
 
-log = structlog.get_logger("attune.web")
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSALS = frozenset({401, 403, 429})
 
 
 async def write_audit(scope: Scope, status: int, _seconds: float) -> None:
-    """Write the line of a request that was answered with *status*; if it cannot be written, the log says so."""
+    """Write the line of a request that was answered with *status*."""
     if scope["method"] in _READS and status not in _REFUSALS:
         return
     services: Services = scope["app"].state.services
@@ -27,7 +24,4 @@ async def write_audit(scope: Scope, status: int, _seconds: float) -> None:
     if caller is None and services.refusals.wait(client):
         return
     entry: dict[str, Any] = {"method": scope["method"], "path": scope["path"][:500], "status": status, "client": client}
-    try:
-        await services.tokens.note(caller, entry)
-    except AttuneError as error:
-        log.warning(f"cannot write the audit: {error}", **entry)
+    await services.audit.write(caller, entry)

@@ -110,6 +110,10 @@ class _FleetCollector(Collector):
         yield _counts(GaugeMetricFamily, "attune_executions", text, "requirement status", measures.executions)
         text = "Executions that wait for a worker, of which there is none that could take them."
         yield GaugeMetricFamily("attune_executions_without_worker", text, value=measures.without_worker)
+        text = "What the database refused and was set aside, by kind."
+        yield _counts(GaugeMetricFamily, "attune_dead_letters", text, "kind", measures.dead_letters)
+        text = "Live nodes that cannot store something at present; it waits there."
+        yield GaugeMetricFamily("attune_nodes_refused", text, value=measures.refusing_nodes)
 
 
 def _counts(

@@ -31,5 +31,7 @@ async def activity_page(request: Request, _who: Visitor, services: Given, q: str
         for it in await services.runs.list(ExecutionFilter(limit=_SHOWN))
         if wanted in f"{it.worker_name or ''} {it.action_ref} {it.status} execution".lower()
     ]
+    told: dict[str, Any] = {"refusals": await services.events.refusals()}
+    told["letters"] = await services.events.list_letters(20)
     happened.sort(key=lambda entry: entry["at"], reverse=True)
-    return page(request, "activity.html", happened=happened[:_SHOWN], q=q)
+    return page(request, "activity.html", happened=happened[:_SHOWN], q=q, **told)

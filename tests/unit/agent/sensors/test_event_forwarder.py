@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from uuid import UUID
+from typing import Any
 
 import pytest
 
 from attune.agent.sensors import event_forwarder as shipping
 from attune.agent.sensors.event_forwarder import EventForwarder
-from attune.core.errors import DatabaseError
+from attune.core.errors import DatabaseError, DatabaseFault
 from attune.core.sensors.event_line import LONGEST_LINE, NewEvent
 from attune.core.sensors.sensor import Sensor
 from attune.host.sensors.output_log import OutputLog, SensorFolder
@@ -25,13 +26,9 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-class Choosy(MemorySensors):
-    """Refuses, as a database may, whatever holds an event with the number 13."""
-
-    async def ship(self, key: UUID, begin: int, end: int, events: Sequence[NewEvent]) -> bool:
-        if any(event.payload.get("number") == 13 for event in events):
-            raise DatabaseError("the database refused: 13")
-        return await super().ship(key, begin, end, events)
+def refuses_13(**fault: Any) -> Callable[[NewEvent], DatabaseError | None]:
+    """Refuses, as a database may, an event with the number 13."""
+    return lambda event: DatabaseError("13", **fault) if event.payload.get("number") == 13 else None
 
 
 class Desk:
@@ -144,15 +141,44 @@ async def test_a_line_that_is_too_long_is_dropped_and_the_next_one_kept(desk: De
     assert desk.bad == [1]
 
 
-async def test_a_line_that_the_database_never_takes_does_not_stop_the_others(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, Choosy())
+@pytest.mark.parametrize(("row_fault", "refused"), [(True, 0), (False, 5)])
+async def test_a_line_that_is_itself_at_fault_is_set_aside_and_does_not_stop_the_others(
+    desk: Desk, row_fault: bool, refused: int
+) -> None:
+    desk.store.refuses = refuses_13(fault=DatabaseFault.REJECTED, sqlstate="XX000", row_fault=row_fault)
     output_log = await desk.begin()
     put(output_log, *range(30))
-    for _ in range(40):
-        await desk.shipper.ship()
+    for _ in range(refused):
+        with pytest.raises(DatabaseError):
+            await desk.shipper.ship()
+    await desk.shipper.ship()
 
     assert desk.numbers == [number for number in range(30) if number != 13]
-    assert desk.bad == [1]
+    assert [event.payload for event in desk.store.aside] == [{"number": 13}]
+
+
+@pytest.mark.parametrize("fault", [DatabaseFault.UNAVAILABLE, DatabaseFault.CONFLICT])
+async def test_what_is_not_the_fault_of_a_line_keeps_it_waiting_and_its_sensor_only(
+    desk: Desk, fault: DatabaseFault
+) -> None:
+    desk.store.definitions[2] = replace(desk.store.definitions[1], id=2, ref="acme.b")
+    desk.store.refuses = refuses_13(fault=fault, sqlstate="53100")
+    output_log = await desk.begin()
+    (taken,) = await desk.store.take(1, [2], 10)
+    other = desk.folder.output_log(taken.output_log)
+    other.create()
+    desk.shipper.expect(taken.output_log)
+    put(output_log, 13, 14)
+    for number in range(20):
+        put(other, 100 + number)
+        with pytest.raises(DatabaseError):
+            await desk.shipper.ship()
+    assert desk.numbers == [*range(100, 120)]
+
+    desk.store.refuses = lambda event: None
+    await desk.shipper.ship()
+    assert desk.numbers[20:] == [13, 14]
+    assert desk.store.aside == []
 
 
 async def test_a_sensor_is_held_back_while_too_much_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from attune.core.access.secrets import check_secret, reference_in, texts_of, to_encrypt
+from attune.core.access.secrets import check_secret, parameter_faults, reference_in, texts_of, to_encrypt
 from attune.core.errors import UsageError
-from attune.core.executions.parameters import parameter_faults
 
 SCHEMA = {
     "type": "object",

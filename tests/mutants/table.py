@@ -226,8 +226,8 @@ MUTANTS = (
     Mutant(
         "work that a busy node might take is refused",
         "src/attune/operations/executions/execute.py",
-        "if explanation.count(Category.REJECTED) == explanation.total:",
-        "if explanation.count(Category.ABLE) == 0:",
+        "profile.is_hopeless for profile",
+        "profile.category is not profile.category.ABLE for profile",
         (f"{UNIT}operations/executions",),
     ),
     Mutant(

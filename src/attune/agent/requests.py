@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from attune.agent.control import in_thread
 from attune.agent.logs import log
 from attune.agent.registration import NodeRegistration
+from attune.core.backoff import Backoff
 from attune.core.errors import AttuneError, DatabaseError
 from attune.core.nodes.requests import CHECK, NodeRequest, checked_runtime
 from attune.core.ports.nodes import NodeRequests
@@ -22,7 +23,7 @@ from attune.operations.runtimes.examine import Examiner, read_definitions
 
 _AT_ONCE = 2
 _TO_TELL = 0.3  # seconds that remain for sending the answer
-_RETRY_SECONDS = 1.0
+_RETRY = Backoff(0.5, 5.0)
 
 
 @dataclass(eq=False)
@@ -38,12 +39,16 @@ class RequestHandler:
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Answer until cancelled or until *stop* is set."""
+        refusals = Refusals("requests of this node cannot be read", "requests are read again", _RETRY)
         try:
             while not stop.is_set():
                 self.registration.told.clear()
-                if not await self._look():
-                    await asyncio.sleep(_RETRY_SECONDS)
+                try:
+                    await self._look()
+                except DatabaseError as error:
+                    await asyncio.sleep(refusals.failed(error))
                     continue
+                refusals.worked()
                 await self.registration.told.wait()
         finally:
             await self.close()
@@ -57,19 +62,15 @@ class RequestHandler:
             task.cancel()
         await asyncio.gather(*self._at_work.values(), return_exceptions=True)
 
-    async def _look(self) -> bool:
-        """Begin with what is asked; False if the database could not be asked."""
+    async def _look(self) -> None:
+        """Begin with what is asked. Raises `DatabaseError`."""
         if self.registration.node_id is None:
-            return True
-        try:
-            requests = await self.requests.open(self.registration.node_id, tuple(self._at_work))
-        except DatabaseError:
-            return False
+            return
+        requests = await self.requests.open(self.registration.node_id, tuple(self._at_work))
         loop = asyncio.get_running_loop()
         for request in requests:
             task = asyncio.create_task(self._serve(request, loop.time() + request.seconds_left - _TO_TELL))
             self._at_work[request.id] = task
-        return True
 
     async def _serve(self, request: NodeRequest, until: float) -> None:
         try:

@@ -61,10 +61,11 @@ def data_dir(settings: Settings) -> Path:
 
 
 @contextmanager
-def use_database(settings: Settings) -> Iterator[Database]:
+def use_database(settings: Settings, *, create: bool = False) -> Iterator[Database]:
     """The configured database, else the embedded one, which runs as long as somebody uses it.
 
-    Raises `UsageError` where only an API is configured.
+    Without *create* the embedded one must have been made before. Raises `UsageError` where only an API is configured,
+    and `DatabaseError` where there is no database.
     """
     if is_remote(settings):
         raise UsageError(
@@ -77,6 +78,8 @@ def use_database(settings: Settings) -> Iterator[Database]:
         yield Database(with_connect_timeout(settings.database.url, settings.database.connect_timeout))
         return
     server = embedded_server(settings)
+    if not create and not server.exists:
+        raise DatabaseError(f"nothing here yet: {data_dir(settings)} has no database", hint="attune up")
     url = server.acquire()
     try:
         yield Database(url, server)
@@ -108,11 +111,14 @@ def migrate(url: str) -> tuple[MigrationReport, list[str]]:
     return upgrade(url), asyncio.run(seed(url))
 
 
-def migration_sql(url: str) -> str:
-    """The statements that `migrate` would run."""
+def migration_sql(settings: Settings) -> str:
+    """The statements that `migrate` would run; those for an empty database where there is none yet."""
     from attune.postgres.migrations.run import upgrade_sql
 
-    return upgrade_sql(url)
+    if not is_there(settings):
+        return upgrade_sql(None)
+    with use_database(settings) as database:
+        return upgrade_sql(database.url)
 
 
 def migration_state(url: str) -> MigrationState:
@@ -159,10 +165,5 @@ def find_shipped(name: str) -> Runtime | None:
 
 
 def require_migrated(url: str) -> None:
-    """Raises `DatabaseError` where migrations are pending."""
-    pending = migration_state(url).pending
-    if pending:
-        raise DatabaseError(
-            f"the database lacks {len(pending)} migration{'s' if len(pending) > 1 else ''}: {', '.join(pending)}",
-            hint="attune db migrate",
-        )
+    """Raises `DatabaseError` where migrations are pending, or the database is nobody's or a newer Attune's."""
+    migration_state(url).require_newest()

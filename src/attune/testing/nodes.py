@@ -30,6 +30,9 @@ class _Node:
     transitions: list[TransitionRecord] = field(default_factory=list)
 
 
+_RUNNING = ("active", "busy", "starting", "draining", "degraded", "stale")
+
+
 class MemoryFleet:
     """The rows that several `MemoryNodes` share, as several processes share a database."""
 
@@ -37,9 +40,19 @@ class MemoryFleet:
         self.nodes: dict[tuple[str, str], _Node] = {}
         self.holders: dict[tuple[str, str], str] = {}
         self.ahead = timedelta()  # how far the fleet's clock has been moved
+        self.limits = Overdue()
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
+
+    def seen(self, node: _Node) -> NodeRecord:
+        """*node* as readers see it: judged by the age of its heartbeat, whether anybody has marked it or not."""
+        status, heard = node.record.status, node.record.last_heartbeat
+        if heard is None or status not in _RUNNING:
+            return node.record
+        age = (self.now() - heard).total_seconds()
+        now = "lost" if age > self.limits.lost_after else "stale" if age > self.limits.stale_after else status
+        return replace(node.record, status=now)
 
     def by_id(self, node_id: int | None) -> _Node | None:
         return next((node for node in self.nodes.values() if node.record.id == node_id), None)
@@ -154,14 +167,16 @@ class MemoryNodes:
             self._held = None
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
-        records = [node.record for node in self._fleet.nodes.values() if role is None or node.record.role == role.name]
+        seen = [self._fleet.seen(node) for node in self._fleet.nodes.values()]
+        records = [record for record in seen if role is None or record.role == role.name]
         return sorted(records, key=lambda record: (record.role == "sensor", record.name))
 
     async def fleet(self, role: Role) -> Sequence[Node]:
-        nodes = [node for node in self._fleet.nodes.values() if node.record.role == role.name]
+        nodes = sorted(self._fleet.nodes.values(), key=lambda node: node.record.id)
+        seen = [(node, self._fleet.seen(node)) for node in nodes if node.record.role == role.name]
         return [
-            replace(registered_node(node.record.id, node.registration), status=NodeStatus(node.record.status))
-            for node in sorted(nodes, key=lambda node: node.record.id)
+            replace(registered_node(record.id, node.registration), status=NodeStatus(record.status))
+            for node, record in seen
         ]
 
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
@@ -205,9 +220,6 @@ def _runtime(verdict: Any, known: Mapping[str, RuntimeRecord], now: datetime) ->
     )
 
 
-_RUNNING = ("active", "busy", "starting", "draining", "degraded", "stale")
-
-
 class MemoryNodeControl:
     """`NodeControl` and `NodeLifecycle` in memory. Move `fleet.ahead` to let time pass."""
 
@@ -216,15 +228,12 @@ class MemoryNodeControl:
 
     async def mark_overdue(self, rules: Overdue) -> int:
         changed = 0
+        self._fleet.limits = rules
         for node in self._fleet.nodes.values():
-            status, heard = node.record.status, node.record.last_heartbeat
-            if heard is None or status not in _RUNNING:
-                continue
-            age = (self._fleet.now() - heard).total_seconds()
-            now = "lost" if age > rules.lost_after else "stale" if age > rules.stale_after else status
-            if now != status:
+            status, now = node.record.status, self._fleet.seen(node)
+            if now.status != status:
                 node.was = status if status != "stale" else node.was
-                node.record = replace(node.record, status=now)
+                node.record = now
                 changed += 1
         return changed
 

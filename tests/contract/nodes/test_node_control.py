@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,6 +39,19 @@ async def test_a_node_that_is_not_heard_of_is_stale_then_lost_and_back_with_its_
 
     assert await living.registry.heartbeat(node_id) == Heartbeat("active")
     assert await status(living) == "active"
+
+
+async def test_readers_judge_a_node_by_its_age_though_nobody_lives_to_mark_it(living: Any) -> None:
+    node_id = await joined(living)
+    assert await living.life.mark_overdue(replace(RULES, stale_after=10, lost_after=20)) == 0
+    for seconds, seen in ((9, "active"), (2, "stale"), (10, "lost")):
+        await living.later(node_id, seconds)
+        assert await status(living) == seen
+    assert await living.registry.heartbeat(node_id) == Heartbeat("active")
+    assert await status(living) == "active"
+    await living.registry.leave(node_id)
+    await living.later(node_id, 100)
+    assert await status(living) == "inactive"
 
 
 async def test_a_draining_node_that_was_lost_comes_back_draining(living: Any) -> None:

@@ -37,10 +37,10 @@ def migrate_command(sql: bool) -> None:
     A new database gets the core pack's five runtimes.
     """
     settings = load_settings()
-    with use_database(settings) as database:
-        if sql:
-            click.echo(migration_sql(database.url))
-            return
+    if sql:
+        click.echo(migration_sql(settings))
+        return
+    with use_database(settings, create=True) as database:
         report, written = migrate(database.url)
         said = asyncio.run(ensure_key(settings, database.url))
         for line in _lines(report):

@@ -94,11 +94,8 @@ def _database(settings: Settings) -> Iterator[DoctorFinding]:
         return
     with use_database(settings) as database:
         schema = migration_state(database.url)
-        where = database.shown
-        if schema.pending:
-            yield DoctorFinding(PROBLEM, "database", f"{where} lacks {', '.join(schema.pending)}", "attune db migrate")
-        else:
-            yield DoctorFinding(OK, "database", f"{where}, revision {schema.current}")
+        schema.require_newest()
+        yield DoctorFinding(OK, "database", f"{database.shown}, revision {schema.current}")
 
 
 def _storing(settings: Settings) -> Iterator[DoctorFinding]:

@@ -37,7 +37,8 @@ def up() -> None:
 
     settings = load_settings()
     configure_logging(form=settings.log.format, level=settings.log.level)
-    with use_database(settings) as database, listen(settings.api.host, settings.api.port, tries=_PORTS) as bound:
+    address = settings.api.host, settings.api.port
+    with use_database(settings, create=True) as database, listen(*address, tries=_PORTS) as bound:
         migrate(database.url)
         if said := asyncio.run(ensure_key(settings, database.url)):
             click.echo(said, err=True)

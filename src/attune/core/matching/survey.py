@@ -26,7 +26,8 @@ class Category(StrEnum):
     BUSY = "busy"  # satisfies everything, at its limit
     DRAINING = "draining"  # satisfies everything, takes nothing new
     DEGRADED = "degraded"  # satisfies everything, has no place to run it
-    STALE = "stale"  # satisfied everything when it was last heard of
+    STALE = "stale"  # satisfied everything when it was last heard of, which is a while ago
+    GONE = "gone"  # has left or is lost, whatever it had
     REJECTED = "rejected"  # a term fails, a taint is not tolerated, or the node is out of service
     UNDECIDED = "undecided"  # nothing fails, but something is unknown
 
@@ -46,6 +47,13 @@ class Profile:
     def faults(self) -> int:
         """How many terms fail or are unknown and how many taints are not tolerated."""
         return len(self.taints) + sum(not finding.holds for finding in self.findings)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether none of the nodes takes the work as it is, were it free and heard of."""
+        if self.category is Category.GONE:
+            return bool(self.faults) or self.nodes[0].status is NodeStatus.INACTIVE
+        return self.category is Category.REJECTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +157,9 @@ _BY_STATUS = {
     NodeStatus.DRAINING: Category.DRAINING,
     NodeStatus.DEGRADED: Category.DEGRADED,
     NodeStatus.STALE: Category.STALE,
-    NodeStatus.LOST: Category.STALE,
+    NodeStatus.LOST: Category.GONE,
     NodeStatus.STARTING: Category.UNDECIDED,
-    NodeStatus.INACTIVE: Category.REJECTED,
+    NodeStatus.INACTIVE: Category.GONE,
     NodeStatus.ERROR: Category.REJECTED,
 }
 
@@ -159,6 +167,8 @@ _BY_STATUS = {
 def _category(findings: Sequence[TermFinding], taints: Sequence[str], node: Node) -> Category:
     truths = {finding.truth for finding in findings}
     category = _BY_STATUS[node.status]
+    if category is Category.GONE:
+        return category
     if Truth.NO in truths or taints or category is Category.REJECTED:
         return Category.REJECTED
     if Truth.UNKNOWN in truths or category is Category.UNDECIDED:

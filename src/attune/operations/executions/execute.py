@@ -13,7 +13,7 @@ from attune.core.matching.explain import explain
 from attune.core.matching.explanation import Waiting
 from attune.core.matching.fleet import Node
 from attune.core.matching.requirement import Requirement
-from attune.core.matching.survey import Category
+from attune.core.matching.survey import survey
 from attune.core.ports.executions import (
     ActionReader,
     ExecutionFilter,
@@ -89,7 +89,6 @@ class ExecutionService:
     async def _refuse_where_hopeless(self, execution: int, asked: NewExecution) -> None:
         """Apply the policy, unless a node might take it: one that is busy, or late with its heartbeat, still might."""
         requirement = asked.requirement
-        explanation = explain(requirement, await self.fleet())
-        if explanation.count(Category.REJECTED) == explanation.total:
+        if all(profile.is_hopeless for profile in survey(requirement, await self.fleet()).profiles):
             status = "failed" if asked.policy is Policy.FAIL else "cancelled"
             await self.writer.refuse(execution, status, f"no node can take it, which needs {requirement}")

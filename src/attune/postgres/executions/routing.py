@@ -82,13 +82,13 @@ _OVERDUE = """
 _HELD = """
     SELECT e.id AS execution, e.attempt, e.on_lost, e.losses, e.status::text AS status,
            coalesce(w.name, e.worker_name, 'that is gone') AS worker_name
-    FROM execution AS e LEFT JOIN node AS w ON w.id = e.worker
+    FROM execution AS e LEFT JOIN worker AS w ON w.id = e.worker
     WHERE e.status IN ('running', 'canceling') AND e.policy IS NOT NULL
 """
 # A node whose name nobody holds is gone: the lock goes with its connection, at once when the process dies.
 _LOST = f"""
     {_HELD} AND (
-        w.id IS NULL OR w.status IN ('lost', 'inactive', 'error')
+        w.id IS NULL OR coalesce(w.status, 'inactive') IN ('lost', 'inactive', 'error')
         OR (w.status = 'stale' AND NOT EXISTS (SELECT FROM connected_node AS c WHERE c.id = w.id)))
     LIMIT 1000
 """

@@ -30,8 +30,8 @@ CANCELS = "attune_cancel"
 PRINTED = "attune_output"
 
 # A queue is live while a node that takes work reads it.
-LIVE = """EXISTS (SELECT FROM worker_class AS c JOIN worker AS w ON w.id = c.worker
-          WHERE c.queue = {queue} AND w.status IN ('active', 'busy'))"""
+LIVE = """EXISTS (SELECT FROM worker_class AS c JOIN node AS n ON n.id = c.worker
+          WHERE c.queue = {queue} AND n.takes_work)"""
 _SUBMIT = f"""
     WITH given AS (
         SELECT coalesce(g.given_id, nextval(pg_get_serial_sequence('execution', 'id'))) AS id, g.*

@@ -44,7 +44,7 @@ class MigrationState:
     """Where a database stands.
 
     `current` is None until a revision is recorded in it; `pending` is what an upgrade would apply, in order;
-    `problem` says why an upgrade would be refused.
+    `problem` says why an upgrade would be refused, `remedy` what to do about that.
     """
 
     current: str | None
@@ -52,6 +52,21 @@ class MigrationState:
     pending: tuple[str, ...]
     origin: Origin
     problem: str | None = None
+    remedy: str | None = None
+
+    def require_newest(self) -> None:
+        """Raises `DatabaseError` unless this version of Attune can work with the database as it is."""
+        if self.problem:
+            raise DatabaseError(self.problem, hint=self.remedy)
+        if self.pending:
+            lacking = "is empty" if self.origin == "empty" else f"lacks {_migrations(self.pending)}"
+            raise DatabaseError(f"the database {lacking}", hint="attune db migrate")
+
+
+def _migrations(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"the migration {names[0]}"
+    return f"{len(names)} migrations, {names[0]} to {names[-1]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +97,8 @@ def state(url: str) -> MigrationState:
     problem = survey.problem()
     pending = NAMES[_count(survey.reached) :] if survey.origin != "foreign" else ()
     current = survey.revisions[0] if survey.revisions else None
-    return MigrationState(current, NAMES[-1], pending, survey.origin, str(problem) if problem else None)
+    said, remedy = (str(problem), problem.hint) if problem else (None, None)
+    return MigrationState(current, NAMES[-1], pending, survey.origin, said, remedy)
 
 
 def upgrade(url: str, revision: str = NAMES[-1]) -> MigrationReport:

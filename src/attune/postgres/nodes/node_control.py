@@ -26,7 +26,8 @@ class PostgresNodeControl(PostgresStore):
         """
         query = """
             WITH turn AS (
-                UPDATE fleet_watch SET looked_at = now() WHERE only_row = (
+                UPDATE fleet_watch SET looked_at = now(), stale_after = %(stale_after)s, lost_after = %(lost_after)s
+                WHERE only_row = (
                     SELECT only_row FROM fleet_watch
                     WHERE looked_at < now() - %(look_every)s * interval '1 second' FOR UPDATE SKIP LOCKED)
                 RETURNING only_row

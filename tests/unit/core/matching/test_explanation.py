@@ -73,10 +73,11 @@ def test_a_node_that_left_or_has_just_started_has_a_row_of_its_own() -> None:
 
     assert explanation.outcome is PlacementOutcome.BLOCKED
     assert str(explanation).splitlines()[2:] == [
-        "fleet     3 = 0 able + 2 rejected (w1, w2) + 1 undecided (w3)",
+        "fleet     3 = 0 able + 1 gone (w1) + 1 rejected (w2) + 1 undecided (w3)",
         "term        pass  fail  unknown   because",
         "python         3     0        0",
         "in service     0     2        1   w1 inactive, w2 error | w3 starting",
+        "repair    start w1",
     ]
 
 

@@ -124,9 +124,9 @@ def test_the_highest_version_that_satisfies_is_chosen_with_its_path() -> None:
         ({"status": NodeStatus.DRAINING}, Category.DRAINING),
         ({"status": NodeStatus.DRAINING, "running": 4, "max_concurrent": 4}, Category.DRAINING),
         ({"status": NodeStatus.STALE}, Category.STALE),
-        ({"status": NodeStatus.LOST}, Category.STALE),
+        ({"status": NodeStatus.LOST}, Category.GONE),
         ({"status": NodeStatus.STARTING}, Category.UNDECIDED),
-        ({"status": NodeStatus.INACTIVE}, Category.REJECTED),
+        ({"status": NodeStatus.INACTIVE}, Category.GONE),
         ({"status": NodeStatus.ERROR}, Category.REJECTED),
         ({"taints": frozenset({"gpu-only"})}, Category.REJECTED),
     ],
@@ -138,7 +138,7 @@ def test_a_node_that_satisfies_everything_stands_where_its_state_puts_it(keys: A
     assert [other.category for other in placement.others] == ([] if category is Category.ABLE else [category])
     assert [candidate.node for candidate in placement.eligible] == ([one] if category is Category.ABLE else [])
     failing = match(Requirement.parse("ruby"), [one]).others[0]
-    assert failing.category is Category.REJECTED
+    assert failing.category is (category if category is Category.GONE else Category.REJECTED)
 
 
 def test_a_taint_is_tolerated_by_the_requirement_or_by_the_caller() -> None:

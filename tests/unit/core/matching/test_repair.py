@@ -126,7 +126,7 @@ def test_two_changes_are_told_only_where_no_single_one_helps() -> None:
         ("python", []),
         ("python", pythons("3.12.1")),
         ("ruby; node; java", pythons("3.12.1")),
-        ("python", [node(1, capability("python", "3.12.1"), status=NodeStatus.INACTIVE)]),
+        ("python", [node(1, capability("python", "3.12.1"), status=NodeStatus.ERROR)]),
         ("cpus >=8", [node(1, labels={"cpus": "4"}, running=1, max_concurrent=1)]),
         ("python", [node(1, capability("python", "3.12.1"), running=1, max_concurrent=1), node(2)]),
     ],

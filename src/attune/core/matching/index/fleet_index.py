@@ -116,7 +116,7 @@ class FleetIndex:
         plan = self._fresh_plan(requirement, tolerations)
         yes, maybe = plan.sets(self._facets)
         categories = self._facets.get(CATEGORY, EMPTY)
-        fit = maybe & ~self._repelled(plan) & ~categories.among([Category.REJECTED])
+        fit = maybe & ~self._repelled(plan) & ~categories.among([Category.REJECTED, Category.GONE])
         return self._ids_of(fit & (~yes | categories.among([Category.UNDECIDED])))
 
     def _fresh_plan(self, requirement: Requirement, tolerations: Iterable[str]) -> RequirementPlan:

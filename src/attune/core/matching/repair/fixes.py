@@ -29,6 +29,7 @@ class ChangeKind(StrEnum):
     INSTALL = "install"  # a runtime on a node, or another version of it
     HEAL = "heal"  # give a degraded node what it says it lacks: a folder, space, descriptors
     RECONNECT = "reconnect"  # bring a node back that is not heard of
+    START = "start"  # start a node again that has left
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ _REVIVED = {
     NodeStatus.DEGRADED: ChangeKind.HEAL,
     NodeStatus.STALE: ChangeKind.RECONNECT,
     NodeStatus.LOST: ChangeKind.RECONNECT,
+    NodeStatus.INACTIVE: ChangeKind.START,
 }
 
 

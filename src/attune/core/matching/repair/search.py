@@ -14,7 +14,7 @@ from attune.core.matching.repair.fixes import ChangeKind, Remedy, RepairChange, 
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.survey import Category, FleetSurvey, Profile, survey
 
-_PER_KIND = {ChangeKind.RESUME: 3, ChangeKind.INSTALL: 2, ChangeKind.RECONNECT: 2}
+_PER_KIND = {ChangeKind.RESUME: 3}  # 2 of any other that changes a node
 _PER_TERM = 2  # ways to relax one term
 _TRIED = 12  # pairs that are tried
 MAX_TOGETHER = 2  # changes that one repair may combine
@@ -106,7 +106,7 @@ def _kind(combination: Combination) -> tuple[object, int]:
         return kinds, 1 if on_node else 2
     change = combination[0].change
     if change.node_id is not None:
-        return change.kind, _PER_KIND[change.kind]
+        return change.kind, _PER_KIND.get(change.kind, 2)
     return (change.kind, change.term, change.taint, combination[0].direction), 1
 
 

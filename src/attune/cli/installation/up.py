@@ -32,6 +32,7 @@ def up() -> None:
     from attune.agent.logs import configure_logging
     from attune.composition.databases import migrate, use_database
     from attune.composition.packs import load_demo
+    from attune.composition.secrets import ensure_key
     from attune.config import load_settings
     from attune.web.server import listen
 
@@ -47,6 +48,8 @@ def up() -> None:
                 f"attune: warning: {settings.api.host}:{settings.api.port} is taken by another program", err=True
             )
         migrate(database.url)
+        if said := asyncio.run(ensure_key(settings, database.url)):
+            click.echo(said, err=True)
         if settings.demo and asyncio.run(load_demo(database.url)):
             click.echo(
                 "The pack demo is loaded: a timer, a rule and three actions. Without it: attune pack remove demo"
@@ -63,13 +66,16 @@ def is_chosen(settings: Settings) -> bool:
 async def _everything(settings: Settings, database: Database, bound: socket.socket) -> None:
     """The API and both nodes, until a signal; the API goes last, so that the page shows the nodes leave."""
     from attune.composition.node_services import run_nodes
+    from attune.composition.secrets import keyring_for
     from attune.composition.web import serve_api
     from attune.core.nodes.role import SENSOR, WORKER
 
     stop = asyncio.Event()
     services: asyncio.Queue[Services] = asyncio.Queue()
     ready: asyncio.Queue[NodeRegistration] = asyncio.Queue()
-    api = asyncio.create_task(serve_api(database.url, bound, stop, on_ready=services.put_nowait, heal=database.heal))
+    keys = keyring_for(settings)
+    serving = serve_api(database.url, bound, stop, cipher=keys, on_ready=services.put_nowait, heal=database.heal)
+    api = asyncio.create_task(serving)
     roles = {WORKER: None, SENSOR: None}
     nodes = asyncio.create_task(run_nodes(settings, database.url, roles, heal=database.heal, on_ready=ready.put_nowait))
     announcing = asyncio.create_task(_announce(settings, database, bound, services, ready))

@@ -79,6 +79,17 @@ def _examine_installation() -> Iterator[DoctorFinding]:
             yield DoctorFinding(PROBLEM, look.__name__.strip("_"), str(error), error.hint)
 
 
+def look_at_installation(settings: Settings) -> list[DoctorFinding]:
+    """Whether the database, the nodes and the work of the installation are well."""
+    found: list[DoctorFinding] = []
+    for look in (_database, _nodes, _work):
+        try:
+            found += look(settings)
+        except AttuneError as error:
+            return [*found, DoctorFinding(PROBLEM, look.__name__.strip("_"), str(error), error.hint)]
+    return found
+
+
 def _selections(settings: Settings) -> Iterator[DoctorFinding]:
     for role in ROLES.values():
         section = settings.sensor if role.settings_section == "sensor" else settings.worker

@@ -17,7 +17,7 @@ _COMMANDS = {
         "Run everything on this machine: database, API and page, one worker, one sensor.",
     ),
     "down": ("attune.cli.installation.background:down", "Stop what `attune up` started on this machine."),
-    "status": ("attune.cli.installation.background:status", "What is up here, and whether it is well."),
+    "status": ("attune.cli.installation.doctor:status", "What is up here, and whether it is well."),
     "detect": ("attune.cli.runtimes.detect:detect", "Verify this host now and print what it can run."),
     "runtime": ("attune.cli.runtimes.runtime:runtime", "Definitions: list, show, add, check, load, remove, history."),
     "worker": ("attune.cli.nodes.node:worker", "Start a worker; list and show workers."),

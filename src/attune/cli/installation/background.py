@@ -1,4 +1,4 @@
-"""`attune up --detach`, `attune down`, `attune status`: what is up here, found by a lock that dies with it."""
+"""`attune up --detach` and `attune down`: what is up here, found by a lock that dies with it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from attune.cli.output import json_option, print_json
 from attune.core.errors import AttuneError
 
 if TYPE_CHECKING:
@@ -133,29 +132,6 @@ def down() -> int:
         raise AttuneError(f"process {up.process} has not stopped yet", hint=f"kill -9 {up.process}")
     click.echo("attune is down.")
     return 0
-
-
-@click.command(epilog="Example: attune status")
-@json_option
-def status(as_json: bool) -> int:
-    """What is up here: the process, the database, the nodes, what waits. Exit code 1 if something is wrong."""
-    from attune.cli.installation.doctor import OK, PROBLEM, DoctorFinding, look_at_installation
-    from attune.composition.databases import data_dir, is_remote
-    from attune.config import load_settings
-
-    settings = load_settings()
-    found = []
-    if not is_remote(settings):
-        up = running_up(data_dir(settings))
-        text = f"up, process {up.process}" + (f" on {up.address}" if up.address else ", starting") if up else "not up"
-        found = [DoctorFinding(OK if up else PROBLEM, "attune", text, None if up else "attune up")]
-    found += look_at_installation(settings)
-    if as_json:
-        print_json(found)
-    else:
-        for finding in found:
-            click.echo(f"{finding.subject.ljust(10)}{finding.text}")
-    return int(any(finding.level == PROBLEM for finding in found))
 
 
 def _file(folder: Path) -> Path:

@@ -68,9 +68,8 @@ def create_app(services: Services, *, most_streams: int = 1000) -> FastAPI:
     app.state.most_streams = most_streams
     app.state.figures = RequestFigures()
     answer_with_problems(app, problem_page)
-    app.include_router(system.router)
-    for router in API_ROUTERS:
-        app.include_router(router, prefix="/api")
+    for router in (system.router, *API_ROUTERS):
+        app.include_router(router, prefix="" if router is system.router else "/api")
     for module in PAGES:
         app.include_router(module.router)
 

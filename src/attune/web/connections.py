@@ -24,7 +24,7 @@ _UNREAD_BYTES = 128 * 1024
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class Connection(Protocol):
+class CountedConnection(Protocol):
     """A connection as it is counted."""
 
     def drop(self) -> None:
@@ -38,14 +38,14 @@ class ConnectionLimits:
         self.most = most
         self._strangers = strangers
         self._exempt = exempt
-        self._waiting: dict[str, OrderedDict[Connection, None]] = {}
-        self._known: set[Connection] = set()
+        self._waiting: dict[str, OrderedDict[CountedConnection, None]] = {}
+        self._known: set[CountedConnection] = set()
         self._addresses: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._known) + sum(map(len, self._waiting.values()))
 
-    def add(self, connection: Connection, address: str) -> None:
+    def add(self, connection: CountedConnection, address: str) -> None:
         """Count a new *connection*, which may end another one, or itself where all others are known."""
         of_address = self._waiting.setdefault(address, OrderedDict())
         of_address[connection] = None
@@ -54,7 +54,7 @@ class ConnectionLimits:
         elif len(self) > self.most:
             self._drop_first(max(self._waiting, key=lambda key: len(self._waiting[key])))
 
-    def authenticated(self, connection: Connection, address: str) -> None:
+    def authenticated(self, connection: CountedConnection, address: str) -> None:
         """*connection* showed a live token: nobody's but its own requests end it from now on."""
         if self._forget(connection, address):
             self._known.add(connection)
@@ -63,7 +63,7 @@ class ConnectionLimits:
         if len(self._addresses) > _KNOWN_ADDRESSES:
             self._addresses.popitem(last=False)
 
-    def remove(self, connection: Connection, address: str) -> None:
+    def remove(self, connection: CountedConnection, address: str) -> None:
         """*connection* has ended."""
         self._known.discard(connection)
         self._forget(connection, address)
@@ -77,7 +77,7 @@ class ConnectionLimits:
         self._forget(first, address)
         first.drop()
 
-    def _forget(self, connection: Connection, address: str) -> bool:
+    def _forget(self, connection: CountedConnection, address: str) -> bool:
         of_address = self._waiting.get(address, OrderedDict())
         there = connection in of_address
         of_address.pop(connection, None)
@@ -98,7 +98,7 @@ def room_for_connections() -> int:
     return min(_MOST, soft // 2) if soft != resource.RLIM_INFINITY else _MOST
 
 
-class Listener(socket.socket):
+class ApiListener(socket.socket):
     """A listening socket with a descriptor in reserve: with none left, who connects is hung up on; logged once.
 
     asyncio itself would try, and log, thousands of times.

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from attune.web.connections import ConnectionLimits, Listener
+from attune.web.connections import ApiListener, ConnectionLimits
 
 
 class Held:
@@ -52,7 +52,7 @@ def test_where_all_are_known_a_new_one_is_turned_away() -> None:
 
 
 def test_without_descriptors_whoever_connects_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Listener(socket.AF_INET) as listener:
+    with ApiListener(socket.AF_INET) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         accept = socket.socket.accept

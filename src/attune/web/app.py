@@ -77,8 +77,8 @@ def create_app(services: Services, *, most_streams: int = 1000) -> FastAPI:
     async def log_in_first(request: Request, _error: Exception) -> RedirectResponse:
         return to_login(request)
 
-    app.add_middleware(ObservedApp, write_audit)
     app.add_middleware(RequestLimits)
+    app.add_middleware(ObservedApp, write_audit)
     app.add_middleware(ObservedApp, app.state.figures.count)
     _describe_problems(app)
     return app

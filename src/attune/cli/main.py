@@ -89,6 +89,10 @@ def program_name() -> str:
 def main() -> None:
     """Run the command line and exit with its code."""
     _open_standard_streams()
+    if sys.argv[1:2] == ["up"] or sys.argv[2:3] == ["start"]:  # what stays up, and runs the programs of others
+        from attune.config.hiding import hide_variables
+
+        hide_variables()
     _clean_up_when_terminated()
     sys.exit(run(sys.argv[1:]))
 

@@ -63,6 +63,7 @@ def create_app(services: Services, *, most_streams: int = 1000) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
+        redirect_slashes=False,  # it would lead to whatever Host was named
     )
     app.state.services = services
     app.state.most_streams = most_streams

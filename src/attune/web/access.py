@@ -14,6 +14,8 @@ from attune.web.middleware.problems import ProblemError
 from attune.web.services import services_of
 
 SESSION_COOKIE = "attune_session"
+AUTHENTICATED = "authenticated"
+"""In the state of a request: what its connection wants called once the caller is known."""
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf"
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -27,6 +29,7 @@ OPEN = frozenset({"/healthz", "/readyz"})
 async def caller_of(request: Request) -> Caller | None:
     """Who sent *request*, None for nobody. Raises `ProblemError` 401 for a token that opens nothing (any more)."""
     services = await services_of(request)
+    state = request.scope.setdefault("state", {})
     header = request.headers.get("authorization")
     if header is not None:
         kind, _, text = header.partition(" ")
@@ -37,9 +40,16 @@ async def caller_of(request: Request) -> Caller | None:
                 "expected a live token in `Authorization: Bearer …`, got one that opens nothing",
                 headers=_CHALLENGE,
             )
-        return caller
-    session = request.cookies.get(SESSION_COOKIE)
-    return await services.callers.by_session(session) if session else None
+    else:
+        session = request.cookies.get(SESSION_COOKIE)
+        caller = await services.callers.by_session(session) if session else None
+    if caller is not None:
+        state["caller"] = caller
+        state.get(AUTHENTICATED, _nothing)()
+    return caller
+
+
+def _nothing() -> None: ...
 
 
 def allow(scope: Scope) -> Callable[..., Awaitable[Caller]]:
@@ -50,7 +60,6 @@ def allow(scope: Scope) -> Callable[..., Awaitable[Caller]]:
 
     async def allowed(request: Request) -> Caller:
         caller = await caller_of(request)
-        request.scope.setdefault("state", {})["caller"] = caller
         if caller is None:
             raise ProblemError(401, "expected a token in `Authorization: Bearer …`, got none", headers=_CHALLENGE)
         if not caller.scope.holds(scope):

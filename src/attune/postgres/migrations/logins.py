@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Literal, get_args
+from typing import Literal
 from urllib.parse import quote, urlsplit
 
 import psycopg
@@ -16,7 +16,6 @@ from attune.postgres.migrations.revisions import statement_text
 from attune.postgres.migrations.run import changing
 
 LoginRole = Literal["node", "admin", "reader"]
-LOGIN_ROLES: tuple[LoginRole, ...] = get_args(LoginRole)
 _LONGEST = 63  # bytes of a role's name
 _FIT = "connect as a role that may create roles (CREATEROLE or a superuser) and owns the schema"
 

@@ -128,7 +128,6 @@ async def visitor(request: Request) -> Caller:
         caller = None
     if caller is None:
         raise LoginNeeded
-    request.scope.setdefault("state", {})["caller"] = caller
     return caller
 
 

@@ -27,6 +27,7 @@ from attune.postgres.connection import open_pool
 from attune.postgres.embedded.server import EmbeddedServer
 from attune.testing import MemoryCipher
 from attune.web.app import create_app
+from attune.web.front import Front
 from attune.web.server import address_of, listen
 from attune.web.services import Services
 from benchmarks.probing import Figure
@@ -108,7 +109,7 @@ async def against_bare(
 async def routes(url: str) -> None:
     """The two routes that programs ask most, in this process."""
     async with open_pool(url, application_name="bench api", size=8) as pool:
-        services = services_on(pool, MemoryCipher())
+        services = services_on(pool, MemoryCipher(), Front())
         app = create_app(services)
         _, token = await services.tokens.create("bench", Scope.READ, created_by="bench")
         headers = {"Authorization": f"Bearer {token}"}
@@ -136,7 +137,7 @@ async def over_sockets(url: str) -> None:
     async def nothing() -> None: ...
 
     task = asyncio.create_task(
-        serve_api(url, bound, stop, cipher=MemoryCipher(), on_ready=ready.set_result, heal=nothing)
+        serve_api(url, bound, stop, cipher=MemoryCipher(), front=Front(), on_ready=ready.set_result, heal=nothing)
     )
     services, address = await ready, address_of(bound)
     made, token = await services.tokens.create("bench page", Scope.ADMIN, created_by="bench")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_network
 
 from attune.composition.decisions import decide
 from attune.composition.events import recorder
 from attune.composition.executions import execution_service
+from attune.config.settings import ApiSettings
 from attune.core.ports.access import SecretCipher
 from attune.postgres.access.secrets import PostgresSecrets
 from attune.postgres.access.tokens import PostgresTokens
@@ -24,6 +26,7 @@ from attune.postgres.read_models.node_pages import PostgresNodePages
 from attune.postgres.runtimes.previews import PostgresPreviews
 from attune.postgres.runtimes.store import PostgresRuntimes
 from attune.web.caches import Callers, Fleets, ResponseCache
+from attune.web.front import Front
 from attune.web.hub import Hub
 from attune.web.server import serve
 from attune.web.services import AuditWriter, Services
@@ -35,6 +38,7 @@ async def serve_api(
     stop: asyncio.Event,
     *,
     cipher: SecretCipher,
+    front: Front,
     on_ready: Callable[[Services], None],
     heal: Callable[[], Awaitable[None]],
 ) -> None:
@@ -42,13 +46,23 @@ async def serve_api(
     async with open_pool(url, application_name="attune api", size=8) as pool:
         deciding = asyncio.create_task(decide(pool, cipher))
         try:
-            await serve(services_on(pool, cipher), bound, stop, on_ready=on_ready, heal=heal)
+            await serve(services_on(pool, cipher, front), bound, stop, on_ready=on_ready, heal=heal)
         finally:
             deciding.cancel()
             await asyncio.gather(deciding, return_exceptions=True)
 
 
-def services_on(pool: Pool, cipher: SecretCipher) -> Services:
+def front_of(settings: ApiSettings) -> Front:
+    """What stands before the API, as *settings* have it."""
+    return Front(
+        host=settings.host,
+        public_url=settings.public_url,
+        hosts=frozenset(map(str.lower, settings.allowed_hosts)),
+        proxies=[ip_network(proxy, strict=False) for proxy in settings.trusted_proxies],
+    )
+
+
+def services_on(pool: Pool, cipher: SecretCipher, front: Front) -> Services:
     """Everything on *pool*."""
     tokens, nodes, changes = PostgresTokens(pool), PostgresNodes(pool), PostgresChanges(pool)
     hub = Hub(changes)
@@ -71,4 +85,5 @@ def services_on(pool: Pool, cipher: SecretCipher) -> Services:
         events=PostgresEventLog(pool, recorder(cipher)),
         secrets=PostgresSecrets(pool, cipher),
         audit=AuditWriter(tokens),
+        front=front,
     )

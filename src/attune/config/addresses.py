@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -57,6 +58,21 @@ def _misfit_of_hosts(hosts: str, perhaps_password: bool) -> Misfit | None:
         if port and not (re.fullmatch(r"[0-9]{1,9}", port) and 1 <= int(port) <= 65535):
             return Misfit("a port from 1 to 65535", "something else" if perhaps_password else port[:20])
     return None
+
+
+class Network(SettingKind):
+    """An address, or a network in CIDR form."""
+
+    expected = "an address or a network"
+    example = "10.0.0.0/8"
+    verbatim = True
+
+    def misfit(self, node: DocumentNode) -> Misfit | None:
+        try:
+            ip_network(node.value if isinstance(node.value, str) else "", strict=False)
+        except ValueError:
+            return OTHER
+        return None
 
 
 class ApiUrl(SettingKind):

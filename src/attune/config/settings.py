@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from attune.config.addresses import ApiUrl, DatabaseUrl, Token
+from attune.config.addresses import ApiUrl, DatabaseUrl, Network, Token
 from attune.config.kinds import BINARY, Choice, CommandLine, Duration, Flag, Folder, Integer, Text, User
 from attune.config.sections import Capabilities, ListOf, MapOf, section, setting
 
@@ -186,6 +186,16 @@ class ApiSettings:
         Text("a URL that starts with http:// or https://", "https://attune.example", r"https?://[^\s/]+(/[^\s]*)?"),
         None,
         "How the page is reached from elsewhere, for the links that are printed. Not set: host and port.",
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        ListOf(Text("a host name", "attune.example", r"[^\s/:,]+"), "a list of host names"),
+        (),
+        "Names that the API is reached by, besides localhost, where it listens and the host of `api.public_url`.",
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        ListOf(Network(), "a list of addresses or networks"),
+        (),
+        "Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
     )
     url: str | None = setting(
         ApiUrl(),

@@ -14,22 +14,18 @@ from attune.web.middleware.problems import ProblemError
 from attune.web.services import services_of
 
 SESSION_COOKIE = "attune_session"
-AUTHENTICATED = "authenticated"
-"""In the state of a request: what its connection wants called once the caller is known."""
+AUTHENTICATED = "authenticated"  # in the state of a request: what its connection wants called when the caller is known
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf"
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="attune"'}
 
 SECURITY_SCHEME = {"type": "http", "scheme": "bearer", "description": "A token made with `attune token create`."}
-OPEN = frozenset({"/healthz", "/readyz"})
-"""The paths of the API that need no token."""
 
 
 async def caller_of(request: Request) -> Caller | None:
     """Who sent *request*, None for nobody. Raises `ProblemError` 401 for a token that opens nothing (any more)."""
     services = await services_of(request)
-    state = request.scope.setdefault("state", {})
     header = request.headers.get("authorization")
     if header is not None:
         kind, _, text = header.partition(" ")
@@ -44,8 +40,9 @@ async def caller_of(request: Request) -> Caller | None:
         session = session_of(request)
         caller = await services.callers.by_session(session) if session else None
     if caller is not None:
+        state = request.scope.setdefault("state", {})
         state["caller"] = caller
-        state.get(AUTHENTICATED, _nothing)()
+        state.get(AUTHENTICATED, bool)()
     return caller
 
 
@@ -57,9 +54,6 @@ def session_cookie(request: Request) -> str:
 def session_of(request: Request) -> str:
     """The session that the cookie of *request* names, empty for none."""
     return request.cookies.get(session_cookie(request), "")
-
-
-def _nothing() -> None: ...
 
 
 def allow(scope: Scope) -> Callable[..., Awaitable[Caller]]:

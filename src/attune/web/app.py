@@ -11,8 +11,9 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse
 
-from attune.web.access import OPEN, SECURITY_SCHEME
+from attune.web.access import SECURITY_SCHEME
 from attune.web.api import checks, executions, match, nodes, packs, runtimes, stream, system, tokens
+from attune.web.front import OPEN
 from attune.web.middleware.audit import write_audit
 from attune.web.middleware.limits import RequestLimits
 from attune.web.middleware.metrics import ObservedApp, RequestFigures
@@ -65,11 +66,13 @@ def create_app(services: Services, *, most_streams: int = 1000) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,  # it would lead to whatever Host was named
     )
-    app.state.services = services
-    app.state.most_streams = most_streams
-    app.state.figures = RequestFigures()
+    app.state.services, app.state.figures, app.state.most_streams = services, RequestFigures(), most_streams
     answer_with_problems(app, problem_page)
-    _include_routes(app)
+    app.include_router(system.router)
+    for router in API_ROUTERS:
+        app.include_router(router, prefix="/api")
+    for module in PAGES:
+        app.include_router(module.router)
 
     @app.exception_handler(LoginNeeded)
     async def log_in_first(request: Request, _error: Exception) -> RedirectResponse:
@@ -80,14 +83,6 @@ def create_app(services: Services, *, most_streams: int = 1000) -> FastAPI:
     app.add_middleware(ObservedApp, app.state.figures.count)
     _describe_problems(app)
     return app
-
-
-def _include_routes(app: FastAPI) -> None:
-    app.include_router(system.router)
-    for router in API_ROUTERS:
-        app.include_router(router, prefix="/api")
-    for module in PAGES:
-        app.include_router(module.router)
 
 
 def _describe_problems(app: FastAPI) -> None:

@@ -33,10 +33,10 @@ class BoundedProtocol(H11Protocol):
         super().connection_made(transport)
         self._address = self.client[0] if self.client else "unknown"
         self._time_the_head()
-        self._connections.add(self, self._address)
+        self._connections.add(transport, self._address)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._connections.remove(self, self._address)
+        self._connections.remove(self.transport, self._address)
         self._stop_timing()
         super().connection_lost(exc)
 
@@ -47,12 +47,8 @@ class BoundedProtocol(H11Protocol):
         elif self._head_timer is None and not self.transport.is_closing():
             self._time_the_head()
 
-    def drop(self) -> None:
-        """End the connection at once: another one needs its place."""
-        self.transport.abort()
-
     def _authenticated(self) -> None:
-        self._connections.authenticated(self, self._address)
+        self._connections.authenticated(self.transport, self._address)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, as a problem."""

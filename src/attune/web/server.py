@@ -80,7 +80,7 @@ async def serve(
 
 
 def _config(services: Services) -> uvicorn.Config:
-    connections = ConnectionLimits(room_for_connections())
+    connections = ConnectionLimits(room_for_connections(), services.front.is_proxy)
     return uvicorn.Config(
         create_app(services, most_streams=connections.most // 2),
         log_config=None,

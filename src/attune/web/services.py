@@ -26,6 +26,7 @@ from attune.core.ports.runtimes import PreviewReader, RuntimeEditor
 from attune.operations.executions.execute import ExecutionService
 from attune.operations.nodes.refusals import Refusals
 from attune.web.caches import Callers, Fleets, ResponseCache
+from attune.web.front import Front
 from attune.web.hub import Hub
 
 log = structlog.get_logger("attune.web")
@@ -116,6 +117,7 @@ class Services:
     events: EventReader
     secrets: SecretStore
     audit: AuditWriter
+    front: Front
     logins: Throttle = field(default_factory=lambda: Throttle(burst=10, per_second=0.2))
     addresses: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))
     refusals: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))

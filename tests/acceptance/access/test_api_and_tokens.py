@@ -55,14 +55,15 @@ def test_a_token_opens_the_api_until_it_is_revoked(machine: Machine) -> None:
         assert api.wait(60) == 0
 
 
-def test_up_prints_a_link_that_logs_in_and_keeps_its_token_to_itself(machine: Machine, tmp_path: Path) -> None:
+def test_up_names_what_makes_a_login_link_and_keeps_its_token_to_itself(machine: Machine, tmp_path: Path) -> None:
     log = tmp_path / "up.log"
     up = machine.start("up", log=log)
     try:
-        wait_for(lambda: "/login?code=" in log.read_text())
-        link = re.search(r"http://\S+/login\?code=\S+", log.read_text())
-        assert link is not None
-        entered = httpx.get(link[0])
+        wait_for(lambda: "Ctrl-C" in log.read_text())
+        assert "/login?code=" not in log.read_text(), "the log is no terminal"
+        named = re.search(r"attune token link (\d+)", log.read_text())
+        assert named is not None
+        entered = httpx.get(machine.attune("token", "link", named[1]).stdout.strip())
         file = tmp_path / "data" / "token"
 
         assert entered.status_code == 303

@@ -35,8 +35,8 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         port = str(probe.getsockname()[1])
     up = machine.start("up", log=log, ATTUNE__API__PORT=port)
     try:
-        wait_for(lambda: "/login?code=" in log.read_text())
-        address = re.search(r"(http://\S+)/login", log.read_text())
+        wait_for(lambda: "Ctrl-C" in log.read_text())
+        address = re.search(r"The page: (http://\S+)\. ", log.read_text())
         assert address is not None
         client = Machine(tmp_path_factory.mktemp("far"))
         client.variables = {"ATTUNE_URL": address[1], "ATTUNE_TOKEN": (place / "data" / "token").read_text().strip()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,16 +31,19 @@ PAGES = {
 class Installation:
     """`attune up` on a machine whose tools the test owns."""
 
-    def __init__(self, machine: Machine, link: str) -> None:
+    def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self.link = link
-        self.address = link.partition("/login")[0]
+        self.address = self.link().partition("/login")[0]
         workers = json.loads(machine.attune("worker", "list", "--json").stdout)
         self.worker = workers[0]["id"]
 
+    def link(self) -> str:
+        """A link that logs in once."""
+        return self.machine.attune("token", "link", "1").stdout.strip()
+
     def log_in(self, browser: Browser, **options: Any) -> Page:
         page = browser.new_context(**options).new_page()
-        page.goto(self.link)
+        page.goto(self.link())
         return page
 
     def screenshot(self, page: Page, name: str) -> None:
@@ -65,10 +67,8 @@ def installation(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> 
     log = folder / "up.log"
     process = machine.start("up", log=log)
     try:
-        wait_for(lambda: "/login?code=" in log.read_text() and "Ctrl-C" in log.read_text())
-        found = re.search(r"http://\S+/login\?code=\S+", log.read_text())
-        assert found is not None
-        yield Installation(machine, found[0])
+        wait_for(lambda: "Ctrl-C" in log.read_text())
+        yield Installation(machine)
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0

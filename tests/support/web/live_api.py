@@ -13,6 +13,7 @@ from typing import Any
 from attune.composition.web import serve_api
 from attune.core.access.tokens import Scope
 from attune.testing import MemoryCipher
+from attune.web.front import Front
 from attune.web.server import listen
 from attune.web.services import Services
 
@@ -100,6 +101,7 @@ class _Serving(threading.Thread):
                 bound,
                 self._ended,
                 cipher=MemoryCipher(),
+                front=Front(hosts=frozenset({"x"})),
                 on_ready=lambda services: making.append(asyncio.ensure_future(self._make_tokens(services))),
                 heal=_nothing,
             )

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
+from attune.cli.installation.background import running_up
 from attune.cli.output import print_json, print_list
 from attune.cli.session import unknown, who, with_tokens
-from attune.composition.databases import is_remote
+from attune.composition.databases import data_dir, is_remote
 from attune.config import load_settings
 from attune.core.access.tokens import Scope, TokenRecord
 from attune.core.durations import seconds_of
@@ -84,8 +85,9 @@ def link(token_name: str) -> None:
         return await tokens.login_link((await _live(tokens, token_name)).id)
 
     settings = load_settings()
-    api = settings.api
-    address = api.url if is_remote(settings) else api.public_url or f"http://{api.host}:{api.port}"
+    api, up = settings.api, running_up(data_dir(settings))
+    here = api.public_url or (up and up.address) or f"http://{api.host}:{api.port}"
+    address = api.url if is_remote(settings) else here
     click.echo(f"{address}/login?code={with_tokens(make)}")
 
 

@@ -19,7 +19,7 @@ def start() -> None:
     from attune.agent.logs import configure_logging, log
     from attune.composition.databases import require_migrated, use_database
     from attune.composition.secrets import keyring_for
-    from attune.composition.web import serve_api
+    from attune.composition.web import front_of, serve_api
     from attune.config import load_settings
     from attune.web.server import address_of, listen
     from attune.web.services import Services
@@ -37,7 +37,9 @@ def start() -> None:
         async def until_stopped() -> None:
             control = Control()
             obey_signals([control])
-            keys = keyring_for(settings)
-            await serve_api(database.url, bound, control.stop, cipher=keys, on_ready=ready, heal=database.heal)
+            keys, front = keyring_for(settings), front_of(settings.api)
+            await serve_api(
+                database.url, bound, control.stop, cipher=keys, front=front, on_ready=ready, heal=database.heal
+            )
 
         asyncio.run(until_stopped())

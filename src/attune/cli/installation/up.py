@@ -84,14 +84,17 @@ async def _everything(
     """The API and both nodes, until a signal; the API goes last, so that the page shows the nodes leave."""
     from attune.composition.node_services import run_nodes
     from attune.composition.secrets import keyring_for
-    from attune.composition.web import serve_api
+    from attune.composition.web import front_of, serve_api
     from attune.core.nodes.role import SENSOR, WORKER
 
     stop = asyncio.Event()
     services: asyncio.Queue[Services] = asyncio.Queue()
     ready: asyncio.Queue[NodeRegistration] = asyncio.Queue()
     keys = keyring_for(settings)
-    serving = serve_api(database.url, bound, stop, cipher=keys, on_ready=services.put_nowait, heal=database.heal)
+    front = front_of(settings.api)
+    serving = serve_api(
+        database.url, bound, stop, cipher=keys, front=front, on_ready=services.put_nowait, heal=database.heal
+    )
     api = asyncio.create_task(serving)
     roles = {WORKER: None, SENSOR: None}
     nodes = asyncio.create_task(run_nodes(settings, database.url, roles, heal=database.heal, on_ready=ready.put_nowait))
@@ -125,27 +128,28 @@ async def _announce(
     tokens = (await services.get()).tokens
     names = " and ".join(sorted([(await nodes.get()).name for _role in range(2)]))
     address = settings.api.public_url or address_of(bound)
-    link = await _login_link(tokens, data_dir(settings) / "token", address)
+    token = await _token(tokens, data_dir(settings) / "token")
     attune = program_name()
     tell_address(address)
     say(f"attune is up: {names} are registered in {database.shown}.")
-    say(f"The page, for a day: {link}")
+    if sys.stdout.isatty():  # a journal would keep it
+        say(f"The page, once within ten minutes: {address}/login?code={await tokens.login_link(token)}")
+    else:
+        say(f"The page: {address}. A link that logs in: `{attune} token link {token}`")
     say(f"In the terminal: `{attune} worker list` and `{attune} sensor list`. Ctrl-C stops everything.")
 
 
-async def _login_link(tokens: AccessStore, file: Path, address: str) -> str:
-    """A link that opens the page as an administrator for a day. The token in *file* is used, or made and kept there."""
+async def _token(tokens: AccessStore, file: Path) -> int:
+    """The administrator's token in *file*, or one that is made and kept there."""
     kept = _kept_token(file)
     caller = await tokens.caller(kept) if kept else None
-    if caller is None:
-        number = max((token.id for token in await tokens.list_tokens()), default=0) + 1
-        name = f"attune up on {socket.gethostname()} #{number}"
-        token, text = await tokens.create(name, Scope.ADMIN, created_by="attune up")
-        _keep_token(file, text)
-        token_id = token.id
-    else:
-        token_id = caller.token_id
-    return f"{address}/login?code={await tokens.login_link(token_id)}"
+    if caller is not None:
+        return caller.token_id
+    number = max((token.id for token in await tokens.list_tokens()), default=0) + 1
+    name = f"attune up on {socket.gethostname()} #{number}"
+    token, text = await tokens.create(name, Scope.ADMIN, created_by="attune up")
+    _keep_token(file, text)
+    return token.id
 
 
 def _kept_token(file: Path) -> str | None:

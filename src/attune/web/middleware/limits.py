@@ -56,10 +56,11 @@ class RequestLimits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        guarded = _with_headers(send)
         held = 0
+        guarded = _with_headers(scope, send)
         try:
             try:
+                scope["app"].state.services.front.settle(scope)
                 _look_at_size(scope)
                 _look_at_address(scope)
                 if scope["method"] in _WRITES:
@@ -80,11 +81,14 @@ class RequestLimits:
 
     async def _hold(self, scope: Scope, receive: Receive, most: int) -> int:
         """Count the body among those in memory. Raises `ProblemError` 503 where they are too many."""
-        size = _declared(scope, most)
+        headers = dict(scope["headers"])
+        size, declared = most, headers.get(b"content-length", b"0")
+        if b"transfer-encoding" not in headers and declared.isdigit() and len(declared) < 19:
+            size = min(int(declared), most)
         if self._bodies + size > _MAX_BODIES:
             await _pass_over(scope, receive)
-            headers = {"Retry-After": "1", **_CLOSE}
-            raise ProblemError(503, "as many bodies are in memory as there may be", headers=headers)
+            sentence = "as many bodies are in memory as there may be"
+            raise ProblemError(503, sentence, headers={"Retry-After": "1", **_CLOSE})
         self._bodies += size
         return size
 
@@ -95,15 +99,6 @@ async def _is_from_caller(scope: Scope) -> bool:
         return await caller_of(Request(scope)) is not None
     except (ProblemError, AttuneError):
         return False
-
-
-def _declared(scope: Scope, most: int) -> int:
-    """How much memory the body may take, by the head alone."""
-    headers = dict(scope["headers"])
-    size = headers.get(b"content-length", b"0")
-    if b"transfer-encoding" in headers or not size.isdigit() or len(size) > 18:
-        return most
-    return min(int(size), most)
 
 
 def _look_at_size(scope: Scope) -> None:
@@ -222,12 +217,14 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return once_more
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(scope: Scope, send: Send) -> Send:
     async def guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = list(message["headers"])
             names = {name.lower() for name, _ in headers}
             headers += _PROTECTION
+            if scope["scheme"] == "https":
+                headers.append((b"strict-transport-security", b"max-age=31536000"))
             if b"content-security-policy" not in names:
                 headers.append((b"content-security-policy", _POLICY))
             if b"cache-control" not in names:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from attune.composition.events import recorder
-from attune.composition.executions import execution_service
+from attune.composition.executions import execution_service, matcher_on
 from attune.postgres.access.tokens import PostgresTokens
 from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool, open_pool
@@ -43,6 +43,7 @@ def services_on(pool: Pool) -> Services:
     """Everything on *pool*."""
     tokens, nodes, changes = PostgresTokens(pool), PostgresNodes(pool), PostgresChanges(pool)
     hub = Hub(changes)
+    fleets = Fleets(nodes.fleet, hub)
     return Services(
         runtimes=PostgresRuntimes(pool),
         nodes=nodes,
@@ -55,7 +56,8 @@ def services_on(pool: Pool) -> Services:
         changes=changes,
         hub=hub,
         callers=Callers(tokens, hub),
-        fleets=Fleets(nodes.fleet, hub),
+        fleets=fleets,
+        matcher=matcher_on(pool, fleets.of),
         answers=ResponseCache(hub),
         runs=execution_service(pool, nodes),
         packs=PostgresPacks(pool),

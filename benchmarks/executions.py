@@ -22,6 +22,7 @@ import procrastinate
 import psycopg
 import structlog
 
+from attune.agent.secrets import SecretResolver
 from attune.agent.worker.executions import ExecutionRunner
 from attune.composition.databases import migrate
 from attune.core.executions.action import Action
@@ -36,6 +37,7 @@ from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.rows import read_all
 from attune.queue.jobs import ProcrastinateQueue
+from attune.testing import MemoryCipher, MemorySecrets
 from benchmarks.probing import Figure
 
 _JOBS = 1500
@@ -99,6 +101,7 @@ async def _running(pool: Pool, node: Node) -> AsyncIterator[Counted]:
         attempts=PostgresExecutions(pool),
         runner=runner,
         packs=NoPacks(),
+        secrets=SecretResolver(MemorySecrets(), MemoryCipher()),
         unfit=lambda reason: None,
         suspect=lambda ref: None,
         recheck=unchanged,

@@ -25,6 +25,7 @@ from attune.composition.web import serve_api, services_on
 from attune.core.access.tokens import Scope
 from attune.postgres.connection import open_pool
 from attune.postgres.embedded.server import EmbeddedServer
+from attune.testing import MemoryCipher
 from attune.web.app import create_app
 from attune.web.server import address_of, listen
 from attune.web.services import Services
@@ -107,7 +108,7 @@ async def against_bare(
 async def routes(url: str) -> None:
     """The two routes that programs ask most, in this process."""
     async with open_pool(url, application_name="bench api", size=8) as pool:
-        services = services_on(pool)
+        services = services_on(pool, MemoryCipher())
         app = create_app(services)
         _, token = await services.tokens.create("bench", Scope.READ, created_by="bench")
         headers = {"Authorization": f"Bearer {token}"}
@@ -134,7 +135,9 @@ async def over_sockets(url: str) -> None:
 
     async def nothing() -> None: ...
 
-    task = asyncio.create_task(serve_api(url, bound, stop, on_ready=ready.set_result, heal=nothing))
+    task = asyncio.create_task(
+        serve_api(url, bound, stop, cipher=MemoryCipher(), on_ready=ready.set_result, heal=nothing)
+    )
     services, address = await ready, address_of(bound)
     made, token = await services.tokens.create("bench page", Scope.ADMIN, created_by="bench")
     try:

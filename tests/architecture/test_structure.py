@@ -20,9 +20,9 @@ SOURCES = sorted(SOURCE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "base"}
 MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES = 20, 300, 40
-# The house, how programs are run on a host (`host/contract/` with its settings, black holes), and what waits or is set
-# aside while the database refuses.
-MOST_PYTHON = 31_000 + 2_650
+# The house, how programs are run on a host (`host/contract/` with its settings, black holes), what waits or is set
+# aside while the database refuses, secrets, and names that no definition has.
+MOST_PYTHON = 31_000 + 3_500 + 220
 
 
 def name_of(path: Path) -> str:

@@ -235,9 +235,10 @@ def test_a_revision_that_nobody_here_knows_is_refused(database):
     database.query("UPDATE alembic_version SET version_num = '20990101000001_future'")
     assert (state(database.url).origin, state(database.url).pending) == ("foreign", ())
 
-    with pytest.raises(
-        DatabaseError, match="expected a revision of Attune in table alembic_version, got 20990101000001_future"
-    ):
+    with pytest.raises(DatabaseError, match="is of a newer Attune: it is at 20990101000001_future, this one knows 2"):
+        upgrade(database.url)
+    database.query("UPDATE alembic_version SET version_num = '1975ea83b712'")
+    with pytest.raises(DatabaseError, match="expected a revision of Attune in table alembic_version, got 1975ea83b712"):
         upgrade(database.url)
 
 

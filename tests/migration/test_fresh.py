@@ -252,6 +252,9 @@ def test_group_roles_separate_definitions_from_nodes(fresh):
     assert not may("attune_node", "DELETE FROM capability")
     assert may("attune_admin", "UPDATE worker SET status = 'draining'")
     assert not may("attune_node", "UPDATE action SET entrypoint = 'x'")
+    assert may("attune_node", "SELECT value FROM secret")
+    keep = "INSERT INTO secret (name, value, changed_by) VALUES ('a', 'v1.x.y', 'ann')"
+    assert may("attune_admin", keep) and not may("attune_node", keep)
 
 
 def test_a_role_that_may_not_create_roles_can_migrate(fresh, new_database):

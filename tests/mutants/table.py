@@ -177,8 +177,8 @@ MUTANTS = (
     Mutant(
         "work that failed is tried once too often",
         f"{CORE}executions/execution.py",
-        "if retries_left > 0:",
-        "if retries_left >= 0:",
+        "if retries_left > 0 and",
+        "if retries_left >= 0 and",
         (f"{UNIT}core/executions",),
     ),
     Mutant(

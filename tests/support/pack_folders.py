@@ -15,6 +15,7 @@ from attune.expressions import IsolatedExpressions
 from attune.operations.events.react import Recorded
 from attune.postgres.connection import Pool
 from attune.postgres.packs.store import PostgresPacks
+from attune.testing import MemoryCipher
 
 EXPRESSIONS = IsolatedExpressions()
 KNOWN = Known({"core.python": "python", "core.shell": "shell", "core.sensor.builtin": "builtin"})
@@ -101,4 +102,6 @@ async def load(pool: Pool, folder: Path) -> Sequence[PackChange]:
 async def happen(pool: Pool, trigger: str, *payloads: Mapping[str, Any]) -> list[Recorded]:
     """Record events of *trigger* in one transaction."""
     async with pool.connection() as connection, connection.transaction():
-        return await reaction(EXPRESSIONS).record(connection, [NewEvent(trigger, payload) for payload in payloads])
+        return await reaction(MemoryCipher(), EXPRESSIONS).record(
+            connection, [NewEvent(trigger, payload) for payload in payloads]
+        )

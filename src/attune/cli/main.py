@@ -29,6 +29,8 @@ _COMMANDS = {
     "match": ("attune.cli.matching.match:match", "Which nodes can run this, why the others cannot, what would help."),
     "api": ("attune.cli.installation.api:api", "Serve the HTTP API and the page."),
     "token": ("attune.cli.access.token:token", "Access to the API: create, list, revoke, link."),
+    "secret": ("attune.cli.access.secret:secret", "Secrets for work: set, list, remove."),
+    "key": ("attune.cli.access.secret:key", "The keys that secrets are encrypted with: rotate."),
     "db": ("attune.cli.installation.db:db", "The database: migrate, status, check, url, shell."),
     "doctor": ("attune.cli.installation.doctor:doctor", "Check this installation; name each problem and its remedy."),
 }

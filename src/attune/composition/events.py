@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from attune.core.ports.access import SecretCipher
 from attune.core.ports.events import Expressions
 from attune.core.sensors.event_line import NewEvent
 from attune.expressions import IsolatedExpressions
@@ -25,14 +26,15 @@ def shared_expressions() -> IsolatedExpressions:
     return IsolatedExpressions()
 
 
-def reaction(expressions: Expressions | None = None) -> Reaction[AsyncConnection[Any]]:
-    """What turns events into executions, in the transaction of a connection."""
-    return Reaction(PostgresEventTables, expressions or shared_expressions(), request_execution)
+def reaction(cipher: SecretCipher, expressions: Expressions | None = None) -> Reaction[AsyncConnection[Any]]:
+    """What turns events into executions, in the transaction of a connection; *cipher* encrypts secret parameters."""
+    create = partial(request_execution, cipher=cipher)
+    return Reaction(PostgresEventTables, expressions or shared_expressions(), create)
 
 
-def record_for_sensors(tell: Callable[[NewEvent, str], None]) -> Record:
+def record_for_sensors(tell: Callable[[NewEvent, str], None], cipher: SecretCipher) -> Record:
     """`Record` for the events of sensors. *tell* hears of each event that was refused, and of rules that failed."""
-    to = reaction()
+    to = reaction(cipher)
 
     async def record(connection: AsyncConnection[Any], events: Sequence[NewEvent]) -> None:
         for event, recorded in zip(events, await to.record(connection, events), strict=True):
@@ -43,11 +45,11 @@ def record_for_sensors(tell: Callable[[NewEvent, str], None]) -> Record:
     return record
 
 
-def recorder() -> Recorder:
+def recorder(cipher: SecretCipher) -> Recorder:
     """What `attune event send` does with an event."""
 
     async def record(connection: AsyncConnection[Any], event: NewEvent) -> tuple[int | None, str | None]:
-        (recorded,) = await reaction().record(connection, [event])
+        (recorded,) = await reaction(cipher).record(connection, [event])
         return recorded.event, recorded.refusal
 
     return record

@@ -9,6 +9,7 @@ from attune.composition.databases import known_names
 from attune.core.matching.fleet import Node
 from attune.core.matching.known_names import KnownNames
 from attune.core.nodes.role import WORKER, Role
+from attune.core.ports.access import SecretCipher
 from attune.operations.executions.execute import ExecutionService
 from attune.operations.matching.place import FleetMatcher
 from attune.postgres.connection import Pool
@@ -19,15 +20,11 @@ from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.runtimes.store import PostgresRuntimes
 
 
-def execution_service(pool: Pool, nodes: PostgresNodes) -> ExecutionService:
-    """Actions and executions on *pool*."""
-    return ExecutionService(
-        PostgresActions(pool),
-        PostgresExecutions(pool),
-        PostgresExecutionPages(pool),
-        lambda: nodes.fleet(WORKER),
-        partial(_names, pool),
-    )
+def execution_service(pool: Pool, nodes: PostgresNodes, cipher: SecretCipher) -> ExecutionService:
+    """Actions and executions on *pool*, their secret parameters encrypted by *cipher*."""
+    writer, reader = PostgresExecutions(pool, cipher), PostgresExecutionPages(pool, cipher)
+    names = partial(_names, pool)
+    return ExecutionService(PostgresActions(pool), writer, reader, lambda: nodes.fleet(WORKER), names)
 
 
 def matcher_on(pool: Pool, fleet: Callable[[Role], Awaitable[Sequence[Node]]]) -> FleetMatcher:

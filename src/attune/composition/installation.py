@@ -48,6 +48,8 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
 async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     from attune.composition.events import recorder
     from attune.composition.executions import execution_service, matcher_on
+    from attune.composition.secrets import keyring_for
+    from attune.postgres.access.secrets import PostgresSecrets
     from attune.postgres.access.tokens import PostgresTokens
     from attune.postgres.connection import open_pool, without_password
     from attune.postgres.events.log import PostgresEventLog
@@ -60,7 +62,7 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     with use_database(settings) as database:
         await asyncio.to_thread(require_migrated, database.url)
         async with open_pool(database.url, application_name="attune") as pool:
-            nodes = PostgresNodes(pool)
+            nodes, keys = PostgresNodes(pool), keyring_for(settings)
             yield Installation(
                 without_password(database.url),
                 PostgresRuntimes(pool),
@@ -70,8 +72,9 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
                 PostgresTokens(pool),
                 PostgresSensors(pool),
                 PostgresPacks(pool),
-                PostgresEventLog(pool, recorder()),
-                execution_service(pool, nodes),
+                PostgresEventLog(pool, recorder(keys)),
+                execution_service(pool, nodes, keys),
+                PostgresSecrets(pool, keys),
             )
 
 

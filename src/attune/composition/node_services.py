@@ -10,6 +10,7 @@ from attune.agent.node import NodeParts, NodeService
 from attune.agent.place import NodePlace
 from attune.agent.registration import NodeRegistration
 from attune.agent.requests import RequestHandler
+from attune.agent.secrets import SecretResolver
 from attune.agent.sensors.builtin import BuiltinSensors
 from attune.agent.sensors.event_forwarder import EventForwarder, EventLogLimiter
 from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, SensorContext, SensorInstance
@@ -20,6 +21,7 @@ from attune.composition.databases import data_dir
 from attune.composition.embedding import REGISTRATIONS
 from attune.composition.events import record_for_sensors
 from attune.composition.host_examiner import contract_for, examiner_for, place_probe, reverifier_for
+from attune.composition.secrets import keyring_for
 from attune.config import Settings
 from attune.core.backoff import RestartRules
 from attune.core.nodes.role import SENSOR, WORKER, Role
@@ -32,6 +34,7 @@ from attune.host.packs.cache import PackCache
 from attune.host.sensors.file_stamps import file_stamps
 from attune.host.sensors.output_log import SensorFolder
 from attune.host.sensors.process import HostSensorStarter
+from attune.postgres.access.secrets import PostgresSecrets
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
@@ -85,14 +88,13 @@ def sensing_for(
     registration: NodeRegistration, monitor: HealthMonitor, _place: NodePlace, pool: Pool, packs: PackFolders
 ) -> SensorLeases:
     """Runs sensors on the node of *registration*."""
-    settings = registration.settings
-    sensing = settings.sensing
+    sensing = (settings := registration.settings).sensing
 
     def node() -> tuple[str, int] | None:
         return None if registration.node_id is None else (registration.name, registration.node_id)
 
     folder, clock, sensors = SensorFolder(data_dir(settings)), DatabaseClock(boottime), NodeSensors(node)
-    events = PostgresSensorEvents(pool, record_for_sensors(tell := EventLogLimiter()), tell)
+    events = PostgresSensorEvents(pool, record_for_sensors(tell := EventLogLimiter(), keyring_for(settings)), tell)
     context = SensorContext(
         folder=folder,
         start=HostSensorStarter(contract_for(settings)),
@@ -100,6 +102,7 @@ def sensing_for(
         clock=boottime,
         suspect=monitor.suspect,
         recheck=monitor.recheck,
+        secrets=SecretResolver(PostgresSecrets(pool), keyring_for(settings)),
         packs=packs,
         restarts=RestartRules(
             first=sensing.restart_first, slowest=sensing.restart_slowest, healthy_after=sensing.healthy_after
@@ -136,6 +139,7 @@ def executions_for(
         attempts=PostgresExecutions(pool),
         runner=HostWorkRunner(contract_for(settings)),
         packs=packs,
+        secrets=SecretResolver(PostgresSecrets(pool), keyring_for(settings)),
         suspect=monitor.suspect,
         unfit=place.unfit,
         recheck=monitor.recheck,

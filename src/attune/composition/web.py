@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from attune.composition.events import recorder
 from attune.composition.executions import execution_service, matcher_on
+from attune.core.ports.access import SecretCipher
+from attune.postgres.access.secrets import PostgresSecrets
 from attune.postgres.access.tokens import PostgresTokens
 from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool, open_pool
@@ -31,15 +33,16 @@ async def serve_api(
     bound: socket.socket,
     stop: asyncio.Event,
     *,
+    cipher: SecretCipher,
     on_ready: Callable[[Services], None],
     heal: Callable[[], Awaitable[None]],
 ) -> None:
     """Serve the API of the database at *url* on *bound* until *stop* is set, as `serve` says."""
     async with open_pool(url, application_name="attune api", size=8) as pool:
-        await serve(services_on(pool), bound, stop, on_ready=on_ready, heal=heal)
+        await serve(services_on(pool, cipher), bound, stop, on_ready=on_ready, heal=heal)
 
 
-def services_on(pool: Pool) -> Services:
+def services_on(pool: Pool, cipher: SecretCipher) -> Services:
     """Everything on *pool*."""
     tokens, nodes, changes = PostgresTokens(pool), PostgresNodes(pool), PostgresChanges(pool)
     hub = Hub(changes)
@@ -59,8 +62,9 @@ def services_on(pool: Pool) -> Services:
         fleets=fleets,
         matcher=matcher_on(pool, fleets.of),
         answers=ResponseCache(hub),
-        runs=execution_service(pool, nodes),
+        runs=execution_service(pool, nodes, cipher),
         packs=PostgresPacks(pool),
-        events=PostgresEventLog(pool, recorder()),
+        events=PostgresEventLog(pool, recorder(cipher)),
+        secrets=PostgresSecrets(pool, cipher),
         audit=AuditWriter(tokens),
     )

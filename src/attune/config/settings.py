@@ -230,6 +230,18 @@ class ExecutionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretSettings:
+    """What secrets are encrypted with."""
+
+    key_file: Path | None = setting(
+        Folder("an absolute path", "/etc/attune/secrets.key", r"/[^\x00\n]*"),
+        None,
+        "What secrets are encrypted with, the same on every host; the variable `ATTUNE_SECRETS_KEY` holds keys itself, "
+        "and wins. Not set: `secrets.key` in the data folder.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What the log looks like."""
 
@@ -261,6 +273,7 @@ class Settings:
     sensing: SensingSettings = section(SensingSettings)
     executions: ExecutionSettings = section(ExecutionSettings)
     api: ApiSettings = section(ApiSettings)
+    secrets: SecretSettings = section(SecretSettings)
     log: LogSettings = section(LogSettings)
     demo: bool = setting(
         Flag(), True, "Whether the first `attune up` on a database without packs loads the pack `demo`."

@@ -243,3 +243,15 @@ class ApiError(AttuneError):
     """The API cannot be reached, does not let the caller in, or answered what no Attune would."""
 
     code = "api"
+
+
+class SecretError(AttuneError):
+    """A secret that work was promised cannot be given to it, on whichever node: it is gone, or was tampered with."""
+
+    code = "secret"
+
+
+class MissingKeyError(AttuneError):
+    """This process lacks the key that a secret is, or is to be, encrypted with."""
+
+    code = "missing_key"

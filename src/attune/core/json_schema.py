@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from math import isfinite
 from typing import Any
 
 from attune.core.documents import DocumentNode, Path, dotted
-from attune.core.errors import Fault, shown
+from attune.core.errors import Fault, legible, shown
 from attune.core.pattern import PatternError, compile_pattern
 from attune.core.runtimes.aliases import did_you_mean
 
@@ -15,6 +16,7 @@ TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _NOT_SCHEMAS = frozenset({"enum", "const", "default", "examples"})
 _REPORTED = 20
 _HIDDEN = "a secret value"
+DEEPEST = 100
 
 _Sentence = tuple[Path, str, str]  # where, what was expected, what is there
 
@@ -193,3 +195,31 @@ _EXPECTED: dict[str, Callable[[Any], str]] = {
     "uniqueItems": lambda _: "items that differ",
     "pattern": lambda limit: f"text that matches {shown(limit)}",
 }
+
+
+def storable_fault(value: Any, root: str = "") -> Fault | None:
+    """What keeps *value* from being stored, with its path below *root*; never the value itself."""
+    level: list[tuple[Path, Any]] = [((), value)]
+    for _ in range(DEEPEST + 1):
+        inner: list[tuple[Path, Any]] = []
+        for path, value in level:
+            if isinstance(value, dict):
+                inner += [((*path, key), part) for key, below in value.items() for part in (key, below)]
+            elif isinstance(value, list):
+                inner += [((*path, index), below) for index, below in enumerate(value)]
+            elif problem := _problem(value):
+                return Fault(legible(dotted(root, path)), *problem)
+        if not inner:
+            return None
+        level = inner
+    return Fault(root, f"JSON at most {DEEPEST} levels deep", "more")
+
+
+def _problem(value: Any) -> tuple[str, str] | None:
+    if isinstance(value, float) and not isfinite(value):
+        return "numbers that JSON has and a double can hold", "another"
+    if isinstance(value, str) and "\0" in value:
+        return "text without NUL characters", "one"
+    if isinstance(value, str) and not value.isascii() and value != value.encode(errors="ignore").decode():
+        return "text that is Unicode", "half of a surrogate pair"
+    return None

@@ -44,6 +44,7 @@ def database_error(error: Exception, where: str = "") -> DatabaseError:
 
 
 def first_line(error: BaseException) -> str:
-    """The message of *error* on one line, shortened; its type where it has none."""
-    text = " ".join(str(error).split())
+    """The message of *error* on one line, shortened; its type where it has none. CONTEXT would quote what is stored."""
+    said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    text = " ".join((said or str(error)).split())
     return text[:300] or type(error).__name__

@@ -15,6 +15,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import AsyncRowFactory, kwargs_row, scalar_row, tuple_row
 from psycopg.types.json import set_json_loads
 
+from attune.core.ports.access import SecretCipher
 from attune.postgres.connection import Pool, session, translated
 
 _DEEPEST = 100
@@ -26,10 +27,11 @@ Make = Callable[..., Record]
 
 
 class PostgresStore:
-    """What reads and writes on *pool*."""
+    """What reads and writes on *pool*. *cipher* is for what is secret."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, cipher: SecretCipher | None = None) -> None:
         self._pool = pool
+        self._cipher: Any = cipher
 
 
 class UnreadableJson(str):

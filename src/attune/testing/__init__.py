@@ -1,6 +1,6 @@
 """Fakes of every port, in memory, for tests of Attune and of embedders: the contract suite holds them to the real."""
 
-from attune.testing.access import MemoryTokens
+from attune.testing.access import MemoryCipher, MemorySecrets, MemoryTokens
 from attune.testing.changes import MemoryChanges
 from attune.testing.events import MemoryEventLog, MemoryEvents, MemoryExpressions
 from attune.testing.execution_pages import MemoryActions, MemoryExecutionPages
@@ -20,6 +20,7 @@ __all__ = [
     "FakeSensorHost",
     "MemoryActions",
     "MemoryChanges",
+    "MemoryCipher",
     "MemoryEventLog",
     "MemoryEvents",
     "MemoryExecutionPages",
@@ -35,6 +36,7 @@ __all__ = [
     "MemoryPacks",
     "MemoryPreviews",
     "MemoryRuntimes",
+    "MemorySecrets",
     "MemorySensors",
     "MemoryTokens",
     "printed",

@@ -1,15 +1,17 @@
-"""Tokens, sessions and the audit in memory."""
+"""Tokens, sessions, the audit and secrets in memory."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from attune.core.access.secrets import check_secret, place_of
 from attune.core.access.tokens import PREFIX, Caller, Scope, TokenRecord
-from attune.core.errors import UsageError
+from attune.core.errors import MissingKeyError, SecretError, UsageError
+from attune.core.ports.access import SecretRecord
 
 
 class MemoryTokens:
@@ -99,3 +101,43 @@ class MemoryTokens:
     def _live(self, number: int | None) -> TokenRecord | None:
         record = self._records.get(number or 0)
         return None if record is None or record.revoked or self._is_over(record) else record
+
+
+class MemoryCipher:
+    """`SecretCipher` that only keeps every text to its place; `lost` takes its key away."""
+
+    lost = False
+
+    def encrypt(self, text: str, place: str) -> str:
+        if self.lost:
+            raise MissingKeyError("there is no key for secrets in memory")
+        return f"v1.memory.{place}:{text[::-1]}"
+
+    def decrypt(self, sealed: str, place: str) -> str:
+        if not sealed.startswith(head := self.encrypt("", place)):
+            raise SecretError(f"{place} cannot be decrypted: it was changed, or moved from elsewhere")
+        return sealed.removeprefix(head)[::-1]
+
+
+class MemorySecrets:
+    """`SecretStore` in memory."""
+
+    def __init__(self) -> None:
+        self.cipher = MemoryCipher()
+        self._kept: dict[str, tuple[SecretRecord, str]] = {}
+
+    async def list_secrets(self) -> Sequence[SecretRecord]:
+        return [self._kept[name][0] for name in sorted(self._kept)]
+
+    async def set_secret(self, name: str, value: str, *, changed_by: str) -> None:
+        check_secret(name, value)
+        now = datetime.now(UTC)
+        fresh = SecretRecord(name=name, created=now, updated=now, changed_by=changed_by)
+        record = replace(fresh, created=self._kept.get(name, (fresh,))[0].created)
+        self._kept[name] = record, self.cipher.encrypt(value, place_of(name))
+
+    async def remove_secret(self, name: str) -> bool:
+        return self._kept.pop(name, None) is not None
+
+    async def ciphertexts(self, names: Collection[str]) -> Mapping[str, str]:
+        return {name: self._kept[name][1] for name in names if name in self._kept}

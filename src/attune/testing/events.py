@@ -12,7 +12,8 @@ from attune.core.errors import UsageError
 from attune.core.events.event import DeadLetter, EventRecord, RuleRecord, Trigger, TriggerRecord
 from attune.core.events.expression import Evaluated
 from attune.core.events.rule import Firing, NewEnforcement, Rule
-from attune.core.sensors.event_line import BadLineError, NewEvent, check_storable
+from attune.core.json_schema import storable_fault
+from attune.core.sensors.event_line import NewEvent
 
 
 class MemoryExpressions:
@@ -127,10 +128,9 @@ class MemoryEventLog:
         trigger = self._triggers.get(trigger_ref)
         if trigger is None:
             raise UsageError(f"trigger: expected one that exists, got {trigger_ref!r}")
-        try:
-            check_storable({trigger_ref: payload})
-        except BadLineError as error:
-            raise UsageError(f"payload: {error}") from error
+        faults = (storable_fault(trigger_ref, "trigger"), storable_fault(dict(payload), "payload"))
+        if any(faults):
+            raise UsageError(faults=filter(None, faults))
         number, now = len(self._events) + 1, datetime.now(UTC)
         event = EventRecord(id=number, trigger_ref=trigger_ref, source_ref=None, created=now, payload=dict(payload))
         self._events.append(event)

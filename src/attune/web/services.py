@@ -16,7 +16,7 @@ from fastapi import Depends, Request
 from attune.core.access.tokens import Caller
 from attune.core.backoff import Backoff
 from attune.core.errors import AttuneError
-from attune.core.ports.access import AccessStore
+from attune.core.ports.access import AccessStore, SecretStore
 from attune.core.ports.changes import ChangeLog
 from attune.core.ports.events import EventReader
 from attune.core.ports.matching import Matcher
@@ -116,6 +116,7 @@ class Services:
     runs: ExecutionService
     packs: PackStore
     events: EventReader
+    secrets: SecretStore
     audit: AuditWriter
     logins: Throttle = field(default_factory=lambda: Throttle(burst=10, per_second=0.2))
     refusals: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))

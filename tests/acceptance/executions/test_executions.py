@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import time
@@ -15,6 +16,7 @@ from command_hosts import Machine
 from waiting import rows, status, wait_for
 from worker_processes import WorkerFleet, ask, load_pack, shown, write_pack
 
+KEY = base64.b64encode(bytes(32)).decode()
 OFFERS = {
     "w1": ("shell", "python"),
     "w2": ("shell", "ruby"),
@@ -25,7 +27,7 @@ OFFERS = {
 
 @pytest.fixture
 def fleet(tmp_path: Path, migrated_database: str) -> Iterator[WorkerFleet]:
-    made = WorkerFleet(tmp_path, migrated_database, OFFERS)
+    made = WorkerFleet(tmp_path, migrated_database, OFFERS, settings={"ATTUNE_SECRETS_KEY": KEY})
     load_pack(made.url, write_pack(tmp_path / "pack"))
     yield made
     made.close()
@@ -34,7 +36,7 @@ def fleet(tmp_path: Path, migrated_database: str) -> Iterator[WorkerFleet]:
 @pytest.fixture
 def operator(tmp_path: Path, migrated_database: str) -> Machine:
     (tmp_path / "operator").mkdir()
-    return Machine(tmp_path / "operator", {"DATABASE_URL": migrated_database})
+    return Machine(tmp_path / "operator", {"DATABASE_URL": migrated_database, "ATTUNE_SECRETS_KEY": KEY})
 
 
 def add_action(fleet: WorkerFleet, name: str, script: str, document: str = "", suffix: str = "py") -> str:
@@ -194,6 +196,57 @@ print(json.dumps({"told": given["key"] == "s3cret", "seen": "s3cret" in line, "a
     assert found["result"] == {"told": True, "seen": False, "argv": ["--name=n"]}
     assert found["parameters"] == {"key": "***", "name": "n"}
     assert "s3cret" not in (fleet.folder / "w1.log").read_text()
+
+
+def test_a_named_secret_reaches_only_the_work_that_was_given_it_and_is_masked_in_all_it_says(
+    fleet: WorkerFleet, operator: Machine
+) -> None:
+    fleet.start("w1")
+    (operator.folder / "value").write_text("correct horse\n")
+    done = operator.attune("secret", "set", "db", "--from-file", str(operator.folder / "value"))
+    assert done.returncode == 0, done.stderr
+    script = """\
+import base64, json, sys
+given = json.load(sys.stdin)
+value = given["key"]
+for part in value: print(part, end="", flush=True)
+print(f" {base64.b64encode(b'x' + value.encode()).decode()}")
+print(json.dumps({"told": value == "correct horse", "is": [value, given["pin"]]}))
+print(f"bad: {value}", file=sys.stderr)
+sys.exit(value == "correct horse" and 3)
+"""
+    ref = add_action(fleet, "says", script, "parameters: {key: {type: string}, pin: {type: integer, secret: true}}\n")
+    run = operator.attune(
+        "action", "run", ref, "-p", "key=secret:db", "-p", "pin:=123456", "--follow", "--wait", "--json"
+    )
+    found = json.loads(run.stdout)
+    logs = operator.attune("execution", "logs", str(found["id"])).stdout
+
+    assert (found["status"], found["result"]) == ("failed", {"told": True, "is": ["***", "***"]})
+    assert found["parameters"] == {"key": "secret:db", "pin": "***"}
+    assert found["reason"] == "ended with exit code 3; last it said: bad: ***"
+    assert logs.startswith("*** ") and "123456" not in logs
+    stored = rows(fleet.url, "SELECT string_agg(to_jsonb(e)::text, '') FROM execution AS e")[0][0]
+    for place in (logs, run.stdout, stored, (fleet.folder / "w1.log").read_text()):
+        assert "correct" not in place and "Y29ycmVjd" not in place
+    listed = operator.attune("secret", "list", "--json")
+    assert [record["name"] for record in json.loads(listed.stdout)] == ["db"] and "correct" not in listed.stdout
+    assert operator.attune("secret", "remove", "db").returncode == 0
+    assert operator.attune("execution", "retry", str(found["id"])).returncode == 0
+    assert ended(fleet, found["id"] + 1)["reason"] == "parameters.key: secret db does not exist"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [("n:=1e400", "parameters.n: expected numbers"), ("n:=NaN", "parameters.n: expected numbers"),
+     ('n:="\\u0000"', "parameters.n: expected text without NUL"), ('n:={"a": "\\ud800"}', "parameters.n.a: expected")],
+)  # fmt: skip
+def test_what_cannot_be_stored_is_refused_with_its_path_and_not_with_the_secret_beside_it(
+    fleet: WorkerFleet, operator: Machine, given: str, says: str
+) -> None:
+    done = operator.attune("action", "run", "check.python", "-p", "told=s3cret", "-p", given)
+
+    assert done.returncode == 2 and says in done.stderr and "s3cret" not in done.stderr
 
 
 def test_a_frozen_worker_cannot_finish_what_was_given_to_another(fleet: WorkerFleet) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -183,6 +184,83 @@ def test_doctor_finds_problems_and_their_remedies(machine: Machine) -> None:
     assert done.returncode == 1
     assert "core.python is invalid: distributions: expected an object, got []" in done.stdout
     assert "try: attune runtime check core.python" in done.stdout
+
+
+def findings(machine: Machine, subject: str, **environment: str) -> list[tuple[str, str, str | None]]:
+    done = machine.attune("doctor", "--json", **environment)
+    found = json.loads(done.stdout)
+    assert done.returncode == any(one["level"] == "problem" for one in found)
+    return [(one["level"], one["text"], one["remedy"]) for one in found if one["subject"] == subject]
+
+
+def test_doctor_says_before_up_fails_why_the_data_folder_cannot_be_used(machine: Machine) -> None:
+    data = machine.folder / "data"
+    data.touch()
+    ((level, text, remedy),) = findings(machine, "database")
+    assert (level, text) == ("problem", f"expected {data} to be a folder, found a file")
+    assert text in machine.attune("up").stderr
+    data.unlink()
+
+    (data / "postgres").mkdir(parents=True, mode=0o700)
+    (data / "postgres" / "base").mkdir()
+    ((level, text, remedy),) = findings(machine, "database")
+    assert (level, "found a folder without a valid PG_VERSION" in text) == ("problem", True)
+    assert "restore it from a backup" in (remedy or "")
+
+
+def test_doctor_finds_a_dead_fleet_waiting_work_and_what_nobody_can_offer(machine: Machine) -> None:
+    machine.attune("db", "migrate")
+    (machine.folder / "bare.yaml").write_text("ref: acme.bare\nname: Bare\n")
+    machine.attune("runtime", "add", str(machine.folder / "bare.yaml"))
+    ask = (
+        "INSERT INTO execution (action_ref, requirement, queue, policy, status)"
+        " VALUES ('a.b', 'gpu', 'cap-1', 'wait', 'requested')"
+    )
+    assert machine.attune("db", "shell", "-v", "ON_ERROR_STOP=1", "-c", ask).returncode == 0
+
+    assert findings(machine, "workers") == [
+        ("problem", "no worker lives: none has registered yet", "attune worker start")
+    ]
+    ((level, text, remedy),) = findings(machine, "work")
+    assert (level, text.partition(";")[0]) == ("problem", "an execution waits for a worker that can take it")
+    assert machine.attune(*(remedy or "").split()[1:]).returncode == 0
+    assert findings(machine, "definitions")[0] == (
+        "problem",
+        "acme.bare has no verification command, so no node offers it",
+        "attune runtime check acme.bare",
+    )
+    declared = findings(machine, "worker", ATTUNE_WORKER_RUNTIMES="pyton,shell")
+    assert declared[1][:2] == ("problem", "pyton is declared, and no definition is called that, did you mean python?")
+
+    gone = (
+        "INSERT INTO worker (name, worker_type, worker_role, status, last_heartbeat)"
+        " VALUES ('w1', 'local', 'action', 'active', now() - interval '90 s')"
+    )
+    assert machine.attune("db", "shell", "-v", "ON_ERROR_STOP=1", "-c", gone).returncode == 0
+    ((level, text, _),) = findings(machine, "workers")
+    assert (level, text) == ("problem", "no worker lives: w1 is lost, heard of 1m ago")
+
+
+def test_doctor_and_up_say_that_the_chosen_port_is_taken(machine: Machine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        ((level, text, remedy),) = findings(machine, "port", ATTUNE__API__PORT=port)
+        assert (level, text.startswith(f"another program listens on 127.0.0.1:{port}")) == ("problem", True)
+        assert (remedy or "").endswith(" attune up")
+        refused = machine.attune("up", ATTUNE__API__PORT=port)
+    assert (refused.returncode, "expected an address that is free" in refused.stderr) == (2, True)
+    assert not (machine.folder / "data").exists()
+
+
+def test_a_database_of_a_newer_attune_is_refused_with_what_to_do(machine: Machine) -> None:
+    machine.attune("db", "migrate")
+    machine.attune("db", "shell", "-c", "UPDATE alembic_version SET version_num = '20990101000001_later'")
+
+    for command in (("worker", "list"), ("db", "check"), ("db", "migrate"), ("up",)):
+        done = machine.attune(*command)
+        assert (done.returncode, "the database is of a newer Attune: it is at 20990101" in done.stderr) == (1, True)
+    assert [level for level, _, _ in findings(machine, "database")] == ["problem"]
+    assert findings(machine, "definitions") == []
 
 
 def test_doctor_says_which_folder_of_the_path_is_left_out_and_why(machine: Machine, tmp_path: Path) -> None:

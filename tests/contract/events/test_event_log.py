@@ -14,7 +14,7 @@ from attune.core.errors import UsageError
 from attune.core.events.event import DeadLetter, RuleRecord, TriggerRecord
 from attune.postgres.connection import open_pool
 from attune.postgres.events.log import PostgresEventLog
-from attune.testing import MemoryEventLog
+from attune.testing import MemoryCipher, MemoryEventLog
 
 pytestmark = pytest.mark.anyio
 TRIGGERS = [
@@ -75,7 +75,7 @@ async def events(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIte
                     " VALUES ('event', %s, %s, 'no', '22001')",
                     (ref, body_of(ref)),
                 )
-        yield PostgresEventLog(pool, recorder())
+        yield PostgresEventLog(pool, recorder(MemoryCipher()))
 
 
 async def test_triggers_and_rules_are_listed_by_ref(events: Any) -> None:

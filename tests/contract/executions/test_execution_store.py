@@ -25,7 +25,7 @@ from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.rows import read_all
 from attune.queue.jobs import ProcrastinateQueue
-from attune.testing import MemoryActions, MemoryExecutionPages, MemoryExecutions
+from attune.testing import MemoryActions, MemoryCipher, MemoryExecutionPages, MemoryExecutions
 from web_client import serving
 
 pytestmark = pytest.mark.anyio
@@ -99,7 +99,7 @@ async def executions(request: pytest.FixtureRequest, anyio_backend: str) -> Asyn
         async def rows(*arguments: Any) -> Any:
             return await read_all(pool, dict, *arguments)
 
-        service = execution_service(pool, PostgresNodes(pool))
+        service = execution_service(pool, PostgresNodes(pool), MemoryCipher())
         store = Store(service, ProcrastinateQueue(rows), PostgresRouting(pool), PostgresExecutions(pool), worker)
         if request.param == "postgres":
             yield store

@@ -13,6 +13,7 @@ from attune.composition.events import recorder
 from attune.core.errors import UsageError
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.events.log import PostgresEventLog
+from attune.testing import MemoryCipher
 from pack_folders import IMAGES, happen, load, write_pack
 
 pytestmark = pytest.mark.anyio
@@ -92,7 +93,12 @@ async def test_events_of_a_batch_keep_their_order_and_each_has_its_own_execution
 async def test_a_rule_that_cannot_be_evaluated_stops_no_other_and_says_why(pool: Pool) -> None:
     await add_rule(pool, "img.a_broken", ["payload.hight > 3"], {"width": 1})
     await add_rule(pool, "img.b_endless", ["payload.path.matches('x') || " + _endless()], {"width": 1})
-    await add_rule(pool, "img.c_wrong", [], {"width": "${{ payload.path }}", "token": "${{ payload.path }}"})
+    await add_rule(
+        pool,
+        "img.c_wrong",
+        [],
+        {"width": "${{ payload.path }}", "token": "${{ payload.path + payload.path + payload.path + payload.path }}"},
+    )
     await add_rule(pool, "img.d_odd", [{"field": "path", "operator": "resembles", "value": "a"}], {"width": 1})
     await add_rule(pool, "img.e_unclosed", [], {"width": "${{ payload.path"})
     (recorded,) = await happen(pool, "img.made", {"path": "a", "width": 300})
@@ -143,11 +149,28 @@ async def test_secrets_are_not_repeated_in_the_enforcement(pool: Pool) -> None:
     await happen(pool, "img.made", {"path": "hunter2", "width": 1})
 
     assert await rows_in(pool, "SELECT config FROM enforcement") == [({"width": 1, "token": "***"},)]
-    assert await rows_in(pool, "SELECT config ->> 'token' FROM execution") == [("hunter2",)]
+    ((config, sealed),) = await rows_in(pool, "SELECT config, sealed FROM execution")
+    assert (config, list(sealed), "hunter2" in str(sealed)) == ({"width": 1}, ["token"], False)
+
+
+async def test_an_event_cannot_name_a_secret_and_the_rule_and_its_pack_can(pool: Pool) -> None:
+    await add_rule(pool, "img.a_event", [], {"width": 1, "path": "${{ payload.path }}"})
+    await add_rule(pool, "img.b_part", [], {"width": 1, "path": "secret:${{ payload.part }}"})
+    await add_rule(pool, "img.c_own", [], {"width": 1, "path": "secret:event", "token": "${{ 'secret:' + 'own' }}"})
+    (recorded,) = await happen(pool, "img.made", {"path": "secret:stolen", "part": "stolen", "width": 1})
+
+    assert await rows_in(pool, "SELECT config FROM execution WHERE config ? 'path'") == [
+        ({"width": 1, "path": "secret:event", "token": "secret:own"},)
+    ]
+    sentence = "parameters.path: expected a value from the event, got a reference to a secret"
+    assert [problem for problem in recorded.problems if "img.shrink" not in problem] == [
+        f"img.a_event: {sentence}",
+        f"img.b_part: {sentence}",
+    ]
 
 
 async def test_disabled_rules_and_rules_of_disabled_triggers_do_not_fire(pool: Pool) -> None:
-    log = PostgresEventLog(pool, recorder())
+    log = PostgresEventLog(pool, recorder(MemoryCipher()))
     assert await log.set_rule_enabled("img.shrink", False) is True
     (first,) = await happen(pool, "img.made", {"path": "a", "width": 300})
     await log.set_rule_enabled("img.shrink", True)
@@ -199,7 +222,7 @@ async def test_expressions_see_the_event_and_the_configuration_of_their_pack(poo
 
 
 async def test_people_see_what_followed_from_an_event(pool: Pool) -> None:
-    log = PostgresEventLog(pool, recorder())
+    log = PostgresEventLog(pool, recorder(MemoryCipher()))
     await add_rule(pool, "img.a_broken", ["payload.hight > 3"], {"width": 1})
     sent = await log.send("img.made", {"path": "a", "width": 300})
     await log.send("img.made", {"path": "b", "width": 30})

@@ -46,6 +46,7 @@ from attune.postgres.nodes.node_control import PostgresNodeControl
 from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
+from attune.testing import MemoryCipher
 from attune.web.services import AuditWriter
 from command_hosts import Machine
 from sensor_programs import add_sensor
@@ -200,7 +201,7 @@ class Writers:
         folder = SensorFolder(self.folder)
         output_log = folder.output_log(taken.output_log)
         output_log.create()
-        events = PostgresSensorEvents(self.pool, record_for_sensors(lambda event, sentence: None))
+        events = PostgresSensorEvents(self.pool, record_for_sensors(lambda event, sentence: None, MemoryCipher()))
         forwarder = EventForwarder(folder, events, lambda key, count: None, lambda key, on: None)
         forwarder.expect(taken.output_log)
         self.background(forwarder.run())
@@ -214,7 +215,7 @@ class Writers:
 
     async def events(self) -> Writer:
         sensor, taken = await self.sensor("acme.files", {"path": "/somewhere", "every": "0.1s"})
-        events = PostgresSensorEvents(self.pool, record_for_sensors(lambda event, sentence: None))
+        events = PostgresSensorEvents(self.pool, record_for_sensors(lambda event, sentence: None, MemoryCipher()))
         stamps: Any = lambda path: dict(self.files)  # noqa: E731
         watching = BuiltinSensors(lambda: self.node_id, events, lambda: datetime.now(UTC), stamps)
         instance = BuiltinInstance(sensor, taken, lambda: None, watching.watch)
@@ -340,7 +341,7 @@ async def test_a_row_that_is_itself_at_fault_is_set_aside_and_can_be_replayed(
         writers = Writers(server, pool, tmp_path, stack)
         await writers.node()
         made = {"lines": await writers.lines(), **await writers.executions()}
-        letters = PostgresEventLog(pool, recorder())
+        letters = PostgresEventLog(pool, recorder(MemoryCipher()))
         try:
             await asyncio.to_thread(thirteen.__enter__)
             write(made, range(20))

@@ -92,7 +92,11 @@ async def test_parameters_come_as_the_action_says_and_secrets_on_stdin(
         ("print('{\"a\": 1}'); print('true')", True, None),
         ("print('nothing')", None, None),
         ("print('{broken')", None, "the last line of output: expected JSON, got '{broken'"),
-        ("print('[NaN]')", None, "the last line of output: expected JSON, got NaN, which JSON does not have"),
+        (
+            "print('[NaN]')",
+            None,
+            "the last line of output: expected numbers that JSON has and a double can hold, got another",
+        ),
         ('print(\'{"a": "\\\\u0000"}\')', None, "NUL"),
     ],
 )

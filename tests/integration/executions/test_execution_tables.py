@@ -18,6 +18,7 @@ from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.rows import read_all
 from attune.queue.jobs import ProcrastinateQueue
+from attune.testing import MemoryCipher
 from waiting import rows
 
 pytestmark = pytest.mark.anyio
@@ -114,7 +115,7 @@ async def test_an_execution_and_its_job_are_written_together_or_not_at_all(desk:
         async with desk.pool.connection() as connection, connection.transaction():
             from attune.postgres.executions.store import submit
 
-            await submit(connection, [NewExecution(desk.action)])
+            await submit(connection, [NewExecution(desk.action)], MemoryCipher())
             raise RuntimeError
     assert len(desk.jobs()) == len(desk.rows("SELECT FROM execution")) == 1
 

@@ -19,6 +19,7 @@ from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.runtimes.store import PostgresRuntimes
+from attune.testing import MemoryCipher
 from factories import make_runtime
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e"
@@ -77,7 +78,7 @@ async def _run(pool: Pool, worker: int) -> None:
             {"text": HOSTILE},
         )
     action = await PostgresActions(pool).get("acme.act")
-    store = PostgresExecutions(pool)
+    store = PostgresExecutions(pool, MemoryCipher())
     asked = [NewExecution(action, {"note": HOSTILE, "token": "hidden"}, (f"n{number}",)) for number in range(4)]
     numbers = await store.submit(asked)
     async with pool.connection() as connection:

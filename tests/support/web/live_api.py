@@ -12,6 +12,7 @@ from typing import Any
 
 from attune.composition.web import serve_api
 from attune.core.access.tokens import Scope
+from attune.testing import MemoryCipher
 from attune.web.server import listen
 from attune.web.services import Services
 
@@ -98,6 +99,7 @@ class _Serving(threading.Thread):
                 self._url,
                 bound,
                 self._ended,
+                cipher=MemoryCipher(),
                 on_ready=lambda services: making.append(asyncio.ensure_future(self._make_tokens(services))),
                 heal=_nothing,
             )

@@ -13,6 +13,7 @@ from attune.client import Wire
 from attune.composition.web import serve_api, services_on
 from attune.core.access.tokens import Scope
 from attune.postgres.connection import Pool, open_pool
+from attune.testing import MemoryCipher
 from attune.web.app import create_app
 from attune.web.server import address_of, listen
 from attune.web.services import Services
@@ -41,7 +42,7 @@ class Api:
 async def serving(url: str) -> AsyncIterator[Api]:
     """The app on the database at *url*, without a socket."""
     async with open_pool(url, application_name="test api", size=8) as pool:
-        services = services_on(pool)
+        services = services_on(pool, MemoryCipher())
         app = create_app(services)
         tokens = {}
         for scope in Scope:
@@ -70,7 +71,9 @@ def with_server(url: str, work: Callable[[Api], Awaitable[None]]) -> None:
     async def run() -> None:
         bound = listen("127.0.0.1", 0)
         stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(serve_api(url, bound, stop, on_ready=ready.set_result, heal=_nothing))
+        task = asyncio.create_task(
+            serve_api(url, bound, stop, cipher=MemoryCipher(), on_ready=ready.set_result, heal=_nothing)
+        )
         await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
         services: Services = ready.result()
         tokens = {}

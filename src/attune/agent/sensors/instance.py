@@ -12,6 +12,7 @@ from typing import Any
 from attune.agent.control import first_of
 from attune.agent.interpreters import interpreter_of, interpreters_on
 from attune.agent.logs import log
+from attune.agent.secrets import SecretResolver
 from attune.core.backoff import RestartRules, Restarts
 from attune.core.durations import precise
 from attune.core.errors import AttuneError, UsageError
@@ -43,6 +44,7 @@ class SensorContext:
     clock: Callable[[], float]
     suspect: Callable[[str], None]
     recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
+    secrets: SecretResolver
     packs: PackFolders | None = None
     restarts: RestartRules = field(default_factory=RestartRules)
 
@@ -173,13 +175,15 @@ class ProcessInstance(SensorInstance):
     async def _once(self) -> SensorEnd:
         try:
             command = await command_of(self.sensor, self._context)
+            values, _, masked = await self._context.secrets.resolve(self.sensor.config)
             await asyncio.to_thread(self._output_log.create)
             program = SensorProgram(
                 command,
                 self._output_log.path,
                 self._output_log.work,
-                self.sensor.config,
+                values,
                 {"ATTUNE_SENSOR": self.sensor.ref, "ATTUNE_TRIGGER": self.sensor.trigger_ref},
+                masked,
             )
             process = await self._context.start(
                 program,

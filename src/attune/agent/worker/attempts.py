@@ -11,8 +11,9 @@ from typing import Any
 
 from attune.agent.interpreters import interpreter_of
 from attune.agent.logs import log
+from attune.agent.secrets import SecretResolver
 from attune.agent.worker.result_writer import ResultWriter
-from attune.core.errors import AttuneError
+from attune.core.errors import AttuneError, ConfigError, DatabaseError, MissingKeyError, SecretError
 from attune.core.executions.action import OnLost, with_defaults
 from attune.core.executions.execution import after_loss, after_outcome
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
@@ -35,6 +36,7 @@ class Attempts:
     store: AttemptStore
     runner: WorkRunner
     packs: PackFolders
+    secrets: SecretResolver
     suspect: Callable[[str], None]
     unfit: Callable[[str], None]
     default_timeout: float | None
@@ -101,14 +103,17 @@ class Attempts:
 
     async def _work(self, started: StartedAttempt, interpreters: Mapping[str, Any], node: Node) -> WorkOutcome:
         action = started.action
+        given = with_defaults(action.param_schema, started.parameters)
+        values, secrets, masked = await self.secrets.resolve(given, action.secrets, started.sealed, started.execution)
         folder = await self.packs.folder(action.pack_digest) if action.pack_digest else None
         entrypoint = PurePath(action.entrypoint) if folder is None else folder / "actions" / action.entrypoint
         work = Work(
             entrypoint=entrypoint,
             interpreter=interpreter_of(action.runtime_ref, interpreters, node) if action.runtime_ref else None,
             interpreter_args=action.interpreter_args,
-            parameters=with_defaults(action.param_schema, started.parameters),
-            secrets=action.secrets,
+            parameters=values,
+            secrets=secrets,
+            masked=masked,
             delivery=action.delivery,
             environment={
                 **{
@@ -160,6 +165,10 @@ def _unrun(error: Exception, execution: int, node: Node) -> WorkOutcome:
     if place := place_error(error):
         return WorkOutcome(WorkEnding.NO_PLACE, reason=f"nothing can be run: {place}")
     reason = str(error)
+    if isinstance(error, SecretError):
+        return WorkOutcome(WorkEnding.REFUSED, reason=reason)
+    if isinstance(error, MissingKeyError | ConfigError | DatabaseError):
+        return WorkOutcome(WorkEnding.GIVEN_BACK, reason=f"given back by worker {node.name}: {reason}")
     if not isinstance(error, AttuneError):  # without a trace, whose values could be secrets
         log.error(f"execution {execution} could not be run: {type(error).__name__}: {error}")
         reason = f"worker {node.name} failed to run it, and its log says why"

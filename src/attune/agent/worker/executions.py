@@ -12,6 +12,7 @@ from typing import Any
 from attune.agent.control import first_of
 from attune.agent.interpreters import interpreters_on
 from attune.agent.logs import log
+from attune.agent.secrets import SecretResolver
 from attune.agent.worker.attempts import Attempts
 from attune.agent.worker.classes import Classes
 from attune.agent.worker.suspect_runtimes import SuspectRuntimes
@@ -59,6 +60,7 @@ class ExecutionRunner:
     attempts: AttemptStore
     runner: WorkRunner
     packs: PackFolders
+    secrets: SecretResolver
     suspect: Callable[[str], None]
     unfit: Callable[[str], None]
     recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
@@ -72,7 +74,9 @@ class ExecutionRunner:
     def __post_init__(self) -> None:
         self._suspects = SuspectRuntimes()
         self._classes = Classes(self.routing)
-        self._runs = Attempts(self.attempts, self.runner, self.packs, self.suspect, self.unfit, self.default_timeout)
+        self._runs = Attempts(
+            self.attempts, self.runner, self.packs, self.secrets, self.suspect, self.unfit, self.default_timeout
+        )
 
     @property
     def writers(self) -> Sequence[Refusals]:

@@ -18,6 +18,7 @@ def start() -> None:
     from attune.agent.control import Control, obey_signals
     from attune.agent.logs import configure_logging, log
     from attune.composition.databases import require_migrated, use_database
+    from attune.composition.secrets import keyring_for
     from attune.composition.web import serve_api
     from attune.config import load_settings
     from attune.web.server import address_of, listen
@@ -36,6 +37,7 @@ def start() -> None:
         async def until_stopped() -> None:
             control = Control()
             obey_signals([control])
-            await serve_api(database.url, bound, control.stop, on_ready=ready, heal=database.heal)
+            keys = keyring_for(settings)
+            await serve_api(database.url, bound, control.stop, cipher=keys, on_ready=ready, heal=database.heal)
 
         asyncio.run(until_stopped())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from attune.composition.databases import (
     require_migrated,
     use_database,
 )
+from attune.composition.secrets import ensure_key
 from attune.config import load_settings
 
 if TYPE_CHECKING:
@@ -40,10 +42,13 @@ def migrate_command(sql: bool) -> None:
         return
     with use_database(settings, create=True) as database:
         report, written = migrate(database.url)
+        said = asyncio.run(ensure_key(settings, database.url))
         for line in _lines(report):
             click.echo(line)
         if written:
             click.echo(f"core pack: {', '.join(written)}")
+        if said:
+            click.echo(said, err=True)
 
 
 def _lines(report: MigrationReport) -> Iterator[str]:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from math import inf
 
 import click
 
+from attune.cli.installation.up import is_chosen
 from attune.cli.output import json_option, print_json
+from attune.cli.session import ask, with_events, with_executions
 from attune.composition.installation import api_warnings
 from attune.config import Settings, load_settings, variable
-from attune.core.errors import AttuneError, DefinitionError
-from attune.core.nodes.role import ROLES
-from attune.core.runtimes.definition import parse_definition
+from attune.core.durations import coarse
+from attune.core.errors import AttuneError, DefinitionError, UsageError
+from attune.core.nodes.role import ROLES, WORKER
+from attune.core.ports.executions import ExecutionFilter
+from attune.core.runtimes.aliases import did_you_mean, nearest
+from attune.core.runtimes.definition import Definition, parse_definition
 from attune.core.runtimes.selection import select
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -61,10 +68,14 @@ def _examine_installation() -> Iterator[DoctorFinding]:
     )
     yield from _selections(settings)
     yield from (DoctorFinding(WARNING, "api", warning) for warning in api_warnings(settings))
-    for look in (_database, _storing, _definitions, _protections, _host):
+    is_broken = False
+    for look in (_port, _database, _storing, _definitions, _nodes, _work, _protections, _host):
+        if is_broken and look in (_storing, _definitions, _nodes, _work):
+            continue
         try:
             yield from look(settings)
         except AttuneError as error:
+            is_broken = is_broken or look is _database
             yield DoctorFinding(PROBLEM, look.__name__.strip("_"), str(error), error.hint)
 
 
@@ -83,12 +94,44 @@ def _selections(settings: Settings) -> Iterator[DoctorFinding]:
             yield DoctorFinding(WARNING, role.name, warning, f"unset {name}")
 
 
+def _port(settings: Settings) -> Iterator[DoctorFinding]:
+    from attune.web.server import listen
+
+    address = f"{settings.api.host}:{settings.api.port}"
+    try:
+        listen(settings.api.host, settings.api.port).close()
+    except UsageError as error:
+        if _is_attune(settings.api.host, settings.api.port):
+            yield DoctorFinding(OK, "port", f"an API of Attune listens on {address}")
+            return
+        with listen(settings.api.host, settings.api.port, tries=100) as other:
+            free = other.getsockname()[1]
+        text = f"another program listens on {address}, or it is no address of this machine: {error}"
+        level = PROBLEM if is_chosen(settings) else WARNING
+        yield DoctorFinding(level, "port", text, f"ATTUNE__API__PORT={free} attune up")
+    else:
+        yield DoctorFinding(OK, "port", f"{address} is free")
+
+
+def _is_attune(host: str, port: int) -> bool:
+    connection = HTTPConnection(host, port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().read(100) == b'{"status":"ok"}'
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 def _database(settings: Settings) -> Iterator[DoctorFinding]:
-    from attune.composition.databases import has_database, is_remote, migration_state, use_database
+    from attune.composition.databases import embedded_server, has_database, is_remote, migration_state, use_database
 
     if is_remote(settings):
         yield DoctorFinding(OK, "database", f"none: commands talk to the API at {settings.api.url}")
         return
+    if not settings.database.url:
+        embedded_server(settings).require_usable()
     if not has_database(settings):
         yield DoctorFinding(WARNING, "database", "none is configured and the embedded one has no data yet", "attune up")
         return
@@ -99,7 +142,6 @@ def _database(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def _storing(settings: Settings) -> Iterator[DoctorFinding]:
-    from attune.cli.session import with_events
     from attune.composition.databases import is_remote, is_there
 
     if is_remote(settings) or not is_there(settings):
@@ -122,17 +164,72 @@ def _definitions(settings: Settings) -> Iterator[DoctorFinding]:
 
     if not is_there(settings):
         return
+    definitions: list[Definition] = []
     runtimes = read_runtimes(settings)
-    faulty = 0
     for runtime in runtimes:
         try:
-            parse_definition(runtime)
+            definitions.append(definition := parse_definition(runtime))
+            verification = definition.verification
+            problem = "has no verification command, so no node offers it"
+            if not verification.needs_running or verification.checks:
+                continue
         except DefinitionError as error:
-            faulty += 1
-            yield DoctorFinding(
-                PROBLEM, "definitions", f"{runtime.ref} is invalid: {error}", f"attune runtime check {runtime.ref}"
-            )
-    yield DoctorFinding(OK, "definitions", f"{len(runtimes) - faulty} of {len(runtimes)} definitions are valid")
+            problem = f"is invalid: {error}"
+        yield DoctorFinding(PROBLEM, "definitions", f"{runtime.ref} {problem}", f"attune runtime check {runtime.ref}")
+    yield DoctorFinding(OK, "definitions", f"{len(definitions)} of {len(runtimes)} definitions are valid")
+    yield from _declared(settings, {name for one in definitions for name in (one.capability, one.ref)})
+
+
+def _declared(settings: Settings, known: Collection[str]) -> Iterator[DoctorFinding]:
+    """Names that a node is told to offer and that no definition has."""
+    for role in ROLES.values():
+        section = settings.sensor if role.settings_section == "sensor" else settings.worker
+        names = select(
+            role.environment_variable, variable(role.environment_variable), role.settings_section, section.capabilities
+        ).names
+        for name in names or ():
+            if name not in known:
+                near = nearest(name, known)
+                remedy = f"declare {near} in its place" if near else f"attune runtime add --from-catalogue {name}"
+                text = f"{name} is declared, and no definition is called that{did_you_mean(name, known)}"
+                yield DoctorFinding(PROBLEM if near else WARNING, role.name, text, remedy)
+
+
+def _nodes(settings: Settings) -> Iterator[DoctorFinding]:
+    from attune.composition.databases import is_there
+
+    if not is_there(settings):
+        return
+    nodes = ask(lambda installation: installation.nodes.list_nodes(), settings)
+    for role in ROLES.values():
+        those = [node for node in nodes if node.role == role.name]
+        live = [node for node in those if node.status not in ("inactive", "lost", "stale", "error")]
+        if live:
+            yield DoctorFinding(OK, f"{role.name}s", f"{len(live)} of {len(those)} live")
+            continue
+        last = min(those, key=lambda node: node.heartbeat_age or inf, default=None)
+        heard = "none has registered yet"
+        if last is not None:
+            age = "never heard of" if last.heartbeat_age is None else f"heard of {coarse(last.heartbeat_age)} ago"
+            heard = f"{last.name} is {last.status}, {age}"
+        level = PROBLEM if role is WORKER else WARNING
+        yield DoctorFinding(level, f"{role.name}s", f"no {role.name} lives: {heard}", f"attune {role.name} start")
+
+
+def _work(settings: Settings) -> Iterator[DoctorFinding]:
+    from attune.composition.databases import is_there
+
+    if not is_there(settings):
+        return
+    waiting = with_executions(lambda executions: executions.list(ExecutionFilter(status="requested", limit=100)))
+    if waiting:
+        count = f"{len(waiting)} executions wait" if len(waiting) > 1 else "an execution waits"
+        text = f"{count} for a worker that can take {'them' if len(waiting) > 1 else 'it'}"
+        oldest = waiting[-1]
+        text += f"; {oldest.id} of {oldest.action_ref} since {coarse(oldest.waited)}"
+        yield DoctorFinding(PROBLEM, "work", text, f"attune execution show {oldest.id}")
+    else:
+        yield DoctorFinding(OK, "work", "nothing waits for a worker that can take it")
 
 
 def _protections(settings: Settings) -> Iterator[DoctorFinding]:

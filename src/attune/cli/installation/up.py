@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from attune.config import variable
 from attune.core.access.tokens import Scope
 
 if TYPE_CHECKING:
@@ -31,14 +32,24 @@ def up() -> None:
     from attune.agent.logs import configure_logging
     from attune.composition.databases import migrate, use_database
     from attune.composition.packs import load_demo
+    from attune.composition.secrets import ensure_key
     from attune.config import load_settings
     from attune.web.server import listen
 
     settings = load_settings()
     configure_logging(form=settings.log.format, level=settings.log.level)
-    address = settings.api.host, settings.api.port
-    with use_database(settings, create=True) as database, listen(*address, tries=_PORTS) as bound:
+    tries = 1 if is_chosen(settings) else _PORTS
+    with (
+        listen(settings.api.host, settings.api.port, tries=tries) as bound,
+        use_database(settings, create=True) as database,
+    ):
+        if bound.getsockname()[1] != settings.api.port:
+            click.echo(
+                f"attune: warning: {settings.api.host}:{settings.api.port} is taken by another program", err=True
+            )
         migrate(database.url)
+        if said := asyncio.run(ensure_key(settings, database.url)):
+            click.echo(said, err=True)
         if settings.demo and asyncio.run(load_demo(database.url)):
             click.echo(
                 "The pack demo is loaded: a timer, a rule and three actions. Without it: attune pack remove demo"
@@ -47,16 +58,24 @@ def up() -> None:
         click.echo("attune is down.")
 
 
+def is_chosen(settings: Settings) -> bool:
+    """Whether the port of the API was chosen, and is not the one that happens to be the default."""
+    return variable("ATTUNE__API__PORT") is not None or settings.api.port != type(settings.api)().port
+
+
 async def _everything(settings: Settings, database: Database, bound: socket.socket) -> None:
     """The API and both nodes, until a signal; the API goes last, so that the page shows the nodes leave."""
     from attune.composition.node_services import run_nodes
+    from attune.composition.secrets import keyring_for
     from attune.composition.web import serve_api
     from attune.core.nodes.role import SENSOR, WORKER
 
     stop = asyncio.Event()
     services: asyncio.Queue[Services] = asyncio.Queue()
     ready: asyncio.Queue[NodeRegistration] = asyncio.Queue()
-    api = asyncio.create_task(serve_api(database.url, bound, stop, on_ready=services.put_nowait, heal=database.heal))
+    keys = keyring_for(settings)
+    serving = serve_api(database.url, bound, stop, cipher=keys, on_ready=services.put_nowait, heal=database.heal)
+    api = asyncio.create_task(serving)
     roles = {WORKER: None, SENSOR: None}
     nodes = asyncio.create_task(run_nodes(settings, database.url, roles, heal=database.heal, on_ready=ready.put_nowait))
     announcing = asyncio.create_task(_announce(settings, database, bound, services, ready))

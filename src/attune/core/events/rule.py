@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from attune.core.access.secrets import parameter_faults, reference_in
 from attune.core.errors import shown
 from attune.core.events.expression import Evaluated
 from attune.core.events.template import OPEN, TemplateError, expressions_in, rendered
-from attune.core.json_schema import value_problems
 from attune.core.pattern import PatternError, compile_pattern
 
 VARIABLES = frozenset({"payload", "event", "pack"})
@@ -19,6 +19,7 @@ VARIABLES = frozenset({"payload", "event", "pack"})
 """
 
 _MISSING = object()
+_OF_EVENT = re.compile(r"\b(payload|event|trigger)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,18 @@ def fill_parameters(rule: Rule, evaluated: Mapping[str, Evaluated]) -> Decision:
         parameters = rendered(rule.action_params, lambda text: _value(text, evaluated), rule.opening)
     except (TemplateError, _NoValueError) as error:
         return Decision(False, problem=f"parameters: {error}")
-    problems = value_problems(rule.param_schema, parameters, root="parameters") if rule.param_schema else []
+    problems = [*_foreign_references(rule, parameters), *parameter_faults(rule.param_schema, parameters)]
     if problems:
         return Decision(False, problem="; ".join(map(str, problems)))
     return Decision(True, parameters)
+
+
+def _foreign_references(rule: Rule, parameters: Mapping[str, Any]) -> Iterator[str]:
+    """Parameters in which an event names a secret: only the rule and its pack decide who is given which."""
+    for name, value in parameters.items():
+        written = rule.action_params[name]
+        if reference_in(value) is not None and value != written and _OF_EVENT.search(str(written)):
+            yield f"parameters.{name}: expected a value from the event, got a reference to a secret"
 
 
 class _NoValueError(ValueError):
@@ -179,11 +188,12 @@ _SYNONYMS = {
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """An execution that a rule asks for; `enforcement` is the id of the row that says so."""
+    """An execution that a rule asks for; `enforcement` is the id of its row, `secrets` are names of parameters."""
 
     action_ref: str
     parameters: Mapping[str, Any]
     enforcement: int
+    secrets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

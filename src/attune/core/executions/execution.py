@@ -50,6 +50,7 @@ class NextStep:
 MOST_LOSSES = 5
 """So often may an execution be lost by its node; then it is more likely the cause than the victim."""
 _GIVEN_BACK_SECONDS = 0.5
+_NO_KEY_SECONDS = 5.0
 
 
 def after_outcome(
@@ -58,19 +59,21 @@ def after_outcome(
     """What follows an attempt that ended with *outcome*.
 
     An attempt whose interpreter could not be executed is given back: that is the host's fault, not the work's, unless
-    it is the fault of host after host. One for which there was no place is given back however often.
+    it is the fault of host after host. One for which there was no place, or no key to its secrets, is given back
+    however often.
     """
     if outcome.succeeded:
         return NextStep(_S.COMPLETED, "")
     if cancel_asked or outcome.ending is WorkEnding.CANCELLED:
         return NextStep(_S.CANCELLED, outcome.reason or "cancelled while it ran")
-    if outcome.ending is WorkEnding.NO_PLACE:
-        return NextStep(_S.SCHEDULING, outcome.reason, _GIVEN_BACK_SECONDS)
+    if outcome.ending in (WorkEnding.NO_PLACE, WorkEnding.GIVEN_BACK):
+        delay = _NO_KEY_SECONDS if outcome.ending is WorkEnding.GIVEN_BACK else _GIVEN_BACK_SECONDS
+        return NextStep(_S.SCHEDULING, outcome.reason, delay)
     if outcome.ending is WorkEnding.NOT_STARTED:
         if losses >= MOST_LOSSES:
             return NextStep(_S.FAILED, outcome.reason, counts=True)
         return NextStep(_S.SCHEDULING, outcome.reason, _GIVEN_BACK_SECONDS)
-    if retries_left > 0:
+    if retries_left > 0 and outcome.ending is not WorkEnding.REFUSED:
         return NextStep(_S.SCHEDULING, outcome.reason, delay_seconds, counts=True)
     ended = _S.TIMEOUT if outcome.ending is WorkEnding.TIMED_OUT else _S.FAILED
     return NextStep(ended, outcome.reason, counts=True)

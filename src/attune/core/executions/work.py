@@ -16,7 +16,8 @@ class Work:
     """What to run. `interpreter` is the verified path, None where the entry point is executed itself.
 
     `entrypoint` is an absolute path. `environment` is added to the harmless variables that every run gets.
-    `output_limit` is how many bytes of each stream are kept; the rest is read and dropped.
+    `output_limit` is how many bytes of each stream are kept; the rest is read and dropped. `secrets` are names of
+    parameters, `masked` the texts that must not be seen in what it prints.
     """
 
     entrypoint: PurePath
@@ -24,6 +25,7 @@ class Work:
     interpreter_args: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
+    masked: tuple[str, ...] = ()
     delivery: Delivery = Delivery.STDIN
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout_seconds: float | None = None
@@ -39,6 +41,8 @@ class WorkEnding(StrEnum):
     TIMED_OUT = "timed out"
     CANCELLED = "cancelled"  # we were asked to end it
     NOT_STARTED = "not started"  # the interpreter or the entry point could not be executed: the host's fault
+    GIVEN_BACK = "given back"  # this node lacks the key to its secrets: another may have it
+    REFUSED = "refused"  # what it was to be given does not exist: that is so everywhere
     NO_PLACE = "no place"  # nothing could be run: no folder, space, descriptor or process is to be had on the host
 
 

@@ -1,8 +1,10 @@
-"""Who may use the API."""
+"""Who may use the API, and named secrets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from attune.core.access.tokens import Caller, Scope, TokenRecord
@@ -52,3 +54,38 @@ class AccessStore(TokenStore, Protocol):
 
     async def answers(self) -> bool:
         """Whether the database answers, within two seconds."""
+
+
+class SecretCipher(Protocol):
+    """Encrypts text for one *place*: elsewhere it cannot be decrypted."""
+
+    def encrypt(self, text: str, place: str) -> str:
+        """The ciphertext, under the newest key. Raises `MissingKeyError` where there is no key."""
+
+    def decrypt(self, sealed: str, place: str) -> str:
+        """The text. Raises `MissingKeyError` without its key, `SecretError` if it was changed or moved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRecord:
+    """A named secret, without its value. Times are the database's."""
+
+    name: str
+    created: datetime
+    updated: datetime
+    changed_by: str
+
+
+class SecretStore(Protocol):
+    """Named secrets, listed by name. A value goes in and comes out encrypted."""
+
+    async def list_secrets(self) -> Sequence[SecretRecord]: ...
+
+    async def set_secret(self, name: str, value: str, *, changed_by: str) -> None:
+        """Keep *value* under *name*, in the place of what was there. Raises `UsageError`, `MissingKeyError`."""
+
+    async def remove_secret(self, name: str) -> bool:
+        """Forget it; False if there is none of that name."""
+
+    async def ciphertexts(self, names: Collection[str]) -> Mapping[str, str]:
+        """The encrypted values of those of *names* that exist, which nodes read when work begins."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from attune.core.access.secrets import parameter_faults
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import FINAL, Policy
-from attune.core.json_schema import value_problems
 from attune.core.matching.requirement import Requirement
 
 
@@ -33,10 +33,11 @@ class NewExecution:
 
     def check(self) -> None:
         """Raises `UsageError` where the parameters are not what the action takes."""
-        problems = value_problems(self.action.param_schema, dict(self.parameters), root="parameters")
+        problems = parameter_faults(self.action.param_schema, self.parameters)
         if problems:
             more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-            raise UsageError("; ".join(map(str, problems[:3])) + more, hint=f"attune action show {self.action.ref}")
+            message = "; ".join(map(str, problems[:3])) + more
+            raise UsageError(message, faults=problems, hint=f"attune action show {self.action.ref}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attune.core.ports.access import TokenStore
+from attune.core.ports.access import SecretStore, TokenStore
 from attune.core.ports.events import EventReader
 from attune.core.ports.executions import ExecutionStore
 from attune.core.ports.matching import Matcher
@@ -28,3 +28,4 @@ class Installation:
     packs: PackStore | None = None
     events: EventReader | None = None
     executions: ExecutionStore | None = None
+    secrets: SecretStore | None = None

@@ -210,6 +210,7 @@ class SensorProgram:
     folder: PurePath
     parameters: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    masked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class HeldAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedAttempt:
-    """An attempt that this node now owns: what to run."""
+    """An attempt that this node now owns: what to run. `sealed` are parameters that are encrypted."""
 
     execution: int
     attempt: int
@@ -55,6 +55,7 @@ class StartedAttempt:
     retry_delay_seconds: float
     timeout_seconds: float | None
     on_lost: str
+    sealed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
-from typing import Any, NoReturn
+from typing import Any
 
 from attune.core.errors import legible, shown
+from attune.core.json_schema import DEEPEST, storable_fault
 
 LONGEST_LINE = 1024 * 1024
 """Bytes; a longer line is no event."""
-DEEPEST = 100
 _ENVELOPE = frozenset({"trigger", "payload"})
 
 
@@ -53,47 +52,12 @@ def _value(line: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise BadLineError(f"expected UTF-8, got byte 0x{line[error.start]:02x} at offset {error.start}") from error
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text)
     except RecursionError as error:
         raise BadLineError(f"expected JSON at most {DEEPEST} levels deep, got more") from error
-    except BadLineError:
-        raise
     except ValueError as error:
         what = error.msg if isinstance(error, json.JSONDecodeError) else "a number of thousands of digits"
         raise BadLineError(f"expected a JSON object, got {legible(text, 80)!r}: {what}") from error
-    check_storable(value)
+    if fault := storable_fault(value):
+        raise BadLineError(f"expected {fault.expected}, got {fault.got}")
     return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise BadLineError(f"expected JSON, got {name}, which JSON does not have")
-
-
-def check_storable(value: Any) -> None:
-    """Raises `BadLineError` for what is JSON, but cannot be stored by the database."""
-    level = [value]
-    for _ in range(DEEPEST + 1):
-        if not level:
-            return
-        inner: list[Any] = []
-        for value in level:
-            if isinstance(value, dict):
-                inner.extend(value)
-                inner.extend(value.values())
-            elif isinstance(value, list):
-                inner.extend(value)
-            elif isinstance(value, str):
-                _check_text(value)
-            elif isinstance(value, float) and not isfinite(value):
-                raise BadLineError("expected numbers that JSON has and a double can hold, got another")
-        level = inner
-    raise BadLineError(f"expected JSON at most {DEEPEST} levels deep, got more")
-
-
-def _check_text(text: str) -> None:
-    if "\0" in text:
-        raise BadLineError("expected text without NUL characters, got one")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise BadLineError("expected text that is Unicode, got half of a surrogate pair") from error

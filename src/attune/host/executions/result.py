@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from attune.core.errors import shown
-from attune.core.sensors.event_line import BadLineError, check_storable
+from attune.core.json_schema import storable_fault
 
 _LARGEST = 1024 * 1024
 
@@ -43,18 +44,20 @@ class Lines:
         self._too_long = False
 
 
-def result_of(declared: str | None, folder: Path, lines: Lines) -> tuple[Any, str | None]:
-    """The result, and what is wrong with it. A *declared* file of *folder* must be there; a last line need not."""
+def result_of(
+    declared: str | None, folder: Path, lines: Lines, mask: Callable[[str], str] = str
+) -> tuple[Any, str | None]:
+    """The result, and what is wrong with it, masked. A *declared* file must be there; a last line need not."""
     if declared is None:
         if lines.last is None:
             return None, None
-        value, problem = _read(lines.last, "the last line of output")
+        value, problem = _read(lines.last, "the last line of output", mask)
         return value, problem if lines.last[:1] in b"{[" else None
     try:
         content = _content(folder, declared)
     except (OSError, ValueError) as error:
         return None, f"result file {declared}: expected a file of JSON, got {_why(error)}"
-    return _read(content, f"result file {declared}")
+    return _read(content, f"result file {declared}", mask)
 
 
 def _content(folder: Path, name: str) -> bytes:
@@ -77,19 +80,13 @@ def _content(folder: Path, name: str) -> bytes:
     return content
 
 
-def _read(content: bytes, what: str) -> tuple[Any, str | None]:
+def _read(content: bytes, what: str, mask: Callable[[str], str]) -> tuple[Any, str | None]:
     try:
-        value = json.loads(content.decode("utf-8"), parse_constant=_refuse)
-        check_storable({"result": value})
-    except BadLineError as error:
-        return None, f"{what}: {error}"
+        value = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError):
-        return None, f"{what}: expected JSON, got {shown(content[:200].decode('utf-8', 'replace'))}"
-    return value, None
-
-
-def _refuse(name: str) -> Any:
-    raise BadLineError(f"expected JSON, got {name}, which JSON does not have")
+        return None, f"{what}: expected JSON, got {shown(mask(content.decode('utf-8', 'replace'))[:200])}"
+    fault = storable_fault(value)
+    return (None, f"{what}: expected {fault.expected}, got {fault.got}") if fault else (value, None)
 
 
 def _why(error: Exception) -> str:

@@ -12,8 +12,10 @@ import os
 import signal
 from pathlib import Path
 
+from attune.core.access.secrets import text_of
 from attune.core.errors import PlaceError, UsageError, legible, shown
 from attune.core.executions.action import Delivery
+from attune.core.executions.masking import Masker
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.nodes.place import described, place_error
 from attune.core.ports.worker import Output
@@ -60,13 +62,14 @@ class HostWorkRunner:
         if isinstance(ended, NotStarted):
             lost = ended.at == str(run.folder)  # its folder is gone, or closed to it
             return _not_started(work, PlaceError(described(ended.error)) if lost else ended.error)
-        result, problem = await asyncio.to_thread(result_of, work.result_file, run.folder, run.lines)
+        mask = run.masker.mask
+        result, problem = await asyncio.to_thread(result_of, work.result_file, run.folder, run.lines, mask)
         code = ended.status or 0
         return WorkOutcome(
             ending := _ending(ended),
             exit_code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
-            result=result,
+            result=mask(result),
             result_problem=problem,
             reason=_reason(ending, code, work, run.last_said),
             duration_seconds=ended.seconds,
@@ -83,6 +86,7 @@ class _Run:
         self._output = output
         self._last: News | None = None
         self.lines = Lines()
+        self.masker = Masker(work.masked)
         self.last_said = ""
         self.dropped = 0
         argv, variables, seconds = _argv(work), _variables(work), work.timeout_seconds
@@ -144,13 +148,17 @@ class _Run:
 
     async def _pass_on(self, pipe: asyncio.StreamReader, stream: str) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        masker = Masker(self._work.masked)
         kept = 0
         while True:
-            data = await pipe.read(_CHUNK_BYTES)
+            try:
+                data = await pipe.read(_CHUNK_BYTES)
+            except asyncio.CancelledError:  # what was held back is still told
+                data = b""
             if stream == "stdout":
                 self.lines.feed(data)
             room = max(0, self._work.output_limit - kept)
-            text = decoder.decode(data[:room], final=not data)
+            text = masker.feed(decoder.decode(data[:room], final=not data), final=not data and room > 0)
             self.dropped += len(data[room:])
             kept += len(data)
             if stream == "stderr" and text.strip():
@@ -172,7 +180,7 @@ def _variables(work: Work) -> dict[str, str]:
     if work.delivery is Delivery.ENV:
         for name, value in work.parameters.items():
             if name not in work.secrets:
-                variables[f"ATTUNE_PARAM_{name.upper()}"] = _text(value)
+                variables[f"ATTUNE_PARAM_{name.upper()}"] = text_of(value)
     return variables
 
 
@@ -180,7 +188,7 @@ def _argv(work: Work) -> list[str]:
     argv = [work.interpreter, *work.interpreter_args] if work.interpreter else []
     argv.append(str(work.entrypoint))
     if work.delivery is Delivery.ARGS:
-        argv += [f"--{name}={_text(value)}" for name, value in work.parameters.items() if name not in work.secrets]
+        argv += [f"--{name}={text_of(value)}" for name, value in work.parameters.items() if name not in work.secrets]
     return argv
 
 
@@ -195,16 +203,12 @@ def _stdin_of(work: Work) -> int:
     return number
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
 def _refusal(work: Work) -> str:
     """What keeps its parameters from being handed over, or ""."""
     if work.delivery is Delivery.STDIN:
         return ""
     for name, value in work.parameters.items():
-        if name not in work.secrets and "\0" in _text(value):
+        if name not in work.secrets and "\0" in text_of(value):
             return f"parameters.{name}: expected text without NUL, got {shown(value)}"
     return ""
 

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 
 from attune.core.errors import legible
+from attune.core.executions.masking import Masker
 from attune.core.ports.sensors import SensorEnd, SensorProgram
 from attune.host.contract.execution_contract import ExecutionContract
 from attune.host.contract.launch import SENSOR
@@ -32,8 +33,14 @@ class SensorProcess:
     """`RunningSensor`, by way of its supervisor."""
 
     def __init__(
-        self, contract: ExecutionContract, program: SupervisedProgram, stderr: int, complain: Callable[[str], None]
+        self,
+        contract: ExecutionContract,
+        program: SupervisedProgram,
+        stderr: int,
+        complain: Callable[[str], None],
+        masker: Masker,
     ) -> None:
+        self._masker = masker
         self._contract = contract
         self._program: SupervisedProgram | None = program
         self._stderr = stderr
@@ -110,7 +117,7 @@ class SensorProcess:
                     continue
                 if not line:
                     return
-                text = legible(line.decode("utf-8", "replace").rstrip())
+                text = legible(self._masker.mask(line.decode("utf-8", "replace").rstrip()))
                 if text:
                     self._last.append(text)
                     self._complain(text)
@@ -145,7 +152,7 @@ class HostSensorStarter:
         finally:
             for fd in (output, stdin, writing):
                 os.close(fd)
-        return SensorProcess(self._contract, started, reading, complain)
+        return SensorProcess(self._contract, started, reading, complain, Masker(program.masked))
 
 
 def _locked(path: str) -> int:

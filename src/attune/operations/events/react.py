@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from attune.core.access.secrets import HIDDEN
 from attune.core.errors import AttuneError, DatabaseError, shown
 from attune.core.events.event import Trigger
 from attune.core.events.expression import Evaluated
@@ -25,7 +26,6 @@ from attune.core.runtimes.aliases import did_you_mean
 from attune.core.sensors.event_line import NewEvent
 
 C = TypeVar("C")
-_HIDDEN = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Reaction(Generic[C]):
             problem = decision.problem
             if problem is None:
                 try:
-                    firing = Firing(rule.action_ref, decision.parameters, enforcement)
+                    firing = Firing(rule.action_ref, decision.parameters, enforcement, secret_names(rule.param_schema))
                     executions.append(await self.create(connection, firing))
                 except DatabaseError:
                     raise
@@ -135,6 +135,6 @@ def _variables(event: NewEvent, rule: Rule) -> dict[str, Any]:
 
 def _enforcement(event: NewEvent, number: int, rule: Rule, decision: Decision) -> NewEnforcement:
     secrets = secret_names(rule.param_schema)
-    parameters = {key: _HIDDEN if key in secrets else value for key, value in decision.parameters.items()}
+    parameters = {key: HIDDEN if key in secrets else value for key, value in decision.parameters.items()}
     enforcement = NewEnforcement(rule, number, event.trigger_ref, event.payload, parameters)
     return enforcement if decision.problem is None else replace(enforcement, parameters={}, reason=decision.problem)

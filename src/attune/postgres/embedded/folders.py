@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import stat
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from attune.core.errors import DatabaseError
 from attune.postgres.embedded.account import CHOOSE, Account, user_name
 
 _LONGEST_SOCKET_PATH = 107
+_LEAST_FREE = 64 << 20  # bytes
 _SOCKET_NAME = ".s.PGSQL.65535"
 _PLAIN = re.compile(r"/[A-Za-z0-9/._-]*")  # needs no quoting in a URL, a shell, or PostgreSQL's settings
 
@@ -104,16 +106,37 @@ def prepare(data: Path, account: Account) -> None:
             data.chmod(0o710)
 
 
+def look(data: Path) -> None:
+    """Find out whether `prepare` could do its work and there is space to work in. Raises `DatabaseError`."""
+    if os.path.lexists(data):
+        _is_open(data)
+    place = next(folder for folder in (data, *data.parents) if folder.exists())
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise DatabaseError(f"{place} cannot be written to, and the database would be in {data}", hint=CHOOSE)
+    free = shutil.disk_usage(place).free
+    if free < _LEAST_FREE:
+        raise DatabaseError(
+            f"only {free >> 20} MiB are free on the disk of {data}, and PostgreSQL may need {_LEAST_FREE >> 20}",
+            hint=f"free some space, or {CHOOSE}",
+        )
+
+
 def _check(data: Path) -> None:
+    if _is_open(data):
+        data.chmod(0o700)
+
+
+def _is_open(data: Path) -> bool:
+    """Whether others may write to *data*, which is empty then. Raises `DatabaseError` if it cannot be used."""
     status = data.stat()
     if not stat.S_ISDIR(status.st_mode):
         raise DatabaseError(f"expected {data} to be a folder, found a file", hint=CHOOSE)
     if os.geteuid() not in (0, status.st_uid):
         raise DatabaseError(f"{data} belongs to the user {user_name(status.st_uid)}", hint=CHOOSE)
-    if stat.S_IMODE(status.st_mode) & 0o022:
-        if any(data.iterdir()) or status.st_uid != os.geteuid():
-            raise DatabaseError(f"other users may write to {data}", hint=f"chmod go-w {data}, or {CHOOSE}")
-        data.chmod(0o700)
+    is_open = bool(stat.S_IMODE(status.st_mode) & 0o022)
+    if is_open and (any(data.iterdir()) or status.st_uid != os.geteuid()):
+        raise DatabaseError(f"other users may write to {data}", hint=f"chmod go-w {data}, or {CHOOSE}")
+    return is_open
 
 
 @contextlib.contextmanager

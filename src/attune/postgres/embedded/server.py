@@ -17,7 +17,7 @@ from attune.core.errors import DatabaseError
 from attune.postgres.embedded import cluster, processes, running
 from attune.postgres.embedded.account import Account, account_for, system_account
 from attune.postgres.embedded.binaries import Binaries, find_binaries
-from attune.postgres.embedded.folders import Folders, prepare
+from attune.postgres.embedded.folders import Folders, look, prepare
 from attune.postgres.embedded.locks import LockFile, alone
 from attune.postgres.embedded.wire import State
 
@@ -44,7 +44,12 @@ class EmbeddedServer:
     def exists(self) -> bool:
         """Whether a database was made here. It need not be running. Raises `DatabaseError`."""
         with self._explained():
-            return (self._folders.cluster / "PG_VERSION").exists()
+            return cluster.major_version(self._folders.cluster) is not None
+
+    def require_usable(self) -> None:
+        """Look at the data folder as `acquire` would, and change nothing. Raises `DatabaseError` as that would."""
+        with self._explained():
+            look(self._folders.data)
 
     @property
     def held(self) -> bool:

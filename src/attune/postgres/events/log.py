@@ -11,7 +11,8 @@ from psycopg import AsyncConnection, Rollback
 
 from attune.core.errors import DatabaseError, DatabaseFault, UsageError
 from attune.core.events.event import DeadLetter, EnforcementRecord, EventRecord, RuleRecord, TriggerRecord
-from attune.core.sensors.event_line import BadLineError, NewEvent, check_storable
+from attune.core.json_schema import storable_fault
+from attune.core.sensors.event_line import NewEvent
 from attune.postgres.connection import Pool
 from attune.postgres.rows import execute, read_all, read_one, read_pairs, read_value, transaction
 
@@ -63,10 +64,9 @@ class PostgresEventLog:
         return next(iter(await self._events("WHERE id = %(id)s", {"id": event_id})), None)
 
     async def send(self, trigger_ref: str, payload: Mapping[str, Any]) -> EventRecord:
-        try:
-            check_storable({trigger_ref: payload})
-        except BadLineError as error:
-            raise UsageError(f"payload: {error}") from error
+        faults = (storable_fault(trigger_ref, "trigger"), storable_fault(dict(payload), "payload"))
+        if any(faults):
+            raise UsageError(faults=filter(None, faults))
         async with transaction(self._pool) as connection:
             number, refusal = await self._record(connection, NewEvent(trigger_ref, payload))
         if number is None:

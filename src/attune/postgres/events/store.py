@@ -10,10 +10,13 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
+from attune.core.access.secrets import encrypted, to_encrypt
 from attune.core.events.event import Trigger
 from attune.core.events.rule import Firing, NewEnforcement, Rule
 from attune.core.events.template import opening_of
+from attune.core.ports.access import SecretCipher
 from attune.core.sensors.event_line import NewEvent
+from attune.postgres.executions.store import new_numbers
 from attune.postgres.rows import read_all, read_value, read_values
 
 
@@ -85,15 +88,24 @@ class PostgresEventTables:
         return sorted(await read_values(self._connection, query, (json.dumps(rows),)))
 
 
-async def request_execution(connection: AsyncConnection[Any], firing: Firing) -> int:
-    """A row of table `execution` that waits, as earlier versions wrote it; its id."""
+async def request_execution(connection: AsyncConnection[Any], firing: Firing, cipher: SecretCipher) -> int:
+    """A row of table `execution` that waits, as earlier versions wrote it but for its secrets; its id."""
     query = """
-        INSERT INTO execution (action, action_ref, config, enforcement)
-        SELECT a.id, %(action)s, %(config)s, %(enforcement)s
+        INSERT INTO execution (id, action, action_ref, config, enforcement, sealed)
+        SELECT coalesce(%(id)s::bigint, nextval(pg_get_serial_sequence('execution', 'id'))), a.id, %(action)s,
+               %(config)s, %(enforcement)s, %(sealed)s
         FROM (SELECT) AS given LEFT JOIN action AS a ON a.ref = %(action)s
         RETURNING id
     """
-    parameters = {"action": firing.action_ref, "config": Jsonb(firing.parameters), "enforcement": firing.enforcement}
+    hidden = to_encrypt(firing.secrets, firing.parameters)
+    number = (await new_numbers(connection, 1))[0] if hidden else None
+    parameters = {
+        "id": number,
+        "action": firing.action_ref,
+        "config": Jsonb({name: value for name, value in firing.parameters.items() if name not in hidden}),
+        "enforcement": firing.enforcement,
+        "sealed": Jsonb(encrypted(cipher, hidden, number)) if number else None,
+    }
     return int(await read_value(connection, query, parameters))
 
 

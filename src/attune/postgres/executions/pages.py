@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
+from attune.core.access.secrets import decrypted
 from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, StoredOutput
 from attune.postgres.rows import PostgresStore, read_all, read_one
 
@@ -14,7 +16,9 @@ _RECORD = """
            CASE WHEN jsonb_typeof(e.config) = 'object' THEN e.config || coalesce((
                SELECT jsonb_object_agg(p.key, '***') FROM jsonb_each(CASE jsonb_typeof(a.param_schema -> 'properties')
                    WHEN 'object' THEN a.param_schema -> 'properties' END) AS p
-               WHERE p.value -> 'secret' = 'true' AND e.config ? p.key), '{}') ELSE e.config END AS parameters,
+               WHERE p.value -> 'secret' = 'true' AND e.config ? p.key), '{}') || coalesce((
+               SELECT jsonb_object_agg(sealed.key, '***') FROM jsonb_object_keys(e.sealed) AS sealed (key)), '{}')
+           ELSE e.config END AS parameters,
            e.requirement, e.policy, e.deadline, e.attempt, e.failures, e.losses, e.retries, e.worker,
            coalesce(w.name, e.worker_name) AS worker_name, e.interpreter, e.pack_digest, e.exit_code, e.reason,
            e.result, coalesce(e.timeout_seconds, a.timeout_seconds) AS timeout_seconds, e.dropped_bytes, e.retry_of,
@@ -54,7 +58,12 @@ class PostgresExecutionPages(PostgresStore):
     async def asked(self, execution: int) -> AskedExecution | None:
         query = """
             SELECT action_ref, coalesce(extra_requires, '[]') AS extra,
-                   CASE jsonb_typeof(config) WHEN 'object' THEN config ELSE '{}' END AS parameters
+                   CASE jsonb_typeof(config) WHEN 'object' THEN config ELSE '{}' END AS parameters, sealed
             FROM execution WHERE id = %s
         """
-        return await read_one(self._pool, AskedExecution, query, (execution,))
+
+        def asked(*, parameters: dict[str, Any], sealed: dict[str, str] | None, **columns: Any) -> AskedExecution:
+            opened = decrypted(self._cipher, sealed or {}, execution)
+            return AskedExecution(**columns, parameters={**parameters, **opened})
+
+        return await read_one(self._pool, asked, query, (execution,))

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from psycopg import AsyncConnection
 
+from attune.core.access.secrets import encrypted, to_encrypt
 from attune.core.errors import DatabaseError, UsageError
+from attune.core.ports.access import SecretCipher
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, StartedAttempt
 from attune.postgres.connection import session, translated
@@ -32,8 +34,9 @@ LIVE = """EXISTS (SELECT FROM worker_class AS c JOIN node AS n ON n.id = c.worke
           WHERE c.queue = {queue} AND n.takes_work)"""
 _SUBMIT = f"""
     WITH given AS (
-        SELECT nextval(pg_get_serial_sequence('execution', 'id')) AS id, g.*
+        SELECT coalesce(g.given_id, nextval(pg_get_serial_sequence('execution', 'id'))) AS id, g.*
         FROM ROWS FROM (jsonb_to_recordset(%(rows)s::jsonb) AS (action bigint, action_ref text, parameters jsonb,
+            given_id bigint, sealed jsonb,
             requirement text, queue text, extra jsonb, policy text, wait_seconds float8, timeout_seconds float8,
             retries integer, retry_delay float8, on_lost text, digest text, retry_of bigint, parent bigint))
             WITH ORDINALITY AS g
@@ -46,11 +49,11 @@ _SUBMIT = f"""
         {jobs.put("routed WHERE live")}
     )
     INSERT INTO execution (id, action, action_ref, config, requirement, queue, extra_requires, policy, deadline,
-        timeout_seconds, retries, retry_delay_seconds, on_lost, pack_digest, retry_of, parent, status, job)
+        timeout_seconds, retries, retry_delay_seconds, on_lost, pack_digest, retry_of, parent, status, job, sealed)
     SELECT r.id, (SELECT a.id FROM action AS a WHERE a.id = r.action), r.action_ref, r.parameters, r.requirement,
         r.queue, r.extra, r.policy, now() + r.wait_seconds * interval '1 second', r.timeout_seconds, r.retries,
         r.retry_delay, r.on_lost, r.digest, r.retry_of, r.parent,
-        CASE WHEN r.live THEN 'scheduled' ELSE 'requested' END::execution_status_enum, jobs.job
+        CASE WHEN r.live THEN 'scheduled' ELSE 'requested' END::execution_status_enum, jobs.job, r.sealed
     FROM routed AS r LEFT JOIN jobs ON r.live AND jobs.turn = r.turn ORDER BY r.ordinality
     RETURNING id
 """
@@ -69,7 +72,7 @@ _START = f"""
     ), place AS (
         UPDATE worker_load SET running = %(running)s WHERE worker = %(worker)s AND running <> %(running)s
     )
-    SELECT s.id AS execution, s.attempt, s.config AS parameters, s.failures, s.losses, s.retries,
+    SELECT s.id AS execution, s.attempt, s.config AS parameters, s.sealed, s.failures, s.losses, s.retries,
            s.retry_delay_seconds, coalesce(s.timeout_seconds, a.timeout_seconds) AS timeout_seconds, s.on_lost,
            s.pack_digest, row_to_json(a) AS action
     FROM started AS s LEFT JOIN LATERAL (SELECT {COLUMNS} FROM action AS a WHERE a.id = s.action) AS a ON true
@@ -128,7 +131,7 @@ class PostgresExecutions(PostgresStore):
     async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
         with translated():
             async with session(self._pool) as connection:
-                return await submit(connection, asked)
+                return await submit(connection, asked, self._cipher)
 
     async def start(
         self, wanted: Sequence[AttemptStart], *, worker: int, name: str, running: int
@@ -195,26 +198,40 @@ class PostgresExecutions(PostgresStore):
         return bool(await execute(self._pool, query, {"id": execution, "status": status, "reason": reason}))
 
 
-async def submit(connection: AsyncConnection[Any], executions: Sequence[NewExecution]) -> list[int]:
+async def submit(
+    connection: AsyncConnection[Any], executions: Sequence[NewExecution], cipher: SecretCipher
+) -> list[int]:
     """`PostgresExecutions.submit` on a connection, and in a transaction, of the caller's."""
     if not executions:
         return []
+    hidden = [to_encrypt(execution.action.secrets, execution.parameters) for execution in executions]
+    numbers: Sequence[int | None] = [None] * len(executions)
+    if any(hidden):
+        numbers = await new_numbers(connection, len(executions))
     rows: list[dict[str, Any]] = [
         {
             **columns_of(execution),
             "action": execution.action.id,
             "action_ref": execution.action.ref,
-            "parameters": dict(execution.parameters),
+            "parameters": {name: value for name, value in execution.parameters.items() if name not in texts},
+            "given_id": number,
+            "sealed": encrypted(cipher, texts, number) or None,
             "extra": list(execution.extra),
             "policy": execution.policy.value,
             "wait_seconds": execution.wait_seconds,
             "timeout_seconds": execution.timeout_seconds,
             "retry_of": execution.retry_of,
         }
-        for execution in executions
+        for execution, texts, number in zip(executions, hidden, numbers, strict=True)
     ]
     await know_classes(connection, {row["queue"]: row["requirement"] for row in rows})
     return sorted(await read_values(connection, _SUBMIT, {"rows": json.dumps(rows)}))
+
+
+async def new_numbers(connection: AsyncConnection[Any], count: int) -> list[int]:
+    """Numbers for *count* executions that are about to be inserted: what is encrypted is bound to them."""
+    query = "SELECT nextval(pg_get_serial_sequence('execution', 'id')) FROM generate_series(1, %s)"
+    return sorted(await read_values(connection, query, (count,)))
 
 
 def columns_of(execution: NewExecution) -> dict[str, Any]:
@@ -243,7 +260,12 @@ async def know_classes(connection: AsyncConnection[Any], classes: Mapping[str, s
 
 
 def _started(
-    *, action: Mapping[str, Any], parameters: Mapping[str, Any] | None, pack_digest: str | None, **columns: Any
+    *,
+    action: Mapping[str, Any],
+    parameters: Mapping[str, Any] | None,
+    sealed: Mapping[str, str] | None,
+    pack_digest: str | None,
+    **columns: Any,
 ) -> StartedAttempt:
     loaded = action_of({**action, "pack_digest": pack_digest or action["pack_digest"]})
-    return StartedAttempt(**columns, action=loaded, parameters=parameters or {})
+    return StartedAttempt(**columns, action=loaded, parameters=parameters or {}, sealed=sealed or {})

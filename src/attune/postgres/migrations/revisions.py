@@ -52,6 +52,7 @@ REVISIONS = (
     Revision(_DEGRADED, (_DEGRADED,), (f"{_DEGRADED}_down", _NODE_VIEW)),
     _plain("20260425000001_dead_letters"),
     _plain("20260426000001_judged_by_age"),
+    _plain("20260501000001_secrets"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

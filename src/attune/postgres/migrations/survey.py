@@ -5,6 +5,7 @@ Only looks. Objects count where unqualified names create them, in the first sche
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -46,6 +47,7 @@ _EXPECTED_UNIFIED: dict[str, str] = {
     "sensor": "id ref runtime runtime_ref",
     "trigger": "id ref",
 }
+_REVISION = re.compile(r"20[0-9]{12}_[a-z0-9_]+")
 _TELLING = frozenset({"id", "ref", "name", "distributions"})
 
 
@@ -127,10 +129,14 @@ class DatabaseSurvey:
 
     def _foreign(self) -> DatabaseError:
         if self.revisions:
+            if max(self.revisions) > NAMES[-1] and _REVISION.fullmatch(max(self.revisions)):
+                return DatabaseError(
+                    f"the database is of a newer Attune: it is at {max(self.revisions)}, this one knows {NAMES[-1]}",
+                    hint="use that version of Attune, or a database of its own for this one",
+                )
             return DatabaseError(
                 f"expected a revision of Attune in table alembic_version, got {', '.join(self.revisions)}",
-                hint="if a newer Attune made it, use that version; if another application did,"
-                " give Attune a database or a schema of its own",
+                hint="another application made it: give Attune a database or a schema of its own",
             )
         tables = ", ".join(sorted(self.tables.keys() & _EXPECTED.keys()))
         return DatabaseError(

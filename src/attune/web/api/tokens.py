@@ -1,4 +1,4 @@
-"""Tokens and the audit, for administrators; and who one is."""
+"""Tokens, named secrets and the audit, for administrators; and who one is."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from attune.web.middleware.problems import ProblemError, documented, usage_error
 from attune.web.services import Given
 
 router = APIRouter(tags=["access"])
+SecretName = Annotated[str, Path(max_length=300, description="The secret's name.", examples=["db-password"])]
 TokenId = Annotated[int, Path(ge=1, le=MAX_ID, description="The token's id.", examples=[1])]
 
 
@@ -46,6 +47,21 @@ class MadeToken(TokenItem):
     """A new token; its text is given this once."""
 
     token: str = Field(examples=["attune_Xk…"])
+
+
+class SecretValue(Body):
+    """What to keep: 4 to 65,536 characters."""
+
+    value: str = Field(examples=["correct horse battery staple"])
+
+
+class SecretItem(Answer):
+    """A secret, without its value."""
+
+    name: str = Field(examples=["db-password"])
+    created: datetime = Field(examples=["2026-11-24T09:00:00Z"])
+    updated: datetime = Field(examples=["2026-11-24T09:00:00Z"])
+    changed_by: str = Field(examples=["ada@build-7"])
 
 
 class LoginCode(BaseModel):
@@ -112,6 +128,25 @@ async def create_login_link(_who: Admin, services: Given, token_id: TokenId) -> 
     if not any(token.id == token_id and token.state == "active" for token in await services.tokens.list_tokens()):
         raise _not_live(token_id)
     return LoginCode(code=await services.tokens.login_link(token_id))
+
+
+@router.get("/secrets", summary="List secrets")
+async def list_secrets(_who: Admin, services: Given) -> Page[SecretItem]:
+    """By name, and when each was set; never a value."""
+    return page_of(SecretItem, await services.secrets.list_secrets())
+
+
+@router.put("/secrets/{name}", status_code=204, summary="Set a secret")
+async def set_secret(who: Admin, services: Given, name: SecretName, body: SecretValue) -> None:
+    """Kept encrypted. Work that begins from now on gets it where a parameter is `secret:NAME`."""
+    await services.secrets.set_secret(name, body.value, changed_by=who.name)
+
+
+@router.delete("/secrets/{name}", status_code=204, summary="Remove a secret")
+async def remove_secret(_who: Admin, services: Given, name: SecretName) -> None:
+    """Work that needs it fails from now on, and says so."""
+    if "\0" in name or not await services.secrets.remove_secret(name):
+        raise ProblemError(404, "no secret has such a name")
 
 
 @router.get("/audit", summary="Who did what")

@@ -22,6 +22,7 @@ from attune.core.errors import (
     DatabaseError,
     DefinitionError,
     Fault,
+    MissingKeyError,
     RequirementError,
     UsageError,
     legible,
@@ -108,6 +109,8 @@ def problem_of(error: AttuneError, status: int | None = None) -> ProblemError:
     """How *error* is told to a program, by default with the status that its kind has."""
     if isinstance(error, DatabaseError):
         return ProblemError(503, str(error), headers={"Retry-After": "2"})
+    if isinstance(error, MissingKeyError):
+        return ProblemError(503, str(error), hint=error.hint)
     if status is None:
         status = 422 if isinstance(error, DefinitionError | RequirementError | UsageError) else 500
     return ProblemError(status, str(error), hint=error.hint, faults=error.faults)

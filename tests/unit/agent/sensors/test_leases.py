@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from attune.agent.secrets import SecretResolver
 from attune.agent.sensors.builtin import BuiltinSensors
 from attune.agent.sensors.event_forwarder import EventForwarder
 from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, SensorContext, SensorInstance
@@ -22,7 +23,7 @@ from attune.core.backoff import RestartRules
 from attune.core.matching.fleet import Capability, CapabilityInstance
 from attune.core.ports.sensors import SensorEnd, SensorStatus, TakenLease
 from attune.core.sensors.sensor import Sensor
-from attune.testing import FakeSensor, FakeSensorHost, MemorySensors
+from attune.testing import FakeSensor, FakeSensorHost, MemorySecrets, MemorySensors
 from fleets import capability, node
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +50,7 @@ class SensorNode:
         self.store.nodes = [node(1, python, capability("builtin", None, ref="core.sensor.builtin"))]
         self.failing: list[str] | None = None
         self.host = FakeSensorHost(*failures)
+        self.secrets = MemorySecrets()
         self.suspects: list[str] = []
         self.sensors = NodeSensors(lambda: ("w1", 1))
         clock = DatabaseClock(time.monotonic)
@@ -59,6 +61,7 @@ class SensorNode:
             clock=time.monotonic,
             suspect=self.suspects.append,
             recheck=self.rechecked,
+            secrets=SecretResolver(self.secrets, self.secrets.cipher),
             restarts=RestartRules(first=0.02, slowest=0.5, failed_after=3),
         )
         builtins = BuiltinSensors(lambda: 1, self.store, clock.now, lambda path: {})

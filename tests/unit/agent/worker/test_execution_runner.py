@@ -14,14 +14,16 @@ from unittest.mock import AsyncMock
 
 import pytest
 
+from attune.agent.secrets import SecretResolver
 from attune.agent.worker import executions, suspect_runtimes
 from attune.agent.worker.executions import ExecutionRunner
 from attune.core.errors import PlaceError
+from attune.core.executions import execution
 from attune.core.executions.action import Action, OnLost
 from attune.core.executions.work import WorkEnding, WorkOutcome
 from attune.core.matching.fleet import Capability, CapabilityInstance, Node, by_name
 from attune.core.ports.executions import NewExecution
-from attune.testing import FakeRunner, MemoryExecutions, MemoryPackFolders
+from attune.testing import FakeRunner, MemoryExecutions, MemoryPackFolders, MemorySecrets
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +53,7 @@ class Worker:
         self.node: Node | None = Node(1, "w1", by_name([python_there]), max_concurrent=max_concurrent)
         self.store = MemoryExecutions()
         self.runner = FakeRunner()
+        self.secrets = MemorySecrets()
         self.suspected: list[str] = []
         self.unfit_for: list[str] = []
         self.failing: list[str] | None = None  # what has changed and fails since it was verified
@@ -61,6 +64,7 @@ class Worker:
             attempts=self.store,
             runner=self.runner,
             packs=MemoryPackFolders("abc"),
+            secrets=SecretResolver(self.secrets, self.secrets.cipher),
             suspect=self.suspected.append,
             unfit=self.unfit,
             recheck=self.recheck,
@@ -377,6 +381,46 @@ async def test_a_node_can_be_closed_while_the_database_is_away() -> None:
             await worker.work.close()
 
     assert worker.runner.is_closed
+
+
+KEEPS = replace(ACTION, param_schema={"properties": {"key": {"type": "string", "secret": True}}}, retries=3)
+
+
+async def test_a_named_secret_is_given_to_the_work_that_refers_to_it() -> None:
+    worker = Worker()
+    await worker.secrets.set_secret("db", "correct horse", changed_by="ann")
+    async with worker.at_work():
+        await worker.ask(KEEPS, key="hunter22", name="secret:db", other="secret: none")
+        await until(lambda: worker.statuses() == ["completed"])
+
+    (work,) = worker.runner.ran
+    assert work.parameters == {"key": "hunter22", "name": "correct horse", "other": "secret: none"}
+    assert work.secrets == {"key", "name"}
+    assert sorted(work.masked) == ["correct horse", "hunter22"]
+
+
+async def test_an_execution_whose_secret_does_not_exist_fails_once() -> None:
+    worker = Worker()
+    async with worker.at_work():
+        (number,) = await worker.ask(KEEPS, key="secret:gone")
+        await until(lambda: worker.statuses() == ["failed"])
+
+    row = worker.store.rows[number]
+    assert (row.reason, row.attempt, worker.suspected) == ("parameters.key: secret gone does not exist", 1, [])
+
+
+async def test_a_node_without_the_key_gives_the_work_back_as_often_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "_NO_KEY_SECONDS", 0.0)
+    worker = Worker()
+    await worker.secrets.set_secret("db", "correct horse", changed_by="ann")
+    worker.secrets.cipher.lost = True
+    async with worker.at_work():
+        (number,) = await worker.ask(KEEPS, key="secret:db")
+        await until(lambda: worker.store.rows[number].attempt > 7)
+        row = worker.store.rows[number]
+        assert (row.losses, row.failures, worker.suspected) == (0, 0, [])
+        worker.secrets.cipher.lost = False
+        await until(lambda: worker.statuses() == ["completed"])
 
 
 async def test_work_for_which_there_is_no_place_goes_back_unharmed_and_nothing_more_is_taken() -> None:

@@ -33,7 +33,7 @@ def test_a_line_is_an_event(line: str, trigger: str, payload: object) -> None:
         (b'{"a": 1', "expected a JSON object"),
         (b'{"payload": 5}', "payload: expected an object, got 5"),
         (b'{"trigger": 7, "payload": {}}', "trigger: expected the ref of a trigger, got 7"),
-        (b'{"a": NaN}', "got NaN"),
+        (b'{"a": NaN}', "a double can hold"),
         (b'{"a": 1e999}', "a double can hold"),
         (b'{"a": "\\u0000"}', "NUL"),
         (b'{"\\u0000": 1}', "NUL"),

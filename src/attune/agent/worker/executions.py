@@ -51,6 +51,7 @@ class ExecutionRunner:
 
     *suspect* is told the ref of a broken runtime, *unfit* why nothing can be run on this node. *recheck*
     verifies those whose files have changed since they were verified: the refs of those that fail, None where none has.
+    *broken* is that of `Attempts`.
     """
 
     node: Callable[[], Node | None]
@@ -64,6 +65,7 @@ class ExecutionRunner:
     suspect: Callable[[str], None]
     unfit: Callable[[str], None]
     recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
+    broken: Callable[[str, str, float], Awaitable[str | None]]
     default_timeout: float | None
     _ready: dict[str, None] = field(default_factory=dict)  # queues that may have jobs
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -74,9 +76,8 @@ class ExecutionRunner:
     def __post_init__(self) -> None:
         self._suspects = SuspectRuntimes()
         self._classes = Classes(self.routing)
-        self._runs = Attempts(
-            self.attempts, self.runner, self.packs, self.secrets, self.suspect, self.unfit, self.default_timeout
-        )
+        found = self.suspect, self.unfit, self._find_broken
+        self._runs = Attempts(self.attempts, self.runner, self.packs, self.secrets, *found, self.default_timeout)
 
     @property
     def writers(self) -> Sequence[Refusals]:
@@ -273,6 +274,12 @@ class ExecutionRunner:
             self.suspect(ref)
         self._classes.satisfied_by(self._taking_node())
         await self._give_back(job, reason)
+
+    async def _find_broken(self, ref: str, interpreter: str, ran_seconds: float) -> str | None:
+        if why := await self.broken(ref, interpreter, ran_seconds):
+            self._suspects.add(ref)
+            self._classes.satisfied_by(self._taking_node())
+        return why
 
     async def _give_back(self, job: QueuedJob, reason: str = "") -> None:
         try:

@@ -324,7 +324,7 @@ MUTANTS = (
     Mutant(
         "without a protection: the service's variables are passed on",
         "src/attune/host/contract/environment.py",
-        "if (name in wanted or name.startswith(ALLOWED_PREFIXES)) and not _may_be_secret(name)",
+        "if (name in wanted or name.startswith(ALLOWED_PREFIXES)) and not may_be_secret(name)",
         "if True",
         ("tests/integration/executions/test_execution_contract.py",),
     ),

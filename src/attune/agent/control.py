@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from attune.agent.logs import log
+from attune.agent.logs import log, wait_for_log
 
 T = TypeVar("T")
 
@@ -23,17 +23,23 @@ class Control:
 
 
 def obey_signals(controls: Sequence[Control]) -> None:
-    """SIGTERM and SIGINT stop (a second one at once, whatever runs), SIGHUP reloads."""
+    """SIGTERM, SIGINT and a terminal that goes stop (a second signal at once, whatever runs), SIGHUP reloads."""
+    had_terminal = _has_terminal()
 
     def stop(number: int) -> None:
         if any(control.stop.is_set() for control in controls):
             log.warning("stopping now, on the second signal")
+            wait_for_log(0.2)
             os._exit(128 + number)
         log.info("stopping", signal=signal.Signals(number).name)
         for control in controls:
             control.stop.set()
 
     def reload() -> None:
+        if had_terminal and not _has_terminal():
+            if not any(control.stop.is_set() for control in controls):
+                stop(signal.SIGHUP)
+            return
         log.info("reloading", signal="SIGHUP")
         for control in controls:
             control.reload.set()
@@ -42,6 +48,15 @@ def obey_signals(controls: Sequence[Control]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     loop.add_signal_handler(signal.SIGHUP, reload)
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a controlling terminal: the one it was started from, while that is there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 async def in_thread(work: Callable[[], T], stop: Callable[[], None]) -> T:

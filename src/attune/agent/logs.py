@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
+from attune.agent.log_writer import LogWriter
 from attune.core.errors import legible
 
 # In a program that embeds Attune and has configured nothing, stdout is the program's own.
@@ -17,8 +18,29 @@ if not structlog.is_configured():
 log: Any = structlog.get_logger("attune")
 
 
+def wait_for_log(seconds: float = 1.0) -> None:
+    """Give whoever reads the log *seconds* to take the last lines of it."""
+    for writer in _writers:
+        writer.wait(seconds)
+
+
+_writers: list[LogWriter] = []
+
+
+def _destination() -> TextIO | LogWriter:
+    """Where the log goes: stderr, by a writer of ours where that is a file of the system."""
+    try:
+        _writers[:] = [LogWriter(sys.stderr.fileno())]
+    except (OSError, ValueError, AttributeError):
+        return sys.stderr
+    return _writers[0]
+
+
 def configure_logging(*, form: str = "auto", level: str = "info") -> None:
-    """Send the log to stderr. *form* is "console", "json", or "auto": console on a terminal, plain lines elsewhere."""
+    """Send the log to stderr, which may be slow or gone.
+
+    *form* is "console", "json", or "auto": console on a terminal, plain lines elsewhere.
+    """
     colours = sys.stderr.isatty() and form != "json"
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
@@ -35,7 +57,7 @@ def configure_logging(*, form: str = "auto", level: str = "info") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _destination())),
         cache_logger_on_first_use=False,
     )
 

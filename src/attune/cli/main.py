@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from io import TextIOWrapper
+from typing import TextIO
 
 import click
 
@@ -15,6 +16,8 @@ _COMMANDS = {
         "attune.cli.installation.up:up",
         "Run everything on this machine: database, API and page, one worker, one sensor.",
     ),
+    "down": ("attune.cli.installation.background:down", "Stop what `attune up` started on this machine."),
+    "status": ("attune.cli.installation.doctor:status", "What is up here, and whether it is well."),
     "detect": ("attune.cli.runtimes.detect:detect", "Verify this host now and print what it can run."),
     "runtime": ("attune.cli.runtimes.runtime:runtime", "Definitions: list, show, add, check, load, remove, history."),
     "worker": ("attune.cli.nodes.node:worker", "Start a worker; list and show workers."),
@@ -30,6 +33,7 @@ _COMMANDS = {
     "api": ("attune.cli.installation.api:api", "Serve the HTTP API and the page."),
     "token": ("attune.cli.access.token:token", "Access to the API: create, list, revoke, link."),
     "secret": ("attune.cli.access.secret:secret", "Secrets for work: set, list, remove."),
+    "key": ("attune.cli.access.secret:key", "The keys that secrets are encrypted with: rotate."),
     "db": ("attune.cli.installation.db:db", "The database: migrate, status, check, url, shell."),
     "doctor": ("attune.cli.installation.doctor:doctor", "Check this installation; name each problem and its remedy."),
 }
@@ -85,6 +89,10 @@ def program_name() -> str:
 def main() -> None:
     """Run the command line and exit with its code."""
     _open_standard_streams()
+    if sys.argv[1:2] == ["up"] or sys.argv[2:3] == ["start"]:  # what stays up, and runs the programs of others
+        from attune.config.hiding import hide_variables
+
+        hide_variables()
     _clean_up_when_terminated()
     sys.exit(run(sys.argv[1:]))
 
@@ -109,13 +117,16 @@ def run(arguments: list[str]) -> int:
         click.echo("attune: interrupted", err=True)
         return 130
     except BrokenPipeError:
-        _silence_stdout()
+        silence(sys.stdout)
         return 1
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         click.echo(f"attune: the system refused: {error.strerror or error}{where}", err=True)
-        _silence_stdout()
+        silence(sys.stdout)
         return 1
+    finally:
+        if "attune.agent.logs" in sys.modules:
+            import_module("attune.agent.logs").wait_for_log()
 
 
 def _open_standard_streams() -> None:
@@ -150,8 +161,8 @@ def _clean_up_when_terminated() -> None:
             signal.signal(number, end)
 
 
-def _silence_stdout() -> None:
+def silence(stream: TextIO) -> None:
     """Whoever read our output is gone; the interpreter must not complain about it while it exits."""
     import os
 
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

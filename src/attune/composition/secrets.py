@@ -1,4 +1,4 @@
-"""The keys of this process."""
+"""The keys of this process, and what is done with all that is encrypted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 
 from attune.composition.databases import data_dir
 from attune.config import Settings, variable
+from attune.core.errors import UsageError
 from attune.host.access.keyring import KEY_VARIABLE, Keyring
 
 
@@ -26,7 +27,25 @@ async def ensure_key(settings: Settings, url: str) -> str | None:
     folder = keys.file.parent
     is_ours = os.geteuid() == 0 or not folder.exists() or folder.stat().st_uid == os.geteuid()
     async with open_pool(url, application_name="attune key", size=1) as pool:
-        if settings.secrets.key_file or not is_ours or await PostgresSecrets(pool).are_used():
+        if settings.secrets.key_file or not is_ours or await PostgresSecrets(pool).uses_others_than("v1.nothing"):
             return f"there is no key for secrets in {keys.source}; copy the file of the host that has it"
     keys.add_key()
     return f"the key for secrets is made: {keys.file}; keep a copy, and give it to every other host"
+
+
+async def rotate_keys(settings: Settings, url: str) -> tuple[str, int, int]:
+    """Encrypt everything under a new key, or go on where that was interrupted; the key, and what `reencrypt` says.
+
+    Keys that the variable gives are not made here: the newest of them is used.
+    """
+    from attune.postgres.access.secrets import PostgresSecrets
+    from attune.postgres.connection import open_pool
+
+    keys = keyring_for(settings)
+    if not keys.ids:
+        raise UsageError(f"expected a key to go on from, got none in {keys.source}", hint="attune db migrate")
+    async with open_pool(url, application_name="attune key", size=1) as pool:
+        store = PostgresSecrets(pool, keys)
+        if not keys.given() and not await store.uses_others_than(f"v1.{keys.ids[0]}."):
+            keys.add_key()
+        return (f"{keys.ids[0]} of {keys.source}", *await store.reencrypt())

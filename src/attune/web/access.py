@@ -14,6 +14,8 @@ from attune.web.middleware.problems import ProblemError
 from attune.web.services import services_of
 
 SESSION_COOKIE = "attune_session"
+AUTHENTICATED = "authenticated"
+"""In the state of a request: what its connection wants called once the caller is known."""
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf"
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -27,6 +29,7 @@ OPEN = frozenset({"/healthz", "/readyz"})
 async def caller_of(request: Request) -> Caller | None:
     """Who sent *request*, None for nobody. Raises `ProblemError` 401 for a token that opens nothing (any more)."""
     services = await services_of(request)
+    state = request.scope.setdefault("state", {})
     header = request.headers.get("authorization")
     if header is not None:
         kind, _, text = header.partition(" ")
@@ -37,9 +40,26 @@ async def caller_of(request: Request) -> Caller | None:
                 "expected a live token in `Authorization: Bearer …`, got one that opens nothing",
                 headers=_CHALLENGE,
             )
-        return caller
-    session = request.cookies.get(SESSION_COOKIE)
-    return await services.callers.by_session(session) if session else None
+    else:
+        session = session_of(request)
+        caller = await services.callers.by_session(session) if session else None
+    if caller is not None:
+        state["caller"] = caller
+        state.get(AUTHENTICATED, _nothing)()
+    return caller
+
+
+def session_cookie(request: Request) -> str:
+    """The name of the cookie of a session: over TLS one that no other site or plain connection can set."""
+    return f"__Host-{SESSION_COOKIE}" if request.url.scheme == "https" else SESSION_COOKIE
+
+
+def session_of(request: Request) -> str:
+    """The session that the cookie of *request* names, empty for none."""
+    return request.cookies.get(session_cookie(request), "")
+
+
+def _nothing() -> None: ...
 
 
 def allow(scope: Scope) -> Callable[..., Awaitable[Caller]]:
@@ -50,7 +70,6 @@ def allow(scope: Scope) -> Callable[..., Awaitable[Caller]]:
 
     async def allowed(request: Request) -> Caller:
         caller = await caller_of(request)
-        request.scope.setdefault("state", {})["caller"] = caller
         if caller is None:
             raise ProblemError(401, "expected a token in `Authorization: Bearer …`, got none", headers=_CHALLENGE)
         if not caller.scope.holds(scope):
@@ -69,7 +88,7 @@ async def _require_own_page(request: Request) -> None:
     if token is None and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         value = (await request.form()).get(CSRF_FIELD)
         token = value if isinstance(value, str) else None
-    wanted = csrf_of(request.cookies.get(SESSION_COOKIE, ""))
+    wanted = csrf_of(session_of(request))
     if token is None or not hmac.compare_digest(token.encode(), wanted.encode()) or not is_same_origin(request):
         raise ProblemError(403, "expected a change that one of Attune's own pages asked for, got one from elsewhere")
 

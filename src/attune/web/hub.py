@@ -80,6 +80,11 @@ class Hub:
         finally:
             self._subscriptions.discard(subscription)
 
+    @property
+    def streams(self) -> int:
+        """How many listeners there are."""
+        return len(self._subscriptions)
+
     async def news(self, requests: Collection[int], seconds: float) -> None:
         """Wait until a node may have answered one of *requests*, at most *seconds*."""
         if any(request in self._answered for request in requests):

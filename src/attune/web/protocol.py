@@ -9,6 +9,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from attune.web.access import AUTHENTICATED
+from attune.web.connections import ConnectionLimits
 from attune.web.middleware.problems import MEDIA_TYPE, ProblemError
 
 HEAD_SECONDS = 20.0
@@ -22,11 +24,19 @@ class BoundedProtocol(H11Protocol):
 
     _head_timer: asyncio.TimerHandle | None = None
 
+    def __init__(self, connections: ConnectionLimits, *, app_state: dict[str, Any], **options: Any) -> None:
+        super().__init__(app_state={**app_state, AUTHENTICATED: self._authenticated}, **options)
+        self._connections = connections
+        self._address = "unknown"
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._address = self.client[0] if self.client else "unknown"
         self._time_the_head()
+        self._connections.add(self, self._address)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.remove(self, self._address)
         self._stop_timing()
         super().connection_lost(exc)
 
@@ -36,6 +46,13 @@ class BoundedProtocol(H11Protocol):
             self._stop_timing()
         elif self._head_timer is None and not self.transport.is_closing():
             self._time_the_head()
+
+    def drop(self) -> None:
+        """End the connection at once: another one needs its place."""
+        self.transport.abort()
+
+    def _authenticated(self) -> None:
+        self._connections.authenticated(self, self._address)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, as a problem."""

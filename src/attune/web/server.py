@@ -7,11 +7,13 @@ import errno
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import uvicorn
 
 from attune.core.errors import AttuneError, UsageError
 from attune.web.app import create_app
+from attune.web.connections import ApiListener, ConnectionLimits, room_for_connections
 from attune.web.protocol import BoundedProtocol
 from attune.web.services import Services
 
@@ -30,9 +32,7 @@ class _Server(uvicorn.Server):
 def listen(host: str, port: int, *, tries: int = 1) -> socket.socket:
     """A socket bound to *host* and the first free one of *tries* ports from *port* on. Raises `UsageError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sends at once (TCP_NODELAY) only on what says that it is TCP; else each answer waits 40 ms for an ACK.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound = ApiListener(family)
     for number in range(port, min(port + tries, 65_536)):
         try:
             bound.bind((host, number))
@@ -61,18 +61,7 @@ async def serve(
 
     *heal* is called whenever the database does not answer.
     """
-    config = uvicorn.Config(
-        create_app(services),
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        server_header=False,
-        proxy_headers=False,
-        http=BoundedProtocol,
-        ws="none",
-    )
-    server = _Server(config)
+    server = _Server(_config(services))
     task = asyncio.create_task(server.serve(sockets=[bound]))
     try:
         while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
@@ -88,6 +77,22 @@ async def serve(
         services.hub.close()
         server.should_exit = True
         await task
+
+
+def _config(services: Services) -> uvicorn.Config:
+    connections = ConnectionLimits(room_for_connections())
+    return uvicorn.Config(
+        create_app(services, most_streams=connections.most // 2),
+        log_config=None,
+        log_level="error",  # a warning for each request that is no HTTP would fill the log
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        server_header=False,
+        proxy_headers=False,
+        http=partial(BoundedProtocol, connections),  # type: ignore[arg-type]
+        ws="none",
+    )
 
 
 async def _keep_healthy(services: Services, heal: Callable[[], Awaitable[None]]) -> None:

@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
-from attune.composition.secrets import ensure_key, keyring_for
+from attune.composition.secrets import ensure_key, keyring_for, rotate_keys
 from attune.config import Settings
 from attune.config.settings import SecretSettings
+from attune.core.access.secrets import place_of
 from attune.core.errors import SecretError
 from attune.core.events.rule import Firing
 from attune.core.executions.action import Action
 from attune.core.ports.executions import NewExecution
 from attune.host.access.keyring import Keyring
+from attune.postgres.access import secrets as store_module
 from attune.postgres.access.secrets import PostgresSecrets
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.events.store import request_execution
@@ -108,6 +110,60 @@ async def test_a_ciphertext_of_another_execution_is_refused(vault: Vault) -> Non
     )
     with pytest.raises(SecretError, match=f"execution/{mine}/key cannot be decrypted"):
         await vault.asked(mine)
+
+
+async def test_a_rotated_key_encrypts_everything_anew_and_what_earlier_versions_left_in_plain_text(
+    vault: Vault,
+) -> None:
+    await vault.secrets.set_secret("a", "correct horse", changed_by="ann")
+    (number,) = await vault.ask({"key": "hunter22", "name": "b"})
+    vault.rows(
+        "INSERT INTO execution (action, action_ref, config) SELECT id, ref,"
+        """ '{"key": "battery", "name": "c"}' FROM action WHERE ref = 'acme.act' RETURNING id"""
+    )
+    before, sealed = vault.keys.ids, vault.everything()
+    name, done, left = await rotate_keys(vault.settings, vault.url)
+
+    assert (done, left) == (3, 0)
+    assert before[0] not in name and before[0] not in vault.everything() and before[0] in sealed
+    assert "battery" not in vault.everything()
+    assert await vault.asked(number + 1) == {"key": "battery", "name": "c"}
+    vault.keys.file.write_text(vault.keys.file.read_text().splitlines()[0])
+    assert await vault.asked(number) == {"key": "hunter22", "name": "b"}
+    fresh = Keyring(vault.keys.file)
+    ((stored,),) = vault.rows("SELECT value FROM secret")
+    assert fresh.decrypt(stored, place_of("a")) == "correct horse"
+
+
+async def test_a_rotation_that_was_interrupted_goes_on_with_its_key(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = await vault.ask(*[{"key": f"hunter{n}2"} for n in range(5)])
+    real, calls = store_module.execute, 0
+
+    async def breaking(*given: Any) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return await real(*given)
+
+    monkeypatch.setattr(store_module, "execute", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        await rotate_keys(vault.settings, vault.url)
+    half = Keyring(vault.keys.file).ids
+    monkeypatch.setattr(store_module, "execute", real)
+    name, done, left = await rotate_keys(vault.settings, vault.url)
+
+    assert (name.split()[0], done, left) == (half[0], 3, 0)
+    assert Keyring(vault.keys.file).ids == half
+    assert [await vault.asked(number) for number in numbers] == [{"key": f"hunter{n}2"} for n in range(5)]
+
+
+async def test_what_cannot_be_decrypted_is_left_and_counted(vault: Vault) -> None:
+    await vault.secrets.set_secret("a", "correct horse", changed_by="ann")
+    vault.rows("UPDATE secret SET name = 'b' RETURNING 1")
+    assert (await rotate_keys(vault.settings, vault.url))[1:] == (0, 1)
 
 
 async def test_a_key_is_made_once_and_not_where_the_installation_has_another(vault: Vault, tmp_path: Path) -> None:

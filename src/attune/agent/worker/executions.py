@@ -150,9 +150,16 @@ class ExecutionRunner:
             return await self._classes.learn(notice.about)
         elif notice.signal is Signal.REQUEST:
             await self._classify()
-        elif notice.about.isdigit():
-            self._runs.cancel(int(notice.about))
+        elif notice.about.isdigit() and int(notice.about) in self._runs.known:
+            await self._cancel()
         return False
+
+    async def _cancel(self) -> None:
+        """Cancel what is to be cancelled by its row: anybody who may connect can send a notification."""
+        node = self.node()
+        for attempt in await self.routing.held(node.id) if node is not None else ():
+            if attempt.status == ExecutionStatus.CANCELING:
+                self._runs.cancel(attempt.execution)
 
     async def _subscribe(self, inbox: WorkerInbox, node: Node | None) -> None:
         queues = self._classes.satisfied_by(node)
@@ -180,12 +187,13 @@ class ExecutionRunner:
             before = self._runs.known
             held = await self.routing.held(node.id)
             runs = before | self._runs.known
-            await self._settle([attempt for attempt in held if attempt.execution not in runs])
-        await self._settle(await self.routing.lost())
+            if lost := [attempt for attempt in held if attempt.execution not in runs]:
+                self._tell(len(await self.attempts.settle([_result(attempt) for attempt in lost])))
+        self._tell(await self.routing.settle_lost())
 
-    async def _settle(self, lost: Sequence[HeldAttempt]) -> None:
-        if lost:
-            count = len(await self.attempts.settle([_result(attempt) for attempt in lost]))
+    @staticmethod
+    def _tell(count: int) -> None:
+        if count:
             log.info(f"{count} executions of workers that are gone are tried again or given up")
 
     # What it takes

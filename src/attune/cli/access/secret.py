@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import IO
 
@@ -9,6 +10,7 @@ import click
 
 from attune.cli.output import json_option, moment, print_list
 from attune.cli.session import who, with_secrets
+from attune.config import load_settings
 from attune.core.access.secrets import LONGEST
 from attune.core.errors import UsageError, shown
 
@@ -48,6 +50,26 @@ def remove(name: str) -> None:
     if not with_secrets(lambda secrets: secrets.remove_secret(name)):
         raise UsageError(f"no secret has the name {shown(name)}", hint="attune secret list")
     click.echo(f"Secret {name} is removed.")
+
+
+@click.group(epilog="Example: attune key rotate")
+def key() -> None:
+    """The keys that secrets are encrypted with."""
+
+
+@key.command(epilog="Example: attune key rotate")
+def rotate() -> int:
+    """Make a new key, which other hosts need too, and encrypt everything with it; interrupted, it goes on next time."""
+    from attune.composition.databases import use_database
+    from attune.composition.secrets import rotate_keys
+
+    settings = load_settings()
+    with use_database(settings) as database:
+        name, done, left = asyncio.run(rotate_keys(settings, database.url))
+    click.echo(f"{done} values are encrypted anew, with the key {name}")
+    if left:
+        click.echo(f"{left} values were left: their key is missing, or they were changed", err=True)
+    return int(left > 0)
 
 
 def _read(file: IO[bytes] | None) -> str:

@@ -1,4 +1,4 @@
-"""`attune doctor`: a self-check that names each problem and the command that fixes it."""
+"""`attune doctor`, a self-check that names each problem and the command that fixes it, and `attune status`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from math import inf
 
 import click
 
+from attune.cli.installation.background import running_up
 from attune.cli.installation.up import is_chosen
 from attune.cli.output import json_option, print_json
 from attune.cli.session import ask, with_events, with_executions
@@ -55,6 +56,27 @@ def doctor(as_json: bool) -> int:
     return int(any(finding.level == PROBLEM for finding in findings))
 
 
+@click.command(epilog="Example: attune status")
+@json_option
+def status(as_json: bool) -> int:
+    """What is up here: the process, the database, the nodes, what waits. Exit code 1 if something is wrong."""
+    from attune.composition.databases import data_dir, is_remote
+
+    settings = load_settings()
+    found: list[DoctorFinding] = []
+    if not is_remote(settings):
+        up = running_up(data_dir(settings))
+        text = f"up, process {up.process}" + (f" on {up.address}" if up.address else ", starting") if up else "not up"
+        found = [DoctorFinding(OK if up else PROBLEM, "attune", text, None if up else "attune up")]
+    found += _look_at_installation(settings)
+    if as_json:
+        print_json(found)
+    else:
+        for finding in found:
+            click.echo(f"{finding.subject.ljust(10)}{finding.text}")
+    return int(any(finding.level == PROBLEM for finding in found))
+
+
 def _examine_installation() -> Iterator[DoctorFinding]:
     """Look at everything, in the order in which it must be right."""
     yield DoctorFinding(OK, "python", f"{'.'.join(map(str, sys.version_info[:3]))} at {sys.executable}")
@@ -77,6 +99,17 @@ def _examine_installation() -> Iterator[DoctorFinding]:
         except AttuneError as error:
             is_broken = is_broken or look is _database
             yield DoctorFinding(PROBLEM, look.__name__.strip("_"), str(error), error.hint)
+
+
+def _look_at_installation(settings: Settings) -> list[DoctorFinding]:
+    """Whether the database, the nodes and the work of the installation are well."""
+    found: list[DoctorFinding] = []
+    for look in (_database, _nodes, _work):
+        try:
+            found += look(settings)
+        except AttuneError as error:
+            return [*found, DoctorFinding(PROBLEM, look.__name__.strip("_"), str(error), error.hint)]
+    return found
 
 
 def _selections(settings: Settings) -> Iterator[DoctorFinding]:

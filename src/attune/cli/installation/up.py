@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from attune.cli.installation.background import marked_up, refuse_second, start_detached
 from attune.config import variable
 from attune.core.access.tokens import Scope
 
@@ -23,39 +26,51 @@ if TYPE_CHECKING:
 _PORTS = 20  # the configured one and, where somebody has it, the next ones
 
 
-@click.command(epilog="Example: attune up")
-def up() -> None:
+@click.command(epilog="Example: attune up --detach")
+@click.option("--detach", is_flag=True, help="Return when all is up, and go on without a terminal until `attune down`.")
+def up(detach: bool) -> int:
     """Run everything on this machine: the database, the API and the page, one worker, one sensor, until Ctrl-C.
 
     The database is the embedded PostgreSQL unless `database.url` (or DATABASE_URL) names one.
     """
     from attune.agent.logs import configure_logging
-    from attune.composition.databases import migrate, use_database
+    from attune.composition.databases import data_dir, migrate, use_database
     from attune.composition.packs import load_demo
     from attune.composition.secrets import ensure_key
     from attune.config import load_settings
     from attune.web.server import listen
 
     settings = load_settings()
+    if detach:
+        return start_detached(settings)
+    refuse_second(data_dir(settings))
     configure_logging(form=settings.log.format, level=settings.log.level)
     tries = 1 if is_chosen(settings) else _PORTS
     with (
         listen(settings.api.host, settings.api.port, tries=tries) as bound,
         use_database(settings, create=True) as database,
+        marked_up(data_dir(settings)) as tell_address,
     ):
         if bound.getsockname()[1] != settings.api.port:
-            click.echo(
-                f"attune: warning: {settings.api.host}:{settings.api.port} is taken by another program", err=True
-            )
+            say(f"attune: warning: another program listens on port {settings.api.port}", err=True)
         migrate(database.url)
         if said := asyncio.run(ensure_key(settings, database.url)):
-            click.echo(said, err=True)
+            say(said, err=True)
         if settings.demo and asyncio.run(load_demo(database.url)):
-            click.echo(
-                "The pack demo is loaded: a timer, a rule and three actions. Without it: attune pack remove demo"
-            )
-        asyncio.run(_everything(settings, database, bound))
-        click.echo("attune is down.")
+            say("The pack demo is loaded: a timer, a rule and three actions. Without it: attune pack remove demo")
+        asyncio.run(_everything(settings, database, bound, tell_address))
+        say("attune is down.")
+    return 0
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print *text*, for whoever still reads."""
+    from attune.cli.main import silence
+
+    try:
+        click.echo(text, err=err)
+    except OSError:
+        silence(sys.stderr if err else sys.stdout)
 
 
 def is_chosen(settings: Settings) -> bool:
@@ -63,7 +78,9 @@ def is_chosen(settings: Settings) -> bool:
     return variable("ATTUNE__API__PORT") is not None or settings.api.port != type(settings.api)().port
 
 
-async def _everything(settings: Settings, database: Database, bound: socket.socket) -> None:
+async def _everything(
+    settings: Settings, database: Database, bound: socket.socket, tell_address: Callable[[str], None]
+) -> None:
     """The API and both nodes, until a signal; the API goes last, so that the page shows the nodes leave."""
     from attune.composition.node_services import run_nodes
     from attune.composition.secrets import keyring_for
@@ -78,7 +95,7 @@ async def _everything(settings: Settings, database: Database, bound: socket.sock
     api = asyncio.create_task(serving)
     roles = {WORKER: None, SENSOR: None}
     nodes = asyncio.create_task(run_nodes(settings, database.url, roles, heal=database.heal, on_ready=ready.put_nowait))
-    announcing = asyncio.create_task(_announce(settings, database, bound, services, ready))
+    announcing = asyncio.create_task(_announce(settings, database, bound, services, ready, tell_address))
     try:
         await asyncio.wait({api, nodes}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -98,6 +115,7 @@ async def _announce(
     bound: socket.socket,
     services: asyncio.Queue[Services],
     nodes: asyncio.Queue[NodeRegistration],
+    tell_address: Callable[[str], None],
 ) -> None:
     """Say once that everything is up, and how to look at it."""
     from attune.cli.main import program_name
@@ -109,9 +127,10 @@ async def _announce(
     address = settings.api.public_url or address_of(bound)
     link = await _login_link(tokens, data_dir(settings) / "token", address)
     attune = program_name()
-    click.echo(f"attune is up: {names} are registered in {database.shown}.")
-    click.echo(f"The page, for a day: {link}")
-    click.echo(f"In the terminal: `{attune} worker list` and `{attune} sensor list`. Ctrl-C stops everything.")
+    tell_address(address)
+    say(f"attune is up: {names} are registered in {database.shown}.")
+    say(f"The page, for a day: {link}")
+    say(f"In the terminal: `{attune} worker list` and `{attune} sensor list`. Ctrl-C stops everything.")
 
 
 async def _login_link(tokens: AccessStore, file: Path, address: str) -> str:

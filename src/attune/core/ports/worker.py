@@ -143,8 +143,8 @@ class WorkRouting(Protocol):
     async def tidy(self) -> int:
         """Move what is due, what nobody reads any more and what has waited too long; how many executions."""
 
-    async def lost(self) -> Sequence[HeldAttempt]:
-        """Attempts whose node is gone."""
+    async def settle_lost(self) -> int:
+        """Have attempts whose node is gone tried again or given up, as their action wants; how many."""
 
     async def held(self, worker: int) -> Sequence[HeldAttempt]:
         """Attempts that are said to run on *worker*."""

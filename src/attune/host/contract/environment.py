@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
+from attune.core.access.variables import may_be_secret
+
 _ALLOWED_NAMES = """
     PATH HOME USER LOGNAME SHELL TMPDIR TZ LD_LIBRARY_PATH
     XDG_CONFIG_HOME XDG_DATA_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR
@@ -22,8 +24,6 @@ _ALLOWED_NAMES = """
 """
 ALLOWED = frozenset(_ALLOWED_NAMES.split())
 ALLOWED_PREFIXES = ("PYENV_", "RBENV_", "ASDF_", "MISE_")
-_SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "DATABASE_URL")
-_SECRET_PREFIXES = ("ATTUNE_", "PG")
 RUN_BY = "RUN_BY_ATTUNE"
 """The variable that says as what a program is run: `check`, `action` or `sensor`."""
 OFFLINE = {
@@ -67,12 +67,7 @@ def check_environment(source: Mapping[str, str], extra: Iterable[str] = ()) -> d
     kept = {
         name: value
         for name, value in source.items()
-        if (name in wanted or name.startswith(ALLOWED_PREFIXES)) and not _may_be_secret(name)
+        if (name in wanted or name.startswith(ALLOWED_PREFIXES)) and not may_be_secret(name)
     }
     kept.setdefault("PATH", os.defpath)
     return kept | _FORCED
-
-
-def _may_be_secret(name: str) -> bool:
-    upper = name.upper()
-    return upper.startswith(_SECRET_PREFIXES) or any(word in upper for word in _SECRET_WORDS)

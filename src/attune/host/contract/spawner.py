@@ -21,6 +21,7 @@ sys.path.append(__file__.rpartition("/attune/")[0])  # where this package lies, 
 from attune.host.contract.cgroups import ControlGroup, end_group, own_group
 from attune.host.contract.supervisor import (
     PR_SET_CHILD_SUBREAPER,
+    PR_SET_DUMPABLE,
     Supervisor,
     children,
     collected,
@@ -103,6 +104,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_DUMPABLE, 0)  # programs of the same user see no descriptor or memory of supervisors
     with socket.socket(fileno=os.dup(0)) as orders:
         try:
             groups: str | None = own_group()

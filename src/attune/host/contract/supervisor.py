@@ -32,7 +32,7 @@ from typing import Any, NoReturn
 from attune.host.contract.cgroups import ControlGroup
 from attune.host.contract.landlock import confine
 
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 _PR_SET_NO_NEW_PRIVS = 38
 _LAST_WAIT_SECONDS = 2.0
 _QUICK_WAIT_SECONDS = 0.1  # where a control group does the rest

@@ -16,7 +16,7 @@ from attune.web.access import Reader
 from attune.web.api.paging import bad_field
 from attune.web.hub import StreamEvent, stream_event_of
 from attune.web.middleware.metrics import RequestFigures
-from attune.web.middleware.problems import text_answer
+from attune.web.middleware.problems import ProblemError, text_answer
 from attune.web.services import Given, Services
 
 router = APIRouter(tags=["stream"])
@@ -42,6 +42,8 @@ async def stream_changes(
 ) -> StreamingResponse:
     """`Last-Event-ID` resumes. Executions are told as they happen, and not again after a break."""
     position = _position(last_event_id)
+    if services.hub.streams >= request.app.state.most_streams:
+        raise ProblemError(503, "as many streams are open as there may be", headers={"Retry-After": "5"})
     return StreamingResponse(
         _events(services, request.app.state.figures, who, set(kinds) if kinds else None, position),
         media_type="text/event-stream",

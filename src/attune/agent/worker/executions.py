@@ -18,14 +18,11 @@ from attune.agent.worker.classes import Classes
 from attune.agent.worker.suspect_runtimes import SuspectRuntimes
 from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
-from attune.core.executions.action import OnLost
-from attune.core.executions.execution import ExecutionStatus, after_loss
+from attune.core.executions.execution import ExecutionStatus
 from attune.core.matching.fleet import Node
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.worker import (
-    AttemptResult,
     AttemptStore,
-    HeldAttempt,
     QueuedJob,
     Signal,
     WorkerInbox,
@@ -51,7 +48,6 @@ class ExecutionRunner:
 
     *suspect* is told the ref of a broken runtime, *unfit* why nothing can be run on this node. *recheck*
     verifies those whose files have changed since they were verified: the refs of those that fail, None where none has.
-    *broken* is that of `Attempts`.
     """
 
     node: Callable[[], Node | None]
@@ -65,7 +61,7 @@ class ExecutionRunner:
     suspect: Callable[[str], None]
     unfit: Callable[[str], None]
     recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
-    broken: Callable[[str, str, float], Awaitable[str | None]]
+    broken: Callable[[str, str, float], Awaitable[str | None]]  # as in `Attempts`
     default_timeout: float | None
     _ready: dict[str, None] = field(default_factory=dict)  # queues that may have jobs
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -188,7 +184,7 @@ class ExecutionRunner:
             held = await self.routing.held(node.id)
             runs = before | self._runs.known
             if lost := [attempt for attempt in held if attempt.execution not in runs]:
-                self._tell(len(await self.attempts.settle([_result(attempt) for attempt in lost])))
+                self._tell(len(await self.attempts.settle([attempt.lost() for attempt in lost])))
         self._tell(await self.routing.settle_lost())
 
     @staticmethod
@@ -296,9 +292,3 @@ class ExecutionRunner:
             await self.queue.give_back([job])
         except DatabaseError as error:  # it is offered again by itself, only later
             log.debug(f"execution {job.execution} could not be given back: {error}")
-
-
-def _result(lost: HeldAttempt) -> AttemptResult:
-    asked = lost.status == ExecutionStatus.CANCELING
-    then = after_loss(OnLost(lost.on_lost), worker=lost.worker_name, losses=lost.losses, cancel_asked=asked)
-    return AttemptResult(lost.execution, lost.attempt, then.status.value, then.reason, lost=True)

@@ -19,6 +19,7 @@ from databases import (  # noqa: F401
     template_database,
 )
 from effort import is_soak  # noqa: F401  # registers the profiles
+from logins import logins  # noqa: F401
 from whole_run import begin_run, end_run
 
 RUN_FOLDER = begin_run()

@@ -18,6 +18,7 @@ from attune.core.runtimes.runtime import Runtime
 
 if TYPE_CHECKING:
     from attune.postgres.embedded.server import EmbeddedServer
+    from attune.postgres.migrations.logins import LoginRole as LoginRole  # noqa: PLC0414 - commands name it
     from attune.postgres.migrations.run import MigrationReport as MigrationReport  # noqa: PLC0414 - commands name it
     from attune.postgres.migrations.run import MigrationState
 
@@ -109,6 +110,15 @@ def migrate(url: str) -> tuple[MigrationReport, list[str]]:
     from attune.postgres.migrations.run import upgrade
 
     return upgrade(url), asyncio.run(seed(url))
+
+
+def grant_login(settings: Settings, url: str, name: str, role: LoginRole, *, with_password: bool) -> str:
+    """Make or alter the login of *name*; the URL that it connects with."""
+    from attune.core.ports.nodes import Overdue
+    from attune.postgres.migrations import logins
+
+    overdue = Overdue(settings.heartbeat.stale_after, settings.heartbeat.lost_after)
+    return logins.grant_login(url, name, role, overdue, with_password=with_password)
 
 
 def migration_sql(settings: Settings) -> str:

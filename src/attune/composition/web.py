@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
+from attune.composition.decisions import decide
 from attune.composition.events import recorder
 from attune.composition.executions import execution_service
 from attune.core.ports.access import SecretCipher
@@ -39,7 +40,12 @@ async def serve_api(
 ) -> None:
     """Serve the API of the database at *url* on *bound* until *stop* is set, as `serve` says."""
     async with open_pool(url, application_name="attune api", size=8) as pool:
-        await serve(services_on(pool, cipher), bound, stop, on_ready=on_ready, heal=heal)
+        deciding = asyncio.create_task(decide(pool, cipher))
+        try:
+            await serve(services_on(pool, cipher), bound, stop, on_ready=on_ready, heal=heal)
+        finally:
+            deciding.cancel()
+            await asyncio.gather(deciding, return_exceptions=True)
 
 
 def services_on(pool: Pool, cipher: SecretCipher) -> Services:

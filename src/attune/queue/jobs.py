@@ -1,4 +1,4 @@
-"""All that is known of Procrastinate: its SQL functions, what of its tables is relied upon, and the taking of jobs.
+"""What is known of Procrastinate beside the functions of the schema: its SQL functions, and the taking of jobs.
 
 Statements about executions are put together from these pieces, so that a row and its job change in one transaction.
 Read from version 3.10 of the library; a test fails when another one is installed.
@@ -17,26 +17,10 @@ TASK = "attune.execute"
 CHANNEL = "procrastinate_queue_v1#"
 """What the channel is called on which new jobs of a queue are announced, without the queue's name."""
 
-# One call brings one job, so it is called until it brings none. Jobs are not told apart by the engine's workers (their
-# id would be the last argument): which execution is begun where is written in our own tables.
-TAKE = """
-    WITH RECURSIVE taken (turn, job) AS (
-        SELECT 1, procrastinate_fetch_job_v2(%(queues)s::varchar[], NULL)
-        UNION ALL
-        SELECT turn + 1, procrastinate_fetch_job_v2(%(queues)s::varchar[], NULL)
-        FROM taken WHERE (job).id IS NOT NULL AND turn < %(limit)s
-    )
-    SELECT (job).id, ((job).args ->> 'execution')::bigint AS execution, (job).queue_name AS queue
-    FROM taken WHERE (job).id IS NOT NULL ORDER BY turn
-"""
-GIVE_BACK = """
-    SELECT procrastinate_retry_job_v2(id, NULL, NULL, NULL, NULL) FROM procrastinate_jobs
-    WHERE id = ANY(%(jobs)s) AND status = 'doing'
-"""
-FILLED = """
-    SELECT q.name FROM unnest(%(queues)s::text[]) AS q (name) WHERE EXISTS (
-        SELECT FROM procrastinate_jobs AS j WHERE j.queue_name = q.name AND j.status = 'todo')
-"""
+# Nodes reach the engine's tables only through functions, which give the jobs of queues that the caller's nodes read.
+TAKE = "SELECT id, execution, queue FROM take_jobs(%(queues)s::text[], %(limit)s)"
+GIVE_BACK = "SELECT give_back_jobs(%(jobs)s::bigint[])"
+FILLED = "SELECT name FROM filled_queues(%(queues)s::text[]) AS q (name)"
 
 
 def put(source: str) -> str:
@@ -51,14 +35,6 @@ def put(source: str) -> str:
 def remove(jobs: str) -> str:
     """A statement that removes the jobs whose ids the query *jobs* gives, whether or not they were taken."""
     return f"DELETE FROM procrastinate_jobs WHERE id IN ({jobs})"
-
-
-def is_adrift(job: str, seconds: int) -> str:
-    """A condition: nobody can take the job of id *job* any more. It is gone, or was taken *seconds* ago or earlier."""
-    return f"""NOT EXISTS (
-        SELECT FROM procrastinate_jobs AS j WHERE j.id = {job} AND (j.status = 'todo' OR EXISTS (
-            SELECT FROM procrastinate_events AS v WHERE v.job_id = j.id AND v.type = 'started'
-              AND v.at > now() - interval '{seconds} seconds')))"""
 
 
 class ProcrastinateQueue:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from attune.core.access.secrets import check_secret, place_of
-from attune.core.access.tokens import PREFIX, Caller, Scope, TokenRecord
+from attune.core.access.tokens import LINK_SECONDS, PREFIX, Caller, Scope, TokenRecord
 from attune.core.errors import MissingKeyError, SecretError, UsageError
 from attune.core.ports.access import SecretRecord
 
@@ -51,7 +51,7 @@ class MemoryTokens:
 
     async def login_link(self, token_id: int) -> str:
         code = secrets.token_urlsafe(24)
-        self._codes[code] = token_id, self._now() + timedelta(days=1)
+        self._codes[code] = token_id, self._now() + timedelta(seconds=LINK_SECONDS)
         return code
 
     async def caller(self, text: str) -> Caller | None:
@@ -69,6 +69,7 @@ class MemoryTokens:
 
     async def log_in(self, secret: str, *, by_code: bool) -> str | None:
         record = self._live(self._unexpired(self._codes, secret) if by_code else self._secrets.get(secret))
+        self._codes.pop(secret, None)
         if record is None:
             return None
         session = secrets.token_urlsafe(32)

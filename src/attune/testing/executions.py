@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from attune.core.errors import DatabaseError, UsageError
-from attune.core.executions.action import Action
+from attune.core.executions.action import Action, OnLost
+from attune.core.executions.execution import after_loss
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import (
     AttemptResult,
@@ -155,7 +156,6 @@ class MemoryExecutions:
         return sum([self._offer(row) for row in waiting])
 
     async def classify(self) -> Sequence[str]:
-        self.require_database()
         return sorted({self._classify(row) for row in self.rows.values() if row.queue is None})
 
     async def tidy(self) -> int:
@@ -171,8 +171,9 @@ class MemoryExecutions:
                 moved += 1
         return moved
 
-    async def lost(self) -> Sequence[HeldAttempt]:
-        return [attempt for worker in sorted(self.dead) for attempt in await self.held(worker)]
+    async def settle_lost(self) -> int:
+        lost = [_after_loss(attempt) for worker in sorted(self.dead) for attempt in await self.held(worker)]
+        return len(await self.settle(lost))
 
     async def held(self, worker: int) -> Sequence[HeldAttempt]:
         self.require_database()
@@ -291,3 +292,9 @@ def _started(row: MemoryExecution) -> StartedAttempt:
         timeout_seconds=row.asked.timeout_seconds or action.timeout_seconds,
         on_lost=action.on_lost.value,
     )
+
+
+def _after_loss(lost: HeldAttempt) -> AttemptResult:
+    asked = lost.status == "canceling"
+    then = after_loss(OnLost(lost.on_lost), worker=lost.worker_name, losses=lost.losses, cancel_asked=asked)
+    return AttemptResult(lost.execution, lost.attempt, then.status.value, then.reason, lost=True)

@@ -41,12 +41,22 @@ async def caller_of(request: Request) -> Caller | None:
                 headers=_CHALLENGE,
             )
     else:
-        session = request.cookies.get(SESSION_COOKIE)
+        session = session_of(request)
         caller = await services.callers.by_session(session) if session else None
     if caller is not None:
         state["caller"] = caller
         state.get(AUTHENTICATED, _nothing)()
     return caller
+
+
+def session_cookie(request: Request) -> str:
+    """The name of the cookie of a session: over TLS one that no other site or plain connection can set."""
+    return f"__Host-{SESSION_COOKIE}" if request.url.scheme == "https" else SESSION_COOKIE
+
+
+def session_of(request: Request) -> str:
+    """The session that the cookie of *request* names, empty for none."""
+    return request.cookies.get(session_cookie(request), "")
 
 
 def _nothing() -> None: ...
@@ -78,7 +88,7 @@ async def _require_own_page(request: Request) -> None:
     if token is None and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         value = (await request.form()).get(CSRF_FIELD)
         token = value if isinstance(value, str) else None
-    wanted = csrf_of(request.cookies.get(SESSION_COOKIE, ""))
+    wanted = csrf_of(session_of(request))
     if token is None or not hmac.compare_digest(token.encode(), wanted.encode()) or not is_same_origin(request):
         raise ProblemError(403, "expected a change that one of Attune's own pages asked for, got one from elsewhere")
 

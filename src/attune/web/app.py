@@ -63,25 +63,31 @@ def create_app(services: Services, *, most_streams: int = 1000) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
+        redirect_slashes=False,  # it would lead to whatever Host was named
     )
     app.state.services = services
     app.state.most_streams = most_streams
     app.state.figures = RequestFigures()
     answer_with_problems(app, problem_page)
-    for router in (system.router, *API_ROUTERS):
-        app.include_router(router, prefix="" if router is system.router else "/api")
-    for module in PAGES:
-        app.include_router(module.router)
+    _include_routes(app)
 
     @app.exception_handler(LoginNeeded)
     async def log_in_first(request: Request, _error: Exception) -> RedirectResponse:
         return to_login(request)
 
-    app.add_middleware(ObservedApp, write_audit)
     app.add_middleware(RequestLimits)
+    app.add_middleware(ObservedApp, write_audit)
     app.add_middleware(ObservedApp, app.state.figures.count)
     _describe_problems(app)
     return app
+
+
+def _include_routes(app: FastAPI) -> None:
+    app.include_router(system.router)
+    for router in API_ROUTERS:
+        app.include_router(router, prefix="/api")
+    for module in PAGES:
+        app.include_router(module.router)
 
 
 def _describe_problems(app: FastAPI) -> None:

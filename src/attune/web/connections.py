@@ -16,6 +16,7 @@ import structlog
 log = structlog.get_logger("attune.web")
 STRANGERS = 128  # of one address
 _MOST = 4096
+_FOR_STRANGERS = 8  # one in so many always makes room, so that there is a way in
 _KNOWN_SECONDS = 600.0  # how long an address counts as one that shows tokens
 _KNOWN_ADDRESSES = 10_000
 _SILENT_SECONDS = 60.0
@@ -46,7 +47,7 @@ class ConnectionLimits:
         return len(self._known) + sum(map(len, self._waiting.values()))
 
     def add(self, connection: CountedConnection, address: str) -> None:
-        """Count a new *connection*, which may end another one, or itself where all others are known."""
+        """Count a new *connection*, for which another one may be ended."""
         of_address = self._waiting.setdefault(address, OrderedDict())
         of_address[connection] = None
         if len(of_address) > self._strangers and not self._is_known(address):
@@ -55,8 +56,8 @@ class ConnectionLimits:
             self._drop_first(max(self._waiting, key=lambda key: len(self._waiting[key])))
 
     def authenticated(self, connection: CountedConnection, address: str) -> None:
-        """*connection* showed a live token: nobody's but its own requests end it from now on."""
-        if self._forget(connection, address):
+        """*connection* showed a live token: it need not make room any more, if only some are left that must."""
+        if len(self._known) < self.most - self.most // _FOR_STRANGERS and self._forget(connection, address):
             self._known.add(connection)
         self._addresses[address] = time.monotonic()
         self._addresses.move_to_end(address)

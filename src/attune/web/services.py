@@ -117,6 +117,7 @@ class Services:
     secrets: SecretStore
     audit: AuditWriter
     logins: Throttle = field(default_factory=lambda: Throttle(burst=10, per_second=0.2))
+    addresses: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))
     refusals: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))
 
     def forget(self) -> None:

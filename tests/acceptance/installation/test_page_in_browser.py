@@ -32,6 +32,15 @@ PAGES = {
 class Installation:
     """`attune up` on a machine whose tools the test owns."""
 
+    def fresh_link(self) -> str:
+        """A link can be used once: the one that was printed first, then others."""
+        if self.link:
+            link, self.link = self.link, ""
+            return link
+        (token, *_) = json.loads(self.machine.attune("token", "list", "--json").stdout)
+        made = self.machine.attune("token", "link", token["name"])
+        return self.address + "/login" + made.stdout.strip().partition("/login")[2]
+
     def __init__(self, machine: Machine, link: str) -> None:
         self.machine = machine
         self.link = link
@@ -41,7 +50,7 @@ class Installation:
 
     def log_in(self, browser: Browser, **options: Any) -> Page:
         page = browser.new_context(**options).new_page()
-        page.goto(self.link)
+        page.goto(self.fresh_link())
         return page
 
     def screenshot(self, page: Page, name: str) -> None:

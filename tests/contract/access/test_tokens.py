@@ -109,11 +109,13 @@ async def test_a_token_ends_with_its_time(tokens: Tokens) -> None:
 
 async def test_a_login_link_opens_a_session_of_its_token(tokens: Tokens) -> None:
     record, text = await tokens.create()
-    session = await tokens.api.log_in(await tokens.operators.login_link(record.id), by_code=True)
+    code = await tokens.operators.login_link(record.id)
+    session = await tokens.api.log_in(code, by_code=True)
     other = await tokens.api.log_in(text, by_code=False)
 
     caller = await tokens.api.session_caller(session)
     assert (caller.token_id, caller.name, caller.scope, caller.by_cookie) == (record.id, "ci", Scope.OPERATE, True)
+    assert await tokens.api.log_in(code, by_code=True) is None, "used once"
     assert await tokens.api.log_in(text, by_code=True) is await tokens.api.log_in("nothing", by_code=False) is None
     await tokens.api.log_out(other)
     assert await tokens.api.session_caller(other) is None
@@ -121,12 +123,13 @@ async def test_a_login_link_opens_a_session_of_its_token(tokens: Tokens) -> None
     assert await tokens.api.session_caller(session) is None
 
 
-async def test_a_session_ends_after_a_week_and_a_code_after_a_day(tokens: Tokens) -> None:
+async def test_a_session_ends_after_a_week_and_a_code_after_ten_minutes(tokens: Tokens) -> None:
     record, text = await tokens.create()
     code = await tokens.operators.login_link(record.id)
     session = await tokens.api.log_in(text, by_code=False)
-    await tokens.later(86_401)
+    await tokens.later(601)
     assert await tokens.api.log_in(code, by_code=True) is None
+    await tokens.later(86_400)
     assert await tokens.api.session_caller(session) is not None
     await tokens.later(6 * 86_400)
 

@@ -24,6 +24,7 @@ from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
 from attune.testing import MemorySensors
+from logins import Logins
 from sensor_programs import add_sensor
 
 pytestmark = pytest.mark.anyio
@@ -255,10 +256,9 @@ async def test_a_timer_fires_and_remembers_only_under_a_valid_lease(stores: Stor
     assert [payload["number"] for _, payload, _ in await stores.stored()] == [1, 5]
 
 
-async def test_the_role_of_nodes_may_do_what_sensing_needs(migrated_database: str) -> None:
+async def test_the_role_of_nodes_may_do_what_sensing_needs(migrated_database: str, logins: Logins) -> None:
     number = add_sensor(migrated_database, "acme.a", "a.py", {})
-    mark = "&" if "?" in migrated_database else "?"
-    async with open_pool(f"{migrated_database}{mark}options=-crole%3Dattune_node") as pool:
+    async with open_pool(logins.url("s1")) as pool:
         registry = PostgresNodes(pool)
         await registry.claim("s1", SENSOR, host="host", pid=1)
         node = await registry.register(Registration("s1", SENSOR, "host", 1, {}))
@@ -266,8 +266,11 @@ async def test_the_role_of_nodes_may_do_what_sensing_needs(migrated_database: st
         (taken,) = await leases.take(node, [number], 10)
         await leases.renew(node, {number: 1}, 10)
         await leases.report(node, [SensorReport(number, 1, SensorState.RUNNING)])
-        assert await events.ship(taken.output_log, 0, 10, [event(1)])
-        assert await events.fire(node, number, 1, {"last": 1}, [event(2)])
+        mine = replace(event(1), sensor=number)
+        assert await events.ship(taken.output_log, 0, 10, [mine])
+        with pytest.raises(DatabaseError, match="row-level security"):
+            await events.ship(taken.output_log, 10, 20, [replace(mine, trigger_ref="acme.other")])
+        assert await events.fire(node, number, 1, {"last": 1}, [mine])
         await leases.release(node, {number: 1})
         assert await events.finish(taken.output_log, 10)
         assert (await leases.world()).connected == {node}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from attune.core.access.tokens import Scope, csrf_of
@@ -26,7 +28,7 @@ def test_a_login_link_opens_a_session_that_a_revoked_token_ends(migrated_databas
         again = await api.http.get(f"/login?code={code}")
         session = entered.cookies[SESSION_COOKIE]
 
-        assert (entered.status_code, entered.headers["location"], again.status_code) == (303, "/", 303)
+        assert (entered.status_code, entered.headers["location"], again.status_code) == (303, "/", 401)
         assert "httponly" in entered.headers["set-cookie"].lower()
         assert await api.services.tokens.session_caller(session)
         assert await api.services.tokens.revoke(made.id)
@@ -41,6 +43,55 @@ def test_a_login_leads_to_no_other_site(migrated_database: str, target: str) -> 
         done = await api.http.post("/login", data={"token": api.tokens[Scope.READ], "next": target})
 
         assert (done.status_code, done.headers["location"]) == (303, "/")
+
+    with_api(migrated_database, check)
+
+
+def test_a_logout_ends_what_the_session_opened_at_once(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        entered = await api.http.post("/login", data={"token": api.tokens[Scope.READ]})
+        cookie = {"Cookie": f"{SESSION_COOKIE}={(session := entered.cookies[SESSION_COOKIE])}"}
+        assert (await api.http.get("/api/me", headers=cookie)).status_code == 200
+        me = api.services.tokens.session_caller
+        with api.services.hub.subscribed((await me(session)).token_id, None) as stream:
+            left = await api.http.post("/logout", data={"csrf": csrf_of(session)}, headers=cookie)
+
+            assert left.status_code == 303
+            assert (await api.http.get("/api/me", headers=cookie)).status_code == 401
+            assert await asyncio.wait_for(stream.queue.get(), 5) is None
+
+    with_api(migrated_database, check)
+
+
+def test_over_tls_the_cookie_is_one_that_no_other_site_can_set(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        token = {"token": api.tokens[Scope.READ]}
+        entered = await api.http.post("https://attune.test/login", data=token)
+        cookie = entered.headers["set-cookie"]
+
+        assert cookie.startswith("__Host-attune_session=")
+        assert {"Secure", "HttpOnly", "Path=/"} <= {*cookie.split("; ")}
+        plain = {"Cookie": cookie.split(";")[0].removeprefix("__Host-")}
+        assert (await api.http.get("https://attune.test/api/me", headers=plain)).status_code == 401
+
+    with_api(migrated_database, check)
+
+
+def test_a_login_that_guesses_does_not_lock_out_another_token(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        for _ in range(12):
+            await api.http.post("/login", data={"token": "attune_guess"})
+
+        assert (await api.http.post("/login", data={"token": api.tokens[Scope.READ]})).status_code == 303
+
+    with_api(migrated_database, check)
+
+
+def test_no_path_leads_to_the_host_that_was_named(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        for path in ("/api/workers/", "/workers/", "//evil.example/"):
+            answer = await api.http.get(path, headers={**api.as_(Scope.READ), "Host": "evil.example"})
+            assert "location" not in answer.headers
 
     with_api(migrated_database, check)
 

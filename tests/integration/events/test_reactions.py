@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from attune.composition.decisions import decide_once
 from attune.composition.events import recorder
-from attune.core.errors import UsageError
+from attune.core.errors import DatabaseError, UsageError
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.events.log import PostgresEventLog
 from attune.testing import MemoryCipher
+from logins import Logins
 from pack_folders import IMAGES, happen, load, write_pack
 
 pytestmark = pytest.mark.anyio
@@ -243,11 +246,16 @@ async def test_people_see_what_followed_from_an_event(pool: Pool) -> None:
     assert [one.ref for one in await log.list_rules()] == ["img.a_broken", "img.shrink"]
 
 
-async def test_the_role_of_nodes_may_do_all_of_it(pool: Pool, migrated_database: str) -> None:
-    async with open_pool(f"{migrated_database}&options=-c%20role%3Dattune_node") as other:
-        async with pool.connection() as connection:  # executions have rights of their own
-            await connection.execute("GRANT SELECT, INSERT ON execution TO attune_node")
-            await connection.execute("GRANT USAGE ON SEQUENCE execution_id_seq TO attune_node")
-        recorded = await happen(other, "img.made", {"path": "a", "width": 300})
+async def test_an_event_of_a_node_waits_for_a_process_of_the_operator(pool: Pool, logins: Logins) -> None:
+    async with pool.connection() as connection:
+        await connection.execute(
+            "INSERT INTO event (trigger, trigger_ref, payload, pending)"
+            ' SELECT id, ref, \'{"path": "a", "width": 300}\', true FROM trigger WHERE ref = \'img.made\''
+        )
 
-    assert len(recorded[0].executions) == 1
+    for role, expected in (("node", 0), ("admin", 1)):
+        async with open_pool(logins.url("x", role)) as other:  # type: ignore[arg-type]
+            with suppress(DatabaseError):
+                await decide_once(other, MemoryCipher())
+        found = await rows_in(pool, "SELECT count(*) FROM execution WHERE queue IS NOT NULL")
+        assert found == [(expected,)], role

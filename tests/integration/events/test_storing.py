@@ -132,6 +132,7 @@ def server(migrated_database: str) -> Iterator[Server]:
         "ALTER ROLE {role} SET statement_timeout = '150ms'",
         "GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}",
         "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}",
+        "GRANT ALL ON ALL FUNCTIONS IN SCHEMA public TO {role}",
     )
     yield made
     made.disconnect()

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from attune.core.executions.action import Action, OnLost
+from attune.core.executions.execution import ExecutionStatus, after_loss
 from attune.core.ports.executions import NewExecution
-from attune.core.ports.worker import AttemptResult, AttemptStart, HeldAttempt, OutputChunk, QueuedJob
+from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, QueuedJob
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.pages import PostgresExecutionPages
@@ -217,15 +218,37 @@ async def test_the_attempts_of_nodes_that_are_gone_are_found(desk: Desk, node: s
     number = await desk.ask()
     await desk.read("core.python")
     await desk.start(number)
-    assert await desk.routing.lost() == []
+    assert await desk.routing.settle_lost() == 0
     async with desk.pool.connection() as connection:
         await connection.execute(
             "DELETE FROM worker" if node is None else f"UPDATE worker SET status = '{node}'".encode()  # type: ignore[arg-type]
         )
-    (lost,) = await desk.routing.lost()
-    assert lost == HeldAttempt(
-        execution=number, attempt=1, on_lost=OnLost.RETRY.value, losses=0, status="running", worker_name="w1"
-    )
+    assert await desk.routing.settle_lost() == 1
+    assert desk.rows("SELECT status::text, losses, reason FROM execution") == [
+        ("scheduling", 1, "worker w1 was lost while it ran")
+    ]
+
+
+@pytest.mark.parametrize("losses", [0, 4, 5, 6])
+@pytest.mark.parametrize("status", ["running", "canceling"])
+@pytest.mark.parametrize("on_lost", list(OnLost))
+async def test_the_database_judges_the_lost_as_the_core_does(
+    desk: Desk, losses: int, status: str, on_lost: OnLost
+) -> None:
+    number = await desk.ask()
+    await desk.read("core.python")
+    await desk.start(number)
+    async with desk.pool.connection() as connection:
+        query = "UPDATE execution SET losses = %s, status = %s::text::execution_status_enum, on_lost = %s"
+        await connection.execute(query, (losses, status, on_lost.value))
+        await connection.execute("UPDATE worker SET status = 'lost'")
+
+    await desk.routing.settle_lost()
+
+    then = after_loss(on_lost, worker="w1", losses=losses, cancel_asked=status == "canceling")
+    query = "SELECT status::text, losses, reason, finished_at IS NULL FROM execution"
+    ended = then.status is not ExecutionStatus.SCHEDULING
+    assert desk.rows(query) == [(then.status.value, losses + 1, then.reason, not ended)]
 
 
 async def test_what_was_requested_without_a_class_gets_one_and_what_cannot_run_fails(desk: Desk) -> None:

@@ -154,3 +154,15 @@ def test_where_something_can_run_is_answered_with_the_reasons(migrated_database:
         assert drained.json()["eligible_count"] == 0
 
     with_api(migrated_database, check)
+
+
+def test_a_ref_that_is_not_latin_is_stored_and_found_where_the_answer_says(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        may = api.as_(Scope.ADMIN)
+        added = await api.http.post("/api/runtimes", json={"ref": "core.руби", **RUBY}, headers=may)
+        assert added.status_code == 201, added.text
+
+        found = await api.http.get(added.headers["location"], headers=may)
+        assert found.json()["ref"] == "core.руби"
+
+    with_api(migrated_database, check)

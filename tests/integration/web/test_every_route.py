@@ -257,6 +257,33 @@ def test_hostile_text_in_any_field_is_kept_as_text_or_refused(migrated_database:
     with_api(migrated_database, check)
 
 
+ODD_TEXTS = [
+    "acme.\u0440\u0443\u0431\u0438",
+    "\U0001f600",
+    "acme.a\r\nX: y",
+    "\x7f",
+    "a" * 70_000,
+    "../x",
+    "%0d%0a",
+    "\uffff",
+]
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS, ids=lambda text: ascii(text[:20]))
+def test_odd_text_in_any_field_never_is_an_error_of_our_own(migrated_database: str, text: str) -> None:
+    inhabit(migrated_database)
+
+    async def check(api: Api) -> None:
+        for operation in WITH_BODY:
+            (content,) = [one for kind, one in operation.said["requestBody"]["content"].items() if "json" in kind]
+            example = example_of(content["schema"])
+            for field in text_fields(content["schema"]):
+                body = with_value(example, field, text)
+                await ask(api, operation.method, operation.filled("acme.ruby"), json=body)
+
+    with_api(migrated_database, check)
+
+
 def example_of(schema: Any) -> Any:
     """A value as the examples of *schema* have it."""
     schema = resolved(schema)

@@ -172,6 +172,31 @@ def test_a_body_that_never_ends_is_answered_in_time(live: Live, monkeypatch: pyt
     assert seconds < 5
 
 
+def test_a_body_without_a_token_is_passed_over_by_its_head(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("the body was looked at")
+
+    monkeypatch.setattr(gate, "json_fault", read)
+    body = b"[[],[]," * 150_000
+    head = b"POST /api/match HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % len(
+        body
+    )
+    for shown in (b"", b"Authorization: Bearer attune_x\r\n", b"Cookie: attune_session=x\r\n"):
+        assert status_of(live.say(head + shown + b"\r\n" + body)) == 401
+
+
+def test_all_bodies_together_are_bounded(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "_MAX_BODIES", 1_000_000)
+    head = JSON % live.tokens[Scope.READ].encode() + b"Content-Length: 700000\r\n\r\n"
+    with live.connect() as slow:
+        slow.sendall(head + b" ")
+        time.sleep(0.2)
+        answer = live.say(head + b" " * 700_000)
+
+    assert status_of(answer) == 503
+    assert b"retry-after: 1" in answer.lower()
+
+
 def test_whoever_hangs_up_in_the_middle_of_a_body_leaves_nothing_behind(live: Live) -> None:
     for _ in range(20):
         with live.connect() as connection:

@@ -39,16 +39,19 @@ def test_an_address_that_shows_tokens_is_limited_by_the_total_alone() -> None:
     assert [held.dropped for held in (known, *rest)] == [False, True, False, False, False, False]
 
 
-def test_where_all_are_known_a_new_one_is_turned_away() -> None:
-    limits = ConnectionLimits(1)
-    known, late = Held(), Held()
-    limits.add(known, "a")
-    limits.authenticated(known, "a")
+def test_some_always_make_room_so_that_there_is_a_way_in() -> None:
+    limits = ConnectionLimits(8)
+    early, late = [Held() for _ in range(8)], Held()
+    for held in early:
+        limits.add(held, "a")
+        limits.authenticated(held, "a")
     limits.add(late, "b")
 
-    assert (known.dropped, late.dropped) == (False, True)
-    limits.remove(known, "a")
-    assert len(limits) == 0
+    assert [held.dropped for held in early] == [False] * 7 + [True]
+    assert not late.dropped
+    for held in early:
+        limits.remove(held, "a")
+    assert len(limits) == 1
 
 
 def test_without_descriptors_whoever_connects_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:

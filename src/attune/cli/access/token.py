@@ -78,7 +78,7 @@ def revoke(token_name: str) -> None:
 @token.command(epilog="Example: attune token link ci")
 @click.argument("token_name", metavar="ID|NAME")
 def link(token_name: str) -> None:
-    """Print a link that opens the page in the name of a token, for a day."""
+    """Print a link that opens the page in the name of a token, once within ten minutes."""
 
     async def make(tokens: TokenStore) -> str:
         return await tokens.login_link((await _live(tokens, token_name)).id)

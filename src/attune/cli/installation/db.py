@@ -10,6 +10,7 @@ import click
 
 from attune.cli.output import json_option, print_json
 from attune.composition.databases import (
+    grant_login,
     migrate,
     migration_sql,
     migration_state,
@@ -21,12 +22,12 @@ from attune.composition.secrets import ensure_key
 from attune.config import load_settings
 
 if TYPE_CHECKING:
-    from attune.composition.databases import MigrationReport
+    from attune.composition.databases import LoginRole, MigrationReport
 
 
 @click.group(epilog="Example: attune db migrate")
 def db() -> None:
-    """The database: migrate, status, check, url, shell."""
+    """The database: migrate, grant, status, check, url, shell."""
 
 
 @db.command("migrate", epilog="Example: attune db migrate --sql | less")
@@ -62,6 +63,27 @@ def _lines(report: MigrationReport) -> Iterator[str]:
             f"{report.unify.merged} of them merged; {report.unify.references} references moved"
         )
     yield f"the database is at {report.current}"
+
+
+@db.command(epilog="Example: attune db grant web-1 --password")
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(["node", "admin", "reader"]),
+    default="node",
+    show_default=True,
+    help="node: the node of that name; admin: `attune api` and operators; reader: who only looks.",
+)
+@click.option("--password", is_flag=True, help="Give it a new generated password, which is printed this once.")
+def grant(name: str, role: LoginRole, password: bool) -> None:
+    """Make or alter the login of NAME, `attune_<role>_<NAME>`, and print the URL that it connects with.
+
+    A node that is registered under NAME belongs to it from then on. Rights are set as this version wants them.
+    """
+    settings = load_settings()
+    with use_database(settings) as database:
+        require_migrated(database.url)
+        click.echo(grant_login(settings, database.url, name, role, with_password=password))
 
 
 @db.command(epilog="Example: attune db status --json")

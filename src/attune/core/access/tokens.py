@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 
 PREFIX = "attune_"
+LINK_SECONDS = 600.0
+"""How long a login link can be used, once."""
 
 
 class Scope(StrEnum):

@@ -72,6 +72,7 @@ class DeadLetter:
     sqlstate: str
     times: int
     at: datetime
+    login: str = ""  # who set it aside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

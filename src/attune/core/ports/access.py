@@ -25,7 +25,7 @@ class TokenStore(Protocol):
         """End a token and its sessions; False if there is no live one."""
 
     async def login_link(self, token_id: int) -> str:
-        """A code that opens the page in the name of a token, for a day."""
+        """A code that opens the page in the name of a token, once within ten minutes."""
 
 
 class AccessStore(TokenStore, Protocol):
@@ -41,7 +41,7 @@ class AccessStore(TokenStore, Protocol):
         """A new session for a login code (once) or a token; None if it opens nothing."""
 
     async def log_out(self, session: str) -> None:
-        """End a session."""
+        """End a session, and with it what any API process still keeps open or remembers of its token."""
 
     async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> None:
         """Write one line of the audit: `method`, `path`, `status`, `client` and perhaps `detail` of a request.

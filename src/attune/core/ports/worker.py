@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from attune.core.executions.action import Action
+from attune.core.executions.action import Action, OnLost
+from attune.core.executions.execution import ExecutionStatus, after_loss
 from attune.core.executions.work import Work, WorkOutcome
 
 
@@ -39,6 +40,12 @@ class HeldAttempt:
     losses: int
     status: str
     worker_name: str
+
+    def lost(self) -> AttemptResult:
+        """What becomes of it once nobody runs it any more."""
+        asked = self.status == ExecutionStatus.CANCELING
+        then = after_loss(OnLost(self.on_lost), worker=self.worker_name, losses=self.losses, cancel_asked=asked)
+        return AttemptResult(self.execution, self.attempt, then.status.value, then.reason, lost=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +150,8 @@ class WorkRouting(Protocol):
     async def tidy(self) -> int:
         """Move what is due, what nobody reads any more and what has waited too long; how many executions."""
 
-    async def lost(self) -> Sequence[HeldAttempt]:
-        """Attempts whose node is gone."""
+    async def settle_lost(self) -> int:
+        """Have attempts whose node is gone tried again or given up, as their action wants; how many."""
 
     async def held(self, worker: int) -> Sequence[HeldAttempt]:
         """Attempts that are said to run on *worker*."""

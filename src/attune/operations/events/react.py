@@ -70,6 +70,14 @@ class Reaction(Generic[C]):
                 recorded.append(await self._enforce(connection, tables, event, next(numbers), plan))
         return recorded
 
+    async def catch_up(self, connection: C, event: NewEvent, number: int) -> Recorded:
+        """Do what rules say of *event*, which is stored already as *number*."""
+        tables = self.tables(connection)
+        triggers = await tables.triggers([event.trigger_ref])
+        awake = [ref for ref, trigger in triggers.items() if trigger.enabled]
+        rules = await tables.rules(awake) if awake else []
+        return await self._enforce(connection, tables, event, number, await self._decide(event, rules))
+
     async def _decide(self, event: NewEvent, rules: Sequence[Rule]) -> list[tuple[Rule, Decision]]:
         """What each of *rules* says of *event*, those left out that do not fire."""
         decided = []

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
-from attune.core.access.tokens import PREFIX, Caller, Scope, TokenRecord, digest_of
+from attune.core.access.tokens import LINK_SECONDS, PREFIX, Caller, Scope, TokenRecord, digest_of
 from attune.core.errors import UsageError
 from attune.postgres.rows import PostgresStore, execute, read_all, read_one
 
@@ -60,7 +60,7 @@ class PostgresTokens(PostgresStore):
         caller = await self._caller(session, sessions, condition, expires="s.expires")
         return caller and replace(caller, by_cookie=True)
 
-    async def login_link(self, token_id: int, *, lasts: float = 86_400.0) -> str:
+    async def login_link(self, token_id: int, *, lasts: float = LINK_SECONDS) -> str:
         code = secrets.token_urlsafe(24)
         query = """
             WITH old AS (DELETE FROM login_code WHERE expires < now())
@@ -71,19 +71,24 @@ class PostgresTokens(PostgresStore):
 
     async def log_in(self, secret: str, *, by_code: bool, lasts: float = 7 * 86_400.0) -> str | None:
         session = secrets.token_urlsafe(32)
-        source = "login_code AS c JOIN api_token AS t ON t.id = c.token" if by_code else "api_token AS t"
-        where = "c.digest = %(digest)s AND c.expires > now()" if by_code else "t.digest = %(digest)s"
+        source = "used AS c JOIN api_token AS t ON t.id = c.token" if by_code else "api_token AS t"
+        where = "c.expires > now()" if by_code else "t.digest = %(digest)s"
         query = f"""
-            WITH old AS (DELETE FROM login_session WHERE expires < now())
+            WITH old AS (DELETE FROM login_session WHERE expires < now()),
+            used AS (DELETE FROM login_code WHERE %(by_code)s AND digest = %(digest)s RETURNING token, expires)
             INSERT INTO login_session (digest, token, expires)
             SELECT %(session)s, t.id, least(now() + %(lasts)s * interval '1 second', t.expires)
             FROM {source} WHERE {where} AND {_LIVE}
         """
-        parameters = {"session": digest_of(session), "digest": digest_of(secret), "lasts": lasts}
+        parameters = {"session": digest_of(session), "digest": digest_of(secret), "lasts": lasts, "by_code": by_code}
         return session if await execute(self._pool, query, parameters) else None
 
     async def log_out(self, session: str) -> None:
-        await execute(self._pool, "DELETE FROM login_session WHERE digest = %s", (digest_of(session),))
+        query = """
+            WITH ended AS (DELETE FROM login_session WHERE digest = %s RETURNING token)
+            SELECT pg_notify(%s, token::text) FROM ended
+        """
+        await execute(self._pool, query, (digest_of(session), CHANNEL))
 
     async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> None:
         query = """

@@ -98,8 +98,8 @@ class PostgresEventLog:
                 if refused.kind == "event":
                     _, refusal = await self._record(connection, NewEvent(**json.loads(refused.body)))
                 else:
-                    query = "SELECT replay_dead_letter(%s, %s::jsonb)"
-                    refusal = await read_value(connection, query, (refused.kind, refused.body))
+                    query = "SELECT replay_dead_letter(%s, %s::jsonb, %s)"
+                    refusal = await read_value(connection, query, (refused.kind, refused.body, refused.login))
                 if refusal is None:
                     return None
                 raise Rollback

@@ -17,7 +17,7 @@ from attune.core.events.template import opening_of
 from attune.core.ports.access import SecretCipher
 from attune.core.sensors.event_line import NewEvent
 from attune.postgres.executions.store import new_numbers
-from attune.postgres.rows import read_all, read_value, read_values
+from attune.postgres.rows import read_all, read_one, read_value, read_values
 
 
 class PostgresEventTables:
@@ -31,6 +31,8 @@ class PostgresEventTables:
         return {row.ref: row for row in await read_all(self._connection, Trigger, query, (list(refs),))}
 
     async def rules(self, trigger_refs: Sequence[str]) -> Sequence[Rule]:
+        if not await read_value(self._connection, "SELECT may_decide()"):
+            return []  # the event waits for an operator's process
         query = """
             SELECT r.id, r.ref, r.action_ref, t.ref AS trigger_ref, r.conditions, r.action_params, a.param_schema,
                    p.ref AS pack_ref, p.config AS pack_config, coalesce(p.loaded -> 'rules' ? r.ref, false) AS declared
@@ -43,8 +45,8 @@ class PostgresEventTables:
     async def insert_events(self, events: Sequence[NewEvent]) -> Sequence[int]:
         rows = [asdict(event) for event in events]
         query = """
-            INSERT INTO event (trigger, trigger_ref, payload, source, source_ref)
-            SELECT t.id, e.trigger_ref, e.payload, s.id, e.sensor_ref
+            INSERT INTO event (trigger, trigger_ref, payload, source, source_ref, pending)
+            SELECT t.id, e.trigger_ref, e.payload, s.id, e.sensor_ref, NOT may_decide()
             FROM ROWS FROM (jsonb_to_recordset(%s::jsonb)
                 AS (trigger_ref text, payload jsonb, sensor bigint, sensor_ref text)) WITH ORDINALITY AS e
             LEFT JOIN trigger AS t ON t.ref = e.trigger_ref LEFT JOIN sensor AS s ON s.id = e.sensor
@@ -86,6 +88,20 @@ class PostgresEventTables:
 
     async def _insert(self, query: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         return sorted(await read_values(self._connection, query, (json.dumps(rows),)))
+
+
+async def take_pending(connection: AsyncConnection[Any]) -> tuple[int, NewEvent] | None:
+    """The oldest event whose rules wait for an operator's process, and its id; it waits no longer."""
+    query = """
+        UPDATE event SET pending = false
+        WHERE id = (SELECT id FROM event WHERE pending ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+        RETURNING id AS number, trigger_ref, payload, source AS sensor, source_ref AS sensor_ref
+    """
+
+    def pending(*, number: int, payload: Any, **columns: Any) -> tuple[int, NewEvent]:
+        return number, NewEvent(payload=_object(payload), **columns)
+
+    return await read_one(connection, pending, query)
 
 
 async def request_execution(connection: AsyncConnection[Any], firing: Firing, cipher: SecretCipher) -> int:

@@ -19,78 +19,17 @@ from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import HeldAttempt, Signal, WorkerNotice
 from attune.postgres.connection import listening, translated
 from attune.postgres.executions.actions import actions_of
-from attune.postgres.executions.store import CANCELS, LIVE, columns_of, know_classes
-from attune.postgres.rows import PostgresStore, execute, read_all, read_pairs, transaction
+from attune.postgres.executions.store import CANCELS, columns_of, know_classes
+from attune.postgres.rows import PostgresStore, execute, read_all, read_pairs, read_value, transaction
 from attune.queue import jobs
 
 _SIGNALS = {"attune_class": Signal.CLASS, "attune_request": Signal.REQUEST, CANCELS: Signal.CANCEL}
 _AT_ONCE = 500
-_ADRIFT_SECONDS = 15
-# An offer: the job and the status that says so, in one statement.
-_OFFER = f"""
-    numbered AS (
-        SELECT id, queue, row_number() OVER (ORDER BY id) AS turn FROM picked
-    ), jobs AS (
-        {jobs.put("numbered")}
-    )
-    UPDATE execution AS e SET status = 'scheduled', job = jobs.job, not_before = NULL
-    FROM numbered JOIN jobs USING (turn) WHERE e.id = numbered.id
-"""
-_PROMOTE = f"""
-    WITH picked AS (
-        SELECT e.id, e.queue FROM unnest(%(queues)s::text[]) AS q (name)
-        CROSS JOIN LATERAL (
-            SELECT id, queue FROM execution WHERE status = 'requested' AND policy IS NOT NULL AND queue = q.name
-            ORDER BY id LIMIT %(most)s FOR UPDATE SKIP LOCKED) AS e
-        WHERE {LIVE.format(queue="q.name")} LIMIT %(most)s
-    ), {_OFFER}
-"""
-_DUE = f"""
-    WITH due AS (
-        SELECT id, queue, {LIVE.format(queue="e.queue")} AS live FROM execution AS e
-        WHERE status = 'scheduling' AND policy IS NOT NULL AND not_before <= now()
-        ORDER BY id LIMIT %(most)s FOR UPDATE SKIP LOCKED
-    ), waiting AS (
-        UPDATE execution SET status = 'requested', not_before = NULL WHERE id IN (SELECT id FROM due WHERE NOT live)
-    ), picked AS (SELECT id, queue FROM due WHERE live), {_OFFER}
-"""
-_DEMOTE = f"""
-    WITH dead AS (
-        SELECT queue FROM (SELECT DISTINCT queue FROM execution WHERE status = 'scheduled' AND policy IS NOT NULL) AS q
-        WHERE NOT {LIVE.format(queue="q.queue")}
-    ), taken AS (
-        SELECT e.id, e.job FROM execution AS e JOIN dead USING (queue)
-        WHERE e.status = 'scheduled' AND e.policy IS NOT NULL FOR UPDATE OF e SKIP LOCKED
-    ), gone AS ({jobs.remove("SELECT job FROM taken")})
-    UPDATE execution AS e SET status = 'requested', job = NULL FROM taken WHERE e.id = taken.id
-"""
-# What was written a moment ago may have a job that this statement does not see yet.
-_ADRIFT = f"""
-    WITH adrift AS (
-        SELECT e.id, e.job FROM execution AS e
-        WHERE e.status = 'scheduled' AND e.policy IS NOT NULL
-          AND e.updated < now() - interval '{_ADRIFT_SECONDS} seconds' AND {jobs.is_adrift("e.job", _ADRIFT_SECONDS)}
-        FOR UPDATE OF e SKIP LOCKED
-    ), gone AS ({jobs.remove("SELECT job FROM adrift")})
-    UPDATE execution AS e SET status = 'requested', job = NULL FROM adrift WHERE e.id = adrift.id
-"""
-_OVERDUE = """
-    UPDATE execution SET status = 'failed', finished_at = now(),
-        reason = 'no node could take it before its deadline; it needs ' || coalesce(requirement, 'nothing')
-    WHERE status = 'requested' AND policy IS NOT NULL AND deadline <= now()
-"""
 _HELD = """
     SELECT e.id AS execution, e.attempt, e.on_lost, e.losses, e.status::text AS status,
            coalesce(w.name, e.worker_name, 'that is gone') AS worker_name
     FROM execution AS e LEFT JOIN worker AS w ON w.id = e.worker
     WHERE e.status IN ('running', 'canceling') AND e.policy IS NOT NULL
-"""
-# A node whose name nobody holds is gone: the lock goes with its connection, at once when the process dies.
-_LOST = f"""
-    {_HELD} AND (
-        w.id IS NULL OR coalesce(w.status, 'inactive') IN ('lost', 'inactive', 'error')
-        OR (w.status = 'stale' AND NOT EXISTS (SELECT FROM connected_node AS c WHERE c.id = w.id)))
-    LIMIT 1000
 """
 
 
@@ -117,24 +56,26 @@ class PostgresRouting(PostgresStore):
     async def promote(self, queues: Collection[str]) -> int:
         total = 0
         while queues:
-            count = await execute(self._pool, _PROMOTE, {"queues": sorted(queues), "most": _AT_ONCE})
+            query = "SELECT promote_executions(%s, %s)"
+            count = await read_value(self._pool, query, (sorted(queues), _AT_ONCE)) or 0
             total += count
             if count < _AT_ONCE:
                 break
         return total
 
     async def tidy(self) -> int:
-        parameters = {"most": _AT_ONCE}
-        return sum([await execute(self._pool, query, parameters) for query in (_DUE, _DEMOTE, _ADRIFT, _OVERDUE)])
+        return int(await read_value(self._pool, "SELECT tidy_executions(%s)", (_AT_ONCE,)))
 
-    async def lost(self) -> list[HeldAttempt]:
-        return await read_all(self._pool, HeldAttempt, _LOST)
+    async def settle_lost(self) -> int:
+        return int(await read_value(self._pool, "SELECT sweep_lost()"))
 
     async def held(self, worker: int) -> list[HeldAttempt]:
         return await read_all(self._pool, HeldAttempt, f"{_HELD} AND e.worker = %s", (worker,))
 
     async def classify(self) -> list[str]:
         async with transaction(self._pool) as connection:
+            if not await read_value(connection, "SELECT may_decide()"):
+                return []  # what an execution needs is for the operator's processes to say
             query = """
                 SELECT id, action_ref, extra_requires FROM execution
                 WHERE status = 'requested' AND policy IS NOT NULL AND queue IS NULL

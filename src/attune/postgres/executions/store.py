@@ -29,9 +29,6 @@ _ASIDE = "its result was set aside, see `attune dead-letter list`"
 CANCELS = "attune_cancel"
 PRINTED = "attune_output"
 
-# A queue is live while a node that takes work reads it.
-LIVE = """EXISTS (SELECT FROM worker_class AS c JOIN node AS n ON n.id = c.worker
-          WHERE c.queue = {queue} AND n.takes_work)"""
 _SUBMIT = f"""
     WITH given AS (
         SELECT coalesce(g.given_id, nextval(pg_get_serial_sequence('execution', 'id'))) AS id, g.*
@@ -41,7 +38,7 @@ _SUBMIT = f"""
             retries integer, retry_delay float8, on_lost text, digest text, retry_of bigint, parent bigint))
             WITH ORDINALITY AS g
     ), live AS (
-        SELECT queue, {LIVE.format(queue="one.queue")} AS live FROM (SELECT DISTINCT queue FROM given) AS one
+        SELECT queue, is_live(one.queue) AS live FROM (SELECT DISTINCT queue FROM given) AS one
     ), routed AS (
         SELECT given.*, live.live, row_number() OVER (PARTITION BY live.live ORDER BY given.ordinality) AS turn
         FROM given JOIN live USING (queue)
@@ -57,25 +54,12 @@ _SUBMIT = f"""
     FROM routed AS r LEFT JOIN jobs ON r.live AND jobs.turn = r.turn ORDER BY r.ordinality
     RETURNING id
 """
-# The job has done its part once its execution is owned, so it goes in the same statement.
 _START = f"""
-    WITH given AS (
-        SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS g (job bigint, execution bigint, interpreter jsonb)
-    ), started AS (
-        UPDATE execution AS e SET status = 'running', attempt = e.attempt + 1, worker = %(worker)s,
-            worker_name = %(name)s, started_at = now(), finished_at = NULL, interpreter = g.interpreter, job = NULL,
-            reason = NULL, exit_code = NULL
-        FROM given AS g WHERE e.id = g.execution AND e.job = g.job AND e.status = 'scheduled'
-        RETURNING e.*
-    ), gone AS (
-        {jobs.remove("SELECT job FROM given")}
-    ), place AS (
-        UPDATE worker_load SET running = %(running)s WHERE worker = %(worker)s AND running <> %(running)s
-    )
     SELECT s.id AS execution, s.attempt, s.config AS parameters, s.sealed, s.failures, s.losses, s.retries,
            s.retry_delay_seconds, coalesce(s.timeout_seconds, a.timeout_seconds) AS timeout_seconds, s.on_lost,
            s.pack_digest, row_to_json(a) AS action
-    FROM started AS s LEFT JOIN LATERAL (SELECT {COLUMNS} FROM action AS a WHERE a.id = s.action) AS a ON true
+    FROM begin_executions(%(rows)s::jsonb, %(worker)s, %(running)s) AS s
+    LEFT JOIN LATERAL (SELECT {COLUMNS} FROM action AS a WHERE a.id = s.action) AS a ON true
 """
 _SETTLE = """
     WITH given AS (
@@ -140,7 +124,7 @@ class PostgresExecutions(PostgresStore):
             {"job": start.job.id, "execution": start.job.execution, "interpreter": start.interpreters}
             for start in wanted
         ]
-        parameters = {"rows": json.dumps(rows), "worker": worker, "name": name, "running": running}
+        parameters = {"rows": json.dumps(rows), "worker": worker, "running": running}
         return {attempt.execution: attempt for attempt in await read_all(self._pool, _started, _START, parameters)}
 
     async def settle(
@@ -184,11 +168,7 @@ class PostgresExecutions(PostgresStore):
         return status
 
     async def note(self, execution: int, reason: str) -> None:
-        query = """
-            UPDATE execution SET reason = %(reason)s
-            WHERE id = %(id)s AND status IN ('requested', 'scheduled')
-        """
-        await execute(self._pool, query, {"id": execution, "reason": reason})
+        await execute(self._pool, "SELECT note_execution(%s, %s)", (execution, reason))
 
     async def refuse(self, execution: int, status: str, reason: str) -> bool:
         query = """

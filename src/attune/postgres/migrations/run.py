@@ -37,6 +37,9 @@ _BEGIN = (
     f"SELECT pg_advisory_xact_lock({0x617474756E65})",
 )
 """What a migration begins with; the last statement waits until no other migrates this database."""
+_MAY_MIGRATE = (
+    "connect as the role that owns the schema, or have an administrator run what `attune db migrate --sql` prints"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def upgrade(url: str, revision: str = NAMES[-1]) -> MigrationReport:
     `DatabaseError` if the database is not ours, incomplete or refuses; it is then as it was before.
     """
     end = _count(revision)
-    with _changing(url) as connection:
+    with changing(url) as connection:
         survey = _usable(connection)
         before = _count_runtimes(connection) if "runtime" in survey.tables else 0
         begin = _count(survey.reached)
@@ -122,7 +125,7 @@ def upgrade(url: str, revision: str = NAMES[-1]) -> MigrationReport:
 def downgrade(url: str, revision: str) -> None:
     """Take the database at *url* down to *revision*. Raises `DatabaseError` if it is not ours or refuses."""
     end = _count(revision)
-    with _changing(url) as connection:
+    with changing(url) as connection:
         survey = _usable(connection)
         if survey.origin != "attune":
             raise DatabaseError(
@@ -198,7 +201,7 @@ def _looking(url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 @contextmanager
-def _changing(url: str) -> Iterator[psycopg.Connection[Any]]:
+def changing(url: str, *, what: str = "migrate", hint: str = _MAY_MIGRATE) -> Iterator[psycopg.Connection[Any]]:
     """A connection in the one transaction of a migration, alone among all that migrate this database.
 
     Committed if the block ends, rolled back if it raises. Raises `DatabaseError` if the database refuses.
@@ -211,10 +214,10 @@ def _changing(url: str) -> Iterator[psycopg.Connection[Any]]:
                 connection.execute(statement)
             yield connection
     except psycopg.Error as error:
-        raise _refusal(error) from error
+        raise _refusal(error, what, hint) from error
 
 
-def _refusal(error: psycopg.Error) -> DatabaseError:
+def _refusal(error: psycopg.Error, what: str, hint: str) -> DatabaseError:
     said = _sentence(error)
     if isinstance(error, errors.LockNotAvailable):
         return DatabaseError(
@@ -223,9 +226,8 @@ def _refusal(error: psycopg.Error) -> DatabaseError:
         )
     if isinstance(error, errors.InsufficientPrivilege):
         return DatabaseError(
-            f"the database role may not migrate: {said}; nothing was changed",
-            hint="connect as the role that owns the schema, or have an administrator run what"
-            " `attune db migrate --sql` prints",
+            f"the database role may not {what}: {said}; nothing was changed",
+            hint=hint,
         )
     # Without a code from the server, the connection could not be made or was lost.
     if error.sqlstate is None:

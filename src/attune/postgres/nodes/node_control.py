@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from attune.core.errors import UsageError
 from attune.core.ports.nodes import Overdue
-from attune.postgres.rows import PostgresStore, execute
+from attune.postgres.rows import PostgresStore, execute, read_value
 
 CHANNEL = "attune_node"
 _LIVE = "('active', 'busy', 'starting', 'draining', 'degraded', 'stale')"
@@ -22,30 +22,11 @@ class PostgresNodeControl(PostgresStore):
         """Mark nodes `stale` and then `lost` by the age of their heartbeat; how many changed.
 
         Of all who call, one looks each `rules.look_every` seconds. For `rules.amnesty` seconds after the server itself
-        has started nobody is marked: no node could have reached it.
+        has started nobody is marked: no node could have reached it. A node's own login marks by the limits that an
+        operator's session left.
         """
-        query = """
-            WITH turn AS (
-                UPDATE fleet_watch SET looked_at = now(), stale_after = %(stale_after)s, lost_after = %(lost_after)s
-                WHERE only_row = (
-                    SELECT only_row FROM fleet_watch
-                    WHERE looked_at < now() - %(look_every)s * interval '1 second' FOR UPDATE SKIP LOCKED)
-                RETURNING only_row
-            ), overdue AS (
-                SELECT id, CASE WHEN last_heartbeat < now() - %(lost_after)s * interval '1 second'
-                           THEN 'lost' ELSE 'stale' END::worker_status_enum AS judged
-                FROM worker
-                WHERE EXISTS (SELECT FROM turn)
-                  AND pg_postmaster_start_time() < now() - %(amnesty)s * interval '1 second'
-                  AND status IN ('active', 'busy', 'starting', 'draining', 'degraded', 'stale')
-                  AND last_heartbeat < now() - %(stale_after)s * interval '1 second'
-            )
-            UPDATE worker SET status = overdue.judged,
-                meta = coalesce(meta, '{}') || jsonb_build_object('was', CASE WHEN worker.status = 'stale'
-                    THEN coalesce(worker.meta->>'was', 'active') ELSE worker.status::text END)
-            FROM overdue WHERE worker.id = overdue.id AND worker.status <> overdue.judged
-        """
-        return await execute(self._pool, query, asdict(rules))
+        query = "SELECT mark_overdue(%(stale_after)s, %(lost_after)s, %(amnesty)s, %(look_every)s)"
+        return int(await read_value(self._pool, query, asdict(rules)))
 
     async def drain(self, node_id: int) -> bool:
         return await self._ask(f"status = 'draining' WHERE status IN {_LIVE}", node_id)

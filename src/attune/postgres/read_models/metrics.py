@@ -11,7 +11,6 @@ from psycopg import AsyncConnection
 
 from attune.core.ports.read_models import PROBE_BUCKETS, FleetMetrics, Probes
 from attune.postgres.connection import Pool
-from attune.postgres.executions.store import LIVE
 from attune.postgres.rows import read_all, read_pairs, read_value, transaction
 
 _FRESH_SECONDS = 5.0
@@ -27,11 +26,11 @@ _RUNTIMES = """
         FROM worker_runtime AS r JOIN node AS n ON n.id = r.worker WHERE n.is_live GROUP BY 1, 2, 3, r.version
     ) AS counted GROUP BY 1
 """
-_EXECUTIONS = f"""
+_EXECUTIONS = """
     SELECT (CASE WHEN turn <= %(most)s THEN requirement ELSE 'other' END, status) AS labels,
            ARRAY[sum(number), coalesce(sum(number) FILTER (WHERE lone), 0)]::bigint[] FROM (
         SELECT coalesce(requirement, '') AS requirement, status::text AS status, count(*) AS number,
-               status = 'requested' AND NOT {LIVE.format(queue="e.queue")} AS lone,
+               status = 'requested' AND NOT is_live(e.queue) AS lone,
                row_number() OVER (ORDER BY count(*) DESC, requirement) AS turn
         FROM execution AS e
         WHERE policy IS NOT NULL AND status IN ('requested', 'scheduling', 'scheduled', 'running', 'canceling')

@@ -39,23 +39,7 @@ _LEASES = """
     SELECT s.id, NULL, 0, extract(epoch FROM s.updated - now())::float8, 0, NULL
     FROM sensor AS s WHERE s.enabled AND NOT EXISTS (SELECT FROM sensor_lease AS l WHERE l.sensor = s.id)
 """
-_TAKE = """
-    WITH wanted AS (
-        SELECT w.sensor, w.dead FROM jsonb_to_recordset(%(wanted)s::jsonb) AS w(sensor bigint, dead bigint)
-        JOIN sensor AS s ON s.id = w.sensor AND s.enabled ORDER BY w.sensor
-    ), taken AS (
-        INSERT INTO sensor_lease AS l (sensor, worker, expires_at)
-        SELECT sensor, %(worker)s, now() + %(seconds)s * interval '1 second' FROM wanted
-        ON CONFLICT (sensor) DO UPDATE SET
-            worker = excluded.worker, epoch = l.epoch + 1, taken_at = now(), renewed_at = now(),
-            expires_at = excluded.expires_at, state = 'starting', reason = '', since = now(), restarts = 0,
-            bad_lines = 0, pid = NULL
-        WHERE l.expires_at <= now()
-           OR (l.worker = excluded.worker AND l.epoch = (SELECT dead FROM wanted WHERE wanted.sensor = l.sensor))
-        RETURNING sensor, epoch
-    )
-    INSERT INTO sensor_journal (sensor, epoch) SELECT sensor, epoch FROM taken RETURNING sensor, epoch, id AS output_log
-"""
+_TAKE = "SELECT sensor, epoch, output_log FROM take_leases(%(wanted)s::jsonb, %(worker)s, %(seconds)s)"
 # clock_timestamp: also after waiting for the row, what has expired stays expired.
 _RENEW = """
     WITH held AS (

@@ -6,6 +6,7 @@ import hashlib
 import json
 from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Response
 from pydantic import BaseModel, Field, ValidationError
@@ -266,7 +267,7 @@ async def _save(services: Given, who: Caller, runtime: Runtime, change: Any, res
     new = await services.runtimes.change_runtime(runtime.ref, change, changed_by=who.name)
     response.status_code = 201 if new else 200
     if new:
-        response.headers["Location"] = f"/api/runtimes/{runtime.ref}"
+        response.headers["Location"] = f"/api/runtimes/{quote(runtime.ref)}"
     return _saved(runtime, response)
 
 

@@ -65,7 +65,7 @@ class SecretItem(Answer):
 
 
 class LoginCode(BaseModel):
-    """What opens the page: `/login?code=…`, for a day."""
+    """What opens the page: `/login?code=…`, once within ten minutes."""
 
     code: str = Field(examples=["hW0…"])
 
@@ -124,7 +124,7 @@ async def revoke_token(_who: Admin, services: Given, token_id: TokenId) -> None:
 
 @router.post("/tokens/{token_id}/link", status_code=201, summary="Make a login link")
 async def create_login_link(_who: Admin, services: Given, token_id: TokenId) -> LoginCode:
-    """A code that opens the page in the name of the token, for a day."""
+    """A code that opens the page in the name of the token, once within ten minutes."""
     if not any(token.id == token_id and token.state == "active" for token in await services.tokens.list_tokens()):
         raise _not_live(token_id)
     return LoginCode(code=await services.tokens.login_link(token_id))

@@ -23,5 +23,6 @@ async def write_audit(scope: Scope, status: int, _seconds: float) -> None:
     # Whoever has no token must not be able to fill the table.
     if caller is None and services.refusals.wait(client):
         return
-    entry: dict[str, Any] = {"method": scope["method"], "path": scope["path"][:500], "status": status, "client": client}
+    path = scope["path"][:500].replace("\0", "\ufffd")
+    entry: dict[str, Any] = {"method": scope["method"], "path": path, "status": status, "client": client}
     await services.audit.write(caller, entry)

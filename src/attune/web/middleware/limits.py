@@ -10,12 +10,19 @@ from collections.abc import Iterable
 from contextlib import suppress
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from attune.core.errors import AttuneError
+from attune.web.access import caller_of
 from attune.web.middleware.problems import ProblemError, json_fault
 
 MAX_BODY = 1024 * 1024
 BODY_SECONDS = 30.0
+_LOGIN = "/login"
+_MAX_LOGIN = 64 * 1024  # the one body that is read without a token
+_MAX_BODIES = 32 * 1024 * 1024  # of all that are in memory at once
+_SCANNED_AT_ONCE = 16 * 1024  # larger bodies are looked at in a thread
 _MAX_ADDRESS = 16 * 1024
 _MAX_HEADERS = 32 * 1024
 _MAX_PARAMETERS = 200
@@ -43,22 +50,60 @@ class RequestLimits:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._bodies = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         guarded = _with_headers(send)
+        held = 0
         try:
-            _look_at_size(scope)
-            _look_at_address(scope)
-            if scope["method"] in _WRITES:
-                body = await _body_in_time(scope, receive)
-                receive = _again(body, receive)
-        except ProblemError as problem:
-            await problem.response()(scope, receive, guarded)
-            return
-        await self._app(scope, receive, guarded)
+            try:
+                _look_at_size(scope)
+                _look_at_address(scope)
+                if scope["method"] in _WRITES:
+                    most = _MAX_LOGIN if scope["path"] == _LOGIN else MAX_BODY
+                    if most == MAX_BODY and not await _is_from_caller(scope):
+                        await _pass_over(scope, receive)
+                        body = b""
+                    else:
+                        held = await self._hold(scope, receive, most)
+                        body = await _body_in_time(scope, receive, most)
+                    receive = _again(body, receive)
+            except ProblemError as problem:
+                await problem.response()(scope, receive, guarded)
+                return
+            await self._app(scope, receive, guarded)
+        finally:
+            self._bodies -= held
+
+    async def _hold(self, scope: Scope, receive: Receive, most: int) -> int:
+        """Count the body among those in memory. Raises `ProblemError` 503 where they are too many."""
+        size = _declared(scope, most)
+        if self._bodies + size > _MAX_BODIES:
+            await _pass_over(scope, receive)
+            headers = {"Retry-After": "1", **_CLOSE}
+            raise ProblemError(503, "as many bodies are in memory as there may be", headers=headers)
+        self._bodies += size
+        return size
+
+
+async def _is_from_caller(scope: Scope) -> bool:
+    """Whether the head of a request shows a live token or session; why not is told by the route."""
+    try:
+        return await caller_of(Request(scope)) is not None
+    except (ProblemError, AttuneError):
+        return False
+
+
+def _declared(scope: Scope, most: int) -> int:
+    """How much memory the body may take, by the head alone."""
+    headers = dict(scope["headers"])
+    size = headers.get(b"content-length", b"0")
+    if b"transfer-encoding" in headers or not size.isdigit() or len(size) > 18:
+        return most
+    return min(int(size), most)
 
 
 def _look_at_size(scope: Scope) -> None:
@@ -95,22 +140,21 @@ def _look_at_address(scope: Scope) -> None:
             )
 
 
-async def _body_in_time(scope: Scope, receive: Receive) -> bytes:
+async def _body_in_time(scope: Scope, receive: Receive, most: int) -> bytes:
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await _whole_body(scope, receive)
+            return await _whole_body(scope, receive, most)
     except TimeoutError:
         sentence = f"body: expected all of it within {BODY_SECONDS:.0f} s, got less"
         raise ProblemError(408, sentence, headers=_CLOSE) from None
 
 
-async def _whole_body(scope: Scope, receive: Receive) -> bytes:
+async def _whole_body(scope: Scope, receive: Receive, most: int) -> bytes:
     headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
     declared = next((value for name, value in headers if name == b"content-length"), b"")
-    too_large = ProblemError(413, f"body: expected at most {MAX_BODY} bytes, got more", headers=_CLOSE)
-    if declared.isdigit() and (len(declared) > 18 or int(declared) > MAX_BODY):
-        if all(name != b"expect" for name, _ in headers):
-            await _drain(receive)
+    too_large = ProblemError(413, f"body: expected at most {most} bytes, got more", headers=_CLOSE)
+    if declared.isdigit() and (len(declared) > 18 or int(declared) > most):
+        await _pass_over(scope, receive)
         raise too_large
     parts: list[bytes] = []
     size = 0
@@ -120,7 +164,7 @@ async def _whole_body(scope: Scope, receive: Receive) -> bytes:
             raise ProblemError(400, "body: expected all of it, got an end of the connection")
         part = message.get("body", b"")
         size += len(part)
-        if size > MAX_BODY:
+        if size > most:
             if message.get("more_body", False):
                 await _drain(receive)
             raise too_large
@@ -129,7 +173,8 @@ async def _whole_body(scope: Scope, receive: Receive) -> bytes:
             break
     body = b"".join(parts)
     kind = next((value for name, value in headers if name == b"content-type"), b"").lower()
-    fault = json_fault(body) or _encoding_fault(kind, body)
+    large = len(body) > _SCANNED_AT_ONCE
+    fault = (await asyncio.to_thread(json_fault, body) if large else json_fault(body)) or _encoding_fault(kind, body)
     if fault:
         raise ProblemError(400, f"body: {fault}")
     return body
@@ -147,6 +192,13 @@ def _encoding_fault(kind: bytes, body: bytes) -> str | None:
         return f"expected UTF-8, got a byte that is none at offset {error.start}"
     nul = body.find(b"\0")
     return None if nul < 0 else f"expected UTF-8, got a zero byte at offset {nul}"
+
+
+async def _pass_over(scope: Scope, receive: Receive) -> None:
+    """Read the body for a moment and keep none of it, unless the sender waits to be asked for it."""
+    names = {name for name, _ in scope["headers"]}
+    if b"expect" not in names and names & {b"content-length", b"transfer-encoding"}:
+        await _drain(receive)
 
 
 async def _drain(receive: Receive) -> None:

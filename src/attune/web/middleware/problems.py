@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
-from itertools import accumulate
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
@@ -31,7 +29,8 @@ from attune.core.errors import (
 
 Record = TypeVar("Record")
 MEDIA_TYPE = "application/problem+json"
-_JSON_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_AS_LISTS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class FieldProblem(BaseModel):
@@ -187,7 +186,7 @@ def answer_with_problems(app: FastAPI, page: Page) -> None:
 
 def json_fault(body: bytes, *, deepest: int = 100) -> str | None:
     """Why *body* cannot be taken although it may be JSON: too deep, or text that PostgreSQL cannot hold."""
-    if body.count(b"[") + body.count(b"{") > deepest and _depth(body) > deepest:
+    if body.count(b"[") + body.count(b"{") > deepest and _is_deeper(body, deepest):
         return f"expected JSON nested at most {deepest} deep, got it deeper"
     if b"\\u0000" in body or b"\\ud" in body.lower():
         try:
@@ -202,7 +201,13 @@ def json_fault(body: bytes, *, deepest: int = 100) -> str | None:
     return None
 
 
-def _depth(body: bytes) -> int:
-    """How deep the lists and objects of *body* are nested at most."""
-    brackets = re.findall(rb"[\[\]{}]", _JSON_TEXT.sub(b"", body))
-    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
+def _is_deeper(body: bytes, deepest: int) -> bool:
+    """Whether the lists and objects of *body* are nested deeper than that: what is innermost goes, again and again."""
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # what is left of quotes begins and ends strings
+    nested = b"".join(plain.split(b'"')[::2]).translate(_AS_LISTS, _NO_BRACKETS)
+    for _ in range(deepest):
+        outer = nested.replace(b"[]", b"")
+        if len(outer) == len(nested):
+            return outer.count(b"[") > deepest
+        nested = outer
+    return bool(nested)

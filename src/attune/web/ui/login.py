@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from attune.core.access.tokens import Scope
-from attune.web.access import SESSION_COOKIE, allow, client_of, is_same_origin
+from attune.web.access import allow, client_of, is_same_origin, session_cookie, session_of
 from attune.web.middleware.problems import ProblemError
 from attune.web.services import Given
 from attune.web.ui.pages import page
@@ -23,7 +23,7 @@ async def login_page(request: Request, services: Given, code: str | None = None,
     """The form or, with the code of a login link, the login itself."""
     if code is None:
         return page(request, "login.html", failed=None, target=_local(next))
-    failed = "This link has ended. A new one: attune token link, or log in with a token."
+    failed = "This link has ended, or was used. A new one: attune token link, or log in with a token."
     return await _enter(request, services, code, next, by_code=True, failed=failed)
 
 
@@ -42,16 +42,18 @@ async def log_in(
 async def log_out(request: Request, services: Given) -> Response:
     """End the session."""
     await allow(Scope.READ)(request)
-    await services.tokens.log_out(request.cookies.get(SESSION_COOKIE, ""))
+    await services.tokens.log_out(session_of(request))
+    services.callers.forget()
     answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(SESSION_COOKIE, path="/")
+    answer.delete_cookie(name := session_cookie(request), path="/", secure=name.startswith("__Host-"))
     return answer
 
 
 async def _enter(
     request: Request, services: Given, secret: str, target: str, *, by_code: bool, failed: str
 ) -> Response:
-    pause = services.logins.wait(client_of(request))
+    client = client_of(request)
+    pause = services.logins.wait(f"{client} {secret[:12]}") or services.addresses.wait(client)
     if pause:
         raise ProblemError(
             429,
@@ -62,8 +64,8 @@ async def _enter(
     if session is None:
         return page(request, "login.html", status=401, failed=failed, target=_local(target))
     answer = RedirectResponse(_local(target), 303)
-    secure = request.url.scheme == "https"
-    answer.set_cookie(SESSION_COOKIE, session, max_age=_WEEK, path="/", httponly=True, samesite="lax", secure=secure)
+    name, secure = session_cookie(request), request.url.scheme == "https"
+    answer.set_cookie(name, session, max_age=_WEEK, path="/", httponly=True, samesite="lax", secure=secure)
     return answer
 
 

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from attune.core.access.tokens import Caller, Scope, csrf_of
 from attune.core.durations import coarse
-from attune.web.access import SESSION_COOKIE, caller_of
+from attune.web.access import caller_of, session_of
 from attune.web.middleware.problems import ProblemError
 from attune.web.ui.assets import asset
 
@@ -89,7 +89,7 @@ _THEMES = ("light", "dark")
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """The page that *template* makes of *values* and of what the caller may do."""
     caller: Caller | None = request.scope.get("state", {}).get("caller")
-    session = request.cookies.get(SESSION_COOKIE, "")
+    session = session_of(request)
     text = _TEMPLATES.get_template(template).render(
         path=request.url.path,
         theme=theme if (theme := request.cookies.get("attune_theme")) in _THEMES else None,

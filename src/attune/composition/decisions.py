@@ -1,0 +1,65 @@
+"""What only an operator's process does, beside serving: the rules of events that nodes brought, and new classes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from attune.agent.logs import log
+from attune.composition.events import reaction
+from attune.core.backoff import Backoff
+from attune.core.errors import DatabaseError
+from attune.core.ports.access import SecretCipher
+from attune.core.sensors.event_line import NewEvent
+from attune.operations.nodes.refusals import Refusals
+from attune.postgres.connection import Pool
+from attune.postgres.events.dead_letters import store_each
+from attune.postgres.events.store import take_pending
+from attune.postgres.executions.routing import PostgresRouting
+from attune.postgres.rows import read_value, transaction
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+    from attune.operations.events.react import Reaction
+
+_LOOK_SECONDS = 1.0
+_RETRY = Backoff(0.5, 30.0)
+
+
+async def decide(pool: Pool, cipher: SecretCipher) -> None:
+    """Do it until cancelled, whatever the database does; nothing, where the login of *pool* may not."""
+    refusals = Refusals("events of nodes wait for the database", "events of nodes wait no longer", _RETRY)
+    while True:
+        try:
+            if await read_value(pool, "SELECT may_decide()"):
+                await decide_once(pool, cipher)
+            refusals.worked()
+            await asyncio.sleep(_LOOK_SECONDS)
+        except DatabaseError as error:
+            await asyncio.sleep(refusals.failed(error))
+
+
+async def decide_once(pool: Pool, cipher: SecretCipher) -> None:
+    """Everything that waits. An event whose consequences the database refuses is set aside."""
+    to, routing = reaction(cipher), PostgresRouting(pool)
+    while await _react(pool, to):
+        pass
+    while queues := await routing.classify():
+        await routing.promote(queues)
+
+
+async def _react(pool: Pool, to: Reaction[AsyncConnection[Any]]) -> bool:
+    """React to the oldest event that waits; whether there is one."""
+    async with transaction(pool) as connection:
+        pending = await take_pending(connection)
+        if pending is None:
+            return False
+        number, waiting = pending
+
+        async def react(event: NewEvent) -> None:
+            for problem in (await to.catch_up(connection, event, number)).problems:
+                log.warning(f"event {number}: {problem}")
+
+        await store_each(connection, [waiting], react, "event", lambda event: event.trigger_ref, 0)
+    return True

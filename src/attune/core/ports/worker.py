@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from attune.core.executions.action import Action
+from attune.core.executions.action import Action, OnLost
+from attune.core.executions.execution import ExecutionStatus, after_loss
 from attune.core.executions.work import Work, WorkOutcome
 
 
@@ -39,6 +40,12 @@ class HeldAttempt:
     losses: int
     status: str
     worker_name: str
+
+    def lost(self) -> AttemptResult:
+        """What becomes of it once nobody runs it any more."""
+        asked = self.status == ExecutionStatus.CANCELING
+        then = after_loss(OnLost(self.on_lost), worker=self.worker_name, losses=self.losses, cancel_asked=asked)
+        return AttemptResult(self.execution, self.attempt, then.status.value, then.reason, lost=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

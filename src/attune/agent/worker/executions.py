@@ -130,6 +130,7 @@ class ExecutionRunner:
                 await self._subscribe(inbox, node)
             if loop.time() - tidied > _TIDY_SECONDS:
                 tidied = loop.time()
+                changed = await self._classes.refresh()
                 await self._tidy()
             if loop.time() - recovered > _RECOVER_SECONDS:
                 recovered = loop.time()

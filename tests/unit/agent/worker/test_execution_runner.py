@@ -181,6 +181,16 @@ async def test_work_that_the_node_does_not_satisfy_is_left_alone() -> None:
         await until(lambda: worker.statuses() == ["requested", "completed"])
 
 
+async def test_work_that_excludes_what_nobody_has_looked_for_waits_until_somebody_has() -> None:
+    worker = Worker()
+    async with worker.at_work():
+        await worker.ask(replace(ACTION, requires=("!docker",)))
+        await worker.ask()
+        await until(lambda: worker.statuses() == ["requested", "completed"])
+        worker.store.names.add("docker")
+        await until(lambda: worker.statuses() == ["completed", "completed"])
+
+
 async def test_work_whose_interpreter_is_gone_is_given_back_and_its_runtime_suspected(tmp_path: Path) -> None:
     python = tmp_path / "python"
     worker = Worker(python=str(python))

@@ -90,6 +90,10 @@ async def unchanged(refs: Collection[str]) -> None:
     """What a worker is told whose interpreters are as they were verified."""
 
 
+async def starts(ref: str, interpreter: str, ran_seconds: float) -> None:
+    """What a worker is told of interpreters that start."""
+
+
 @contextlib.asynccontextmanager
 async def _running(pool: Pool, node: Node) -> AsyncIterator[Counted]:
     """Our own worker, without processes."""
@@ -105,6 +109,7 @@ async def _running(pool: Pool, node: Node) -> AsyncIterator[Counted]:
         unfit=lambda reason: None,
         suspect=lambda ref: None,
         recheck=unchanged,
+        broken=starts,
         default_timeout=None,
     )
     stop = asyncio.Event()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from attune.core.matching.fleet import CapabilityInstance as CapabilityInstance
     from attune.core.matching.fleet import Node as Node
     from attune.core.matching.fleet import NodeStatus as NodeStatus
+    from attune.core.matching.known_names import KnownNames as KnownNames
     from attune.core.matching.matcher import Candidate as Candidate
     from attune.core.matching.matcher import Placement as Placement
     from attune.core.matching.matcher import Refusal as Refusal
@@ -52,6 +53,7 @@ _HOMES = {
     "attune.core.matching.explain": "explain",
     "attune.core.matching.explanation": "Explanation",
     "attune.core.matching.fleet": "Capability CapabilityInstance Node NodeStatus",
+    "attune.core.matching.known_names": "KnownNames",
     "attune.core.matching.matcher": "Candidate Placement Refusal match",
     "attune.core.matching.requirement": "Preference Requirement",
     "attune.core.matching.survey": "Category",

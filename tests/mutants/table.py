@@ -328,4 +328,18 @@ MUTANTS = (
         "if True",
         ("tests/integration/executions/test_execution_contract.py",),
     ),
+    Mutant(
+        "without a protection: a program stops its supervisor",
+        "src/attune/host/contract/spawner.py",
+        "collected(os.WUNTRACED)",
+        "collected()",
+        ("tests/integration/executions/test_hostile_programs.py",),
+    ),
+    Mutant(
+        "without a protection: folders of variables are trusted",
+        "src/attune/composition/host_examiner.py",
+        "return trusted | {name",
+        "return passed | {name",
+        ("tests/integration/executions/test_admitted_work.py",),
+    ),
 )

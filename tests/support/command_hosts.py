@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,13 @@ WAIT_SECONDS = 240
 SMOKE = 'case "$1" in -[ceMrX]*|eval) echo "$*"; exit;; esac\n'
 """What a script does first so that it passes for an interpreter that starts."""
 Program = warm_programs.Program | subprocess.Popen[bytes]
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from attune.core.ports.executions import NewExecution
+from attune.core.ports.nodes import Overdue
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.store import PostgresExecutions
 from command_hosts import Machine
+from logins import Logins
 from pack_folders import load
 from waiting import rows
 
@@ -71,7 +73,7 @@ def write_pack(folder: Path, *, retries: int = 0) -> Path:
 
 @dataclass
 class WorkerFleet:
-    """Worker nodes that are processes. *offers* says what each has on its PATH."""
+    """Worker nodes that are processes, each with a login of its own. *offers* says what each has on its PATH."""
 
     folder: Path
     url: str
@@ -81,11 +83,14 @@ class WorkerFleet:
     machines: dict[str, Machine] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.logins = Logins(self.url)
+
     def machine(self, name: str) -> Machine:
         if name not in self.machines:
             made = self.machines[name] = Machine(self.folder / name)
             made.variables |= {
-                "DATABASE_URL": self.url,
+                "DATABASE_URL": self.logins.url(name, overdue=Overdue(1.5, 3.0)),
                 "ATTUNE__HEARTBEAT__INTERVAL": "0.3s",
                 "ATTUNE__HEARTBEAT__STALE_AFTER": "1.5s",
                 "ATTUNE__HEARTBEAT__LOST_AFTER": "3s",
@@ -145,6 +150,7 @@ class WorkerFleet:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self.logins.drop()
 
 
 def ask(url: str, wanted: Sequence[tuple[str, dict[str, Any]]], extra: tuple[str, ...] = ()) -> list[int]:

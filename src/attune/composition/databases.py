@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attune import catalogue
 from attune.config import Settings, process_environment, variable
 from attune.core.errors import DatabaseError, UsageError
+from attune.core.matching.known_names import KnownNames
+from attune.core.runtimes.definition import names_of_definition
 from attune.core.runtimes.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -166,6 +169,17 @@ def shipped_runtimes() -> list[Runtime]:
     """Everything that is shipped, core and extras, by ref."""
     entries = [*catalogue.core_pack(), *catalogue.extras()]
     return sorted((Runtime(**entry) for entry in entries), key=lambda runtime: runtime.ref)
+
+
+def known_names(runtimes: Iterable[Runtime]) -> KnownNames:
+    """The names that requirements may use where *runtimes* are the definitions."""
+    return KnownNames({name for runtime in runtimes for name in names_of_definition(runtime)}, _shipped_names())
+
+
+@cache
+def _shipped_names() -> dict[str, str]:
+    called = {runtime.ref.partition(".")[2]: names_of_definition(runtime) for runtime in shipped_runtimes()}
+    return {name: short for short, names in called.items() for name in names}
 
 
 def find_shipped(name: str) -> Runtime | None:

@@ -13,7 +13,7 @@ from attune.config import HostSettings, NodeSettings, Settings, process_environm
 from attune.core.errors import UsageError
 from attune.host.contract.accounts import run_user, user_id
 from attune.host.contract.admission import Admission
-from attune.host.contract.environment import check_environment
+from attune.host.contract.environment import check_environment, trusted_environment
 from attune.host.contract.execution_contract import ExecutionContract, work_cache
 from attune.host.contract.launch import Limits, RunUser
 from attune.host.contract.ownership import OwnershipRule
@@ -35,8 +35,9 @@ def examiner_for(settings: Settings) -> Examiner:
 
 
 def refused_folders(settings: Settings) -> tuple[str, ...]:
-    """Why this host takes no commands from some folders of its PATH."""
-    return _checks(settings).paths.refusals()
+    """Why programs here get no commands, libraries or settings from some folders that PATH and other variables name."""
+    _, reasons = _passed(settings.host, host_policy(settings.host))
+    return (*_checks(settings).paths.refusals(), *reasons)
 
 
 def place_probe(settings: Settings, folders: Sequence[Path]) -> Callable[[], str | None]:
@@ -78,7 +79,7 @@ def contract_for(settings: Settings) -> ExecutionContract:
     if host.landlock and not host.no_new_privileges and os.geteuid() != 0:
         raise UsageError("host.no_new_privileges: false needs host.landlock: false too, unless root runs Attune")
     owner = None if user is None else (user.uid, user.gid)
-    passed = check_environment(environment, host.environment)
+    passed, _ = _passed(host, policy)
     places = (str(host.run_folder),) if host.run_folder else run_places(environment, os.geteuid())
     paths = PathIndex(passed["PATH"], policy)
     return ExecutionContract(
@@ -93,6 +94,13 @@ def contract_for(settings: Settings) -> ExecutionContract:
         cache_folder=work_cache(passed, user),
         refuses=Admission(policy, paths).refuses,
     )
+
+
+def _passed(host: HostSettings, policy: HostPolicy) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The variables that programs get, and why some folders are left out. What an operator names is taken as it is."""
+    passed = check_environment(process_environment(), host.environment)
+    trusted, reasons = trusted_environment(passed, policy.refuses_folder)
+    return trusted | {name: passed[name] for name in host.environment if name in passed}, reasons
 
 
 def _run_user(host: HostSettings) -> RunUser | None:

@@ -47,9 +47,8 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
 @asynccontextmanager
 async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
     from attune.composition.events import recorder
-    from attune.composition.executions import execution_service
+    from attune.composition.executions import execution_service, matcher_on
     from attune.composition.secrets import keyring_for
-    from attune.operations.matching.place import FleetMatcher
     from attune.postgres.access.secrets import PostgresSecrets
     from attune.postgres.access.tokens import PostgresTokens
     from attune.postgres.connection import open_pool, without_password
@@ -69,7 +68,7 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
                 PostgresRuntimes(pool),
                 nodes,
                 PostgresNodeControl(pool),
-                FleetMatcher(nodes.fleet),
+                matcher_on(pool, nodes.fleet),
                 PostgresTokens(pool),
                 PostgresSensors(pool),
                 PostgresPacks(pool),

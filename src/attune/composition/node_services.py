@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 
 from attune.agent.health.monitor import HealthMonitor
 from attune.agent.node import NodeParts, NodeService
@@ -17,7 +18,8 @@ from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, Sens
 from attune.agent.sensors.leases import DatabaseClock, NodeSensors, SensorLeases
 from attune.agent.service import node_options, run_service
 from attune.agent.worker.executions import ExecutionRunner
-from attune.composition.databases import data_dir
+from attune.agent.worker.start_checks import StartChecks
+from attune.composition.databases import data_dir, shipped_runtimes
 from attune.composition.embedding import REGISTRATIONS
 from attune.composition.events import record_for_sensors
 from attune.composition.host_examiner import contract_for, examiner_for, place_probe, reverifier_for
@@ -27,6 +29,8 @@ from attune.core.backoff import RestartRules
 from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.sensors import TakenLease
+from attune.core.runtimes.definition import Definition, parse_definition
+from attune.core.runtimes.verification import Verification
 from attune.core.sensors.sensor import Sensor
 from attune.host.contract.supervisors import boottime
 from attune.host.executions.runner import HostWorkRunner
@@ -126,12 +130,28 @@ def sensing_for(
     )
 
 
+@cache
+def _shipped() -> Mapping[str, Verification]:
+    """How the shipped definitions with a smoke check are verified, by capability."""
+    shipped = map(parse_definition, shipped_runtimes())
+    return {one.capability: one.verification for one in shipped if one.verification.smoke is not None}
+
+
+def _provable(registration: NodeRegistration, ref: str) -> Definition | None:
+    """The definition of *ref*, with the smoke check of the shipped one of its capability where it has none."""
+    found = {one.ref: one for one in registration.detection.definitions}.get(ref) if registration.detection else None
+    if found and (own := found.verification).smoke is None and (shipped := _shipped().get(found.capability)):
+        undecided = (*own.undecided_patterns, *shipped.undecided_patterns)
+        return replace(found, verification=replace(own, smoke=shipped.smoke, undecided_patterns=undecided))
+    return found
+
+
 def executions_for(
     registration: NodeRegistration, monitor: HealthMonitor, place: NodePlace, pool: Pool, packs: PackFolders
 ) -> ExecutionRunner:
     """Runs executions on the node of *registration*."""
     settings = registration.settings
-
+    provable = partial(_provable, registration)
     return ExecutionRunner(
         lambda: registration.node,
         queue=ProcrastinateQueue(partial(read_all, pool, dict)),
@@ -143,6 +163,7 @@ def executions_for(
         suspect=monitor.suspect,
         unfit=place.unfit,
         recheck=monitor.recheck,
+        broken=StartChecks(examiner_for(settings), provable, monitor.found_broken).problem,
         default_timeout=settings.executions.timeout,
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Collection
 
-from attune.composition.databases import data_dir
+from attune.composition.databases import data_dir, has_database, is_remote, use_database
 from attune.config import Settings, variable
-from attune.core.errors import UsageError
+from attune.core.errors import ConfigError, UsageError
 from attune.host.access.keyring import KEY_VARIABLE, Keyring
 
 
@@ -49,3 +51,28 @@ async def rotate_keys(settings: Settings, url: str) -> tuple[str, int, int]:
         if not keys.given() and not await store.uses_others_than(f"v1.{keys.ids[0]}."):
             keys.add_key()
         return (f"{keys.ids[0]} of {keys.source}", *await store.reencrypt())
+
+
+def key_problem(settings: Settings) -> tuple[str, str | None] | None:
+    """What is wrong with the keys of this host, and what helps; None where all that is encrypted has its key here."""
+    keys = keyring_for(settings)
+    if is_remote(settings) or not has_database(settings):
+        return None
+    try:
+        known = keys.ids
+    except ConfigError as error:
+        return str(error), f"chmod 600 {keys.file}" if keys.file.exists() else None
+    with use_database(settings) as database:
+        missing = sorted(set(asyncio.run(_keys_in_use(database.url))) - set(known))
+    if not missing:
+        return None
+    text = f"something is encrypted with the key {', '.join(missing)}, which is not in {keys.source}"
+    return text, "copy the key file of the host that has it"
+
+
+async def _keys_in_use(url: str) -> Collection[str]:
+    from attune.postgres.access.secrets import PostgresSecrets
+    from attune.postgres.connection import open_pool
+
+    async with open_pool(url, application_name="attune key", size=1) as pool:
+        return await PostgresSecrets(pool).keys_in_use()

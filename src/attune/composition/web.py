@@ -9,7 +9,7 @@ from ipaddress import ip_network
 
 from attune.composition.decisions import decide
 from attune.composition.events import recorder
-from attune.composition.executions import execution_service
+from attune.composition.executions import execution_service, matcher_on
 from attune.config.settings import ApiSettings
 from attune.core.ports.access import SecretCipher
 from attune.postgres.access.secrets import PostgresSecrets
@@ -66,6 +66,7 @@ def services_on(pool: Pool, cipher: SecretCipher, front: Front) -> Services:
     """Everything on *pool*."""
     tokens, nodes, changes = PostgresTokens(pool), PostgresNodes(pool), PostgresChanges(pool)
     hub = Hub(changes)
+    fleets = Fleets(nodes.fleet, hub)
     return Services(
         runtimes=PostgresRuntimes(pool),
         nodes=nodes,
@@ -78,7 +79,8 @@ def services_on(pool: Pool, cipher: SecretCipher, front: Front) -> Services:
         changes=changes,
         hub=hub,
         callers=Callers(tokens, hub),
-        fleets=Fleets(nodes.fleet, hub),
+        fleets=fleets,
+        matcher=matcher_on(pool, fleets.of),
         answers=ResponseCache(hub),
         runs=execution_service(pool, nodes, cipher),
         packs=PostgresPacks(pool),

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from attune.core.errors import DatabaseError, UsageError
-from attune.core.executions.action import Action, OnLost
-from attune.core.executions.execution import after_loss
+from attune.core.executions.action import Action
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import (
     AttemptResult,
@@ -76,6 +75,7 @@ class MemoryExecutions:
         self.readers: dict[int, set[str]] = {}
         self.dead: set[int] = set()
         self.away = False
+        self.names: set[str] = set()  # that a runtime or a label of some node has
         self._classes: dict[str, str] = {}
         self._jobs: dict[int, QueuedJob] = {}
         self._taken: set[int] = set()
@@ -145,6 +145,10 @@ class MemoryExecutions:
         self.require_database()
         return {name: text for name, text in self._classes.items() if queue in (None, name)}
 
+    async def known(self, names: Collection[str]) -> set[str]:
+        self.require_database()
+        return self.names.intersection(names)
+
     async def subscribe(self, worker: int, queues: Collection[str]) -> None:
         self.require_database()
         self.readers[worker] = set(queues) & {*self._classes}
@@ -172,7 +176,7 @@ class MemoryExecutions:
         return moved
 
     async def settle_lost(self) -> int:
-        lost = [_after_loss(attempt) for worker in sorted(self.dead) for attempt in await self.held(worker)]
+        lost = [attempt.lost() for worker in sorted(self.dead) for attempt in await self.held(worker)]
         return len(await self.settle(lost))
 
     async def held(self, worker: int) -> Sequence[HeldAttempt]:
@@ -292,9 +296,3 @@ def _started(row: MemoryExecution) -> StartedAttempt:
         timeout_seconds=row.asked.timeout_seconds or action.timeout_seconds,
         on_lost=action.on_lost.value,
     )
-
-
-def _after_loss(lost: HeldAttempt) -> AttemptResult:
-    asked = lost.status == "canceling"
-    then = after_loss(OnLost(lost.on_lost), worker=lost.worker_name, losses=lost.losses, cancel_asked=asked)
-    return AttemptResult(lost.execution, lost.attempt, then.status.value, then.reason, lost=True)

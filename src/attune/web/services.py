@@ -19,6 +19,7 @@ from attune.core.errors import AttuneError
 from attune.core.ports.access import AccessStore, SecretStore
 from attune.core.ports.changes import ChangeLog
 from attune.core.ports.events import EventReader
+from attune.core.ports.matching import Matcher
 from attune.core.ports.nodes import NodeControl, NodeReader, NodeRequests
 from attune.core.ports.packs import PackStore
 from attune.core.ports.read_models import FleetPages, NodePages
@@ -111,6 +112,7 @@ class Services:
     hub: Hub
     callers: Callers
     fleets: Fleets
+    matcher: Matcher
     answers: ResponseCache
     runs: ExecutionService
     packs: PackStore

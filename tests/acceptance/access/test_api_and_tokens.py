@@ -5,26 +5,19 @@ from __future__ import annotations
 import json
 import re
 import signal
-import socket
 import stat
 from pathlib import Path
 
 import httpx
 import pytest
 
-from command_hosts import Machine
+from command_hosts import Machine, free_port
 from waiting import wait_for
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_token_opens_the_api_until_it_is_revoked(machine: Machine) -> None:

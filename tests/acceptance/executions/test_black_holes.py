@@ -2,74 +2,53 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from black_holes import (
+    HOLE,
+    breakable_python,
+    costs_no_work,
+    given_back,
+    in_the_way,
+    made_fleet,
+    made_place,
+    offered,
+    out_of_the_way,
+    start_all,
+)
 from command_hosts import Machine
 from waiting import rows, status, wait_for
-from worker_processes import WorkerFleet, ask, load_pack, write_pack
+from worker_processes import WorkerFleet, ask
 
-CONCURRENCY = 4
-HOLE, NAMES = "w3", ("w1", "w2", "w3")
+WITHOUT_SMOKE = "UPDATE runtime SET distributions = distributions #- '{verification,smoke}' WHERE ref = 'core.python'"
+
+REASON = f"""
+    SELECT r.reason FROM worker_runtime AS r JOIN worker AS w ON w.id = r.worker
+    WHERE w.name = '{HOLE}' AND r.runtime_ref = 'core.python'
+"""
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that may hold run folders: none of its parents is everybody's."""
-    made = Path(tempfile.mkdtemp(prefix="attune-test-", dir="/var/lib" if os.geteuid() == 0 else Path.home()))
-    yield made
-    shutil.rmtree(made)
+    with made_place() as made:
+        yield made
 
 
 @pytest.fixture
 def fleet(tmp_path: Path, migrated_database: str, place: Path) -> Iterator[WorkerFleet]:
-    settings = {"ATTUNE__HEALTH__INTERVAL": "10m", "ATTUNE__HEALTH__FULL_INTERVAL": "10m"}
-    made = WorkerFleet(tmp_path, migrated_database, dict.fromkeys(NAMES, ("shell", "python")), CONCURRENCY, settings)
-    load_pack(made.url, write_pack(tmp_path / "pack"))
-    made.machine(HOLE).variables["ATTUNE__HOST__RUN_FOLDER"] = str(place / "run")
-    yield made
-    made.close()
-
-
-def given_back(fleet: WorkerFleet) -> int:
-    """How many attempts of the hole came to nothing; all others count as lost or failed, and there are none."""
-    query = "SELECT count(*)::int, sum(attempt)::int, sum(failures + losses)::int FROM execution"
-    ((count, attempts, harmed),) = rows(fleet.url, query)
-    assert harmed == 0
-    return int(attempts - count)
-
-
-def in_the_way(folder: Path) -> None:
-    """A file where that folder is."""
-    folder.rename(folder.with_suffix(".away"))
-    folder.write_text("")
-
-
-def out_of_the_way(folder: Path) -> None:
-    folder.unlink()
-    folder.with_suffix(".away").rename(folder)
-
-
-def jobs() -> int:
-    """300, or what the soak asks for."""
-    return int(os.environ.get("ATTUNE_TEST_BLACK_HOLE_JOBS", "300"))
+    with made_fleet(tmp_path, migrated_database, place) as made:
+        yield made
 
 
 def test_a_run_folder_that_fails_at_work_costs_no_work(fleet: WorkerFleet, place: Path) -> None:
-    fleet.start(*NAMES)
-    wait_for(lambda: status(fleet.url) == dict.fromkeys(NAMES, "active"))
+    start_all(fleet)
     in_the_way(place / "run")
-    ask(fleet.url, [("check.shell", {"told": str(fleet.told)})] * jobs())
-    wait_for(lambda: fleet.counts() == {"completed": jobs()}, seconds=300)
+    costs_no_work(fleet, "check.shell", 300)
 
-    assert 1 <= given_back(fleet) <= CONCURRENCY + 2
-    assert len(fleet.runs()) == jobs()
-    assert HOLE not in {worker for _, worker, _ in fleet.runs()}
     wait_for(lambda: status(fleet.url)[HOLE] == "degraded")
     ((problem,),) = rows(fleet.url, f"SELECT problem FROM worker WHERE name = '{HOLE}'")
     assert f"{place / 'run'}: file exists" in problem
@@ -86,7 +65,7 @@ def test_a_run_folder_that_fails_at_work_costs_no_work(fleet: WorkerFleet, place
 
 def test_a_worker_that_starts_without_a_place_takes_nothing_at_all(fleet: WorkerFleet, place: Path) -> None:
     (place / "run").write_text("")
-    fleet.start(*NAMES)
+    fleet.start("w1", "w2", HOLE)
     wait_for(lambda: status(fleet.url) == {"w1": "active", "w2": "active", HOLE: "degraded"})
     ask(fleet.url, [("check.shell", {"told": str(fleet.told)})] * 50)
     wait_for(lambda: fleet.counts() == {"completed": 50})
@@ -94,3 +73,24 @@ def test_a_worker_that_starts_without_a_place_takes_nothing_at_all(fleet: Worker
     assert given_back(fleet) == 0
     (place / "run").unlink()
     wait_for(lambda: status(fleet.url)[HOLE] == "active", seconds=30)
+
+
+@pytest.mark.parametrize("definition", ["with a smoke check", "without one"])
+def test_a_python_that_breaks_between_two_checks_costs_no_work(fleet: WorkerFleet, definition: str) -> None:
+    if definition == "without one":
+        with psycopg.connect(fleet.url, autocommit=True) as connection:
+            connection.execute(WITHOUT_SMOKE)
+    broken = breakable_python(fleet)
+    start_all(fleet)
+    assert "python" in offered(fleet)
+    broken.touch()
+    costs_no_work(fleet, "check.python", 100)
+
+    wait_for(lambda: "python" not in offered(fleet), seconds=30)
+    ((reason,),) = rows(fleet.url, REASON)
+    assert "says its version, but could not be started for real" in reason
+    assert "No module named 'encodings'" in reason
+    broken.unlink()
+    told = Machine(fleet.folder / HOLE, {"DATABASE_URL": fleet.url}).attune("worker", "reload", HOLE)
+    assert told.returncode == 0, told.stderr
+    wait_for(lambda: "python" in offered(fleet), seconds=30)

@@ -83,7 +83,7 @@ def test_two_packs_whose_runtimes_are_both_called_python_never_run_each_others_w
     assert machine.attune("match", "python >=3.14").returncode == 0
     assert machine.attune("detect", "--require", "other.python >=3.14").returncode == 0
     assert machine.attune("detect", "--require", "acme.python >=3.14").returncode == 3
-    told = machine.attune("execution", "show", "1").stdout
+    told = machine.attune("execution", "show", "1", DATABASE_URL=fleet.logins.url("ops", "reader")).stdout
     assert "acme.python, " in told and "verified by `" in told and "pack files" in told
 
 

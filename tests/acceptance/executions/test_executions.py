@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from command_hosts import Machine
+from command_hosts import Machine, free_port
 from waiting import rows, status, wait_for
 from worker_processes import WorkerFleet, ask, load_pack, shown, write_pack
 
@@ -334,11 +334,14 @@ def test_a_sensor_of_a_pack_leads_by_its_rule_to_a_finished_execution(fleet: Wor
     load_pack(fleet.url, pack)
     fleet.start("w1")
     watcher = fleet.machine("w3").start("sensor", "start", "--name", "s1", log=fleet.folder / "s1.log")
+    operator = {"DATABASE_URL": fleet.logins.url("ops", "admin"), "ATTUNE__API__PORT": str(free_port())}
+    api = fleet.machine("w2").start("api", "start", log=fleet.folder / "api.log", **operator)
     try:
         found = wait_for(lambda: rows(fleet.url, "SELECT id FROM execution WHERE status = 'completed'"))
     finally:
-        watcher.terminate()
-        watcher.wait(60)
+        for process in (watcher, api):
+            process.terminate()
+            process.wait(60)
     assert len(found) == 1
     assert [worker for _, worker, _ in fleet.runs()] == ["w1"]
     query = (

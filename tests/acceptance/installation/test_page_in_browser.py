@@ -156,7 +156,7 @@ def test_an_event_becomes_an_execution_and_one_that_waits_says_why(
     page.get_by_label("Action").last.select_option("demo.hello_python")
     page.get_by_label("Also needs").fill("cobol")
     page.get_by_role("button", name="Run").click()
-    expect(page.locator("main")).to_contain_text("nearest   worker")
+    expect(page.locator("main")).to_contain_text("no definition is called cobol")
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("dl")).to_contain_text("cancelled")
     page.context.close()

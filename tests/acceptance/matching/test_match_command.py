@@ -120,3 +120,25 @@ def test_an_empty_fleet_says_how_to_start_one(machine: Machine) -> None:
     assert done.returncode == 3
     assert "0 = 0 able" in done.stdout
     assert "try: attune sensor start" in done.stderr
+
+
+def test_what_no_definition_covers_is_unknown_until_the_proposed_command_adds_it(machine: Machine) -> None:
+    done = machine.attune("match", "!docker")
+
+    assert done.returncode == 3
+    rows = [line.split(maxsplit=4) for line in done.stdout.splitlines()]
+    assert ["!docker", "0", "0", "4", "no definition is called docker"] in rows
+    assert "repair    attune runtime add --from-catalogue docker" in done.stdout
+    assert machine.attune("runtime", "add", "--from-catalogue", "docker").returncode == 0
+    assert machine.attune("match", "!docker").returncode == 0
+
+
+@pytest.mark.parametrize(("term", "meant"), [("java >=17", None), ("pyhton", "python"), ("!dokcer", "docker")])
+def test_a_typo_gets_the_nearest_name_and_a_catalogue_name_its_command(
+    machine: Machine, term: str, meant: str | None
+) -> None:
+    done = machine.attune("match", term)
+
+    assert done.returncode == 3
+    said = f"did you mean {meant}?" if meant else "attune runtime add --from-catalogue java"
+    assert "no definition is called" in done.stdout and said in done.stdout

@@ -63,6 +63,28 @@ def test_a_requirement_that_holds_exits_with_0_and_one_that_does_not_with_3(mach
     assert "Traceback" not in failed.stderr
 
 
+def test_what_no_definition_covers_is_verified_as_shipped_or_unknown(machine: Machine) -> None:
+    machine.command("java", 'openjdk version "17.0.15" 2025-04-15')
+    machine.command("docker", "Docker version 28.2.2, build e6534b4")
+    machine.attune("db", "migrate")
+
+    def said(*terms: str, only: str = "") -> tuple[int, str]:
+        required = [word for term in terms for word in ("--require", term)]
+        done = machine.attune("detect", *required, *(("--only", only) if only else ()))
+        return done.returncode, done.stderr
+
+    code, told = said("java >=17")
+    assert (code, "the shipped one was used: attune runtime add --from-catalogue java" in told) == (0, True)
+    for only in ("", "python"):
+        code, told = said("!docker", only=only)
+        assert (code, "requirement not met: !docker: found 28.2.2 at " in told) == (3, True)
+    assert said("pyton >=3")[1].endswith("no definition is called pyton, did you mean python?\n")
+    assert said("!no-such-thing") == (
+        3,
+        "attune: requirement not met: !no-such-thing: no definition is called no-such-thing\n",
+    )
+
+
 def test_a_malformed_requirement_is_a_usage_error(machine: Machine) -> None:
     done = machine.attune("detect", "--local", "--require", "python >>3")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from attune.core.executions.action import Action
+from attune.core.matching.fleet import Capability, Node
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, QueuedJob, Signal, WorkerNotice
+from attune.core.runtimes.verdict import Status
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.executions.store import PostgresExecutions
+from attune.postgres.nodes.capabilities import write_capabilities
 from attune.postgres.rows import read_all
 from attune.queue.jobs import ProcrastinateQueue
 from attune.testing import MemoryExecutions
@@ -37,6 +40,7 @@ class Ports:
     request: Callable[[], Awaitable[int]]
     die: Callable[[int], Awaitable[None]]
     status: Callable[[int], Awaitable[tuple[str, int]]]
+    offer: Callable[[Mapping[str, bool], Mapping[str, str]], Awaitable[None]]
 
     async def ask(self, *extra: str) -> int:
         (number,) = await self.attempts.submit([NewExecution(self.action, {"a": 1}, extra)])
@@ -69,7 +73,10 @@ def in_memory() -> Ports:
     async def status(number: int) -> tuple[str, int]:
         return store.rows[number].status, store.rows[number].attempt
 
-    return Ports(store, store, store, action, (1, 2), request, die, status)
+    async def offer(runtimes: Mapping[str, bool], labels: Mapping[str, str]) -> None:
+        store.names |= {*runtimes, *labels}
+
+    return Ports(store, store, store, action, (1, 2), request, die, status, offer)
 
 
 async def on_postgres(pool: Pool) -> Ports:
@@ -106,9 +113,15 @@ async def on_postgres(pool: Pool) -> Ports:
         row = await one("SELECT status::text, attempt FROM execution WHERE id = %s", number)
         return row[0], row[1]
 
+    async def offer(runtimes: Mapping[str, bool], labels: Mapping[str, str]) -> None:
+        statuses = {name: Status.AVAILABLE if there else Status.UNAVAILABLE for name, there in runtimes.items()}
+        held = {name: Capability(name, status) for name, status in statuses.items()}
+        async with pool.connection() as connection:
+            await write_capabilities(connection, workers[0], Node(workers[0], "w1", held, labels))
+
     action = await PostgresActions(pool).get("acme.act")
     queue = ProcrastinateQueue(partial(read_all, pool, dict))
-    return Ports(queue, PostgresRouting(pool), PostgresExecutions(pool), action, workers, request, die, status)
+    return Ports(queue, PostgresRouting(pool), PostgresExecutions(pool), action, workers, request, die, status, offer)
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -210,6 +223,13 @@ async def test_new_jobs_classes_and_requests_are_told(ports: Ports) -> None:
     assert list(await ports.routing.classify()) == [PYTHON]
     assert await ports.routing.promote([PYTHON]) == 1
     assert await ports.status(number) == ("scheduled", 0)
+
+
+async def test_names_are_known_that_a_runtime_or_a_label_of_some_node_has(ports: Ports) -> None:
+    assert set(await ports.routing.known(["docker", "gpu", "zone"])) == set()
+    await ports.offer({"docker": False, "python": True}, {"gpu": ""})
+
+    assert set(await ports.routing.known(["docker", "python", "gpu", "zone"])) == {"docker", "python", "gpu"}
 
 
 async def test_attempts_of_a_worker_are_found_and_are_lost_when_it_is(ports: Ports) -> None:

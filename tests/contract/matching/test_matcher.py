@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from attune.client.matching import HttpMatcher
+from attune.composition.databases import core_runtimes, known_names
+from attune.composition.executions import matcher_on
 from attune.core.access.tokens import Scope
+from attune.core.matching.known_names import KnownNames
 from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import SENSOR, WORKER
 from attune.core.ports.matching import MatchQuery
@@ -34,20 +37,24 @@ async def register(registries: list[Any]) -> None:
         await registry.register(Registration(name, WORKER, "host-1", 7, capabilities, [verdict]))
 
 
+async def core_names() -> KnownNames:
+    return known_names(core_runtimes())
+
+
 @pytest.fixture(params=["memory", "postgres", "http"])
 async def matcher(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Any]:
     if request.param == "memory":
         fleet = MemoryFleet()
         nodes = [MemoryNodes(fleet), MemoryNodes(fleet)]
         await register(nodes)
-        yield FleetMatcher(nodes[0].fleet)
+        yield FleetMatcher(nodes[0].fleet, core_names)
         return
     url = request.getfixturevalue("migrated_database")
     async with open_pool(url) as pool:
         registries = [PostgresNodes(pool), PostgresNodes(pool)]
         await register(registries)
         if request.param == "postgres":
-            yield FleetMatcher(registries[0].fleet)
+            yield matcher_on(pool, registries[0].fleet)
         else:
             async with serving(url) as api, api.wire(api.tokens[Scope.READ]) as wire:
                 yield HttpMatcher(wire)
@@ -75,3 +82,13 @@ async def test_what_no_node_has_is_explained(matcher: Any) -> None:
     assert names(answer) == []
     assert "ruby" in str(answer["explanation"])
     assert names(await matcher.answer(MatchQuery(Requirement.parse("python"), role=SENSOR))) == []
+
+
+async def test_a_name_that_no_definition_has_is_unknown_and_the_catalogue_helps(matcher: Any) -> None:
+    explanation = (await matcher.answer(MatchQuery(Requirement.parse("!docker"))))["explanation"]
+    (row,) = explanation["terms"]
+
+    assert (explanation["outcome"], explanation["fleet"]["undecided"]["count"]) == ("blocked", 2)
+    assert (row["unknown"], row["causes"][0]["reason"]) == (2, "runtime_undefined")
+    assert explanation["repairs"][0]["text"] == "attune runtime add --from-catalogue docker"
+    assert (await matcher.answer(MatchQuery(Requirement.parse("!shell"))))["eligible_count"] == 2

@@ -8,9 +8,11 @@ from typing import Any, LiteralString
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from attune.cli.installation.db import db
 from attune.core.ports.nodes import Overdue
 from logins import Logins
 
@@ -256,3 +258,28 @@ def test_a_lock_of_another_login_does_not_make_a_node_connected(scene: Scene) ->
         scene.a.execute("SELECT pg_advisory_unlock_all()")
         owner.execute(key)
         assert owner.execute("SELECT name FROM connected_node").fetchall() == [("b",)]
+
+
+def test_a_login_is_granted_and_altered_by_the_command(
+    migrated_database: str, logins: Logins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", migrated_database)
+
+    def grant(*arguments: str) -> str:
+        done = CliRunner().invoke(db, ["grant", *arguments])
+        assert done.exit_code == 0, done.output
+        return done.stdout.strip()
+
+    password = "SELECT rolpassword FROM pg_authid WHERE rolname = %s"
+    login = f"attune_node_{logins.name('c')}"
+    logins.url("c")
+    with psycopg.connect(migrated_database, autocommit=True) as owner:
+        owner.execute("INSERT INTO worker (name, worker_type) VALUES (%s, 'local')", (logins.name("c"),))
+        url = grant(logins.name("c"))
+        assert (conninfo_to_dict(url)["user"], owner.execute(password, (login,)).fetchone()) == (login, (None,))
+        assert owner.execute("SELECT login FROM worker").fetchone() == (login,)
+        with psycopg.connect(grant(logins.name("c"), "--password")) as node:
+            assert node.execute("SELECT session_user, current_setting('search_path')").fetchone() == (login, "public")
+        (verifier,) = owner.execute(password, (login,)).fetchone() or ("",)
+    assert verifier.startswith("SCRAM-SHA-256$")
+    assert CliRunner().invoke(db, ["grant", "x" * 60]).exit_code != 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from attune.composition.secrets import ensure_key, keyring_for, rotate_keys
+from attune.composition.secrets import ensure_key, key_problem, keyring_for, rotate_keys
 from attune.config import Settings
 from attune.config.settings import SecretSettings
 from attune.core.access.secrets import place_of
@@ -176,3 +177,22 @@ async def test_a_key_is_made_once_and_not_where_the_installation_has_another(vau
         said = await ensure_key(settings, vault.url)
         assert said is not None and "there is no key for secrets in secrets.key_file" in said
         assert not keyring_for(settings).file.exists()
+
+
+async def test_doctor_names_a_key_that_is_missing_and_a_file_that_others_may_read(vault: Vault) -> None:
+    await vault.secrets.set_secret("a", "correct horse", changed_by="ann")
+    await vault.ask({"key": "hunter22"})
+    settings = replace(vault.settings, database=replace(vault.settings.database, url=vault.url))
+
+    async def problem() -> tuple[str, str | None] | None:
+        return await asyncio.to_thread(key_problem, settings)
+
+    assert await problem() is None
+    vault.keys.file.chmod(0o644)
+    assert "only its owner may read" in str(await problem())
+    (wanted,) = vault.keys.ids
+    vault.keys.file.unlink()
+    vault.keys.add_key()
+    text, remedy = await problem() or ("", "")
+    assert f"encrypted with the key {wanted}, which is not in" in text
+    assert remedy == "copy the key file of the host that has it"

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from attune.composition.host_examiner import contract_for
+from attune.composition.host_examiner import contract_for, refused_folders
 from attune.config import load_settings
 from attune.core.errors import UsageError
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
@@ -121,3 +121,24 @@ def test_a_user_cannot_have_landlock_and_new_privileges(monkeypatch: pytest.Monk
         contract_for(settings)
     free = contract_for(replace(settings, host=replace(settings.host, landlock=False)))
     assert not free.now()._launch(CHECK, ["true"], "/bin/true", "/", {}).offline
+
+
+@pytest.mark.skipif(not os.access("/usr/bin/python3", os.X_OK), reason="needs a Python of the system")
+async def test_a_home_that_others_can_change_is_nobodys_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, ran = tmp_path / "home", tmp_path / "ran"
+    for minor in range(9, 20):
+        packages = home / f".local/lib/python3.{minor}/site-packages"
+        packages.mkdir(parents=True)
+        (packages / "planted.pth").write_text(f"import pathlib; pathlib.Path({str(ran)!r}).touch()\n")
+    home.chmod(0o777)
+    monkeypatch.setenv("HOME", str(home))
+    entry = tmp_path / "act"
+    entry.write_text("import os; print(os.environ['HOME'])\n")
+
+    outcome = await act(entry, "/usr/bin/python3")
+
+    assert (outcome.ending, ran.exists()) == (WorkEnding.EXITED, False)
+    assert any(reason.startswith("HOME: ") for reason in refused_folders(load_settings()))
+    home.chmod(0o755)
+    await act(entry, "/usr/bin/python3")
+    assert ran.exists()

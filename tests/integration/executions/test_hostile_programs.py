@@ -51,6 +51,7 @@ SHELL = {
     "kills its group": "sleep 300 & kill -KILL 0",
     "kills its parent": "setsid sleep 300 & kill -KILL $PPID; sleep 300",
     "stops its parent": "setsid sleep 300 & kill -TERM $PPID; kill -INT $PPID; sleep 300",
+    "freezes its parent": "setsid sleep 300 & kill -STOP $PPID; sleep 300",
     "removes its folder": 'rm -rf "$PWD"; setsid sleep 300 & exit 0',
     "fills its folder": "for n in 1 2 3 4 5 6 7 8 9; do mkdir -p a/b/c/$n; done; chmod 000 a; sleep 300",
     "renames its folder": 'mv "$PWD" "$PWD.gone" && ln -s /etc "$PWD"; exit 0',

@@ -50,6 +50,7 @@ class HealthMonitor:
         self._definitions: Sequence[Definition] = ()
         self._kept: Mapping[str, MonitoredRuntime] = {}
         self._suspects: set[str] = set()
+        self._broken: dict[str, Definition] = {}
         self._wake = asyncio.Event()
         self._looked = asyncio.Event()  # another one after each round
         self._unsent = _Unsent()
@@ -63,6 +64,11 @@ class HealthMonitor:
         """Have *runtime_ref* verified in full at once: work has found it broken."""
         self._suspects.add(runtime_ref)
         self._wake.set()
+
+    def found_broken(self, definition: Definition) -> None:
+        """Have its runtime verified by *definition*, whose smoke check has just failed, at once and from now on."""
+        self._broken[definition.ref] = definition
+        self.suspect(definition.ref)
 
     async def recheck(self, refs: Collection[str]) -> Collection[str] | None:
         """Verify those of *refs* whose files have changed since their verdict: the ones that fail. None: no change."""
@@ -121,8 +127,9 @@ class HealthMonitor:
 
     async def _round(self, stop: asyncio.Event) -> Round | None:
         """One round, in a thread; None, and its commands are ended, when *stop* is set."""
-        suspects, self._suspects = frozenset(self._suspects), set()
-        work = partial(self._reverifier.round, self._kept, suspects)
+        suspects, self._suspects, broken, self._broken = frozenset(self._suspects), set(), self._broken, {}
+        doubted = {ref: self._reverifier.doubted(self._kept[ref], broken[ref]) for ref in broken if ref in self._kept}
+        work = partial(self._reverifier.round, {**self._kept, **doubted}, suspects)
         task = asyncio.ensure_future(in_thread(work, self._reverifier.examiner.stop))
         await first_of(task, stop)
         return None if task.cancelled() else task.result()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -30,7 +31,8 @@ _NOT_OF_NAMES = re.compile(r"\W")
 class Attempts:
     """The attempts that run here. *suspect* is told the ref of a runtime that could not be executed.
 
-    *unfit* is told why nothing can be run here, before the work that found it out is given back.
+    *unfit* is told why nothing can be run here, before the work that found it out is given back. *broken* says why
+    the interpreter of a runtime, whose work has just ended badly after some seconds, does not start; None if it does.
     """
 
     store: AttemptStore
@@ -39,6 +41,7 @@ class Attempts:
     secrets: SecretResolver
     suspect: Callable[[str], None]
     unfit: Callable[[str], None]
+    broken: Callable[[str, str, float], Awaitable[str | None]]
     default_timeout: float | None
     running: dict[int, asyncio.Task[WorkOutcome]] = field(default_factory=dict)
     _cancelled: set[int] = field(default_factory=set)
@@ -129,7 +132,12 @@ class Attempts:
             timeout_seconds=started.timeout_seconds or self.default_timeout,
             result_file=action.result_file,
         )
-        return await self.runner.run(work, self.results.printer(started))
+        outcome = await self.runner.run(work, self.results.printer(started))
+        if work.interpreter and outcome.ending in (WorkEnding.EXITED, WorkEnding.SIGNALED) and not outcome.succeeded:
+            with suppress(asyncio.CancelledError):  # it has ended, whoever wants to end it now
+                if why := await self.broken(action.runtime_ref or "", work.interpreter, outcome.duration_seconds):
+                    return WorkOutcome(WorkEnding.BROKEN, reason=f"given back by worker {node.name}: {why}")
+        return outcome
 
     def _result(self, started: StartedAttempt, outcome: WorkOutcome, node: Node) -> AttemptResult:
         cancelled = started.execution in self._cancelled

@@ -10,6 +10,8 @@ from attune.core.errors import RequirementError
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.matcher import match
 from attune.core.matching.requirement import Requirement
+from attune.core.matching.terms import RuntimeTerm
+from attune.core.nodes.labels import FACTS
 from attune.core.ports.worker import WorkRouting
 
 
@@ -19,19 +21,31 @@ class Classes:
     def __init__(self, routing: WorkRouting) -> None:
         self._routing = routing
         self._known: dict[str, Requirement] = {}
+        self._excluded: set[str] = set()
+        self._held: frozenset[str] = frozenset()
         self._matched: tuple[Node | None, int] = (None, 0)
         self.reads: frozenset[str] = frozenset()
 
     async def read_all(self) -> None:
         """Read every class that there is."""
         self._learn(await self._routing.classes())
+        await self.refresh()
 
     async def learn(self, queue: str) -> bool:
         """Read the class of *queue*; whether it was new."""
         if queue in self._known:
             return False
         self._learn(await self._routing.classes(queue))
+        await self.refresh()
         return True
+
+    async def refresh(self) -> bool:
+        """Ask which of the names that classes exclude somebody has: nobody has looked for the others. Any change?"""
+        held = frozenset(await self._routing.known(self._excluded)) if self._excluded else frozenset()
+        before, self._held = self._held, held
+        if before != held:
+            self._matched = (None, 0)
+        return before != held
 
     def requirement(self, queue: str) -> Requirement | None:
         """What the class of *queue* needs, None for one that is not known here."""
@@ -45,7 +59,10 @@ class Classes:
             if node is not None:
                 free = replace(node, status=NodeStatus.ACTIVE, running=0)
                 self.reads = frozenset(
-                    queue for queue, requirement in self._known.items() if match(requirement, [free]).best is not None
+                    queue
+                    for queue, requirement in self._known.items()
+                    if excluded_names(requirement) <= self._held.union(node.capabilities, node.labels)
+                    and match(requirement, [free]).best is not None
                 )
         return self.reads
 
@@ -56,3 +73,11 @@ class Classes:
                     self._known[queue] = Requirement.parse(text) if text != "*" else Requirement()
                 except RequirementError as error:
                     log.warning(f"requirement class {queue} cannot be read here: {error}")
+                else:
+                    self._excluded |= excluded_names(self._known[queue])
+
+
+def excluded_names(requirement: Requirement) -> frozenset[str]:
+    """The runtimes that *requirement* must not find: whether they are there is known where somebody has looked."""
+    terms = (term for term in requirement.terms if isinstance(term, RuntimeTerm) and term.negated)
+    return frozenset(term.name for term in terms).difference(FACTS)

@@ -18,14 +18,11 @@ from attune.agent.worker.classes import Classes
 from attune.agent.worker.suspect_runtimes import SuspectRuntimes
 from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
-from attune.core.executions.action import OnLost
-from attune.core.executions.execution import ExecutionStatus, after_loss
+from attune.core.executions.execution import ExecutionStatus
 from attune.core.matching.fleet import Node
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.worker import (
-    AttemptResult,
     AttemptStore,
-    HeldAttempt,
     QueuedJob,
     Signal,
     WorkerInbox,
@@ -64,6 +61,7 @@ class ExecutionRunner:
     suspect: Callable[[str], None]
     unfit: Callable[[str], None]
     recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
+    broken: Callable[[str, str, float], Awaitable[str | None]]  # as in `Attempts`
     default_timeout: float | None
     _ready: dict[str, None] = field(default_factory=dict)  # queues that may have jobs
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -74,9 +72,8 @@ class ExecutionRunner:
     def __post_init__(self) -> None:
         self._suspects = SuspectRuntimes()
         self._classes = Classes(self.routing)
-        self._runs = Attempts(
-            self.attempts, self.runner, self.packs, self.secrets, self.suspect, self.unfit, self.default_timeout
-        )
+        found = self.suspect, self.unfit, self._find_broken
+        self._runs = Attempts(self.attempts, self.runner, self.packs, self.secrets, *found, self.default_timeout)
 
     @property
     def writers(self) -> Sequence[Refusals]:
@@ -133,6 +130,7 @@ class ExecutionRunner:
                 await self._subscribe(inbox, node)
             if loop.time() - tidied > _TIDY_SECONDS:
                 tidied = loop.time()
+                changed = await self._classes.refresh()
                 await self._tidy()
             if loop.time() - recovered > _RECOVER_SECONDS:
                 recovered = loop.time()
@@ -187,7 +185,7 @@ class ExecutionRunner:
             held = await self.routing.held(node.id)
             runs = before | self._runs.known
             if lost := [attempt for attempt in held if attempt.execution not in runs]:
-                self._tell(len(await self.attempts.settle([_result(attempt) for attempt in lost])))
+                self._tell(len(await self.attempts.settle([attempt.lost() for attempt in lost])))
         self._tell(await self.routing.settle_lost())
 
     @staticmethod
@@ -282,6 +280,12 @@ class ExecutionRunner:
         self._classes.satisfied_by(self._taking_node())
         await self._give_back(job, reason)
 
+    async def _find_broken(self, ref: str, interpreter: str, ran_seconds: float) -> str | None:
+        if why := await self.broken(ref, interpreter, ran_seconds):
+            self._suspects.add(ref)
+            self._classes.satisfied_by(self._taking_node())
+        return why
+
     async def _give_back(self, job: QueuedJob, reason: str = "") -> None:
         try:
             if reason:
@@ -289,9 +293,3 @@ class ExecutionRunner:
             await self.queue.give_back([job])
         except DatabaseError as error:  # it is offered again by itself, only later
             log.debug(f"execution {job.execution} could not be given back: {error}")
-
-
-def _result(lost: HeldAttempt) -> AttemptResult:
-    asked = lost.status == ExecutionStatus.CANCELING
-    then = after_loss(OnLost(lost.on_lost), worker=lost.worker_name, losses=lost.losses, cancel_asked=asked)
-    return AttemptResult(lost.execution, lost.attempt, then.status.value, then.reason, lost=True)

@@ -15,6 +15,7 @@ from attune.cli.installation.up import is_chosen
 from attune.cli.output import json_option, print_json
 from attune.cli.session import ask, with_events, with_executions
 from attune.composition.installation import api_warnings
+from attune.composition.secrets import key_problem
 from attune.config import Settings, load_settings, variable
 from attune.core.durations import coarse
 from attune.core.errors import AttuneError, DefinitionError, UsageError
@@ -91,8 +92,8 @@ def _examine_installation() -> Iterator[DoctorFinding]:
     yield from _selections(settings)
     yield from (DoctorFinding(WARNING, "api", warning) for warning in api_warnings(settings))
     is_broken = False
-    for look in (_port, _database, _storing, _definitions, _nodes, _work, _protections, _host):
-        if is_broken and look in (_storing, _definitions, _nodes, _work):
+    for look in (_port, _database, _storing, _secrets, _definitions, _nodes, _work, _protections, _host):
+        if is_broken and look in (_storing, _secrets, _definitions, _nodes, _work):
             continue
         try:
             yield from look(settings)
@@ -191,6 +192,11 @@ def _storing(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding(OK, "storing", "nothing is refused, nothing was set aside")
 
 
+def _secrets(settings: Settings) -> Iterator[DoctorFinding]:
+    if found := key_problem(settings):
+        yield DoctorFinding(PROBLEM, "secrets", *found)
+
+
 def _definitions(settings: Settings) -> Iterator[DoctorFinding]:
     from attune.cli.runtimes.definitions import read_runtimes
     from attune.composition.databases import is_there
@@ -286,7 +292,7 @@ def _host(settings: Settings) -> Iterator[DoctorFinding]:
     yield DoctorFinding(OK, "host", f"can run {', '.join(detection.offered)}")
     for reason in refused_folders(settings):
         remedy = "correct owner or mode, or name the owner in host.trusted_owners"
-        yield DoctorFinding(WARNING, "host", f"PATH is searched without a folder: {reason}", remedy)
+        yield DoctorFinding(WARNING, "host", f"a folder is left out for programs: {reason}", remedy)
     for verdict in detection.verdicts:
         if not verdict.status.offered:
             yield DoctorFinding(

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -14,18 +15,21 @@ from attune.cli.output import ORDER, listing, print_json
 from attune.cli.runtimes.definitions import read_runtimes
 from attune.cli.session import unknown
 from attune.cli.table import age
-from attune.composition.databases import is_there, shipped_runtimes
+from attune.composition.databases import find_shipped, is_there, known_names, shipped_runtimes
 from attune.composition.host_examiner import examiner_for, host_labels
 from attune.config import Settings, load_settings, variable
 from attune.core.durations import seconds_of
 from attune.core.errors import RequirementError
 from attune.core.matching.fleet import Node, capabilities_of
+from attune.core.matching.known_names import KnownNames
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.requirement_parser import EXAMPLE
-from attune.core.matching.term_judgement import judge
-from attune.core.nodes.role import ROLES, SENSOR
+from attune.core.matching.term_judgement import Reason, judge
+from attune.core.matching.terms import RuntimeTerm
+from attune.core.nodes.role import ROLES, SENSOR, Role
 from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.definition import capability_name
+from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import select
 from attune.core.runtimes.verdict import Verdict, verdict_data
 from attune.operations.runtimes.detect import Detection, DetectionOptions
@@ -50,14 +54,33 @@ def detect(
     requirement = _requirement(required)
     settings = load_settings()
     oldest = seconds_of(max_age, "--max-age") if max_age is not None else 0.0
-    detection = _detect(settings, role, frozenset(only), local, oldest, live=not as_json)
+    terms = [term for term in requirement.terms if isinstance(term, RuntimeTerm)] if requirement else []
+    shipped = local or not is_there(settings)
+    runtimes = shipped_runtimes() if shipped else read_runtimes(settings)
+    known = known_names(runtimes)
+    added = {} if shipped else _shipped_for(terms, known)
+    needed = [term.name for term in terms if term.name in known.defined or term.name in known.shipped]
+    detection = _detect(
+        settings,
+        ROLES[role],
+        [*runtimes, *added.values()],
+        origin="catalogue" if shipped else "database",
+        only=frozenset((*only, *needed)) if only else frozenset(),
+        max_age_seconds=oldest,
+        live=not as_json,
+    )
+    notes = [
+        f"{name} has no definition yet, so the shipped one was used: attune runtime add --from-catalogue {name}"
+        for name in added
+    ]
+    detection = replace(detection, warnings=(*detection.warnings, *notes))
     for warning in detection.warnings:
         click.echo(f"attune: warning: {warning}", err=True)
     if as_json:
         print_json(as_data(detection))
     else:
         click.echo(as_text(detection))
-    return 3 if requirement is not None and not _holds(requirement, detection, settings) else 0
+    return 3 if requirement is not None and not _holds(requirement, detection, settings, known) else 0
 
 
 def _requirement(required: Sequence[str]) -> Requirement | None:
@@ -70,26 +93,40 @@ def _requirement(required: Sequence[str]) -> Requirement | None:
         raise
 
 
-def _holds(requirement: Requirement, detection: Detection, settings: Settings) -> bool:
+def _shipped_for(terms: Sequence[RuntimeTerm], known: KnownNames) -> dict[str, Runtime]:
+    """The shipped definitions of what *terms* ask for and no other definition covers, by what they are added by."""
+    names = [known.shipped[term.name] for term in terms if term.name in known.shipped if term.name not in known.defined]
+    found = {name: find_shipped(name) for name in names}
+    return {name: runtime for name, runtime in found.items() if runtime is not None}
+
+
+def _holds(requirement: Requirement, detection: Detection, settings: Settings, known: KnownNames) -> bool:
     """Whether this host meets *requirement*; what it does not meet is said."""
     section = settings.sensor if detection.role is SENSOR else settings.worker
     host = Node(0, "this host", capabilities_of(detection.verdicts), host_labels(section))
-    unmet = [finding for finding in (judge(term, host) for term in requirement.terms) if not finding.holds]
+    terms = (known.marked(term, [host]) for term in requirement.terms)
+    unmet = [finding for finding in (judge(term, host) for term in terms) if not finding.holds]
     for finding in unmet:
-        click.echo(f"attune: requirement not met: {finding.term}: {finding.on(host)}", err=True)
+        near = known.near(finding.term, [host]) if finding.reason is Reason.RUNTIME_UNDEFINED else None
+        hint = f", did you mean {near}?" if near else ""
+        click.echo(f"attune: requirement not met: {finding.term}: {finding.on(host)}{hint}", err=True)
     return not unmet
 
 
 def _detect(
-    settings: Settings, role_name: str, only: frozenset[str], local: bool, max_age_seconds: float, *, live: bool
+    settings: Settings,
+    role: Role,
+    runtimes: Sequence[Runtime],
+    *,
+    origin: str,
+    only: frozenset[str],
+    max_age_seconds: float,
+    live: bool,
 ) -> Detection:
-    role = ROLES[role_name]
     section = settings.sensor if role.settings_section == "sensor" else settings.worker
     selection = select(
         role.environment_variable, variable(role.environment_variable), role.settings_section, section.capabilities
     )
-    shipped = local or not is_there(settings)
-    runtimes = shipped_runtimes() if shipped else read_runtimes(settings)
     known = [*map(capability_name, runtimes), *(runtime.ref for runtime in runtimes), *(selection.names or ())]
     for name in sorted(only):
         if name not in known and fold(name) not in known:
@@ -97,7 +134,7 @@ def _detect(
     options = DetectionOptions(
         verify_overrides=settings.detection.verify_overrides,
         deadline_seconds=settings.detection.deadline,
-        origin="catalogue" if shipped else "database",
+        origin=origin,
         only=only | frozenset(fold(name) for name in only),
         max_age_seconds=max_age_seconds,
     )

@@ -59,14 +59,14 @@ def after_outcome(
     """What follows an attempt that ended with *outcome*.
 
     An attempt whose interpreter could not be executed is given back: that is the host's fault, not the work's, unless
-    it is the fault of host after host. One for which there was no place, or no key to its secrets, is given back
-    however often.
+    it is the fault of host after host. One for which there was no place, no key to its secrets, or an interpreter
+    that does not start any more, is given back however often.
     """
     if outcome.succeeded:
         return NextStep(_S.COMPLETED, "")
     if cancel_asked or outcome.ending is WorkEnding.CANCELLED:
         return NextStep(_S.CANCELLED, outcome.reason or "cancelled while it ran")
-    if outcome.ending in (WorkEnding.NO_PLACE, WorkEnding.GIVEN_BACK):
+    if outcome.ending in (WorkEnding.NO_PLACE, WorkEnding.GIVEN_BACK, WorkEnding.BROKEN):
         delay = _NO_KEY_SECONDS if outcome.ending is WorkEnding.GIVEN_BACK else _GIVEN_BACK_SECONDS
         return NextStep(_S.SCHEDULING, outcome.reason, delay)
     if outcome.ending is WorkEnding.NOT_STARTED:

@@ -42,6 +42,7 @@ class WorkEnding(StrEnum):
     CANCELLED = "cancelled"  # we were asked to end it
     NOT_STARTED = "not started"  # the interpreter or the entry point could not be executed: the host's fault
     GIVEN_BACK = "given back"  # this node lacks the key to its secrets: another may have it
+    BROKEN = "broken"  # it failed, and its interpreter does not start any more: nothing of it was run
     REFUSED = "refused"  # what it was to be given does not exist: that is so everywhere
     NO_PLACE = "no place"  # nothing could be run: no folder, space, descriptor or process is to be had on the host
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from attune.core.matching.causes import Cause, causes_of, first_names
 from attune.core.matching.explanation import CategoryCount, Explanation, PlacementOutcome, TermRow
 from attune.core.matching.fleet import Node, NodeStatus
+from attune.core.matching.known_names import KnownNames, near_name
 from attune.core.matching.nearest import near_misses
-from attune.core.matching.repair.search import repairs_for
+from attune.core.matching.repair.fixes import ChangeKind, RepairChange
+from attune.core.matching.repair.search import Repair, repairs_for
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.survey import Category, FleetSurvey, Profile, survey
 from attune.core.matching.term_judgement import Reason
-from attune.core.nodes.labels import FACTS
-from attune.core.runtimes.aliases import nearest as nearest_name
+from attune.core.matching.terms import RuntimeTerm
 from attune.core.runtimes.interval import Truth
 
 NEAREST = 2
-_SAMPLED = 1000  # nodes whose names are searched for what a misspelt one may have meant
 
 
 def explain(
@@ -26,11 +27,12 @@ def explain(
     *,
     preferences: Sequence[Preference] = (),
     tolerations: Iterable[str] = (),
+    known: KnownNames | None = None,
 ) -> Explanation:
     """Where *requirement* stands on *nodes*: what `match` decides, with every reason, counted and grouped."""
     fleet = list(nodes)
     requirement = Requirement(requirement.terms, tuple(sorted({*requirement.tolerations, *tolerations})))
-    surveyed = survey(requirement, fleet)
+    surveyed = survey(requirement, fleet, known=known)
     counts = tuple(_category_count(category, surveyed.profiles) for category in Category)
     able, busy = (count.count for count in counts[:2])
     terms = [*map(str, requirement.terms), *(f"tolerates {taint}" for taint in requirement.tolerations)]
@@ -40,11 +42,19 @@ def explain(
         tuple(str(preference) for preference in preferences),
         len(fleet),
         counts,
-        tuple(_term_row(index, surveyed) for index in range(len(requirement.terms))),
+        tuple(_term_row(index, surveyed, known) for index in range(len(requirement.terms))),
         tuple(_state_rows(surveyed)),
         () if able else near_misses(surveyed, NEAREST),
-        () if able or busy else repairs_for(surveyed),
+        () if able or busy else (*_additions(surveyed.requirement, known), *repairs_for(surveyed)),
     )
+
+
+def _additions(requirement: Requirement, known: KnownNames | None) -> Iterable[Repair]:
+    """The definitions that the catalogue has for undefined terms. How many nodes one admits, checks will say."""
+    for term in requirement.terms:
+        if isinstance(term, RuntimeTerm) and not term.defined and known is not None and term.name in known.shipped:
+            shipped, defined = known.shipped[term.name], replace(term, defined=True)
+            yield Repair((RepairChange(ChangeKind.DEFINE, term, defined, shipped=shipped),), 0)
 
 
 def _category_count(category: Category, profiles: Sequence[Profile]) -> CategoryCount:
@@ -53,13 +63,12 @@ def _category_count(category: Category, profiles: Sequence[Profile]) -> Category
     return CategoryCount(category, sum(len(profile.nodes) for profile in mine), names)
 
 
-def _term_row(index: int, surveyed: FleetSurvey) -> TermRow:
+def _term_row(index: int, surveyed: FleetSurvey, known: KnownNames | None) -> TermRow:
     term, total = surveyed.requirement.terms[index], len(surveyed.nodes)
     causes = causes_of(surveyed.unmet(index))
     hint = None
     if total and sum(cause.count for cause in causes if cause.reason in _NAME_UNKNOWN) == total:
-        known = {name for node in surveyed.nodes[:_SAMPLED] for name in (*node.capabilities, *node.labels)}
-        hint = nearest_name(term.name, sorted({*known, *FACTS} - {term.name}))
+        hint = near_name(term, surveyed.nodes) if known is None else known.near(term, surveyed.nodes)
     return _row(str(term), total, causes, hint)
 
 
@@ -69,7 +78,7 @@ def _row(term: str, total: int, causes: tuple[Cause, ...], hint: str | None = No
     return TermRow(term, total - failed - unknown, failed, unknown, causes, hint)
 
 
-_NAME_UNKNOWN = frozenset({Reason.RUNTIME_MISSING, Reason.LABEL_MISSING})
+_NAME_UNKNOWN = frozenset({Reason.RUNTIME_UNDEFINED, Reason.RUNTIME_MISSING, Reason.LABEL_MISSING})
 
 
 def _state_rows(surveyed: FleetSurvey) -> Iterable[TermRow]:

@@ -161,6 +161,8 @@ def _table(rows: Sequence[TermRow]) -> list[str]:
 
 
 def _causes(causes: Sequence[Cause]) -> str:
+    if causes[0].reason is Reason.RUNTIME_UNDEFINED:  # on every node alike
+        return causes[0].found
     if sum(cause.count for cause in causes) <= _FEW:
         named = [(name, cause) for cause in causes for name in cause.nodes]
         named.sort(key=lambda pair: (len(pair[0]), pair[0]))

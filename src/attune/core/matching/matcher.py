@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from attune.core.matching.fleet import Node
+from attune.core.matching.known_names import KnownNames
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.survey import Category, Profile, survey
 from attune.core.matching.term_judgement import TermFinding, judge
@@ -70,11 +71,16 @@ def match(
     *,
     preferences: Sequence[Preference] = (),
     tolerations: Iterable[str] = (),
+    known: KnownNames | None = None,
 ) -> Placement:
-    """Place work: by weight of the preferences that hold, then load, then name. *tolerations* add to its own."""
+    """Place work: by weight of the preferences that hold, then load, then name. *tolerations* add to its own.
+
+    A runtime term with a name that is not *known* is unknown on every node; without *known*, every name is known.
+    """
     eligible: list[Candidate] = []
     others: list[Refusal] = []
-    for profile in survey(requirement, nodes, preferences=preferences, tolerations=tolerations).profiles:
+    surveyed = survey(requirement, nodes, preferences=preferences, tolerations=tolerations, known=known)
+    for profile in surveyed.profiles:
         if profile.category is Category.ABLE:
             eligible.extend(Candidate(node, profile.score, requirement) for node in profile.nodes)
         else:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from itertools import repeat
 
 from attune.core.matching.fleet import Node, NodeStatus
+from attune.core.matching.known_names import KnownNames
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.term_judgement import Reason, TermFinding, judge, signature_of
 from attune.core.matching.terms import Term
@@ -99,9 +100,13 @@ def survey(
     *,
     preferences: Sequence[Preference] = (),
     tolerations: Iterable[str] = (),
+    known: KnownNames | None = None,
 ) -> FleetSurvey:
     """Judge *requirement* on *nodes*, whose ids differ. Profiles are in the order of their first nodes."""
     fleet = list(nodes)
+    if known is not None:
+        requirement = replace(requirement, terms=tuple(known.marked(term, fleet) for term in requirement.terms))
+        preferences = [replace(wish, term=known.marked(wish.term, fleet)) for wish in preferences]
     columns = tuple(_column(term, fleet) for term in requirement.terms)
     ranking = [_column(preference.term, fleet) for preference in preferences]
     states = [(node.status, node.is_full, node.taints) for node in fleet]

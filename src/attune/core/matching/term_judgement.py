@@ -23,6 +23,7 @@ class Reason(StrEnum):
     """Why a term or a node is not (or is) what is asked for. Stable: programs may rely on the values."""
 
     SATISFIED = "satisfied"
+    RUNTIME_UNDEFINED = "runtime_undefined"  # no definition, runtime or label of that name anywhere
     RUNTIME_MISSING = "runtime_missing"  # neither a runtime nor a label of that name
     RUNTIME_UNAVAILABLE = "runtime_unavailable"  # verified not to be there
     RUNTIME_UNKNOWN = "runtime_unknown"  # its check could not decide
@@ -59,6 +60,8 @@ class TermFinding:
     def on(self, node: Node) -> str:
         """What was found on *node*, where the term was judged, in full: with the path or the reason of its check."""
         capability = node.capabilities.get(self.term.name) if isinstance(self.term, RuntimeTerm) else None
+        if self.reason is Reason.RUNTIME_UNDEFINED:
+            return self.found
         if self.reason is Reason.RUNTIME_MISSING:
             return "no runtime of that ref" if is_ref(self.term.name) else "neither a runtime nor a label of that name"
         if capability is None or self.reason in (Reason.LABEL_DIFFERS, Reason.LABEL_PRESENT):
@@ -96,6 +99,8 @@ def signature_of(term: Term) -> Callable[[Node], Hashable]:
 
 
 def _judge_runtime(term: RuntimeTerm, node: Node) -> TermFinding:
+    if not term.defined:
+        return TermFinding(term, Truth.UNKNOWN, Reason.RUNTIME_UNDEFINED, f"no definition is called {term.name}")
     offer = _offer(term, node.capabilities.get(term.name))
     label = _as_label(term, node.labels) if term.may_be_label else None
     best = offer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from attune.core.errors import VersionError
 from attune.core.nodes.labels import FACTS, LabelKind
@@ -21,12 +21,14 @@ class RuntimeTerm:
     A name means the runtime of that name or, as well, the label of that name: `gpu` holds on a node that offers a
     runtime gpu or has a label gpu, `kernel >=5.15` compares the label's value as a version. With `verified` only a
     runtime that was verified on the node counts, no declaration and no label. A ref means that very runtime.
+    `defined`: whether anything is called so; where nothing is, no node has looked for it. `KnownNames` says.
     """
 
     name: str
     constraint: Constraint | None = None
     negated: bool = False
     verified: bool = False
+    defined: bool = field(default=True, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.constraint is not None and str(self.constraint) == "*":  # any version, also one that is not known

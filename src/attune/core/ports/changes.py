@@ -20,6 +20,9 @@ class ChangePosition(NamedTuple):
     transaction: int
     id: int
 
+    def __str__(self) -> str:
+        return f"{self.transaction}-{self.id}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRecord:

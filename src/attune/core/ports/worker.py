@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from attune.core.executions.action import Action
+from attune.core.executions.action import Action, OnLost
+from attune.core.executions.execution import ExecutionStatus, after_loss
 from attune.core.executions.work import Work, WorkOutcome
 
 
@@ -39,6 +40,12 @@ class HeldAttempt:
     losses: int
     status: str
     worker_name: str
+
+    def lost(self) -> AttemptResult:
+        """What becomes of it once nobody runs it any more."""
+        asked = self.status == ExecutionStatus.CANCELING
+        then = after_loss(OnLost(self.on_lost), worker=self.worker_name, losses=self.losses, cancel_asked=asked)
+        return AttemptResult(self.execution, self.attempt, then.status.value, then.reason, lost=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +137,9 @@ class WorkRouting(Protocol):
 
     async def classes(self, queue: str | None = None) -> Mapping[str, str]:
         """Requirements by queue: all of them, or the one of *queue*."""
+
+    async def known(self, names: Collection[str]) -> Collection[str]:
+        """Those of *names* that a runtime of a node has, be it there or not, or a label of one."""
 
     async def subscribe(self, worker: int, queues: Collection[str]) -> None:
         """Have *worker* read *queues* and no others, and offer what has waited for it."""

@@ -50,6 +50,14 @@ def capability_name(runtime: Runtime) -> str:
     return name if is_sayable(name) and not is_ref(name) else fold(runtime.ref.rpartition(".")[2])
 
 
+def names_of_definition(runtime: Runtime) -> set[str]:
+    """What requirements may call *runtime*: its capability name, its ref and its aliases, folded."""
+    distributions = runtime.distributions
+    aliases = distributions.get("aliases") if isinstance(distributions, dict) else None
+    written = [alias for alias in aliases if isinstance(alias, str)] if isinstance(aliases, list) else []
+    return {capability_name(runtime), runtime.ref, *map(fold, written)}
+
+
 def _written_name(runtime: Runtime) -> str:
     distributions = runtime.distributions
     aliases = distributions.get("aliases") if isinstance(distributions, dict) else None

@@ -1,12 +1,12 @@
 """The environment of every program that is started here: what interpreters need to find themselves, and no secret.
 
-Pure functions on the mapping that the caller read; this module never reads the process's own environment.
+Functions on the mapping that the caller read; this module never reads the process's own environment.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from attune.core.access.variables import may_be_secret
 
@@ -71,3 +71,28 @@ def check_environment(source: Mapping[str, str], extra: Iterable[str] = ()) -> d
     }
     kept.setdefault("PATH", os.defpath)
     return kept | _FORCED
+
+
+_ELSEWHERE = ("PATH", "TMPDIR")  # decided when a program is started
+
+
+def trusted_environment(
+    environment: Mapping[str, str], refuses: Callable[[str], str | None]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """*environment* without the folders that *refuses* gives a reason against, and the reasons.
+
+    What programs read there decides what they do: libraries, settings, modules that they load by themselves.
+    """
+    trusted, reasons = {}, []
+    for name, value in environment.items():
+        refused = {} if name in _ELSEWHERE else _refused_folders(value, refuses)
+        kept = ":".join(part for part in value.split(":") if part not in refused) if refused else value
+        reasons += [f"{name}: {reason}" for reason in refused.values()]
+        if kept or not refused:
+            trusted[name] = kept
+    return trusted, tuple(reasons)
+
+
+def _refused_folders(value: str, refuses: Callable[[str], str | None]) -> dict[str, str]:
+    folders = [part for part in value.split(":") if part.startswith("/") and os.path.isdir(part)]  # noqa: PTH112
+    return {folder: reason for folder in folders if (reason := refuses(folder)) is not None}

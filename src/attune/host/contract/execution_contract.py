@@ -125,7 +125,8 @@ class ExecutionContract:
     def _make_cache(self, folder: str) -> None:
         with contextlib.suppress(OSError):  # then programs have no cache
             if not os.path.isdir(folder):  # noqa: PTH112
-                os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+                os.makedirs(os.path.dirname(folder), mode=0o711 if self.user else 0o700, exist_ok=True)  # noqa: PTH103, PTH120
+                os.mkdir(folder, mode=0o700)  # noqa: PTH102
                 if self.user is not None:
                     os.chown(folder, self.user.uid, self.user.gid)
 

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pwd
+import re
 import shutil
 import stat
 import threading
@@ -31,6 +32,9 @@ def home_of(user: int) -> str:
         return pwd.getpwuid(user).pw_dir or "/"
     except KeyError:
         return "/"
+
+
+_OURS = re.compile(r"[0-9]+-[0-9a-f]{8}")
 
 
 class RunFolders:
@@ -111,9 +115,9 @@ class RunFolders:
 
 
 def _let_through(folder: Path) -> None:
-    """Let every user pass through a folder of ours."""
+    """Let every user pass through a folder of ours: one that has our name, not any that an operator put us below."""
     status = folder.stat()
-    if status.st_uid == os.geteuid() and status.st_mode & 0o011 != 0o011:
+    if folder.name == "attune" and status.st_uid == os.geteuid() and status.st_mode & 0o011 != 0o011:
         folder.chmod(stat.S_IMODE(status.st_mode) | 0o011)
 
 
@@ -136,8 +140,10 @@ def _remove(process: int, folder: str, lock: int) -> None:
 
 
 def _remove_abandoned(place: str) -> None:
-    """Remove the folders of processes that are gone: nobody locks them."""
+    """Remove our folders of processes that are gone: nobody locks them. What else lies there is somebody's."""
     for folder in Path(place).iterdir():
+        if not _OURS.fullmatch(folder.name):
+            continue
         with contextlib.suppress(OSError):
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:

@@ -94,7 +94,13 @@ class Spawner:
                 end_group(self._groups, supervisor)
 
     def _take_ended(self) -> set[int]:
-        ended = self._supervisors & {pid for pid, _ in collected()}
+        ended: set[int] = set()
+        for pid, status in collected(os.WUNTRACED):
+            if os.WIFSTOPPED(status):  # by its program, which could run for ever then
+                kill_all([pid])
+            else:
+                ended.add(pid)
+        ended &= self._supervisors
         self._supervisors -= ended
         return ended
 

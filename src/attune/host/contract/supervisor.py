@@ -261,10 +261,10 @@ def kill_all(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def collected() -> Iterator[tuple[int, int]]:
-    """Every child that has ended, with its status."""
+def collected(also: int = 0) -> Iterator[tuple[int, int]]:
+    """Every child that has ended, with its status; with WUNTRACED those that were stopped, too."""
     with contextlib.suppress(ChildProcessError):
-        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+        while (ended := os.waitpid(-1, os.WNOHANG | also))[0]:
             yield ended
 
 

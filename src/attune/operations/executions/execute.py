@@ -12,6 +12,7 @@ from attune.core.executions.execution import Policy
 from attune.core.matching.explain import explain
 from attune.core.matching.explanation import Waiting
 from attune.core.matching.fleet import Node
+from attune.core.matching.known_names import KnownNames
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.survey import survey
 from attune.core.ports.executions import (
@@ -23,16 +24,18 @@ from attune.core.ports.executions import (
     NewExecution,
     StoredOutput,
 )
+from attune.operations.matching.place import every_name
 
 
 @dataclass(frozen=True)
 class ExecutionService:
-    """`ExecutionStore` on the tables. `fleet` gives the workers, for work that is not to wait."""
+    """`ExecutionStore` on the tables. `fleet` gives the workers, `names` those that requirements may use."""
 
     stored_actions: ActionReader
     writer: ExecutionWriter
     reader: ExecutionReader
     fleet: Callable[[], Awaitable[Sequence[Node]]]
+    names: Callable[[], Awaitable[KnownNames | None]] = every_name
 
     async def actions(self, pack_ref: str | None = None) -> Sequence[Action]:
         return await self.stored_actions.list(pack_ref)
@@ -83,7 +86,8 @@ class ExecutionService:
         if execution.deadline is not None:
             left = (execution.deadline - execution.created).total_seconds() - execution.waited
         waiting = Waiting(execution.waited, execution.policy or "wait", left)
-        explanation = replace(explain(requirement, await self.fleet()), waiting=waiting)
+        explained = explain(requirement, await self.fleet(), known=await self.names())
+        explanation = replace(explained, waiting=waiting)
         return {"explanation": explanation.to_data(), "text": str(explanation)}
 
     async def _refuse_where_hopeless(self, execution: int, asked: NewExecution) -> None:

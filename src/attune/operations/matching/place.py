@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from attune.core.matching.explain import explain
 from attune.core.matching.fleet import Node
+from attune.core.matching.known_names import KnownNames
 from attune.core.matching.matcher import Candidate, match
 from attune.core.nodes.role import Role
 from attune.core.ports.matching import MatchQuery
 
 
-class FleetMatcher:
-    """`Matcher` on the fleet of a registry."""
+async def every_name() -> None:
+    """Names, where each counts as known."""
 
-    def __init__(self, fleet: Callable[[Role], Awaitable[Sequence[Node]]]) -> None:
+
+class FleetMatcher:
+    """`Matcher` on the fleet of a registry; *names* gives those that requirements may use."""
+
+    def __init__(
+        self,
+        fleet: Callable[[Role], Awaitable[Sequence[Node]]],
+        names: Callable[[], Awaitable[KnownNames | None]] = every_name,
+    ) -> None:
         self._fleet = fleet
+        self._names = names
 
     async def answer(self, query: MatchQuery) -> Mapping[str, Any]:
-        return place(query, await self._fleet(query.role))
+        return await asyncio.to_thread(place, query, await self._fleet(query.role), await self._names())
 
 
-def place(query: MatchQuery, nodes: Sequence[Node]) -> dict[str, Any]:
+def place(query: MatchQuery, nodes: Sequence[Node], known: KnownNames | None = None) -> dict[str, Any]:
     """As JSON has it: the best of *nodes*, the interpreters to use, and the explanation as data and in words."""
     requirement = query.requirement
-    placement = match(requirement, nodes, preferences=query.preferences, tolerations=query.tolerations)
-    explanation = explain(requirement, nodes, preferences=query.preferences, tolerations=query.tolerations)
+    wishes, tolerated = query.preferences, query.tolerations
+    placement = match(requirement, nodes, preferences=wishes, tolerations=tolerated, known=known)
+    explanation = explain(requirement, nodes, preferences=wishes, tolerations=tolerated, known=known)
     return {
         "requirement": str(requirement),
         "queue": requirement.queue,

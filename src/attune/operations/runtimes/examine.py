@@ -93,6 +93,21 @@ class Examiner:
         """
         return _resolve(self.lookup, verdict, names)
 
+    def start(self, definition: Definition, path: str) -> str | None:
+        """Why the interpreter at *path* fails the smoke check of *definition*, None where it may pass. Blocks."""
+        assert definition.verification.smoke is not None
+        check = definition.verification.smoke.of(path, secrets.token_hex(8))
+        outcomes: list[Outcome] = []
+
+        def then(_ref: str, _command: Command, outcome: Outcome) -> None:
+            outcomes.append(outcome)
+
+        self.lookup.token()  # what was refused before may be allowed now
+        command = Command(check.argv, min(check.timeout_seconds, self.max_timeout_seconds))
+        self.runner.run({definition.ref: command}, then)
+        attempt = prove(definition, Attempt(check, outcomes[0], True, ""), check, outcomes[0])
+        return attempt.reason if attempt.passed is False else None
+
     def stop(self) -> None:
         """End a running examination from another thread; what is not done by then is undecided."""
         self.runner.stop()

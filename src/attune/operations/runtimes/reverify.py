@@ -71,6 +71,11 @@ class Reverifier:
         states = zip(kept.items(), snapshots, strict=True)
         return [ref for (ref, runtime), snapshot in states if snapshot != runtime.snapshot]
 
+    def doubted(self, runtime: MonitoredRuntime, definition: Definition) -> MonitoredRuntime:
+        """*runtime*, found broken by *definition*, which verifies it from now on: one more failure withdraws it."""
+        failures = max(runtime.health.failures, self.policy.failures_to_withdraw - 1)
+        return replace(runtime, definition=definition, health=replace(runtime.health, failures=failures))
+
     def next_round(self, kept: Mapping[str, MonitoredRuntime]) -> float | None:
         """The time of the next round by the clock, None if there is nothing to keep."""
         return min((runtime.slot.next for runtime in kept.values()), default=None)

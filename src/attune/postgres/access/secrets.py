@@ -54,6 +54,15 @@ class PostgresSecrets(PostgresStore):
         """Whether anything is encrypted that does not begin with *head*."""
         return any(row["sealed"] for row in await self._outdated(head))
 
+    async def keys_in_use(self) -> Collection[str]:
+        """The ids of the keys that something is encrypted with."""
+        query = """
+            SELECT split_part(value, '.', 2) AS id, count(*) FROM (
+                SELECT value FROM secret UNION ALL SELECT v.value FROM execution AS e, jsonb_each_text(e.sealed) AS v
+            ) AS sealed GROUP BY id
+        """
+        return (await read_pairs(self._pool, query)).keys()
+
     async def reencrypt(self) -> tuple[int, int]:
         """Encrypt under the newest key what is not; how many values were, and how many could not be decrypted."""
         done = left = 0

@@ -20,7 +20,7 @@ from attune.core.ports.worker import HeldAttempt, Signal, WorkerNotice
 from attune.postgres.connection import listening, translated
 from attune.postgres.executions.actions import actions_of
 from attune.postgres.executions.store import CANCELS, columns_of, know_classes
-from attune.postgres.rows import PostgresStore, execute, read_all, read_pairs, read_value, transaction
+from attune.postgres.rows import PostgresStore, execute, read_all, read_pairs, read_value, read_values, transaction
 from attune.queue import jobs
 
 _SIGNALS = {"attune_class": Signal.CLASS, "attune_request": Signal.REQUEST, CANCELS: Signal.CANCEL}
@@ -39,6 +39,10 @@ class PostgresRouting(PostgresStore):
     async def classes(self, queue: str | None = None) -> dict[str, str]:
         query = "SELECT queue, requirement FROM requirement_class WHERE %(queue)s::text IS NULL OR queue = %(queue)s"
         return await read_pairs(self._pool, query, {"queue": queue})
+
+    async def known(self, names: Collection[str]) -> list[str]:
+        query = "SELECT DISTINCT name FROM capability WHERE kind IN ('runtime', 'has_label') AND name = ANY(%s)"
+        return await read_values(self._pool, query, (sorted(names),))
 
     async def subscribe(self, worker: int, queues: Collection[str]) -> None:
         parameters = {"worker": worker, "queues": sorted(queues)}

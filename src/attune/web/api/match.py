@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Literal
 
 from fastapi import APIRouter
@@ -12,7 +11,6 @@ from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.requirement_parser import MAX_TERMS
 from attune.core.nodes.role import ROLES
 from attune.core.ports.matching import MatchQuery
-from attune.operations.matching.place import place
 from attune.web.access import Reader
 from attune.web.api.paging import Body
 from attune.web.services import Given
@@ -64,4 +62,4 @@ async def match_nodes(_who: Reader, services: Given, body: MatchRequest) -> Matc
     """Nothing is started: the fleet is asked as it is now."""
     preferences = [Preference.parse(text) for text in body.prefer]
     query = MatchQuery(Requirement.parse(body.terms), preferences, body.tolerate, ROLES[body.role], body.limit)
-    return MatchAnswer.model_validate(await asyncio.to_thread(place, query, await services.fleets.of(query.role)))
+    return MatchAnswer.model_validate(await services.matcher.answer(query))

@@ -93,5 +93,5 @@ async def _events(
 
 
 def _text(event: StreamEvent) -> str:
-    number = f"id: {event.position[0]}-{event.position[1]}\n" if event.position else ""
+    number = f"id: {event.position}\n" if event.position else ""
     return f"{number}event: {event.kind}\ndata: {event.data}\n\n"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -11,7 +9,6 @@ from attune.core.errors import RequirementError
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import ROLES
 from attune.core.ports.matching import MatchQuery
-from attune.operations.matching.place import place
 from attune.web.services import Given
 from attune.web.ui.pages import Visitor, lines_of, page
 
@@ -30,7 +27,7 @@ async def match_page(
         terms, wishes = lines_of(needs), [Preference.parse(line) for line in lines_of(prefer)]
         if terms:
             query = MatchQuery(Requirement.parse(terms), wishes, role=chosen, limit=_LISTED)
-            answer = await asyncio.to_thread(place, query, await services.fleets.of(chosen))
+            answer = await services.matcher.answer(query)
     except RequirementError as error:
         fault = error.caret
     return page(

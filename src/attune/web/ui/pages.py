@@ -15,6 +15,7 @@ from attune.core.access.tokens import Caller, Scope, csrf_of
 from attune.core.durations import coarse
 from attune.web.access import caller_of, session_of
 from attune.web.middleware.problems import ProblemError
+from attune.web.services import services_of
 from attune.web.ui.assets import asset
 
 
@@ -97,6 +98,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         may_operate=caller is not None and caller.scope.holds(Scope.OPERATE),
         may_change=caller is not None and caller.scope.holds(Scope.ADMIN),
         csrf=csrf_of(session) if session else "",
+        position=request.scope.get("state", {}).get("position"),
         **values,
     )
     return HTMLResponse(text, status)
@@ -128,6 +130,7 @@ async def visitor(request: Request) -> Caller:
         caller = None
     if caller is None:
         raise LoginNeeded
+    request.state.position = (await services_of(request)).hub.position  # before the page is read
     return caller
 
 

@@ -23,9 +23,11 @@ from attune.core.runtimes.command import Outcome
 from attune.operations.runtimes.examine import Examiner
 from attune.operations.runtimes.reverify import Reverifier
 from attune.testing import FakeHost, MemoryNodes, MemoryRuntimes, printed
-from factories import command, make_runtime, verification
+from factories import command, make_definition, make_runtime, verification
 
 pytestmark = pytest.mark.anyio
+
+SMOKE = {"args": ["-e", "puts", "{nonce}"]}
 
 
 @pytest.fixture
@@ -120,6 +122,24 @@ async def test_a_suspect_is_run_at_once_and_only_it(world: AssignmentView) -> No
     await world.until(lambda: len(world.registry.reports) == 2)
     assert await world.capabilities() == ["python"]
     assert {argv[0] for argv in world.host.ran} == {"ruby"}
+
+
+@pytest.mark.parametrize("world", [1000.0], indirect=True)
+async def test_what_work_and_a_smoke_check_found_broken_is_withdrawn_at_once_and_verified_by_that_check(
+    world: AssignmentView,
+) -> None:
+    await asyncio.sleep(0.1)
+    ruby = make_definition(command(binary="ruby", pattern=None), ref="acme.ruby", name="Ruby", smoke=SMOKE)
+    world.vigil.found_broken(ruby)
+    await world.until(lambda: world.registry.reports)
+
+    assert await world.capabilities() == ["python"]
+    assert [argv[1] for argv in world.host.ran] == ["--version", "-e"]
+    world.host.commands["ruby"] = lambda argv: printed(argv[-1])
+    for count in (2, 3):
+        world.vigil.suspect("acme.ruby")
+        await world.until(lambda: len(world.registry.reports) == count)  # noqa: B023
+    assert await world.capabilities() == ["ruby", "python"]
 
 
 async def test_what_happened_during_an_outage_is_told_afterwards_with_its_times(world: AssignmentView) -> None:

@@ -56,6 +56,8 @@ class Worker:
         self.secrets = MemorySecrets()
         self.suspected: list[str] = []
         self.unfit_for: list[str] = []
+        self.looked_at: list[str] = []
+        self.does_not_start: str | None = None
         self.failing: list[str] | None = None  # what has changed and fails since it was verified
         self.work = ExecutionRunner(
             lambda: self.node,
@@ -68,6 +70,7 @@ class Worker:
             suspect=self.suspected.append,
             unfit=self.unfit,
             recheck=self.recheck,
+            broken=self.broken,
             default_timeout=7.0,
         )
         self.stop = asyncio.Event()
@@ -78,6 +81,10 @@ class Worker:
 
     async def recheck(self, refs: Collection[str]) -> Collection[str] | None:
         return self.failing
+
+    async def broken(self, ref: str, interpreter: str, ran_seconds: float) -> str | None:
+        self.looked_at.append(interpreter)
+        return self.does_not_start
 
     async def ask(self, action: Action = ACTION, count: int = 1, **given: Any) -> list[int]:
         return await self.store.submit([NewExecution(action, given) for _ in range(count)])
@@ -172,6 +179,16 @@ async def test_work_that_the_node_does_not_satisfy_is_left_alone() -> None:
         await worker.ask(replace(ACTION, requires=("ruby",)))
         await worker.ask()
         await until(lambda: worker.statuses() == ["requested", "completed"])
+
+
+async def test_work_that_excludes_what_nobody_has_looked_for_waits_until_somebody_has() -> None:
+    worker = Worker()
+    async with worker.at_work():
+        await worker.ask(replace(ACTION, requires=("!docker",)))
+        await worker.ask()
+        await until(lambda: worker.statuses() == ["requested", "completed"])
+        worker.store.names.add("docker")
+        await until(lambda: worker.statuses() == ["completed", "completed"])
 
 
 async def test_work_whose_interpreter_is_gone_is_given_back_and_its_runtime_suspected(tmp_path: Path) -> None:
@@ -435,6 +452,45 @@ async def test_work_for_which_there_is_no_place_goes_back_unharmed_and_nothing_m
     assert {(row.failures, row.losses) for row in rows} == {(0, 0)}
     assert {row.status for row in rows} <= {"scheduling", "scheduled", "requested"}
     assert worker.suspected == []
+
+
+@pytest.mark.parametrize("on_lost", list(OnLost))
+async def test_work_that_a_broken_interpreter_failed_goes_back_unharmed_and_its_runtime_is_not_used(
+    on_lost: OnLost,
+) -> None:
+    worker = Worker(max_concurrent=2)
+    worker.runner.outcome = WorkOutcome(WorkEnding.EXITED, exit_code=1, reason="ended with exit code 1")
+    worker.does_not_start = "python3 3.11.7: could not be started for real"
+    async with worker.at_work():
+        await worker.ask(replace(ACTION, on_lost=on_lost), count=20)
+        await until(lambda: worker.looked_at and "running" not in worker.statuses())
+        await asyncio.sleep(0.05)
+
+    rows = list(worker.store.rows.values())
+    assert len(worker.runner.ran) <= 2
+    assert {(row.failures, row.losses) for row in rows} == {(0, 0)}
+    assert {row.status for row in rows} <= {"scheduling", "scheduled", "requested"}
+    assert "given back by worker w1: python3 3.11.7: could not be started for real" in {row.reason for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "status", "looked_at"),
+    [
+        (WorkEnding.EXITED, 1, "failed", 1),
+        (WorkEnding.SIGNALED, None, "failed", 1),
+        (WorkEnding.EXITED, 0, "completed", 0),
+        (WorkEnding.TIMED_OUT, None, "timeout", 0),
+    ],
+)
+async def test_an_interpreter_is_looked_at_where_what_it_ran_ended_badly_by_itself(
+    ending: WorkEnding, code: int | None, status: str, looked_at: int
+) -> None:
+    worker = Worker()
+    worker.runner.outcome = WorkOutcome(ending, exit_code=code, reason="it ended")
+    async with worker.at_work():
+        await worker.ask()
+        await until(lambda: worker.statuses() == [status])
+    assert worker.looked_at == [sys.executable] * looked_at
 
 
 async def test_pack_files_that_cannot_be_written_are_a_fault_of_the_place() -> None:

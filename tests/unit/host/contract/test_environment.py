@@ -1,8 +1,35 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from attune.host.contract.environment import check_environment
+from attune.host.contract.environment import check_environment, trusted_environment
+from attune.host.contract.ownership import OwnershipRule
+
+
+def test_folders_that_others_can_change_are_left_out_of_every_variable(tmp_path: Path) -> None:
+    good, bad = str(tmp_path / "good"), str(tmp_path / "bad")
+    for folder in (good, bad):
+        Path(folder).mkdir()
+    Path(bad).chmod(0o777)
+    absent = str(tmp_path / "absent")
+    given = {
+        "HOME": bad,
+        "GEM_PATH": f"{bad}:{good}:{absent}",
+        "GOPATH": good,
+        "TMPDIR": bad,
+        "TZ": "UTC",
+        "SHELL": "/bin/sh",
+    }
+
+    passed, reasons = trusted_environment(given, OwnershipRule(os.geteuid()).refuses_folder)
+
+    kept = {"GEM_PATH": f"{good}:{absent}", "GOPATH": good, "TMPDIR": bad, "TZ": "UTC", "SHELL": "/bin/sh"}
+    assert passed == kept
+    assert [reason.partition(" (")[0] for reason in reasons] == [
+        f"HOME: {bad} is writable by everybody",
+        f"GEM_PATH: {bad} is writable by everybody",
+    ]
 
 
 def test_only_named_variables_pass() -> None:

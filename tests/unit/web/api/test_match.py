@@ -16,21 +16,19 @@ from attune.core.access.tokens import Caller, Scope
 from attune.core.errors import RequirementError
 from attune.core.matching.fleet import Capability, CapabilityInstance
 from attune.core.nodes.role import Role
+from attune.operations.matching.place import FleetMatcher
 from attune.web.api.match import MatchAnswer, MatchRequest, match_nodes
 
 NODE = Node(7, "w1", {"python": Capability("python", instances=(CapabilityInstance("3.11.7", "/usr/bin/python3"),))})
 
 
-class FixedFleet:
-    """The fleet of the API, with one node."""
-
-    async def of(self, role: Role) -> Sequence[Node]:
-        return [NODE]
+async def one_node(role: Role) -> Sequence[Node]:
+    return [NODE]
 
 
 def answer_to(body: MatchRequest) -> MatchAnswer:
     """What the route answers to *body*."""
-    services: Any = SimpleNamespace(fleets=FixedFleet())
+    services: Any = SimpleNamespace(matcher=FleetMatcher(one_node))
     return asyncio.run(match_nodes(Caller(token_id=1, name="ci", scope=Scope.READ), services, body))
 
 

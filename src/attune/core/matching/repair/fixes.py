@@ -22,6 +22,7 @@ from attune.core.runtimes.verdict import Instance, Status
 class ChangeKind(StrEnum):
     """What is changed; repairs are told in this order."""
 
+    DEFINE = "define"  # add the definition of a runtime that the catalogue has
     RESUME = "resume"  # let a draining node take work again
     RELAX = "relax"  # ask for less in one term
     TOLERATE = "tolerate"  # a taint
@@ -37,7 +38,7 @@ class RepairChange:
     """One change: of the node `node_id`, or (None) of the requirement.
 
     `term` is the term it is about, `replacement` what that becomes (None: nothing, it goes). `installed` is what
-    `install` adds; its version stands for any that satisfies.
+    `install` adds; its version stands for any that satisfies. `shipped` is what `define` asks the catalogue for.
     """
 
     kind: ChangeKind
@@ -47,6 +48,7 @@ class RepairChange:
     node_id: int | None = None
     node: str | None = None
     installed: Capability | None = None
+    shipped: str | None = None
 
     def apply(self, requirement: Requirement, nodes: Iterable[Node]) -> tuple[Requirement, list[Node]]:
         """The requirement and the fleet after the change; the arguments stay as they are."""
@@ -72,6 +74,8 @@ class RepairChange:
         return data | {key: None if term is None else str(term) for key, term in terms.items()}
 
     def __str__(self) -> str:
+        if self.kind is ChangeKind.DEFINE:
+            return f"attune runtime add --from-catalogue {self.shipped}"
         if self.kind is ChangeKind.RELAX:
             return str(self.replacement)
         if self.kind is ChangeKind.DROP:
@@ -136,6 +140,8 @@ def _for_term(finding: TermFinding, profile: Profile, limit: int) -> Iterator[Re
             return
     if not isinstance(term, RuntimeTerm) or term.negated or finding.reason is Reason.FACT_UNKNOWN:
         yield Remedy(RepairChange(ChangeKind.DROP, term), (1, ()))
+        return
+    if not term.defined:
         return
     yield from _relaxations(term, finding, profile.nodes[0])
     if finding.reason is not Reason.LABEL_DIFFERS and term.name not in FACTS:

@@ -46,7 +46,7 @@ class Repair:
         text = " and ".join(map(str, self.changes))
         if all(change.kind is ChangeKind.RESUME for change in self.changes):
             return f"{text} -> runs now"
-        if any(change.node_id is not None for change in self.changes):
+        if not self.admits or any(change.node_id is not None for change in self.changes):
             return text
         return f"{text} -> {self.admits} {'worker' if self.admits == 1 else 'workers'}"
 

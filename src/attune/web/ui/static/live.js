@@ -84,6 +84,10 @@ stream.addEventListener("open", () => {
   if (!connection.hidden) soon();
   say("");
 });
+// What has changed between the page and its stream; executions have no position, so of them that is not known.
+stream.addEventListener("hello", (event) => {
+  if (event.lastEventId !== document.body.dataset.position || kinds.includes("execution")) soon();
+});
 stream.addEventListener("error", () => say("Not connected; trying again"));
 for (const kind of [...kinds, "reset"]) stream.addEventListener(kind, told);
 addEventListener("pagehide", () => stream.close());

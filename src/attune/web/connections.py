@@ -21,6 +21,7 @@ _KNOWN_SECONDS = 600.0  # how long an address counts as one that shows tokens
 _KNOWN_ADDRESSES = 10_000
 _UNREAD_MILLISECONDS = 30_000  # until the kernel ends a connection whose other side takes nothing
 _UNREAD_BYTES = 128 * 1024
+_AT_ONCE = 32
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -97,10 +98,17 @@ class ApiListener(socket.socket):
         self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD_BYTES)
         self.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MILLISECONDS)
         self._spare = socket.socket()
+        self._accepted = 0
         self._failures = Throttle(burst=1, per_second=1 / 60)
 
     def accept(self) -> tuple[socket.socket, object]:
-        """As a socket's; raises `BlockingIOError` too where no descriptor is left."""
+        """As a socket's; raises `BlockingIOError` too where no descriptor is left, and once in so many.
+
+        asyncio accepts until then, all that wait, before those that have to make room are closed.
+        """
+        self._accepted = (self._accepted + 1) % _AT_ONCE
+        if not self._accepted:
+            raise BlockingIOError
         try:
             return super().accept()
         except OSError as error:

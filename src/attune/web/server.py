@@ -18,6 +18,7 @@ from attune.web.protocol import BoundedProtocol
 from attune.web.services import Services
 
 _GRACE_SECONDS = 3
+_BACKLOG = 4096  # connections that wait to be accepted; one more would try again a second later
 _LOOK_EVERY_SECONDS = 2.0
 
 
@@ -36,7 +37,7 @@ def listen(host: str, port: int, *, tries: int = 1) -> socket.socket:
     for number in range(port, min(port + tries, 65_536)):
         try:
             bound.bind((host, number))
-            bound.listen(1024)
+            bound.listen(_BACKLOG)
             return bound
         except OSError as error:
             failure = error
@@ -83,6 +84,7 @@ def _config(services: Services) -> uvicorn.Config:
     connections = ConnectionLimits(room_for_connections(), services.front.is_proxy)
     return uvicorn.Config(
         create_app(services, most_streams=connections.most // 2),
+        backlog=_BACKLOG,
         log_config=None,
         log_level="error",  # a warning for each request that is no HTTP would fill the log
         access_log=False,

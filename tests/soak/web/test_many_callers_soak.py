@@ -1,4 +1,4 @@
-"""Thousands of callers who want too much from an API with 1,024 files: an administrator is answered, and how quickly is printed."""
+"""Thousands of callers want too much of an API with 1,024 files; prints how quickly an administrator is answered."""
 
 from __future__ import annotations
 

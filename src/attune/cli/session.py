@@ -7,15 +7,16 @@ import getpass
 import socket
 from collections.abc import Awaitable, Callable, Collection
 from functools import cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from attune.composition.installation import api_warnings, connected
 from attune.config import Settings, load_settings
 from attune.core.errors import UsageError
-from attune.core.ports.installation import Installation
 from attune.core.runtimes.aliases import nearest
+
+if TYPE_CHECKING:
+    from attune.core.ports.installation import Installation
 
 T = TypeVar("T")
 Store = TypeVar("Store")
@@ -23,6 +24,8 @@ Store = TypeVar("Store")
 
 def ask(work: Callable[[Installation], Awaitable[T]], settings: Settings | None = None) -> T:
     """What *work* gives on the installation of *settings* (the process's own); warnings go to stderr."""
+    from attune.composition.installation import api_warnings, connected  # 80 ms, and not every command asks
+
     settings = settings or load_settings()
     for warning in api_warnings(settings):
         _warn(warning)

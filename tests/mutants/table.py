@@ -305,7 +305,7 @@ MUTANTS = (
         "src/attune/host/contract/cgroups.py",
         'os.write(self._kill, b"1")',
         'os.write(self._kill, b"")',
-        ("tests/integration/executions/test_execution_contract.py",),
+        ("tests/unit/host/contract/test_cgroups.py",),
     ),
     Mutant(
         "without a protection: run_as changes nothing",

@@ -1,0 +1,3 @@
+DROP TRIGGER rule_changed ON rule;
+DROP FUNCTION close_circuit_breaker;
+ALTER TABLE rule DROP COLUMN overruns, DROP COLUMN paused;

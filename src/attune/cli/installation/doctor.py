@@ -96,7 +96,7 @@ def _examine_installation() -> Iterator[DoctorFinding]:
         yield DoctorFinding(PROBLEM, "settings", str(error), error.hint)
         return
     yield DoctorFinding(
-        OK, "settings", f"read from {settings.path}" if settings.path else "defaults (no attune.yaml here)"
+        OK, "settings", f"read from {settings.path}" if settings.path else "defaults (no settings file)"
     )
     yield from check_selections(settings)
     yield from (DoctorFinding(WARNING, "api", warning) for warning in api_warnings(settings))

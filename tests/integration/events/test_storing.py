@@ -259,7 +259,9 @@ class Writers:
             entry = {"method": "POST", "path": "/", "status": number, "client": "here"}
             self.background(audit.write(None, entry))
 
-        return Writer(write, "SELECT status FROM audit ORDER BY id", lambda: audit.refusals.count)
+        return Writer(
+            write, "SELECT status FROM audit WHERE status IS NOT NULL ORDER BY id", lambda: audit.refusals.count
+        )
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10) -> None:

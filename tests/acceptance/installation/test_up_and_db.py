@@ -240,6 +240,12 @@ def test_doctor_finds_a_dead_fleet_waiting_work_and_what_nobody_can_offer(machin
     ((level, text, _),) = findings(machine, "workers")
     assert (level, text) == ("problem", "no worker lives: w1 is lost, heard of 1m ago")
 
+    more = gone.replace("'w1'", "'w2'").replace("90 s", "0 s")
+    assert machine.attune("db", "shell", "-v", "ON_ERROR_STOP=1", "-c", more).returncode == 0
+    ((level, text, remedy),) = findings(machine, "workers")
+    assert (level, text) == ("problem", "1 of 2 live: w1 is lost, heard of 1m ago")
+    assert remedy == "attune worker start --name w1"
+
 
 def test_doctor_and_up_say_that_the_chosen_port_is_taken(machine: Machine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:

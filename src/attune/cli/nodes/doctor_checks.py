@@ -11,6 +11,7 @@ from attune.config import Settings, variable
 from attune.core.durations import coarse
 from attune.core.errors import AttuneError
 from attune.core.nodes.role import ROLES, WORKER
+from attune.core.ports.nodes import NodeRecord
 from attune.core.runtimes.selection import select
 
 
@@ -34,13 +35,22 @@ def check_nodes(settings: Settings) -> Iterator[DoctorFinding]:
     for role in ROLES.values():
         those = [node for node in nodes if node.role == role.name]
         live = [node for node in those if node.status not in ("inactive", "lost", "stale", "error")]
-        if live:
-            yield DoctorFinding(OK, f"{role.name}s", f"{len(live)} of {len(those)} live")
+        unheard = [node for node in those if node.status in ("lost", "stale")]
+        last = min(unheard or those, key=lambda node: node.heartbeat_age or inf, default=None)
+        heard = "none has registered yet" if last is None else _heard(last)
+        if not live:
+            level = PROBLEM if role is WORKER else WARNING
+            yield DoctorFinding(level, f"{role.name}s", f"no {role.name} lives: {heard}", f"attune {role.name} start")
             continue
-        last = min(those, key=lambda node: node.heartbeat_age or inf, default=None)
-        heard = "none has registered yet"
-        if last is not None:
-            age = "never heard of" if last.heartbeat_age is None else f"heard of {coarse(last.heartbeat_age)} ago"
-            heard = f"{last.name} is {last.status}, {age}"
-        level = PROBLEM if role is WORKER else WARNING
-        yield DoctorFinding(level, f"{role.name}s", f"no {role.name} lives: {heard}", f"attune {role.name} start")
+        text = f"{len(live)} of {len(those)} live"
+        if last is None or not unheard:
+            yield DoctorFinding(OK, f"{role.name}s", text)
+            continue
+        more = f", and {len(unheard) - 1} more" if len(unheard) > 1 else ""
+        remedy = f"attune {role.name} start --name {last.name}"
+        yield DoctorFinding(PROBLEM, f"{role.name}s", f"{text}: {heard}{more}", remedy)
+
+
+def _heard(node: NodeRecord) -> str:
+    age = "never heard of" if node.heartbeat_age is None else f"heard of {coarse(node.heartbeat_age)} ago"
+    return f"{node.name} is {node.status}, {age}"

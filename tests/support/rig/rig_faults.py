@@ -38,12 +38,36 @@ class RigFault:
     needs_root: bool = False
 
 
+def clock_library() -> str | None:
+    """What sets the clock of one process alone, where it is installed."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    return str(found[0]) if found else None
+
+
+def mount_works(folder: Path) -> bool:
+    try:
+        with small_disk(folder / "tried", "1m"):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
 @contextmanager
 def killed(rig: Rig, name: str) -> Iterator[None]:
     with rig.away(name, was_killed=True):
         rig.kill(name)
         yield
         rig.start(name)
+
+
+@contextmanager
+def all_kinds_killed(rig: Rig) -> Iterator[None]:
+    """A worker, a sensor, an API process and a session of another worker, all at once."""
+    with ExitStack() as held:
+        for name in ("w1", "s1", "a1"):
+            held.enter_context(killed(rig, name))
+        held.enter_context(backend_killed(rig, "w2"))
+        yield
 
 
 @contextmanager
@@ -62,10 +86,10 @@ def postmaster_killed(rig: Rig) -> Iterator[None]:
 
 
 @contextmanager
-def backend_killed(rig: Rig) -> Iterator[None]:
-    ((victim,),) = rows(
-        rig.url, f"SELECT min(pid) FROM pg_stat_activity WHERE usename = '{rig.users['w1']}' AND query !~* 'listen'"
-    )
+def backend_killed(rig: Rig, name: str = "w1") -> Iterator[None]:
+    """One session's process; the server ends all others, too, and recovers."""
+    query = f"SELECT min(pid) FROM pg_stat_activity WHERE usename = '{rig.users[name]}' AND query !~* 'listen'"
+    ((victim,),) = rows(rig.url, query)
     os.kill(victim, signal.SIGKILL)
     yield
 
@@ -88,7 +112,9 @@ def server_stopped(rig: Rig) -> Iterator[None]:
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
     """A file system of its own at *folder*; it is let go at the end, whoever still uses it."""
     folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "rig", folder], check=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "rig", folder], check=True, stderr=subprocess.DEVNULL
+    )
     try:
         yield folder
     finally:
@@ -132,7 +158,7 @@ def data_full(rig: Rig) -> Iterator[None]:
 
 
 @contextmanager
-def log_of_the_server_full(rig: Rig) -> Iterator[None]:
+def server_full(rig: Rig) -> Iterator[None]:
     """Its write-ahead log: the server may end, and is started again."""
     with filled(rig.server.folder):
         yield
@@ -148,16 +174,13 @@ def disk_full(rig: Rig, folder: str) -> Iterator[None]:
 
 
 @contextmanager
-def few_files(rig: Rig, *names: str) -> Iterator[None]:
+def few_files(rig: Rig, name: str) -> Iterator[None]:
     """No more files than are open."""
-    before = {}
-    for name in names:
-        count = len(list(Path(f"/proc/{rig.pid(name)}/fd").iterdir()))
-        before[name] = resource.prlimit(rig.pid(name), resource.RLIMIT_NOFILE)
-        resource.prlimit(rig.pid(name), resource.RLIMIT_NOFILE, (count, before[name][1]))
+    count = len(list(Path(f"/proc/{rig.pid(name)}/fd").iterdir()))
+    before = resource.prlimit(rig.pid(name), resource.RLIMIT_NOFILE)
+    resource.prlimit(rig.pid(name), resource.RLIMIT_NOFILE, (count, before[1]))
     yield
-    for name in names:
-        resource.prlimit(rig.pid(name), resource.RLIMIT_NOFILE, before[name])
+    resource.prlimit(rig.pid(name), resource.RLIMIT_NOFILE, before)
 
 
 def end_sessions(connection: psycopg.Connection[tuple[object, ...]]) -> None:
@@ -209,19 +232,30 @@ def has_role(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
 def locked(rig: Rig) -> Iterator[None]:
     tables = "worker, execution, event, sensor_journal, sensor_lease, api_token"
     with psycopg.connect(rig.url) as connection:
-        connection.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE".encode())
+        for _ in range(100):
+            with suppress(psycopg.errors.DeadlockDetected):
+                connection.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE".encode())
+                break
+            connection.rollback()
         yield
         connection.rollback()
 
 
 @contextmanager
-def stalled(rig: Rig, *names: str) -> Iterator[None]:
-    with rig.away(*names) if len(names) == 1 else ExitStack():
-        for name in names:
-            rig.proxies.stall(name)
+def stalled(rig: Rig, name: str) -> Iterator[None]:
+    with rig.away(name):
+        rig.proxies.stall(name)
         yield
-        for name in names:
-            rig.proxies.restore(name)
+        rig.proxies.restore(name)
+
+
+@contextmanager
+def all_stalled(rig: Rig) -> Iterator[None]:
+    for name in NAMES:
+        rig.proxies.stall(name)
+    yield
+    for name in NAMES:
+        rig.proxies.restore(name)
 
 
 @contextmanager
@@ -263,53 +297,67 @@ def clock(rig: Rig, name: str, offset: str) -> Iterator[None]:
     rig.clock_file(name).write_text("+0")
 
 
-def _put_on(begin: Callable[..., AbstractContextManager[None]], name: str, rig: Rig) -> AbstractContextManager[None]:
-    return begin(rig, name)
-
-
 def _of_each(
     what: str, begin: Callable[..., AbstractContextManager[None]], seconds: float, named: bool = True
 ) -> list[RigFault]:
+    """The fault for a worker, a sensor and an API process."""
     found = []
-    for name, finding in (("w1", "workers"), ("s1", "sensors"), ("a1", "api")):
+    for name, finding in (("w1", "workers"), ("s1", "sensors"), ("a1", "port")):
         silent = (name,) if name in APIS else ()
-        found.append(
-            RigFault(f"{name} {what}", partial(_put_on, begin, name), seconds, finding if named else None, silent)
-        )
+        found.append(RigFault(f"{name} {what}", partial(begin, name=name), seconds, finding if named else None, silent))
     return found
 
 
-FAULTS = [
-    *_of_each("killed", killed, LONG),
-    RigFault("postmaster killed", postmaster_killed, SHORT, "database", APIS),
-    RigFault("backend killed", backend_killed, 0),
-    *_of_each("stopped shortly", stopped, SHORT, named=False),
-    *_of_each("stopped for long", stopped, LONG),
-    RigFault("server stopped shortly", server_stopped, SHORT),
-    RigFault("server stopped for long", server_stopped, LONG, "database"),
-    RigFault("disk of data full", data_full, LONG, "storing", needs_root=True),
-    RigFault("disk of the server's log full", log_of_the_server_full, LONG, "database", APIS, needs_root=True),
-    RigFault("disk of sensor output full", lambda rig: disk_full(rig, "s1/data"), LONG, "sensors", needs_root=True),
-    RigFault("disk of logs full", lambda rig: disk_full(rig, "logs"), SHORT, None, needs_root=True),
-    *_of_each("has few files", few_files, LONG, named=False),
-    RigFault("read-only", read_only, LONG, "storing"),
-    RigFault("rights revoked", revoked, LONG, "storing", APIS),
-    RigFault("connections full", connections_full, LONG, "database"),
-    RigFault("tables locked", locked, LONG, "database"),
-    *_of_each("stalled shortly", stalled, SHORT, named=False),
-    *_of_each("stalled for long", stalled, LONG),
-    RigFault("all stalled", lambda rig: stalled(rig, *NAMES), LONG, None, APIS),
-    RigFault("w1 refused", lambda rig: refused(rig, "w1"), LONG, "workers"),
-    RigFault("s1 refused", lambda rig: refused(rig, "s1"), LONG, "sensors"),
-    RigFault("w1 half-open at the server", lambda rig: half_open(rig, "w1", client=True), LONG),
-    RigFault("s1 half-open at the server", lambda rig: half_open(rig, "s1", client=True), LONG),
-    RigFault("w1 half-open at the node", lambda rig: half_open(rig, "w1", client=False), LONG, "workers"),
-    RigFault("s1 half-open at the node", lambda rig: half_open(rig, "s1", client=False), LONG, "sensors"),
-    RigFault("w1 delayed", lambda rig: delayed(rig, "w1"), LONG),
-    RigFault("failed over", failed_over, SHORT),
-    *(
+GROUPS = {
+    "killed": [
+        *_of_each("killed", killed, LONG),
+        RigFault("postmaster killed", postmaster_killed, SHORT, "database", APIS),
+        RigFault("backend killed", backend_killed, 0),
+    ],
+    "stopped": [
+        *_of_each("stopped shortly", stopped, SHORT, named=False),
+        *_of_each("stopped for long", stopped, LONG),
+        RigFault("server stopped shortly", server_stopped, SHORT),
+        RigFault("server stopped for long", server_stopped, LONG, "database"),
+    ],
+    "disks": [
+        RigFault("disk of data full", data_full, LONG, "storing", needs_root=True),
+        RigFault("disk of the server full", server_full, LONG, "database|storing", APIS, needs_root=True),
+        RigFault("disk of sensor output full", partial(disk_full, folder="s1/data"), LONG, "sensors", needs_root=True),
+        RigFault("disk of logs full", partial(disk_full, folder="logs"), SHORT, None, needs_root=True),
+    ],
+    "limits": [
+        RigFault("w1 has few files", partial(few_files, name="w1"), LONG),
+        RigFault("s1 has few files", partial(few_files, name="s1"), LONG),
+        RigFault("a1 has few files", partial(few_files, name="a1"), LONG, None, ("a1",)),
+    ],
+    "database": [
+        RigFault("read-only", read_only, LONG, "storing"),
+        RigFault("rights revoked", revoked, LONG, "storing|workers", APIS),
+        RigFault("connections full", connections_full, LONG, "database"),
+        RigFault("tables locked", locked, LONG, "database|storing|nodes|work|workers"),
+        RigFault("failed over", failed_over, SHORT),
+    ],
+    "network": [
+        *_of_each("stalled shortly", stalled, SHORT, named=False),
+        *_of_each("stalled for long", stalled, LONG),
+        RigFault("all stalled", all_stalled, LONG, None, APIS),
+        RigFault("w1 refused", partial(refused, name="w1"), LONG, "workers"),
+        RigFault("s1 refused", partial(refused, name="s1"), LONG, "sensors"),
+        RigFault("w1 half-open at the server", partial(half_open, name="w1", client=True), LONG),
+        RigFault("s1 half-open at the server", partial(half_open, name="s1", client=True), LONG),
+        RigFault("w1 half-open at the node", partial(half_open, name="w1", client=False), LONG, "workers"),
+        RigFault("s1 half-open at the node", partial(half_open, name="s1", client=False), LONG, "sensors"),
+        RigFault("w1 delayed", partial(delayed, name="w1"), LONG),
+    ],
+    "clocks": [
         RigFault(f"clock of {name} {offset}", partial(clock, name=name, offset=offset), LONG)
         for name in (WORKERS[2], SENSORS[1], APIS[1])
         for offset in ("+1d", "-2d")
-    ),
+    ],
+}
+CHEAP = [
+    RigFault("all kinds killed", all_kinds_killed, 1),
+    RigFault("read-only shortly", read_only, 1),
 ]
+"""Faults of all of which the ordinary suite has time for one round."""

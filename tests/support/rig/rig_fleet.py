@@ -1,4 +1,4 @@
-"""A rig: three workers, two sensors, two API processes and one PostgreSQL, proxies between them, and work all the time."""
+"""A rig: three workers, two sensors, two API processes, a PostgreSQL behind proxies, and work all the time."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ SETTINGS = {
     "ATTUNE__HEARTBEAT__STALE_AFTER": "2.5s",
     "ATTUNE__HEARTBEAT__LOST_AFTER": "6s",
     "ATTUNE__HEARTBEAT__AMNESTY": "6s",
+    "ATTUNE__HEALTH__INTERVAL": "2s",
     "ATTUNE__SENSING__LEASE": "5s",
     "ATTUNE__SENSING__RESTART_FIRST": "0.5s",
     "ATTUNE__SENSING__RESTART_SLOWEST": "2s",
@@ -347,7 +348,7 @@ class Rig:
             changes=[StatusChange(*row) for row in self.rows(query)],
             presences=[Presence(key[0], key[1], min(at), max(at)) for key, at in lives.items()],
             absences=list(self.absences),
-            exits=self.look_for_exits(),
+            exits=list(self.look_for_exits()),
             lost_after=LOST_AFTER,
         )
 

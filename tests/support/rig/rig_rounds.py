@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -82,10 +83,10 @@ def restart_what_ended(rig: Rig) -> None:
     rig.start(*ended)
 
 
-def _named(rig: Rig, subject: str) -> str:
+def _named(rig: Rig, subjects: str) -> str:
     code, findings = rig.doctor()
     for finding in findings:
-        if finding.get("subject") == subject and finding.get("level") == "problem":
+        if re.fullmatch(subjects, finding.get("subject", "")) and finding.get("level") == "problem":
             assert code == 1
             return str(finding["text"])
     return ""

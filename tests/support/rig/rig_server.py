@@ -111,10 +111,14 @@ class RigServer:
             subprocess.run(["chown", "-R", f"{self._account.uid}:{self._account.gid}", self._data(new)], check=True)
         self.start(new)
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            wait_for(lambda: connection.execute("SELECT FROM pg_stat_replication WHERE state = 'streaming'").fetchone())
+            wait_for(
+                lambda: connection.execute("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'").fetchone()
+            )
             connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")  # nothing is acknowledged too early
             connection.execute("SELECT pg_reload_conf()")
-            wait_for(lambda: connection.execute("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'").fetchone())
+            wait_for(
+                lambda: connection.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'").fetchone()
+            )
         self.kill(old)
         shutil.rmtree(self._data(old))
         with psycopg.connect(self.url("postgres", new), autocommit=True) as connection:

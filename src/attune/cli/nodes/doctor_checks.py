@@ -34,21 +34,22 @@ def check_nodes(settings: Settings) -> Iterator[DoctorFinding]:
     nodes = ask(lambda installation: installation.nodes.list_nodes(), settings)
     for role in ROLES.values():
         those = [node for node in nodes if node.role == role.name]
-        live = [node for node in those if node.status not in ("inactive", "lost", "stale", "error")]
-        unheard = [node for node in those if node.status in ("lost", "stale")]
-        last = min(unheard or those, key=lambda node: node.heartbeat_age or inf, default=None)
+        gone = [node for node in those if node.status in ("lost", "stale")]
+        live = [node for node in those if node not in gone and node.status not in ("inactive", "error")]
+        last = min(gone or those, key=lambda node: node.heartbeat_age or inf, default=None)
         heard = "none has registered yet" if last is None else _heard(last)
+        level, text = OK, f"{len(live)} of {len(those)} live"
+        remedy = f"attune {role.name} start"
         if not live:
-            level = PROBLEM if role is WORKER else WARNING
-            yield DoctorFinding(level, f"{role.name}s", f"no {role.name} lives: {heard}", f"attune {role.name} start")
-            continue
-        text = f"{len(live)} of {len(those)} live"
-        if last is None or not unheard:
-            yield DoctorFinding(OK, f"{role.name}s", text)
-            continue
-        more = f", and {len(unheard) - 1} more" if len(unheard) > 1 else ""
-        remedy = f"attune {role.name} start --name {last.name}"
-        yield DoctorFinding(PROBLEM, f"{role.name}s", f"{text}: {heard}{more}", remedy)
+            level, text = PROBLEM if role is WORKER else WARNING, f"no {role.name} lives: {heard}"
+        elif gone and last is not None:
+            more = f", and {len(gone) - 1} more" if len(gone) > 1 else ""
+            level, text, remedy = PROBLEM, f"{text}: {heard}{more}", f"{remedy} --name {last.name}"
+        yield DoctorFinding(level, f"{role.name}s", text, remedy if level != OK else None)
+        for node in live:
+            if node.problem:
+                text = f"{node.name} takes no work: {node.problem}"
+                yield DoctorFinding(PROBLEM, f"{role.name}s", text, f"attune {role.name} show {node.name}")
 
 
 def _heard(node: NodeRecord) -> str:

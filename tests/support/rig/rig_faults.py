@@ -357,7 +357,7 @@ GROUPS = {
     ],
 }
 CHEAP = [
-    RigFault("all kinds killed", all_kinds_killed, 1),
+    RigFault("all kinds killed", all_kinds_killed, 1, None, ("a1",)),
     RigFault("read-only shortly", read_only, 1),
 ]
 """Faults of all of which the ordinary suite has time for one round."""

@@ -11,7 +11,7 @@ from attune.cli.key_values import read_pairs
 from attune.cli.output import json_option, moment, print_json, print_list, switch_command, yes_or_no
 from attune.cli.session import unknown, with_events
 from attune.core.errors import UsageError
-from attune.core.events.event import EventRecord
+from attune.core.events.event import EventRecord, RuleRecord
 from attune.core.ports.events import EventReader
 
 _MOST = 10_000
@@ -48,9 +48,33 @@ def list_rules(as_json: bool) -> None:
         with_events(lambda events: events.list_rules()),
         as_json,
         ["RULE", "ENABLED", "TRIGGER", "ACTION", "WHEN"],
-        lambda rule: [rule.ref, yes_or_no(rule.enabled), rule.trigger_ref, rule.action_ref, _when(rule.conditions)],
+        lambda rule: [rule.ref, _enabled(rule), rule.trigger_ref, rule.action_ref, _when(rule.conditions)],
         empty="There is no rule yet. A pack brings them: attune pack load DIR",
     )
+
+
+@rule.command(name="show", epilog="Example: attune rule show demo.greet")
+@click.argument("ref")
+@json_option
+def show_rule(ref: str, as_json: bool) -> None:
+    """One rule; for one that is paused, why it is."""
+    rules = {rule.ref: rule for rule in with_events(lambda events: events.list_rules())}
+    if ref not in rules:
+        raise unknown(f"no rule has the ref {ref!r}", ref, rules, "attune rule list")
+    rule = rules[ref]
+    if as_json:
+        print_json(rule)
+        return
+    click.echo(f"{rule.ref}: {rule.label}\nenabled: {_enabled(rule)}")
+    if rule.paused:
+        click.echo(f"paused: {rule.paused}\nIt goes on once it is changed, or by: attune rule enable {rule.ref}")
+    parameters = json.dumps(rule.action_params, ensure_ascii=False)
+    click.echo(f"trigger: {rule.trigger_ref}\nwhen: {_when(rule.conditions) or 'always'}")
+    click.echo(f"action: {rule.action_ref}\nparameters: {parameters}")
+
+
+def _enabled(rule: RuleRecord) -> str:
+    return "paused" if rule.enabled and rule.paused else yes_or_no(rule.enabled)
 
 
 def _when(conditions: object) -> str:
@@ -68,7 +92,7 @@ def _switch_rule(ref: str, enabled: bool) -> None:
 
 
 for _verb, _text in (
-    ("enable", "Let a rule fire."),
+    ("enable", "Let a rule fire, also one that is paused."),
     ("disable", "Keep a rule from firing; what it has started goes on."),
 ):
     rule.add_command(switch_command(_verb, _switch_rule, text=_text, example=f"attune rule {_verb} demo.greet"))

@@ -24,7 +24,7 @@ def start() -> None:
     from attune.web.server import address_of, listen
     from attune.web.services import Services
 
-    settings = load_settings()
+    settings = load_settings(upwards=False)
     configure_logging(form=settings.log.format, level=settings.log.level)
 
     with use_database(settings) as database, listen(settings.api.host, settings.api.port) as bound:

@@ -32,6 +32,10 @@ def check_selections(settings: Settings) -> Iterator[DoctorFinding]:
 
 def check_nodes(settings: Settings) -> Iterator[DoctorFinding]:
     nodes = ask(lambda installation: installation.nodes.list_nodes(), settings)
+    for node in nodes:
+        if node.problem and node.status in ("degraded", "draining"):
+            remedy = f"attune {node.role} show {node.name}"
+            yield DoctorFinding(PROBLEM, f"{node.role}s", f"{node.name} takes nothing: {node.problem}", remedy)
     for role in ROLES.values():
         those = [node for node in nodes if node.role == role.name]
         gone = [node for node in those if node.status in ("lost", "stale")]

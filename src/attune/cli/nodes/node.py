@@ -81,7 +81,7 @@ def _add_start(group: click.Group, role: Role) -> None:
         from attune.composition.node_services import run_nodes
         from attune.config import load_settings
 
-        settings = load_settings()
+        settings = load_settings(upwards=False)
         configure_logging(form=settings.log.format, level=settings.log.level)
         with use_database(settings) as database:
             require_migrated(database.url)

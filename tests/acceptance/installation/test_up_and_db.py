@@ -248,12 +248,6 @@ def test_doctor_finds_a_dead_fleet_waiting_work_and_what_nobody_can_offer(machin
     assert (level, text) == ("problem", "1 of 2 live: w1 is lost, heard of 1m ago")
     assert remedy == "attune worker start --name w1"
 
-    full = "UPDATE worker SET problem = 'no space', status = 'degraded' WHERE name = 'w2'"
-    assert machine.attune("db", "shell", "-v", "ON_ERROR_STOP=1", "-c", full).returncode == 0
-    _, (level, text, remedy) = findings(machine, "workers")
-    assert (level, text) == ("problem", "w2 takes no work: no space")
-    assert machine.attune(*(remedy or "").split()[1:]).returncode == 0
-
 
 PROBLEMS = """
 INSERT INTO worker (name, worker_type, worker_role, status, last_heartbeat, problem)

@@ -277,7 +277,7 @@ class Rig:
             self.refused += 1
         return self.asked[key]
 
-    def begin_asking(self) -> None:
+    def begin_load(self) -> None:
         def keep(api: str) -> None:
             while not self._ending.wait(self.pause):
                 self.ask(api)
@@ -392,7 +392,7 @@ def running_rig(folder: Path, *, clock_library: str | None = None, pause: float 
         rig.start(*NAMES)
         wait_for(lambda: rig.look_for_exits() or rig.is_active(), 60)
         assert not rig.exits, rig.exits
-        rig.begin_asking()
+        rig.begin_load()
         wait_for(lambda: {line[0] for line in rig.stored()} == {"one", "two", "three"}, 60)
         yield rig
     finally:

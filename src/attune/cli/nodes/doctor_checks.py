@@ -50,10 +50,6 @@ def check_nodes(settings: Settings) -> Iterator[DoctorFinding]:
             more = f", and {len(gone) - 1} more" if len(gone) > 1 else ""
             level, text, remedy = PROBLEM, f"{text}: {heard}{more}", f"{remedy} --name {last.name}"
         yield DoctorFinding(level, f"{role.name}s", text, remedy if level != OK else None)
-        for node in live:
-            if node.problem:
-                text = f"{node.name} takes no work: {node.problem}"
-                yield DoctorFinding(PROBLEM, f"{role.name}s", text, f"attune {role.name} show {node.name}")
 
 
 def _heard(node: NodeRecord) -> str:

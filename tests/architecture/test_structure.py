@@ -22,7 +22,7 @@ FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "base"}
 MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES = 20, 300, 40
 # The house, how programs are run on a host (`host/contract/` with its settings, black holes), what waits or is set
 # aside while the database refuses, secrets, names that no definition has, the audit, and what commands explain.
-MOST_PYTHON = 31_000 + 6_500
+MOST_PYTHON = 31_000 + 6_530
 
 
 def name_of(path: Path) -> str:

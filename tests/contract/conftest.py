@@ -44,8 +44,8 @@ class RuntimesByPerson:
     async def save_runtime(self, runtime: Any, *, changed_by: str) -> Any:
         return await self._as(changed_by, lambda store: store.save_runtime(runtime, changed_by=changed_by))
 
-    async def remove_runtime(self, ref: str, *, changed_by: str) -> Any:
-        return await self._as(changed_by, lambda store: store.remove_runtime(ref, changed_by=changed_by))
+    async def remove_runtime(self, ref: str, *, changed_by: str, force: bool = False) -> Any:
+        return await self._as(changed_by, lambda store: store.remove_runtime(ref, changed_by=changed_by, force=force))
 
     def __getattr__(self, name: str) -> Any:
         return lambda *arguments: self._as("reader", lambda store: getattr(store, name)(*arguments))
@@ -62,6 +62,33 @@ async def runtime_store(request: pytest.FixtureRequest, anyio_backend: str) -> A
             await connection.execute("DELETE FROM runtime")
         if request.param == "postgres":
             yield PostgresRuntimes(pool)
+            return
+    async with serving(url) as api:
+        yield RuntimesByPerson(api)
+
+
+@pytest.fixture(params=["memory", "postgres", "http"])
+async def runtime_store_offered(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Any]:
+    """With `acme.used`, which the live worker w1 offers."""
+    used = make_runtime("acme.used", "Used")
+    if request.param == "memory":
+        yield MemoryRuntimes([used], users={"acme.used": ["worker w1"]})
+        return
+    url = request.getfixturevalue("migrated_database")
+    async with open_pool(url) as pool:
+        store = PostgresRuntimes(pool)
+        await store.save_runtime(used, changed_by="ann")
+        for name, status in (("w1", "active"), ("w2", "inactive")):
+            query = """
+                WITH node AS (INSERT INTO worker (name, worker_type, worker_role, status, last_heartbeat)
+                              VALUES (%s, 'local', 'action', %s, now()) RETURNING id)
+                INSERT INTO worker_runtime (worker, runtime_ref, name, status, reason, checked_at, since)
+                SELECT id, 'acme.used', 'used', 'available', '', now(), now() FROM node
+            """
+            async with pool.connection() as connection:
+                await connection.execute(query, (name, status))
+        if request.param == "postgres":
+            yield store
             return
     async with serving(url) as api:
         yield RuntimesByPerson(api)

@@ -28,8 +28,9 @@ class HttpRuntimes(OverWire):
         body = {name: getattr(runtime, name) for name in names}
         return (await self._wire.ask("PUT", _of(runtime.ref), body=body)).status == 201
 
-    async def remove_runtime(self, ref: str, *, changed_by: str) -> bool:
-        return (await self._wire.ask("DELETE", _of(ref), accept=(404,))).status != 404
+    async def remove_runtime(self, ref: str, *, changed_by: str, force: bool = False) -> bool:
+        query = {"force": "true"} if force else None
+        return (await self._wire.ask("DELETE", _of(ref), query=query, accept=(404,))).status != 404
 
     async def runtime_history(self, ref: str) -> Sequence[RuntimeChange]:
         changes = await self._wire.pages(f"{_of(ref)}/history", missing_is_empty=True)

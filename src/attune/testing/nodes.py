@@ -13,7 +13,7 @@ from attune.core.errors import DatabaseError, NameTakenError, UsageError
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.registered import registered_node
 from attune.core.nodes.capabilities import stored_capabilities
-from attune.core.nodes.health import Transition, TransitionRecord
+from attune.core.nodes.health import Transition, TransitionRecord, registered_anew
 from attune.core.nodes.role import Role
 from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Overdue, Registration, RuntimeRecord
 from attune.core.runtimes.verdict import Status
@@ -97,6 +97,9 @@ class MemoryNodes:
         known = {runtime.ref: runtime for runtime in old.runtimes} if old else {}
         runtimes = [_runtime(verdict, known, now) for verdict in registration.verdicts]
         transitions = old.transitions if old else []
+        before = {ref: (runtime.name, Status(runtime.status)) for ref, runtime in known.items()}
+        for change in registered_anew(before, registration.verdicts):
+            transitions.append(_transition(len(transitions) + 1, change, now))
         self._fleet.nodes[key] = _Node(record, runtimes, registration, transitions=transitions)
         return record.id
 

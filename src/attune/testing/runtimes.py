@@ -42,14 +42,18 @@ class MemoryRuntimes:
         return await self.save_runtime(change(self._rows.get(ref)), changed_by=changed_by)
 
     async def remove_runtime(
-        self, ref: str, *, changed_by: str, expecting: Callable[[Runtime], None] = lambda _old: None
+        self,
+        ref: str,
+        *,
+        changed_by: str,
+        expecting: Callable[[Runtime], None] = lambda _old: None,
+        force: bool = False,
     ) -> bool:
         if ref in self._rows:
             expecting(self._rows[ref])
-        if self._users.get(ref):
-            raise UsageError(
-                f"{ref} is in use by {', '.join(self._users[ref])}", hint="move them to another runtime first"
-            )
+        users = [user for user in self._users.get(ref, ()) if not (force and user.startswith("worker "))]
+        if users:
+            raise UsageError(f"{ref} is in use by {', '.join(users)}", hint="move them to another runtime first")
         old = self._rows.pop(ref, None)
         if old is not None:
             self._note(ref, "delete", old, None, changed_by)

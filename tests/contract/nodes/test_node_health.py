@@ -137,6 +137,20 @@ async def test_a_node_without_a_row_is_told_and_nothing_is_written(node_registry
 
 async def test_registering_again_keeps_the_transitions(node_registry: Any, node: int) -> None:
     await node_registry.record_health(node, HealthReport(1.0, transitions=[change(1.0)]))
-    await node_registry.register(offer(CAPABILITIES, PYTHON))
+    await node_registry.register(offer(CAPABILITIES, PYTHON, RUBY))
 
     assert len(await node_registry.node_transitions(node)) == 1
+
+
+async def test_what_a_node_that_registers_again_gained_and_lost_is_told(node_registry: Any, node: int) -> None:
+    assert await node_registry.node_transitions(node) == []
+    found = replace(RUBY, status=Status.AVAILABLE, reason="verified")
+    java = replace(found, ref="acme.java", capability="java")
+    await node_registry.register(offer(CAPABILITIES, found, java, replace(RUBY, ref="acme.go", capability="go")))
+
+    told = {one.runtime_ref: one for one in await node_registry.node_transitions(node)}
+    assert {ref: (one.name, one.from_status, one.to_status, one.reason) for ref, one in told.items()} == {
+        "acme.ruby": ("ruby", "unavailable", "available", "verified"),
+        "acme.java": ("java", "unknown", "available", "verified"),
+        "core.python": ("python", "available", "unavailable", "its definition was removed"),
+    }

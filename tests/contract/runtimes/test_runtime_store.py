@@ -66,6 +66,13 @@ async def test_saving_the_same_again_is_no_change(runtime_store: Any) -> None:
     assert len(await runtime_store.runtime_history("acme.a")) == 1
 
 
+async def test_one_that_a_live_node_offers_is_removed_by_force_only(runtime_store_offered: Any) -> None:
+    with pytest.raises(UsageError, match=r"acme.used is in use by worker w1"):
+        await runtime_store_offered.remove_runtime("acme.used", changed_by="ann")
+
+    assert await runtime_store_offered.remove_runtime("acme.used", changed_by="ann", force=True) is True
+
+
 async def test_a_definition_in_use_is_not_removed_and_its_users_are_named(runtime_store_with_user: Any) -> None:
     with pytest.raises(UsageError, match=r"acme.used is in use by action acme.run"):
         await runtime_store_with_user.remove_runtime("acme.used", changed_by="ann")

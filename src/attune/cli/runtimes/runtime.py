@@ -104,9 +104,10 @@ def check(subjects: Sequence[str], as_json: bool) -> int:
 
 @runtime.command(epilog="Example: attune runtime remove extras.ruby")
 @click.argument("ref")
-def remove(ref: str) -> None:
+@click.option("--force", is_flag=True, help="Also one that live nodes offer; they offer it until they reload.")
+def remove(ref: str, force: bool) -> None:
     """Remove a definition. One that actions, sensors or workers use is refused."""
-    if not with_runtimes(lambda store: store.remove_runtime(ref, changed_by=who())):
+    if not with_runtimes(lambda store: store.remove_runtime(ref, changed_by=who(), force=force)):
         raise _unknown(ref, [runtime.ref for runtime in read_runtimes()])
     click.echo(f"removed {ref}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -67,6 +68,24 @@ class Transition:
     reason: str
     evidence: Evidence | None = None
     at: float = 0.0
+
+
+REMOVED = "its definition was removed"
+
+
+def registered_anew(known: Mapping[str, tuple[str, Status]], verdicts: Sequence[Verdict]) -> list[Transition]:
+    """What a node that registers again offers and did not, or does not any more: *known* is name and status by ref.
+
+    Nothing for a node of which nothing is known.
+    """
+    changes = []
+    for verdict in verdicts if known else ():
+        name, before = known.get(verdict.ref, (verdict.capability, Status.UNKNOWN))
+        if before.offered != verdict.status.offered:
+            changes.append(Transition(verdict.ref, name, before, verdict.status, verdict.reason, verdict.evidence))
+    refs = {verdict.ref for verdict in verdicts}
+    gone = [(ref, name, before) for ref, (name, before) in known.items() if before.offered and ref not in refs]
+    return changes + [Transition(ref, name, before, Status.UNAVAILABLE, REMOVED) for ref, name, before in gone]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,8 +107,11 @@ class RuntimeStore(RuntimeCatalog, Protocol):
     async def save_runtime(self, runtime: Runtime, *, changed_by: str) -> bool:
         """Insert or replace by ref; True if it is new."""
 
-    async def remove_runtime(self, ref: str, *, changed_by: str) -> bool:
-        """Delete by ref; False if there is none. Raises `UsageError` naming the users of a runtime in use."""
+    async def remove_runtime(self, ref: str, *, changed_by: str, force: bool = False) -> bool:
+        """Delete by ref; False if there is none. Raises `UsageError` naming the users of a runtime in use.
+
+        Live nodes that offer it are users too, unless *force*.
+        """
 
     async def runtime_history(self, ref: str) -> Sequence[RuntimeChange]:
         """Every recorded change of *ref*, newest first."""
@@ -121,7 +124,12 @@ class RuntimeEditor(RuntimeStore, Protocol):
         """Store what *change* makes of a row that nobody else changes meanwhile; True if new. Its errors are raised."""
 
     async def remove_runtime(
-        self, ref: str, *, changed_by: str, expecting: Callable[[Runtime], None] = lambda _old: None
+        self,
+        ref: str,
+        *,
+        changed_by: str,
+        expecting: Callable[[Runtime], None] = lambda _old: None,
+        force: bool = False,
     ) -> bool:
         """As in `RuntimeStore`; what *expecting* raises about the row, keeps it."""
 

@@ -13,19 +13,29 @@ from psycopg.types.json import Jsonb
 
 from attune.core.matching.registered import registered_node
 from attune.core.nodes.capabilities import stored_capabilities
+from attune.core.nodes.health import registered_anew
 from attune.core.ports.nodes import HealthReport
-from attune.core.runtimes.verdict import Evidence, Verdict
+from attune.core.runtimes.verdict import Evidence, Status, Verdict
 from attune.postgres.nodes.capabilities import storable_json, write_capabilities
+from attune.postgres.rows import read_pairs
 
 CHANNEL = "attune_transition"
 """Where transitions are announced, as JSON: `id`, `worker`, `worker_name`, `runtime`, `name`, `from`, `to`."""
 
 
 async def write_runtimes(connection: AsyncConnection[Any], node_id: int, verdicts: Sequence[Verdict]) -> None:
-    """Write *verdicts* in place of what is known. One that is `unknown` keeps what was found the last time."""
+    """Write *verdicts* in place of what is known, and what changes by that of what is offered.
+
+    One that is `unknown` keeps what was found the last time.
+    """
     rows = [
         {**_row_of(verdict), "since_age": 0.0, "failures": 0 if verdict.status.offered else 1} for verdict in verdicts
     ]
+    query = "SELECT runtime_ref, (name, status) FROM worker_runtime WHERE worker = %s"
+    known = await read_pairs(connection, query, (node_id,))
+    before = {ref: (name, Status(status)) for ref, (name, status) in known.items()}
+    if changes := registered_anew(before, verdicts):
+        await _write_transitions(connection, node_id, HealthReport(0.0, transitions=changes))
     query = "DELETE FROM worker_runtime WHERE worker = %s AND NOT runtime_ref = ANY(%s)"
     await connection.execute(query, (node_id, [row["runtime_ref"] for row in rows]))
     await _write_rows(connection, node_id, rows, "CASE excluded.failures WHEN 0 THEN 0 ELSE old.failures + 1 END")

@@ -14,6 +14,11 @@ from attune.core.runtimes.runtime import Runtime
 from attune.postgres.packs.rows import USERS
 from attune.postgres.rows import PostgresStore, execute, read_all, read_one, read_value, read_values, transaction
 
+_OFFERING = """
+    SELECT node.role || ' ' || node.name FROM node JOIN worker_runtime AS offer ON offer.worker = node.id
+    WHERE offer.runtime_ref = %(ref)s AND offer.status IN ('available', 'assumed', 'declared') AND node.is_live
+    ORDER BY 1
+"""
 _COLUMNS = "id, ref, name, pack, pack_ref, description, distributions, installation"
 
 
@@ -46,7 +51,12 @@ class PostgresRuntimes(PostgresStore):
             return old is None
 
     async def remove_runtime(
-        self, ref: str, *, changed_by: str, expecting: Callable[[Runtime], None] = lambda _old: None
+        self,
+        ref: str,
+        *,
+        changed_by: str,
+        expecting: Callable[[Runtime], None] = lambda _old: None,
+        force: bool = False,
     ) -> bool:
         async with transaction(self._pool) as connection:
             old = await _locked(connection, ref, changed_by)
@@ -54,10 +64,11 @@ class PostgresRuntimes(PostgresStore):
                 return False
             expecting(old)
             users = await read_values(connection, USERS["runtime"], {"id": old.id})
-            if users:
+            offering = [] if force else await read_values(connection, _OFFERING, {"ref": ref})
+            if named := [*users, *offering]:
                 raise InUseError(
-                    f"{ref} is in use by {', '.join(users[:10])}{' …' if len(users) > 10 else ''}",
-                    hint="move them to another runtime first",
+                    f"{ref} is in use by {', '.join(named[:10])}{' …' if len(named) > 10 else ''}",
+                    hint="move them to another runtime first" if users else f"attune runtime remove --force {ref}",
                 )
             await connection.execute("DELETE FROM runtime WHERE id = %s", (old.id,))
             return True

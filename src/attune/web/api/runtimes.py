@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Path, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from attune.core.access.tokens import Caller
@@ -199,11 +199,17 @@ async def update_runtime(
 
 
 @router.delete("/{ref}", status_code=204, summary="Remove a definition", responses=documented(409, 412))
-async def delete_runtime(who: Admin, services: Given, ref: Ref, if_match: IfMatch = None) -> None:
+async def delete_runtime(
+    who: Admin,
+    services: Given,
+    ref: Ref,
+    force: Annotated[bool, Query(description="Also one that live nodes offer.")] = False,
+    if_match: IfMatch = None,
+) -> None:
     """One that actions, sensors or workers use is refused, and the answer lists them."""
     with usage_errors_as(409):
         removed = await services.runtimes.remove_runtime(
-            ref, changed_by=who.name, expecting=lambda old: _require_match(if_match, old)
+            ref, changed_by=who.name, expecting=lambda old: _require_match(if_match, old), force=force
         )
     if not removed:
         raise ProblemError(404, _unknown(ref))

@@ -18,8 +18,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from attune.core.errors import DatabaseError
 from attune.postgres.faults import database_error, first_line
 
-# What it warns of, attempt by attempt, is raised as an error where it matters.
-logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+# What it warns of, attempt by attempt, is raised as an error where it matters, and would be no line of our log.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
 

@@ -120,6 +120,11 @@ class Services:
     secrets: SecretStore
     audit: AuditWriter
     front: Front
+    decisions: Refusals = field(
+        default_factory=lambda: Refusals(
+            "events of nodes wait for the database", "events of nodes wait no longer", Backoff(0.5, 5.0)
+        )
+    )
     logins: Throttle = field(default_factory=lambda: Throttle(burst=10, per_second=0.2))
     addresses: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))
     refusals: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import psycopg
 import pytest
 from psycopg_pool import PoolTimeout
@@ -27,6 +30,15 @@ NEVER_THE_ROWS = {
     "57P03": UNAVAILABLE,
     "58030": UNAVAILABLE,
 }
+
+
+def test_what_the_driver_warns_of_is_no_line_beside_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    script = (
+        "import logging; import attune.postgres.connection; logging.getLogger('psycopg').warning('said the driver')"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("sqlstate", NEVER_THE_ROWS)

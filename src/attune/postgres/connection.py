@@ -117,8 +117,18 @@ async def session(pool: Pool) -> AsyncIterator[AsyncConnection[Any]]:
 
 
 @asynccontextmanager
-async def open_pool(url: str, *, application_name: str = "attune", size: int = 4) -> AsyncIterator[Pool]:
-    """A pool of at most *size* connections, each in autocommit. Raises `DatabaseError` if the first one fails."""
+async def open_pool(
+    url: str, *, application_name: str = "attune", size: int = 4, lock_seconds: float | None = None
+) -> AsyncIterator[Pool]:
+    """A pool of at most *size* connections, each in autocommit. Raises `DatabaseError` if the first one fails.
+
+    A statement that waits *lock_seconds* for a lock is given up.
+    """
+
+    async def configure(connection: AsyncConnection[Any]) -> None:
+        if lock_seconds is not None:
+            await connection.execute(f"SET lock_timeout = '{lock_seconds}s'".encode())
+
     probe = await connect(url, application_name=application_name)
     await probe.close()
     pool: Pool = AsyncConnectionPool(
@@ -129,6 +139,7 @@ async def open_pool(url: str, *, application_name: str = "attune", size: int = 4
         timeout=10.0,
         kwargs={"autocommit": True},
         check=_check_if_suspect,
+        configure=configure,
     )
     try:
         await pool.open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from io import TextIOWrapper
@@ -10,7 +11,7 @@ from typing import TextIO
 
 import click
 
-from attune.core.errors import AttuneError, RequirementError
+from attune.core.errors import AttuneError, RequirementError, SettingsWarning
 
 _COMMANDS = {
     "up": (
@@ -36,6 +37,7 @@ _COMMANDS = {
     "secret": ("attune.cli.access.secret:secret", "Secrets for work: set, list, remove."),
     "key": ("attune.cli.access.secret:key", "The keys that secrets are encrypted with: rotate."),
     "db": ("attune.cli.installation.db:db", "The database: migrate, status, check, url, shell."),
+    "config": ("attune.cli.installation.config:config", "Settings: show them, and where each comes from."),
     "doctor": ("attune.cli.installation.doctor:doctor", "Check this installation; name each problem and its remedy."),
 }
 
@@ -100,6 +102,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run with *arguments*; the exit code."""
+    warnings.showwarning = _show_warning
     return reported(lambda: cli.main(arguments, prog_name="attune", standalone_mode=False))
 
 
@@ -133,6 +136,11 @@ def reported(work: Callable[[], object]) -> int:
     finally:
         if "attune.agent.logs" in sys.modules:
             import_module("attune.agent.logs").wait_for_log()
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_where: object, **_more: object) -> None:
+    name = "" if issubclass(category, SettingsWarning) else f"{category.__name__}: "
+    click.echo(f"attune: warning: {name}{message}", err=True)
 
 
 def _open_standard_streams() -> None:

@@ -31,7 +31,7 @@ def ask(work: Callable[[Installation], Awaitable[T]], settings: Settings | None 
         _warn(warning)
 
     async def work_on_installation() -> T:
-        async with connected(settings) as installation:
+        async with connected(settings, who()) as installation:
             return await work(installation)
 
     return asyncio.run(work_on_installation())

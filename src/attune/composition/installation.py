@@ -15,9 +15,9 @@ from attune.core.ports.installation import Installation
 
 
 @asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[Installation]:
-    """The installation that *settings* lead to: by its API if only that is configured, else by its database."""
-    async with _by_api(settings) if is_remote(settings) else _by_database(settings) as installation:
+async def connected(settings: Settings, who: str) -> AsyncIterator[Installation]:
+    """The installation that *settings* lead *who* to: by its API if only that is configured, else by its database."""
+    async with _by_api(settings) if is_remote(settings) else _by_database(settings, who) as installation:
         yield installation
 
 
@@ -45,7 +45,7 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
 
 
 @asynccontextmanager
-async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
+async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installation]:
     from attune.composition.events import recorder
     from attune.composition.executions import execution_service, matcher_on
     from attune.composition.secrets import keyring_for
@@ -61,7 +61,7 @@ async def _by_database(settings: Settings) -> AsyncIterator[Installation]:
 
     with use_database(settings) as database:
         await asyncio.to_thread(require_migrated, database.url)
-        async with open_pool(database.url, application_name="attune") as pool:
+        async with open_pool(database.url, application_name=f"attune {who}") as pool:
             nodes, keys = PostgresNodes(pool), keyring_for(settings)
             yield Installation(
                 without_password(database.url),

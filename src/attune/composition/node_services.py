@@ -138,13 +138,13 @@ def _shipped() -> Mapping[str, Verification]:
     return {one.capability: one.verification for one in shipped if one.verification.smoke is not None}
 
 
-def _provable(registration: NodeRegistration, ref: str) -> Definition | None:
-    """The definition of *ref*, with the smoke check of the shipped one of its capability where it has none."""
+def _provable(registration: NodeRegistration, ref: str) -> tuple[Definition, bool] | None:
+    """The definition of *ref*, with the smoke check of the one shipped for its capability where it has none itself."""
     found = {one.ref: one for one in registration.detection.definitions}.get(ref) if registration.detection else None
     if found and (own := found.verification).smoke is None and (shipped := _shipped().get(found.capability)):
         undecided = (*own.undecided_patterns, *shipped.undecided_patterns)
-        return replace(found, verification=replace(own, smoke=shipped.smoke, undecided_patterns=undecided))
-    return found
+        return replace(found, verification=replace(own, smoke=shipped.smoke, undecided_patterns=undecided)), False
+    return (found, True) if found else None
 
 
 def executions_for(

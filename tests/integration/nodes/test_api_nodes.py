@@ -125,7 +125,7 @@ def test_a_node_is_drained_resumed_reloaded_and_forgotten(migrated_database: str
         lines = await api.services.tokens.audit()
 
         assert steps == [409, 202, 202, 202, 409, 204, 404, 404]
-        assert [(line["actor"], line["method"], line["status"]) for line in reversed(lines)][:2] == [
+        assert [(line["actor"], line["method"], line["status"]) for line in reversed(lines) if line["status"]][:2] == [
             ("test operate", "POST", 409),
             ("test operate", "POST", 202),
         ]

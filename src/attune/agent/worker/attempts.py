@@ -33,7 +33,8 @@ class Attempts:
     """The attempts that run here. *suspect* is told the ref of a runtime that could not be executed.
 
     *unfit* is told why nothing can be run here, before the work that found it out is given back. *broken* says why
-    the interpreter of a runtime, whose work has just ended badly after some seconds, does not start; None if it does.
+    the interpreter of a runtime, whose work has just ended badly after some seconds and was given back so often before,
+    does not start; None if it does.
     """
 
     store: AttemptStore
@@ -42,7 +43,7 @@ class Attempts:
     secrets: SecretResolver
     suspect: Callable[[str], None]
     unfit: Callable[[str], None]
-    broken: Callable[[str, str, float], Awaitable[str | None]]
+    broken: Callable[[str, str, float, int], Awaitable[str | None]]
     default_timeout: float | None
     running: dict[int, asyncio.Task[WorkOutcome]] = field(default_factory=dict)
     _cancelled: set[int] = field(default_factory=set)
@@ -146,7 +147,9 @@ class Attempts:
         outcome = await self.runner.run(work, self.results.printer(started))
         if work.interpreter and outcome.ending in (WorkEnding.EXITED, WorkEnding.SIGNALED) and not outcome.succeeded:
             with suppress(asyncio.CancelledError):  # it has ended, whoever wants to end it now
-                if why := await self.broken(action.runtime_ref or "", work.interpreter, outcome.duration_seconds):
+                given_back = started.attempt - 1 - started.failures - started.losses
+                ran = outcome.duration_seconds
+                if why := await self.broken(action.runtime_ref or "", work.interpreter, ran, given_back):
                     return WorkOutcome(WorkEnding.BROKEN, reason=f"given back by worker {node.name}: {why}")
         return outcome
 

@@ -61,7 +61,7 @@ class ExecutionRunner:
     suspect: Callable[[str], None]
     unfit: Callable[[str], None]
     recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
-    broken: Callable[[str, str, float], Awaitable[str | None]]  # as in `Attempts`
+    broken: Callable[[str, str, float, int], Awaitable[str | None]]  # as in `Attempts`
     default_timeout: float | None
     _ready: dict[str, None] = field(default_factory=dict)  # queues that may have jobs
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -281,8 +281,8 @@ class ExecutionRunner:
         self._classes.satisfied_by(self._taking_node())
         await self._give_back(job, reason)
 
-    async def _find_broken(self, ref: str, interpreter: str, ran_seconds: float) -> str | None:
-        if why := await self.broken(ref, interpreter, ran_seconds):
+    async def _find_broken(self, ref: str, interpreter: str, ran_seconds: float, given_back: int) -> str | None:
+        if why := await self.broken(ref, interpreter, ran_seconds, given_back):
             self._suspects.add(ref)
             self._classes.satisfied_by(self._taking_node())
         return why

@@ -23,7 +23,7 @@ def start() -> None:
     """Serve the API and the page until Ctrl-C; `api.host` and `api.port` say where."""
     from attune.config import load_settings
 
-    start_api(load_settings())
+    start_api(load_settings(upwards=False))
 
 
 def start_api(settings: Settings, bound: socket.socket | None = None, supervisor: socket.socket | None = None) -> None:

@@ -40,7 +40,7 @@ def up(detach: bool) -> int:
     from attune.config import load_settings
     from attune.web.server import listen
 
-    settings = load_settings()
+    settings = load_settings(upwards=False)
     if detach:
         return start_detached(settings)
     refuse_second(data_dir(settings))

@@ -83,7 +83,7 @@ def _add_start(group: click.Group, role: Role) -> None:
     def start(name: str | None) -> None:
         from attune.config import load_settings
 
-        start_node(load_settings(), role, name)
+        start_node(load_settings(upwards=False), role, name)
 
 
 def start_node(

@@ -204,8 +204,8 @@ def _versions(capability: Capability) -> str:
 
 
 def _highest(instances: tuple[Instance, ...]) -> Instance | None:
-    """The one with the highest version; the first of equals; one without version only where none has any."""
+    """The one with the highest version, of releases if there are any; one without version only where none has any."""
     known = [(version, instance) for instance in instances if (version := instance.parsed) is not None]
     if known:
-        return max(known, key=lambda pair: pair[0])[1]
+        return max(known, key=lambda pair: (not pair[0].is_prerelease, pair[0]))[1]
     return instances[0] if instances else None

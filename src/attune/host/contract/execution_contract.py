@@ -11,6 +11,7 @@ from attune.core.errors import UsageError
 from attune.host.contract.environment import RUN_BY, check_environment
 from attune.host.contract.launch import Launch, Limits, ProgramKind, RunUser
 from attune.host.contract.run_folders import RunFolders, home_of, run_places
+from attune.host.contract.start_fault import check_entry
 from attune.host.contract.supervisors import Ended, News, SupervisedProgram, SupervisorPool, supervisors
 
 _ALWAYS_WRITABLE = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/shm")
@@ -61,10 +62,12 @@ class ExecutionContract:
 
         *streams* are its stdin, stdout and stderr, which stay the caller's. Pass the program to `end` at its end.
         *entry* is the entry point of work, which has to be admitted. Raises `UsageError` where it is not or there is no
-        place for a folder, and `OSError` where no process can be started.
+        place for a folder, and `OSError` where it does not exist or no process can be started.
         """
-        if entry is not None and self.refuses is not None and (refusal := self.refuses(path, entry)):
-            raise UsageError(refusal)
+        if entry is not None and self.refuses is not None:
+            check_entry(path, entry)
+            if refusal := self.refuses(path, entry):
+                raise UsageError(refusal)
         key = (self.folders, kind.offline, self.confined, self.writable, self.no_new_privileges, self.cache_folder)
         while True:
             program = self.supervisors.take(key if folder is None else None)

@@ -79,7 +79,7 @@ class Supervisor:
             self._confine(launch)
             self._pid = _forked(launch, fds[1:]) if launch["user"] or launch["limits"] else _spawned(launch, fds[1:])
         except OSError as error:
-            self._tell({"errno": error.errno, "at": error.filename or launch["path"]})
+            self._tell({"errno": error.errno, "at": error.filename or "its process"})
             return
         except ValueError as error:
             self._tell({"errno": 0, "at": str(error)})
@@ -232,7 +232,7 @@ def _become(launch: dict[str, Any], fds: list[int], problems: int) -> NoReturn:
         os.chdir(launch["folder"])
         os.execve(launch["path"], launch["argv"], launch["environment"])
     except OSError as error:
-        os.write(problems, json.dumps([error.errno, error.filename or launch["path"]]).encode())
+        os.write(problems, json.dumps([error.errno, error.filename or "its process"]).encode())
     except BaseException as error:
         os.write(problems, json.dumps([0, str(error)]).encode())
     finally:

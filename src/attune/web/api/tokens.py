@@ -87,7 +87,7 @@ class AuditItem(Answer):
     client: str | None = Field(examples=["127.0.0.1"])
     method: str = Field(examples=["POST"])
     path: str = Field(examples=["/api/workers/1/drain"])
-    status: int = Field(examples=[202])
+    status: int | None = Field(description="None for a change of a table.", examples=[202])
     detail: Any = Field(examples=[None])
 
 

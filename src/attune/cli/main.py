@@ -35,6 +35,7 @@ _COMMANDS = {
     "api": ("attune.cli.installation.api:api", "Serve the HTTP API and the page."),
     "token": ("attune.cli.access.token:token", "Access to the API: create, list, revoke, link."),
     "secret": ("attune.cli.access.secret:secret", "Secrets for work: set, list, remove."),
+    "audit": ("attune.cli.access.audit:audit", "Who asked for what and changed what: list."),
     "key": ("attune.cli.access.secret:key", "The keys that secrets are encrypted with: rotate."),
     "db": ("attune.cli.installation.db:db", "The database: migrate, status, check, url, shell."),
     "config": ("attune.cli.installation.config:config", "Settings: show them, and where each comes from."),

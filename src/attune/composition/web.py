@@ -26,11 +26,12 @@ from attune.postgres.read_models.fleet_pages import PostgresFleetPages
 from attune.postgres.read_models.node_pages import PostgresNodePages
 from attune.postgres.runtimes.previews import PostgresPreviews
 from attune.postgres.runtimes.store import PostgresRuntimes
+from attune.web.audit_writer import AuditWriter
 from attune.web.caches import Callers, Fleets, ResponseCache
 from attune.web.front import Front
 from attune.web.hub import Hub
 from attune.web.server import serve
-from attune.web.services import AuditWriter, Services
+from attune.web.services import Services
 
 
 async def serve_api(

@@ -58,7 +58,7 @@ def up(detach: bool) -> int:
         if said := asyncio.run(ensure_key(settings, database.url)):
             say(said, err=True)
         if settings.demo and asyncio.run(load_demo(database.url)):
-            say("The pack demo is loaded: a timer, a rule and three actions. Without it: attune pack remove demo")
+            say("The pack demo is loaded: a timer, a rule and four actions. Without it: attune pack remove demo")
         asyncio.run(_everything(settings, database, bound, tell_address))
         say("attune is down.")
     return 0

@@ -8,7 +8,9 @@ import pwd
 import signal
 import socket
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -240,6 +242,12 @@ def test_doctor_finds_a_dead_fleet_waiting_work_and_what_nobody_can_offer(machin
     ((level, text, _),) = findings(machine, "workers")
     assert (level, text) == ("problem", "no worker lives: w1 is lost, heard of 1m ago")
 
+    more = gone.replace("'w1'", "'w2'").replace("90 s", "0 s")
+    assert machine.attune("db", "shell", "-v", "ON_ERROR_STOP=1", "-c", more).returncode == 0
+    ((level, text, remedy),) = findings(machine, "workers")
+    assert (level, text) == ("problem", "1 of 2 live: w1 is lost, heard of 1m ago")
+    assert remedy == "attune worker start --name w1"
+
 
 PROBLEMS = """
 INSERT INTO worker (name, worker_type, worker_role, status, last_heartbeat, problem)
@@ -304,11 +312,32 @@ def test_doctor_and_up_say_that_the_chosen_port_is_taken(machine: Machine) -> No
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         ((level, text, remedy),) = findings(machine, "port", ATTUNE__API__PORT=port)
-        assert (level, text.startswith(f"another program listens on 127.0.0.1:{port}")) == ("problem", True)
+        assert level == "problem"
+        assert text.startswith(f"another program listens on 127.0.0.1:{port}, or an API that hangs: it says nothing")
         assert (remedy or "").endswith(" attune up")
         refused = machine.attune("up", ATTUNE__API__PORT=port)
     assert (refused.returncode, "expected an address that is free" in refused.stderr) == (2, True)
     assert not (machine.folder / "data").exists()
+
+
+def test_doctor_says_that_the_api_here_is_not_ready_and_why(machine: Machine) -> None:
+    class Unready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            ready = self.path == "/healthz"
+            body = b'{"status":"ok"}' if ready else b'{"detail":"the database does not answer"}'
+            self.send_response(200 if ready else 503)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Unready) as server:
+        Thread(target=server.serve_forever).start()
+        ((level, text, _),) = findings(machine, "port", ATTUNE__API__PORT=str(server.server_port))
+        server.shutdown()
+
+    sentence = f"the API on 127.0.0.1:{server.server_port} is not ready: the database does not answer"
+    assert (level, text) == ("problem", sentence)
 
 
 def test_a_database_of_a_newer_attune_is_refused_with_what_to_do(machine: Machine) -> None:

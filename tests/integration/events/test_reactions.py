@@ -304,3 +304,16 @@ async def test_an_event_of_a_node_waits_for_a_process_of_the_operator(pool: Pool
                 await decide_once(other, MemoryCipher())
         found = await rows_in(pool, "SELECT count(*) FROM execution WHERE queue IS NOT NULL")
         assert found == [(expected,)], role
+
+
+async def test_what_events_ask_for_does_not_wait_for_the_events_after_them(pool: Pool) -> None:
+    async with pool.connection() as connection:
+        await connection.execute(
+            "INSERT INTO event (trigger, trigger_ref, payload, pending)"
+            ' SELECT id, ref, \'{"path": "a", "width": 300}\', true'
+            " FROM trigger, generate_series(1, 25) WHERE ref = 'img.made'"
+        )
+        await decide_once(pool, MemoryCipher())
+
+    query = "SELECT count(*), min(updated) < max(created) FROM execution WHERE queue IS NOT NULL"
+    assert await rows_in(pool, query) == [(25, True)]

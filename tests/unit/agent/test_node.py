@@ -220,6 +220,17 @@ async def test_work_that_outlasts_the_drain_is_ended() -> None:
     assert here.service.notes == ["keep", "finish", "close"]
 
 
+async def test_work_that_a_drain_waits_for_is_ended_when_it_has_to_hurry() -> None:
+    here = World(drain_timeout=1e6)
+    here.service.finished.clear()
+    async with here.running():
+        here.control.stop.set()
+        await here.until(lambda: here.service.notes == ["keep", "finish"])
+        here.control.hurry.set()
+
+    assert here.service.notes == ["keep", "finish", "close"]
+
+
 async def test_a_service_that_fails_ends_the_node_with_its_error() -> None:
     here = World()
     here.service.failure = RuntimeError("broken")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -120,7 +120,9 @@ def list_command(trigger_ref: str | None, limit: int, as_json: bool) -> None:
             event.source_ref or "",
             _followed(event),
         ],
-        empty="There is no event yet. Sensors tell them, and: attune event send REF -p key=value",
+        empty=f"There is no event of the trigger {trigger_ref}: attune trigger list"
+        if trigger_ref
+        else "There is no event yet. Sensors tell them, and: attune event send REF -p key=value",
     )
 
 
@@ -133,6 +135,8 @@ def show(number: int, as_json: bool) -> None:
     if record is None:
         raise UsageError(f"no event has the number {number}", hint="attune event list")
     _print(record, as_json)
+    if not record.enforcements and not as_json:
+        click.echo("No rule fired.")
 
 
 @event.command(epilog="Example: attune event send demo.tick -p at=now -p missed:=0")
@@ -145,13 +149,30 @@ def send(trigger_ref: str, fields: Sequence[str], as_json: bool) -> None:
     """Record an event of the trigger REF, as a sensor would, and print what followed."""
     payload = read_pairs(fields)
 
-    async def send_event(events: EventReader) -> EventRecord:
-        refs = [trigger.ref for trigger in await events.list_triggers()]
-        if trigger_ref not in refs:
-            raise unknown(f"no trigger has the ref {trigger_ref!r}", trigger_ref, refs, "attune trigger list")
-        return await events.send(trigger_ref, payload)
+    async def send_event(events: EventReader) -> tuple[EventRecord, list[str]]:
+        triggers = {trigger.ref: trigger for trigger in await events.list_triggers()}
+        if trigger_ref not in triggers:
+            raise unknown(f"no trigger has the ref {trigger_ref!r}", trigger_ref, triggers, "attune trigger list")
+        record = await events.send(trigger_ref, payload)
+        rules = [rule for rule in await events.list_rules() if rule.trigger_ref == trigger_ref]
+        return record, [*_silent(record, rules, awake=triggers[trigger_ref].enabled)]
 
-    _print(with_events(send_event), as_json)
+    record, silent = with_events(send_event)
+    _print(record, as_json)
+    for line in silent if not as_json else ():
+        click.echo(line)
+
+
+def _silent(record: EventRecord, rules: Sequence[RuleRecord], *, awake: bool) -> Iterator[str]:
+    """Why the rules did nothing that made nothing of the event."""
+    if not rules:
+        yield f"no rule waits for {record.trigger_ref}: attune rule list"
+    for rule in rules:
+        if rule.ref not in {it.rule_ref for it in record.enforcements}:
+            why = f"its condition is not met: {_when(rule.conditions)}" if rule.conditions else "it was not asked"
+            if not rule.enabled:
+                why = f"it is disabled: attune rule enable {rule.ref}"
+            yield f"{rule.ref}: nothing: {why if awake else 'the trigger is disabled'}"
 
 
 @click.group(name="dead-letter", epilog="Example: attune dead-letter list")
@@ -207,8 +228,6 @@ def _print(record: EventRecord, as_json: bool) -> None:
     for it in record.enforcements:
         ending = f"execution {it.execution}, {it.execution_status}" if it.execution else f"nothing: {it.reason}"
         click.echo(f"{it.rule_ref}: {ending}")
-    if not record.enforcements:
-        click.echo("No rule fired.")
 
 
 def _followed(record: EventRecord) -> str:

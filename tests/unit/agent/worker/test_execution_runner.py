@@ -384,6 +384,7 @@ async def test_a_node_that_is_closed_gives_up_what_runs_for_others_to_try_again(
 
     assert worker.statuses() == ["scheduling", "abandoned"]
     assert worker.store.rows[1].losses == 1
+    assert worker.store.rows[2].reason == "worker w1 was stopped while it ran"
     assert worker.runner.is_closed
 
 

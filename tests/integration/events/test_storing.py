@@ -48,7 +48,7 @@ from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
 from attune.testing import MemoryCipher
-from attune.web.services import AuditWriter
+from attune.web.audit_writer import AuditWriter
 from command_hosts import Machine
 from sensor_programs import add_sensor
 from web_client import Api, serving

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from attune.core.backoff import Backoff
 from attune.core.ports.access import AccessStore, SecretStore
 from attune.core.ports.changes import ChangeLog
 from attune.core.ports.events import EventReader
@@ -19,6 +20,7 @@ from attune.core.ports.packs import PackStore
 from attune.core.ports.read_models import FleetPages, NodePages
 from attune.core.ports.runtimes import PreviewReader, RuntimeEditor
 from attune.operations.executions.execute import ExecutionService
+from attune.operations.nodes.refusals import Refusals
 from attune.web.audit_writer import AuditWriter
 from attune.web.caches import Callers, Fleets, ResponseCache
 from attune.web.front import Front

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import select
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -116,6 +117,19 @@ async def session(pool: Pool) -> AsyncIterator[AsyncConnection[Any]]:
             raise
 
 
+class _CancellablePool(AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]):
+    """A pool that loses no cancellation: `asyncio.wait_for` before Python 3.12 does, as a connection comes free."""
+
+    async def getconn(self, timeout: float | None = None) -> AsyncConnection[tuple[Any, ...]]:  # noqa: ASYNC109
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        connection = await super().getconn(timeout)
+        if task and task.cancelling() > before:
+            await self.putconn(connection)
+            raise asyncio.CancelledError
+        return connection
+
+
 @asynccontextmanager
 async def open_pool(
     url: str, *, application_name: str = "attune", size: int = 4, lock_seconds: float | None = None
@@ -131,7 +145,7 @@ async def open_pool(
 
     probe = await connect(url, application_name=application_name)
     await probe.close()
-    pool: Pool = AsyncConnectionPool(
+    pool: Pool = _CancellablePool(
         node_conninfo(url, application_name),
         min_size=1,
         max_size=size,

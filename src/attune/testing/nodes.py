@@ -114,7 +114,8 @@ class MemoryNodes:
         node = self._fleet.by_id(node_id)
         if node is not None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(node.asked.wait(), timeout_seconds)
+                async with asyncio.timeout(timeout_seconds):
+                    await node.asked.wait()
             node.asked.clear()
 
     async def record_health(self, node_id: int, report: HealthReport) -> bool:
@@ -241,7 +242,9 @@ class MemoryNodeControl:
         return self._ask(node_id, _RUNNING, "draining")
 
     async def resume(self, node_id: int) -> bool:
-        return self._ask(node_id, ("draining",), "active")
+        node = self._fleet.by_id(node_id)
+        status = node.record.status if node else ""
+        return self._ask(node_id, _RUNNING, "active" if status == "draining" else status)
 
     async def reload(self, node_id: int) -> bool:
         node = self._fleet.by_id(node_id)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from attune.core.runtimes.version import MAX_LENGTH, Version
+from attune.core.runtimes.version import MAX_LENGTH, Version, printed
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _LINE_END = re.compile(r"[\r\n]+")
@@ -70,10 +70,9 @@ def extract_version(output: str, *, match_start: int | None = None) -> str | Non
 
 
 def displayed_version(text: str) -> str:
-    """*text* as people see it: its canonical form, or as it is where it is no version."""
+    """*text* as people see it: as printed, without what vendors append, or as it is where it is no version."""
     plain = _without_ansi(text).strip()
-    version = Version.read(plain)
-    return str(version) if version else plain
+    return printed(plain) if Version.read(plain) else plain
 
 
 def _displayed(version: str | None) -> str | None:

@@ -13,6 +13,7 @@ from attune.core.runtimes.extraction import displayed_version, extract_version
 from attune.core.runtimes.interval import Truth
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 from attune.core.runtimes.verification import NONCE, Check
+from attune.core.runtimes.version import Version, counts_as_java, modern_java
 
 _UNDECIDED = (Ending.TIMED_OUT, Ending.UNDECIDED)
 _SHORTAGE_SIGNALS = ("killed by SIGKILL", "killed by SIGABRT")
@@ -79,9 +80,11 @@ def _judge(definition: Definition, check: Check, outcome: Outcome) -> Attempt:
         return Attempt(check, outcome, passed, f"{subject}: {problem}")
     output = _both_streams(outcome)
     if match is not None and match.version is not None:
-        version: str | None = displayed_version(match.version)
+        version = displayed_version(match.version) or None
     else:
         version = extract_version(output, match_start=match.start if match else None)
+    if version and counts_as_java(definition.capability) and (old := Version.read(version)):
+        version = version if modern_java(old) == old else str(modern_java(old))
     return _within_bounds(definition, Attempt(check, outcome, True, f"verified by `{check}`", version))
 
 

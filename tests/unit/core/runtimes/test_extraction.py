@@ -84,9 +84,9 @@ SAMPLES = [
     ),
     ('java version "1.8.0"', "java", "8.0.0"),
     ("openjdk 21 2023-09-19", "openjdk", "21"),
-    ("openjdk 22-ea 2024-03-19", "openjdk", "22preview0"),
-    ("psql (PostgreSQL) 17beta1", "psql", "17b1"),
-    ("psql (PostgreSQL) 17devel", "psql", "17.dev0"),
+    ("openjdk 22-ea 2024-03-19", "openjdk", "22-ea"),
+    ("psql (PostgreSQL) 17beta1", "psql", "17beta1"),
+    ("psql (PostgreSQL) 17devel", "psql", "17devel"),
     ("Swift version 5.9.2 (swift-5.9.2-RELEASE)\nTarget: x86_64", "Swift version", "5.9.2"),
     ("swift-driver version: 1.87.3 Apple Swift version 5.9.2 (swiftlang-5.9.2.2.56)", "Swift version", "5.9.2"),
     (
@@ -133,7 +133,7 @@ UNGUIDED = [
     ("10%\rfoo 1.2.3\r", "1.2.3"),
     ("npm notice New minor version of npm available! 10.2.4 -> 10.5.0\n10.2.4", "10.2.4"),
     ("Release 2.0.1 - see https://x.org/9.9", "2.0.1"),
-    ("yt 2025.01.15", "2025.1.15"),
+    ("yt 2025.01.15", "2025.01.15"),
 ]
 
 

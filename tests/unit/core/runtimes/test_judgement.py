@@ -208,6 +208,32 @@ def test_a_version_that_cannot_be_read_leaves_a_bounded_runtime_unknown() -> Non
     assert "needs >=3.8" in verdict.reason
 
 
+def test_a_pre_release_is_within_bounds_of_earlier_releases() -> None:
+    definition = make_definition(command(), min_version="3.8", max_version="3.13")
+
+    assert examine(definition, printed("Python 3.13.0rc1")).status is Status.AVAILABLE
+    assert examine(definition, printed("Python 3.14.0a1")).status is Status.UNAVAILABLE
+
+
+@pytest.mark.parametrize("least", ["8", "1.8", "1.8.0_300"])
+def test_java_before_9_counts_as_since_then_in_version_and_bound(least: str) -> None:
+    definition = make_definition(
+        command(binary="java", args=["-version"], pattern='"(?P<version>.+)"'), name="Java", min_version=least
+    )
+
+    verdict = examine(definition, printed('java version "1.8.0_311"'))
+
+    assert (verdict.status, verdict.version) == (Status.AVAILABLE, "8.0.311")
+    assert examine(definition, printed('java version "1.7.0"')).reason == f"java -version: found 7.0, needs >={least}"
+
+
+@pytest.mark.parametrize("pattern", [r"Foo (?P<version>\d+)?", r"Foo (?P<version>\d*)"])
+def test_a_group_named_version_that_holds_nothing_means_that_the_version_is_not_known(pattern: str) -> None:
+    verdict = examine(make_definition(command(binary="foo", pattern=pattern)), printed("Foo git, built with bar 4.5"))
+
+    assert (verdict.status, verdict.version) == (Status.AVAILABLE, None)
+
+
 def test_without_bounds_an_unknown_version_is_still_available() -> None:
     verdict = examine(make_definition(command(pattern=None)), printed(""))
 

@@ -57,6 +57,7 @@ REVISIONS = (
     _plain("20260501000001_secrets"),
     Revision(_ROLES, (_ROLES, "rights"), (f"{_ROLES}_down", "rights_before")),
     Revision(_AUDIT, (_AUDIT, "rights"), (f"{_AUDIT}_down",)),
+    _plain("20260507000001_python_commands"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

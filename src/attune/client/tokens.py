@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attune.client.wire import OverWire, record_of
+from attune.core.access.audit import AuditFilter, AuditRecord
 from attune.core.access.tokens import Scope, TokenRecord
 
 _PATH = "/api/tokens"
@@ -30,6 +31,13 @@ class HttpTokens(OverWire):
     async def login_link(self, token_id: int) -> str:
         data = (await self._wire.ask("POST", f"{_PATH}/{token_id}/link")).data
         return str(data["code"])
+
+    async def list_audit(self, wanted: AuditFilter) -> Sequence[AuditRecord]:
+        result = None if wanted.refused is None else "refused" if wanted.refused else "ok"
+        filters = {"who": wanted.who, "action": wanted.action, "result": result, "since": wanted.since}
+        query: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
+        page = await self._wire.get("/api/audit", **query, limit=wanted.limit)
+        return [record_of(AuditRecord, data) for data in page["data"]]
 
 
 def _token(data: Any) -> TokenRecord:

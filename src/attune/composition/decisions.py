@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from attune.operations.events.react import Reaction
 
 _LOOK_SECONDS = 1.0
+_MOST_EVENTS = 20  # before what they have asked for is classified, however many more there are
 _RETRY = Backoff(0.5, 30.0)
 
 
@@ -43,10 +44,13 @@ async def decide(pool: Pool, cipher: SecretCipher) -> None:
 async def decide_once(pool: Pool, cipher: SecretCipher) -> None:
     """Everything that waits. An event whose consequences the database refuses is set aside."""
     to, routing = reaction(cipher), PostgresRouting(pool)
-    while await _react(pool, to):
-        pass
-    while queues := await routing.classify():
-        await routing.promote(queues)
+    is_more = True
+    while is_more:
+        for _ in range(_MOST_EVENTS):
+            if not (is_more := await _react(pool, to)):
+                break
+        while queues := await routing.classify():
+            await routing.promote(queues)
 
 
 async def _react(pool: Pool, to: Reaction[AsyncConnection[Any]]) -> bool:

@@ -72,6 +72,7 @@ def test_a_killed_one_is_not_taken_for_one_that_is_up(machine: Machine) -> None:
 
     wait_for(lambda: state(machine)["attune"] == "not up")
     assert machine.attune("down").returncode == 0
+    wait_for(lambda: not (machine.folder / "data" / "postgres" / "postmaster.pid").exists())
 
 
 def is_running(process: int) -> bool:

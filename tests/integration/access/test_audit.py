@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from attune.core.access.audit import AuditFilter, AuditRecord
+from attune.core.access.tokens import Scope, session_name
+from attune.web.access import SESSION_COOKIE
 from logins import Logins
+from web_client import Api, with_api, with_server
 
 _SCENE: tuple[LiteralString, ...] = (
     "INSERT INTO worker (id, name, worker_type, worker_role, status, capabilities, last_heartbeat)"
@@ -224,3 +230,159 @@ def test_nobody_but_the_owner_changes_the_audit_or_writes_another_login_into_it(
         history = owner.execute("SELECT changed_by, login FROM runtime_history ORDER BY id DESC LIMIT 1").fetchall()
     assert counts == [(1, True), (300, False)]
     assert history == [("somebody else", login)]
+
+
+async def requests(api: Api, count: int) -> list[AuditRecord]:
+    """The lines of requests, oldest first, once there are *count*; each is written just after its answer."""
+    for _ in range(200):
+        lines = await api.services.tokens.list_audit(AuditFilter(limit=1000))
+        found = [line for line in reversed(lines) if line.status]
+        if sum(line.count for line in found) >= count:
+            break
+        await asyncio.sleep(0.02)
+    return found
+
+
+def test_a_request_is_a_line_with_its_body_without_secrets_and_what_came_of_it(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        admin = api.as_(Scope.ADMIN)
+        await api.http.post("/api/tokens", json={"name": "ci", "scope": "read"}, headers=admin)
+        await api.http.put("/api/secrets/db", json={"value": "hush hush"}, headers=admin)
+        await api.http.put("/api/secrets/db", json={"value": 12345}, headers=admin)
+        await api.http.post("/api/tokens", json={"name": "ci"}, headers=admin)
+        await api.http.post("/api/tokens", json={"name": "ci"}, headers=api.as_(Scope.READ))
+        await api.http.post("/api/tokens", json={"name": "stranger"})
+        lines = await requests(api, 6)
+
+        told = [(line.actor, line.action, line.status, line.code, line.detail) for line in lines]
+        assert told == [
+            ("test admin", "POST /api/tokens", 201, None, {"name": "ci", "scope": "read"}),
+            ("test admin", "PUT /api/secrets/db", 204, None, {"value": "***"}),
+            ("test admin", "PUT /api/secrets/db", 422, "unprocessable_entity", {"value": "***"}),
+            ("test admin", "POST /api/tokens", 409, "usage", {"name": "ci"}),
+            ("test read", "POST /api/tokens", 403, "forbidden", {"name": "ci"}),
+            ("nobody", "POST /api/tokens", 401, "unauthorized", None),
+        ]
+        assert {line.client for line in lines} == {"127.0.0.1"}
+        assert {(line.login, line.program) for line in lines} == {("attune", "test api")}
+        assert lines[0].token is not None
+
+    with_api(migrated_database, check)
+
+
+def test_a_dry_run_leaves_the_commands_that_it_ran(migrated_database: str, lines: Lines) -> None:
+    command = {"binary": "sh", "args": ["-c", "id"]}
+
+    async def check(api: Api) -> None:
+        async with api.pool.connection() as connection:
+            await connection.execute("SELECT pg_advisory_lock(hashtextextended('attune worker a', 0))")
+            await connection.execute(
+                "INSERT INTO worker (name, worker_type, worker_role, status, capabilities, last_heartbeat)"
+                " VALUES ('a', 'local', 'action', 'active', '{}', now())"
+            )
+            definition = {"name": "x", "distributions": {"verification": {"commands": [command]}}}
+            body = {"worker": "a", "definition": definition, "timeout_seconds": 0.5}
+            answer = await api.http.post("/api/runtimes/check", json=body, headers=api.as_(Scope.ADMIN))
+            await connection.execute("SELECT pg_advisory_unlock_all()")
+        assert answer.status_code == 504, "nobody answers"
+        (line,) = await requests(api, 1)
+        assert line.detail["definition"]["distributions"]["verification"]["commands"] == [command]
+
+    lines.new()
+    with_api(migrated_database, check)
+    (asked,) = [line for line in lines.new() if line["path"] == "node_request check"]
+    assert (asked["actor"], asked["detail"]["run"], asked["detail"]["nodes"]) == (
+        "test admin",
+        [["sh", ["-c", "id"]]],
+        ["a"],
+    )
+
+
+def test_logins_and_what_their_sessions_do_are_told_with_the_session(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        (record,) = [token for token in await api.services.tokens.list_tokens() if token.name == "test operate"]
+        code = await api.services.tokens.login_link(record.id)
+        by_link = await api.http.get(f"/login?code={code}")
+        await api.http.get(f"/login?code={code}")
+        await api.http.post("/login", data={"token": api.tokens[Scope.ADMIN]})
+        session = by_link.cookies[SESSION_COOKIE]
+        await api.http.post("/logout", headers={"Cookie": f"{SESSION_COOKIE}={session}"})
+        lines = await requests(api, 4)
+
+        told = [(line.actor, line.action, line.status) for line in lines]
+        assert told == [
+            ("test operate", "GET /login", 303),
+            ("nobody", "GET /login", 401),
+            ("test admin", "POST /login", 303),
+            ("test operate", "POST /logout", 403),
+        ]
+        assert lines[0].session == lines[3].session == session_name(session)
+        assert code not in str(lines) and session not in str(lines)
+
+    with_api(migrated_database, check)
+
+
+def test_refusals_by_the_limits_are_lines_too(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        await api.http.get("/api/me?token=hush")
+        await api.http.get("/api/me?x=%ff")
+        await api.http.get(f"/api/me?{'x' * 20_000}")
+        await api.http.get("/api/me", headers={"Host": "evil.example"})
+        await api.http.get("/api/me", headers={"X": "x" * 40_000})
+        await api.http.post("/api/tokens", content=b"x" * 2_000_000, headers=api.as_(Scope.ADMIN))
+        lines = await requests(api, 6)
+
+        assert sorted((line.status or 0, line.count) for line in lines) == [
+            (400, 2), (413, 1), (414, 1), (421, 1), (431, 1),
+        ]  # fmt: skip
+        assert "hush" not in str(lines)
+
+    with_api(migrated_database, check)
+
+
+def test_what_is_no_request_at_all_is_a_line(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        address = (api.http.base_url.host, api.http.base_url.port or 0)
+        reader, writer = await asyncio.open_connection(*address, family=socket.AF_INET)
+        writer.write(b"hello\r\n\r\n")
+        assert b"400" in await reader.readline()
+        writer.close()
+        (line,) = await requests(api, 1)
+        assert (line.actor, line.path, line.status, line.client) == ("nobody", "(no request)", 400, "127.0.0.1")
+
+    with_server(migrated_database, check)
+
+
+def test_of_three_hundred_refusals_all_are_counted_in_one_line(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        for _ in range(10):
+            await asyncio.gather(*(api.http.get("/api/me") for _ in range(30)))
+        (line,) = await requests(api, 300)
+        assert (line.count, line.status, line.last is not None) == (300, 401, True)
+
+    with_api(migrated_database, check)
+
+
+def test_the_audit_is_filtered_and_paged_over_the_api(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        admin = api.as_(Scope.ADMIN)
+        for name in ("a", "b"):
+            await api.http.post("/api/tokens", json={"name": name}, headers=admin)
+        await api.http.get("/api/me")
+        await requests(api, 3)
+
+        async def found(query: str) -> list[str]:
+            answer = await api.http.get(f"/api/audit?{query}", headers=admin)
+            return [f"{line['method']} {line['path']} {line['status']}" for line in answer.json()["data"]]
+
+        made = ["POST /api/tokens 201"] * 2
+        assert await found("who=test+admin&action=/api/") == made
+        assert "INSERT api_token a None" in await found("who=test+admin&result=ok")
+        assert await found("result=refused&since=60") == ["GET /api/me 401"]
+        assert await found("action=post+/API/tok") == made
+        first = (await api.http.get("/api/audit?action=/api/tok&limit=1", headers=admin)).json()
+        assert await found(f"action=/api/tok&cursor={first['next']}") == made[:1]
+        for query in ("result=x", "since=0", "since=nan"):
+            assert (await api.http.get(f"/api/audit?{query}", headers=admin)).status_code == 422, query
+
+    with_api(migrated_database, check)

@@ -135,6 +135,23 @@ def test_what_is_changed_is_the_same(on_database: Callable[[str], Said], over_ht
         assert http == direct, command
 
 
+@pytest.mark.parametrize("by", ["on_database", "over_http"])
+def test_the_audit_is_listed(by: str, request: pytest.FixtureRequest) -> None:
+    ask: Callable[[str], Said] = request.getfixturevalue(by)
+    ask("token create audited")
+    ask("token revoke audited")
+
+    code, text, _ = ask("audit list --action api_token --limit 1")
+    head, _, line = text.partition("\n")
+    assert (code, head.split()) == (0, ["WHEN", "WHO", "ACTION", "RESULT", "FROM"])
+    assert "UPDATE api_token" in line.replace("\n", " ")
+    assert max(map(len, text.splitlines())) <= 80
+    record = ask("audit list --action api_token --limit 1 --json")[1]
+    assert ('"login": "attune"' in record, '"revoked": [' in record) == (True, True)
+    assert ask("audit list --who nobody-at-all")[1] == "The audit has no such line.\n"
+    assert ask("audit list --since never")[0] == ask("audit list --result maybe")[0] == 2
+
+
 @pytest.mark.parametrize(
     ("command", "scope", "says", "hint"),
     [

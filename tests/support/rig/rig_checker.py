@@ -82,11 +82,16 @@ def missing_lines(printed: Iterable[Line], stored: Iterable[Line]) -> list[Line]
     return sorted(set(printed) - set(stored))
 
 
+GIVEN_BACK = ("nothing can be run", "given back")
+"""How the reason of an attempt begins that ended before any process was started."""
+
+
 def lost_attempts(changes: Iterable[StatusChange]) -> list[StatusChange]:
-    """Changes by which an attempt was given up without a result."""
+    """Changes by which an attempt was given up that may have run, without its result."""
     running = {str(ExecutionStatus.RUNNING), str(ExecutionStatus.CANCELING)}
     again = {str(one) for one in (ExecutionStatus.REQUESTED, ExecutionStatus.SCHEDULING, ExecutionStatus.SCHEDULED)}
-    return [one for one in changes if one.before in running and one.after in again | {str(ExecutionStatus.ABANDONED)}]
+    ended = [one for one in changes if one.before in running and one.after in again | {str(ExecutionStatus.ABANDONED)}]
+    return [one for one in ended if not (one.reason or "").startswith(GIVEN_BACK)]
 
 
 def _line_faults(printed: Sequence[Line], stored: Sequence[Line]) -> Iterator[str]:

@@ -98,6 +98,13 @@ def test_an_attempt_may_be_lost_where_its_worker_was_cut_off_for_long_or_killed(
     assert [change.execution for change in lost_attempts(record.changes)] == [5]
 
 
+def test_an_attempt_may_be_given_back_before_it_has_run() -> None:
+    record = replace(WELL, changes=FOUR + again(19, "nothing can be run: python3: too many open files"))
+
+    assert faults_of(record) == []
+    assert lost_attempts(record.changes) == []
+
+
 def test_processes_of_two_attempts_may_overlap_only_where_the_first_worker_was_cut_off() -> None:
     presences = [Presence(5, "w1", 11, 20), Presence(5, "w2", 15, 18)]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import click
 
-from attune.cli.events.doctor_checks import check_storing
+from attune.cli.events.doctor_checks import check_rules, check_storing
 from attune.cli.executions.doctor_checks import check_work
 from attune.cli.installation.background import running_up
 from attune.cli.installation.doctor_checks import check_database, check_port, check_protections, check_secrets
@@ -37,6 +37,7 @@ CHECKS = (
     DoctorCheck("port", check_port),
     DATABASE,
     DoctorCheck("storing", check_storing, asks_installation=True),
+    DoctorCheck("rules", check_rules, asks_installation=True),
     DoctorCheck("secrets", check_secrets, asks_installation=True),
     DoctorCheck("definitions", check_definitions, asks_installation=True),
     NODES,

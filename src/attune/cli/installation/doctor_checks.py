@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 
@@ -9,7 +10,10 @@ from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding
 from attune.cli.installation.up import is_chosen
 from attune.composition.secrets import key_problem
 from attune.config import Settings
+from attune.config.settings import ApiSettings
 from attune.core.errors import UsageError
+
+_SECONDS = 3
 
 
 def check_port(settings: Settings) -> Iterator[DoctorFinding]:
@@ -19,25 +23,41 @@ def check_port(settings: Settings) -> Iterator[DoctorFinding]:
     try:
         listen(settings.api.host, settings.api.port).close()
     except UsageError as error:
-        if _is_attune(settings.api.host, settings.api.port):
-            yield DoctorFinding(OK, "port", f"an API of Attune listens on {address}")
+        alive = _answer(settings.api, "/healthz")
+        if alive == (200, b'{"status":"ok"}'):
+            yield _readiness(settings.api, address)
             return
         with listen(settings.api.host, settings.api.port, tries=100) as other:
             free = other.getsockname()[1]
         text = f"another program listens on {address}, or it is no address of this machine: {error}"
+        if alive is None:
+            text = f"another program listens on {address}, or an API that hangs: it says nothing for {_SECONDS} s"
         level = PROBLEM if is_chosen(settings) else WARNING
         yield DoctorFinding(level, "port", text, f"ATTUNE__API__PORT={free} attune up")
     else:
         yield DoctorFinding(OK, "port", f"{address} is free")
 
 
-def _is_attune(host: str, port: int) -> bool:
-    connection = HTTPConnection(host, port, timeout=2)
+def _readiness(api: ApiSettings, address: str) -> DoctorFinding:
+    code, said = _answer(api, "/readyz") or (0, b"")
+    if code == 200:
+        return DoctorFinding(OK, "port", f"an API of Attune listens on {address}")
+    why = json.loads(said).get("detail") if code == 503 else f"/readyz is answered with {code or 'nothing'}"
+    text = f"the API on {address} is not ready: {why}"
+    return DoctorFinding(PROBLEM, "port", text, "see what that process logs, and give it its database back")
+
+
+def _answer(api: ApiSettings, path: str) -> tuple[int, bytes] | None:
+    """Status and body of the answer; None where nothing is said in time, status 0 for what is no HTTP."""
+    connection = HTTPConnection(api.host, api.port, timeout=_SECONDS)
     try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().read(100) == b'{"status":"ok"}'
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read(2000)
+    except TimeoutError:
+        return None
     except (OSError, HTTPException):
-        return False
+        return 0, b""
     finally:
         connection.close()
 

@@ -11,6 +11,7 @@ from attune.config import Settings, variable
 from attune.core.durations import coarse
 from attune.core.errors import AttuneError
 from attune.core.nodes.role import ROLES, WORKER
+from attune.core.ports.nodes import NodeRecord
 from attune.core.runtimes.selection import select
 
 
@@ -31,16 +32,26 @@ def check_selections(settings: Settings) -> Iterator[DoctorFinding]:
 
 def check_nodes(settings: Settings) -> Iterator[DoctorFinding]:
     nodes = ask(lambda installation: installation.nodes.list_nodes(), settings)
+    for node in nodes:
+        if node.problem and node.status in ("degraded", "draining"):
+            remedy = f"attune {node.role} show {node.name}"
+            yield DoctorFinding(PROBLEM, f"{node.role}s", f"{node.name} takes nothing: {node.problem}", remedy)
     for role in ROLES.values():
         those = [node for node in nodes if node.role == role.name]
-        live = [node for node in those if node.status not in ("inactive", "lost", "stale", "error")]
-        if live:
-            yield DoctorFinding(OK, f"{role.name}s", f"{len(live)} of {len(those)} live")
-            continue
-        last = min(those, key=lambda node: node.heartbeat_age or inf, default=None)
-        heard = "none has registered yet"
-        if last is not None:
-            age = "never heard of" if last.heartbeat_age is None else f"heard of {coarse(last.heartbeat_age)} ago"
-            heard = f"{last.name} is {last.status}, {age}"
-        level = PROBLEM if role is WORKER else WARNING
-        yield DoctorFinding(level, f"{role.name}s", f"no {role.name} lives: {heard}", f"attune {role.name} start")
+        gone = [node for node in those if node.status in ("lost", "stale")]
+        live = [node for node in those if node not in gone and node.status not in ("inactive", "error")]
+        last = min(gone or those, key=lambda node: node.heartbeat_age or inf, default=None)
+        heard = "none has registered yet" if last is None else _heard(last)
+        level, text = OK, f"{len(live)} of {len(those)} live"
+        remedy = f"attune {role.name} start"
+        if not live:
+            level, text = PROBLEM if role is WORKER else WARNING, f"no {role.name} lives: {heard}"
+        elif gone and last is not None:
+            more = f", and {len(gone) - 1} more" if len(gone) > 1 else ""
+            level, text, remedy = PROBLEM, f"{text}: {heard}{more}", f"{remedy} --name {last.name}"
+        yield DoctorFinding(level, f"{role.name}s", text, remedy if level != OK else None)
+
+
+def _heard(node: NodeRecord) -> str:
+    age = "never heard of" if node.heartbeat_age is None else f"heard of {coarse(node.heartbeat_age)} ago"
+    return f"{node.name} is {node.status}, {age}"

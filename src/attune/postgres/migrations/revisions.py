@@ -31,6 +31,7 @@ _NODE_VIEW = "20260422000001_node_view"
 _DEGRADED = "20260424000001_degraded"
 _ROLES = "20260502000001_roles"
 _AUDIT = "20260503000001_audit"
+_BREAKER = "20260504000001_circuit_breaker"
 REVISIONS = (
     Revision(BASELINE, (BASELINE, "reference_indexes"), ()),  # the first one: nothing is below it
     Revision(UNIFIED, (*UNIFY, UNIFIED), ("reference_functions", "20260203000001_split_runtimes", "drop_functions")),
@@ -57,7 +58,11 @@ REVISIONS = (
     _plain("20260501000001_secrets"),
     Revision(_ROLES, (_ROLES, "rights"), (f"{_ROLES}_down", "rights_before")),
     Revision(_AUDIT, (_AUDIT, "rights"), (f"{_AUDIT}_down",)),
+<<<<<<< HEAD
     _plain("20260507000001_python_commands"),
+=======
+    Revision(_BREAKER, (_BREAKER, "rights"), (f"{_BREAKER}_down",)),
+>>>>>>> main
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

@@ -46,6 +46,7 @@ class RuleItem(Answer):
     trigger_ref: str = Field(examples=["demo.tick"])
     action_ref: str = Field(examples=["demo.hello_shell"])
     conditions: list[Any] = Field(examples=[["payload.missed < 100"]])
+    paused: str | None = Field(description="Why its circuit breaker has paused it; null if not.", examples=[None])
 
 
 class FollowedItem(Answer):

@@ -31,8 +31,8 @@ BEGIN
         WHERE p.pronamespace = here::regnamespace AND pg_has_role(p.proowner, 'MEMBER') AND (
             p.proname LIKE 'procrastinate\_%' OR p.proname IN (
                 'announce_class', 'announce_event', 'announce_request', 'announce_sensing', 'audit_actor',
-                'audit_change', 'audit_requests', 'begin_executions', 'count_refusals', 'count_worker_generation',
-                'filled_queues', 'follow_action_runtime', 'follow_worker_status',
+                'audit_change', 'audit_requests', 'begin_executions', 'close_circuit_breaker', 'count_refusals',
+                'count_worker_generation', 'filled_queues', 'follow_action_runtime', 'follow_worker_status',
                 'give_back_jobs', 'is_adrift', 'is_live', 'mark_overdue', 'may_decide', 'may_read_all', 'note_change',
                 'notify_event_created', 'notify_execution_change',
                 'note_execution', 'notify_runtime_change', 'notify_token_change', 'offer_executions', 'owns',

@@ -21,14 +21,9 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "base"}
 MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES = 20, 300, 40
 # The house, how programs are run on a host (`host/contract/` with its settings, black holes), what waits or is set
-<<<<<<< HEAD
-# aside while the database refuses, secrets, and names that no definition has.
-MOST_PYTHON = 31_000 + 5_350
-=======
 # aside while the database refuses, secrets, names that no definition has, the audit, what commands explain, and a
 # process for each service of `up`.
-MOST_PYTHON = 31_000 + 6_760
->>>>>>> main
+MOST_PYTHON = 31_000 + 6_860
 
 
 def name_of(path: Path) -> str:

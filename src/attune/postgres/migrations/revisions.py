@@ -58,11 +58,8 @@ REVISIONS = (
     _plain("20260501000001_secrets"),
     Revision(_ROLES, (_ROLES, "rights"), (f"{_ROLES}_down", "rights_before")),
     Revision(_AUDIT, (_AUDIT, "rights"), (f"{_AUDIT}_down",)),
-<<<<<<< HEAD
-    _plain("20260507000001_python_commands"),
-=======
     Revision(_BREAKER, (_BREAKER, "rights"), (f"{_BREAKER}_down",)),
->>>>>>> main
+    _plain("20260507000001_python_commands"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

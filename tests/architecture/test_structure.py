@@ -128,6 +128,18 @@ def test_sql_is_only_in_the_postgres_package_and_what_the_engine_needs_in_queue(
     )
 
 
+def test_nothing_waits_in_a_way_that_loses_cancellations() -> None:
+    """`asyncio.wait_for` does, before Python 3.12, where its work ends just then. `asyncio.timeout` never does."""
+    found = [
+        name_of(path)
+        for path in SOURCES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and node.attr == "wait_for"
+    ]
+
+    assert found == []
+
+
 def test_no_path_of_a_machine_and_no_registry_is_in_the_project() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
         "\n"

@@ -74,7 +74,8 @@ def node_parts(
     monitor = HealthMonitor(registration, reverifier_for(settings))
     user = contract_for(settings).user
     folder = data_dir(settings) / "packs"
-    place = NodePlace(registration, place_probe(settings, [folder]), settings.health.interval)
+    probe = place_probe(settings, [folder])
+    place = NodePlace(registration, probe, settings.health.interval, healed=monitor.suspect_all)
     packs = PackCache(folder, PostgresPacks(pool).files, None if user is None else user.gid)
     services = [make(registration, monitor, place, pool, packs) for make in _MAKERS[role.name]]
     options = node_options(settings, role, heal)

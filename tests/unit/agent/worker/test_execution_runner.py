@@ -182,13 +182,13 @@ async def test_work_that_the_node_does_not_satisfy_is_left_alone() -> None:
         await until(lambda: worker.statuses() == ["requested", "completed"])
 
 
-async def test_work_that_excludes_what_nobody_has_looked_for_waits_until_somebody_has() -> None:
+async def test_work_that_excludes_what_this_node_has_not_looked_for_waits_unless_it_is_a_label() -> None:
     worker = Worker()
     async with worker.at_work():
         await worker.ask(replace(ACTION, requires=("!docker",)))
         await worker.ask()
         await until(lambda: worker.statuses() == ["requested", "completed"])
-        worker.store.names.add("docker")
+        worker.store.labels.add("docker")
         await until(lambda: worker.statuses() == ["completed", "completed"])
 
 

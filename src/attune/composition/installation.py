@@ -46,6 +46,9 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
         )
 
 
+_LOCK_SECONDS = 5.0  # somebody waits for the command, and is to hear why
+
+
 @asynccontextmanager
 async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installation]:
     from attune.composition.events import recorder
@@ -63,7 +66,7 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
 
     with use_database(settings) as database:
         await asyncio.to_thread(require_migrated, database.url)
-        async with open_pool(database.url, application_name=f"attune {who}") as pool:
+        async with open_pool(database.url, application_name=f"attune {who}", lock_seconds=_LOCK_SECONDS) as pool:
             nodes, keys = PostgresNodes(pool), keyring_for(settings)
             events = PostgresEventLog(pool, recorder(keys))
             yield Installation(

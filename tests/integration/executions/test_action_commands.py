@@ -44,6 +44,12 @@ def test_an_execution_that_nothing_can_run_is_explained_at_once_and_in_the_list(
     assert command("execution", "list", "--status", "failed")[1] == "No execution is like that: attune execution list\n"
 
 
+def test_the_demo_shows_what_is_said_of_a_runtime_that_nobody_has(command: Command) -> None:
+    _, _, err = command("action", "run", "demo.hello_julia")
+
+    assert "needs     core.shell   julia\n" in err
+
+
 def test_interrupting_a_wait_says_that_the_execution_goes_on(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     sleep = asyncio.sleep
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from importlib import import_module
 from io import TextIOWrapper
 from typing import TextIO
@@ -103,8 +104,13 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run with *arguments*; the exit code."""
     warnings.showwarning = _show_warning
+    return reported(lambda: cli.main(arguments, prog_name="attune", standalone_mode=False))
+
+
+def reported(work: Callable[[], object]) -> int:
+    """Do *work*, and say in a sentence what ends it; the exit code."""
     try:
-        result = cli.main(arguments, prog_name="attune", standalone_mode=False)
+        result = work()
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.ClickException as error:

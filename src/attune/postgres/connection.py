@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import select
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -18,8 +19,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from attune.core.errors import DatabaseError
 from attune.postgres.faults import database_error, first_line
 
-# What it warns of, attempt by attempt, is raised as an error where it matters.
-logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+# What it warns of, attempt by attempt, is raised as an error where it matters, and would be no line of our log.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
 
@@ -116,12 +117,35 @@ async def session(pool: Pool) -> AsyncIterator[AsyncConnection[Any]]:
             raise
 
 
+class _CancellablePool(AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]):
+    """A pool that loses no cancellation: `asyncio.wait_for` before Python 3.12 does, as a connection comes free."""
+
+    async def getconn(self, timeout: float | None = None) -> AsyncConnection[tuple[Any, ...]]:  # noqa: ASYNC109
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        connection = await super().getconn(timeout)
+        if task and task.cancelling() > before:
+            await self.putconn(connection)
+            raise asyncio.CancelledError
+        return connection
+
+
 @asynccontextmanager
-async def open_pool(url: str, *, application_name: str = "attune", size: int = 4) -> AsyncIterator[Pool]:
-    """A pool of at most *size* connections, each in autocommit. Raises `DatabaseError` if the first one fails."""
+async def open_pool(
+    url: str, *, application_name: str = "attune", size: int = 4, lock_seconds: float | None = None
+) -> AsyncIterator[Pool]:
+    """A pool of at most *size* connections, each in autocommit. Raises `DatabaseError` if the first one fails.
+
+    A statement that waits *lock_seconds* for a lock is given up.
+    """
+
+    async def configure(connection: AsyncConnection[Any]) -> None:
+        if lock_seconds is not None:
+            await connection.execute(f"SET lock_timeout = '{lock_seconds}s'".encode())
+
     probe = await connect(url, application_name=application_name)
     await probe.close()
-    pool: Pool = AsyncConnectionPool(
+    pool: Pool = _CancellablePool(
         node_conninfo(url, application_name),
         min_size=1,
         max_size=size,
@@ -129,6 +153,7 @@ async def open_pool(url: str, *, application_name: str = "attune", size: int = 4
         timeout=10.0,
         kwargs={"autocommit": True},
         check=_check_if_suspect,
+        configure=configure,
     )
     try:
         await pool.open()

@@ -55,7 +55,8 @@ class AuditWriter:
         """Write one line, at once where that is possible: `method`, `path`, `status`, `client`, `code`, `detail`."""
         if self.add(caller, entry) and self._writing is not None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._writing), _AT_ONCE_SECONDS)
+                async with asyncio.timeout(_AT_ONCE_SECONDS):
+                    await asyncio.shield(self._writing)
 
     def add(self, caller: Caller | None, entry: dict[str, Any]) -> bool:
         """Have one line written, or counted; whether the writing has just begun."""

@@ -24,6 +24,7 @@ from attune.core.ports.packs import PackFolders
 from attune.core.ports.worker import AttemptResult, AttemptStart, AttemptStore, QueuedJob, StartedAttempt, WorkRunner
 
 _UNREMARKABLE = ("completed", "cancelled")
+_NAMED = 3  # executions, of those that keep a node from stopping
 _NOT_OF_NAMES = re.compile(r"\W")
 
 
@@ -62,7 +63,9 @@ class Attempts:
         if started is None:
             self._cancelled.discard(job.execution)
             return
-        task = self.running[job.execution] = asyncio.create_task(self._work(started, interpreters, node))
+        task = self.running[job.execution] = asyncio.create_task(
+            self._work(started, interpreters, node), name=f"{started.action.ref} #{job.execution}"
+        )
         if self._stopping or job.execution in self._cancelled:
             task.cancel()
         try:
@@ -94,6 +97,14 @@ class Attempts:
         if execution in self.running:
             log.warning(f"execution {execution} was given to another node; it is ended here")
             self.cancel(execution)
+
+    def tell_what_runs(self) -> None:
+        """Say what this node waits for before it stops."""
+        names = [task.get_name() for task in self.running.values()]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        runs, them = ("execution still runs", "it") if len(names) == 1 else ("executions still run", "them")
+        if names:
+            log.info(f"stopping: {len(names)} {runs} ({', '.join(names[:_NAMED])}{more}); Ctrl-C again ends {them}")
 
     async def close(self, seconds: float) -> None:
         """End all that runs, because this node ends, and store within *seconds* what came of it."""
@@ -146,7 +157,7 @@ class Attempts:
         cancelled = started.execution in self._cancelled
         self._cancelled.discard(started.execution)
         if outcome.ending is WorkEnding.CANCELLED and not cancelled:  # this node ends
-            then = after_loss(OnLost(started.on_lost), worker=node.name, losses=started.losses)
+            then = after_loss(OnLost(started.on_lost), worker=node.name, losses=started.losses, stopped=True)
             return AttemptResult(started.execution, started.attempt, then.status.value, then.reason, lost=True)
         if outcome.ending is WorkEnding.NOT_STARTED and started.action.runtime_ref:
             self.suspect(started.action.runtime_ref)

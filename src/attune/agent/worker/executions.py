@@ -88,6 +88,7 @@ class ExecutionRunner:
     async def finish(self) -> None:
         """Take nothing new, and return when nothing runs any more and all results are stored."""
         self._finishing = True
+        self._runs.tell_what_runs()
         node = self.node()
         if node is not None:
             with suppress(DatabaseError):

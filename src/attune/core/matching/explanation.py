@@ -21,7 +21,9 @@ _REPAIRS = 4
 _WIDEST = 48
 _SILENT = frozenset({"", "true", "unknown version"})  # findings that say nothing beside the name of the node
 _OF_NODES = (Reason.NODE_OUT_OF_SERVICE, Reason.NODE_STARTING)
-_SENTENCES = frozenset({Reason.RUNTIME_UNKNOWN, Reason.RUNTIME_INVALID, Reason.FACT_UNKNOWN, *_OF_NODES})
+_SENTENCES = frozenset(
+    {Reason.RUNTIME_UNKNOWN, Reason.RUNTIME_UNCHECKED, Reason.RUNTIME_INVALID, Reason.FACT_UNKNOWN, *_OF_NODES}
+)
 
 
 class PlacementOutcome(StrEnum):

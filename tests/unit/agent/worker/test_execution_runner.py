@@ -182,13 +182,13 @@ async def test_work_that_the_node_does_not_satisfy_is_left_alone() -> None:
         await until(lambda: worker.statuses() == ["requested", "completed"])
 
 
-async def test_work_that_excludes_what_nobody_has_looked_for_waits_until_somebody_has() -> None:
+async def test_work_that_excludes_what_this_node_has_not_looked_for_waits_unless_it_is_a_label() -> None:
     worker = Worker()
     async with worker.at_work():
         await worker.ask(replace(ACTION, requires=("!docker",)))
         await worker.ask()
         await until(lambda: worker.statuses() == ["requested", "completed"])
-        worker.store.names.add("docker")
+        worker.store.labels.add("docker")
         await until(lambda: worker.statuses() == ["completed", "completed"])
 
 
@@ -384,6 +384,7 @@ async def test_a_node_that_is_closed_gives_up_what_runs_for_others_to_try_again(
 
     assert worker.statuses() == ["scheduling", "abandoned"]
     assert worker.store.rows[1].losses == 1
+    assert worker.store.rows[2].reason == "worker w1 was stopped while it ran"
     assert worker.runner.is_closed
 
 

@@ -30,6 +30,7 @@ _EXECUTIONS = "20260420000001_executions"
 _NODE_VIEW = "20260422000001_node_view"
 _DEGRADED = "20260424000001_degraded"
 _ROLES = "20260502000001_roles"
+_LEASES = "20260506000001_leases"
 REVISIONS = (
     Revision(BASELINE, (BASELINE, "reference_indexes"), ()),  # the first one: nothing is below it
     Revision(UNIFIED, (*UNIFY, UNIFIED), ("reference_functions", "20260203000001_split_runtimes", "drop_functions")),
@@ -55,6 +56,7 @@ REVISIONS = (
     _plain("20260426000001_judged_by_age"),
     _plain("20260501000001_secrets"),
     Revision(_ROLES, (_ROLES, "rights"), (f"{_ROLES}_down", "rights_before")),
+    Revision(_LEASES, (_LEASES, "rights"), (f"{_LEASES}_down", "rights")),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

@@ -90,7 +90,7 @@ async def unchanged(refs: Collection[str]) -> None:
     """What a worker is told whose interpreters are as they were verified."""
 
 
-async def starts(ref: str, interpreter: str, ran_seconds: float) -> None:
+async def starts(ref: str, interpreter: str, ran_seconds: float, given_back: int) -> None:
     """What a worker is told of interpreters that start."""
 
 

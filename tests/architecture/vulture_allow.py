@@ -8,10 +8,11 @@ __getattr__
 _.detect_from_database
 _.verify_runtime_available
 
-# Called by the frameworks that we build on: click, uvicorn, h11, prometheus-client, google-re2, psycopg.
+# Called by the frameworks that we build on: Python, click, uvicorn, h11, prometheus-client, google-re2, psycopg.
 _.list_commands
 _.get_command
 _.format_commands
+_.showwarning
 _.capture_signals
 _.send_400_response
 _.should_exit

@@ -224,6 +224,20 @@ MUTANTS = (
         (f"{UNIT}operations/events",),
     ),
     Mutant(
+        "a runaway rule is never paused",
+        "src/attune/core/events/circuit_breaker.py",
+        "if overruns >= MOST_OVERRUNS else None",
+        "if overruns > 10 * MOST_OVERRUNS else None",
+        (f"{UNIT}operations/events",),
+    ),
+    Mutant(
+        "a rule that had little time is counted as if it had had all",
+        "src/attune/operations/events/react.py",
+        "if not over or seconds == RULE_SECONDS or",
+        "if True or",
+        (f"{UNIT}operations/events",),
+    ),
+    Mutant(
         "work that a busy node might take is refused",
         "src/attune/operations/executions/execute.py",
         "profile.is_hopeless for profile",
@@ -277,6 +291,13 @@ MUTANTS = (
         "src/attune/host/contract/landlock.py",
         "writes = 0 if writable is None else _WRITES",
         "writes = 0 if True else _WRITES",
+        ("tests/integration/executions/test_execution_contract.py",),
+    ),
+    Mutant(
+        "without a protection: checks and actions read secrets",
+        "src/attune/host/contract/landlock.py",
+        "reads = 0 if readable is None else _READ_FILE",
+        "reads = 0",
         ("tests/integration/executions/test_execution_contract.py",),
     ),
     Mutant(

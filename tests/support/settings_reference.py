@@ -64,8 +64,16 @@ Made from the table of settings in `src/attune/config/` by `make reference`; cha
 
 Settings come from three places. A variable of the environment wins over the file, and the file over the default.
 
-**The file** is YAML: the one that `ATTUNE_CONFIG` names, else `attune.yaml`, else
-`config.<ATTUNE_ENVIRONMENT or development>.yaml`, in the working directory. None at all is fine.
+**The file** is YAML. It is the first of these, and no other is read; none at all is fine:
+
+1. the one that `ATTUNE_CONFIG` names
+2. `attune.yaml`, else `config.<ATTUNE_ENVIRONMENT or development>.yaml`, in the working directory
+3. `attune.yaml` in a folder above it, up to the first that belongs to another user or that others may write to.
+   Services (`attune up`, `… start`) and programs that embed Attune don't look there; they warn of what they pass over
+4. `$XDG_CONFIG_HOME/attune/attune.yaml`, by default `~/.config/attune/attune.yaml`
+5. `/etc/attune/attune.yaml`
+
+`attune config show` says which it is, and where each value comes from.
 
 ```yaml
 worker:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -16,38 +18,65 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """`stop` ends the node; `reload` asks it to read the definitions again, and is cleared when it does."""
+    """`stop` ends the service, `hurry` ends what it still waits for then.
+
+    `reload` asks a node to read the definitions again, and is cleared when it does.
+    """
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
     reload: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-def obey_signals(controls: Sequence[Control]) -> None:
-    """SIGTERM, SIGINT and a terminal that goes stop (a second signal at once, whatever runs), SIGHUP reloads."""
+def obey_signals(control: Control) -> None:
+    """SIGTERM, SIGINT and a terminal that goes stop, SIGHUP reloads. A second signal hurries, a third is final."""
     had_terminal = _has_terminal()
 
     def stop(number: int) -> None:
-        if any(control.stop.is_set() for control in controls):
-            log.warning("stopping now, on the second signal")
+        if control.hurry.is_set():
+            log.warning("stopping now, on the third signal")
             wait_for_log(0.2)
             os._exit(128 + number)
-        log.info("stopping", signal=signal.Signals(number).name)
-        for control in controls:
+        if control.stop.is_set():
+            log.warning("ending what still runs, on the second signal")
+            control.hurry.set()
+        else:
+            log.info("stopping", signal=signal.Signals(number).name)
             control.stop.set()
 
     def reload() -> None:
         if had_terminal and not _has_terminal():
-            if not any(control.stop.is_set() for control in controls):
+            if not control.stop.is_set():
                 stop(signal.SIGHUP)
             return
         log.info("reloading", signal="SIGHUP")
-        for control in controls:
-            control.reload.set()
+        control.reload.set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     loop.add_signal_handler(signal.SIGHUP, reload)
+
+
+def obey_supervisor(control: Control, supervisor: socket.socket) -> Callable[[str], None]:
+    """Obey the names of events of *control* that come by *supervisor*, whose end stops; what tells it something."""
+    loop = asyncio.get_running_loop()
+
+    def obey() -> None:
+        try:
+            order = supervisor.recv(16).decode()
+        except ConnectionError:
+            order = ""
+        if not order:
+            loop.remove_reader(supervisor)
+        getattr(control, order or "stop").set()
+
+    def tell(text: str) -> None:
+        with suppress(OSError):
+            supervisor.send(text.encode())
+
+    loop.add_reader(supervisor, obey)
+    return tell
 
 
 def _has_terminal() -> bool:

@@ -67,7 +67,7 @@ class NodeParts:
     options: NodeOptions = field(default_factory=NodeOptions)
 
 
-async def run_node(node: NodeParts, control: Control, on_ready: Callable[[NodeRegistration], None]) -> None:
+async def run_node(node: NodeParts, control: Control, on_ready: Callable[[NodeRegistration], object]) -> None:
     """Run until `control.stop` is set. Raises `NameTakenError` where the name is taken, now or by a newer start."""
     registration = node.registration
     structlog.contextvars.bind_contextvars(node=registration.name)
@@ -79,7 +79,7 @@ async def run_node(node: NodeParts, control: Control, on_ready: Callable[[NodeRe
             beside = [node.monitor.keep(control.stop), node.place.keep(control.stop)]
             beside += [*(service.keep(control.stop) for service in node.services)]
             await first_of(HeartbeatLoop(node, control).beat(), *beside)
-            await _drain(node)
+            await _drain(node, control.hurry)
     finally:
         if joined:
             await asyncio.gather(*(service.close() for service in node.services), return_exceptions=True)
@@ -96,14 +96,14 @@ async def _join(node: NodeParts) -> None:
     log.info(f"{registration.role.name} registered", id=node_id)
 
 
-async def _drain(node: NodeParts) -> None:
+async def _drain(node: NodeParts, hurry: asyncio.Event) -> None:
     """Take nothing new and wait for what runs, as long as it may."""
     seconds = node.options.drain_timeout
     with suppress(DatabaseError):
         await node.lifecycle.drain(node.registration.node_id or 0)
     try:
         async with asyncio.timeout(seconds):
-            await asyncio.gather(*(service.finish() for service in node.services))
+            await first_of(asyncio.gather(*(service.finish() for service in node.services)), hurry)
     except TimeoutError:
         log.warning(f"stopping although work still runs after {seconds:g} s")
 

@@ -18,7 +18,8 @@ _RULES = RestartRules()
 
 
 class NodePlace:
-    """The place of the node of *registration*. *probe*, which blocks, says what is wrong with it, or None.
+    """The place of the node of *registration*. *probe*, which blocks, says what is wrong with it, or None. *healed* is
+    called when nothing is any more.
 
     What work finds wrong counts like what a probe finds, so a place that fails only at work is looked at ever later.
     """
@@ -29,11 +30,13 @@ class NodePlace:
         probe: Callable[[], str | None],
         interval: float,
         rules: RestartRules = _RULES,
+        healed: Callable[[], None] = lambda: None,
     ) -> None:
         self._registration = registration
         self._probe = probe
         self._interval = interval
         self._rules = rules
+        self._healed = healed
         self._restarts = Restarts()
         self._fit_since = time.monotonic()
         self._wake = asyncio.Event()
@@ -53,6 +56,7 @@ class NodePlace:
             log.info("programs can be run here again")
             self._registration.problem = None
             self._fit_since = time.monotonic()
+            self._healed()
         if self._registration.problem != before:
             await self._tell()
 

@@ -1,44 +1,44 @@
-"""Run nodes in this process until a signal says stop; systemd is told how they are, as sd_notify(3) describes it."""
+"""Run a node in this process until a signal says stop; systemd is told how it is, as sd_notify(3) describes it."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
-from attune.agent.control import Control, obey_signals
+from attune.agent.control import Control, obey_signals, obey_supervisor
 from attune.agent.node import NodeOptions, NodeParts, run_node
-from attune.agent.registration import NodeRegistration
 from attune.config import NodeSettings, Settings, variable
 from attune.core.nodes.role import Role
 from attune.core.ports.nodes import Overdue
 
 
-async def run_service(
-    nodes: Sequence[NodeParts], *, on_ready: Callable[[NodeRegistration], None] = lambda registration: None
-) -> None:
-    """Run *nodes* until SIGTERM or SIGINT (SIGHUP reloads). Raises the first error that ends a node."""
-    controls = [Control() for _ in nodes]
-    obey_signals(controls)
-    waiting = {node.registration.role for node in nodes}
+async def run_service(node: NodeParts, supervisor: socket.socket | None = None) -> None:
+    """Run *node* until SIGTERM or SIGINT (SIGHUP reloads), or until *supervisor* says so, which is told when it is up.
 
-    def ready(registration: NodeRegistration) -> None:
-        waiting.discard(registration.role)
-        if not waiting:
-            notify("READY=1")
-        on_ready(registration)
+    Raises the error that ends the node.
+    """
+    control = Control()
+    obey_signals(control)
+    if supervisor is None:
+        async with under_manager():
+            await run_node(node, control, lambda _: notify("READY=1"))
+    else:
+        tell = obey_supervisor(control, supervisor)
+        await run_node(node, control, lambda registration: tell(registration.name))
 
+
+@asynccontextmanager
+async def under_manager() -> AsyncIterator[None]:
+    """Tell the service manager that this process lives and, in the end, that it stops."""
     watchdog = asyncio.create_task(feed_watchdog())
-    tasks = [asyncio.create_task(run_node(node, control, ready)) for node, control in zip(nodes, controls, strict=True)]
     try:
-        await asyncio.gather(*tasks)
+        yield
     finally:
         notify("STOPPING=1")
-        for control in controls:
-            control.stop.set()
         watchdog.cancel()
-        await asyncio.gather(*tasks, watchdog, return_exceptions=True)
+        await asyncio.gather(watchdog, return_exceptions=True)
 
 
 def node_options(settings: Settings, role: Role, heal: Callable[[], Awaitable[None]]) -> NodeOptions:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Callable
 from importlib import import_module
 from io import TextIOWrapper
 from typing import TextIO
 
 import click
 
-from attune.core.errors import AttuneError, RequirementError
+from attune.core.errors import AttuneError, RequirementError, SettingsWarning
 
 _COMMANDS = {
     "up": (
@@ -33,8 +35,10 @@ _COMMANDS = {
     "api": ("attune.cli.installation.api:api", "Serve the HTTP API and the page."),
     "token": ("attune.cli.access.token:token", "Access to the API: create, list, revoke, link."),
     "secret": ("attune.cli.access.secret:secret", "Secrets for work: set, list, remove."),
+    "audit": ("attune.cli.access.audit:audit", "Who asked for what and changed what: list."),
     "key": ("attune.cli.access.secret:key", "The keys that secrets are encrypted with: rotate."),
     "db": ("attune.cli.installation.db:db", "The database: migrate, status, check, url, shell."),
+    "config": ("attune.cli.installation.config:config", "Settings: show them, and where each comes from."),
     "doctor": ("attune.cli.installation.doctor:doctor", "Check this installation; name each problem and its remedy."),
 }
 
@@ -99,8 +103,14 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run with *arguments*; the exit code."""
+    warnings.showwarning = _show_warning
+    return reported(lambda: cli.main(arguments, prog_name="attune", standalone_mode=False))
+
+
+def reported(work: Callable[[], object]) -> int:
+    """Do *work*, and say in a sentence what ends it; the exit code."""
     try:
-        result = cli.main(arguments, prog_name="attune", standalone_mode=False)
+        result = work()
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
@@ -127,6 +137,11 @@ def run(arguments: list[str]) -> int:
     finally:
         if "attune.agent.logs" in sys.modules:
             import_module("attune.agent.logs").wait_for_log()
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_where: object, **_more: object) -> None:
+    name = "" if issubclass(category, SettingsWarning) else f"{category.__name__}: "
+    click.echo(f"attune: warning: {name}{message}", err=True)
 
 
 def _open_standard_streams() -> None:

@@ -58,6 +58,8 @@ def print_json(data: object) -> None:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
@@ -83,16 +85,13 @@ def print_list(
         click.echo(listing(heads, [row(record) for record in records], status=status))
 
 
-def listing(
-    heads: Sequence[str], rows: Iterable[Sequence[str]], *, status: bool = False, squeeze: int | None = None
-) -> str:
+def listing(heads: Sequence[str], rows: Iterable[Sequence[str]], *, status: bool = False) -> str:
     """A table that fits the terminal. With *status* the second cell of a row gets its symbol and its colour."""
     width = terminal_width()
     if not status:
-        return table(heads, list(rows), width=width, squeeze=squeeze)
+        return table(heads, list(rows), width=width)
     cells = [[row[0], with_symbol(row[1]), *row[2:]] for row in rows]
-    colours = [colour_of(row[1]) for row in rows]
-    return table(heads, cells, width=width, colours=colours, squeeze=squeeze)
+    return table(heads, cells, width=width, colours=[colour_of(row[1]) for row in rows])
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
@@ -103,8 +102,8 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
 
 
 def moment(time: datetime) -> str:
-    """*time* as tables show it."""
-    return f"{time:%Y-%m-%d %H:%M:%S}"
+    """*time* for people: in their own zone, which is named."""
+    return f"{time.astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
 def yes_or_no(value: bool) -> str:

@@ -31,7 +31,7 @@ def ask(work: Callable[[Installation], Awaitable[T]], settings: Settings | None 
         _warn(warning)
 
     async def work_on_installation() -> T:
-        async with connected(settings) as installation:
+        async with connected(settings, who()) as installation:
             return await work(installation)
 
     return asyncio.run(work_on_installation())
@@ -56,6 +56,7 @@ def _with(
 
 with_executions = _with("executions", lambda installation: installation.executions)
 with_events = _with("events", lambda installation: installation.events)
+with_letters = _with("dead letters", lambda installation: installation.letters)
 with_packs = _with("packs", lambda installation: installation.packs)
 with_secrets = _with("secrets", lambda installation: installation.secrets)
 with_sensors = _with("sensors", lambda installation: installation.sensors)

@@ -12,9 +12,8 @@ import click
 
 from attune.core.errors import legible
 
-_GAP = "  "
-_NARROWEST_LAST = 26
-_WIDEST_CELL = 80
+_GAP, _INDENT = "  ", " " * 4
+_NARROWEST, _NARROWEST_LAST = 10, 20
 
 
 def terminal_width() -> int | None:
@@ -23,29 +22,29 @@ def terminal_width() -> int | None:
 
 
 def table(
-    heads: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    width: int | None = None,
-    colours: Sequence[str | None] = (),
-    squeeze: int | None = None,
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None, colours: Sequence[str | None] = ()
 ) -> str:
-    """Lines of a table. *colours* has one for each row's second cell; column *squeeze* gives way when it is tight."""
+    """Lines of a table, none wider than *width*. *colours* has one for each row's second cell.
+
+    The last cell of a row wraps; where little room is left for it, it stands below its row.
+    """
     rows = [[legible(cell, len(cell)) for cell in row] for row in rows]
-    widths = [max(_cells(row[index]) for row in (heads, *rows)) for index in range(len(heads) - 1)]
-    widest = max(10, width // 2) if width is not None else _WIDEST_CELL
-    widths = [each if index == squeeze else min(each, widest) for index, each in enumerate(widths)]
-    if width is not None and squeeze is not None:
-        left = width - sum(widths) - len(_GAP) * len(widths) - _NARROWEST_LAST
-        widths[squeeze] = max(10, widths[squeeze] + min(0, left))
-    used = sum(widths) + len(_GAP) * len(widths)
-    room = max(_NARROWEST_LAST, width - used) if width is not None else None
-    lines = [_line(heads, widths, None).rstrip()]
-    for index, row in enumerate(rows):
+    *widths, longest = (max(map(_cells, column)) for column in zip(heads, *rows, strict=True))
+    gaps = len(_GAP) * len(widths)
+    while widths and sum(widths) + gaps > (width or sys.maxsize) and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    indent = sum(widths) + gaps
+    room = None if width is None else width - indent
+    below = room is not None and room < min(_NARROWEST_LAST, longest)
+    if width is not None and below:
+        indent, room = len(_INDENT), max(_NARROWEST, width - len(_INDENT))
+    lines: list[str] = []
+    for row, colour in zip((heads, *rows), (None, *(colours or [None] * len(rows))), strict=True):
         last = wrap(row[-1], room, break_on_hyphens=False) if room else [row[-1]]
-        cells = [*row[:-1], last[0] if last else ""]
-        lines.append(_line(cells, widths, colours[index] if colours else None).rstrip())
-        lines.extend(" " * used + more for more in last[1:])
+        if below:
+            last = ["", *last]
+        lines.append(_line([*row[:-1], last[0] if last else ""], widths, colour).rstrip())
+        lines.extend(" " * indent + more for more in last[1:])
     return "\n".join(lines)
 
 

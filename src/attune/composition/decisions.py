@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from attune.agent.logs import log
 from attune.composition.events import reaction
-from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
 from attune.core.ports.access import SecretCipher
 from attune.core.sensors.event_line import NewEvent
@@ -24,12 +23,11 @@ if TYPE_CHECKING:
     from attune.operations.events.react import Reaction
 
 _LOOK_SECONDS = 1.0
-_RETRY = Backoff(0.5, 30.0)
+_MOST_EVENTS = 20  # before what they have asked for is classified, however many more there are
 
 
-async def decide(pool: Pool, cipher: SecretCipher) -> None:
+async def decide(pool: Pool, cipher: SecretCipher, refusals: Refusals) -> None:
     """Do it until cancelled, whatever the database does; nothing, where the login of *pool* may not."""
-    refusals = Refusals("events of nodes wait for the database", "events of nodes wait no longer", _RETRY)
     while True:
         try:
             if await read_value(pool, "SELECT may_decide()"):
@@ -43,10 +41,13 @@ async def decide(pool: Pool, cipher: SecretCipher) -> None:
 async def decide_once(pool: Pool, cipher: SecretCipher) -> None:
     """Everything that waits. An event whose consequences the database refuses is set aside."""
     to, routing = reaction(cipher), PostgresRouting(pool)
-    while await _react(pool, to):
-        pass
-    while queues := await routing.classify():
-        await routing.promote(queues)
+    is_more = True
+    while is_more:
+        for _ in range(_MOST_EVENTS):
+            if not (is_more := await _react(pool, to)):
+                break
+        while queues := await routing.classify():
+            await routing.promote(queues)
 
 
 async def _react(pool: Pool, to: Reaction[AsyncConnection[Any]]) -> bool:

@@ -50,7 +50,7 @@ class RuntimeDetector(HostDetector):
         Environment variable *env_var_name* decides first, then `config_capabilities["runtimes"]`, then the
         definitions, verified on this host. Raises `ConfigError` for values that cannot be read, `DatabaseError`.
         """
-        settings = config or load_settings()
+        settings = config or load_settings(upwards=False)
         role = role_of_variable(env_var_name)
         detection = await self.detect(settings, role or WORKER, env_var_name, config_capabilities)
         return capabilities_of(detection, settings)
@@ -60,7 +60,7 @@ class RuntimeDetector(HostDetector):
 
         Raises `ConfigError`, `DatabaseError`.
         """
-        return (await self.detect_all(load_settings())).offered
+        return (await self.detect_all(load_settings(upwards=False))).offered
 
     @staticmethod
     async def verify_runtime_available(runtime: Runtime) -> bool:
@@ -70,7 +70,7 @@ class RuntimeDetector(HostDetector):
     @staticmethod
     async def verify(runtime: Runtime) -> Verdict:
         """The verdict on *runtime* on this host, with reason and evidence. Raises `ConfigError` as above."""
-        settings = load_settings()
+        settings = load_settings(upwards=False)
         selection = select("", None, WORKER.settings_section)
         options = detection_options(settings)
         detection = await asyncio.to_thread(detect, [runtime], selection, None, examiner_for(settings), options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
@@ -51,18 +52,18 @@ from attune.postgres.sensors.store import PostgresSensors
 from attune.queue.jobs import ProcrastinateQueue
 
 
-async def run_nodes(
+async def run_node_on(
     settings: Settings,
     url: str,
-    names: Mapping[Role, str | None],
+    role: Role,
+    name: str | None,
     *,
     heal: Callable[[], Awaitable[None]],
-    on_ready: Callable[[NodeRegistration], None] = lambda registration: None,
+    supervisor: socket.socket | None = None,
 ) -> None:
-    """Run one node for each role of *names* (None for its default name) until a signal, as `run_service` says."""
+    """Run a node of *role* (None for its default name) on the database at *url*, as `run_service` says."""
     async with open_pool(url, application_name="attune node") as pool:
-        nodes = [node_parts(settings, role, name, pool, heal) for role, name in names.items()]
-        await run_service(nodes, on_ready=on_ready)
+        await run_service(node_parts(settings, role, name, pool, heal), supervisor)
 
 
 def node_parts(
@@ -73,7 +74,8 @@ def node_parts(
     monitor = HealthMonitor(registration, reverifier_for(settings))
     user = contract_for(settings).user
     folder = data_dir(settings) / "packs"
-    place = NodePlace(registration, place_probe(settings, [folder]), settings.health.interval)
+    probe = place_probe(settings, [folder])
+    place = NodePlace(registration, probe, settings.health.interval, healed=monitor.suspect_all)
     packs = PackCache(folder, PostgresPacks(pool).files, None if user is None else user.gid)
     services = [make(registration, monitor, place, pool, packs) for make in _MAKERS[role.name]]
     options = node_options(settings, role, heal)
@@ -137,13 +139,13 @@ def _shipped() -> Mapping[str, Verification]:
     return {one.capability: one.verification for one in shipped if one.verification.smoke is not None}
 
 
-def _provable(registration: NodeRegistration, ref: str) -> Definition | None:
-    """The definition of *ref*, with the smoke check of the shipped one of its capability where it has none."""
+def _provable(registration: NodeRegistration, ref: str) -> tuple[Definition, bool] | None:
+    """The definition of *ref*, with the smoke check of the one shipped for its capability where it has none itself."""
     found = {one.ref: one for one in registration.detection.definitions}.get(ref) if registration.detection else None
     if found and (own := found.verification).smoke is None and (shipped := _shipped().get(found.capability)):
         undecided = (*own.undecided_patterns, *shipped.undecided_patterns)
-        return replace(found, verification=replace(own, smoke=shipped.smoke, undecided_patterns=undecided))
-    return found
+        return replace(found, verification=replace(own, smoke=shipped.smoke, undecided_patterns=undecided)), False
+    return (found, True) if found else None
 
 
 def executions_for(

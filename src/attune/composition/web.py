@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from ipaddress import ip_network
 
 from attune.composition.decisions import decide
 from attune.composition.events import recorder
 from attune.composition.executions import execution_service, matcher_on
 from attune.config.settings import ApiSettings
-from attune.core.ports.access import SecretCipher
+from attune.core.ports.access import AccessStore, SecretCipher
 from attune.postgres.access.secrets import PostgresSecrets
 from attune.postgres.access.tokens import PostgresTokens
 from attune.postgres.changes import PostgresChanges
@@ -25,11 +26,12 @@ from attune.postgres.read_models.fleet_pages import PostgresFleetPages
 from attune.postgres.read_models.node_pages import PostgresNodePages
 from attune.postgres.runtimes.previews import PostgresPreviews
 from attune.postgres.runtimes.store import PostgresRuntimes
+from attune.web.audit_writer import AuditWriter
 from attune.web.caches import Callers, Fleets, ResponseCache
 from attune.web.front import Front
 from attune.web.hub import Hub
 from attune.web.server import serve
-from attune.web.services import AuditWriter, Services
+from attune.web.services import Services
 
 
 async def serve_api(
@@ -44,12 +46,20 @@ async def serve_api(
 ) -> None:
     """Serve the API of the database at *url* on *bound* until *stop* is set, as `serve` says."""
     async with open_pool(url, application_name="attune api", size=8) as pool:
-        deciding = asyncio.create_task(decide(pool, cipher))
+        services = services_on(pool, cipher, front)
+        deciding = asyncio.create_task(decide(pool, cipher, services.decisions))
         try:
-            await serve(services_on(pool, cipher, front), bound, stop, on_ready=on_ready, heal=heal)
+            await serve(services, bound, stop, on_ready=on_ready, heal=heal)
         finally:
             deciding.cancel()
             await asyncio.gather(deciding, return_exceptions=True)
+
+
+@asynccontextmanager
+async def access_on(url: str) -> AsyncIterator[AccessStore]:
+    """Who may use the API of the database at *url*."""
+    async with open_pool(url, application_name="attune up", size=1) as pool:
+        yield PostgresTokens(pool)
 
 
 def front_of(settings: ApiSettings) -> Front:

@@ -7,13 +7,16 @@ import os
 import pwd
 import re
 import stat
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from attune.core.errors import ConfigError, SourcePosition, shown
+from attune.core.errors import ConfigError, SettingsWarning, SourcePosition, shown
 
 MAX_BYTES = 1 << 20
+_NAME = "attune.yaml"
+_SYSTEM = Path("/etc/attune")
 _KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a named pipe",
@@ -32,8 +35,11 @@ class SettingsFile:
     text: str
 
 
-def find_file(environ: Mapping[str, str], cwd: Path) -> SettingsFile | None:
+def find_file(environ: Mapping[str, str], cwd: Path, *, upwards: bool = True) -> SettingsFile | None:
     """The file that `ATTUNE_CONFIG` names, else the first of the default places that exists, else None.
+
+    Those are *cwd*; the folders above it, as far as nobody else could have put a file there; the user's folder for
+    settings; and /etc/attune. Without *upwards* a file above is passed over, with a `SettingsWarning`.
 
     Raises `ConfigError` for a file that is named but missing, for any that cannot be read, for one that others may
     write to, and for one of somebody else that was not named: it may have been put there for us.
@@ -49,16 +55,50 @@ def find_file(environ: Mapping[str, str], cwd: Path) -> SettingsFile | None:
                 hint="correct the path, or unset ATTUNE_CONFIG to use attune.yaml or the defaults",
             )
         return SettingsFile(cwd / named, named, text)
-    for name in ("attune.yaml", f"config.{_stage(environ)}.yaml"):
-
-        def vet(status: os.stat_result, name: str = name) -> None:
-            _refuse_foreign(cwd / name, name, status, environ.get("SUDO_UID"))
-            _refuse_writable(name, status)
-
-        text = read_text(cwd / name, name, vet)
-        if text is not None:
-            return SettingsFile(cwd / name, name, text)
+    sudo, staged = environ.get("SUDO_UID"), f"config.{_stage(environ)}.yaml"
+    if not os.access(cwd, os.X_OK) and cwd.exists():
+        warnings.warn(f"the working directory cannot be read, so no {_NAME} is looked for in it", SettingsWarning, 2)
+    elif file := _read(cwd / _NAME, _NAME, sudo) or _read(cwd / staged, staged, sudo):
+        return file
+    for folder in _folders_above(cwd, sudo):
+        path = folder / _NAME
+        if upwards and (file := _read(path, str(path), sudo)):
+            return file
+        if not upwards and path.exists():
+            hint = f"set ATTUNE_CONFIG={path} if it is meant"
+            warnings.warn(f"{path} is not read: services look in no folder above; {hint}", SettingsWarning, 2)
+            break
+    own = environ.get("XDG_CONFIG_HOME", "") or f"{environ.get('HOME', '')}/.config"
+    for folder in (Path(own, "attune"), _SYSTEM):
+        if folder.is_absolute() and own != "/.config" and (file := _read(folder / _NAME, str(folder / _NAME), sudo)):
+            return file
     return None
+
+
+def _read(path: Path, name: str, sudo: str | None) -> SettingsFile | None:
+    """The settings file at *path*, which nobody else may have written; None if there is none."""
+
+    def vet(status: os.stat_result) -> None:
+        _refuse_foreign(path, name, status, sudo)
+        _refuse_writable(name, status)
+
+    text = read_text(path, name, vet)
+    return None if text is None else SettingsFile(path, name, text)
+
+
+def _folders_above(cwd: Path, sudo: str | None) -> Iterator[Path]:
+    """The folders above *cwd*, up to the first that belongs to somebody else or that others may write to."""
+    try:
+        folder = cwd.absolute()
+        for above in folder.parents:
+            for each in (folder, above):
+                status = each.stat()
+                if status.st_uid not in _ours(sudo) or _others_may_write(status):
+                    return
+            yield above
+            folder = above
+    except OSError:
+        return
 
 
 def _stage(environ: Mapping[str, str]) -> str:
@@ -75,15 +115,18 @@ def _stage(environ: Mapping[str, str]) -> str:
 
 def _refuse_foreign(path: Path, name: str, status: os.stat_result, sudo: str | None) -> None:
     """Refuse the file at *path*, or a link there, unless it is ours, root's or that of the user behind *sudo*."""
-    ours = {0, os.geteuid(), int(sudo) if sudo and sudo.isdecimal() and os.geteuid() == 0 else 0}
     for owner in (status.st_uid, path.lstat().st_uid):
-        if owner not in ours:
+        if owner not in _ours(sudo):
             raise ConfigError(
                 field=name,
                 expected="a file of this user or of root",
                 got=f"one that belongs to {_user_name(owner)}, who may have put it here",
                 hint=f"remove it, or set ATTUNE_CONFIG={name} if it is to be trusted",
             )
+
+
+def _ours(sudo: str | None) -> set[int]:
+    return {0, os.geteuid(), int(sudo) if sudo and sudo.isdecimal() and os.geteuid() == 0 else 0}
 
 
 def _refuse_writable(name: str, status: os.stat_result) -> None:

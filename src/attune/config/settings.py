@@ -272,7 +272,8 @@ class Settings:
         Folder(),
         None,
         "The folder of the embedded server and of what Attune keeps on this machine. A relative path starts at the "
-        "working directory. Not set: the platform's folder for data. The variable `ATTUNE_DATA_DIR` sets it too.",
+        "folder of the file, that of a variable at the working directory. Not set: the platform's folder for data. "
+        "The variable `ATTUNE_DATA_DIR` sets it too.",
     )
     worker: NodeSettings = section(NodeSettings)
     sensor: NodeSettings = section(NodeSettings)

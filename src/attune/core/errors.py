@@ -133,6 +133,10 @@ class ConfigError(AttuneError):
     reported = 20
 
 
+class SettingsWarning(UserWarning):
+    """Something about the settings that does no harm and is to be known."""
+
+
 class DefinitionError(AttuneError):
     """A runtime definition is malformed; `faults` holds everything that is wrong, in document order."""
 

@@ -21,7 +21,7 @@ class PatternError(AttuneError):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Where a pattern was found, and the text of its group `version` if it has one."""
+    """Where a pattern was found, and the text of its group `version` if it has one: empty where that took no part."""
 
     start: int
     version: str | None
@@ -64,4 +64,5 @@ def search(pattern: str, output: str) -> Match | None:
     if match is None:
         return None
     offset = len(output) - len(output.lstrip())
-    return Match(match.start() + offset, match.groupdict().get("version"))
+    groups = match.groupdict()
+    return Match(match.start() + offset, (groups["version"] or "") if "version" in groups else None)

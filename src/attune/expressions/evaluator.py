@@ -1,7 +1,8 @@
 """The evaluating process: a request a line on stdin, an answer a line for each expression on stdout.
 
-Its memory and the processor time of each expression are bounded by the kernel, which ends the process: an expression
-cannot be stopped from within. Run as a file; it imports nothing of Attune's.
+Its memory and the processor time of each request are bounded by the kernel, which ends the process: an expression
+cannot be stopped from within. An answer begins with the seconds that it took. Run as a file; it imports nothing of
+Attune's.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import resource
 import signal
 import sys
+import time
 import types
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +21,7 @@ _LONGEST_ANSWER = 1 << 20
 _DEEPEST = 50
 
 
-def main(cpu_seconds: float, memory_bytes: int) -> None:
+def main(memory_bytes: int) -> None:
     """Answer until stdin ends."""
     sys.modules["cel.cli"] = types.ModuleType("cel.cli")  # the package imports its terminal program: 130 ms
     import cel
@@ -30,14 +32,18 @@ def main(cpu_seconds: float, memory_bytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asks
     for line in sys.stdin.buffer:
         request = json.loads(line)
+        left = request["seconds"]
         for text in request["expressions"]:
+            began = time.process_time()
             if len(text) > request["longest"]:
                 answer = json.dumps({"error": f"expected at most {request['longest']} characters, got {len(text)}"})
             else:
-                signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+                signal.setitimer(signal.ITIMER_PROF, left)
                 answer = _answer(cel, text, request["variables"])
                 signal.setitimer(signal.ITIMER_PROF, 0)
-            sys.stdout.write(answer + "\n")
+            took = time.process_time() - began
+            left = max(left - took, 0.001)
+            sys.stdout.write(f"{took:.3f} {answer}\n")
             sys.stdout.flush()
 
 
@@ -83,4 +89,4 @@ def _json(value: Any, depth: int) -> Any:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]))

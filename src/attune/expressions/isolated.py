@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ class ExpressionsUnavailableError(AttuneError):
 class IsolatedExpressions:
     """`Expressions` by CEL in a process of its own, started when it is first needed.
 
-    Each expression gets *cpu_seconds* of processor time; all together *memory_bytes*. *answer_seconds* is for a host
-    on which the process gets no time at all. Safe for several tasks and threads, which wait for each other.
+    An expression by itself gets *cpu_seconds* of processor time, the process *memory_bytes*. *answer_seconds* is for a
+    host on which the process gets no time at all. Safe for several tasks and threads, which wait for each other.
     """
 
     def __init__(
@@ -44,9 +45,11 @@ class IsolatedExpressions:
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
 
-    async def evaluate(self, texts: Sequence[str], variables: Mapping[str, Any]) -> list[Evaluated]:
-        """What each of *texts* comes to; one that fails is told of, and stops no other."""
-        return await asyncio.to_thread(self._all, texts, dict(variables))
+    async def evaluate(
+        self, texts: Sequence[str], variables: Mapping[str, Any], seconds: float | None = None
+    ) -> list[Evaluated]:
+        """What each of *texts* comes to; one that fails is told of, and stops no other, but for lack of *seconds*."""
+        return await asyncio.to_thread(self._all, texts, dict(variables), seconds)
 
     async def check(self, texts: Sequence[str]) -> list[Evaluated]:
         """What is wrong with the syntax of each of *texts*; the value says which variables and functions it names."""
@@ -57,17 +60,18 @@ class IsolatedExpressions:
         with self._lock:
             self._stop()
 
-    def _all(self, texts: Sequence[str], variables: Mapping[str, Any] | None) -> list[Evaluated]:
+    def _all(
+        self, texts: Sequence[str], variables: Mapping[str, Any] | None, seconds: float | None = None
+    ) -> list[Evaluated]:
         with self._lock:
-            answers: list[Evaluated] = []
-            while len(answers) < len(texts):
-                answers += self._some(texts[len(answers) :], variables)
-            return answers
+            if seconds is not None:
+                return self._together(texts, variables, seconds)
+            return [answer for text in texts for answer in self._together([text], variables, self._cpu_seconds)]
 
-    def _some(self, texts: Sequence[str], variables: Mapping[str, Any] | None) -> list[Evaluated]:
-        """Answers for the first of *texts*, at least one; the last may tell of the end of the process."""
+    def _together(self, texts: Sequence[str], variables: Mapping[str, Any] | None, seconds: float) -> list[Evaluated]:
+        """An answer for each of *texts*; where the process ended, the same one for all that it did not come to."""
         connection = self._connection()
-        asked = {"expressions": list(texts), "variables": variables, "longest": LONGEST_EXPRESSION}
+        asked = {"expressions": list(texts), "variables": variables, "longest": LONGEST_EXPRESSION, "seconds": seconds}
         request = json.dumps(asked).encode() + b"\n"
         answers: list[Evaluated] = []
         try:
@@ -77,9 +81,13 @@ class IsolatedExpressions:
                     line = lines.readline()
                     if not line.endswith(b"\n"):
                         raise EOFError
-                    answers.append(_evaluated(json.loads(line), texts[len(answers)]))
+                    took, _, answer = line.partition(b" ")
+                    evaluated = _evaluated(json.loads(answer), texts[len(answers)])
+                    answers.append(replace(evaluated, seconds=float(took)))
         except (ConnectionError, EOFError, TimeoutError) as error:
-            answers.append(Evaluated(problem=self._reason_of_end(isinstance(error, TimeoutError))))
+            reason = self._reason_of_end(isinstance(error, TimeoutError), seconds)
+            end = Evaluated(problem=reason, seconds=seconds, overran=reason.startswith("expected at most"))
+            answers += [end] * (len(texts) - len(answers))
         except BaseException:
             self._stop()  # its answers would be taken for those to the next question
             raise
@@ -91,7 +99,7 @@ class IsolatedExpressions:
             self._stop()
             self._socket, other_end = socket.socketpair()
             self._socket.settimeout(self._answer_seconds)
-            command = [sys.executable, "-P", str(_EVALUATOR), str(self._cpu_seconds), str(self._memory_bytes)]
+            command = [sys.executable, "-P", str(_EVALUATOR), str(self._memory_bytes)]
             try:
                 self._process = subprocess.Popen(
                     command,
@@ -108,7 +116,7 @@ class IsolatedExpressions:
                 other_end.close()
         return self._socket
 
-    def _reason_of_end(self, timed_out: bool) -> str:
+    def _reason_of_end(self, timed_out: bool, seconds: float) -> str:
         """Why the process is gone, as a sentence about the expression that ended it; none is left after it."""
         process = self._process
         code = None if process is None or timed_out else process.wait(5)
@@ -116,7 +124,7 @@ class IsolatedExpressions:
         if timed_out:
             return f"expected an answer within {self._answer_seconds:g} s, got none"
         if code == -signal.SIGPROF:
-            return f"expected at most {self._cpu_seconds:g} s of processor time, got more"
+            return f"expected at most {seconds:g} s of processor time, got more"
         if code in (-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV):
             return f"expected at most {self._memory_bytes >> 20} MiB of memory, got more"
         return f"expected a value, got the end of the evaluating process (exit code {code})"

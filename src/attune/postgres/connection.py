@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import select
@@ -21,8 +22,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from attune.core.errors import DatabaseError
 from attune.postgres.faults import database_error, first_line
 
-# What it warns of, attempt by attempt, is raised as an error where it matters.
-logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+# What it warns of, attempt by attempt, is raised as an error where it matters, and would be no line of our log.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
 
@@ -148,18 +149,39 @@ async def session(pool: Pool) -> AsyncIterator[AsyncConnection[Any]]:
             raise
 
 
+class _CancellablePool(AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]):
+    """A pool that loses no cancellation: `asyncio.wait_for` before Python 3.12 does, as a connection comes free."""
+
+    async def getconn(self, timeout: float | None = None) -> AsyncConnection[tuple[Any, ...]]:  # noqa: ASYNC109
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        connection = await super().getconn(timeout)
+        if task and task.cancelling() > before:
+            await self.putconn(connection)
+            raise asyncio.CancelledError
+        return connection
+
+
 @asynccontextmanager
-async def open_pool(url: str, *, application_name: str = "attune", size: int = 4) -> AsyncIterator[Pool]:
-    """A pool of at most *size* connections, each in autocommit. Raises `DatabaseError` if the first one fails."""
-    probe = await connect(url, application_name=application_name)
-    await probe.close()
+async def open_pool(
+    url: str, *, application_name: str = "attune", size: int = 4, lock_seconds: float | None = None
+) -> AsyncIterator[Pool]:
+    """A pool of at most *size* connections, each in autocommit. Raises `DatabaseError` if the first one fails.
+
+    A statement that waits *lock_seconds* for a lock is given up.
+    """
+
     made: WeakSet[AsyncConnection[Any]] = WeakSet()
 
     async def configure(connection: AsyncConnection[Any]) -> None:
         made.add(connection)
         await _keep_alive(connection)
+        if lock_seconds is not None:
+            await connection.execute(f"SET lock_timeout = '{lock_seconds}s'".encode())
 
-    pool: Pool = AsyncConnectionPool(
+    probe = await connect(url, application_name=application_name)
+    await probe.close()
+    pool: Pool = _CancellablePool(
         node_conninfo(url, application_name),
         min_size=1,
         max_size=size,

@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from attune.core.access.audit import AuditFilter, AuditRecord
 from attune.core.access.secrets import check_secret, place_of
-from attune.core.access.tokens import LINK_SECONDS, PREFIX, Caller, Scope, TokenRecord
+from attune.core.access.tokens import LINK_SECONDS, PREFIX, Caller, Scope, TokenRecord, session_name
 from attune.core.errors import MissingKeyError, SecretError, UsageError
 from attune.core.ports.access import SecretRecord
 
@@ -24,7 +25,7 @@ class MemoryTokens:
         self._secrets: dict[str, int] = {}
         self._codes: dict[str, tuple[int, datetime]] = {}
         self._sessions: dict[str, tuple[int, datetime]] = {}
-        self._audit: list[dict[str, Any]] = []
+        self._audit: list[AuditRecord] = []
 
     async def create(
         self, name: str, scope: Scope, *, created_by: str, expires_in: float | None = None
@@ -65,7 +66,7 @@ class MemoryTokens:
         record = self._live(self._unexpired(self._sessions, session))
         if record is None:
             return None
-        return Caller(token_id=record.id, name=record.name, scope=record.scope, by_cookie=True)
+        return Caller(token_id=record.id, name=record.name, scope=record.scope, session=session_name(session))
 
     async def log_in(self, secret: str, *, by_code: bool) -> str | None:
         record = self._live(self._unexpired(self._codes, secret) if by_code else self._secrets.get(secret))
@@ -79,12 +80,31 @@ class MemoryTokens:
     async def log_out(self, session: str) -> None:
         self._sessions.pop(session, None)
 
-    async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> None:
-        who = {"token": caller.token_id if caller else None, "actor": caller.name if caller else "nobody"}
-        self._audit.append({"id": len(self._audit) + 1, "at": self._now(), "detail": None, **who, **request})
+    async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> int:
+        who = {"token": caller.token_id, "session": caller.session or None} if caller else {}
+        asked: dict[str, Any] = {name: value for name, value in request.items() if not name.endswith("waited")} | who
+        now = self._now()
+        last = now if request.get("count", 1) > 1 else None
+        actor = caller.name if caller else "nobody"
+        self._audit.append(AuditRecord(id=len(self._audit) + 1, at=now, actor=actor, last=last, **asked))
+        return len(self._audit)
 
-    async def audit(self, *, before: int | None = None, limit: int = 100) -> Sequence[Mapping[str, Any]]:
-        return [line for line in reversed(self._audit) if before is None or line["id"] < before][:limit]
+    async def count_refusals(self, line: int, times: int, waited: float) -> None:
+        last = self._now() - timedelta(seconds=waited)
+        self._audit[line - 1] = replace(self._audit[line - 1], count=self._audit[line - 1].count + times, last=last)
+
+    async def list_audit(self, wanted: AuditFilter) -> Sequence[AuditRecord]:
+        def fits(line: AuditRecord) -> bool:
+            age = (self._now() - (line.last or line.at)).total_seconds()
+            return (
+                (wanted.before is None or line.id < wanted.before)
+                and wanted.who in (None, line.actor, line.login)
+                and (wanted.action or "").lower() in line.action.lower()
+                and wanted.refused in (None, line.is_refused)
+                and (wanted.since is None or age < wanted.since)
+            )
+
+        return [line for line in reversed(self._audit) if fits(line)][: wanted.limit]
 
     async def answers(self) -> bool:
         return not self.away
@@ -121,7 +141,7 @@ class MemoryCipher:
 
 
 class MemorySecrets:
-    """`SecretStore` in memory."""
+    """`SecretEditor` and `SecretStore` in memory."""
 
     def __init__(self) -> None:
         self.cipher = MemoryCipher()

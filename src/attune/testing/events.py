@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from attune.core.errors import UsageError
-from attune.core.events.event import DeadLetter, EventRecord, RuleRecord, Trigger, TriggerRecord
+from attune.core.events.event import DeadLetter, EventRecord, PendingEvents, RuleRecord, Trigger, TriggerRecord
 from attune.core.events.expression import Evaluated
-from attune.core.events.rule import Firing, NewEnforcement, Rule
+from attune.core.events.rule import BreakerState, Firing, NewEnforcement, Rule
 from attune.core.json_schema import storable_fault
 from attune.core.sensors.event_line import NewEvent
 
 
 class MemoryExpressions:
-    """`Expressions` that Python functions of the variables stand for, by their text; others are problems."""
+    """`Expressions` that Python functions of the variables stand for, by their text; others are problems.
+
+    One that raises `TimeoutError` goes over its limit.
+    """
 
     def __init__(self, known: Mapping[str, Callable[[Mapping[str, Any]], Any]]) -> None:
         self._known = known
 
-    async def evaluate(self, texts: Sequence[str], variables: Mapping[str, Any]) -> list[Evaluated]:
-        return [self._evaluated(text, variables) for text in texts]
+    async def evaluate(
+        self, texts: Sequence[str], variables: Mapping[str, Any], seconds: float | None = None
+    ) -> list[Evaluated]:
+        answers: list[Evaluated] = []
+        for text in texts:
+            if seconds is not None and answers and answers[-1].overran:
+                answers.append(answers[-1])
+            else:
+                answers.append(self._evaluated(text, variables, 1.0 if seconds is None else seconds))
+        return answers
 
     async def check(self, texts: Sequence[str]) -> list[Evaluated]:
         nothing: dict[str, list[str]] = {"variables": [], "functions": []}
         return [Evaluated(nothing) if text in self._known else Evaluated(problem="unknown") for text in texts]
 
-    def _evaluated(self, text: str, variables: Mapping[str, Any]) -> Evaluated:
+    def _evaluated(self, text: str, variables: Mapping[str, Any], seconds: float) -> Evaluated:
         if text not in self._known:
             return Evaluated(problem="unknown")
         try:
             return Evaluated(self._known[text](variables))
         except (KeyError, TypeError) as error:
             return Evaluated(problem=f"there is no {error}")
+        except TimeoutError:
+            problem = f"expected at most {seconds:g} s of processor time, got more"
+            return Evaluated(problem=problem, seconds=seconds, overran=True)
 
 
 @dataclass
@@ -49,12 +63,17 @@ class MemoryEvents:
     enforcements: list[NewEnforcement] = field(default_factory=list)
     failed: dict[int, str] = field(default_factory=dict)
     executions: list[Firing] = field(default_factory=list)
+    breakers: dict[str, BreakerState] = field(default_factory=dict)
 
     async def triggers(self, refs: Sequence[str]) -> Mapping[str, Trigger]:
         return {trigger.ref: trigger for trigger in self.known_triggers if trigger.ref in refs}
 
     async def rules(self, trigger_refs: Sequence[str]) -> Sequence[Rule]:
-        rules = [rule for rule in self.known_rules if rule.trigger_ref in trigger_refs]
+        rules = [
+            replace(rule, breaker=self.breakers.get(rule.ref, rule.breaker))
+            for rule in self.known_rules
+            if rule.trigger_ref in trigger_refs
+        ]
         return sorted((rule for rule in rules if rule.ref not in self.disabled_rules), key=lambda rule: rule.ref)
 
     async def insert_events(self, events: Sequence[NewEvent]) -> Sequence[int]:
@@ -70,6 +89,9 @@ class MemoryEvents:
     async def fail_enforcement(self, enforcement: int, reason: str) -> None:
         self.failed[enforcement] = reason
 
+    async def store_breakers(self, states: Collection[tuple[Rule, BreakerState]]) -> None:
+        self.breakers |= {rule.ref: state for rule, state in states}
+
     async def create(self, _connection: object, firing: Firing) -> int:
         """Creates an execution, as `Reaction` needs it."""
         self.executions.append(firing)
@@ -77,7 +99,7 @@ class MemoryEvents:
 
 
 class MemoryEventLog:
-    """`EventReader` in memory, of an installation in which no rule fires."""
+    """`EventReader` and its `DeadLetters` in memory, of an installation in which no rule fires."""
 
     def __init__(self, triggers: Sequence[TriggerRecord] = (), rules: Sequence[RuleRecord] = ()) -> None:
         self._triggers = {trigger.ref: trigger for trigger in triggers}
@@ -93,7 +115,7 @@ class MemoryEventLog:
 
     async def set_rule_enabled(self, ref: str, enabled: bool) -> bool:
         if ref in self._rules:
-            self._rules[ref] = replace(self._rules[ref], enabled=enabled)
+            self._rules[ref] = replace(self._rules[ref], enabled=enabled, paused=None)
         return ref in self._rules
 
     async def list_events(self, limit: int, trigger_ref: str | None = None) -> Sequence[EventRecord]:
@@ -105,8 +127,11 @@ class MemoryEventLog:
     async def refusals(self) -> Mapping[str, str]:
         return {}
 
-    async def list_letters(self, limit: int = 100) -> Sequence[DeadLetter]:
-        return [self.letters[number] for number in sorted(self.letters)][:limit]
+    async def pending(self) -> PendingEvents:
+        return PendingEvents()
+
+    async def list_letters(self, limit: int = 100, after: int = 0) -> Sequence[DeadLetter]:
+        return [self.letters[number] for number in sorted(self.letters) if number > after][:limit]
 
     async def replay(self, letter: int) -> str | None:
         if letter not in self.letters:

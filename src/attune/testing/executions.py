@@ -53,7 +53,7 @@ class MemoryExecutions:
         self.readers: dict[int, set[str]] = {}
         self.dead: set[int] = set()
         self.away = False
-        self.names: set[str] = set()  # that a runtime or a label of some node has
+        self.labels: set[str] = set()  # names that only labels of nodes have
         self._classes: dict[str, str] = {}
         self._jobs: dict[int, QueuedJob] = {}
         self._taken: set[int] = set()
@@ -123,9 +123,9 @@ class MemoryExecutions:
         self.require_database()
         return {name: text for name, text in self._classes.items() if queue in (None, name)}
 
-    async def known(self, names: Collection[str]) -> set[str]:
+    async def label_names(self, names: Collection[str]) -> set[str]:
         self.require_database()
-        return self.names.intersection(names)
+        return self.labels.intersection(names)
 
     async def subscribe(self, worker: int, queues: Collection[str]) -> None:
         self.require_database()

@@ -36,7 +36,9 @@ class MemoryNodeControl:
         return self._ask(node_id, RUNNING, "draining")
 
     async def resume(self, node_id: int) -> bool:
-        return self._ask(node_id, ("draining",), "active")
+        node = self._fleet.by_id(node_id)
+        status = node.record.status if node else ""
+        return self._ask(node_id, RUNNING, "active" if status == "draining" else status)
 
     async def reload(self, node_id: int) -> bool:
         node = self._fleet.by_id(node_id)

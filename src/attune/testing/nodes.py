@@ -169,7 +169,8 @@ class MemoryNodes:
         node = self._fleet.by_id(node_id)
         if node is not None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(node.asked.wait(), timeout_seconds)
+                async with asyncio.timeout(timeout_seconds):
+                    await node.asked.wait()
             node.asked.clear()
 
     async def record_health(self, node_id: int, report: HealthReport) -> bool:

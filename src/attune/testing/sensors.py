@@ -63,7 +63,8 @@ class MemorySensors:
     async def news(self, timeout_seconds: float) -> bool:
         """`ChangeListener`."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.changed.wait(), timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                await self.changed.wait()
         heard = self.changed.is_set()
         self.changed.clear()
         self._require_database()

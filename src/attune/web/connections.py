@@ -28,8 +28,16 @@ _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 class ConnectionLimits:
     """The connections of one process. A stranger is one on which no live token was shown; the oldest make room."""
 
-    def __init__(self, most: int, is_exempt: Callable[[str], bool], *, strangers: int = 128) -> None:
+    def __init__(
+        self,
+        most: int,
+        is_exempt: Callable[[str], bool],
+        refused: Callable[[str, int], object],
+        *,
+        strangers: int = 128,
+    ) -> None:
         self.most = most
+        self.refused = refused  # told of the address and the status of what was no request
         self._strangers = strangers
         self._is_exempt = is_exempt
         self._waiting: dict[str, dict[asyncio.Transport, None]] = {}

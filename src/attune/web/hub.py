@@ -93,7 +93,8 @@ class Hub:
         self._waiting[answered] = requests
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(answered.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await answered.wait()
         finally:
             del self._waiting[answered]
 

@@ -85,3 +85,4 @@ class BoundedProtocol(H11Protocol):
         ):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
+        self._connections.refused(self._address, problem.status)

@@ -14,6 +14,7 @@ import uvicorn
 from attune.core.errors import AttuneError, UsageError
 from attune.web.app import create_app
 from attune.web.connections import ApiListener, ConnectionLimits, room_for_connections
+from attune.web.middleware.audit import word_of
 from attune.web.protocol import BoundedProtocol
 from attune.web.services import Services
 
@@ -81,7 +82,7 @@ async def serve(
 
 
 def _config(services: Services) -> uvicorn.Config:
-    connections = ConnectionLimits(room_for_connections(), services.front.is_proxy)
+    connections = ConnectionLimits(room_for_connections(), services.front.is_proxy, partial(_note_refusal, services))
     return uvicorn.Config(
         create_app(services, most_streams=connections.most // 2),
         backlog=_BACKLOG,
@@ -95,6 +96,11 @@ def _config(services: Services) -> uvicorn.Config:
         http=partial(BoundedProtocol, connections),  # type: ignore[arg-type]
         ws="none",
     )
+
+
+def _note_refusal(services: Services, client: str, status: int) -> None:
+    entry = {"method": "-", "path": "(no request)", "status": status, "client": client, "code": word_of(status)}
+    services.audit.add(None, entry)
 
 
 async def _keep_healthy(services: Services, heal: Callable[[], Awaitable[None]]) -> None:

@@ -71,8 +71,10 @@ def test_a_worker_that_starts_without_a_place_takes_nothing_at_all(fleet: Worker
     wait_for(lambda: fleet.counts() == {"completed": 50})
 
     assert given_back(fleet) == 0
+    assert "python" not in offered(fleet)
     (place / "run").unlink()
     wait_for(lambda: status(fleet.url)[HOLE] == "active", seconds=30)
+    wait_for(lambda: "python" in offered(fleet), seconds=30)
 
 
 @pytest.mark.parametrize("definition", ["with a smoke check", "without one"])

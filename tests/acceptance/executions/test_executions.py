@@ -310,6 +310,33 @@ def test_no_statement_reads_the_definitions_while_work_runs(fleet: WorkerFleet) 
     assert rows(fleet.url, query) == before
 
 
+UNSTARTABLE = {
+    "nowhere": ("#!/no/such\n", "interpreter /no/such not found"),
+    "shapeless": ("echo must not run in a shell\n", "not an executable format"),
+    "closed": ("#!/etc/passwd\n", "interpreter /etc/passwd is not executable"),
+    "fat": (f"#!{Path('/bin/sh').resolve()}\n", "the arguments and the environment are too long"),
+}
+
+
+def test_what_no_host_could_start_fails_once_and_costs_no_runtime(fleet: WorkerFleet) -> None:
+    folder = fleet.folder / "pack" / "actions"
+    for name, (script, _) in UNSTARTABLE.items():
+        (folder / name).write_text(script)
+        (folder / name).chmod(0o755)
+        document = f"name: {name}\nlabel: {name}\nentry_point: {name}\nruntime: native\nretries: 3\ndelivery: env\n"
+        (folder / f"{name}.yaml").write_text(f"{document}parameters: {{big: {{type: string}}}}\n")
+    load_pack(fleet.url, fleet.folder / "pack")
+    fleet.start("w1")
+    numbers = ask(fleet.url, [(f"check.{name}", {"big": "x" * 200_000 * (name == "fat")}) for name in UNSTARTABLE])
+
+    for number, (name, (_, why)) in zip(numbers, UNSTARTABLE.items(), strict=True):
+        found = ended(fleet, number)
+        assert (found["status"], found["attempt"], found["losses"]) == ("failed", 1, 0)
+        assert f"/actions/{name} could not be executed: {why}" in str(found["reason"])
+    assert status(fleet.url) == {"w1": "active"}
+    assert rows(fleet.url, "SELECT count(*)::int FROM runtime_transition") == [(0,)]
+
+
 BEAT = """\
 read -r config
 echo 'not json'

@@ -62,3 +62,22 @@ def test_a_signal_while_a_check_hangs_leaves_nothing(machine: Machine, number: s
     with pytest.raises(ProcessLookupError):
         os.kill(check, 0)
     assert list(places.iterdir()) == []
+
+
+def test_the_settings_in_force_are_shown_with_their_origin_and_without_secrets(machine: Machine) -> None:
+    (machine.folder / "below").mkdir()
+    (machine.folder / "attune.yaml").write_text("worker:\n  labels:\n    zone: eu\napi:\n  token: attune_hidden\n")
+    variables = {**machine.environment(), "ATTUNE__LOG__LEVEL": "debug"}
+
+    done = subprocess.run(
+        [*ATTUNE, "config", "show"], env=variables, cwd=machine.folder / "below", capture_output=True, text=True
+    )
+
+    file = machine.folder / "attune.yaml"
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[:2] == [["settings", "file:", str(file)], ["SETTING", "FROM", "VALUE"]]
+    assert ["worker.labels.zone", "attune.yaml:3", "eu"] in lines
+    assert ["api.token", "attune.yaml:5", "***"] in lines
+    assert ["log.level", "ATTUNE__LOG__LEVEL", "debug"] in lines
+    assert "attune_hidden" not in done.stdout

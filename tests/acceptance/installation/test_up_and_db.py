@@ -8,7 +8,9 @@ import pwd
 import signal
 import socket
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -222,7 +224,7 @@ def test_doctor_finds_a_dead_fleet_waiting_work_and_what_nobody_can_offer(machin
         ("problem", "no worker lives: none has registered yet", "attune worker start")
     ]
     ((level, text, remedy),) = findings(machine, "work")
-    assert (level, text.partition(";")[0]) == ("problem", "an execution waits for a worker that can take it")
+    assert (level, text.partition(";")[0]) == ("problem", "an execution waits, for no live worker can run it")
     assert machine.attune(*(remedy or "").split()[1:]).returncode == 0
     assert findings(machine, "definitions")[0] == (
         "problem",
@@ -240,16 +242,102 @@ def test_doctor_finds_a_dead_fleet_waiting_work_and_what_nobody_can_offer(machin
     ((level, text, _),) = findings(machine, "workers")
     assert (level, text) == ("problem", "no worker lives: w1 is lost, heard of 1m ago")
 
+    more = gone.replace("'w1'", "'w2'").replace("90 s", "0 s")
+    assert machine.attune("db", "shell", "-v", "ON_ERROR_STOP=1", "-c", more).returncode == 0
+    ((level, text, remedy),) = findings(machine, "workers")
+    assert (level, text) == ("problem", "1 of 2 live: w1 is lost, heard of 1m ago")
+    assert remedy == "attune worker start --name w1"
+
+
+PROBLEMS = """
+INSERT INTO worker (name, worker_type, worker_role, status, last_heartbeat, problem)
+VALUES ('w1', 'local', 'action', 'degraded', now(), '/tmp/run: no space left on device'),
+       ('s1', 'local', 'sensor', 'degraded', now(), '/tmp/run: read-only file system');
+INSERT INTO execution (action_ref, requirement, queue, policy, status)
+VALUES ('a.b', 'gpu', 'cap-1', 'wait', 'requested'), ('a.b', 'gpu', 'cap-1', 'wait', 'requested'),
+       ('a.c', '', 'cap-2', 'wait', 'scheduled');
+INSERT INTO pack (ref, label, version) VALUES ('acme', '', '1.0.0');
+INSERT INTO action (ref, pack, pack_ref, label, description, entrypoint)
+SELECT 'acme.act', id, ref, '', '', 'act' FROM pack WHERE ref = 'acme';
+INSERT INTO trigger (ref, pack, pack_ref, label, enabled)
+SELECT 'acme.made', id, ref, '', true FROM pack WHERE ref = 'acme';
+INSERT INTO rule (ref, pack, pack_ref, label, description, action, action_ref, trigger, trigger_ref, enabled, paused)
+SELECT 'acme.rule', p.id, p.ref, 'Rule', '', a.id, a.ref, t.id, t.ref, true, 'expected at most 1 s, got more, 3 times'
+FROM pack AS p, action AS a, trigger AS t WHERE p.ref = 'acme' AND a.ref = 'acme.act' AND t.ref = 'acme.made';
+INSERT INTO event (trigger_ref, payload, created, pending)
+VALUES ('acme.made', '{}', now() - interval '5 min', true), ('acme.made', '{}', now(), true);
+INSERT INTO dead_letter (kind, source, body, reason, sqlstate) VALUES ('event', 'acme.a', '{}', 'no', '23514');
+"""
+
+
+def test_doctor_names_what_is_stuck_and_its_remedies_work_when_they_are_typed(machine: Machine) -> None:
+    machine.attune("db", "migrate")
+    done = machine.attune("db", "shell", "-v", "ON_ERROR_STOP=1", "-c", PROBLEMS)
+    assert done.returncode == 0, done.stderr
+    done = machine.attune("doctor", "--json")
+    assert done.returncode == 1
+    found = [one for one in json.loads(done.stdout) if one["level"] != "ok"]
+    said = {(one["subject"], one["level"], one["text"].partition(";")[0], one["remedy"]) for one in found}
+
+    assert said >= {
+        ("workers", "problem", "w1 takes nothing: /tmp/run: no space left on device", "attune worker show w1"),
+        ("sensors", "problem", "s1 takes nothing: /tmp/run: read-only file system", "attune sensor show s1"),
+        ("work", "problem", "2 executions wait, for no live worker can run them", "attune execution show 1"),
+        ("work", "warning", "an execution waits, for every worker that can run it is busy", "attune worker list"),
+        (
+            "rules",
+            "problem",
+            "2 events wait for their rules, the oldest since 5m: no process of the operator judges them",
+            "attune api start",
+        ),
+        (
+            "rules",
+            "problem",
+            "acme.rule is paused by its circuit breaker: expected at most 1 s, got more, 3 times",
+            "attune rule show acme.rule",
+        ),
+        ("storing", "warning", "1 row was set aside, the first because no", "attune dead-letter list"),
+    }
+    for remedy in {one["remedy"] for one in found if one["remedy"].startswith("attune ")}:
+        words = remedy.split()[1:]
+        typed = machine.attune(*words, *(["--help"] if words[-1] in ("start", "up") else []))
+        assert (remedy, typed.returncode) == (remedy, 0), typed.stderr
+    assert "paused: expected at most 1 s" in machine.attune("rule", "show", "acme.rule").stdout
+    assert " paused " in machine.attune("rule", "list").stdout
+    assert machine.attune("rule", "enable", "acme.rule").returncode == 0
+    assert findings(machine, "rules")[1:] == []
+
 
 def test_doctor_and_up_say_that_the_chosen_port_is_taken(machine: Machine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         ((level, text, remedy),) = findings(machine, "port", ATTUNE__API__PORT=port)
-        assert (level, text.startswith(f"another program listens on 127.0.0.1:{port}")) == ("problem", True)
+        assert level == "problem"
+        assert text.startswith(f"another program listens on 127.0.0.1:{port}, or an API that hangs: it says nothing")
         assert (remedy or "").endswith(" attune up")
         refused = machine.attune("up", ATTUNE__API__PORT=port)
     assert (refused.returncode, "expected an address that is free" in refused.stderr) == (2, True)
     assert not (machine.folder / "data").exists()
+
+
+def test_doctor_says_that_the_api_here_is_not_ready_and_why(machine: Machine) -> None:
+    class Unready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            ready = self.path == "/healthz"
+            body = b'{"status":"ok"}' if ready else b'{"detail":"the database does not answer"}'
+            self.send_response(200 if ready else 503)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Unready) as server:
+        Thread(target=server.serve_forever).start()
+        ((level, text, _),) = findings(machine, "port", ATTUNE__API__PORT=str(server.server_port))
+        server.shutdown()
+
+    sentence = f"the API on 127.0.0.1:{server.server_port} is not ready: the database does not answer"
+    assert (level, text) == ("problem", sentence)
 
 
 def test_a_database_of_a_newer_attune_is_refused_with_what_to_do(machine: Machine) -> None:

@@ -130,6 +130,15 @@ def test_what_no_definition_covers_is_unknown_until_the_proposed_command_adds_it
     assert ["!docker", "0", "0", "4", "no definition is called docker"] in rows
     assert "repair    attune runtime add --from-catalogue docker" in done.stdout
     assert machine.attune("runtime", "add", "--from-catalogue", "docker").returncode == 0
+    done = machine.attune("match", "!docker")
+    assert (done.returncode, "not looked for yet" in done.stdout) == (3, True)
+    looked = (
+        "INSERT INTO worker_runtime (worker, runtime_ref, name, status, reason)"
+        " SELECT w.id, 'extras.docker', 'docker', 'unavailable', 'not found' FROM worker AS w"
+        " WHERE w.name = (SELECT min(name) FROM node WHERE takes_work AND role = 'worker')"
+    )
+    done = machine.attune("db", "shell", "-v", "ON_ERROR_STOP=1", "-c", looked)
+    assert done.returncode == 0, done.stderr
     assert machine.attune("match", "!docker").returncode == 0
 
 

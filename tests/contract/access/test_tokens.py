@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from attune.client.tokens import HttpTokens
+from attune.core.access.audit import AuditFilter
 from attune.core.access.tokens import Caller, Scope
 from attune.core.errors import AttuneError
 from attune.postgres.access.tokens import PostgresTokens
@@ -141,8 +142,26 @@ async def test_the_audit_is_read_newest_first_and_in_pages(tokens: Tokens) -> No
     await tokens.api.note(await tokens.api.caller(text), {**REQUEST, "detail": {"a": 1}})
     await tokens.api.note(None, {**REQUEST, "status": 401})
 
-    last, first = await tokens.api.audit(limit=2)
-    assert (last["actor"], last["status"], last["detail"]) == ("nobody", 401, None)
-    assert (first["actor"], first["path"], first["detail"]) == ("ci", "/api/workers", {"a": 1})
-    assert (await tokens.api.audit(before=last["id"], limit=1))[0]["id"] == first["id"]
+    last, first = await tokens.operators.list_audit(AuditFilter(limit=2))
+    assert (last.actor, last.status, last.detail, last.is_refused) == ("nobody", 401, None, True)
+    assert (first.actor, first.path, first.detail, first.last) == ("ci", "/api/workers", {"a": 1}, None)
+    assert (await tokens.api.list_audit(AuditFilter(before=last.id, limit=1)))[0].id == first.id
+
+
+async def test_the_audit_is_filtered_and_counts_what_is_refused_again(tokens: Tokens) -> None:
+    _, text = await tokens.create()
+    await tokens.api.note(await tokens.api.caller(text), REQUEST)
+    line = await tokens.api.note(None, {**REQUEST, "status": 401, "code": "unauthorized", "waited": 900.0, "count": 2})
+    await tokens.api.count_refusals(line, 298, 100.0)
+
+    async def found(**keys: Any) -> list[str]:
+        return [one.actor for one in await tokens.operators.list_audit(AuditFilter(action="api/WORKERS", **keys))]
+
+    assert await found() == ["nobody", "ci"]
+    assert await found(who="ci") == await found(refused=False) == await found(since=60) == ["ci"]
+    assert await found(who="nobody") == await found(refused=True) == ["nobody"]
+    assert (await found(since=500), await found(who="x"), await found(limit=1)) == (["nobody", "ci"], [], ["nobody"])
+    assert await tokens.operators.list_audit(AuditFilter(action="no such path")) == []
+    (counted,) = await tokens.operators.list_audit(AuditFilter(who="nobody"))
+    assert (counted.count, counted.code, counted.last is not None) == (300, "unauthorized", True)
     assert await tokens.api.answers() is True

@@ -10,7 +10,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from attune.core.events.event import Trigger
-from attune.core.events.rule import NewEnforcement, Rule
+from attune.core.events.rule import BreakerState, NewEnforcement, Rule
 from attune.core.sensors.event_line import NewEvent
 from attune.postgres.connection import open_pool
 from attune.postgres.events.store import PostgresEventTables
@@ -78,7 +78,9 @@ async def test_the_rules_of_triggers_are_those_that_are_enabled_by_ref(event_tab
     found = list(await event_tables.rules(["acme.made"]))
     wanted = [RULES[1], RULES[0]]
 
-    assert [replace(one, id=0, opening="") for one in found] == [replace(one, opening="") for one in wanted]
+    assert [replace(one, id=0, opening="", updated=None) for one in found] == [
+        replace(one, opening="") for one in wanted
+    ]
     assert await event_tables.rules(["acme.nothing"]) == []
 
 
@@ -93,3 +95,11 @@ async def test_events_and_enforcements_are_numbered_in_their_order(event_tables:
     assert made == sorted(set(made))
     assert (len(numbers), len(made)) == (5, 5)
     await event_tables.fail_enforcement(made[0], "for a reason")
+
+
+async def test_the_states_of_circuit_breakers_are_kept(event_tables: Any) -> None:
+    first, second = await event_tables.rules(["acme.made"])
+    states = [(first, BreakerState(2)), (second, BreakerState(3, "more than 1 s, 3 times in a row"))]
+    await event_tables.store_breakers(states)
+
+    assert [rule.breaker for rule in await event_tables.rules(["acme.made"])] == [state for _, state in states]

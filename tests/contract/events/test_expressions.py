@@ -12,7 +12,16 @@ from attune.testing import MemoryExpressions
 
 pytestmark = pytest.mark.anyio
 VARIABLES = {"payload": {"width": 5, "name": "a"}}
+MANY = f"[{','.join(map(str, range(100)))}]"
+ENDLESS = f"{MANY}.all(a, {MANY}.all(b, {MANY}.all(c, {MANY}.all(d, a + b + c + d >= 0))))"
+
+
+def _endless(_variables: Any) -> Any:
+    raise TimeoutError
+
+
 KNOWN = {
+    ENDLESS: _endless,
     "payload.width > 3": lambda variables: variables["payload"]["width"] > 3,
     "payload.name": lambda variables: variables["payload"]["name"],
     "payload.missing": lambda variables: variables["payload"]["missing"],
@@ -50,3 +59,14 @@ async def test_the_syntax_is_checked_without_variables(expressions: Any) -> None
     assert good.problem is None
     assert {*good.value} == {"variables", "functions"}
     assert bad.problem
+
+
+async def test_those_that_share_their_time_end_with_the_first_that_uses_it_up(expressions: Any) -> None:
+    texts = ["payload.name", ENDLESS, "payload.width > 3"]
+    shared = await expressions.evaluate(texts, VARIABLES, 0.2)
+    alone = await expressions.evaluate(texts, VARIABLES)
+
+    assert [(one.value, one.overran) for one in shared] == [("a", False), (None, True), (None, True)]
+    assert shared[1].problem == shared[2].problem == "expected at most 0.2 s of processor time, got more"
+    assert shared[1].seconds == 0.2 and shared[0].seconds < 0.2
+    assert [(one.value, one.overran) for one in alone] == [("a", False), (None, True), (True, False)]

@@ -74,7 +74,7 @@ def in_memory() -> Ports:
         return store.rows[number].status, store.rows[number].attempt
 
     async def offer(runtimes: Mapping[str, bool], labels: Mapping[str, str]) -> None:
-        store.names |= {*runtimes, *labels}
+        store.labels |= {*labels} - {*runtimes}
 
     return Ports(store, store, store, action, (1, 2), request, die, status, offer)
 
@@ -225,11 +225,11 @@ async def test_new_jobs_classes_and_requests_are_told(ports: Ports) -> None:
     assert await ports.status(number) == ("scheduled", 0)
 
 
-async def test_names_are_known_that_a_runtime_or_a_label_of_some_node_has(ports: Ports) -> None:
-    assert set(await ports.routing.known(["docker", "gpu", "zone"])) == set()
-    await ports.offer({"docker": False, "python": True}, {"gpu": ""})
+async def test_names_of_labels_are_those_that_no_node_has_looked_for_as_a_runtime(ports: Ports) -> None:
+    assert set(await ports.routing.label_names(["docker", "gpu", "zone"])) == set()
+    await ports.offer({"docker": False, "python": True}, {"gpu": "", "docker": "28"})
 
-    assert set(await ports.routing.known(["docker", "python", "gpu", "zone"])) == {"docker", "python", "gpu"}
+    assert set(await ports.routing.label_names(["docker", "python", "gpu", "zone"])) == {"gpu"}
 
 
 async def test_attempts_of_a_worker_are_found_and_are_lost_when_it_is(ports: Ports) -> None:

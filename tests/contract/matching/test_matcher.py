@@ -91,4 +91,10 @@ async def test_a_name_that_no_definition_has_is_unknown_and_the_catalogue_helps(
     assert (explanation["outcome"], explanation["fleet"]["undecided"]["count"]) == ("blocked", 2)
     assert (row["unknown"], row["causes"][0]["reason"]) == (2, "runtime_undefined")
     assert explanation["repairs"][0]["text"] == "attune runtime add --from-catalogue docker"
-    assert (await matcher.answer(MatchQuery(Requirement.parse("!shell"))))["eligible_count"] == 2
+
+
+async def test_what_a_node_has_not_looked_for_is_unknown_there(matcher: Any) -> None:
+    explanation = (await matcher.answer(MatchQuery(Requirement.parse("!shell"))))["explanation"]
+
+    assert (explanation["outcome"], explanation["fleet"]["undecided"]["count"]) == ("blocked", 2)
+    assert explanation["terms"][0]["causes"][0]["reason"] == "runtime_unchecked"

@@ -82,11 +82,14 @@ async def test_a_draining_node_that_was_lost_comes_back_draining(living: Any) ->
 
 async def test_drain_and_resume(living: Any) -> None:
     node_id = await joined(living)
-    assert await living.life.resume(node_id) is False
+    assert await living.life.resume(node_id) is True
+    assert await status(living) == "active"
+    assert await living.life.drain(node_id) is True
     assert await living.life.drain(node_id) is True
     assert await living.registry.heartbeat(node_id) == Heartbeat("draining")
     assert await living.life.resume(node_id) is True
     assert await living.registry.heartbeat(node_id) == Heartbeat("active")
+    assert await living.life.resume(node_id) is True
 
 
 async def test_registering_again_does_not_end_a_drain(living: Any) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import httpx
 
 from api_document import Operation, is_endless, operations
+from attune.core.access.audit import AuditFilter, AuditRecord
 from attune.core.access.tokens import Scope
 from attune.web.app import create_app
 from web_client import Api, with_api
@@ -66,6 +66,8 @@ NEEDS: dict[str, Scope | None] = {
     "POST /api/executions/{execution_id}/cancel": Scope.OPERATE,
     "POST /api/executions/{execution_id}/retry": Scope.OPERATE,
     "GET /api/dead-letters": Scope.READ,
+    "POST /api/dead-letters/{letter_id}/replay": Scope.OPERATE,
+    "DELETE /api/dead-letters/{letter_id}": Scope.OPERATE,
     "GET /api/me": Scope.READ,
     "GET /api/audit": Scope.ADMIN,
     "GET /api/tokens": Scope.ADMIN,
@@ -166,7 +168,7 @@ def test_every_write_is_in_the_audit_with_who_asked_and_what_came_of_it(migrated
                 asked.append((f"test {scope}", status))
             written = await lines_of(api, operation, len(asked))
 
-            assert [(line["actor"], line["status"]) for line in reversed(written)] == asked, operation
+            assert [(line.actor, line.status) for line in reversed(written)] == asked, operation
 
     with_api(migrated_database, check)
 
@@ -179,16 +181,18 @@ def test_every_refusal_of_a_reader_is_in_the_audit(migrated_database: str) -> No
                 await ask(api, operation, headers)
             written = await lines_of(api, operation, len(statuses))
 
-            assert [line["status"] for line in reversed(written)] == statuses, operation
+            assert [line.status for line in reversed(written)] == statuses, operation
 
     with_api(migrated_database, check)
 
 
-async def lines_of(api: Api, operation: Operation, count: int) -> list[dict[str, Any]]:
+async def lines_of(api: Api, operation: Operation, count: int) -> list[AuditRecord]:
     """The audit of one operation, newest first; a line is written just after its answer was sent."""
     asked = (operation.method, operation.filled(NOBODYS))
     for _ in range(100):
-        found = [line for line in await api.services.tokens.audit() if (line["method"], line["path"]) == asked]
+        found = [
+            line for line in await api.services.tokens.list_audit(AuditFilter()) if (line.method, line.path) == asked
+        ]
         if len(found) >= count:
             break
         await asyncio.sleep(0.02)

@@ -13,8 +13,11 @@ import pytest
 from attune.composition.decisions import decide_once
 from attune.composition.events import recorder
 from attune.core.errors import DatabaseError, UsageError
+from attune.core.events.rule import BreakerState
+from attune.operations.events import react
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.events.log import PostgresEventLog
+from attune.postgres.events.store import PostgresEventTables
 from attune.testing import MemoryCipher
 from logins import Logins
 from pack_folders import IMAGES, happen, load, write_pack
@@ -123,6 +126,48 @@ async def test_a_rule_that_cannot_be_evaluated_stops_no_other_and_says_why(pool:
 def _endless() -> str:
     numbers = f"[{','.join(map(str, range(150)))}]"
     return f"{numbers}.map(x, [x, x, x]).all(a, {numbers}.all(b, {numbers}.all(c, a.all(d, b + c + d >= 0))))"
+
+
+async def test_a_runaway_rule_is_paused_until_it_is_changed_or_enabled(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(react, "RULE_SECONDS", 0.1)
+    await add_rule(pool, "img.runaway", [_endless()], {"width": 1})
+    log = PostgresEventLog(pool, recorder(MemoryCipher()))
+
+    async def paused() -> str | None:
+        return {rule.ref: rule.paused for rule in await log.list_rules()}["img.runaway"]
+
+    async def event() -> tuple[int, str]:
+        (recorded,) = await happen(pool, "img.made", {"path": "a", "width": 300})
+        return len(recorded.executions), recorded.problems[0]
+
+    async def pause() -> None:
+        for _ in range(3):
+            assert await paused() is None
+            assert (await event())[0] == 1
+
+    await pause()
+    why = await paused()
+    assert why is not None and why.endswith("expected at most 0.1 s of processor time, got more, 3 times in a row")
+    assert await event() == (1, f"img.runaway: the rule is paused: {why}")
+    await log.set_rule_enabled("img.runaway", True)
+    await pause()
+    await rows_in(pool, "UPDATE rule SET label = 'other' WHERE ref = 'img.runaway' RETURNING id")
+    assert await paused() is not None
+    await rows_in(pool, "UPDATE rule SET conditions = '[\"payload.width > 5\"]' WHERE ref = 'img.runaway' RETURNING id")
+    assert await paused() is None
+    (recorded,) = await happen(pool, "img.made", {"path": "a", "width": 300})
+    assert (len(recorded.executions), recorded.problems) == (2, ())
+
+
+async def test_a_rule_that_was_changed_while_it_was_judged_is_not_paused_for_what_it_was(pool: Pool) -> None:
+    async with pool.connection() as connection:
+        tables = PostgresEventTables(connection)
+        (rule,) = await tables.rules(["img.made"])
+        await rows_in(pool, "UPDATE rule SET conditions = '[]' RETURNING id")
+        await tables.store_breakers([(rule, BreakerState(3, "too slow"))])
+        assert [rule.breaker for rule in await tables.rules(["img.made"])] == [BreakerState()]
 
 
 async def test_rules_of_earlier_versions_fire(pool: Pool) -> None:
@@ -259,3 +304,16 @@ async def test_an_event_of_a_node_waits_for_a_process_of_the_operator(pool: Pool
                 await decide_once(other, MemoryCipher())
         found = await rows_in(pool, "SELECT count(*) FROM execution WHERE queue IS NOT NULL")
         assert found == [(expected,)], role
+
+
+async def test_what_events_ask_for_does_not_wait_for_the_events_after_them(pool: Pool) -> None:
+    async with pool.connection() as connection:
+        await connection.execute(
+            "INSERT INTO event (trigger, trigger_ref, payload, pending)"
+            ' SELECT id, ref, \'{"path": "a", "width": 300}\', true'
+            " FROM trigger, generate_series(1, 25) WHERE ref = 'img.made'"
+        )
+        await decide_once(pool, MemoryCipher())
+
+    query = "SELECT count(*), min(updated) < max(created) FROM execution WHERE queue IS NOT NULL"
+    assert await rows_in(pool, query) == [(25, True)]

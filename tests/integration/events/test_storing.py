@@ -30,6 +30,7 @@ from attune.composition.events import record_for_sensors, recorder
 from attune.config import Settings
 from attune.core.access.tokens import Scope
 from attune.core.backoff import Backoff
+from attune.core.errors import DatabaseError
 from attune.core.executions.action import Action
 from attune.core.nodes.role import SENSOR
 from attune.core.ports.nodes import Registration
@@ -47,7 +48,7 @@ from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
 from attune.testing import MemoryCipher
-from attune.web.services import AuditWriter
+from attune.web.audit_writer import AuditWriter
 from command_hosts import Machine
 from sensor_programs import add_sensor
 from web_client import Api, serving
@@ -259,7 +260,9 @@ class Writers:
             entry = {"method": "POST", "path": "/", "status": number, "client": "here"}
             self.background(audit.write(None, entry))
 
-        return Writer(write, "SELECT status FROM audit ORDER BY id", lambda: audit.refusals.count)
+        return Writer(
+            write, "SELECT status FROM audit WHERE status IS NOT NULL ORDER BY id", lambda: audit.refusals.count
+        )
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10) -> None:
@@ -385,11 +388,14 @@ async def test_readiness_metrics_api_page_and_doctor_tell_of_what_is_refused(
     async with serving(server.url) as api:
         assert (await api.http.get("/readyz")).status_code == 200
         server.do(letter)
+        server.do("INSERT INTO event (trigger_ref, created, pending) VALUES ('a.b', '2026-01-01', true)")
         headers = api.as_(Scope.READ)
         (listed,) = (await api.http.get("/api/dead-letters", headers=headers)).json()["data"]
         assert (listed["source"], listed["sqlstate"]) == ("acme.a", "23514")
-        assert 'attune_dead_letters{kind="event"} 1.0' in (await api.http.get("/metrics", headers=headers)).text
-        assert "the database refused: no" in (await api.http.get("/activity", headers=headers)).text
+        metrics = (await api.http.get("/metrics", headers=headers)).text
+        assert 'attune_dead_letters{kind="event"} 1.0' in metrics and "attune_pending_events 1.0" in metrics
+        page = (await api.http.get("/activity", headers=headers)).text
+        assert "the database refused: no" in page and "1 events wait for their rules" in page
         registry = PostgresNodes(api.pool)
         await registry.claim("s1", SENSOR, host="host", pid=1)
         node = await registry.register(Registration("s1", SENSOR, "host", 1, {}))
@@ -399,6 +405,9 @@ async def test_readiness_metrics_api_page_and_doctor_tell_of_what_is_refused(
         await registry.heartbeat(node)
         assert (await api.http.get("/readyz")).status_code == 200
         await registry.leave()
+        api.services.decisions.failed(DatabaseError("no space"))
+        assert (await api.http.get("/readyz")).status_code == 503
+        api.services.decisions.worked()
         with server.read_only():
             await until_ready(api, 503)
         await until_ready(api, 200)

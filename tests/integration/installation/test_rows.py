@@ -84,3 +84,28 @@ def test_json_that_is_too_deep_spoils_no_other_row(blank_database: str) -> None:
         assert flat == [1]
 
     with_pool(blank_database, check)
+
+
+def test_a_task_that_is_cancelled_as_a_connection_comes_free_ends_and_gives_it_back(blank_database: str) -> None:
+    async def check(pool: Pool) -> None:
+        async def work() -> None:
+            async with pool.connection():
+                await asyncio.Event().wait()
+
+        for turns in range(12):  # of the event loop, between the connection that comes free and the cancellation
+            held = await pool.getconn()
+            task = asyncio.create_task(work())
+            await asyncio.sleep(0.01)
+            given_back = asyncio.create_task(pool.putconn(held))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            ended, _ = await asyncio.wait({task}, timeout=20)
+            await given_back
+            assert (turns, len(ended), task.cancelled()) == (turns, 1, True)
+
+    async def run() -> None:
+        async with open_pool(blank_database, size=1) as pool:
+            await check(pool)
+
+    asyncio.run(run())

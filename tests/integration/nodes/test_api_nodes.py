@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from attune.core.access.audit import AuditFilter
 from attune.core.access.tokens import Scope
 from attune.core.nodes.role import SENSOR
 from attune.core.runtimes.verdict import Status
@@ -122,10 +123,10 @@ def test_a_node_is_drained_resumed_reloaded_and_forgotten(migrated_database: str
             steps.append(
                 (await api.http.request(method, f"/api/workers/{worker}{separator}{path}", headers=may)).status_code
             )
-        lines = await api.services.tokens.audit()
+        lines = await api.services.tokens.list_audit(AuditFilter())
 
         assert steps == [409, 202, 202, 202, 409, 204, 404, 404]
-        assert [(line["actor"], line["method"], line["status"]) for line in reversed(lines)][:2] == [
+        assert [(line.actor, line.method, line.status) for line in reversed(lines) if line.status][:2] == [
             ("test operate", "POST", 409),
             ("test operate", "POST", 202),
         ]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from attune.core.errors import VersionError
 from attune.core.runtimes.constraint import Constraint
 from attune.core.runtimes.interval import Truth
-from attune.core.runtimes.version import Version
+from attune.core.runtimes.version import Version, printed
 from effort import share
 
 # Few different numbers, so that versions and bounds often meet.
@@ -31,6 +31,38 @@ comparisons = st.one_of(
 clauses = st.one_of(st.lists(comparisons, min_size=1, max_size=3).map(",".join), bounds, st.just("*"))
 constraint_texts = st.lists(clauses, min_size=1, max_size=3).map(" || ".join)
 constraints = constraint_texts.map(Constraint.parse)
+
+
+@given(version_texts)
+def test_a_version_as_printed_reads_as_the_same_one(text: str) -> None:
+    assert Version.parse(printed(text)) == Version.parse(text)
+    assert text.startswith(printed(text))
+
+
+pre_releases = versions.filter(lambda version: version.is_prerelease)
+long_releases = st.lists(numbers, min_size=3, max_size=4).map(lambda parts: Version.parse(".".join(map(str, parts))))
+
+
+@settings(max_examples=share(300))
+@given(pre_releases, long_releases)
+def test_a_pre_release_stands_just_below_its_release(version: Version, bound: Version) -> None:
+    """It is on the side of every plain bound on which its release is, but for its own release."""
+    release = Version.parse(".".join(map(str, version.release)))
+    same = release.key == bound.key
+
+    assert Constraint.parse(f">={bound}").check(version) is (Truth.YES if release.key > bound.key else Truth.NO)
+    assert Constraint.parse(f"<={bound}").check(version) is (Truth.YES if release.key <= bound.key else Truth.NO)
+    assert Constraint.parse(f"<{bound}").check(version) is (Truth.YES if release.key < bound.key else Truth.NO)
+    assert Constraint.parse(f"!={bound}.*").check(version) is (
+        Truth.NO if release.release[: len(bound.release)] == bound.release or same else Truth.YES
+    )
+
+
+@given(constraint_texts)
+def test_what_java_was_called_reads_back_as_it_is_called_since(text: str) -> None:
+    constraint = Constraint.parse(text, "java")
+
+    assert Constraint.parse(str(constraint), "java") == constraint
 
 
 @given(version_texts)
@@ -68,11 +100,8 @@ def test_a_union_holds_where_either_side_holds(a: Constraint, b: Constraint, ver
 def test_an_intersection_holds_where_both_sides_hold(a: Constraint, b: Constraint, version: Version) -> None:
     both, separately = (a & b).check(version), a.check(version) & b.check(version)
 
-    if version.is_prerelease:  # asking for a pre-release on one side asks for it on both
-        assert separately is not Truth.YES or both is Truth.YES
-    else:
-        # A contradiction is seen where each side alone is unknown.
-        assert both is separately or (separately is Truth.UNKNOWN and both is Truth.NO)
+    # A contradiction is seen where each side alone is unknown.
+    assert both is separately or (separately is Truth.UNKNOWN and both is Truth.NO)
 
 
 @given(constraints, constraints, constraints)

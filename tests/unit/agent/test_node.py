@@ -25,6 +25,7 @@ from attune.core.errors import DatabaseError, NameTakenError, SupersededError
 from attune.core.nodes.health_schedule import CheckSchedule
 from attune.core.nodes.role import WORKER
 from attune.core.ports.nodes import Heartbeat, NodeInstance
+from attune.core.runtimes.command import Ending, Outcome
 from attune.operations.runtimes.examine import Examiner
 from attune.operations.runtimes.reverify import Reverifier
 from attune.testing import FakeHost, MemoryFleet, MemoryNodeControl, MemoryNodes, MemoryRuntimes, printed
@@ -97,11 +98,13 @@ class World:
             name="w1",
         )
         reverifier = Reverifier(examiner, self.host, time.monotonic, schedule=CheckSchedule(1e6, 1e6))
+        monitor = HealthMonitor(self.registration, reverifier)
+        rules = RestartRules(0.02, 0.05)
         self.parts = NodeParts(
             self.registration,
             self.lifecycle,
-            HealthMonitor(self.registration, reverifier),
-            NodePlace(self.registration, lambda: self.problem, 0.05, RestartRules(0.02, 0.05)),
+            monitor,
+            NodePlace(self.registration, lambda: self.problem, 0.05, rules, healed=monitor.suspect_all),
             [self.service],
             NodeOptions(**{"interval": 0.05, "heal": self.heal, **options}),
         )
@@ -242,6 +245,17 @@ async def test_work_that_outlasts_the_drain_is_ended() -> None:
     assert here.service.notes == ["keep", "finish", "close"]
 
 
+async def test_work_that_a_drain_waits_for_is_ended_when_it_has_to_hurry() -> None:
+    here = World(drain_timeout=1e6)
+    here.service.finished.clear()
+    async with here.running():
+        here.control.stop.set()
+        await here.until(lambda: here.service.notes == ["keep", "finish"])
+        here.control.hurry.set()
+
+    assert here.service.notes == ["keep", "finish", "close"]
+
+
 async def test_a_service_that_fails_ends_the_node_with_its_error() -> None:
     here = World()
     here.service.failure = RuntimeError("broken")
@@ -278,6 +292,18 @@ async def test_a_node_without_a_place_is_degraded_from_the_start_takes_nothing_a
         assert here.registration.node is not None
         here.problem = "/run: read-only file system"
         await here.until(lambda: here.row().problem == here.problem)
+
+
+async def test_what_could_not_be_verified_without_a_place_is_offered_once_there_is_one() -> None:
+    here = World()
+    here.problem = "/run: no space left on device"
+    here.host.commands["python3"] = Outcome(Ending.NOT_STARTED, detail="could not be started: no space left on device")
+    async with here.running():
+        assert here.row().capabilities["runtimes"] == []
+        here.host.commands["python3"] = printed("Python 3.11.7")
+        here.problem = None
+        await here.until(lambda: here.row().capabilities["runtimes"] == ["python"])
+        assert here.row().status == "active"
 
 
 async def test_what_work_finds_wrong_degrades_a_node_at_once_and_a_probe_that_passes_restores_it_ever_later() -> None:

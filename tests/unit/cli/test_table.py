@@ -22,9 +22,34 @@ def test_control_characters_are_shown_and_do_nothing() -> None:
     assert printed.splitlines()[1:] == [r"a\nb  \x1b[31mok  \u202ewhy\r"]
 
 
-def test_one_endless_name_leaves_room_for_the_rest() -> None:
-    rows = [["x" * 5000, "ok", "1", "/a/path", "why"], ["y", "ok", "1", "/b/path", "because of this and that"]]
+def test_no_line_is_wider_than_the_terminal() -> None:
+    rows = [["x" * 5000, "ok", "1", "/a/path", "why"], ["y", "ok", "1", "/b/path", "because of this and that " * 9]]
     heads = ["NAME", "STATUS", "VERSION", "PATH", "WHY"]
 
-    assert all(len(line) < 120 for line in table(heads, rows, width=80, squeeze=3).splitlines())
-    assert all(len(line) < 150 for line in table(heads, rows, squeeze=3).splitlines())
+    for width in (60, 80, 120):
+        assert max(map(len, table(heads, rows, width=width).splitlines())) <= width
+
+
+def test_nothing_is_cut_where_the_width_suffices_or_does_not_matter() -> None:
+    rows = [["x" * 90, "ok", "/a/long/path" * 9, "why"]]
+
+    for width in (None, 400):
+        assert table(["NAME", "STATUS", "PATH", "WHY"], rows, width=width).splitlines()[1].split() == rows[0]
+
+
+def test_what_leaves_little_room_for_the_last_cell_has_it_below() -> None:
+    rows = [["7", "failed", "a.path/of/thirty-one/characters", "it said why in a sentence"], ["8", "ok", "a", ""]]
+
+    assert table(["ID", "STATUS", "ACTION", "REASON"], rows, width=60).splitlines() == [
+        "ID  STATUS  ACTION",
+        "    REASON",
+        "7   failed  a.path/of/thirty-one/characters",
+        "    it said why in a sentence",
+        "8   ok      a",
+    ]
+    assert table(["ID", "STATUS", "ACTION", "REASON"], rows, width=65).splitlines() == [
+        "ID  STATUS  ACTION                           REASON",
+        "7   failed  a.path/of/thirty-one/characters  it said why in a",
+        "                                             sentence",
+        "8   ok      a",
+    ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import grp
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from attune.config import Settings, load_settings
-from attune.core.errors import ConfigError
+from attune.config import Settings, explain_settings, load_settings
+from attune.core.errors import ConfigError, SettingsWarning
 
 
 def write(path: Path, name: str) -> Path:
@@ -203,3 +204,119 @@ def test_a_group_may_write_where_it_is_private(tmp_path: Path, group: int, fine:
         assert load_settings({}, tmp_path).worker.name == "w"
     else:
         assert "nobody else may write to" in str(refusal({}, tmp_path))
+
+
+def folders(*paths: Path) -> None:
+    for path in paths:
+        path.mkdir(parents=True, mode=0o755)
+
+
+def test_the_first_of_the_default_places_is_read_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, home, system = tmp_path / "a" / "b", tmp_path / "home", tmp_path / "etc"
+    folders(here, home / ".config" / "attune", system)
+    monkeypatch.setattr("attune.config.files._SYSTEM", system)
+    places = [
+        write(here / "attune.yaml", "here"),
+        write(here / "config.development.yaml", "staged"),
+        write(here.parent / "attune.yaml", "above"),
+        write(tmp_path / "attune.yaml", "far above"),
+        write(home / ".config" / "attune" / "attune.yaml", "user's"),
+        write(system / "attune.yaml", "system's"),
+    ]
+    write(here.parent / "config.development.yaml", "staged above")
+
+    read = []
+    for place in places:
+        read.append(load_settings({"HOME": str(home)}, here).worker.name)
+        place.unlink()
+
+    assert read == ["here", "staged", "above", "far above", "user's", "system's"]
+    assert load_settings({"HOME": str(home)}, here) == Settings()
+
+
+def test_the_users_folder_for_settings_is_where_the_platform_says(tmp_path: Path) -> None:
+    folders(tmp_path / "xdg" / "attune", tmp_path / "here")
+    write(tmp_path / "xdg" / "attune" / "attune.yaml", "xdg")
+
+    environ = {"HOME": "/nonexistent", "XDG_CONFIG_HOME": str(tmp_path / "xdg")}
+    assert load_settings(environ, tmp_path / "here").worker.name == "xdg"
+    assert load_settings({"XDG_CONFIG_HOME": "xdg"}, tmp_path) == Settings()
+
+
+@pytest.mark.parametrize("which", ["a/b", "a", "."])
+def test_no_folder_above_one_that_others_may_write_to_is_searched(tmp_path: Path, which: str) -> None:
+    here = tmp_path / "a" / "b"
+    folders(here)
+    write(tmp_path / "attune.yaml", "planted")
+    (tmp_path / which).chmod(0o1777)
+
+    assert load_settings({}, here) == Settings()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+@pytest.mark.parametrize("which", ["a/b", "a", "."])
+def test_no_folder_above_one_of_somebody_else_is_searched(tmp_path: Path, which: str) -> None:
+    here = tmp_path / "a" / "b"
+    folders(here)
+    write(tmp_path / "attune.yaml", "planted")
+    os.chown(tmp_path / which, 12345, 12345)
+
+    assert load_settings({}, here) == Settings()
+    assert load_settings({"SUDO_UID": "12345"}, here).worker.name == "planted"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_above_that_others_may_have_written_is_refused_by_its_path(tmp_path: Path) -> None:
+    folders(tmp_path / "here")
+    planted = write(tmp_path / "attune.yaml", "planted")
+
+    planted.chmod(0o666)
+    assert f"{planted}: expected a file that nobody else may write to" in str(refusal({}, tmp_path / "here"))
+    planted.chmod(0o600)
+    os.chown(planted, 12345, 12345)
+    assert f"{planted}: expected a file of this user or of root" in str(refusal({}, tmp_path / "here"))
+
+
+def test_services_pass_over_a_file_above_and_say_so(tmp_path: Path) -> None:
+    folders(tmp_path / "here")
+    above = write(tmp_path / "attune.yaml", "above")
+
+    with pytest.warns(SettingsWarning, match=re.escape(f"{above} is not read: services look in no folder above")):
+        assert load_settings({}, tmp_path / "here", upwards=False) == Settings()
+
+
+def test_a_working_directory_that_cannot_be_read_is_said_and_the_other_places_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders(tmp_path / "here")
+    monkeypatch.setattr("attune.config.files.os.access", lambda path, mode: path != tmp_path / "here")
+
+    with pytest.warns(SettingsWarning, match="the working directory cannot be read"):
+        assert load_settings({}, tmp_path / "here") == Settings()
+
+
+def test_a_relative_data_folder_starts_where_the_file_is_and_that_of_a_variable_here(tmp_path: Path) -> None:
+    folders(tmp_path / "here")
+    (tmp_path / "attune.yaml").write_text("data_dir: data\n")
+
+    assert load_settings({}, tmp_path / "here").data_dir == tmp_path / "data"
+    assert load_settings({"ATTUNE_DATA_DIR": "own"}, tmp_path / "here").data_dir == tmp_path / "here" / "own"
+
+
+def test_each_setting_tells_where_it_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "attune.yaml"
+    file.write_text("worker:\n  labels:\n    zone: eu\ndatabase:\n  url: postgresql://a:secret@b/c\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ATTUNE__LOG__LEVEL", "debug")
+    monkeypatch.setenv("ATTUNE__WORKER__LABELS__DISK", "ssd")
+
+    settings, origins = explain_settings()
+    told = {each.setting: (each.value, each.origin) for each in origins}
+
+    assert settings.path == file.relative_to(tmp_path)
+    assert told["worker.labels.zone"] == ("eu", "attune.yaml:3")
+    assert told["worker.labels.disk"] == ("ssd", "ATTUNE__WORKER__LABELS__DISK")
+    assert told["database.url"] == ("***", "attune.yaml:5")
+    assert told["log.level"] == ("debug", "ATTUNE__LOG__LEVEL")
+    assert told["log.format"] == ("auto", "default")
+    assert told["api.token"] == (None, "default")

@@ -19,7 +19,7 @@ class Held(asyncio.Transport):
 
 
 def test_the_oldest_stranger_of_an_address_makes_room_and_no_other_address() -> None:
-    limits = ConnectionLimits(10, lambda _: False, strangers=2)
+    limits = ConnectionLimits(10, lambda _: False, print, strangers=2)
     other, *three = [Held() for _ in range(4)]
     limits.add(other, "b")
     for held in three:
@@ -30,7 +30,7 @@ def test_the_oldest_stranger_of_an_address_makes_room_and_no_other_address() -> 
 
 
 def test_an_address_that_shows_tokens_is_limited_by_the_total_alone() -> None:
-    limits = ConnectionLimits(5, lambda _: False, strangers=2)
+    limits = ConnectionLimits(5, lambda _: False, print, strangers=2)
     known, *rest = [Held() for _ in range(6)]
     limits.add(known, "nat")
     limits.authenticated(known, "nat")
@@ -41,7 +41,7 @@ def test_an_address_that_shows_tokens_is_limited_by_the_total_alone() -> None:
 
 
 def test_some_always_make_room_so_that_there_is_a_way_in() -> None:
-    limits = ConnectionLimits(8, lambda _: False)
+    limits = ConnectionLimits(8, lambda _: False, print)
     early, late = [Held() for _ in range(8)], Held()
     for held in early:
         limits.add(held, "a")

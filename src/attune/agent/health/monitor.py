@@ -50,6 +50,7 @@ class HealthMonitor:
         self._definitions: Sequence[Definition] = ()
         self._kept: Mapping[str, MonitoredRuntime] = {}
         self._suspects: set[str] = set()
+        self._suspects_all = False
         self._broken: dict[str, Definition] = {}
         self._wake = asyncio.Event()
         self._looked = asyncio.Event()  # another one after each round
@@ -63,6 +64,11 @@ class HealthMonitor:
     def suspect(self, runtime_ref: str) -> None:
         """Have *runtime_ref* verified in full at once: work has found it broken."""
         self._suspects.add(runtime_ref)
+        self._wake.set()
+
+    def suspect_all(self) -> None:
+        """Have whatever is not offered verified at once: until now nothing could be run."""
+        self._suspects_all = True
         self._wake.set()
 
     def found_broken(self, definition: Definition) -> None:
@@ -127,6 +133,9 @@ class HealthMonitor:
 
     async def _round(self, stop: asyncio.Event) -> Round | None:
         """One round, in a thread; None, and its commands are ended, when *stop* is set."""
+        if self._suspects_all:
+            self._suspects |= {ref for ref, kept in self._kept.items() if not kept.health.is_good}
+        self._suspects_all = False
         suspects, self._suspects, broken, self._broken = frozenset(self._suspects), set(), self._broken, {}
         doubted = {ref: self._reverifier.doubted(self._kept[ref], broken[ref]) for ref in broken if ref in self._kept}
         work = partial(self._reverifier.round, {**self._kept, **doubted}, suspects)

@@ -16,7 +16,7 @@ from attune.core.sensors.assignment import SensorState
 from attune.core.sensors.builtin import parse_builtin
 from attune.core.sensors.event_line import NewEvent
 from attune.core.sensors.file_watch import FileWatch, Stamp, changes
-from attune.core.sensors.timers import Timer
+from attune.core.sensors.timers import Timer, TimerFired
 from attune.operations.nodes.refusals import Refusals
 
 T = TypeVar("T")
@@ -51,7 +51,9 @@ class BuiltinSensors:
         last = _time_of(position)
         if last is None:
             last = self.now()
-            await self._fire(instance, {"last": last.isoformat()}, [])
+            begun = [TimerFired(last).payload()] if timer.at_start else []
+            if not await self._fire(instance, {"last": last.isoformat()}, begun):
+                return
         while True:
             fire = timer.fire(last, self.now())
             if fire is not None:

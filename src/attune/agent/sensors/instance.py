@@ -17,6 +17,7 @@ from attune.core.backoff import RestartRules, Restarts
 from attune.core.durations import precise
 from attune.core.errors import AttuneError, UsageError
 from attune.core.matching.fleet import Node
+from attune.core.nodes.place import described, place_error
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.sensors import (
     RunningSensor,
@@ -191,9 +192,9 @@ class ProcessInstance(SensorInstance):
                 lambda line: log.info(f"sensor {self.sensor.ref} says: {line}"),
             )
         except (AttuneError, OSError) as error:
-            if isinstance(error, UsageError):
+            if isinstance(error, UsageError) and place_error(error) is None:
                 self._context.suspect(self.sensor.runtime_ref)
-            return SensorEnd(f"cannot be started: {error}")
+            return SensorEnd(f"cannot be started: {described(error) if isinstance(error, OSError) else error}")
         self._process, self._throttled = process, False
         try:
             process.extend(self._until)  # it may have moved meanwhile

@@ -24,6 +24,7 @@ from attune.core.ports.packs import PackFolders
 from attune.core.ports.worker import AttemptResult, AttemptStart, AttemptStore, QueuedJob, StartedAttempt, WorkRunner
 
 _UNREMARKABLE = ("completed", "cancelled")
+_NAMED = 3  # executions, of those that keep a node from stopping
 _NOT_OF_NAMES = re.compile(r"\W")
 
 
@@ -32,7 +33,8 @@ class Attempts:
     """The attempts that run here. *suspect* is told the ref of a runtime that could not be executed.
 
     *unfit* is told why nothing can be run here, before the work that found it out is given back. *broken* says why
-    the interpreter of a runtime, whose work has just ended badly after some seconds, does not start; None if it does.
+    the interpreter of a runtime, whose work has just ended badly after some seconds and was given back so often before,
+    does not start; None if it does.
     """
 
     store: AttemptStore
@@ -41,7 +43,7 @@ class Attempts:
     secrets: SecretResolver
     suspect: Callable[[str], None]
     unfit: Callable[[str], None]
-    broken: Callable[[str, str, float], Awaitable[str | None]]
+    broken: Callable[[str, str, float, int], Awaitable[str | None]]
     default_timeout: float | None
     running: dict[int, asyncio.Task[WorkOutcome]] = field(default_factory=dict)
     begun: dict[int, int] = field(default_factory=dict)  # the number of each attempt that runs
@@ -62,7 +64,9 @@ class Attempts:
         if started is None:
             self._cancelled.discard(job.execution)
             return
-        task = self.running[job.execution] = asyncio.create_task(self._work(started, interpreters, node))
+        task = self.running[job.execution] = asyncio.create_task(
+            self._work(started, interpreters, node), name=f"{started.action.ref} #{job.execution}"
+        )
         self.begun[job.execution] = started.attempt
         if self._stopping or job.execution in self._cancelled:
             task.cancel()
@@ -102,6 +106,14 @@ class Attempts:
         if execution in self.running:
             log.warning(f"execution {execution} was given to another node; it is ended here")
             self.cancel(execution)
+
+    def tell_what_runs(self) -> None:
+        """Say what this node waits for before it stops."""
+        names = [task.get_name() for task in self.running.values()]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        runs, them = ("execution still runs", "it") if len(names) == 1 else ("executions still run", "them")
+        if names:
+            log.info(f"stopping: {len(names)} {runs} ({', '.join(names[:_NAMED])}{more}); Ctrl-C again ends {them}")
 
     async def close(self, seconds: float) -> None:
         """End all that runs, because this node ends, and store within *seconds* what came of it."""
@@ -144,7 +156,9 @@ class Attempts:
         outcome = await self.runner.run(work, self.results.printer(started))
         if work.interpreter and outcome.ending in (WorkEnding.EXITED, WorkEnding.SIGNALED) and not outcome.succeeded:
             with suppress(asyncio.CancelledError):  # it has ended, whoever wants to end it now
-                if why := await self.broken(action.runtime_ref or "", work.interpreter, outcome.duration_seconds):
+                given_back = started.attempt - 1 - started.failures - started.losses
+                ran = outcome.duration_seconds
+                if why := await self.broken(action.runtime_ref or "", work.interpreter, ran, given_back):
                     return WorkOutcome(WorkEnding.BROKEN, reason=f"given back by worker {node.name}: {why}")
         return outcome
 
@@ -152,7 +166,7 @@ class Attempts:
         cancelled = started.execution in self._cancelled
         self._cancelled.discard(started.execution)
         if outcome.ending is WorkEnding.CANCELLED and not cancelled:  # this node ends
-            then = after_loss(OnLost(started.on_lost), worker=node.name, losses=started.losses)
+            then = after_loss(OnLost(started.on_lost), worker=node.name, losses=started.losses, stopped=True)
             return AttemptResult(started.execution, started.attempt, then.status.value, then.reason, lost=True)
         if outcome.ending is WorkEnding.NOT_STARTED and started.action.runtime_ref:
             self.suspect(started.action.runtime_ref)

@@ -22,7 +22,7 @@ class Classes:
         self._routing = routing
         self._known: dict[str, Requirement] = {}
         self._excluded: set[str] = set()
-        self._held: frozenset[str] = frozenset()
+        self._labels: frozenset[str] = frozenset()
         self._matched: tuple[Node | None, int] = (None, 0)
         self.reads: frozenset[str] = frozenset()
 
@@ -40,12 +40,12 @@ class Classes:
         return True
 
     async def refresh(self) -> bool:
-        """Ask which of the names that classes exclude somebody has: nobody has looked for the others. Any change?"""
-        held = frozenset(await self._routing.known(self._excluded)) if self._excluded else frozenset()
-        before, self._held = self._held, held
-        if before != held:
+        """Ask which of the excluded names are labels: a runtime this node must have looked for itself. Any change?"""
+        labels = frozenset(await self._routing.label_names(self._excluded)) if self._excluded else frozenset()
+        before, self._labels = self._labels, labels
+        if before != labels:
             self._matched = (None, 0)
-        return before != held
+        return before != labels
 
     def requirement(self, queue: str) -> Requirement | None:
         """What the class of *queue* needs, None for one that is not known here."""
@@ -61,7 +61,7 @@ class Classes:
                 self.reads = frozenset(
                     queue
                     for queue, requirement in self._known.items()
-                    if excluded_names(requirement) <= self._held.union(node.capabilities, node.labels)
+                    if excluded_names(requirement) <= self._labels.union(node.capabilities, node.labels)
                     and match(requirement, [free]).best is not None
                 )
         return self.reads

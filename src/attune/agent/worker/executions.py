@@ -61,7 +61,7 @@ class ExecutionRunner:
     suspect: Callable[[str], None]
     unfit: Callable[[str], None]
     recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
-    broken: Callable[[str, str, float], Awaitable[str | None]]  # as in `Attempts`
+    broken: Callable[[str, str, float, int], Awaitable[str | None]]  # as in `Attempts`
     default_timeout: float | None
     alone: Callable[[], bool] = lambda: True  # no earlier process of this node can still be at its work
     _ready: dict[str, None] = field(default_factory=dict)  # queues that may have jobs
@@ -89,6 +89,7 @@ class ExecutionRunner:
     async def finish(self) -> None:
         """Take nothing new, and return when nothing runs any more and all results are stored."""
         self._finishing = True
+        self._runs.tell_what_runs()
         node = self.node()
         if node is not None:
             with suppress(DatabaseError):
@@ -185,8 +186,7 @@ class ExecutionRunner:
             before, begun = self._runs.known, dict(self._runs.begun)
             held = await self.routing.held(node.id)
             runs = before | self._runs.known
-            running = {attempt.execution for attempt in held}
-            await self._runs.resume({one: attempt for one, attempt in begun.items() if one not in running})
+            await self._runs.resume({one: begun[one] for one in begun.keys() - {attempt.execution for attempt in held}})
             if self.alone() and (lost := [attempt for attempt in held if attempt.execution not in runs]):
                 self._tell(len(await self.attempts.settle([attempt.lost() for attempt in lost])))
         self._tell(await self.routing.settle_lost())
@@ -285,8 +285,8 @@ class ExecutionRunner:
         self._classes.satisfied_by(self._taking_node())
         await self._give_back(job, reason)
 
-    async def _find_broken(self, ref: str, interpreter: str, ran_seconds: float) -> str | None:
-        if why := await self.broken(ref, interpreter, ran_seconds):
+    async def _find_broken(self, ref: str, interpreter: str, ran_seconds: float, given_back: int) -> str | None:
+        if why := await self.broken(ref, interpreter, ran_seconds, given_back):
             self._suspects.add(ref)
             self._classes.satisfied_by(self._taking_node())
         return why

@@ -12,6 +12,7 @@ from attune.core.runtimes.definition import Definition
 from attune.operations.runtimes.examine import Examiner
 
 _PART, _LONGEST = 10, 2.0  # checks take at most that part of the time, and no pause is longer
+_MOST_GIVEN_BACK = 2
 _Seen = tuple[float, float, str | None]  # when it began and ended, and the problem
 
 
@@ -19,18 +20,23 @@ _Seen = tuple[float, float, str | None]  # when it began and ended, and the prob
 class StartChecks:
     """Smoke checks of interpreters: one at a time of each, shared by all work whose failure waits for it.
 
-    *definition* gives the definition of a ref; *broken* is told of one whose interpreter does not start.
+    *definition* gives the definition of a ref, and whether its smoke check is its own and not that of the shipped one;
+    *broken* is told of one whose interpreter does not start.
     """
 
     examiner: Examiner
-    definition: Callable[[str], Definition | None]
+    definition: Callable[[str], tuple[Definition, bool] | None]
     broken: Callable[[Definition], None]
     _checks: dict[tuple[str, str], asyncio.Task[_Seen]] = field(default_factory=dict)
 
-    async def problem(self, ref: str, interpreter: str, ran_seconds: float) -> str | None:
-        """Why *interpreter* of *ref* does not start, whose work has just failed after *ran_seconds*; None if it may."""
-        definition, failed = self.definition(ref), time.monotonic()
-        if definition is None or definition.verification.smoke is None:
+    async def problem(self, ref: str, interpreter: str, ran_seconds: float, given_back: int = 0) -> str | None:
+        """Why *interpreter* of *ref* does not start, whose work has just failed after *ran_seconds*; None if it may.
+
+        A check that is not the definition's own may fail for another reason: work that was *given_back* before is not
+        given back for it without end.
+        """
+        (definition, own), failed = self.definition(ref) or (None, True), time.monotonic()
+        if definition is None or definition.verification.smoke is None or (not own and given_back >= _MOST_GIVEN_BACK):
             return None
         pause = 0.0
         while True:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from attune.cli.installation.background import running_up
-from attune.cli.output import print_json, print_list
+from attune.cli.output import moment, print_json, print_list
 from attune.cli.session import unknown, who, with_tokens
 from attune.composition.databases import data_dir, is_remote
 from attune.config import load_settings
@@ -58,7 +58,7 @@ def list_(as_json: bool) -> None:
 
 
 def _row(token: TokenRecord) -> list[str]:
-    times = [time.strftime("%Y-%m-%d %H:%M") if time else "never" for time in (token.expires, token.last_used)]
+    times = [moment(time) if time else "never" for time in (token.expires, token.last_used)]
     return [str(token.id), token.name, token.scope, token.state, *times, token.created_by]
 
 

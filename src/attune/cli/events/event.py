@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
 from attune.cli.key_values import read_pairs
 from attune.cli.output import json_option, moment, print_json, print_list, switch_command, yes_or_no
-from attune.cli.session import unknown, with_events
+from attune.cli.session import unknown, with_events, with_letters
 from attune.core.errors import UsageError
-from attune.core.events.event import EventRecord
-from attune.core.ports.events import EventReader
+from attune.core.events.event import EventRecord, RuleRecord
+from attune.core.ports.events import DeadLetters, EventReader
 
 _MOST = 10_000
 
@@ -48,9 +48,33 @@ def list_rules(as_json: bool) -> None:
         with_events(lambda events: events.list_rules()),
         as_json,
         ["RULE", "ENABLED", "TRIGGER", "ACTION", "WHEN"],
-        lambda rule: [rule.ref, yes_or_no(rule.enabled), rule.trigger_ref, rule.action_ref, _when(rule.conditions)],
+        lambda rule: [rule.ref, _enabled(rule), rule.trigger_ref, rule.action_ref, _when(rule.conditions)],
         empty="There is no rule yet. A pack brings them: attune pack load DIR",
     )
+
+
+@rule.command(name="show", epilog="Example: attune rule show demo.greet")
+@click.argument("ref")
+@json_option
+def show_rule(ref: str, as_json: bool) -> None:
+    """One rule; for one that is paused, why it is."""
+    rules = {rule.ref: rule for rule in with_events(lambda events: events.list_rules())}
+    if ref not in rules:
+        raise unknown(f"no rule has the ref {ref!r}", ref, rules, "attune rule list")
+    rule = rules[ref]
+    if as_json:
+        print_json(rule)
+        return
+    click.echo(f"{rule.ref}: {rule.label}\nenabled: {_enabled(rule)}")
+    if rule.paused:
+        click.echo(f"paused: {rule.paused}\nIt goes on once it is changed, or by: attune rule enable {rule.ref}")
+    parameters = json.dumps(rule.action_params, ensure_ascii=False)
+    click.echo(f"trigger: {rule.trigger_ref}\nwhen: {_when(rule.conditions) or 'always'}")
+    click.echo(f"action: {rule.action_ref}\nparameters: {parameters}")
+
+
+def _enabled(rule: RuleRecord) -> str:
+    return "paused" if rule.enabled and rule.paused else yes_or_no(rule.enabled)
 
 
 def _when(conditions: object) -> str:
@@ -68,7 +92,7 @@ def _switch_rule(ref: str, enabled: bool) -> None:
 
 
 for _verb, _text in (
-    ("enable", "Let a rule fire."),
+    ("enable", "Let a rule fire, also one that is paused."),
     ("disable", "Keep a rule from firing; what it has started goes on."),
 ):
     rule.add_command(switch_command(_verb, _switch_rule, text=_text, example=f"attune rule {_verb} demo.greet"))
@@ -96,7 +120,9 @@ def list_command(trigger_ref: str | None, limit: int, as_json: bool) -> None:
             event.source_ref or "",
             _followed(event),
         ],
-        empty="There is no event yet. Sensors tell them, and: attune event send REF -p key=value",
+        empty=f"There is no event of the trigger {trigger_ref}: attune trigger list"
+        if trigger_ref
+        else "There is no event yet. Sensors tell them, and: attune event send REF -p key=value",
     )
 
 
@@ -109,6 +135,8 @@ def show(number: int, as_json: bool) -> None:
     if record is None:
         raise UsageError(f"no event has the number {number}", hint="attune event list")
     _print(record, as_json)
+    if not record.enforcements and not as_json:
+        click.echo("No rule fired.")
 
 
 @event.command(epilog="Example: attune event send demo.tick -p at=now -p missed:=0")
@@ -121,13 +149,30 @@ def send(trigger_ref: str, fields: Sequence[str], as_json: bool) -> None:
     """Record an event of the trigger REF, as a sensor would, and print what followed."""
     payload = read_pairs(fields)
 
-    async def send_event(events: EventReader) -> EventRecord:
-        refs = [trigger.ref for trigger in await events.list_triggers()]
-        if trigger_ref not in refs:
-            raise unknown(f"no trigger has the ref {trigger_ref!r}", trigger_ref, refs, "attune trigger list")
-        return await events.send(trigger_ref, payload)
+    async def send_event(events: EventReader) -> tuple[EventRecord, list[str]]:
+        triggers = {trigger.ref: trigger for trigger in await events.list_triggers()}
+        if trigger_ref not in triggers:
+            raise unknown(f"no trigger has the ref {trigger_ref!r}", trigger_ref, triggers, "attune trigger list")
+        record = await events.send(trigger_ref, payload)
+        rules = [rule for rule in await events.list_rules() if rule.trigger_ref == trigger_ref]
+        return record, [*_silent(record, rules, awake=triggers[trigger_ref].enabled)]
 
-    _print(with_events(send_event), as_json)
+    record, silent = with_events(send_event)
+    _print(record, as_json)
+    for line in silent if not as_json else ():
+        click.echo(line)
+
+
+def _silent(record: EventRecord, rules: Sequence[RuleRecord], *, awake: bool) -> Iterator[str]:
+    """Why the rules did nothing that made nothing of the event."""
+    if not rules:
+        yield f"no rule waits for {record.trigger_ref}: attune rule list"
+    for rule in rules:
+        if rule.ref not in {it.rule_ref for it in record.enforcements}:
+            why = f"its condition is not met: {_when(rule.conditions)}" if rule.conditions else "it was not asked"
+            if not rule.enabled:
+                why = f"it is disabled: attune rule enable {rule.ref}"
+            yield f"{rule.ref}: nothing: {why if awake else 'the trigger is disabled'}"
 
 
 @click.group(name="dead-letter", epilog="Example: attune dead-letter list")
@@ -140,7 +185,7 @@ def dead_letter() -> None:
 def list_letters(as_json: bool) -> None:
     """What was set aside, the oldest first; --json shows the rows themselves."""
     print_list(
-        with_events(lambda events: events.list_letters(_MOST)),
+        with_letters(lambda letters: letters.list_letters(_MOST)),
         as_json,
         ["NUMBER", "WHEN", "KIND", "SOURCE", "TIMES", "REASON"],
         lambda one: [str(one.id), moment(one.at), one.kind, one.source, str(one.times), one.reason],
@@ -153,22 +198,22 @@ def list_letters(as_json: bool) -> None:
 def replay(numbers: Sequence[int]) -> int:
     """Store dead letters (all, without a NUMBER) after all, and remove them. Exit code 1 if one is still refused."""
 
-    async def replay_each(events: EventReader) -> int:
+    async def replay_each(letters: DeadLetters) -> int:
         refused = 0
-        for number in numbers or [letter.id for letter in await events.list_letters(_MOST)]:
-            refusal = await events.replay(number)
+        for number in numbers or [letter.id for letter in await letters.list_letters(_MOST)]:
+            refusal = await letters.replay(number)
             refused += refusal is not None
             click.echo(f"dead letter {number} {f'is still refused: {refusal}' if refusal else 'is stored'}")
         return int(refused > 0)
 
-    return with_events(replay_each)
+    return with_letters(replay_each)
 
 
 @dead_letter.command(epilog="Example: attune dead-letter remove 7")
 @click.argument("number", type=click.IntRange(1, 2**63 - 1))
 def remove(number: int) -> None:
     """Forget a dead letter for good."""
-    if not with_events(lambda events: events.remove_letter(number)):
+    if not with_letters(lambda letters: letters.remove_letter(number)):
         raise UsageError(f"no dead letter has the number {number}", hint="attune dead-letter list")
     click.echo(f"dead letter {number} is removed")
 
@@ -183,8 +228,6 @@ def _print(record: EventRecord, as_json: bool) -> None:
     for it in record.enforcements:
         ending = f"execution {it.execution}, {it.execution_status}" if it.execution else f"nothing: {it.reason}"
         click.echo(f"{it.rule_ref}: {ending}")
-    if not record.enforcements:
-        click.echo("No rule fired.")
 
 
 def _followed(record: EventRecord) -> str:

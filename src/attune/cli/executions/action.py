@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from attune.cli.executions.session import explain_waiting, print_ending
 from attune.cli.executions.session import follow as follow_execution
-from attune.cli.executions.session import print_ending
 from attune.cli.key_values import read_pairs
 from attune.cli.output import json_option, print_facts, print_json, print_list
 from attune.cli.session import with_executions
@@ -72,7 +72,7 @@ def show(ref: str, as_json: bool) -> None:
 
 @action.command(epilog="Example: attune action run demo.hello_python -p name=world --require 'zone=eu' --follow")
 @click.argument("ref")
-@click.option("-p", "--parameter", "parameters", multiple=True, metavar="KEY=TEXT", help="KEY:=JSON for JSON.")
+@click.option("-p", "--parameter", "parameters", multiple=True, metavar="KEY=TEXT", help="KEY:=JSON, KEY=@FILE.")
 @click.option("--require", "extra", multiple=True, metavar="TERM", help="A term beside those of the action.")
 @click.option("--wait", is_flag=True, help="Wait until it has ended, and print its result.")
 @click.option("--follow", is_flag=True, help="Print what it prints while it runs; waits too.")
@@ -101,13 +101,15 @@ def run(
 
     It runs whether or not this command waits: interrupting the command does not end it.
     """
-    values = read_pairs(parameters)
     limit, until = _seconds("--timeout", timeout), _seconds("--deadline", deadline)
 
     async def run_action(store: ExecutionStore) -> ExecutionRecord:
         wanted = await store.action(ref)
+        values = read_pairs(parameters, wanted.param_schema)
         execution = await store.run(NewExecution(wanted, values, tuple(extra), Policy(policy), until, limit))
         if not (wait or follow) or execution.is_final:
+            if execution.status == "requested" and not as_json:
+                await explain_waiting(store, execution)
             return execution
         if not as_json:
             click.echo(f"execution {execution.id} of {ref}", err=True)

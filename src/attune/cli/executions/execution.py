@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from attune.cli.executions.session import follow as follow_execution
 from attune.cli.executions.session import interpreters, print_output
 from attune.cli.output import json_option, moment, print_facts, print_json, print_list, with_symbol
 from attune.cli.session import with_executions
+from attune.cli.table import age
 from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, ExecutionStore
 
@@ -39,17 +41,19 @@ def list_command(
     print_list(
         with_executions(lambda store: store.list(wanted)),
         as_json,
-        ["EXECUTION", "STATUS", "ACTION", "WORKER", "CREATED", "RAN", "REASON"],
+        ["EXECUTION", "STATUS", "ACTION", "WORKER", "AGE", "RAN", "REASON"],
         _row,
-        empty="There is no such execution yet. Run an action: attune action run REF",
+        empty="No execution is like that: attune execution list"
+        if status or action_ref or worker_name
+        else "There is no execution yet. Run an action: attune action run REF",
         status=True,
     )
 
 
 def _row(record: ExecutionRecord) -> list[str]:
     worker, ran = record.worker_name or "", "" if record.ran is None else f"{record.ran:.1f} s"
-    created, reason = moment(record.created), record.reason or ""
-    return [str(record.id), record.status, record.action_ref, worker, created, ran, reason]
+    old = age((datetime.now(UTC) - record.created).total_seconds())
+    return [str(record.id), record.status, record.action_ref, worker, old, ran, record.why]
 
 
 @execution.command(epilog="Example: attune execution show 7")

@@ -36,10 +36,21 @@ async def follow(store: ExecutionStore, number: int, *, show: bool) -> Execution
             return record
         if record.status == "requested" and not explained and waited >= _SILENT_SECONDS:
             explained = True
-            text = (await store.explanation(record)).get("text", "")
-            click.echo(f"execution {number} waits for a worker:\n{text}", err=True)
-        await asyncio.sleep(_LOOK_SECONDS)
+            await explain_waiting(store, record)
+        try:
+            await asyncio.sleep(_LOOK_SECONDS)
+        except asyncio.CancelledError:
+            click.echo(f"\nexecution {number} goes on; end it with: attune execution cancel {number}", err=True)
+            raise
         waited += _LOOK_SECONDS
+
+
+async def explain_waiting(store: ExecutionStore, record: ExecutionRecord) -> None:
+    """Say on stderr why no worker takes it."""
+    explained = await store.explanation(record)
+    click.echo(f"execution {record.id} waits for a worker:\n{explained.get('text', '')}", err=True)
+    if explained and not explained["explanation"]["total"]:
+        click.echo("try: attune worker start", err=True)
 
 
 def print_ending(record: ExecutionRecord) -> int:

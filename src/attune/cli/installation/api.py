@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from attune.composition.databases import Database
+    from attune.config import Settings
 
 
 @click.group()
@@ -15,31 +21,36 @@ def api() -> None:
 @api.command(epilog="Example: attune api start")
 def start() -> None:
     """Serve the API and the page until Ctrl-C; `api.host` and `api.port` say where."""
-    from attune.agent.control import Control, obey_signals
+    from attune.config import load_settings
+
+    start_api(load_settings(upwards=False))
+
+
+def start_api(settings: Settings, bound: socket.socket | None = None, supervisor: socket.socket | None = None) -> None:
+    """Serve, on *bound* where that is given, until a signal or until *supervisor* says so."""
+    from attune.agent.control import Control, obey_signals, obey_supervisor
     from attune.agent.logs import configure_logging, log
     from attune.composition.databases import require_migrated, use_database
     from attune.composition.secrets import keyring_for
     from attune.composition.web import front_of, serve_api
-    from attune.config import load_settings
     from attune.web.server import address_of, listen
-    from attune.web.services import Services
 
-    settings = load_settings()
     configure_logging(form=settings.log.format, level=settings.log.level)
 
-    with use_database(settings) as database, listen(settings.api.host, settings.api.port) as bound:
+    async def serve(database: Database, bound: socket.socket) -> None:
+        obey_signals(control := Control())
+        tell = log.info if supervisor is None else obey_supervisor(control, supervisor)
+        said = f"the API is served on {settings.api.public_url or address_of(bound)}/api/docs"
+        await serve_api(
+            database.url,
+            bound,
+            control.stop,
+            cipher=keyring_for(settings),
+            front=front_of(settings.api),
+            on_ready=lambda _: tell(said),
+            heal=database.heal,
+        )
+
+    with use_database(settings) as database, bound or listen(settings.api.host, settings.api.port) as listening:
         require_migrated(database.url)
-        address = settings.api.public_url or address_of(bound)
-
-        def ready(_services: Services) -> None:
-            log.info(f"the API is served on {address}/api/docs")
-
-        async def until_stopped() -> None:
-            control = Control()
-            obey_signals([control])
-            keys, front = keyring_for(settings), front_of(settings.api)
-            await serve_api(
-                database.url, bound, control.stop, cipher=keys, front=front, on_ready=ready, heal=database.heal
-            )
-
-        asyncio.run(until_stopped())
+        asyncio.run(serve(database, listening))

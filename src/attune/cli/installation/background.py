@@ -54,6 +54,8 @@ def marked_up(folder: Path) -> Iterator[Callable[[str], None]]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(_file(folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
+    os.register_at_fork(after_in_child=lambda: os.close(fd))  # a child that outlives this one is none
+
     def write(up: RunningUp | None) -> None:
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps({"process": up.process, "address": up.address}).encode() if up else b"", 0)

@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
-from math import inf
 
 import click
 
+from attune.cli.events.doctor_checks import check_rules, check_storing
+from attune.cli.executions.doctor_checks import check_work
 from attune.cli.installation.background import running_up
-from attune.cli.installation.up import is_chosen
+from attune.cli.installation.doctor_checks import check_database, check_port, check_protections, check_secrets
+from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding
+from attune.cli.nodes.doctor_checks import check_nodes, check_selections
 from attune.cli.output import json_option, print_json
-from attune.cli.session import ask, with_events, with_executions
+from attune.cli.runtimes.doctor_checks import check_definitions, check_host
 from attune.composition.installation import api_warnings
-from attune.composition.secrets import key_problem
-from attune.config import Settings, load_settings, variable
-from attune.core.durations import coarse
-from attune.core.errors import AttuneError, DefinitionError, UsageError
-from attune.core.nodes.role import ROLES, WORKER
-from attune.core.ports.executions import ExecutionFilter
-from attune.core.runtimes.aliases import did_you_mean, nearest
-from attune.core.runtimes.definition import Definition, parse_definition
-from attune.core.runtimes.selection import select
-
-OK, WARNING, PROBLEM = "ok", "warning", "problem"
+from attune.config import Settings, load_settings
+from attune.core.errors import AttuneError
 
 
 @dataclass(frozen=True, slots=True)
-class DoctorFinding:
-    """One thing that was looked at. `remedy` is the command or the change that helps."""
+class DoctorCheck:
+    """A function that looks at one subject. `asks_installation` if there must be one, and its database must work."""
 
-    level: str
     subject: str
-    text: str
-    remedy: str | None = None
+    look: Callable[[Settings], Iterable[DoctorFinding]]
+    asks_installation: bool = False
+
+
+DATABASE = DoctorCheck("database", check_database)
+NODES = DoctorCheck("nodes", check_nodes, asks_installation=True)
+WORK = DoctorCheck("work", check_work, asks_installation=True)
+CHECKS = (
+    DoctorCheck("port", check_port),
+    DATABASE,
+    DoctorCheck("storing", check_storing, asks_installation=True),
+    DoctorCheck("rules", check_rules, asks_installation=True),
+    DoctorCheck("secrets", check_secrets, asks_installation=True),
+    DoctorCheck("definitions", check_definitions, asks_installation=True),
+    NODES,
+    WORK,
+    DoctorCheck("protections", check_protections),
+    DoctorCheck("host", check_host),
+)
 
 
 @click.command(epilog="Example: attune doctor --json")
@@ -69,7 +78,7 @@ def status(as_json: bool) -> int:
         up = running_up(data_dir(settings))
         text = f"up, process {up.process}" + (f" on {up.address}" if up.address else ", starting") if up else "not up"
         found = [DoctorFinding(OK if up else PROBLEM, "attune", text, None if up else "attune up")]
-    found += _look_at_installation(settings)
+    found += _run_checks((DATABASE, NODES, WORK), settings)
     if as_json:
         print_json(found)
     else:
@@ -87,214 +96,23 @@ def _examine_installation() -> Iterator[DoctorFinding]:
         yield DoctorFinding(PROBLEM, "settings", str(error), error.hint)
         return
     yield DoctorFinding(
-        OK, "settings", f"read from {settings.path}" if settings.path else "defaults (no attune.yaml here)"
+        OK, "settings", f"read from {settings.path}" if settings.path else "defaults (no settings file)"
     )
-    yield from _selections(settings)
+    yield from check_selections(settings)
     yield from (DoctorFinding(WARNING, "api", warning) for warning in api_warnings(settings))
+    yield from _run_checks(CHECKS, settings)
+
+
+def _run_checks(checks: Iterable[DoctorCheck], settings: Settings) -> Iterator[DoctorFinding]:
+    """What they find, in order; where the database does not work, those that ask it are left out."""
+    from attune.composition.databases import is_there
+
     is_broken = False
-    for look in (_port, _database, _storing, _secrets, _definitions, _nodes, _work, _protections, _host):
-        if is_broken and look in (_storing, _secrets, _definitions, _nodes, _work):
+    for check in checks:
+        if check.asks_installation and (is_broken or not is_there(settings)):
             continue
         try:
-            yield from look(settings)
+            yield from check.look(settings)
         except AttuneError as error:
-            is_broken = is_broken or look is _database
-            yield DoctorFinding(PROBLEM, look.__name__.strip("_"), str(error), error.hint)
-
-
-def _look_at_installation(settings: Settings) -> list[DoctorFinding]:
-    """Whether the database, the nodes and the work of the installation are well."""
-    found: list[DoctorFinding] = []
-    for look in (_database, _nodes, _work):
-        try:
-            found += look(settings)
-        except AttuneError as error:
-            return [*found, DoctorFinding(PROBLEM, look.__name__.strip("_"), str(error), error.hint)]
-    return found
-
-
-def _selections(settings: Settings) -> Iterator[DoctorFinding]:
-    for role in ROLES.values():
-        section = settings.sensor if role.settings_section == "sensor" else settings.worker
-        name = role.environment_variable
-        try:
-            chosen = select(name, variable(name), role.settings_section, section.capabilities)
-        except AttuneError as error:
-            yield DoctorFinding(PROBLEM, role.name, str(error), error.hint)
-            continue
-        what = "whatever is verified" if chosen.names is None else ", ".join(chosen.names) or "nothing"
-        yield DoctorFinding(OK, role.name, f"offers {what} (decided by: {chosen.source.value})")
-        for warning in chosen.warnings:
-            yield DoctorFinding(WARNING, role.name, warning, f"unset {name}")
-
-
-def _port(settings: Settings) -> Iterator[DoctorFinding]:
-    from attune.web.server import listen
-
-    address = f"{settings.api.host}:{settings.api.port}"
-    try:
-        listen(settings.api.host, settings.api.port).close()
-    except UsageError as error:
-        if _is_attune(settings.api.host, settings.api.port):
-            yield DoctorFinding(OK, "port", f"an API of Attune listens on {address}")
-            return
-        with listen(settings.api.host, settings.api.port, tries=100) as other:
-            free = other.getsockname()[1]
-        text = f"another program listens on {address}, or it is no address of this machine: {error}"
-        level = PROBLEM if is_chosen(settings) else WARNING
-        yield DoctorFinding(level, "port", text, f"ATTUNE__API__PORT={free} attune up")
-    else:
-        yield DoctorFinding(OK, "port", f"{address} is free")
-
-
-def _is_attune(host: str, port: int) -> bool:
-    connection = HTTPConnection(host, port, timeout=2)
-    try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().read(100) == b'{"status":"ok"}'
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _database(settings: Settings) -> Iterator[DoctorFinding]:
-    from attune.composition.databases import embedded_server, has_database, is_remote, migration_state, use_database
-
-    if is_remote(settings):
-        yield DoctorFinding(OK, "database", f"none: commands talk to the API at {settings.api.url}")
-        return
-    if not settings.database.url:
-        embedded_server(settings).require_usable()
-    if not has_database(settings):
-        yield DoctorFinding(WARNING, "database", "none is configured and the embedded one has no data yet", "attune up")
-        return
-    with use_database(settings) as database:
-        schema = migration_state(database.url)
-        schema.require_newest()
-        yield DoctorFinding(OK, "database", f"{database.shown}, revision {schema.current}")
-
-
-def _storing(settings: Settings) -> Iterator[DoctorFinding]:
-    from attune.composition.databases import is_remote, is_there
-
-    if is_remote(settings) or not is_there(settings):
-        return
-    refusals = with_events(lambda events: events.refusals())
-    letters = with_events(lambda events: events.list_letters(1000))
-    for name, reason in refusals.items():
-        remedy = "remove the reason; what waits is stored by itself then"
-        yield DoctorFinding(PROBLEM, "storing", f"{name}: {reason}", remedy)
-    if letters:
-        text = f"{len(letters)} rows were set aside, the first because {letters[0].reason}"
-        yield DoctorFinding(WARNING, "storing", text, "attune dead-letter list")
-    elif not refusals:
-        yield DoctorFinding(OK, "storing", "nothing is refused, nothing was set aside")
-
-
-def _secrets(settings: Settings) -> Iterator[DoctorFinding]:
-    if found := key_problem(settings):
-        yield DoctorFinding(PROBLEM, "secrets", *found)
-
-
-def _definitions(settings: Settings) -> Iterator[DoctorFinding]:
-    from attune.cli.runtimes.definitions import read_runtimes
-    from attune.composition.databases import is_there
-
-    if not is_there(settings):
-        return
-    definitions: list[Definition] = []
-    runtimes = read_runtimes(settings)
-    for runtime in runtimes:
-        try:
-            definitions.append(definition := parse_definition(runtime))
-            verification = definition.verification
-            problem = "has no verification command, so no node offers it"
-            if not verification.needs_running or verification.checks:
-                continue
-        except DefinitionError as error:
-            problem = f"is invalid: {error}"
-        yield DoctorFinding(PROBLEM, "definitions", f"{runtime.ref} {problem}", f"attune runtime check {runtime.ref}")
-    yield DoctorFinding(OK, "definitions", f"{len(definitions)} of {len(runtimes)} definitions are valid")
-    yield from _declared(settings, {name for one in definitions for name in (one.capability, one.ref)})
-
-
-def _declared(settings: Settings, known: Collection[str]) -> Iterator[DoctorFinding]:
-    """Names that a node is told to offer and that no definition has."""
-    for role in ROLES.values():
-        section = settings.sensor if role.settings_section == "sensor" else settings.worker
-        names = select(
-            role.environment_variable, variable(role.environment_variable), role.settings_section, section.capabilities
-        ).names
-        for name in names or ():
-            if name not in known:
-                near = nearest(name, known)
-                remedy = f"declare {near} in its place" if near else f"attune runtime add --from-catalogue {name}"
-                text = f"{name} is declared, and no definition is called that{did_you_mean(name, known)}"
-                yield DoctorFinding(PROBLEM if near else WARNING, role.name, text, remedy)
-
-
-def _nodes(settings: Settings) -> Iterator[DoctorFinding]:
-    from attune.composition.databases import is_there
-
-    if not is_there(settings):
-        return
-    nodes = ask(lambda installation: installation.nodes.list_nodes(), settings)
-    for role in ROLES.values():
-        those = [node for node in nodes if node.role == role.name]
-        live = [node for node in those if node.status not in ("inactive", "lost", "stale", "error")]
-        if live:
-            yield DoctorFinding(OK, f"{role.name}s", f"{len(live)} of {len(those)} live")
-            continue
-        last = min(those, key=lambda node: node.heartbeat_age or inf, default=None)
-        heard = "none has registered yet"
-        if last is not None:
-            age = "never heard of" if last.heartbeat_age is None else f"heard of {coarse(last.heartbeat_age)} ago"
-            heard = f"{last.name} is {last.status}, {age}"
-        level = PROBLEM if role is WORKER else WARNING
-        yield DoctorFinding(level, f"{role.name}s", f"no {role.name} lives: {heard}", f"attune {role.name} start")
-
-
-def _work(settings: Settings) -> Iterator[DoctorFinding]:
-    from attune.composition.databases import is_there
-
-    if not is_there(settings):
-        return
-    waiting = with_executions(lambda executions: executions.list(ExecutionFilter(status="requested", limit=100)))
-    if waiting:
-        count = f"{len(waiting)} executions wait" if len(waiting) > 1 else "an execution waits"
-        text = f"{count} for a worker that can take {'them' if len(waiting) > 1 else 'it'}"
-        oldest = waiting[-1]
-        text += f"; {oldest.id} of {oldest.action_ref} since {coarse(oldest.waited)}"
-        yield DoctorFinding(PROBLEM, "work", text, f"attune execution show {oldest.id}")
-    else:
-        yield DoctorFinding(OK, "work", "nothing waits for a worker that can take it")
-
-
-def _protections(settings: Settings) -> Iterator[DoctorFinding]:
-    from attune.composition.host_examiner import host_protections
-
-    for protection in host_protections(settings):
-        if protection.problem:
-            yield DoctorFinding(WARNING, protection.name, protection.problem, protection.remedy)
-        else:
-            yield DoctorFinding(OK, protection.name, protection.does)
-
-
-def _host(settings: Settings) -> Iterator[DoctorFinding]:
-    from attune.composition.databases import core_runtimes
-    from attune.composition.host_examiner import examiner_for, refused_folders
-    from attune.operations.runtimes.detect import DetectionOptions, detect
-
-    selection = select("", None, "worker")
-    options = DetectionOptions(deadline_seconds=settings.detection.deadline, origin="catalogue")
-    detection = detect(core_runtimes(), selection, None, examiner_for(settings), options)
-    yield DoctorFinding(OK, "host", f"can run {', '.join(detection.offered)}")
-    for reason in refused_folders(settings):
-        remedy = "correct owner or mode, or name the owner in host.trusted_owners"
-        yield DoctorFinding(WARNING, "host", f"a folder is left out for programs: {reason}", remedy)
-    for verdict in detection.verdicts:
-        if not verdict.status.offered:
-            yield DoctorFinding(
-                WARNING, "host", f"{verdict.capability}: {verdict.reason}", f"attune runtime show {verdict.ref}"
-            )
+            is_broken = is_broken or check is DATABASE
+            yield DoctorFinding(PROBLEM, check.subject, str(error), error.hint)

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,12 @@ from attune.config import variable
 from attune.core.access.tokens import Scope
 
 if TYPE_CHECKING:
-    from attune.agent.registration import NodeRegistration
     from attune.composition.databases import Database
     from attune.config import Settings
     from attune.core.ports.access import AccessStore
-    from attune.web.services import Services
 
 _PORTS = 20  # the configured one and, where somebody has it, the next ones
+_MORE_SECONDS = 20.0  # to stop, after what work has
 
 
 @click.command(epilog="Example: attune up --detach")
@@ -40,10 +40,11 @@ def up(detach: bool) -> int:
     from attune.config import load_settings
     from attune.web.server import listen
 
-    settings = load_settings()
+    settings = load_settings(upwards=False)
     if detach:
         return start_detached(settings)
     refuse_second(data_dir(settings))
+    say(f"data: {data_dir(settings)}")
     configure_logging(form=settings.log.format, level=settings.log.level)
     tries = 1 if is_chosen(settings) else _PORTS
     with (
@@ -57,7 +58,7 @@ def up(detach: bool) -> int:
         if said := asyncio.run(ensure_key(settings, database.url)):
             say(said, err=True)
         if settings.demo and asyncio.run(load_demo(database.url)):
-            say("The pack demo is loaded: a timer, a rule and three actions. Without it: attune pack remove demo")
+            say("The pack demo is loaded: a timer, a rule and four actions. Without it: attune pack remove demo")
         asyncio.run(_everything(settings, database, bound, tell_address))
         say("attune is down.")
     return 0
@@ -81,59 +82,55 @@ def is_chosen(settings: Settings) -> bool:
 async def _everything(
     settings: Settings, database: Database, bound: socket.socket, tell_address: Callable[[str], None]
 ) -> None:
-    """The API and both nodes, until a signal; the API goes last, so that the page shows the nodes leave."""
-    from attune.composition.node_services import run_nodes
-    from attune.composition.secrets import keyring_for
-    from attune.composition.web import front_of, serve_api
-    from attune.core.nodes.role import SENSOR, WORKER
+    """Run both nodes and the API until a signal; the API goes last, so that the page shows the nodes leave."""
+    import attune.composition.node_services
+    import attune.composition.web  # noqa: F401 - here once, and not in each process
+    from attune.agent.processes import ServiceProcess, run_processes
+    from attune.agent.service import under_manager
+    from attune.cli.installation.api import start_api
+    from attune.cli.main import reported
+    from attune.cli.nodes.node import start_node
+    from attune.core.nodes.role import ROLES, Role
+    from attune.web.server import address_of
 
-    stop = asyncio.Event()
-    services: asyncio.Queue[Services] = asyncio.Queue()
-    ready: asyncio.Queue[NodeRegistration] = asyncio.Queue()
-    keys = keyring_for(settings)
-    front = front_of(settings.api)
-    serving = serve_api(
-        database.url, bound, stop, cipher=keys, front=front, on_ready=services.put_nowait, heal=database.heal
-    )
-    api = asyncio.create_task(serving)
-    roles = {WORKER: None, SENSOR: None}
-    nodes = asyncio.create_task(run_nodes(settings, database.url, roles, heal=database.heal, on_ready=ready.put_nowait))
-    announcing = asyncio.create_task(_announce(settings, database, bound, services, ready, tell_address))
-    try:
-        await asyncio.wait({api, nodes}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stop.set()
-        if not nodes.done() and not api.cancelled():
-            nodes.cancel()
-        announcing.cancel()
-        await asyncio.gather(api, nodes, return_exceptions=True)
-    for task in (nodes, api):
-        if not task.cancelled():
-            task.result()
+    def node(role: Role, supervisor: socket.socket) -> int:
+        bound.close()
+        return reported(lambda: start_node(settings, role, supervisor=supervisor))
+
+    def api(supervisor: socket.socket) -> int:
+        return reported(lambda: start_api(settings, bound, supervisor))
+
+    nodes = [
+        ServiceProcess(name, partial(node, role), getattr(settings, name).drain_timeout + _MORE_SECONDS)
+        for name, role in ROLES.items()
+    ]
+
+    async def announce() -> None:
+        names = " and ".join(sorted(node.said for node in nodes))
+        await _announce(settings, database, names, settings.api.public_url or address_of(bound), tell_address)
+
+    async with under_manager():
+        await run_processes([*nodes, ServiceProcess("api", api, _MORE_SECONDS)], announce)
 
 
 async def _announce(
-    settings: Settings,
-    database: Database,
-    bound: socket.socket,
-    services: asyncio.Queue[Services],
-    nodes: asyncio.Queue[NodeRegistration],
-    tell_address: Callable[[str], None],
+    settings: Settings, database: Database, names: str, address: str, tell_address: Callable[[str], None]
 ) -> None:
     """Say once that everything is up, and how to look at it."""
+    from attune.agent.service import notify
     from attune.cli.main import program_name
     from attune.composition.databases import data_dir
-    from attune.web.server import address_of
+    from attune.composition.web import access_on
 
-    tokens = (await services.get()).tokens
-    names = " and ".join(sorted([(await nodes.get()).name for _role in range(2)]))
-    address = settings.api.public_url or address_of(bound)
-    token = await _token(tokens, data_dir(settings) / "token")
     attune = program_name()
+    async with access_on(database.url) as tokens:
+        token = await _token(tokens, data_dir(settings) / "token")
+        link = f"{address}/login?code={await tokens.login_link(token)}" if sys.stdout.isatty() else ""
     tell_address(address)
+    notify("READY=1")
     say(f"attune is up: {names} are registered in {database.shown}.")
-    if sys.stdout.isatty():  # a journal would keep it
-        say(f"The page, once within ten minutes: {address}/login?code={await tokens.login_link(token)}")
+    if link:  # a journal would keep it
+        say(f"The page, once within ten minutes: {link}")
     else:
         say(f"The page: {address}. A link that logs in: `{attune} token link {token}`")
     say(f"In the terminal: `{attune} worker list` and `{attune} sensor list`. Ctrl-C stops everything.")

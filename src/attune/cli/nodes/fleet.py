@@ -108,7 +108,7 @@ def print_node(role: Role, name: str, as_json: bool) -> None:
         click.echo(f"takes nothing: {node.problem}")
     click.echo(f"runtimes decided by: {node.capabilities.get('runtime_source', 'unknown')}\n")
     rows = [[it.name, it.status, it.version or "", it.path or "", it.reason] for it in runtimes]
-    click.echo(listing(["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"], rows, status=True, squeeze=3))
+    click.echo(listing(["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"], rows, status=True))
     if sensors:
         states = [[it.ref, it.state, str(it.pid or ""), str(it.restarts), it.reason] for it in sensors]
         click.echo(f"\n{listing(['SENSOR', 'STATE', 'PID', 'RESTARTS', 'WHY'], states, status=True)}")

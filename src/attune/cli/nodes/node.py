@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +15,9 @@ from attune.core.errors import UsageError
 from attune.core.nodes.role import ROLES, Role
 from attune.core.ports.installation import Installation
 from attune.core.ports.nodes import NodeRecord
+
+if TYPE_CHECKING:
+    from attune.config import Settings
 
 _VERBS = (
     ("drain", "drains", "Let it finish what it has and take nothing new."),
@@ -76,16 +81,23 @@ def _add_start(group: click.Group, role: Role) -> None:
     )
     @click.option("--name", help=f"The {role.name}'s name. Default: {role.name}-HOSTNAME.")
     def start(name: str | None) -> None:
-        from attune.agent.logs import configure_logging
-        from attune.composition.databases import require_migrated, use_database
-        from attune.composition.node_services import run_nodes
         from attune.config import load_settings
 
-        settings = load_settings()
-        configure_logging(form=settings.log.format, level=settings.log.level)
-        with use_database(settings) as database:
-            require_migrated(database.url)
-            asyncio.run(run_nodes(settings, database.url, {role: name}, heal=database.heal))
+        start_node(load_settings(upwards=False), role, name)
+
+
+def start_node(
+    settings: Settings, role: Role, name: str | None = None, supervisor: socket.socket | None = None
+) -> None:
+    """Run a node of *role* until a signal, or until *supervisor* says so."""
+    from attune.agent.logs import configure_logging
+    from attune.composition.databases import require_migrated, use_database
+    from attune.composition.node_services import run_node_on
+
+    configure_logging(form=settings.log.format, level=settings.log.level)
+    with use_database(settings) as database:
+        require_migrated(database.url)
+        asyncio.run(run_node_on(settings, database.url, role, name, heal=database.heal, supervisor=supervisor))
 
 
 def _add_reads(group: click.Group, role: Role) -> None:

@@ -179,7 +179,7 @@ def as_text(detection: Detection) -> str:
     if not verdicts:
         return f"{sentence}\nNothing to verify. Add a definition: attune runtime add --from-catalogue ruby"
     heads = ["RUNTIME", "STATUS", "VERSION", "PATH", "WHY"]
-    printed = listing(heads, [_row(verdict) for verdict in verdicts], status=True, squeeze=3)
+    printed = listing(heads, [_row(verdict) for verdict in verdicts], status=True)
     if not offered:
         sentence += (
             "\nNothing is offered. Install a runtime, or see what each definition expects: attune runtime show REF"

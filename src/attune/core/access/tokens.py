@@ -28,13 +28,18 @@ _ORDER = tuple(Scope)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who calls: its token, whether a cookie (sent unasked) brought it, and in how many seconds it ends, if ever."""
+    """Who calls: its token, what names the session if a cookie brought it, and in how many seconds it ends, if ever."""
 
     token_id: int
     name: str
     scope: Scope
-    by_cookie: bool = False
+    session: str = ""
     expires_in: float | None = None
+
+    @property
+    def by_cookie(self) -> bool:
+        """Whether a browser may have sent what opens the API unasked."""
+        return bool(self.session)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,11 @@ class TokenRecord:
 def digest_of(secret: str) -> bytes:
     """What is stored of a token, a login code or a session: SHA-256, enough for 256 random bits."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def session_name(session: str) -> str:
+    """What names *session* where it must not be known."""
+    return digest_of(session).hex()[:12]
 
 
 def csrf_of(session: str) -> str:

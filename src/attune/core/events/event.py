@@ -45,6 +45,23 @@ class RuleRecord:
     action_ref: str
     conditions: Sequence[Any]
     action_params: Mapping[str, Any]
+    paused: str | None = None  # by its circuit breaker, and why
+
+
+_JUDGED_WITHIN_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class PendingEvents:
+    """How many events wait for their rules, and how many seconds the oldest has waited."""
+
+    number: int = 0
+    waited: float = 0.0
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether no process of the operator looks at them, as it seems."""
+        return self.waited > _JUDGED_WITHIN_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,17 @@ _BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """A value, or the sentence that says why there is none; for bad syntax with line and column, from 1."""
+    """A value, or the sentence that says why there is none; for bad syntax with line and column, from 1.
+
+    `seconds` of processor time were used; `overran` if a limit ended it.
+    """
 
     value: Any = None
     problem: str | None = None
     line: int | None = None
     column: int | None = None
+    seconds: float = 0.0
+    overran: bool = False
 
 
 def unknown_names(text: str, checked: Evaluated, variables: frozenset[str]) -> list[str]:

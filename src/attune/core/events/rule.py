@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from attune.core.access.secrets import parameter_faults, reference_in
@@ -23,6 +24,14 @@ _OF_EVENT = re.compile(r"\b(payload|event|trigger)\b")
 
 
 @dataclass(frozen=True, slots=True)
+class BreakerState:
+    """How often in a row a rule went over its limit; `paused` says why it is not evaluated any more."""
+
+    overruns: int = 0
+    paused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One row of table `rule`, read; conditions are expressions, or objects as earlier versions wrote them."""
 
@@ -36,6 +45,8 @@ class Rule:
     pack_ref: str = ""
     pack_config: Mapping[str, Any] = field(default_factory=dict)
     opening: str = OPEN
+    breaker: BreakerState = BreakerState()
+    updated: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,9 +79,11 @@ def after_outcome(
     return NextStep(ended, outcome.reason, counts=True)
 
 
-def after_loss(on_lost: OnLost, *, worker: str, losses: int = 0, cancel_asked: bool = False) -> NextStep:
-    """What follows an attempt whose worker died: it ran an unknown part of the work."""
-    reason = f"worker {worker} was lost while it ran"
+def after_loss(
+    on_lost: OnLost, *, worker: str, losses: int = 0, cancel_asked: bool = False, stopped: bool = False
+) -> NextStep:
+    """What follows an attempt whose worker died, or was *stopped*: it ran an unknown part of the work."""
+    reason = f"worker {worker} was {'stopped' if stopped else 'lost'} while it ran"
     if cancel_asked:
         return NextStep(_S.CANCELLED, reason)
     if losses >= MOST_LOSSES:

@@ -40,10 +40,10 @@ class WorkEnding(StrEnum):
     SIGNALED = "signaled"  # died by a signal that we did not send
     TIMED_OUT = "timed out"
     CANCELLED = "cancelled"  # we were asked to end it
-    NOT_STARTED = "not started"  # the interpreter or the entry point could not be executed: the host's fault
+    NOT_STARTED = "not started"  # its interpreter could not be executed, or the host does not admit it
     GIVEN_BACK = "given back"  # this node lacks the key to its secrets: another may have it
     BROKEN = "broken"  # it failed, and its interpreter does not start any more: nothing of it was run
-    REFUSED = "refused"  # what it was to be given does not exist: that is so everywhere
+    REFUSED = "refused"  # its entry point cannot be executed, or what it is to be given is not to be had: everywhere
     NO_PLACE = "no place"  # nothing could be run: no folder, space, descriptor or process is to be had on the host
 
 

@@ -21,7 +21,9 @@ _REPAIRS = 4
 _WIDEST = 48
 _SILENT = frozenset({"", "true", "unknown version"})  # findings that say nothing beside the name of the node
 _OF_NODES = (Reason.NODE_OUT_OF_SERVICE, Reason.NODE_STARTING)
-_SENTENCES = frozenset({Reason.RUNTIME_UNKNOWN, Reason.RUNTIME_INVALID, Reason.FACT_UNKNOWN, *_OF_NODES})
+_SENTENCES = frozenset(
+    {Reason.RUNTIME_UNKNOWN, Reason.RUNTIME_UNCHECKED, Reason.RUNTIME_INVALID, Reason.FACT_UNKNOWN, *_OF_NODES}
+)
 
 
 class PlacementOutcome(StrEnum):
@@ -117,7 +119,7 @@ class Explanation:
         needs = "   ".join(self.needs) or "any node"
         prefers = f"      prefers {', '.join(self.prefers)}" if self.prefers else ""
         lines = [_headline(self), _line("needs", needs + prefers), _line("fleet", _fleet(self))]
-        if self.terms or self.states:
+        if self.total and (self.terms or self.states):
             lines += _table((*self.terms, *self.states))
         lines += [_line("" if index else "nearest", str(miss)) for index, miss in enumerate(self.nearest)]
         if self.repairs:
@@ -140,6 +142,8 @@ def _headline(explanation: Explanation) -> str:
 
 
 def _fleet(explanation: Explanation) -> str:
+    if not explanation.total:
+        return "0 = 0 able: none has registered yet"
     parts = []
     for count in explanation.fleet:
         if count.count or count.category is Category.ABLE:

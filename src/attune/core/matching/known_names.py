@@ -21,12 +21,12 @@ class KnownNames:
     defined: Collection[str]
     shipped: Mapping[str, str] = field(default_factory=dict)
 
-    def marked(self, term: Term, nodes: Iterable[Node]) -> Term:
-        """*term*, undefined if it asks for a runtime by a name that is not known, also to none of *nodes*."""
-        if not isinstance(term, RuntimeTerm) or term.name in self.defined or term.name in FACTS:
+    def marked(self, term: Term, nodes: Sequence[Node]) -> Term:
+        """*term*, with what definitions and *nodes* know of its name, if it asks for a runtime."""
+        if not isinstance(term, RuntimeTerm) or term.name in FACTS:
             return term
-        held = any(term.name in node.capabilities or term.name in node.labels for node in nodes)
-        return term if held else replace(term, defined=False)
+        sought = term.name in self.defined or any(term.name in node.capabilities for node in nodes)
+        return replace(term, sought=sought, defined=sought or any(term.name in node.labels for node in nodes))
 
     def near(self, term: Term, nodes: Sequence[Node]) -> str | None:
         """The name that *term* most likely meant, or None where its own is one."""

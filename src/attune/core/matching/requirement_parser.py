@@ -235,7 +235,7 @@ class _Reader(TextReader):
         if not written:
             return RuntimeTerm(name, verified=True)
         try:
-            constraint = Constraint.parse(written)
+            constraint = Constraint.parse(written, name)
         except VersionError as error:
             self.at += error.position
             raise self._fault(error.expected, got=error.got, suggestion=f"{name} >=3.9,<4") from error

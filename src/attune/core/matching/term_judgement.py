@@ -25,6 +25,7 @@ class Reason(StrEnum):
     SATISFIED = "satisfied"
     RUNTIME_UNDEFINED = "runtime_undefined"  # no definition, runtime or label of that name anywhere
     RUNTIME_MISSING = "runtime_missing"  # neither a runtime nor a label of that name
+    RUNTIME_UNCHECKED = "runtime_unchecked"  # defined, and the node has not looked for it
     RUNTIME_UNAVAILABLE = "runtime_unavailable"  # verified not to be there
     RUNTIME_UNKNOWN = "runtime_unknown"  # its check could not decide
     RUNTIME_INVALID = "runtime_invalid"  # its definition is malformed, so nothing was checked
@@ -60,7 +61,7 @@ class TermFinding:
     def on(self, node: Node) -> str:
         """What was found on *node*, where the term was judged, in full: with the path or the reason of its check."""
         capability = node.capabilities.get(self.term.name) if isinstance(self.term, RuntimeTerm) else None
-        if self.reason is Reason.RUNTIME_UNDEFINED:
+        if self.reason in (Reason.RUNTIME_UNDEFINED, Reason.RUNTIME_UNCHECKED):
             return self.found
         if self.reason is Reason.RUNTIME_MISSING:
             return "no runtime of that ref" if is_ref(self.term.name) else "neither a runtime nor a label of that name"
@@ -104,7 +105,7 @@ def _judge_runtime(term: RuntimeTerm, node: Node) -> TermFinding:
     offer = _offer(term, node.capabilities.get(term.name))
     label = _as_label(term, node.labels) if term.may_be_label else None
     best = offer
-    if label is not None and (label.truth.value > offer.truth.value or offer.reason is Reason.RUNTIME_MISSING):
+    if label is not None and (label.truth.value > offer.truth.value or offer.reason in _NOTHING_KNOWN):
         best = label
     if not term.negated:
         return best
@@ -123,10 +124,17 @@ _NOT_OFFERED = {
 }
 
 
+_NOTHING_KNOWN_OF = {
+    False: (Truth.NO, Reason.RUNTIME_MISSING, "none"),
+    True: (Truth.UNKNOWN, Reason.RUNTIME_UNCHECKED, "not looked for yet, see attune worker reload"),
+}
+_NOTHING_KNOWN = frozenset(reason for _, reason, _ in _NOTHING_KNOWN_OF.values())
+
+
 def _offer(term: RuntimeTerm, capability: Capability | None) -> TermFinding:
     """What the runtime alone says, negation aside."""
     if capability is None:
-        return TermFinding(term, Truth.NO, Reason.RUNTIME_MISSING, "none")
+        return TermFinding(term, *_NOTHING_KNOWN_OF[term.sought])
     if not capability.status.offered:
         return TermFinding(term, *_NOT_OFFERED[capability.status])
     versions = _versions(capability)
@@ -204,8 +212,8 @@ def _versions(capability: Capability) -> str:
 
 
 def _highest(instances: tuple[Instance, ...]) -> Instance | None:
-    """The one with the highest version; the first of equals; one without version only where none has any."""
+    """The one with the highest version, of releases if there are any; one without version only where none has any."""
     known = [(version, instance) for instance in instances if (version := instance.parsed) is not None]
     if known:
-        return max(known, key=lambda pair: pair[0])[1]
+        return max(known, key=lambda pair: (not pair[0].is_prerelease, pair[0]))[1]
     return instances[0] if instances else None

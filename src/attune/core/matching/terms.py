@@ -21,7 +21,8 @@ class RuntimeTerm:
     A name means the runtime of that name or, as well, the label of that name: `gpu` holds on a node that offers a
     runtime gpu or has a label gpu, `kernel >=5.15` compares the label's value as a version. With `verified` only a
     runtime that was verified on the node counts, no declaration and no label. A ref means that very runtime.
-    `defined`: whether anything is called so; where nothing is, no node has looked for it. `KnownNames` says.
+    `defined`: whether anything is called so; where nothing is, no node has looked for it. `sought`: whether a runtime
+    is called so; a node that has no verdict of it has not looked for it. `KnownNames` says both.
     """
 
     name: str
@@ -29,6 +30,7 @@ class RuntimeTerm:
     negated: bool = False
     verified: bool = False
     defined: bool = field(default=True, compare=False, repr=False)
+    sought: bool = field(default=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.constraint is not None and str(self.constraint) == "*":  # any version, also one that is not known

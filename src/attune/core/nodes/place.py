@@ -6,14 +6,16 @@ import errno
 
 from attune.core.errors import PlaceError
 
-_FAULTS = frozenset({errno.EAGAIN, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EROFS})
+PLACE_FAULTS = frozenset(
+    {errno.EAGAIN, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EROFS}
+)
 
 
 def place_error(error: Exception, at: str = "") -> PlaceError | None:
     """*error*, which concerns *at*, where it is a fault of the place; None where it may be one of what was run."""
     if isinstance(error, PlaceError):
         return error
-    if isinstance(error, OSError) and error.errno in _FAULTS:
+    if isinstance(error, OSError) and error.errno in PLACE_FAULTS:
         return PlaceError(described(error, at))
     return None
 

@@ -1,4 +1,4 @@
-"""Who may use the API, and named secrets."""
+"""Who may use the API, what was asked of it, and named secrets."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from attune.core.access.audit import AuditFilter, AuditRecord
 from attune.core.access.tokens import Caller, Scope, TokenRecord
 
 
 class TokenStore(Protocol):
-    """Who may use the API."""
+    """Who may use the API, and what they asked of it."""
 
     async def create(
         self, name: str, scope: Scope, *, created_by: str, expires_in: float | None = None
@@ -26,6 +27,9 @@ class TokenStore(Protocol):
 
     async def login_link(self, token_id: int) -> str:
         """A code that opens the page in the name of a token, once within ten minutes."""
+
+    async def list_audit(self, wanted: AuditFilter) -> Sequence[AuditRecord]:
+        """What was asked for and changed, and by whom, newest first."""
 
 
 class AccessStore(TokenStore, Protocol):
@@ -43,14 +47,14 @@ class AccessStore(TokenStore, Protocol):
     async def log_out(self, session: str) -> None:
         """End a session, and with it what any API process still keeps open or remembers of its token."""
 
-    async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> None:
-        """Write one line of the audit: `method`, `path`, `status`, `client` and perhaps `detail` of a request.
+    async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> int:
+        """Write one line of the audit: `method`, `path`, `status`, `client`, `code` and `detail` of a request; its id.
 
-        `waited` is how many seconds ago that was.
+        `waited` is how many seconds ago that was, `count` how often it came until `last_waited` seconds ago.
         """
 
-    async def audit(self, *, before: int | None = None, limit: int = 100) -> Sequence[Mapping[str, Any]]:
-        """The last lines of the audit, newest first."""
+    async def count_refusals(self, line: int, times: int, waited: float) -> None:
+        """Have a line count what was refused as often again, last *waited* seconds ago."""
 
     async def answers(self) -> bool:
         """Whether the database answers, within two seconds."""
@@ -76,8 +80,8 @@ class SecretRecord:
     changed_by: str
 
 
-class SecretStore(Protocol):
-    """Named secrets, listed by name. A value goes in and comes out encrypted."""
+class SecretEditor(Protocol):
+    """Named secrets, listed by name. A value goes in, and never comes out."""
 
     async def list_secrets(self) -> Sequence[SecretRecord]: ...
 
@@ -86,6 +90,10 @@ class SecretStore(Protocol):
 
     async def remove_secret(self, name: str) -> bool:
         """Forget it; False if there is none of that name."""
+
+
+class SecretStore(SecretEditor, Protocol):
+    """Named secrets, with their values encrypted."""
 
     async def ciphertexts(self, names: Collection[str]) -> Mapping[str, str]:
         """The encrypted values of those of *names* that exist, which nodes read when work begins."""

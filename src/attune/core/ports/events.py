@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from attune.core.events.event import DeadLetter, EventRecord, RuleRecord, Trigger, TriggerRecord
+from attune.core.events.event import DeadLetter, EventRecord, PendingEvents, RuleRecord, Trigger, TriggerRecord
 from attune.core.events.expression import Evaluated
-from attune.core.events.rule import NewEnforcement, Rule
+from attune.core.events.rule import BreakerState, NewEnforcement, Rule
 from attune.core.sensors.event_line import NewEvent
 
 
-class EventReader(Protocol):
+class DeadLetters(Protocol):
+    """What the database refused and was set aside."""
+
+    async def list_letters(self, limit: int = 100, after: int = 0) -> Sequence[DeadLetter]:
+        """What was set aside, the oldest first, with a number above *after*."""
+
+    async def replay(self, letter: int) -> str | None:
+        """Store a dead letter as it would have been, and remove it; why it is still refused. `UsageError` for none."""
+
+    async def remove_letter(self, letter: int) -> bool:
+        """Forget a dead letter; False if there is none."""
+
+
+class EventReader(DeadLetters, Protocol):
     """Triggers, rules and events for commands."""
 
     async def list_triggers(self) -> Sequence[TriggerRecord]: ...
@@ -19,7 +32,7 @@ class EventReader(Protocol):
     async def list_rules(self) -> Sequence[RuleRecord]: ...
 
     async def set_rule_enabled(self, ref: str, enabled: bool) -> bool:
-        """Switch a rule on or off; False if there is none of that ref."""
+        """Switch a rule on or off, and close its circuit breaker; False if there is none of that ref."""
 
     async def list_events(self, limit: int, trigger_ref: str | None = None) -> Sequence[EventRecord]:
         """The last events, newest first."""
@@ -32,14 +45,8 @@ class EventReader(Protocol):
     async def refusals(self) -> Mapping[str, str]:
         """What is not stored at present and why, by the live node that says so, or `database`."""
 
-    async def list_letters(self, limit: int = 100) -> Sequence[DeadLetter]:
-        """What was set aside, the oldest first."""
-
-    async def replay(self, letter: int) -> str | None:
-        """Store a dead letter as it would have been, and remove it; why it is still refused. `UsageError` for none."""
-
-    async def remove_letter(self, letter: int) -> bool:
-        """Forget a dead letter; False if there is none."""
+    async def pending(self) -> PendingEvents:
+        """The events whose rules no process of the operator has judged yet."""
 
 
 class EventTables(Protocol):
@@ -56,10 +63,18 @@ class EventTables(Protocol):
 
     async def fail_enforcement(self, enforcement: int, reason: str) -> None: ...
 
+    async def store_breakers(self, states: Collection[tuple[Rule, BreakerState]]) -> None:
+        """Store the states of circuit breakers; not of rules that were changed since they were read."""
+
 
 class Expressions(Protocol):
     """Evaluates expressions without running anything else, in bounded time."""
 
-    async def evaluate(self, texts: Sequence[str], variables: Mapping[str, Any]) -> Sequence[Evaluated]: ...
+    async def evaluate(
+        self, texts: Sequence[str], variables: Mapping[str, Any], seconds: float | None = None
+    ) -> Sequence[Evaluated]:
+        """What each comes to. Together they get *seconds* of processor time, and none after one that went over a limit;
+        without *seconds*, each has its own.
+        """
 
     async def check(self, texts: Sequence[str]) -> Sequence[Evaluated]: ...

@@ -86,6 +86,13 @@ class ExecutionRecord:
     def succeeded(self) -> bool:
         return self.status == "completed"
 
+    @property
+    def why(self) -> str:
+        """Its reason, or what it waits for, in a few words."""
+        if self.reason or self.status != "requested" or not self.requirement:
+            return self.reason or ""
+        return f"waits for a worker with {self.requirement}" if self.requirement != "*" else "waits for a worker"
+
 
 @dataclass(frozen=True, slots=True)
 class AskedExecution:

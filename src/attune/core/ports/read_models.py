@@ -105,6 +105,8 @@ class FleetMetrics:
     without_worker: int
     dead_letters: Mapping[str, int]
     refusing_nodes: int
+    pending_events: int
+    paused_rules: int
 
 
 class NodePages(Protocol):

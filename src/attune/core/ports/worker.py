@@ -138,8 +138,8 @@ class WorkRouting(Protocol):
     async def classes(self, queue: str | None = None) -> Mapping[str, str]:
         """Requirements by queue: all of them, or the one of *queue*."""
 
-    async def known(self, names: Collection[str]) -> Collection[str]:
-        """Those of *names* that a runtime of a node has, be it there or not, or a label of one."""
+    async def label_names(self, names: Collection[str]) -> Collection[str]:
+        """Those of *names* that a label of some node has, and no runtime that some node has looked for."""
 
     async def subscribe(self, worker: int, queues: Collection[str]) -> None:
         """Have *worker* read *queues* and no others, and offer what has waited for it."""

@@ -3,8 +3,9 @@
 A comma or a space means and, `||` means or. Each operator means what it means where it comes from (PEP 440,
 node-semver, RubyGems). Where those differ, a bound of one or two components names its whole series, as node-semver
 has it: `>17` begins at 18, `<=3.12` admits 3.12.4. `==` and `!=` are exact, as PEP 440 has them (`==3.11` is 3.11.0);
-a bare `3.11`, `=3.11` and `==3.11.*` are the series. A pre-release counts only where a bound beside it names a
-pre-release of the same release, and `<4` never admits 4.0.0rc1. Reading the text belongs to `constraint_parser.py`.
+a bare `3.11`, `=3.11` and `==3.11.*` are the series. A pre-release stands just below its release: 3.13.0rc1 is within
+`>=3.12,<3.14` and not within `>=3.13`, and `<3.13` and `!=3.13.*` never admit it either. Reading the text belongs to
+`constraint_parser.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import lru_cache
 
 from attune.core.runtimes.constraint_parser import read_constraint
 from attune.core.runtimes.interval import NEVER, Bound, Clause, Truth, order_of
-from attune.core.runtimes.version import Version
+from attune.core.runtimes.version import Version, counts_as_java, modern_java
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,12 @@ class Constraint:
     clauses: tuple[Clause, ...]
 
     @staticmethod
-    def parse(text: str) -> Constraint:
-        """Read *text*. Raises `VersionError` with the offset of the fault, what was expected and what was found."""
-        return _parse(text)
+    def parse(text: str, runtime: str = "") -> Constraint:
+        """Read *text*, which is about the capability *runtime*: of Java, 1.8 is 8.
+
+        Raises `VersionError` with the offset of the fault, what was expected and what was found.
+        """
+        return _parse(text, counts_as_java(runtime))
 
     @classmethod
     def of(cls, clauses: Iterable[Clause]) -> Constraint:
@@ -66,5 +70,5 @@ class Constraint:
 
 
 @lru_cache(maxsize=1024)
-def _parse(text: str) -> Constraint:
-    return Constraint.of(read_constraint(text))
+def _parse(text: str, java: bool) -> Constraint:
+    return Constraint.of(read_constraint(text, modern_java if java else None))

@@ -30,13 +30,15 @@ def meant_by(character: str) -> str | None:
     return meant if meant.isascii() and meant.isprintable() else None
 
 
-def read_constraint(text: str) -> list[Clause]:
-    """The alternatives of *text*; raises `VersionError`."""
+def read_constraint(text: str, modernize: Callable[[Version], Version] | None = None) -> list[Clause]:
+    """The alternatives of *text*, each version as *modernize* has it; raises `VersionError`."""
     if len(text) > MAX_LENGTH:
         expected, got = f"at most {MAX_LENGTH} characters", str(len(text))
         message = f"constraint: expected {expected}, got {got}"
         raise VersionError("constraint", text, MAX_LENGTH, expected, got, message=message)
-    return _Reader(text).read()
+    reader = _Reader(text)
+    reader.modernize = modernize
+    return reader.read()
 
 
 class TextReader:
@@ -63,6 +65,8 @@ class TextReader:
 
 
 class _Reader(TextReader):
+    modernize: Callable[[Version], Version] | None = None
+
     def read(self) -> list[Clause]:
         for index, character in enumerate(self.text):
             if not character.isascii():
@@ -115,7 +119,7 @@ class _Reader(TextReader):
             raise self._fault(f"a version after {operator!r}", start + len(operator), got="a wildcard for all")
         if wild and operator in ("~=", "~>"):
             raise self._fault(f"a version without wildcard after {operator!r}", start + len(operator))
-        if operator == "~=" and len(version.release) < 2:
+        if operator == "~=" and "." not in self.text[start : self.at]:
             written = f"'>={version},<{version.release[0] + 1}'"
             raise self._fault(f"two or more components after '~=' (or {written})", start + len(operator))
         return _INTERVALS[operator](version, wild)
@@ -131,9 +135,10 @@ class _Reader(TextReader):
         if written is None:
             return None, True
         try:
-            return Version.parse_exactly(written), wildcard is not None
+            version = Version.parse_exactly(written)
         except VersionError as error:
             raise self._fault(error.expected, start + error.position, got=error.got) from error
+        return self.modernize(version) if self.modernize else version, wildcard is not None
 
     def _fault(self, expected: str, position: int | None = None, *, got: str | None = None) -> VersionError:
         at = self.at if position is None else position
@@ -145,8 +150,8 @@ def _between(version: Version, fixed: tuple[int, ...]) -> Interval:
     return Interval(Bound.at(version, Edge.BEFORE), Bound.at(plain(after(fixed)), Edge.BELOW))
 
 
-def _exactly(version: Version, series: bool) -> Interval:
-    return Interval.series(version.release) if series else Interval.exactly(version)
+def _exactly(version: Version, series: bool, edge: Edge = Edge.BEFORE) -> Interval:
+    return Interval.series(version.release, edge) if series else Interval.exactly(version)
 
 
 def _last_of(version: Version, wild: bool, edge: Edge) -> Bound:
@@ -165,7 +170,8 @@ def _caret(version: Version, wild: bool) -> Interval:
 
 _INTERVALS: dict[str, Callable[[Version, bool], Interval]] = {
     **dict.fromkeys(("", "="), lambda version, _: _exactly(version, version.is_plain)),
-    **dict.fromkeys(("==", "!="), _exactly),
+    "==": _exactly,
+    "!=": lambda version, wild: _exactly(version, wild, Edge.BELOW),  # with its pre-releases
     ">=": lambda version, _: Interval(Bound.at(version, Edge.BEFORE)),
     ">": lambda version, wild: Interval(_last_of(version, wild, Edge.BEFORE)),
     "<=": lambda version, wild: Interval(None, _last_of(version, wild, Edge.BELOW)),

@@ -75,16 +75,16 @@ def parse_definition(runtime: Runtime) -> Definition:
     section = Section(node, "", [])
     if not runtime.name.strip():
         section.refuse_node("name", runtime.written("name"), "a text")
-    verification = parse_verification(section)
-    bounds = tuple(bound for key in _BOUNDS if (bound := _bound(section, key, _BOUNDS[key])))
+    verification, capability = parse_verification(section), capability_name(runtime)
+    bounds = tuple(bound for key in _BOUNDS if (bound := _bound(section, key, _BOUNDS[key], capability)))
     definition = Definition(
         ref=runtime.ref,
         name=runtime.name,
-        capability=capability_name(runtime),
+        capability=capability,
         roles=_roles(section),
         verification=verification,
         bounds=bounds,
-        recommended=_bound(section, "recommended_version", ">={}"),
+        recommended=_bound(section, "recommended_version", ">={}", capability),
         aliases=section.texts("aliases", *_NAMES),
         warnings=(*section.warnings, *_name_warnings(runtime)),
     )
@@ -117,7 +117,7 @@ def _roles(section: Section) -> frozenset[str]:
     return frozenset(node.value for _, node in names) or _ROLES
 
 
-def _bound(section: Section, key: str, form: str) -> DeclaredBound | None:
+def _bound(section: Section, key: str, form: str, runtime: str) -> DeclaredBound | None:
     node = section.node(key)
     if node is None:
         return None
@@ -126,7 +126,7 @@ def _bound(section: Section, key: str, form: str) -> DeclaredBound | None:
         section.refuse(key, "a version as text, such as '3.8'")
         return None
     try:
-        constraint = Constraint.parse(form.format(text.strip()))
+        constraint = Constraint.parse(form.format(text.strip()), runtime)
     except VersionError as error:
         wanted = "a version constraint such as '>=3.8,<4'" if key == "version_constraint" else "a version such as '3.8'"
         section.refuse(key, wanted, f"{shown(text)}: {error}")

@@ -7,7 +7,9 @@ from attune.core.runtimes.command import Ending, Outcome
 from attune.core.runtimes.definition import Definition, parse_definition, unknown_keys
 from attune.core.runtimes.judgement import judge
 from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.verdict import Instance
 from attune.core.runtimes.verification import Example
+from attune.core.runtimes.version import Version
 
 _LONGEST = 200
 
@@ -48,6 +50,13 @@ def failed_examples(definition: Definition) -> tuple[Fault, ...]:
     )
 
 
+def _same(found: str | None, expected: str) -> bool:
+    """Whether *found* is the version *expected*, however either is spelt."""
+    return found == expected or (
+        Version.read(expected) is not None and Instance(found).parsed == Version.read(expected)
+    )
+
+
 def _difference(definition: Definition, example: Example) -> tuple[str, str] | None:
     outcome = Outcome(Ending.EXITED, exit_code=example.exit_code, stdout=example.output)
     attempts = [judge(definition, check, outcome) for check in definition.verification.checks]
@@ -56,6 +65,6 @@ def _difference(definition: Definition, example: Example) -> tuple[str, str] | N
         decisive = passed or next(iter(attempts), None)
         reason = decisive.reason if decisive else "no command passes"
         return f"available: {str(example.available).lower()}", f"{str(not example.available).lower()} ({reason})"
-    if passed is not None and example.version is not None and passed.version != example.version:
+    if passed is not None and example.version is not None and not _same(passed.version, example.version):
         return f"version {shown(example.version)}", shown(passed.version)
     return None

@@ -77,8 +77,8 @@ class Interval:
     upper: Bound | None = None
 
     @classmethod
-    def series(cls, release: tuple[int, ...]) -> Interval:
-        return cls(Bound.at(plain(release), Edge.BEFORE), Bound.at(plain(after(release)), Edge.BELOW))
+    def series(cls, release: tuple[int, ...], edge: Edge = Edge.BEFORE) -> Interval:
+        return cls(Bound.at(plain(release), edge), Bound.at(plain(after(release)), Edge.BELOW))
 
     @property
     def bounds(self) -> list[Bound]:
@@ -125,14 +125,7 @@ class Clause:
         kept = {interval for interval in excluded if whole.overlaps(interval)}
         return cls(whole, tuple(sorted(kept, key=order_of)))
 
-    @property
-    def asked(self) -> frozenset[tuple[int, ...]]:
-        """The releases whose pre-releases count, because a bound names one."""
-        return frozenset(bound.version.key[0] for bound in self.interval.bounds if bound.version.is_prerelease)
-
     def check(self, version: Version) -> Truth:
-        if version.is_prerelease and version.key[0] not in self.asked:
-            return Truth.NO
         truth = self.interval.check(version)
         for interval in self.excluded:
             truth &= ~interval.check(version)
@@ -158,7 +151,7 @@ def order_of(interval: Interval) -> tuple[object, ...]:
 
 def _interval_text(interval: Interval) -> list[str]:
     lower, upper = interval.lower, interval.upper
-    named = _series_of(interval)
+    named = _series_of(interval, Edge.BEFORE)
     if named is not None:
         return [named]
     if lower and upper and upper.edge is Edge.AFTER and lower.place[:2] == upper.place[:2]:
@@ -172,17 +165,17 @@ def _interval_text(interval: Interval) -> list[str]:
 
 
 def _excluded_text(interval: Interval) -> str:
-    named = _series_of(interval)
+    named = _series_of(interval, Edge.BELOW)
     return f"{named}.*" if named else str(interval.upper.version if interval.upper else "")
 
 
-def _series_of(interval: Interval) -> str | None:
-    """`3.11` for what lies from 3.11 to below 3.12, None for any other span."""
+def _series_of(interval: Interval, edge: Edge) -> str | None:
+    """`3.11` for what lies from *edge* of 3.11 to below 3.12, None for any other span."""
     lower, upper = interval.lower, interval.upper
     if lower is None or upper is None or upper.edge is not Edge.BELOW or not lower.version.is_plain:
         return None
     begin, end = lower.version.release, upper.version.release
     begin += (0,) * (len(end) - len(begin))
-    if lower.edge is not Edge.BEFORE or after(begin) != end:
+    if lower.edge is not edge or after(begin) != end:
         return None
     return ".".join(map(str, begin))

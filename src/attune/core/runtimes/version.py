@@ -17,23 +17,33 @@ DEV, ALPHA, BETA, MILESTONE, PREVIEW, CANDIDATE, FINAL = range(7)
 _LABELS = {DEV: ".dev", ALPHA: "a", BETA: "b", MILESTONE: "-m", PREVIEW: "preview", CANDIDATE: "rc"}
 _PHASES = {
     **dict.fromkeys(("dev", "devel", "snapshot", "nightly", "canary", "unstable", "experimental", "daily"), DEV),
+    **dict.fromkeys(("trunk", "git", "svn"), DEV),
     **dict.fromkeys(("a", "alpha"), ALPHA),
     **dict.fromkeys(("b", "beta"), BETA),
     **dict.fromkeys(("m", "milestone"), MILESTONE),
-    **dict.fromkeys(("pre", "preview", "ea"), PREVIEW),
-    **dict.fromkeys(("c", "rc", "cr"), CANDIDATE),
+    **dict.fromkeys(("pre", "preview", "prerelease", "pre-release", "ea"), PREVIEW),
+    **dict.fromkeys(("c", "rc", "cr", "release candidate"), CANDIDATE),
 }
 
-_NUMBER = re.compile(r"(?:v|go)?(\d+(?:\.\d+)*)", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(r"(?:v|go|n)?(\d+(?:\.\d+)*)", re.ASCII | re.IGNORECASE)
 _LEGACY_JAVA = re.compile(r"1\.(\d)\.(\d+)_(\d+)", re.ASCII)
 _PRE = re.compile(
-    r"""(?: [-._~]? (?P<word>alpha|beta|preview|pre|rc|cr|devel|dev|snapshot|nightly|canary|unstable|experimental|daily)
-               (?![a-z])
+    r"""(?: \(\d+\) | -(?:ce|ee|lts|v8) )?
+        (?: [-._~+]? (?P<word>alpha|beta|preview|pre|rc|cr|devel|dev|snapshot|nightly|canary|unstable|experimental|daily
+                             |trunk) (?![a-z])
           | [-._~] (?P<split>milestone|ea|m(?=[-.]?\d)|[abc](?=[-.]?\d*(?![\da-z]))) (?![a-z])
-          | (?P<short>[abc])(?=\d) )
+          | (?P<short>[abc])(?=\d)
+          | (?P<joined>git|svn)(?![a-z]) )
         (?: [-._]? (?P<numbers>\d+(?:\.\d+)*))?""",
     re.ASCII | re.IGNORECASE | re.VERBOSE,
 )
+# "4.5.0 RC", "4.0 Beta 2", "14.0.1 20240411 (experimental)"
+SPACED_PRE = re.compile(
+    r"(?: \d{8})? (\()?(?P<spaced>alpha|beta|rc|release candidate|preview|pre-?release|snapshot|nightly|canary|dev|"
+    r"experimental|unstable)(?:[ -]?(?P<numbers>\d{1,3}))?(?![\w.-])(?(1)\))",
+    re.ASCII | re.IGNORECASE,
+)
+_JAVA = re.compile(r"(?:.*[._-])?(?:open)?(?:java|jdk|jre|javac)(?:[_-]?\d+)?")
 _HASH = re.compile(r"[0-9a-f]*", re.ASCII)
 _DEV = re.compile(r"[-._]?dev[-._]?(\d*)", re.ASCII | re.IGNORECASE)
 _LETTER = re.compile(r"(z?[a-z])(?![a-z0-9])", re.ASCII | re.IGNORECASE)
@@ -59,20 +69,20 @@ class Version:
     @staticmethod
     def parse(text: str) -> Version:
         """The version that *text* begins with, whatever vendors append to it; raises `VersionError`."""
-        return _parse(text, False)
+        return _parse(text, False)[0]
 
     @staticmethod
     def read(text: str) -> Version | None:
         """Like `parse`, but None where *text* is no version."""
         try:
-            return _parse(text, False)
+            return _parse(text, False)[0]
         except VersionError:
             return None
 
     @staticmethod
     def parse_exactly(text: str) -> Version:
         """Like `parse`, but also raises `VersionError` for a vendor suffix, which is never compared."""
-        return _parse(text, True)
+        return _parse(text, True)[0]
 
     @property
     def key(self) -> Key:
@@ -111,6 +121,24 @@ def without_zeros(version: Version) -> Version:
     return Version((version.key, len(release)), release, ".".join(map(str, release)) + tail)
 
 
+def printed(text: str) -> str:
+    """The version that *text* begins with, as it is spelt there (old Java as counted since); raises `VersionError`."""
+    return _parse(text, False)[1]
+
+
+def counts_as_java(runtime: str) -> bool:
+    """Whether the capability *runtime* (`java`, `acme.jdk-8`) has versions that once began with `1.`."""
+    return _JAVA.fullmatch(runtime) is not None
+
+
+def modern_java(version: Version) -> Version:
+    """*version* of Java as versions are counted since Java 9: 1.8 is 8; all before 1.2 is 1."""
+    first, *rest = version.release
+    if first != 1 or not rest:
+        return version
+    return Version.parse(version.text.partition(".")[2]) if rest[0] > 1 else plain((1,))
+
+
 def name_of(character: str) -> str:
     """*character* as an error names it; look-alikes are told by their Unicode name."""
     if character.isascii() and character.isprintable():
@@ -120,31 +148,34 @@ def name_of(character: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _parse(text: str, exactly: bool) -> Version:
+def _parse(text: str, exactly: bool) -> tuple[Version, str]:
+    """The version that *text* begins with, and how it is spelt there."""
     if len(text) > MAX_LENGTH:
         raise _fault(text, MAX_LENGTH, f"a version of at most {MAX_LENGTH} characters", f"{len(text)} characters")
     start = len(text) - len(text.lstrip())
     java = _LEGACY_JAVA.match(text, start)
     if java is not None:
         version = _build(tuple(_numbers(text, java[group], java.start(group))[0] for group in (1, 2, 3)))
-        end = java.end()
+        end, spelt = java.end(), str(version)
     else:
         number = _NUMBER.match(text, start)
         if number is None:
             raise _fault(text, start, "a version such as 3.11.4", _found(text, start))
         version, end = _suffix(text, _numbers(text, number.group(1), number.start(1)), number.end())
+        spelt = text[number.start(1) : end]
     rest = text[end:]
     if rest.strip() and (exactly or not _VENDOR.match(rest)):
         expected = "nothing more than a version" if _VENDOR.match(rest) else "the version to end"
         raise _fault(text, end, expected, _found(text, end))
-    return version
+    return version, spelt
 
 
 def _suffix(text: str, release: tuple[int, ...], at: int) -> tuple[Version, int]:
     """The version of number *release* with what follows at offset *at*, and where that ends."""
-    pre = _PRE.match(text, at)
+    pre = _PRE.match(text, at) or SPACED_PRE.match(text, at)
     if pre is not None:
-        phase = _PHASES[(pre["word"] or pre["split"] or pre["short"]).lower()]
+        named = pre.groupdict()
+        phase = _PHASES[next(text.lower() for kind, text in named.items() if text and kind != "numbers")]
         numbers = _numbers(text, pre["numbers"] or "0", pre.start("numbers"))
         if phase == DEV:  # nightly builds append a hash to the date
             hashed = _HASH.match(text, pre.end())

@@ -11,7 +11,7 @@ from attune.core.sensors.timers import CronTimer, IntervalTimer, parse_cron, par
 
 Builtin = IntervalTimer | CronTimer | FileWatch
 _PARSERS: dict[str, tuple[Callable[[Section], Builtin | None], tuple[str, ...]]] = {
-    "interval": (parse_interval, ("every",)),
+    "interval": (parse_interval, ("every", "at_start")),
     "cron": (parse_cron, ("cron", "timezone")),
     "file_watch": (parse_file_watch, ("path", "events", "every")),
 }

@@ -28,9 +28,10 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class IntervalTimer:
-    """Fires every so many seconds; the first time one interval after it began."""
+    """Fires every so many seconds; the first time one interval after it began, or, if `at_start`, when it begins."""
 
     every: float
+    at_start: bool = False
 
     def next(self, last: datetime) -> datetime:
         """When it fires after it fired (or began) at *last*."""
@@ -50,6 +51,7 @@ class CronTimer:
 
     expression: str
     zone: tzinfo = UTC
+    at_start = False
 
     def next(self, last: datetime) -> datetime | None:
         """The first time after *last*; None where there is none within 50 years."""
@@ -74,12 +76,13 @@ Timer = IntervalTimer | CronTimer
 
 
 def parse_interval(config: Section) -> IntervalTimer | None:
-    """`{"every": "5s"}`: the timer, or None after noting what is wrong."""
+    """`{"every": "5s", "at_start": true}`: the timer, or None after noting what is wrong."""
     expected = "a time from 100ms to 366d, such as '5s'"
     every = config.seconds("every", _SHORTEST, _LONGEST, expected)
     if config.node("every") is None:
         config.refuse("every", expected)
-    return IntervalTimer(every) if every is not None else None
+    at_start = config.flag("at_start")
+    return IntervalTimer(every, at_start) if every is not None else None
 
 
 def parse_cron(config: Section) -> CronTimer | None:

@@ -79,7 +79,7 @@ class Supervisor:
             self._confine(launch)
             self._pid = _forked(launch, fds[1:]) if launch["user"] or launch["limits"] else _spawned(launch, fds[1:])
         except OSError as error:
-            self._tell({"errno": error.errno, "at": error.filename or launch["path"]})
+            self._tell({"errno": error.errno, "at": error.filename or "its process"})
             return
         except ValueError as error:
             self._tell({"errno": 0, "at": str(error)})
@@ -108,7 +108,7 @@ class Supervisor:
                 prctl(_PR_SET_NO_NEW_PRIVS, 1)
             if self._group is not None:
                 self._group.limit(*launch["group_limits"])
-            confine(launch["writable"], offline=launch["offline"])
+            confine(launch["writable"], launch["readable"], offline=launch["offline"])
             self._confined = True
 
     def _keep(self) -> None:
@@ -232,7 +232,7 @@ def _become(launch: dict[str, Any], fds: list[int], problems: int) -> NoReturn:
         os.chdir(launch["folder"])
         os.execve(launch["path"], launch["argv"], launch["environment"])
     except OSError as error:
-        os.write(problems, json.dumps([error.errno, error.filename or launch["path"]]).encode())
+        os.write(problems, json.dumps([error.errno, error.filename or "its process"]).encode())
     except BaseException as error:
         os.write(problems, json.dumps([0, str(error)]).encode())
     finally:

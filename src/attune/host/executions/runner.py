@@ -13,20 +13,25 @@ import signal
 from pathlib import Path
 
 from attune.core.access.secrets import text_of
-from attune.core.errors import PlaceError, UsageError, legible, shown
+from attune.core.errors import UsageError, legible, shown
 from attune.core.executions.action import Delivery
 from attune.core.executions.masking import Masker
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
-from attune.core.nodes.place import described, place_error
 from attune.core.ports.worker import Output
 from attune.host.contract.execution_contract import ExecutionContract
 from attune.host.contract.launch import ACTION, ProgramKind
+from attune.host.contract.start_fault import Blame, blame
 from attune.host.contract.supervisors import Ended, News, NotStarted, Started
 from attune.host.executions.result import Lines, result_of
 
 _CHUNK_BYTES = 32 * 1024
 _PIPE_SECONDS = 0.5  # for somebody else who was handed the pipe
 _NUL = "\N{SYMBOL FOR NULL}"
+_ENDINGS = {
+    Blame.PLACE: WorkEnding.NO_PLACE,
+    Blame.INTERPRETER: WorkEnding.NOT_STARTED,
+    Blame.WORK: WorkEnding.REFUSED,
+}
 
 
 class HostWorkRunner:
@@ -60,8 +65,7 @@ class HostWorkRunner:
 
     async def _outcome(self, work: Work, run: _Run, ended: NotStarted | Ended) -> WorkOutcome:
         if isinstance(ended, NotStarted):
-            lost = ended.at == str(run.folder)  # its folder is gone, or closed to it
-            return _not_started(work, PlaceError(described(ended.error)) if lost else ended.error)
+            return _not_started(work, ended.error)
         mask = run.masker.mask
         result, problem = await asyncio.to_thread(result_of, work.result_file, run.folder, run.lines, mask)
         code = ended.status or 0
@@ -214,11 +218,8 @@ def _refusal(work: Work) -> str:
 
 
 def _not_started(work: Work, error: Exception) -> WorkOutcome:
-    what = work.interpreter or str(work.entrypoint)
-    if place := place_error(error, what):
-        return WorkOutcome(WorkEnding.NO_PLACE, reason=f"nothing can be run: {place}")
-    why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
-    return WorkOutcome(WorkEnding.NOT_STARTED, reason=f"{what} could not be executed: {why}")
+    who, reason = blame(error, _argv(work)[0], str(work.entrypoint))
+    return WorkOutcome(_ENDINGS[who], reason=f"nothing can be run: {reason}" if who is Blame.PLACE else reason)
 
 
 def _reason(ending: WorkEnding, code: int, work: Work, last_said: str) -> str:

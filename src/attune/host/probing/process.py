@@ -10,6 +10,7 @@ import resource
 import signal
 
 from attune.core.errors import UsageError
+from attune.core.nodes.place import described
 from attune.core.runtimes.command import Command, Ending
 from attune.host.contract.execution_contract import ExecutionContract
 from attune.host.contract.launch import CHECK
@@ -81,6 +82,6 @@ def start(command: Command, path: str, contract: ExecutionContract, null_fd: int
 def _refused(news: NotStarted, path: str, folder: str) -> NotStartedError:
     if news.at == folder:
         return NotStartedError(Ending.UNDECIDED, "not started: the working folder is gone")
-    if not news.number:
-        return NotStartedError(Ending.NOT_STARTED, f"its arguments cannot be passed on: {news.at}")
+    if news.number and news.at != path:
+        return NotStartedError(Ending.UNDECIDED, f"not started: {described(news.error)}", passing=True)
     return explain(news.error, path)

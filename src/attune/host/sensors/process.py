@@ -14,13 +14,14 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from attune.core.errors import legible
 from attune.core.executions.masking import Masker
 from attune.core.ports.sensors import SensorEnd, SensorProgram
 from attune.host.contract.execution_contract import ExecutionContract
 from attune.host.contract.launch import SENSOR
+from attune.host.contract.start_fault import Blame, blame
 from attune.host.contract.supervisors import Ended, NotStarted, Started, SupervisedProgram
 
 _KEPT_LINES = 5
@@ -36,12 +37,14 @@ class SensorProcess:
         self,
         contract: ExecutionContract,
         program: SupervisedProgram,
+        argv: Sequence[str],
         stderr: int,
         complain: Callable[[str], None],
         masker: Masker,
     ) -> None:
         self._masker = masker
         self._contract = contract
+        self._argv = argv
         self._program: SupervisedProgram | None = program
         self._stderr = stderr
         self._complain = complain
@@ -73,7 +76,7 @@ class SensorProcess:
             return None
         await self._collect(news)
         if isinstance(news, NotStarted):
-            return SensorEnd(f"cannot be started: {news.at}: {news.error.strerror}".lower(), interpreter_failed=True)
+            return _not_started(self._argv, news.error)
         return SensorEnd("cannot be started: what was to start it has ended")
 
     async def end(self) -> SensorEnd:
@@ -125,6 +128,11 @@ class SensorProcess:
             transport.close()
 
 
+def _not_started(argv: Sequence[str], error: Exception) -> SensorEnd:
+    who, reason = blame(error, argv[0], argv[-1])
+    return SensorEnd(f"cannot be started: {reason}", interpreter_failed=who is Blame.INTERPRETER)
+
+
 class HostSensorStarter:
     """`SensorStarter` on this host, under its *contract*."""
 
@@ -152,7 +160,7 @@ class HostSensorStarter:
         finally:
             for fd in (output, stdin, writing):
                 os.close(fd)
-        return SensorProcess(self._contract, started, reading, complain, Masker(program.masked))
+        return SensorProcess(self._contract, started, argv, reading, complain, Masker(program.masked))
 
 
 def _locked(path: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from attune.core.access.secrets import HIDDEN
 from attune.core.errors import AttuneError, DatabaseError, shown
+from attune.core.events.circuit_breaker import EVENT_SECONDS, LEAST_SECONDS, RULE_SECONDS, CircuitBreaker
 from attune.core.events.event import Trigger
 from attune.core.events.expression import Evaluated
 from attune.core.events.rule import (
@@ -54,10 +55,11 @@ class Reaction(Generic[C]):
         refusals = [_refusal(event, triggers) for event in events]
         awake = [ref for ref in refs if ref in triggers and triggers[ref].enabled]
         rules = await tables.rules(awake) if awake else []
+        breaker = CircuitBreaker()
         plans = [
             []
             if refusal
-            else await self._decide(event, [rule for rule in rules if rule.trigger_ref == event.trigger_ref])
+            else await self._decide(event, [rule for rule in rules if rule.trigger_ref == event.trigger_ref], breaker)
             for event, refusal in zip(events, refusals, strict=True)
         ]
         accepted = [event for event, refusal in zip(events, refusals, strict=True) if not refusal]
@@ -68,6 +70,7 @@ class Reaction(Generic[C]):
                 recorded.append(Recorded(None, refusal))
             else:
                 recorded.append(await self._enforce(connection, tables, event, next(numbers), plan))
+        await _store(breaker, tables)
         return recorded
 
     async def catch_up(self, connection: C, event: NewEvent, number: int) -> Recorded:
@@ -76,26 +79,48 @@ class Reaction(Generic[C]):
         triggers = await tables.triggers([event.trigger_ref])
         awake = [ref for ref, trigger in triggers.items() if trigger.enabled]
         rules = await tables.rules(awake) if awake else []
-        return await self._enforce(connection, tables, event, number, await self._decide(event, rules))
+        breaker = CircuitBreaker()
+        recorded = await self._enforce(connection, tables, event, number, await self._decide(event, rules, breaker))
+        await _store(breaker, tables)
+        return recorded
 
-    async def _decide(self, event: NewEvent, rules: Sequence[Rule]) -> list[tuple[Rule, Decision]]:
+    async def _decide(
+        self, event: NewEvent, rules: Sequence[Rule], breaker: CircuitBreaker
+    ) -> list[tuple[Rule, Decision]]:
         """What each of *rules* says of *event*, those left out that do not fire."""
         decided = []
-        for rule in rules:
-            variables = _variables(event, rule)
-            conditions = await self._evaluate(condition_texts(rule), variables)
-            decision = judge_conditions(rule, event.payload, conditions)
-            if decision.fires:
-                decision = fill_parameters(rule, await self._evaluate(parameter_texts(rule), variables))
+        left = EVENT_SECONDS
+        for rule in sorted(rules, key=lambda rule: breaker.state(rule).overruns):  # a suspect waits for the others
+            if paused := breaker.state(rule).paused:
+                decided.append((rule, Decision(False, problem=f"the rule is paused: {paused}")))
+                continue
+            seconds = max(LEAST_SECONDS, min(RULE_SECONDS, left))
+            decision, evaluated = await self._judge(event, rule, seconds)
+            over = next((one.problem for one in evaluated if one.overran), None)
+            left -= seconds if over else sum(one.seconds for one in evaluated)
+            if not over or seconds == RULE_SECONDS or breaker.state(rule).overruns:
+                breaker.note(rule, over)
             if decision.fires or decision.problem:
                 decided.append((rule, decision))
         return decided
 
-    async def _evaluate(self, texts: Sequence[str], variables: Mapping[str, Any]) -> Mapping[str, Evaluated]:
+    async def _judge(self, event: NewEvent, rule: Rule, seconds: float) -> tuple[Decision, list[Evaluated]]:
+        """Whether *rule* fires, and what its expressions came to: conditions and parameters have *seconds* each."""
+        variables = _variables(event, rule)
+        conditions = await self._evaluate(condition_texts(rule), variables, seconds)
+        decision = judge_conditions(rule, event.payload, conditions)
+        if not decision.fires:
+            return decision, [*conditions.values()]
+        values = await self._evaluate(parameter_texts(rule), variables, seconds)
+        return fill_parameters(rule, values), [*conditions.values(), *values.values()]
+
+    async def _evaluate(
+        self, texts: Sequence[str], variables: Mapping[str, Any], seconds: float
+    ) -> Mapping[str, Evaluated]:
         distinct = list(dict.fromkeys(texts))
         if not distinct:
             return {}
-        return dict(zip(distinct, await self.expressions.evaluate(distinct, variables), strict=True))
+        return dict(zip(distinct, await self.expressions.evaluate(distinct, variables, seconds), strict=True))
 
     async def _enforce(
         self, connection: C, tables: EventTables, event: NewEvent, number: int, plan: Sequence[tuple[Rule, Decision]]
@@ -120,6 +145,11 @@ class Reaction(Generic[C]):
             if problem is not None:
                 problems.append(f"{rule.ref}: {problem}")
         return Recorded(number, None, tuple(executions), tuple(problems))
+
+
+async def _store(breaker: CircuitBreaker, tables: EventTables) -> None:
+    if breaker.changed:
+        await tables.store_breakers(breaker.changed.values())
 
 
 def _refusal(event: NewEvent, triggers: Mapping[str, Trigger]) -> str | None:

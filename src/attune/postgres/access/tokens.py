@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
-from attune.core.access.tokens import LINK_SECONDS, PREFIX, Caller, Scope, TokenRecord, digest_of
+from attune.core.access.audit import AuditFilter, AuditRecord
+from attune.core.access.tokens import LINK_SECONDS, PREFIX, Caller, Scope, TokenRecord, digest_of, session_name
 from attune.core.errors import UsageError
-from attune.postgres.rows import PostgresStore, execute, read_all, read_one
+from attune.postgres.rows import PostgresStore, execute, read_all, read_one, read_value
 
 CHANNEL = "attune_token"
 _COLUMNS = "id, name, scope, created, created_by, expires, last_used, revoked, expires <= now() AS expired"
@@ -58,7 +59,7 @@ class PostgresTokens(PostgresStore):
         sessions = "login_session AS s JOIN api_token AS t ON t.id = s.token"
         condition = "s.digest = %(digest)s AND s.expires > now()"
         caller = await self._caller(session, sessions, condition, expires="s.expires")
-        return caller and replace(caller, by_cookie=True)
+        return caller and replace(caller, session=session_name(session))
 
     async def login_link(self, token_id: int, *, lasts: float = LINK_SECONDS) -> str:
         code = secrets.token_urlsafe(24)
@@ -90,27 +91,43 @@ class PostgresTokens(PostgresStore):
         """
         await execute(self._pool, query, (digest_of(session), CHANNEL))
 
-    async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> None:
+    async def note(self, caller: Caller | None, request: Mapping[str, Any]) -> int:
         query = """
-            INSERT INTO audit (at, token, actor, client, method, path, status, detail)
-            VALUES (now() - %(waited)s * interval '1 second', %(token)s, %(actor)s, %(client)s, %(method)s, %(path)s,
-                    %(status)s, %(detail)s)
+            INSERT INTO audit (at, token, session, actor, client, method, path, status, code, detail, count, last)
+            VALUES (now() - %(waited)s * interval '1 second', %(token)s, %(session)s, %(actor)s, %(client)s, %(method)s,
+                    %(path)s, %(status)s, %(code)s, %(detail)s, %(count)s,
+                    CASE WHEN %(count)s > 1 THEN now() - %(last_waited)s * interval '1 second' END)
+            RETURNING id
         """
         parameters = {
             "waited": 0.0,
+            "code": None,
+            "count": 1,
+            "last_waited": 0.0,
             **request,
             "token": caller.token_id if caller else None,
+            "session": (caller.session if caller else "") or None,
             "actor": caller.name if caller else "nobody",
-            "detail": Jsonb(request["detail"]) if request.get("detail") else None,
+            "detail": Jsonb(request["detail"]) if request.get("detail") is not None else None,
         }
-        await execute(self._pool, query, parameters)
+        return int(await read_value(self._pool, query, parameters))
 
-    async def audit(self, *, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:
+    async def count_refusals(self, line: int, times: int, waited: float) -> None:
+        await execute(self._pool, "SELECT count_refusals(%s, %s, %s)", (line, times, waited))
+
+    async def list_audit(self, wanted: AuditFilter) -> Sequence[AuditRecord]:
         query = """
-            SELECT id, at, token, actor, client, method, path, status, detail FROM audit
-            WHERE id < coalesce(%s, 9223372036854775807) ORDER BY id DESC LIMIT %s
+            SELECT id, at, actor, method, path, token, session, login, program, client, status, code, detail, count,
+                   last
+            FROM audit
+            WHERE (%(before)s::bigint IS NULL OR id < %(before)s)
+              AND (%(who)s::text IS NULL OR %(who)s IN (actor, login))
+              AND (%(action)s::text IS NULL OR position(lower(%(action)s) IN lower(method || ' ' || path)) > 0)
+              AND (%(refused)s::boolean IS NULL OR (coalesce(status, 0) >= 400) = %(refused)s)
+              AND (%(since)s::float8 IS NULL OR coalesce(last, at) > now() - %(since)s * interval '1 second')
+            ORDER BY id DESC LIMIT %(limit)s
         """
-        return await read_all(self._pool, dict, query, (before, limit))
+        return await read_all(self._pool, AuditRecord, query, asdict(wanted))
 
     async def answers(self) -> bool:
         try:

@@ -10,7 +10,14 @@ from typing import Any
 from psycopg import AsyncConnection, Rollback
 
 from attune.core.errors import DatabaseError, DatabaseFault, UsageError
-from attune.core.events.event import DeadLetter, EnforcementRecord, EventRecord, RuleRecord, TriggerRecord
+from attune.core.events.event import (
+    DeadLetter,
+    EnforcementRecord,
+    EventRecord,
+    PendingEvents,
+    RuleRecord,
+    TriggerRecord,
+)
 from attune.core.json_schema import storable_fault
 from attune.core.sensors.event_line import NewEvent
 from attune.postgres.connection import Pool
@@ -27,7 +34,8 @@ _TRIGGERS = """
     FROM trigger AS t ORDER BY t.ref
 """
 _RULES = """
-    SELECT ref, label, enabled, trigger_ref, action_ref, conditions, coalesce(action_params, '{}') AS action_params
+    SELECT ref, label, enabled, trigger_ref, action_ref, conditions, coalesce(action_params, '{}') AS action_params,
+           paused
     FROM rule ORDER BY ref
 """
 _ENFORCEMENTS = """
@@ -52,7 +60,8 @@ class PostgresEventLog:
         return await read_all(self._pool, RuleRecord, _RULES)
 
     async def set_rule_enabled(self, ref: str, enabled: bool) -> bool:
-        return bool(await execute(self._pool, "UPDATE rule SET enabled = %s WHERE ref = %s", (enabled, ref)))
+        query = "UPDATE rule SET enabled = %s, overruns = 0, paused = NULL WHERE ref = %s"
+        return bool(await execute(self._pool, query, (enabled, ref)))
 
     async def list_events(self, limit: int, trigger_ref: str | None = None) -> Sequence[EventRecord]:
         return await self._events(
@@ -84,8 +93,16 @@ class PostgresEventLog:
             return {"database": str(error)}
         return await read_pairs(self._pool, "SELECT role || ' ' || name, refused FROM refusing_node")
 
-    async def list_letters(self, limit: int = 100) -> Sequence[DeadLetter]:
-        return await read_all(self._pool, DeadLetter, "SELECT * FROM dead_letter ORDER BY id LIMIT %s", (limit,))
+    async def pending(self) -> PendingEvents:
+        query = """
+            SELECT count(*) AS number, coalesce(extract(epoch FROM now() - min(created)), 0)::float8 AS waited
+            FROM event WHERE pending
+        """
+        return await read_one(self._pool, PendingEvents, query) or PendingEvents()
+
+    async def list_letters(self, limit: int = 100, after: int = 0) -> Sequence[DeadLetter]:
+        query = "SELECT * FROM dead_letter WHERE id > %s ORDER BY id LIMIT %s"
+        return await read_all(self._pool, DeadLetter, query, (after, limit))
 
     async def replay(self, letter: int) -> str | None:
         refusal: str | None = None

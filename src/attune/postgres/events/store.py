@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from attune.core.access.secrets import encrypted, to_encrypt
 from attune.core.events.event import Trigger
-from attune.core.events.rule import Firing, NewEnforcement, Rule
+from attune.core.events.rule import BreakerState, Firing, NewEnforcement, Rule
 from attune.core.events.template import opening_of
 from attune.core.ports.access import SecretCipher
 from attune.core.sensors.event_line import NewEvent
@@ -35,7 +35,8 @@ class PostgresEventTables:
             return []  # the event waits for an operator's process
         query = """
             SELECT r.id, r.ref, r.action_ref, t.ref AS trigger_ref, r.conditions, r.action_params, a.param_schema,
-                   p.ref AS pack_ref, p.config AS pack_config, coalesce(p.loaded -> 'rules' ? r.ref, false) AS declared
+                   p.ref AS pack_ref, p.config AS pack_config, coalesce(p.loaded -> 'rules' ? r.ref, false) AS declared,
+                   r.overruns, r.paused, r.updated
             FROM rule AS r JOIN trigger AS t ON t.id = r.trigger JOIN action AS a ON a.id = r.action
             JOIN pack AS p ON p.id = r.pack
             WHERE t.ref = ANY(%s) AND r.enabled ORDER BY r.ref
@@ -86,6 +87,17 @@ class PostgresEventTables:
         query = "UPDATE enforcement SET status = 'disabled', config = %s WHERE id = %s"
         await self._connection.execute(query, (Jsonb({"reason": reason}), enforcement))
 
+    async def store_breakers(self, states: Collection[tuple[Rule, BreakerState]]) -> None:
+        rows = [{"id": rule.id, "read": str(rule.updated), **asdict(state)} for rule, state in states]
+        query = """
+            UPDATE rule AS r SET overruns = s.overruns, paused = s.paused
+            FROM (SELECT s.* FROM rule JOIN jsonb_to_recordset(%s::jsonb)
+                      AS s (id bigint, read timestamptz, overruns integer, paused text) ON s.id = rule.id
+                  WHERE rule.updated = s.read ORDER BY rule.id FOR NO KEY UPDATE OF rule) AS s
+            WHERE r.id = s.id
+        """
+        await self._connection.execute(query, (json.dumps(rows),))
+
     async def _insert(self, query: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         return sorted(await read_values(self._connection, query, (json.dumps(rows),)))
 
@@ -125,10 +137,13 @@ async def request_execution(connection: AsyncConnection[Any], firing: Firing, ci
     return int(await read_value(connection, query, parameters))
 
 
-def _rule(*, conditions: Any, action_params: Any, declared: bool, **columns: Any) -> Rule:
+def _rule(
+    *, conditions: Any, action_params: Any, declared: bool, overruns: int, paused: str | None, **columns: Any
+) -> Rule:
     for name in ("param_schema", "pack_config"):
         columns[name] = _object(columns[name])
     opening = opening_of(action_params, declared=declared)
+    columns["breaker"] = BreakerState(overruns, paused)
     return Rule(**columns, conditions=_conditions(conditions), action_params=_object(action_params), opening=opening)
 
 

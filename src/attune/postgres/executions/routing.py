@@ -40,8 +40,11 @@ class PostgresRouting(PostgresStore):
         query = "SELECT queue, requirement FROM requirement_class WHERE %(queue)s::text IS NULL OR queue = %(queue)s"
         return await read_pairs(self._pool, query, {"queue": queue})
 
-    async def known(self, names: Collection[str]) -> list[str]:
-        query = "SELECT DISTINCT name FROM capability WHERE kind IN ('runtime', 'has_label') AND name = ANY(%s)"
+    async def label_names(self, names: Collection[str]) -> list[str]:
+        query = """
+            SELECT name FROM capability WHERE kind IN ('runtime', 'has_label') AND name = ANY(%s)
+            GROUP BY name HAVING bool_and(kind = 'has_label')
+        """
         return await read_values(self._pool, query, (sorted(names),))
 
     async def subscribe(self, worker: int, queues: Collection[str]) -> None:

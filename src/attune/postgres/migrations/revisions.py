@@ -30,6 +30,8 @@ _EXECUTIONS = "20260420000001_executions"
 _NODE_VIEW = "20260422000001_node_view"
 _DEGRADED = "20260424000001_degraded"
 _ROLES = "20260502000001_roles"
+_AUDIT = "20260503000001_audit"
+_BREAKER = "20260504000001_circuit_breaker"
 _LEASES = "20260506000001_leases"
 REVISIONS = (
     Revision(BASELINE, (BASELINE, "reference_indexes"), ()),  # the first one: nothing is below it
@@ -56,6 +58,9 @@ REVISIONS = (
     _plain("20260426000001_judged_by_age"),
     _plain("20260501000001_secrets"),
     Revision(_ROLES, (_ROLES, "rights"), (f"{_ROLES}_down", "rights_before")),
+    Revision(_AUDIT, (_AUDIT, "rights"), (f"{_AUDIT}_down",)),
+    Revision(_BREAKER, (_BREAKER, "rights"), (f"{_BREAKER}_down",)),
+    _plain("20260507000001_python_commands"),
     Revision(_LEASES, (_LEASES, "rights"), (f"{_LEASES}_down", "rights")),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)

@@ -33,7 +33,8 @@ class PostgresNodeControl(PostgresStore):
         return await self._ask(f"status = 'draining' WHERE status IN {_LIVE}", node_id)
 
     async def resume(self, node_id: int) -> bool:
-        return await self._ask("status = 'active' WHERE status = 'draining'", node_id)
+        change = f"status = CASE status WHEN 'draining' THEN 'active' ELSE status END WHERE status IN {_LIVE}"
+        return await self._ask(change, node_id)
 
     async def reload(self, node_id: int) -> bool:
         change = (

@@ -81,6 +81,8 @@ class PostgresMetrics:
             without_worker=sum(lone for _, lone in executions.values()),
             dead_letters=await read_pairs(connection, "SELECT ROW(kind), count(*) FROM dead_letter GROUP BY kind"),
             refusing_nodes=await read_value(connection, "SELECT count(*) FROM refusing_node"),
+            pending_events=await read_value(connection, "SELECT count(*) FROM event WHERE pending"),
+            paused_rules=await read_value(connection, "SELECT count(*) FROM rule WHERE enabled AND paused IS NOT NULL"),
         )
 
     async def _transitions(self, connection: AsyncConnection[Any]) -> Mapping[tuple[str, str], int]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
+from attune.core.access.audit import AuditFilter
 from attune.core.access.tokens import Scope
 from attune.web.access import Admin, Reader
 from attune.web.api.paging import MAX_ID, Answer, Body, Cursor, Limit, Page, before_of, page_of
@@ -78,17 +79,23 @@ class Me(BaseModel):
 
 
 class AuditItem(Answer):
-    """A change that was asked for, or a refusal."""
+    """A request for a change, a refusal, or the change of a row."""
 
     id: int = Field(examples=[1])
     at: datetime = Field(examples=["2026-11-24T09:00:00Z"])
     token: int | None = Field(examples=[1])
+    session: str | None = Field(description="What names the session of a browser.", examples=[None])
     actor: str = Field(examples=["ci"])
+    login: str | None = Field(description="Of the database, as it says itself.", examples=["attune_admin_api"])
+    program: str | None = Field(description="As it named itself to the database.", examples=["attune api"])
     client: str | None = Field(examples=["127.0.0.1"])
     method: str = Field(examples=["POST"])
     path: str = Field(examples=["/api/workers/1/drain"])
-    status: int = Field(examples=[202])
-    detail: Any = Field(examples=[None])
+    status: int | None = Field(description="None for a change of a table.", examples=[202])
+    code: str | None = Field(description="The kind of problem.", examples=[None])
+    detail: Any = Field(description="Of a body, or what a row became and was; without secrets.", examples=[None])
+    count: int = Field(description="How often a refusal came, or what one statement asked for.", examples=[1])
+    last: datetime | None = Field(description="When a refusal that came again did for the last time.", examples=[None])
 
 
 @router.get("/me", summary="Who one is")
@@ -150,10 +157,22 @@ async def remove_secret(_who: Admin, services: Given, name: SecretName) -> None:
 
 
 @router.get("/audit", summary="Who did what")
-async def list_audit(_who: Admin, services: Given, limit: Limit = 100, cursor: Cursor = None) -> Page[AuditItem]:
-    """Every change asked for through the API, and every refusal, newest first."""
-    entries = await services.tokens.audit(before=before_of(cursor), limit=limit)
-    return page_of(AuditItem, entries, next=[entries[-1]["id"]] if len(entries) == limit else None)
+async def list_audit(
+    _who: Admin,
+    services: Given,
+    who: Annotated[str | None, Query(max_length=300, description="An actor, or a login of the database.")] = None,
+    action: Annotated[str | None, Query(max_length=500, description="A part of method and path.")] = None,
+    result: Annotated[Literal["ok", "refused"] | None, Query(description="How it ended.")] = None,
+    since: Annotated[float | None, Query(gt=0, le=1e9, description="Seconds ago, at most.")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[AuditItem]:
+    """Every change asked for through the API, every refusal and every change of a row by operators, newest first."""
+    refused = None if result is None else result == "refused"
+    lines = await services.tokens.list_audit(
+        AuditFilter(who=who, action=action, refused=refused, since=since, before=before_of(cursor), limit=limit)
+    )
+    return page_of(AuditItem, lines, next=[lines[-1].id] if len(lines) == limit else None)
 
 
 def _not_live(token_id: int) -> ProblemError:

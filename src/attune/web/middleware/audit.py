@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from starlette.types import Scope
 
+from attune.core.access.audit import body_detail
 from attune.core.access.tokens import Caller
 from attune.web.services import Services
 
@@ -15,14 +17,25 @@ _REFUSALS = frozenset({401, 403, 429})
 
 async def write_audit(scope: Scope, status: int, _seconds: float) -> None:
     """Write the line of a request that was answered with *status*."""
-    if scope["method"] in _READS and status not in _REFUSALS:
+    state: dict[str, Any] = scope.get("state", {})
+    is_login = scope["path"] == "/login" and status == 303  # by a link it is a GET
+    refused = status in _REFUSALS or state.get("turned_away", False)
+    if scope["method"] in _READS and not is_login and not refused:
         return
     services: Services = scope["app"].state.services
-    caller: Caller | None = scope.get("state", {}).get("caller")
-    client = scope["client"][0] if scope.get("client") else "unknown"
-    # Whoever has no token must not be able to fill the table.
-    if caller is None and services.refusals.wait(client):
-        return
-    path = scope["path"][:500].replace("\0", "\ufffd")
-    entry: dict[str, Any] = {"method": scope["method"], "path": path, "status": status, "client": client}
+    caller: Caller | None = state.get("caller")
+    body: bytes = state.get("body", b"")
+    entry = {
+        "method": scope["method"],
+        "path": scope["path"][:500].replace("\0", "\ufffd"),
+        "status": status,
+        "client": scope["client"][0] if scope.get("client") else "unknown",
+        "code": (state.get("problem") or word_of(status)) if status >= 400 else None,
+        "detail": body_detail(body) if body else None,
+    }
     await services.audit.write(caller, entry)
+
+
+def word_of(status: int) -> str:
+    """The code of a problem that has none but its *status*, such as `forbidden`."""
+    return HTTPStatus(status).phrase.lower().replace(" ", "_")

@@ -71,8 +71,10 @@ class RequestLimits:
                     else:
                         held = await self._hold(scope, receive, most)
                         body = await _body_in_time(scope, receive, most)
+                        scope.setdefault("state", {})["body"] = body if most == MAX_BODY else b""
                     receive = _again(body, receive)
             except ProblemError as problem:
+                scope.setdefault("state", {})["turned_away"] = True
                 await problem.response()(scope, receive, guarded)
                 return
             await self._app(scope, receive, guarded)

@@ -114,6 +114,10 @@ class _FleetCollector(Collector):
         yield _counts(GaugeMetricFamily, "attune_dead_letters", text, "kind", measures.dead_letters)
         text = "Live nodes that cannot store something at present; it waits there."
         yield GaugeMetricFamily("attune_nodes_refused", text, value=measures.refusing_nodes)
+        text = "Events whose rules wait for a process of the operator."
+        yield GaugeMetricFamily("attune_pending_events", text, value=measures.pending_events)
+        text = "Rules that are paused by their circuit breakers."
+        yield GaugeMetricFamily("attune_paused_rules", text, value=measures.paused_rules)
 
 
 def _counts(

@@ -53,7 +53,10 @@ class ProblemDetails(BaseModel):
 
 
 class ProblemError(Exception):
-    """Raised by a route: becomes the answer with *status*. *detail* is one sentence, *hint* what to do."""
+    """Raised by a route: becomes the answer with *status*. *detail* is one sentence, *hint* what to do.
+
+    *code* is that of the error behind it.
+    """
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class ProblemError(Exception):
         hint: str | None = None,
         faults: Sequence[Fault] = (),
         headers: Mapping[str, str] | None = None,
+        code: str = "",
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -70,6 +74,7 @@ class ProblemError(Exception):
         self.hint = hint
         self.faults = tuple(faults)
         self.headers = dict(headers or {})
+        self.code = code
 
     def body(self) -> dict[str, Any]:
         """The answer as JSON."""
@@ -107,12 +112,12 @@ def text_answer(description: str, media_type: str, example: str) -> dict[int | s
 def problem_of(error: AttuneError, status: int | None = None) -> ProblemError:
     """How *error* is told to a program, by default with the status that its kind has."""
     if isinstance(error, DatabaseError):
-        return ProblemError(503, str(error), headers={"Retry-After": "2"})
+        return ProblemError(503, str(error), headers={"Retry-After": "2"}, code=error.code)
     if isinstance(error, MissingKeyError):
-        return ProblemError(503, str(error), hint=error.hint)
+        return ProblemError(503, str(error), hint=error.hint, code=error.code)
     if status is None:
         status = 422 if isinstance(error, DefinitionError | RequirementError | UsageError) else 500
-    return ProblemError(status, str(error), hint=error.hint, faults=error.faults)
+    return ProblemError(status, str(error), hint=error.hint, faults=error.faults, code=error.code)
 
 
 def existing(record: Record | None, sentence: str) -> Record:
@@ -155,6 +160,7 @@ def answer_with_problems(app: FastAPI, page: Page) -> None:
     """Have *app* tell every error as a problem; to a person who looks at a page, as *page* makes one of it."""
 
     def answer(request: Request, problem: ProblemError) -> Response:
+        request.state.problem = problem.code
         by_browser = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api")
         return page(request, problem) if by_browser else problem.response()
 

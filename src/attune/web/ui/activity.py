@@ -32,6 +32,8 @@ async def activity_page(request: Request, _who: Visitor, services: Given, q: str
         if wanted in f"{it.worker_name or ''} {it.action_ref} {it.status} execution".lower()
     ]
     told: dict[str, Any] = {"refusals": await services.events.refusals()}
+    told["pending"] = await services.events.pending()
+    told["paused"] = [rule for rule in await services.events.list_rules() if rule.enabled and rule.paused]
     told["letters"] = await services.events.list_letters(20)
     happened.sort(key=lambda entry: entry["at"], reverse=True)
     return page(request, "activity.html", happened=happened[:_SHOWN], q=q, **told)

@@ -63,6 +63,7 @@ async def _enter(
     session = await services.tokens.log_in(secret, by_code=by_code)
     if session is None:
         return page(request, "login.html", status=401, failed=failed, target=_local(target))
+    request.state.caller = await services.tokens.session_caller(session)
     answer = RedirectResponse(_local(target), 303)
     name, secure = session_cookie(request), request.url.scheme == "https"
     answer.set_cookie(name, session, max_age=_WEEK, path="/", httponly=True, samesite="lax", secure=secure)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from attune.core.access.tokens import Caller, Scope, csrf_of
 from attune.core.durations import coarse
@@ -67,6 +68,12 @@ def since(moment: datetime | None) -> str:
     return "never" if moment is None else ago((datetime.now(UTC) - moment).total_seconds())
 
 
+def clock(moment: datetime) -> Markup:
+    """*moment* in UTC, which the script of the page turns into the viewer's zone."""
+    utc = moment.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M:%S} UTC")
+
+
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=select_autoescape(default=True),
@@ -83,7 +90,7 @@ NAV = (
     ("/executions", "Executions"),
     ("/activity", "Activity"),
 )
-_TEMPLATES.globals |= {"asset": asset, "state": state, "ago": ago, "since": since, "nav": NAV}
+_TEMPLATES.globals |= {"asset": asset, "state": state, "ago": ago, "since": since, "clock": clock, "nav": NAV}
 _THEMES = ("light", "dark")
 
 

@@ -258,6 +258,14 @@ async def test_a_built_in_timer_fires_under_its_lease() -> None:
     assert {event.sensor_ref for event in here.store.events} == {"acme.timer"}
 
 
+async def test_a_timer_fires_when_it_begins_if_it_is_told_to() -> None:
+    slow = replace(TIMER, config={"every": "1d", "at_start": True})
+    async with SensorNode(slow).running() as here:
+        await here.until(lambda: here.store.events)
+
+    assert [event.payload["missed"] for event in here.store.events] == [0]
+
+
 async def test_a_built_in_sensor_with_a_config_that_cannot_be_used_says_so() -> None:
     async with SensorNode(WRONG).running() as here:
         failed = await here.status("failed")

@@ -58,6 +58,7 @@ class Worker:
         self.unfit_for: list[str] = []
         self.looked_at: list[str] = []
         self.does_not_start: str | None = None
+        self.most_given_back = 1000
         self.failing: list[str] | None = None  # what has changed and fails since it was verified
         self.work = ExecutionRunner(
             lambda: self.node,
@@ -82,9 +83,9 @@ class Worker:
     async def recheck(self, refs: Collection[str]) -> Collection[str] | None:
         return self.failing
 
-    async def broken(self, ref: str, interpreter: str, ran_seconds: float) -> str | None:
+    async def broken(self, ref: str, interpreter: str, ran_seconds: float, given_back: int) -> str | None:
         self.looked_at.append(interpreter)
-        return self.does_not_start
+        return None if given_back >= self.most_given_back else self.does_not_start
 
     async def ask(self, action: Action = ACTION, count: int = 1, **given: Any) -> list[int]:
         return await self.store.submit([NewExecution(action, given) for _ in range(count)])
@@ -181,13 +182,13 @@ async def test_work_that_the_node_does_not_satisfy_is_left_alone() -> None:
         await until(lambda: worker.statuses() == ["requested", "completed"])
 
 
-async def test_work_that_excludes_what_nobody_has_looked_for_waits_until_somebody_has() -> None:
+async def test_work_that_excludes_what_this_node_has_not_looked_for_waits_unless_it_is_a_label() -> None:
     worker = Worker()
     async with worker.at_work():
         await worker.ask(replace(ACTION, requires=("!docker",)))
         await worker.ask()
         await until(lambda: worker.statuses() == ["requested", "completed"])
-        worker.store.names.add("docker")
+        worker.store.labels.add("docker")
         await until(lambda: worker.statuses() == ["completed", "completed"])
 
 
@@ -383,6 +384,7 @@ async def test_a_node_that_is_closed_gives_up_what_runs_for_others_to_try_again(
 
     assert worker.statuses() == ["scheduling", "abandoned"]
     assert worker.store.rows[1].losses == 1
+    assert worker.store.rows[2].reason == "worker w1 was stopped while it ran"
     assert worker.runner.is_closed
 
 
@@ -471,6 +473,18 @@ async def test_work_that_a_broken_interpreter_failed_goes_back_unharmed_and_its_
     assert {(row.failures, row.losses) for row in rows} == {(0, 0)}
     assert {row.status for row in rows} <= {"scheduling", "scheduled", "requested"}
     assert "given back by worker w1: python3 3.11.7: could not be started for real" in {row.reason for row in rows}
+
+
+async def test_work_that_was_given_back_often_enough_fails_by_what_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suspect_runtimes, "_SUSPECT_SECONDS", 0.2)
+    worker = Worker()
+    worker.runner.outcome = WorkOutcome(WorkEnding.EXITED, exit_code=1, reason="ended with exit code 1")
+    worker.does_not_start, worker.most_given_back = "its wrapper takes no arguments", 2
+    async with worker.at_work():
+        (number,) = await worker.ask()
+        await until(lambda: worker.statuses() == ["failed"])
+    row = worker.store.rows[number]
+    assert (row.attempt, row.losses, row.reason) == (3, 0, "ended with exit code 1")
 
 
 @pytest.mark.parametrize(

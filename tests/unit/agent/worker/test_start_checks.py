@@ -30,14 +30,14 @@ def anyio_backend() -> str:
 class Checked:
     """An interpreter that prints what it is told to, and what was said of it."""
 
-    def __init__(self, definition: Definition | None = PYTHON) -> None:
+    def __init__(self, definition: Definition | None = PYTHON, *, own: bool = True) -> None:
         self.host = FakeHost({PATH: self._answer})
         self.starts = True
         self.goes_on = threading.Event()
         self.goes_on.set()
         self.broken: list[str] = []
         found = lambda one: self.broken.append(one.ref)  # noqa: E731
-        self.checks = StartChecks(Examiner(self.host, self.host), lambda ref: definition, found)
+        self.checks = StartChecks(Examiner(self.host, self.host), lambda ref: definition and (definition, own), found)
 
     def _answer(self, argv: tuple[str, ...]) -> Outcome:
         starts = self.starts
@@ -45,8 +45,8 @@ class Checked:
         time.sleep(0.01)
         return printed(argv[-1]) if starts else printed("no module named encodings", exit_code=1)
 
-    async def problem(self, seconds: float = 0.0) -> str | None:
-        return await self.checks.problem("core.python", PATH, seconds)
+    async def problem(self, seconds: float = 0.0, given_back: int = 0) -> str | None:
+        return await self.checks.problem("core.python", PATH, seconds, given_back)
 
 
 async def test_an_interpreter_that_does_not_start_is_told_with_the_reason() -> None:
@@ -110,6 +110,14 @@ async def test_work_that_is_ended_meanwhile_leaves_the_check_to_the_others() -> 
     assert await second is not None
     assert first.cancelled()
     assert len(checked.host.ran) == 1
+
+
+@pytest.mark.parametrize(("own", "most"), [(False, 2), (True, 100)])
+async def test_a_check_that_is_not_the_definitions_own_gives_work_back_twice_at_most(own: bool, most: int) -> None:
+    checked = Checked(own=own)
+    checked.starts = False
+    assert await checked.problem(given_back=most - 1) is not None
+    assert (await checked.problem(given_back=most) is None) != own
 
 
 @pytest.mark.parametrize("definition", [None, make_definition()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from itertools import pairwise
 from urllib.parse import quote, quote_plus
@@ -47,6 +48,24 @@ def test_base64_is_masked_whatever_stands_around_the_secret(before: bytes, after
         left = masked.split("***")
         assert len(left) == 2
         assert len(left[0]) <= 4 * (len(before) // 3) + 4 and len(left[1]) <= 4 * (len(after) // 3) + 8
+
+
+@pytest.mark.parametrize("columns", [1, 7, 60, 64, 76])
+@given(
+    before=st.binary(max_size=90), size=st.sampled_from([4, 21, 300]), cuts=st.lists(st.integers(0, 900), max_size=9)
+)
+def test_base64_and_hex_are_masked_however_they_are_cut_into_lines(
+    columns: int, before: bytes, size: int, cuts: list[int]
+) -> None:
+    secret = "".join(f"correct {number} horse" for number in range(20))[:size]
+    for encode in (base64.b64encode, base64.urlsafe_b64encode, bytes.hex, lambda data: data.hex().upper()):
+        code = encode(before + secret.encode() + b"\n")
+        text = "\r\n".join(re.findall(f".{{1,{columns}}}", code if isinstance(code, str) else code.decode()))
+        head, masked, tail = in_pieces([secret], text, cuts).partition("***")
+        per_byte = 4 / 3 if isinstance(code, bytes) else 2
+        assert masked == "***"
+        assert len(re.sub(r"\s", "", head)) <= per_byte * len(before) + 4
+        assert len(re.sub(r"\s", "", tail)) <= 8
 
 
 @pytest.mark.parametrize(

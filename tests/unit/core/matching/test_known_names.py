@@ -13,6 +13,7 @@ from attune.core.matching.survey import Category
 from attune.core.matching.term_judgement import Reason
 from attune.core.runtimes.definition import names_of_definition
 from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.verdict import Status
 from fleets import capability, node
 
 KNOWN = KnownNames({"python", "core.python"}, {"docker": "docker", "node": "nodejs"})
@@ -68,12 +69,35 @@ def test_a_typo_is_answered_with_the_nearest_name(term: str, hint: str | None) -
     assert (row.unknown, row.failed, row.hint) == (2, 0, hint)
 
 
-@pytest.mark.parametrize("term", ["!gpu", "!python >=3.10", "kernel", "core.python", "zone=eu", "!docker"])
+@pytest.mark.parametrize("term", ["!gpu", "!python >=3.10", "kernel", "zone=eu", "!docker"])
 def test_names_that_something_has_and_all_of_them_without_a_list_are_judged_as_ever(term: str) -> None:
     requirement = Requirement.parse(term)
     known = None if term == "!docker" else KNOWN
 
     assert match(requirement, FLEET, known=known) == match(requirement, FLEET)
+
+
+@pytest.mark.parametrize("term", ["ruby", "!ruby", "!ruby >=3", "acme.ruby", "!acme.ruby", "ruby verified"])
+def test_what_is_defined_is_unknown_on_a_node_that_has_not_looked_for_it(term: str) -> None:
+    known = KnownNames({"python", "ruby", "acme.ruby"})
+    looked = [
+        node(3, capability("ruby", status=Status.UNAVAILABLE, reason="not found", ref="acme.ruby")),
+        node(4, capability("ruby", "3.2.1", ref="acme.ruby")),
+    ]
+    placement = match(Requirement.parse(term), [*FLEET, *looked], known=known)
+    unlooked = [other for other in placement.others if other.node in FLEET]
+
+    assert [other.category for other in unlooked] == [Category.UNDECIDED] * 2
+    assert [other.unmet[0].reason for other in unlooked] == [Reason.RUNTIME_UNCHECKED] * 2
+    assert [candidate.node.id for candidate in placement.eligible] == [3 if term.startswith("!") else 4]
+    row = explain(Requirement.parse(term), [*FLEET, *looked], known=known).terms[0]
+    assert (row.passed, row.failed, row.unknown) == (1, 1, 2)
+    text = str(explain(Requirement.parse(term), FLEET, known=known))
+    assert "2: not looked for yet, see attune worker reload" in text or "w1 not looked for yet" in text
+
+
+def test_what_only_labels_are_called_needs_no_looking() -> None:
+    assert [one.node.id for one in match(Requirement.parse("!gpu"), FLEET, known=KNOWN).eligible] == [2]
 
 
 def test_a_definition_that_no_node_offers_is_no_typo() -> None:

@@ -114,6 +114,26 @@ def test_the_highest_version_that_satisfies_is_chosen_with_its_path() -> None:
     assert unbounded is not None and unbounded.instances["python"].version == "3.13.0"
 
 
+def test_a_release_is_chosen_before_a_pre_release_however_high_that_is() -> None:
+    several = with_python("3.14.0rc1", "3.12.1", "3.9.2", "3.13.0a1")
+
+    chosen = {
+        text: match(Requirement.parse(text), [several]).best for text in ("python", "python >=3.13", "python >=3.9")
+    }
+
+    versions = {text: best and best.instances["python"].version for text, best in chosen.items()}
+    assert versions == {"python": "3.12.1", "python >=3.13": "3.14.0rc1", "python >=3.9": "3.12.1"}
+
+
+@pytest.mark.parametrize("text", ["java 1.8", "java >=1.8,<1.9", "java ^1.8", "java 8", "java >=1.8.0_300"])
+def test_java_8_is_what_1_8_asks_for(text: str) -> None:
+    offered = Capability("java", Status.AVAILABLE, (CapabilityInstance("8.0.392", "/opt/java"),))
+    node = Node(1, "n", {"java": offered})
+
+    assert match(Requirement.parse(text), [node]).best is not None
+    assert str(Requirement.parse(str(Requirement.parse(text)))) == str(Requirement.parse(text))
+
+
 @pytest.mark.parametrize(
     ("keys", "category"),
     [

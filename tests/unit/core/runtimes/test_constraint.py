@@ -70,11 +70,30 @@ TABLE = [
     ("3.11.4", ">=3.9,!=3.11.4,<4", NO),
     ("3.11.3", ">=3.9,!=3.11.4,!=3.10.*,<4", YES),
     ("3.10.3", ">=3.9,!=3.11.4,!=3.10.*,<4", NO),
-    # Pre-releases only when asked for; <V never admits a pre-release of V (PEP 440, "Handling of pre-releases")
+    # A pre-release stands just below its release; <V never admits one of V (PEP 440, "Exclusive ordered comparison")
     ("4.0.0rc1", ">=3.9,<4", NO),
     ("4.0.0a1", "<4", NO),
-    ("3.13.0rc1", ">=3.9", NO),
+    ("3.13.0rc1", ">=3.9", YES),
+    ("3.13.0rc1", ">=3.12,<3.14", YES),
+    ("3.13.0rc1", ">3.12.7", YES),
     ("3.13.0rc1", ">=3.13", NO),
+    ("3.13.0rc1", ">3.12", NO),
+    ("3.13.0rc1", "3.13", NO),
+    ("3.13.0rc1", "<3.13", NO),
+    ("3.13.0rc1", "<=3.13", YES),
+    ("3.13.0rc1", "<=3.13.0", YES),
+    ("3.13.0rc1", "<=3.12", NO),
+    ("3.13.0rc1", "!=3.13.0", YES),
+    ("3.13.0rc1", "!=3.13.*", NO),
+    ("3.13.1rc1", "!=3.13.*", NO),
+    ("3.13.1rc1", "3.13", YES),
+    ("3.13.0rc1", "^3.12", YES),
+    ("3.13.0rc1", "~>3.12", YES),
+    ("3.13.0rc1", "~=3.12", YES),
+    ("3.13.0rc1", "~3.12", NO),
+    ("3.13.0rc1", "~=3.12.1", NO),
+    ("24-ea", ">=17", YES),
+    ("24-ea", "24", NO),
     ("3.13.0rc2", ">=3.13.0rc1", YES),
     ("3.13.0rc1", ">=3.13.0rc1", YES),
     ("3.13.0b4", ">=3.13.0rc1", NO),
@@ -83,17 +102,17 @@ TABLE = [
     ("4.0.0a2", ">=4.0.0a1,<4", NO),
     ("3.13.0rc1", "==3.13.0rc1", YES),
     ("3.13.0rc1", "==3.13.0", NO),
-    ("3.13.0.dev1", "!=3.12.0", NO),
-    # ... of the same release only (node-semver, "Prerelease tags")
+    ("3.13.0.dev1", "!=3.12.0", YES),
+    # ... whichever release the bounds name (node-semver with includePrerelease)
     ("1.2.3-alpha.7", ">1.2.3-alpha.3", YES),
-    ("3.4.5-alpha.9", ">1.2.3-alpha.3", NO),
+    ("3.4.5-alpha.9", ">1.2.3-alpha.3", YES),
     ("3.4.5", ">1.2.3-alpha.3", YES),
     ("1.2.3-alpha.3", ">1.2.3-alpha.3", NO),
     ("1.2.3-beta.2", "^1.2.3-beta.2", YES),
     ("1.2.3-beta.4", "^1.2.3-beta.2", YES),
-    ("1.2.4-beta.2", "^1.2.3-beta.2", NO),
+    ("1.2.4-beta.2", "^1.2.3-beta.2", YES),
     ("1.2.3-beta.4", "~1.2.3-beta.2", YES),
-    ("1.0.0-rc.1", "*", NO),
+    ("1.0.0-rc.1", "*", YES),
     # Caret (node-semver): the left-most component that is not zero stays
     ("20.1.0", "^20.1", YES),
     ("20.0.9", "^20.1", NO),
@@ -158,7 +177,6 @@ TABLE = [
     ("17.0.15", "<=17", YES),
     ("18.0.0", "<=17", NO),
     ("3.12.4", "<=3.12", YES),
-    ("3.13.0rc1", "<=3.12", NO),
     ("3.11.4", ">3.11", NO),
     ("3.11.5", ">3.11.4", YES),
     ("3.11.4", ">3.11.4", NO),
@@ -219,6 +237,30 @@ def test_the_canonical_form_of_a_constraint_reads_back(text: str) -> None:
 
     assert Constraint.parse(str(constraint)) == constraint
     assert str(Constraint.parse(str(constraint))) == str(constraint)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("1.8", "8"), (">=1.8", ">=8"), (">=1.8,<1.9", "8"), ("^1.8", "8"), ("~1.8", "8"), ("~=1.8", "8"),
+        ("~>1.8", "8"),
+        ("1.8.*", "8"), ("!=1.8.*", "!=8.*"), (">=1.8.0_300", ">=8.0.300"), (">=1.8.0", ">=8"), (">1.8", ">=9"),
+        ("<=1.8", "<9"), ("1.7 || 1.8", "7 || 8"), ("1.6 - 1.8", ">=6,<9"), ("1.10", "10"), ("1.1", "1"),
+        (">1.1", ">=2"),
+        ("1", "1"), ("17", "17"), ("*", "*"), ("0.1.8", "0.1.8"), ("<1.9.0-ea", "<9.0preview0"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("runtime", ["java", "acme.java", "jdk-8", "extras.openjdk", "java8"])
+def test_of_java_a_version_counts_as_it_has_since_java_9(written: str, canonical: str, runtime: str) -> None:
+    constraint = Constraint.parse(written, runtime)
+
+    assert str(constraint) == canonical
+    assert Constraint.parse(canonical, runtime) == constraint
+
+
+@pytest.mark.parametrize("runtime", ["", "go", "javascript", "java.tool", "scala"])
+def test_of_everything_else_1_8_is_1_8(runtime: str) -> None:
+    assert str(Constraint.parse("^1.8", runtime)) == ">=1.8,<2"
 
 
 def test_the_table_is_as_large_as_promised() -> None:

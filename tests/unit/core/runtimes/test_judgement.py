@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -208,6 +209,32 @@ def test_a_version_that_cannot_be_read_leaves_a_bounded_runtime_unknown() -> Non
     assert "needs >=3.8" in verdict.reason
 
 
+def test_a_pre_release_is_within_bounds_of_earlier_releases() -> None:
+    definition = make_definition(command(), min_version="3.8", max_version="3.13")
+
+    assert examine(definition, printed("Python 3.13.0rc1")).status is Status.AVAILABLE
+    assert examine(definition, printed("Python 3.14.0a1")).status is Status.UNAVAILABLE
+
+
+@pytest.mark.parametrize("least", ["8", "1.8", "1.8.0_300"])
+def test_java_before_9_counts_as_since_then_in_version_and_bound(least: str) -> None:
+    definition = make_definition(
+        command(binary="java", args=["-version"], pattern='"(?P<version>.+)"'), name="Java", min_version=least
+    )
+
+    verdict = examine(definition, printed('java version "1.8.0_311"'))
+
+    assert (verdict.status, verdict.version) == (Status.AVAILABLE, "8.0.311")
+    assert examine(definition, printed('java version "1.7.0"')).reason == f"java -version: found 7.0, needs >={least}"
+
+
+@pytest.mark.parametrize("pattern", [r"Foo (?P<version>\d+)?", r"Foo (?P<version>\d*)"])
+def test_a_group_named_version_that_holds_nothing_means_that_the_version_is_not_known(pattern: str) -> None:
+    verdict = examine(make_definition(command(binary="foo", pattern=pattern)), printed("Foo git, built with bar 4.5"))
+
+    assert (verdict.status, verdict.version) == (Status.AVAILABLE, None)
+
+
 def test_without_bounds_an_unknown_version_is_still_available() -> None:
     verdict = examine(make_definition(command(pattern=None)), printed(""))
 
@@ -241,6 +268,20 @@ def test_discover_all_runs_every_command_and_keeps_each_interpreter_once() -> No
     assert [(one.version, one.path) for one in verdict.instances] == [
         ("3.11.7", "/usr/bin/python3.11"),
         ("3.9.1", "/opt/python3.9"),
+    ]
+
+
+def test_discover_all_tells_interpreters_apart_by_what_they_answer_where_one_program_starts_them() -> None:
+    commands = [command(binary=f"python3.{minor}") for minor in (13, 12, 11)]
+    outcomes = [
+        replace(printed(f"Python 3.{minor}.1", path=f"/shims/python3.{minor}"), real_path="/usr/bin/mise")
+        for minor in (13, 12, 11)
+    ]
+
+    verdict = examine(make_definition(*commands, discover="all"), *outcomes)
+
+    assert [(one.version, one.path) for one in verdict.instances] == [
+        (f"3.{minor}.1", f"/shims/python3.{minor}") for minor in (13, 12, 11)
     ]
 
 

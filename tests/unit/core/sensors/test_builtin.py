@@ -28,7 +28,7 @@ def later(seconds: float) -> datetime:
         ("interval", {"every": "soon"}, "got 'soon'"),
         ("interval", {"every": 0.01}, "got 0.01"),
         ("interval", {"every": True}, "got true"),
-        ("interval", {"every": "5s", "evry": 1}, "evry: expected one of every, got an unknown key"),
+        ("interval", {"every": "5s", "evry": 1}, "evry: expected one of every, at_start, got an unknown key"),
         ("cron", {}, "cron: expected a cron expression such as '*/5 * * * *', got nothing"),
         ("cron", {"cron": "* * *"}, "got '* * *'"),
         ("cron", {"cron": "61 * * * *"}, "bad minute"),
@@ -50,6 +50,13 @@ def test_a_config_that_cannot_be_used_is_refused_with_a_sentence(entrypoint: str
 
 def test_every_fault_of_a_config_is_told() -> None:
     assert len(parse_builtin("file_watch", {"path": 1, "events": 2, "every": 3e9, "x": 4})[1]) == 4
+
+
+def test_an_interval_begins_with_its_first_fire_only_where_that_is_asked_for() -> None:
+    assert parse_builtin("interval", {"every": "1m", "at_start": True}) == (IntervalTimer(60, at_start=True), [])
+    assert parse_builtin("interval", {"every": "1m"}) == (IntervalTimer(60), [])
+    _, (fault,) = parse_builtin("interval", {"every": "1m", "at_start": "yes"})
+    assert str(fault) == "at_start: expected true or false, got 'yes'"
 
 
 def test_times_are_read_with_and_without_units() -> None:

@@ -15,7 +15,7 @@ _PADDED = 3
 
 def relaxed(constraint: Constraint, version: Version) -> Constraint | None:
     """*constraint* widened to admit *version*: `>=20` as `>=18`, a gap by an alternative; None where neither works."""
-    if len(constraint.clauses) == 1 and not version.is_prerelease:
+    if len(constraint.clauses) == 1:
         moved = _moved(constraint.clauses[0], version)
         if moved.check(version) is Truth.YES:
             return moved

@@ -30,14 +30,15 @@ BEGIN
         SELECT p.oid::regprocedure AS function, p.proname FROM pg_proc AS p
         WHERE p.pronamespace = here::regnamespace AND pg_has_role(p.proowner, 'MEMBER') AND (
             p.proname LIKE 'procrastinate\_%' OR p.proname IN (
-                'announce_class', 'announce_event', 'announce_request', 'announce_sensing', 'begin_executions',
-                'claim_node', 'count_worker_generation', 'filled_queues', 'follow_action_runtime', 'follow_worker_status',
+                'announce_class', 'announce_event', 'announce_request', 'announce_sensing', 'audit_actor',
+                'audit_change', 'audit_requests', 'begin_executions', 'claim_node', 'close_circuit_breaker', 'count_refusals',
+                'count_worker_generation', 'filled_queues', 'follow_action_runtime', 'follow_worker_status',
                 'give_back_jobs', 'is_adrift', 'is_live', 'mark_overdue', 'may_decide', 'may_read_all', 'note_change',
                 'notify_event_created', 'notify_execution_change',
                 'note_execution', 'note_writing', 'notify_runtime_change', 'notify_token_change', 'offer_executions', 'owns',
                 'promote_executions', 'reads_queue', 'record_runtime_change', 'replay_dead_letter', 'resume_attempts',
                 'runs_sensor',
-                'sweep_lost', 'take_jobs', 'take_leases', 'tell_node_request', 'tidy_executions',
+                'stamp_audit', 'sweep_lost', 'take_jobs', 'take_leases', 'tell_node_request', 'tidy_executions',
                 'update_updated_column'))
     LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, %I, pg_temp', object.function, here);
@@ -51,7 +52,8 @@ BEGIN
                     'promote_executions', 'tidy_executions', 'sweep_lost', 'mark_overdue', 'take_leases')
                 AND permitted.rolname IN ('attune_admin', 'attune_node')
                 OR permitted.rolname = 'attune_admin'
-                AND (object.proname LIKE 'procrastinate\_%' OR object.proname = 'replay_dead_letter') THEN
+                AND (object.proname LIKE 'procrastinate\_%'
+                    OR object.proname IN ('count_refusals', 'replay_dead_letter')) THEN
                 EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', object.function, permitted.rolname);
             END IF;
         END LOOP;

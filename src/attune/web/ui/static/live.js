@@ -46,6 +46,7 @@ async function refresh() {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
     if (!answer.ok || answer.redirected) return;
     const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+    globalThis.localTimes(next);
     for (const old of document.querySelectorAll("[data-live]")) {
       const fresh = next.querySelector(`[data-live="${CSS.escape(old.dataset.live)}"]`);
       if (fresh) renew(old, document.adoptNode(fresh));

@@ -1,4 +1,4 @@
-// What every page has: the switch between light and dark, and two keys.
+// What every page has: the switch between light and dark, a key, and times in the viewer's zone.
 const root = document.documentElement;
 const dark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
 
@@ -17,3 +17,15 @@ document.addEventListener("keydown", (event) => {
     }
   }
 });
+
+const two = (number) => String(number).padStart(2, "0");
+
+globalThis.localTimes = (within) => {
+  for (const time of within.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    const zone = at.toLocaleTimeString("en", { timeZoneName: "short" }).split(" ").pop();
+    const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+    time.textContent = `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone}`;
+  }
+};
+globalThis.localTimes(document);

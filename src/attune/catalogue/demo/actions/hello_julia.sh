@@ -1,0 +1,1 @@
+julia -e 'println("Hello from Julia ", VERSION)'

@@ -1,0 +1,17 @@
+"""What `attune doctor` finds: one thing that was looked at, how it is, and what helps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorFinding:
+    """One thing that was looked at. `remedy` is the command or the change that helps."""
+
+    level: str
+    subject: str
+    text: str
+    remedy: str | None = None

@@ -1,0 +1,57 @@
+"""What `attune doctor` looks at: what nodes here would offer, and which live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+
+from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding
+from attune.cli.session import ask
+from attune.config import Settings, variable
+from attune.core.durations import coarse
+from attune.core.errors import AttuneError
+from attune.core.nodes.role import ROLES, WORKER
+from attune.core.ports.nodes import NodeRecord
+from attune.core.runtimes.selection import select
+
+
+def check_selections(settings: Settings) -> Iterator[DoctorFinding]:
+    for role in ROLES.values():
+        section = settings.sensor if role.settings_section == "sensor" else settings.worker
+        name = role.environment_variable
+        try:
+            chosen = select(name, variable(name), role.settings_section, section.capabilities)
+        except AttuneError as error:
+            yield DoctorFinding(PROBLEM, role.name, str(error), error.hint)
+            continue
+        what = "whatever is verified" if chosen.names is None else ", ".join(chosen.names) or "nothing"
+        yield DoctorFinding(OK, role.name, f"offers {what} (decided by: {chosen.source.value})")
+        for warning in chosen.warnings:
+            yield DoctorFinding(WARNING, role.name, warning, f"unset {name}")
+
+
+def check_nodes(settings: Settings) -> Iterator[DoctorFinding]:
+    nodes = ask(lambda installation: installation.nodes.list_nodes(), settings)
+    for node in nodes:
+        if node.problem and node.status in ("degraded", "draining"):
+            remedy = f"attune {node.role} show {node.name}"
+            yield DoctorFinding(PROBLEM, f"{node.role}s", f"{node.name} takes nothing: {node.problem}", remedy)
+    for role in ROLES.values():
+        those = [node for node in nodes if node.role == role.name]
+        gone = [node for node in those if node.status in ("lost", "stale")]
+        live = [node for node in those if node not in gone and node.status not in ("inactive", "error")]
+        last = min(gone or those, key=lambda node: node.heartbeat_age or inf, default=None)
+        heard = "none has registered yet" if last is None else _heard(last)
+        level, text = OK, f"{len(live)} of {len(those)} live"
+        remedy = f"attune {role.name} start"
+        if not live:
+            level, text = PROBLEM if role is WORKER else WARNING, f"no {role.name} lives: {heard}"
+        elif gone and last is not None:
+            more = f", and {len(gone) - 1} more" if len(gone) > 1 else ""
+            level, text, remedy = PROBLEM, f"{text}: {heard}{more}", f"{remedy} --name {last.name}"
+        yield DoctorFinding(level, f"{role.name}s", text, remedy if level != OK else None)
+
+
+def _heard(node: NodeRecord) -> str:
+    age = "never heard of" if node.heartbeat_age is None else f"heard of {coarse(node.heartbeat_age)} ago"
+    return f"{node.name} is {node.status}, {age}"

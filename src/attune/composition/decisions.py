@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from attune.agent.logs import log
 from attune.composition.events import reaction
-from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
 from attune.core.ports.access import SecretCipher
 from attune.core.sensors.event_line import NewEvent
@@ -25,12 +24,10 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 1.0
 _MOST_EVENTS = 20  # before what they have asked for is classified, however many more there are
-_RETRY = Backoff(0.5, 30.0)
 
 
-async def decide(pool: Pool, cipher: SecretCipher) -> None:
+async def decide(pool: Pool, cipher: SecretCipher, refusals: Refusals) -> None:
     """Do it until cancelled, whatever the database does; nothing, where the login of *pool* may not."""
-    refusals = Refusals("events of nodes wait for the database", "events of nodes wait no longer", _RETRY)
     while True:
         try:
             if await read_value(pool, "SELECT may_decide()"):

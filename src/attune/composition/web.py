@@ -46,9 +46,10 @@ async def serve_api(
 ) -> None:
     """Serve the API of the database at *url* on *bound* until *stop* is set, as `serve` says."""
     async with open_pool(url, application_name="attune api", size=8) as pool:
-        deciding = asyncio.create_task(decide(pool, cipher))
+        services = services_on(pool, cipher, front)
+        deciding = asyncio.create_task(decide(pool, cipher, services.decisions))
         try:
-            await serve(services_on(pool, cipher, front), bound, stop, on_ready=on_ready, heal=heal)
+            await serve(services, bound, stop, on_ready=on_ready, heal=heal)
         finally:
             deciding.cancel()
             await asyncio.gather(deciding, return_exceptions=True)

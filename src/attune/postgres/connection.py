@@ -19,8 +19,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from attune.core.errors import DatabaseError
 from attune.postgres.faults import database_error, first_line
 
-# What it warns of, attempt by attempt, is raised as an error where it matters.
-logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+# What it warns of, attempt by attempt, is raised as an error where it matters, and would be no line of our log.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
 
@@ -131,8 +131,18 @@ class _CancellablePool(AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]):
 
 
 @asynccontextmanager
-async def open_pool(url: str, *, application_name: str = "attune", size: int = 4) -> AsyncIterator[Pool]:
-    """A pool of at most *size* connections, each in autocommit. Raises `DatabaseError` if the first one fails."""
+async def open_pool(
+    url: str, *, application_name: str = "attune", size: int = 4, lock_seconds: float | None = None
+) -> AsyncIterator[Pool]:
+    """A pool of at most *size* connections, each in autocommit. Raises `DatabaseError` if the first one fails.
+
+    A statement that waits *lock_seconds* for a lock is given up.
+    """
+
+    async def configure(connection: AsyncConnection[Any]) -> None:
+        if lock_seconds is not None:
+            await connection.execute(f"SET lock_timeout = '{lock_seconds}s'".encode())
+
     probe = await connect(url, application_name=application_name)
     await probe.close()
     pool: Pool = _CancellablePool(
@@ -143,6 +153,7 @@ async def open_pool(url: str, *, application_name: str = "attune", size: int = 4
         timeout=10.0,
         kwargs={"autocommit": True},
         check=_check_if_suspect,
+        configure=configure,
     )
     try:
         await pool.open()

@@ -20,7 +20,7 @@ _MEANINGS: dict[str, tuple[DatabaseFault, str | None]] = {
     "42703": (_REJECTED, _MIGRATE),
     "42P01": (_UNAVAILABLE, _MIGRATE),
     "53": (_UNAVAILABLE, "give the server what it lacks: space, memory or connections"),
-    "55P03": (_CONFLICT, None),
+    "55P03": (_CONFLICT, "find what holds the lock, or try again"),
     "57": (_UNAVAILABLE, _AWAY),
     "57014": (_UNAVAILABLE, "find what holds the lock or slows the server, or raise statement_timeout"),
     "58": (_UNAVAILABLE, "see the log of the server"),

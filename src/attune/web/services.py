@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from attune.core.backoff import Backoff
 from attune.core.ports.access import AccessStore, SecretStore
 from attune.core.ports.changes import ChangeLog
 from attune.core.ports.events import EventReader
@@ -19,6 +20,7 @@ from attune.core.ports.packs import PackStore
 from attune.core.ports.read_models import FleetPages, NodePages
 from attune.core.ports.runtimes import PreviewReader, RuntimeEditor
 from attune.operations.executions.execute import ExecutionService
+from attune.operations.nodes.refusals import Refusals
 from attune.web.audit_writer import AuditWriter
 from attune.web.caches import Callers, Fleets, ResponseCache
 from attune.web.front import Front
@@ -72,6 +74,11 @@ class Services:
     secrets: SecretStore
     audit: AuditWriter
     front: Front
+    decisions: Refusals = field(
+        default_factory=lambda: Refusals(
+            "events of nodes wait for the database", "events of nodes wait no longer", Backoff(0.5, 5.0)
+        )
+    )
     logins: Throttle = field(default_factory=lambda: Throttle(burst=10, per_second=0.2))
     addresses: Throttle = field(default_factory=lambda: Throttle(burst=100, per_second=2.0))
 

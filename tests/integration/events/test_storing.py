@@ -30,6 +30,7 @@ from attune.composition.events import record_for_sensors, recorder
 from attune.config import Settings
 from attune.core.access.tokens import Scope
 from attune.core.backoff import Backoff
+from attune.core.errors import DatabaseError
 from attune.core.executions.action import Action
 from attune.core.nodes.role import SENSOR
 from attune.core.ports.nodes import Registration
@@ -404,6 +405,9 @@ async def test_readiness_metrics_api_page_and_doctor_tell_of_what_is_refused(
         await registry.heartbeat(node)
         assert (await api.http.get("/readyz")).status_code == 200
         await registry.leave()
+        api.services.decisions.failed(DatabaseError("no space"))
+        assert (await api.http.get("/readyz")).status_code == 503
+        api.services.decisions.worked()
         with server.read_only():
             await until_ready(api, 503)
         await until_ready(api, 200)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
+
 import psycopg
 import pytest
 from psycopg_pool import PoolTimeout
 
-from attune.core.errors import DatabaseFault
+from attune.core.errors import DatabaseError, DatabaseFault
+from attune.postgres.connection import open_pool
 from attune.postgres.faults import database_error
+from attune.postgres.rows import read_value
 
 UNAVAILABLE, CONFLICT, REJECTED = DatabaseFault.UNAVAILABLE, DatabaseFault.CONFLICT, DatabaseFault.REJECTED
 NEVER_THE_ROWS = {
@@ -27,6 +33,27 @@ NEVER_THE_ROWS = {
     "57P03": UNAVAILABLE,
     "58030": UNAVAILABLE,
 }
+
+
+def test_what_the_driver_warns_of_is_no_line_beside_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    script = (
+        "import logging; import attune.postgres.connection; logging.getLogger('psycopg').warning('said the driver')"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+    assert capfd.readouterr().err == ""
+
+
+def test_a_command_does_not_wait_for_a_lock_without_end(migrated_database: str) -> None:
+    async def count() -> None:
+        async with open_pool(migrated_database, lock_seconds=0.1) as pool:
+            await read_value(pool, "SELECT count(*) FROM worker")
+
+    with psycopg.connect(migrated_database) as connection:
+        connection.execute("LOCK TABLE worker")
+        with pytest.raises(DatabaseError, match="due to lock timeout") as caught:
+            asyncio.run(count())
+    assert caught.value.hint == "find what holds the lock, or try again"
 
 
 @pytest.mark.parametrize("sqlstate", NEVER_THE_ROWS)

@@ -310,7 +310,9 @@ def _of_each(
 
 GROUPS = {
     "killed": [
-        *_of_each("killed", killed, LONG),
+        RigFault("w1 killed", partial(killed, name="w1"), LONG, "workers"),
+        RigFault("s1 killed", partial(killed, name="s1"), LONG, "sensors"),
+        RigFault("a1 killed", partial(killed, name="a1"), LONG, None, ("a1",)),
         RigFault("postmaster killed", postmaster_killed, SHORT, "database", APIS),
         RigFault("backend killed", backend_killed, 0),
     ],
@@ -322,12 +324,12 @@ GROUPS = {
     ],
     "disks": [
         RigFault("disk of data full", data_full, LONG, "storing", needs_root=True),
-        RigFault("disk of the server full", server_full, LONG, "database|storing", APIS, needs_root=True),
+        RigFault("disk of the server full", server_full, LONG, "database|storing|port|rules", APIS, needs_root=True),
         RigFault("disk of sensor output full", partial(disk_full, folder="s1/data"), LONG, "sensors", needs_root=True),
         RigFault("disk of logs full", partial(disk_full, folder="logs"), SHORT, None, needs_root=True),
     ],
     "limits": [
-        RigFault("w1 has few files", partial(few_files, name="w1"), LONG),
+        RigFault("w1 has few files", partial(few_files, name="w1"), LONG, "workers"),
         RigFault("s1 has few files", partial(few_files, name="s1"), LONG),
         RigFault("a1 has few files", partial(few_files, name="a1"), LONG, None, ("a1",)),
     ],
@@ -341,7 +343,7 @@ GROUPS = {
     "network": [
         *_of_each("stalled shortly", stalled, SHORT, named=False),
         *_of_each("stalled for long", stalled, LONG),
-        RigFault("all stalled", all_stalled, LONG, None, APIS),
+        RigFault("all stalled", all_stalled, LONG, "workers", APIS),
         RigFault("w1 refused", partial(refused, name="w1"), LONG, "workers"),
         RigFault("s1 refused", partial(refused, name="s1"), LONG, "sensors"),
         RigFault("w1 half-open at the server", partial(half_open, name="w1", client=True), LONG),

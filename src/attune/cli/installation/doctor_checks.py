@@ -42,7 +42,7 @@ def _readiness(api: ApiSettings, address: str) -> DoctorFinding:
     code, said = _answer(api, "/readyz") or (0, b"")
     if code == 200:
         return DoctorFinding(OK, "port", f"an API of Attune listens on {address}")
-    why = json.loads(said).get("detail") if code == 503 else f"/readyz is answered with {code or 'nothing'}"
+    why = json.loads(said).get("detail") if code == 503 else f"within {_SECONDS} s it says nothing at /readyz"
     text = f"the API on {address} is not ready: {why}"
     return DoctorFinding(PROBLEM, "port", text, "see what that process logs, and give it its database back")
 

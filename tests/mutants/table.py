@@ -294,6 +294,13 @@ MUTANTS = (
         ("tests/integration/executions/test_execution_contract.py",),
     ),
     Mutant(
+        "without a protection: checks and actions read secrets",
+        "src/attune/host/contract/landlock.py",
+        "reads = 0 if readable is None else _READ_FILE",
+        "reads = 0",
+        ("tests/integration/executions/test_execution_contract.py",),
+    ),
+    Mutant(
         "without a protection: programs signal others",
         "src/attune/host/contract/landlock.py",
         "_SCOPE_SIGNAL if writable is not None and version >= 6 else 0",

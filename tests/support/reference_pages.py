@@ -84,6 +84,7 @@ def contract_reference() -> str:
         "time": [kind.time for kind in KINDS],
         "between SIGTERM and SIGKILL": [f"{kind.grace_seconds:g} s" for kind in KINDS],
         "working folder": [kind.folder for kind in KINDS],
+        "hidden files": ["readable, where its user may" if kind.reads_all else "cannot be read" for kind in KINDS],
         "variables": [", ".join(f"`{name}`" for name in kind.variables) for kind in KINDS],
         "TCP connections": [
             "forbidden, where Landlock can" if kind.offline else "as the host allows" for kind in KINDS

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attune.composition.databases import data_dir
 from attune.config import HostSettings, NodeSettings, Settings, process_environment
 from attune.core.errors import UsageError
 from attune.host.contract.accounts import run_user, user_id
@@ -20,13 +21,19 @@ from attune.host.contract.ownership import OwnershipRule
 from attune.host.contract.place import place_problem
 from attune.host.contract.policy import HostPolicy
 from attune.host.contract.protections import Protection, protections
-from attune.host.contract.run_folders import RunFolders, run_places
+from attune.host.contract.readable import ReadableFiles
+from attune.host.contract.run_folders import RunFolders, home_of, run_places
 from attune.host.probing.assemble import HostChecks, HostOptions, assemble
 from attune.host.probing.path_index import PathIndex
 from attune.operations.runtimes.examine import Examiner
 
 if TYPE_CHECKING:
     from attune.operations.runtimes.reverify import Reverifier
+
+
+_SECRETS_OF_DATA = ("token", "secrets.key", "postgres", "postgres.log", "attune.log", "sensors")
+_SECRETS_OF_HOME = (".pgpass", ".pg_service.conf", ".postgresql")
+_NEVER_HIDDEN = ("/etc/", "/dev/", "/proc/", "/sys/")  # what is replaced while programs run, and what they make there
 
 
 def examiner_for(settings: Settings) -> Examiner:
@@ -91,9 +98,21 @@ def contract_for(settings: Settings) -> ExecutionContract:
         no_new_privileges=host.no_new_privileges,
         confined=host.landlock,
         writable=host.writable,
+        readable=ReadableFiles(_hidden(settings, environment, places)),
         cache_folder=work_cache(passed, user),
         refuses=Admission(policy, paths).refuses,
     )
+
+
+def _hidden(settings: Settings, environment: Mapping[str, str], run_places: Sequence[str]) -> frozenset[str]:
+    """What this service can read and its programs cannot: its secrets, those of its user, and run folders of others."""
+    data, home = data_dir(settings), home_of(os.geteuid())
+    configuration = environment.get("XDG_CONFIG_HOME") or f"{environment.get('HOME') or home}/.config"
+    files = {settings.secrets.key_file, *(data / name for name in _SECRETS_OF_DATA), f"{configuration}/attune"}
+    files |= {f"{folder}/{name}" for folder in (home, environment.get("HOME") or home) for name in _SECRETS_OF_HOME}
+    files |= {settings.path, *map(environment.get, ("PGPASSFILE", "PGSERVICEFILE")), *run_places} - {None}
+    found = (str(file) for file in files)
+    return frozenset(file for file in found if file.startswith("/") and not file.startswith(_NEVER_HIDDEN))
 
 
 def _passed(host: HostSettings, policy: HostPolicy) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
@@ -31,8 +31,10 @@ class FakeHost:
     def token(self) -> object:
         return tuple(sorted(self.commands))
 
-    def find(self, name: str, args: Sequence[str] | None = None) -> Found | Missing:
-        if name in self.commands:
+    def find(
+        self, name: str, args: Sequence[str] | None = None, failed: Collection[str] = frozenset()
+    ) -> Found | Missing:
+        if name in self.commands and not failed:
             return Found(f"/usr/bin/{name}")
         return Missing(Ending.NOT_FOUND, "not found on PATH")
 

@@ -14,6 +14,7 @@ import pytest
 from command_hosts import Machine
 from waiting import wait_for
 
+REMOVE = Path(__file__).parents[3] / "docs" / "how-to" / "remove-attune.md"
 ATTUNE = (sys.executable, "-m", "attune")
 
 
@@ -73,6 +74,29 @@ def test_a_killed_one_is_not_taken_for_one_that_is_up(machine: Machine) -> None:
     wait_for(lambda: state(machine)["attune"] == "not up")
     assert machine.attune("down").returncode == 0
     wait_for(lambda: not (machine.folder / "data" / "postgres" / "postmaster.pid").exists())
+
+
+def test_the_page_that_removes_it_leaves_nothing_in_the_folder_of_a_user(machine: Machine) -> None:
+    machine.real("sh", "rm")
+    machine.command("attune", script=f'exec {sys.executable} -m attune "$@"')
+    machine.variables["ATTUNE_DATA_DIR"] = str(
+        machine.folder / ".local" / "share" / "attune"
+    )  # of a user, also as root
+    before = set(machine.folder.rglob("*"))
+    assert machine.attune("up", "--detach").returncode == 0
+    process = process_of(machine)
+    stop, remove = (
+        line.removeprefix("$ ")
+        for line in REMOVE.read_text().splitlines()
+        if line.startswith(("$ attune down", "$ rm"))
+    )
+    for command in (stop, remove):
+        done = subprocess.run(["sh", "-c", command], env=machine.environment(), cwd=machine.folder, capture_output=True)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+    assert not is_running(process)
+    made = {path.relative_to(machine.folder) for path in set(machine.folder.rglob("*")) - before}
+    assert {str(path) for path in made} <= {".local", ".local/share", ".local/state", ".cache", "temporary"}
 
 
 def is_running(process: int) -> bool:

@@ -32,5 +32,12 @@ def test_a_command_that_is_missing_has_its_reason(lookup: PathLookup) -> None:
     assert lookup.find("perl6") == Missing(Ending.NOT_FOUND, "not found on PATH")
 
 
+def test_a_file_that_has_failed_is_passed_over(lookup: PathLookup) -> None:
+    found = lookup.find("ruby")
+    assert isinstance(found, Found)
+
+    assert isinstance(lookup.find("ruby", failed={os.path.realpath(found.path)}), Missing)
+
+
 def test_the_token_stays_while_nothing_changes(lookup: PathLookup) -> None:
     assert lookup.token() == lookup.token()

@@ -27,6 +27,7 @@ from attune.host.contract.environment import RUN_BY
 from attune.host.contract.execution_contract import ExecutionContract, default_contract
 from attune.host.contract.landlock import landlock_version
 from attune.host.contract.launch import KINDS, Limits
+from attune.host.contract.readable import ReadableFiles
 from attune.host.contract.run_folders import RunFolders
 from attune.host.contract.supervisors import SupervisorPool, boottime
 from attune.host.executions.runner import HostWorkRunner
@@ -266,6 +267,41 @@ async def test_a_confined_program_writes_and_signals_only_where_it_may(place: Pa
         assert (place / "there").read_text() == "kept"
         check, action = await reached(confined=False)
         assert {**check, "connect": "done"} == action == dict.fromkeys(action, "done")
+
+
+READS = """\
+import json, sys
+def read(path):
+    try:
+        return open(path).read()
+    except PermissionError:
+        return "denied"
+print(json.dumps({path.rpartition("/")[2]: read(path) for path in PATHS}))
+"""
+
+
+@pytest.mark.skipif(landlock_version() < 1, reason="needs a kernel with Landlock")
+async def test_checks_and_actions_cannot_read_what_is_hidden(place: Path) -> None:
+    for name in ("hidden", "seen", "folder/inside", "later"):
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).write_text(name)
+    (place / "link").symlink_to("hidden")
+    paths = [str(place / name) for name in ("hidden", "seen", "folder/inside", "later", "link")]
+    script = place / "read.py"
+    script.write_text(f"PATHS = {paths}\n{READS}")
+    hidden = ReadableFiles(frozenset({str(place / "hidden"), str(place / "folder"), str(place / "run")}))
+    contract = contract_of(place, confined=True, readable=hidden)
+
+    everything = {"hidden": "hidden", "seen": "seen", "inside": "folder/inside", "later": "later", "link": "hidden"}
+    for later in ("later", "replaced"):
+        (place / "new").write_text(later)
+        (place / "new").rename(place / "later")
+        seen = {**everything, **dict.fromkeys(("hidden", "inside", "link"), "denied"), "later": later}
+        assert await worlds(contract, script) == {
+            "check": seen,
+            "action": seen,
+            "sensor": {**everything, "later": later},
+        }
 
 
 @pytest.mark.skipif(group_problem() is not None, reason="no control group can be made here")

@@ -54,8 +54,13 @@ class PathLookup(Protocol):
     def token(self) -> object:
         """A value that compares equal as long as no directory of PATH has changed."""
 
-    def find(self, name: str, args: Sequence[str] | None = None) -> Found | Missing:
-        """The file that running *name* would execute, or why it cannot be run. With *args*, whether they may be."""
+    def find(
+        self, name: str, args: Sequence[str] | None = None, failed: Collection[str] = frozenset()
+    ) -> Found | Missing:
+        """The file that running *name* would execute, or why it cannot be run. With *args*, whether they may be.
+
+        On PATH, files whose real path is one of *failed* are passed over.
+        """
 
 
 class SnapshotReader(Protocol):

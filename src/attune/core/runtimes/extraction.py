@@ -14,24 +14,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from attune.core.runtimes.version import MAX_LENGTH, Version, printed
+from attune.core.runtimes.version import MAX_LENGTH, SPACED_PRE, Version, printed
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _LINE_END = re.compile(r"[\r\n]+")
 _WORD = re.compile(r"\S+")
 # Letters right before a number belong to a name ("python3.11"), except v and go.
 _DOTTED = re.compile(
-    r"(?<![0-9A-Za-z.])(?:v|go)?(\d{1,18}(?:\.\d{1,18})+)(?!\d)[0-9A-Za-z.+~_-]*", re.ASCII | re.IGNORECASE
+    r"(?<![0-9A-Za-z.])(?:v|go|n)?(\d{1,18}(?:\.\d{1,18})+)(?!\d)[0-9A-Za-z.+~_-]*(?:\(\d+\)[0-9A-Za-z.+~_-]*)?",
+    re.ASCII | re.IGNORECASE,
 )
 _BARE = re.compile(
-    r"[\"'(]*(?:v|go)?(\d{1,4}(?:(?:alpha|beta|rc|devel|dev|pre|-ea|[ab])\d*)?)(?:[+-][0-9]*[a-z]\S*|\+\S*)?[\"'),;:]*(?!\S)",
+    r"[\"'(]*(?:v|go)?(\d{1,4}(?:[-._~]?(?:alpha|beta|rc|devel|dev|preview|pre|snapshot|nightly|canary)\d*|-ea|[ab]\d+)?)(?:[+-][0-9]*[a-z]\S*|\+\S*)?[\"'),;:]*(?!\S)",
     re.ASCII | re.IGNORECASE,
 )
 _SAYS_VERSION = re.compile(r"\bversion\b(?:\s*[:=])?\s*", re.IGNORECASE)
-_VERSION_IS = re.compile(r"\bversion\s+[\"'(]*(?=v?\d+\.\d)", re.IGNORECASE)
+_VERSION_IS = re.compile(r"\bversion\s+[\"'(]*(?=[vn]?\d+\.\d)", re.IGNORECASE)
 # "gcc (Debian 12.2.0-14) 12.2.0": what the vendor says stands between the name and the version.
 _NAME_AND_VENDOR = re.compile(r"(?!\S*\d\.\d)\S+(?: (?!\S*\d\.\d)[^\s(]+)? \([^()]*\) (?=v?\d)", re.ASCII)
-_NAME_NUMBER_DATE = re.compile(r"\S+ (\d{1,4}(?:\.\d{1,9}){0,4}(?:-ea)?) \d{4}-\d\d-\d\d(?!\S)", re.ASCII)
+_NAME_NUMBER_DATE = re.compile(r"\S+ (\d{1,4}(?:\.\d{1,9}){0,4}(?:-[a-z]+)?) \d{4}-\d\d-\d\d(?!\S)", re.ASCII)
 _ONLY_NUMBER = re.compile(r"\s*v?(\d{1,4})\s*", re.ASCII)
 _LEGACY_JAVA = re.compile(r'\b(?:java|openjdk) version "1\.(\d)\.(\d+)"', re.ASCII)
 _NOISE = re.compile(
@@ -42,9 +43,15 @@ _NOISE = re.compile(
 _PATH = re.compile(r"(?:^|[=:(\"'\[@,])[~.]{0,2}/|://|\\|/[^/]*/")
 _QUAD = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}", re.ASCII)
 _LOCAL = re.compile(r"(?:127|10|192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01])|0\.0\.0|255)\.", re.ASCII)
+_OF_NETWORK = re.compile(
+    r"@|\b(?:to|at|on|from|via|address|addr|ip|ipv4|inet|gateway|peer|proxy|dns|nameserver|listening|host[:=])\W{0,3}",
+    re.IGNORECASE,
+)
+_OF_VERSION = re.compile(r"\b(?:version|release|ver)\W{0,3}|\bv", re.IGNORECASE)
 _DAY_FIRST = re.compile(r"\d\d?\.\d\d?\.(?:19|20)\d\d", re.ASCII)
 _YEAR_FIRST = re.compile(r"(?:19|20)\d\d\.\d\d?\.\d\d?", re.ASCII)
 _MEASURE = re.compile(r"\d+\.\d+(?:[nuµm]?s|[kmgt]i?b?|[x%])", re.ASCII | re.IGNORECASE)
+_NEARBY = 20  # characters
 _NEARBY_WORDS = 4  # a bare number further from the name counts something else
 
 
@@ -54,7 +61,6 @@ class _Token:
 
     text: str
     end: int
-    is_address: bool
     is_date: bool
 
 
@@ -82,12 +88,16 @@ def _displayed(version: str | None) -> str | None:
 def _general(text: str) -> str | None:
     """The version by the rule for output of which nothing is known."""
     quiet = [line for line in _LINE_END.split(text) if line and not _NOISE.search(line)]
-    return _first(map(_said, quiet)) or _first(map(_on_line, quiet))
+    shown = ((line, version) for line in quiet if (version := _on_line(line)))
+    line, version = next(shown, ("", None))
+    if version is not None and _SAYS_VERSION.search(line):
+        return _said(line) or version
+    return _first(map(_said, quiet)) or version
 
 
 def _said(line: str) -> str | None:
     said = _VERSION_IS.search(line)
-    return _legacy_java(line) or (_best(_tokens(line, said.end()), addresses=True) if said else None)
+    return _legacy_java(line) or (_best(_tokens(line, said.end())) if said else None)
 
 
 def _on_line(line: str) -> str | None:
@@ -97,7 +107,7 @@ def _on_line(line: str) -> str | None:
     said = _SAYS_VERSION.search(line)
     number = _NAME_NUMBER_DATE.match(line) or _ONLY_NUMBER.fullmatch(line)
     return (
-        (_best(_tokens(line, said.end()), addresses=True) if said else None)
+        (_best(_tokens(line, said.end())) if said else None)
         or _best(_tokens(line))
         or _bare_after_version(line)
         or (number[1] if number else None)
@@ -109,10 +119,10 @@ def _on_matched_line(line: str, start: int) -> str | None:
     begin = max(start, after_vendor.end()) if after_vendor else start
     return (
         _legacy_java(line)
-        or _best(_tokens(line, begin), addresses=True)
+        or _best(_tokens(line, begin))
         or _bare_after_version(line)
         or _first(_bare(line, word.start()) for word in islice(_WORD.finditer(line, start), _NEARBY_WORDS))
-        or _best(_tokens(line), addresses=True)
+        or _best(_tokens(line))
     )
 
 
@@ -132,14 +142,13 @@ def _bare(line: str, at: int) -> str | None:
     return None if number is None or re.fullmatch(r"(?:19|20)\d\d", number[1]) else number[1]
 
 
-def _best(tokens: Iterable[_Token], *, addresses: bool = False) -> str | None:
-    """The first token that is beyond doubt, else the first that looks like a date or (if allowed) an address."""
+def _best(tokens: Iterable[_Token]) -> str | None:
+    """The first token that is beyond doubt, else the first that looks like a date."""
     doubtful = None
     for token in tokens:
-        if not token.is_address and not token.is_date:
+        if not token.is_date:
             return token.text
-        if doubtful is None and (addresses or not token.is_address):
-            doubtful = token.text
+        doubtful = doubtful or token.text
     return doubtful
 
 
@@ -149,25 +158,35 @@ def _tokens(line: str, start: int = 0) -> Iterator[_Token]:
         if word.end() <= start or _PATH.search(word[0]):
             continue
         for number in _DOTTED.finditer(word[0]):
-            token = _token(word[0], number, word.start())
+            token = _token(line, word[0], number, word.start())
             if token is not None and token.end > start:
                 yield token
 
 
-def _token(word: str, match: re.Match[str], offset: int) -> _Token | None:
+def _token(line: str, word: str, match: re.Match[str], offset: int) -> _Token | None:
     number = match[1]
     before, behind = word[: match.start()], word[match.end() :]
     clock = before.endswith(":") and before[-2:-1].isdigit()
     if len(number) > MAX_LENGTH or clock or _MEASURE.fullmatch(match[0]) or _DAY_FIRST.fullmatch(number):
         return None
     quad = _QUAD.fullmatch(number) is not None and all(int(part) < 256 for part in number.split("."))
-    if quad and (_LOCAL.match(number) or before.endswith("@") or re.match(r"[:/]\d", behind)):
+    if quad and (re.match(r"[:/]\d", behind) or _is_address(line[: offset + match.start(1)], number)):
         return None
+    end = offset + match.end()
     text = match[0].rstrip(".,-+~_")[:MAX_LENGTH]
     if Version.read(text) is None:
         text = number
-    end = offset + match.end()
-    return _Token(text, end, is_address=quad, is_date=_YEAR_FIRST.fullmatch(number) is not None)
+    elif spaced := SPACED_PRE.match(line, end):
+        text, end = text + spaced[0], spaced.end()
+    return _Token(text, end, is_date=_YEAR_FIRST.fullmatch(number) is not None)
+
+
+def _is_address(before: str, number: str) -> bool:
+    """Whether the four numbers *number*, with *before* in front of them on their line, are an address."""
+    near = before[-_NEARBY:]
+    if any(match.end() == len(near) for match in _OF_VERSION.finditer(near)):
+        return False
+    return _LOCAL.match(number) is not None or any(match.end() == len(near) for match in _OF_NETWORK.finditer(near))
 
 
 def _first(versions: Iterable[str | None]) -> str | None:

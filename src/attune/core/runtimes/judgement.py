@@ -121,6 +121,18 @@ def _shortage(definition: Definition, outcome: Outcome, output: str) -> str:
     return ""
 
 
+def join_attempts(attempts: Sequence[Attempt]) -> Attempt:
+    """What *attempts* of one check on one file after the other of PATH come to: the last, unless all have failed."""
+    *failed, last = attempts
+    if not failed:
+        return last
+    if last.passed is False:
+        reasons = [attempt.reason for attempt in attempts]
+        return replace(failed[0], reason="; further on PATH ".join(reasons))
+    reasons = [f"{failed[0].outcome.path}: {failed[0].reason}", *(attempt.reason for attempt in failed[1:])]
+    return replace(last, reason=f"{last.reason}; passed over: {'; '.join(reasons)}")
+
+
 def next_check(definition: Definition, attempts: Sequence[Attempt]) -> Check | None:
     """The check to run after *attempts*, or None when the verdict is certain."""
     checks = definition.verification.checks
@@ -164,9 +176,13 @@ def _status(definition: Definition, attempts: Sequence[Attempt], decisive: Attem
     if decisive.passed is None:
         return Status.UNKNOWN, decisive.reason
     if all(attempt.outcome.detail == decisive.outcome.detail for attempt in attempts):
-        names = dict.fromkeys(legible(attempt.check.binary) for attempt in attempts)
-        if decisive.outcome.ending is Ending.NOT_FOUND and len(names) > 1:
-            return Status.UNAVAILABLE, f"{', '.join(names)}: {decisive.outcome.detail}"
+        first, *names = dict.fromkeys(legible(attempt.check.binary) for attempt in attempts)
+        if decisive.outcome.ending is Ending.NOT_FOUND and names:
+            more = f" and {len(names) - 2} more" if len(names) > 3 else ""
+            return (
+                Status.UNAVAILABLE,
+                f"{', '.join([first, *names[: 2 if more else 3]])}{more}: {decisive.outcome.detail}",
+            )
     return Status.UNAVAILABLE, decisive.reason
 
 
@@ -200,11 +216,13 @@ def _recommendation(definition: Definition, instances: Sequence[Instance]) -> tu
 
 
 def _instances(attempts: Sequence[Attempt]) -> tuple[Instance, ...]:
-    instances: dict[str, Instance] = {}
+    """Distinct by file and by what it answers: one program may stand behind the commands of many versions."""
+    instances: dict[tuple[str, str | None], Instance] = {}
     for attempt in attempts:
         path, real_path = attempt.outcome.path, attempt.outcome.real_path
         if attempt.passed and path:
-            instances.setdefault(real_path or path, Instance(attempt.version, path, real_path or path))
+            key = real_path or path, attempt.version
+            instances.setdefault(key, Instance(attempt.version, path, real_path or path))
     return tuple(instances.values())
 
 

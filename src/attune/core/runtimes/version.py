@@ -25,7 +25,7 @@ _PHASES = {
     **dict.fromkeys(("c", "rc", "cr", "release candidate"), CANDIDATE),
 }
 
-_NUMBER = re.compile(r"(?:v|go)?(\d+(?:\.\d+)*)", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(r"(?:v|go|n)?(\d+(?:\.\d+)*)", re.ASCII | re.IGNORECASE)
 _LEGACY_JAVA = re.compile(r"1\.(\d)\.(\d+)_(\d+)", re.ASCII)
 _PRE = re.compile(
     r"""(?: \(\d+\) | -(?:ce|ee|lts|v8) )?

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from attune.core.errors import UsageError
 from attune.host.contract.environment import RUN_BY, check_environment
 from attune.host.contract.launch import Launch, Limits, ProgramKind, RunUser
+from attune.host.contract.readable import ReadableFiles
 from attune.host.contract.run_folders import RunFolders, home_of, run_places
 from attune.host.contract.start_fault import check_entry
 from attune.host.contract.supervisors import Ended, News, SupervisedProgram, SupervisorPool, supervisors
@@ -24,9 +25,9 @@ class ExecutionContract:
     """How programs are run here. Only what `launch.KINDS` names differs between checks, actions and sensors.
 
     `environment` is what all of them get; `path` gives the PATH that they get now, None for that of the environment.
-    With `confined` they may write to their own folder, the node's cache folder and `writable` only, where the kernel
-    can enforce it. Without a `cache_folder` their caches stay where their programs put them. `refuses` says why a
-    file is not executed for an entry point, or None.
+    With `confined` they may write to their own folder, the node's cache folder and `writable` only, and read what
+    `readable` says, where the kernel can enforce it. Without a `cache_folder` their caches stay where their programs
+    put them. `refuses` says why a file is not executed for an entry point, or None.
     """
 
     environment: Mapping[str, str]
@@ -38,6 +39,7 @@ class ExecutionContract:
     no_new_privileges: bool = True
     confined: bool = False
     writable: tuple[str, ...] = ()
+    readable: ReadableFiles | None = None
     cache_folder: str | None = None
     refuses: Callable[[str, str], str | None] | None = None
 
@@ -68,7 +70,9 @@ class ExecutionContract:
             check_entry(path, entry)
             if refusal := self.refuses(path, entry):
                 raise UsageError(refusal)
-        key = (self.folders, kind.offline, self.confined, self.writable, self.no_new_privileges, self.cache_folder)
+        seen = None if kind.reads_all or not self.confined or self.readable is None else self.readable.look()
+        own = (self.folders, self.writable, self.no_new_privileges, self.cache_folder)
+        key = (kind.offline, self.confined, seen, *own)
         while True:
             program = self.supervisors.take(key if folder is None else None)
             try:
@@ -101,7 +105,8 @@ class ExecutionContract:
         self, kind: ProgramKind, argv: Sequence[str], path: str, folder: str, variables: Mapping[str, str]
     ) -> Launch:
         own = {"HOME": self._home(), "TMPDIR": folder, RUN_BY: kind.name, **kind.variables, **variables}
-        places = (folder, *self.writable, *_ALWAYS_WRITABLE, *([self.cache_folder] if self.cache_folder else ()))
+        own_places = (folder, *([self.cache_folder] if self.cache_folder else ()))
+        readable = None if kind.reads_all or not self.confined or self.readable is None else self.readable.paths
         return Launch(
             argv=argv,
             path=path,
@@ -111,7 +116,8 @@ class ExecutionContract:
             user=self.user,
             limits=self.limits,
             no_new_privileges=self.no_new_privileges,
-            writable=places if self.confined else None,
+            writable=(*own_places, *self.writable, *_ALWAYS_WRITABLE) if self.confined else None,
+            readable=None if readable is None else (*own_places, *readable),
             offline=kind.offline and (self.no_new_privileges or os.geteuid() == 0),  # the kernel's rule
             tell=kind.tells_start,
         )

@@ -15,7 +15,8 @@ class ProgramKind:
     """What differs between checks, actions and sensors; the texts are shown in the docs.
 
     `grace_seconds` pass between SIGTERM and SIGKILL; `variables` are added to the environment; with `offline` it cannot
-    open TCP connections, where the kernel can forbid it. With `tells_start` its start is news, not only its end.
+    open TCP connections, where the kernel can forbid it. With `tells_start` its start is news, not only its end. With
+    `reads_all` it can read what is hidden from others: it runs for so long that files are replaced meanwhile.
     """
 
     name: str
@@ -23,6 +24,7 @@ class ProgramKind:
     variables: Mapping[str, str]
     offline: bool
     tells_start: bool
+    reads_all: bool
     stdin: str
     output: str
     time: str
@@ -35,6 +37,7 @@ CHECK = ProgramKind(
     variables=OFFLINE,
     offline=True,
     tells_start=False,
+    reads_all=False,
     stdin="closed",
     output="the first 64 KiB of each stream, as evidence",
     time="`timeout_seconds` of its command",
@@ -46,6 +49,7 @@ ACTION = ProgramKind(
     variables={"PYTHONUNBUFFERED": "1"},
     offline=False,
     tells_start=True,
+    reads_all=False,
     stdin="its parameters",
     output="stored as it comes, up to a bound",
     time="`timeout_seconds` of the action or the execution",
@@ -57,6 +61,7 @@ SENSOR = ProgramKind(
     variables={"PYTHONUNBUFFERED": "1"},
     offline=False,
     tells_start=True,
+    reads_all=True,
     stdin="its parameters",
     output="stdout to its output log, stderr to the node's log",
     time="the lease of its node, again and again",
@@ -94,7 +99,8 @@ class Launch:
     """One program to start, as a supervisor is told. `path` is executed with `argv` in `folder`.
 
     Its time is over after `seconds`, and when it is `until` by `boottime`; None for never. `writable` are the only
-    places where it may write, None for wherever its user may. Without `tell` only its end is news.
+    places where it may write, `readable` where it may read, None for wherever its user may. Without `tell` only its end
+    is news.
     """
 
     argv: Sequence[str]
@@ -108,6 +114,7 @@ class Launch:
     limits: Limits = field(default_factory=Limits)
     no_new_privileges: bool = True
     writable: tuple[str, ...] | None = None
+    readable: tuple[str, ...] | None = None
     offline: bool = False
     tell: bool = True
 
@@ -127,6 +134,7 @@ class Launch:
             "group_limits": (self.limits.memory_bytes, self.limits.processes),
             "no_new_privileges": self.no_new_privileges,
             "writable": self.writable,
+            "readable": self.readable,
             "offline": self.offline,
             "tell": self.tell,
         }

@@ -39,6 +39,7 @@ def protections(contract: ExecutionContract) -> tuple[Protection, ...]:
             "attune config: remove host.no_new_privileges",
         ),
         _landlock(contract),
+        _hidden(contract),
         Protection(
             "control groups",
             "what forks faster than it can be ended is ended by the kernel",
@@ -57,6 +58,16 @@ def _user(contract: ExecutionContract) -> Protection:
     if contract.user is None and os.geteuid() == 0:
         problem = "programs run as root: no secret of this host can be kept from them"
     return Protection("user", user, problem, "set host.run_as to a user of its own")
+
+
+def _hidden(contract: ExecutionContract) -> Protection:
+    files, problem = contract.readable, "host.landlock is false"
+    if contract.confined and files is not None:
+        files.look()
+        problem = f"the network share {files.share} lies beside them" if files.share else ""
+        problem = problem or ("" if landlock_version() else "this kernel has no Landlock")
+    does = "checks and actions cannot read the secrets of this service and its user"
+    return Protection("hidden files", does, problem, "set host.run_as to a user of its own")
 
 
 def _landlock(contract: ExecutionContract) -> Protection:

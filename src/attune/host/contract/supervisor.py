@@ -108,7 +108,7 @@ class Supervisor:
                 prctl(_PR_SET_NO_NEW_PRIVS, 1)
             if self._group is not None:
                 self._group.limit(*launch["group_limits"])
-            confine(launch["writable"], offline=launch["offline"])
+            confine(launch["writable"], launch["readable"], offline=launch["offline"])
             self._confined = True
 
     def _keep(self) -> None:

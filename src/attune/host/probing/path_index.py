@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from attune.core.errors import legible
 from attune.core.runtimes.command import Ending, Found, Missing
 from attune.host.contract.ownership import Programs
 from attune.host.contract.policy import HostPolicy
@@ -25,9 +27,11 @@ _YOUNG_NS = 20_000_000
 _distinct = itertools.count()
 
 
-_ABSENT = Missing(Ending.NOT_FOUND, "not found on PATH")
 _SILENT = "does not answer"
+_FILE = "no directory"
 _NOWHERE = "/dev/null"  # an empty PATH would mean the working folder
+_VERSIONED = re.compile(r"(.*[^\d.-])-?\d+(?:\.\d+)*")
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class _Listing:
     token: tuple[object, ...]
     names: tuple[frozenset[str] | None, ...]  # per directory; None: ask the disk for each name
     refusals: dict[str, Missing]  # the directories that commands are not taken from
-    absent: set[str]  # names asked for that no directory holds, as far as the listing decides
+    absent: dict[str, Missing]  # names asked for that no directory holds, as far as the listing decides
 
     def silent(self, directories: Sequence[str]) -> list[str]:
         """Those of *directories* that did not answer."""
@@ -45,12 +49,14 @@ class _Listing:
 class PathIndex:
     """Looks commands up as `execvp` does, but passes over what the host's policy refuses. Threads may share it.
 
-    Empty and relative entries of *path* are ignored: they would mean the private folder of the check.
+    Empty and relative entries of *path* are ignored: they would mean the private folder of the check. A shell expands
+    `~` and `$HOME` before they get into PATH, so what still has them, or quotes, is relative.
     """
 
     def __init__(self, path: str, policy: HostPolicy | None = None) -> None:
         entries = (entry.rstrip("/") or "/" for entry in path.split(":") if entry.startswith("/"))
         self._directories = tuple(entry for entry in dict.fromkeys(entries) if "\0" not in entry)
+        self._relative = tuple(dict.fromkeys(entry for entry in path.split(":") if entry and not entry.startswith("/")))
         self._policy = policy or HostPolicy()
         self._reader = DirectoryReader()
         self._listing: _Listing | None = None
@@ -76,7 +82,27 @@ class PathIndex:
         """Why directories of PATH are passed over."""
         listing = self._listing or self._list()
         silent = [f"PATH directory {path} {_SILENT}" for path in listing.silent(self._directories)]
-        return (*silent, *(refusal.detail for refusal in listing.refusals.values()))
+        return (*self._ignored(listing), *silent, *(refusal.detail for refusal in listing.refusals.values()))
+
+    def _ignored(self, listing: _Listing) -> list[str]:
+        """What of PATH is no folder that commands could be taken from."""
+        files = [path for path, mark in zip(self._directories, listing.token, strict=True) if mark == _FILE]
+        relative = [f"PATH entry {legible(entry)} is ignored: it is no absolute path" for entry in self._relative]
+        return [*relative, *(f"PATH entry {path} is ignored: it is no directory" for path in files)]
+
+    def _absent(self, name: str, listing: _Listing) -> Missing:
+        """That *name* is not there: with the names of versions that are, and what of PATH is ignored."""
+        stem = name.rstrip("0123456789.-")
+        alike = {
+            other
+            for names in listing.names
+            for other in (names or () if stem else ())
+            if other.startswith(stem) and (version := _VERSIONED.fullmatch(other)) and version[1] == stem
+        }
+        numbers = {other: [int(part) for part in re.findall(r"\d+", other[len(stem) :])] for other in alike}
+        newest = sorted(alike, key=numbers.__getitem__, reverse=True)[:_MOST_NAMED]
+        has = f", which has {', '.join(map(legible, newest))}" if newest else ""
+        return Missing(Ending.NOT_FOUND, "; ".join([f"not found on PATH{has}", *self._ignored(listing)]))
 
     def trusted_path(self) -> str:
         """PATH with only the directories from which commands may be executed."""
@@ -84,14 +110,19 @@ class PathIndex:
         there = self._there(listing.token)
         return ":".join(directory for directory in there if directory not in listing.refusals) or _NOWHERE
 
-    def find(self, name: str, args: Sequence[str] | None = None) -> Found | Missing:
-        """The file that running *name* would execute, or why there is none. With *args*, whether they are allowed."""
+    def find(
+        self, name: str, args: Sequence[str] | None = None, failed: Collection[str] = frozenset()
+    ) -> Found | Missing:
+        """The file that running *name* would execute, or why there is none. With *args*, whether they are allowed.
+
+        On PATH, files whose real path is one of *failed* are passed over.
+        """
         if (listing := self._listing) is not None and name in listing.absent:
-            return _ABSENT
+            return listing.absent[name]
         refusal = self._policy.refuses_name(name, args)
         if refusal and not self._has_allowed_name(name, args):
             return Missing(Ending.REFUSED, refusal)
-        return self._find_absolute(name) if name.startswith("/") else self._find_on_path(name)
+        return self._find_absolute(name) if name.startswith("/") else self._find_on_path(name, failed)
 
     def _has_allowed_name(self, path: str, args: Sequence[str] | None) -> bool:
         """Whether *path* is what an allowed name stands for."""
@@ -107,7 +138,7 @@ class PathIndex:
             return Missing(Ending.NOT_FOUND, obstacle or f"{path} does not exist")
         return self._refusal(path) or Found(path)
 
-    def _find_on_path(self, name: str) -> Found | Missing:
+    def _find_on_path(self, name: str, failed: Collection[str] = frozenset()) -> Found | Missing:
         if "/" in name or not name:
             return Missing(Ending.NOT_FOUND, "neither a bare name nor an absolute path")
         listing = self._listing or self._list()
@@ -124,6 +155,8 @@ class PathIndex:
                 reason = reason or obstacle
                 continue
             refusal = listing.refusals.get(directory) or self._refusal(path)
+            if refusal is None and failed and os.path.realpath(path) in failed:
+                continue
             if refusal is None:
                 return Found(path, tuple(refused))
             if refusal.ending is Ending.UNDECIDED:
@@ -131,11 +164,12 @@ class PathIndex:
             refused.append(refusal.detail if refusal.detail.startswith(path) else f"{path}: {refusal.detail}")
         if silent:
             return Missing(Ending.UNDECIDED, silent)
-        if certain:
-            listing.absent.add(name)
         if refused:
             return Missing(Ending.REFUSED, "; ".join(refused))
-        return Missing(Ending.NOT_FOUND, reason) if reason else _ABSENT
+        absent = Missing(Ending.NOT_FOUND, reason) if reason else self._absent(name, listing)
+        if certain:
+            listing.absent[name] = absent
+        return absent
 
     def _refusal(self, path: str) -> Missing | None:
         if path not in self._files:
@@ -166,7 +200,7 @@ class PathIndex:
         )
         nothing = (frozenset[str](),)
         names = tuple((listed.get(path) or nothing)[0] if path in old else None for path in self._directories)
-        self._listing = listing = _Listing(token, names, self._refused(self._there(token)), set())
+        self._listing = listing = _Listing(token, names, self._refused(self._there(token)), {})
         return listing
 
     def _stamp(self) -> tuple[object, ...]:
@@ -192,6 +226,8 @@ def _mark(directory: str, now_ns: int) -> object:
         status = os.stat(directory)  # noqa: PTH116
     except (OSError, ValueError) as error:
         return type(error).__name__
+    if not stat.S_ISDIR(status.st_mode):
+        return _FILE
     if now_ns - status.st_mtime_ns < _YOUNG_NS:
         return ("young", next(_distinct))
     return (status.st_mtime_ns, status.st_ino, status.st_dev, status.st_mode, status.st_uid, status.st_gid)

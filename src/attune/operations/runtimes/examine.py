@@ -13,10 +13,12 @@ from attune.core.ports.runtimes import CommandRunner, OutcomeCache, PathLookup, 
 from attune.core.runtimes.aliases import names_of
 from attune.core.runtimes.command import Command, Ending, Found, Missing, Outcome
 from attune.core.runtimes.definition import Definition, capability_name, parse_definition
-from attune.core.runtimes.judgement import Attempt, conclude, judge, next_check, prove
+from attune.core.runtimes.judgement import Attempt, conclude, join_attempts, judge, next_check, prove
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verdict import Instance, Status, Verdict
 from attune.core.runtimes.verification import Check
+
+_MOST_FURTHER = 3  # files of one name on PATH that are tried after the first
 
 
 class ExaminationObserver(RunObserver, Protocol):
@@ -150,6 +152,7 @@ class _Examination:
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     definitions: dict[str, Definition] = field(default_factory=dict)
     pending: dict[str, Check] = field(default_factory=dict)
+    failed: dict[str, list[Attempt]] = field(default_factory=dict)  # of the check that is tried further on PATH
     passed: dict[str, tuple[Attempt, Command]] = field(default_factory=dict)  # whose smoke check is to be run
     nonce: str = field(default_factory=lambda: secrets.token_hex(8))
     verdicts: dict[str, Verdict] = field(default_factory=dict)
@@ -162,19 +165,44 @@ class _Examination:
 
     def then(self, ref: str, command: Command, outcome: Outcome) -> Command | None:
         definition, check = self.definitions[ref], self.pending[ref]
+        smoke = definition.verification.smoke
         if ref in self.passed:
             attempt, command = self.passed.pop(ref)
             attempt = prove(definition, attempt, check, outcome)
         else:
             attempt = judge(definition, check, outcome)
-            if attempt.passed and definition.verification.smoke is not None:
+            if attempt.passed and smoke is not None:
                 self.passed[ref] = attempt, command
-                smoke = self.pending[ref] = definition.verification.smoke.of(check.binary, self.nonce)
-                return Command(smoke.argv, min(smoke.timeout_seconds, self.max_timeout))
+                return self._run(ref, smoke.of(check.binary, self.nonce))
+        if (further := self._further_on_path(definition, attempt)) is not None:
+            return further
+        attempt = join_attempts([*self.failed.pop(ref, ()), attempt])
         self.attempts[ref].append(attempt)
         if attempt.passed:
             self.proofs[command] = attempt.outcome
         return self._advance(definition)
+
+    def _run(self, ref: str, check: Check) -> Command:
+        self.pending[ref] = check
+        return Command(check.argv, min(check.timeout_seconds, self.max_timeout))
+
+    def _further_on_path(self, definition: Definition, attempt: Attempt) -> Command | None:
+        """The check that *attempt* has failed, of the next file of that name on PATH."""
+        check = definition.verification.checks[len(self.attempts[definition.ref])]
+        failed = self.failed.get(definition.ref, [])
+        if (
+            attempt.passed is not False
+            or not attempt.outcome.path
+            or "/" in check.binary
+            or len(failed) >= _MOST_FURTHER
+        ):
+            return None
+        paths = {one.outcome.real_path or one.outcome.path or "" for one in (*failed, attempt)}
+        location = self.lookup.find(check.binary, check.args, paths)
+        if not isinstance(location, Found) or isinstance(self.lookup.find(location.path, check.args), Missing):
+            return None
+        self.failed[definition.ref] = [*failed, attempt]
+        return self._run(definition.ref, replace(check, binary=location.path))
 
     def only_looked_up_on_path(self, definition: Definition) -> bool:
         attempts = self.attempts[definition.ref]
@@ -190,10 +218,9 @@ class _Examination:
             if isinstance(location, Missing):
                 attempts.append(judge(definition, check, Outcome(location.ending, detail=location.detail)))
                 continue
-            command = Command(check.argv, min(check.timeout_seconds, self.max_timeout))
+            command = self._run(definition.ref, check)
             cached = self._cached(definition, check, command)
             if cached is None:
-                self.pending[definition.ref] = check
                 return command
             attempts.append(cached)
         verdict = conclude(definition, attempts)

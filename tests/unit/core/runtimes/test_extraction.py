@@ -111,10 +111,33 @@ SAMPLES = [
     ("Python 3.\x1b[1m11\x1b[0m.7", "Python", "3.11.7"),
 ]
 
+# Without a pattern, and as they were read wrongly.
+SAMPLES += [
+    ("LibreOffice 7.4.7.2 40(Build:2)", "LibreOffice", "7.4.7.2"),
+    ("pandoc 3.1.11.1\nFeatures: +server +lua", "pandoc", "3.1.11.1"),
+    ("IBM MQ 9.3.0.15", "IBM MQ", "9.3.0.15"),
+    ("X 1.2.3.4 (lib 9.9.9)", "X", "1.2.3.4"),
+    ("Version: 10.3.6.0 (build 9.9.9)", "Version", "10.3.6.0"),
+    ("WebLogic Server version 10.3.6.0", "WebLogic", "10.3.6.0"),
+    ("HIP version: 5.7.31921-d1770ee1b\nAMD clang version 17.0.0 (https://github.com/x)", "HIP", "5.7.31921"),
+    ("ffmpeg version n7.1.1 Copyright (c) 2000-2025", "ffmpeg", "7.1.1"),
+    ("R version 4.5.0 RC (2025-04-04 r88103)", "R version", "4.5.0 RC"),
+    ("Google Chrome 121.0.6167.16 beta ", "Chrome", "121.0.6167.16 beta"),
+    ("gcc (GCC) 14.0.1 20240411 (experimental)", "gcc", "14.0.1 20240411 (experimental)"),
+    ("git version 2.48.0.rc1", "git", "2.48.0.rc1"),
+    ("GNU bash, version 5.3.0(1)-rc2 (x86_64-pc-linux-gnu)", "GNU bash", "5.3.0(1)-rc2"),
+    ('openjdk version "21-beta" 2023-09-19', "openjdk", "21-beta"),
+    ("v20.0.0-v8-canary20230301abcdef0123", "v20", "20.0.0-v8-canary20230301abcdef0123"),
+    ("openjdk 11.0.6 2020-01-14", "openjdk", "11.0.6"),
+    ("clang version 19.0.0git (https://github.com/llvm/llvm-project.git abc)", "clang", "19.0.0git"),
+]
+
 NO_VERSION = [
     "2025-04-15",
     "built 2025-04-15 14:03:47.123",
     "connected to 8.8.8.8",
+    "resolved via 9.9.9.9, peer: 1.1.1.1",
+    "host 10.1.2.3",
     "listening on 127.0.0.1:8080",
     "/usr/lib/python3.11/foo-1.2.3/bin",
     "warning: foo 1.2.3 is deprecated",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -267,6 +268,20 @@ def test_discover_all_runs_every_command_and_keeps_each_interpreter_once() -> No
     assert [(one.version, one.path) for one in verdict.instances] == [
         ("3.11.7", "/usr/bin/python3.11"),
         ("3.9.1", "/opt/python3.9"),
+    ]
+
+
+def test_discover_all_tells_interpreters_apart_by_what_they_answer_where_one_program_starts_them() -> None:
+    commands = [command(binary=f"python3.{minor}") for minor in (13, 12, 11)]
+    outcomes = [
+        replace(printed(f"Python 3.{minor}.1", path=f"/shims/python3.{minor}"), real_path="/usr/bin/mise")
+        for minor in (13, 12, 11)
+    ]
+
+    verdict = examine(make_definition(*commands, discover="all"), *outcomes)
+
+    assert [(one.version, one.path) for one in verdict.instances] == [
+        (f"3.{minor}.1", f"/shims/python3.{minor}") for minor in (13, 12, 11)
     ]
 
 

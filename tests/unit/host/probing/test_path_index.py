@@ -74,8 +74,58 @@ def test_relative_empty_and_absent_entries_are_ignored(tmp_path: Path, monkeypat
     place(tmp_path, "tool")
     monkeypatch.chdir(tmp_path)
 
-    assert missing(PathIndex(f"::.:{tmp_path.name}:/no/such/folder:{tmp_path}/tool:"), "tool") == "not found on PATH"
+    assert missing(PathIndex(f"::{tmp_path.name}:/no/such/folder:"), "tool") == (
+        f"not found on PATH; PATH entry {tmp_path.name} is ignored: it is no absolute path"
+    )
     assert missing(PathIndex(""), "sh") == "not found on PATH"
+
+
+@pytest.mark.parametrize("entry", ["$HOME/bin", "~/bin", '"/opt/bin"', "'/opt/bin'", "bin", "${HOME}/.local/bin"])
+def test_an_entry_that_a_shell_would_have_expanded_is_named(tmp_path: Path, entry: str) -> None:
+    paths = PathIndex(f"{entry}:{tmp_path}:{entry}")
+    said = f"PATH entry {entry} is ignored: it is no absolute path"
+
+    assert paths.refusals() == (said,)
+    assert missing(paths, "tool") == f"not found on PATH; {said}"
+
+
+def test_an_entry_that_is_a_file_is_named(tmp_path: Path) -> None:
+    tool = place(tmp_path, "tool")
+    said = f"PATH entry {tool} is ignored: it is no directory"
+
+    assert PathIndex(f"{tool}:/no/such/folder").refusals() == (said,)
+    assert missing(PathIndex(tool), "tool") == f"not found on PATH; {said}"
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "named"),
+    [
+        ("python3", ["python3.11", "python3.9", "python3.9-config", "pythonw"], "python3.11, python3.9"),
+        ("php", ["php8.2", "php7.4", "phpize8.2"], "php8.2, php7.4"),
+        ("clang", ["clang-14", "clang++-14", "clang-9", "clang-15", "clang-16"], "clang-16, clang-15, clang-14"),
+        ("lua", ["lua5.4", "luac5.4"], "lua5.4"),
+        ("ruby", ["rubygems"], ""),
+    ],
+)
+def test_what_is_missing_names_the_versions_that_are_there(
+    tmp_path: Path, name: str, there: list[str], named: str
+) -> None:
+    for other in there:
+        place(tmp_path, other)
+    os.utime(tmp_path, (1_700_000_000, 1_700_000_000))
+
+    assert missing(index(tmp_path), name) == "not found on PATH" + (f", which has {named}" if named else "")
+
+
+def test_what_has_failed_is_passed_over_by_its_real_path(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    first, second = folders
+    failed, good = place(first, "tool"), place(second, "tool")
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "tool").symlink_to(failed)
+    paths = index(first, tmp_path / "link", second)
+
+    assert paths.find("tool", failed={failed}) == Found(good)
+    assert isinstance(paths.find("tool", failed={failed, good}), Missing)
 
 
 def test_token_stays_while_nothing_changes_and_changes_with_any_folder(folders: tuple[Path, Path]) -> None:

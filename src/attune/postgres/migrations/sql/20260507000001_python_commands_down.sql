@@ -1,0 +1,2 @@
+-- The commands stay: earlier versions read them too.
+SELECT;

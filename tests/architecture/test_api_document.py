@@ -64,6 +64,8 @@ NAMES = {
     "PUT /api/secrets/{name}": "set_secret",
     "DELETE /api/secrets/{name}": "remove_secret",
     "GET /api/dead-letters": "list_dead_letters",
+    "POST /api/dead-letters/{letter_id}/replay": "replay_dead_letter",
+    "DELETE /api/dead-letters/{letter_id}": "remove_dead_letter",
     "GET /api/me": "get_me",
     "GET /api/tokens": "list_tokens",
     "POST /api/tokens": "create_token",

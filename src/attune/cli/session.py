@@ -56,6 +56,7 @@ def _with(
 
 with_executions = _with("executions", lambda installation: installation.executions)
 with_events = _with("events", lambda installation: installation.events)
+with_letters = _with("dead letters", lambda installation: installation.letters)
 with_packs = _with("packs", lambda installation: installation.packs)
 with_secrets = _with("secrets", lambda installation: installation.secrets)
 with_sensors = _with("sensors", lambda installation: installation.sensors)

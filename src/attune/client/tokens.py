@@ -1,15 +1,16 @@
-"""Who may use the API, over the API itself: `TokenStore`."""
+"""Who may use the API, and named secrets, over the API itself: `TokenStore` and `SecretEditor`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from attune.client.wire import OverWire, record_of
+from attune.client.wire import OverWire, record_of, segment
 from attune.core.access.audit import AuditFilter, AuditRecord
 from attune.core.access.tokens import Scope, TokenRecord
+from attune.core.ports.access import SecretRecord
 
-_PATH = "/api/tokens"
+_PATH, _SECRETS = "/api/tokens", "/api/secrets"
 
 
 class HttpTokens(OverWire):
@@ -38,6 +39,19 @@ class HttpTokens(OverWire):
         query: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
         page = await self._wire.get("/api/audit", **query, limit=wanted.limit)
         return [record_of(AuditRecord, data) for data in page["data"]]
+
+
+class HttpSecrets(OverWire):
+    """`SecretEditor` over the API, for callers with scope admin."""
+
+    async def list_secrets(self) -> Sequence[SecretRecord]:
+        return [record_of(SecretRecord, data) for data in await self._wire.pages(_SECRETS)]
+
+    async def set_secret(self, name: str, value: str, *, changed_by: str) -> None:
+        await self._wire.ask("PUT", f"{_SECRETS}/{segment(name)}", body={"value": value})
+
+    async def remove_secret(self, name: str) -> bool:
+        return (await self._wire.ask("DELETE", f"{_SECRETS}/{segment(name)}", accept=(404,))).status != 404
 
 
 def _token(data: Any) -> TokenRecord:

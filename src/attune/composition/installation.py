@@ -23,7 +23,7 @@ async def connected(settings: Settings, who: str) -> AsyncIterator[Installation]
 
 @asynccontextmanager
 async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
-    from attune.client import HttpControl, HttpExecutions, HttpMatcher, HttpNodes, HttpRuntimes, HttpTokens, Wire
+    from attune import client
 
     url = settings.api.url
     assert url is not None
@@ -32,15 +32,17 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
             f"api.token: expected a token for the API at {url}, got none",
             hint="set ATTUNE_TOKEN to what this prints, where the database is: attune token create NAME",
         )
-    async with Wire(url, settings.api.token) as wire:
+    async with client.Wire(url, settings.api.token) as wire:
         yield Installation(
             f"the API at {url}",
-            HttpRuntimes(wire),
-            HttpNodes(wire),
-            HttpControl(wire),
-            HttpMatcher(wire),
-            HttpTokens(wire),
-            executions=HttpExecutions(wire),
+            client.HttpRuntimes(wire),
+            client.HttpNodes(wire),
+            client.HttpControl(wire),
+            client.HttpMatcher(wire),
+            client.HttpTokens(wire),
+            executions=client.HttpExecutions(wire),
+            secrets=client.HttpSecrets(wire),
+            letters=client.HttpDeadLetters(wire),
         )
 
 
@@ -66,6 +68,7 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
         await asyncio.to_thread(require_migrated, database.url)
         async with open_pool(database.url, application_name=f"attune {who}", lock_seconds=_LOCK_SECONDS) as pool:
             nodes, keys = PostgresNodes(pool), keyring_for(settings)
+            events = PostgresEventLog(pool, recorder(keys))
             yield Installation(
                 without_password(database.url),
                 PostgresRuntimes(pool),
@@ -75,9 +78,10 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
                 PostgresTokens(pool),
                 PostgresSensors(pool),
                 PostgresPacks(pool),
-                PostgresEventLog(pool, recorder(keys)),
+                events,
                 execution_service(pool, nodes, keys),
                 PostgresSecrets(pool, keys),
+                events,
             )
 
 

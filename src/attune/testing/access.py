@@ -141,7 +141,7 @@ class MemoryCipher:
 
 
 class MemorySecrets:
-    """`SecretStore` in memory."""
+    """`SecretEditor` and `SecretStore` in memory."""
 
     def __init__(self) -> None:
         self.cipher = MemoryCipher()

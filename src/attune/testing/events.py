@@ -99,7 +99,7 @@ class MemoryEvents:
 
 
 class MemoryEventLog:
-    """`EventReader` in memory, of an installation in which no rule fires."""
+    """`EventReader` and its `DeadLetters` in memory, of an installation in which no rule fires."""
 
     def __init__(self, triggers: Sequence[TriggerRecord] = (), rules: Sequence[RuleRecord] = ()) -> None:
         self._triggers = {trigger.ref: trigger for trigger in triggers}
@@ -130,8 +130,8 @@ class MemoryEventLog:
     async def pending(self) -> PendingEvents:
         return PendingEvents()
 
-    async def list_letters(self, limit: int = 100) -> Sequence[DeadLetter]:
-        return [self.letters[number] for number in sorted(self.letters)][:limit]
+    async def list_letters(self, limit: int = 100, after: int = 0) -> Sequence[DeadLetter]:
+        return [self.letters[number] for number in sorted(self.letters) if number > after][:limit]
 
     async def replay(self, letter: int) -> str | None:
         if letter not in self.letters:

@@ -1,4 +1,4 @@
-"""`SecretCipher` and `SecretStore`: one suite for memory and PostgreSQL."""
+"""`SecretCipher`, `SecretEditor` and `SecretStore`: memory, PostgreSQL, and to edit over the API."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from attune.client import HttpSecrets
 from attune.core.access.secrets import place_of
+from attune.core.access.tokens import Scope
 from attune.core.errors import SecretError, UsageError
 from attune.host.access.keyring import Keyring
 from attune.postgres.access.secrets import PostgresSecrets
 from attune.postgres.connection import open_pool
 from attune.testing import MemoryCipher, MemorySecrets
+from web_client import serving
 
 pytestmark = pytest.mark.anyio
 KEY = base64.b64encode(bytes(32)).decode()
@@ -25,7 +28,7 @@ def cipher(request: pytest.FixtureRequest) -> Any:
     return MemoryCipher() if request.param == "memory" else Keyring(Path("/nowhere"), lambda: KEY)
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", "postgres", "http"])
 async def secrets(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Any]:
     """The store, and what nodes read."""
     if request.param == "memory":
@@ -35,7 +38,11 @@ async def secrets(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIt
     url = request.getfixturevalue("migrated_database")
     async with open_pool(url) as pool:
         postgres = PostgresSecrets(pool, MemoryCipher())
-        yield postgres, postgres
+        if request.param == "postgres":
+            yield postgres, postgres
+            return
+        async with serving(url) as api, api.wire(api.tokens[Scope.ADMIN]) as wire:
+            yield HttpSecrets(wire), postgres
 
 
 def test_a_ciphertext_is_bound_to_its_place(cipher: Any) -> None:

@@ -66,6 +66,8 @@ NEEDS: dict[str, Scope | None] = {
     "POST /api/executions/{execution_id}/cancel": Scope.OPERATE,
     "POST /api/executions/{execution_id}/retry": Scope.OPERATE,
     "GET /api/dead-letters": Scope.READ,
+    "POST /api/dead-letters/{letter_id}/replay": Scope.OPERATE,
+    "DELETE /api/dead-letters/{letter_id}": Scope.OPERATE,
     "GET /api/me": Scope.READ,
     "GET /api/audit": Scope.ADMIN,
     "GET /api/tokens": Scope.ADMIN,

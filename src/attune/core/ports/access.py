@@ -80,8 +80,8 @@ class SecretRecord:
     changed_by: str
 
 
-class SecretStore(Protocol):
-    """Named secrets, listed by name. A value goes in and comes out encrypted."""
+class SecretEditor(Protocol):
+    """Named secrets, listed by name. A value goes in, and never comes out."""
 
     async def list_secrets(self) -> Sequence[SecretRecord]: ...
 
@@ -90,6 +90,10 @@ class SecretStore(Protocol):
 
     async def remove_secret(self, name: str) -> bool:
         """Forget it; False if there is none of that name."""
+
+
+class SecretStore(SecretEditor, Protocol):
+    """Named secrets, with their values encrypted."""
 
     async def ciphertexts(self, names: Collection[str]) -> Mapping[str, str]:
         """The encrypted values of those of *names* that exist, which nodes read when work begins."""

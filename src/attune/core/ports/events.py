@@ -11,7 +11,20 @@ from attune.core.events.rule import BreakerState, NewEnforcement, Rule
 from attune.core.sensors.event_line import NewEvent
 
 
-class EventReader(Protocol):
+class DeadLetters(Protocol):
+    """What the database refused and was set aside."""
+
+    async def list_letters(self, limit: int = 100, after: int = 0) -> Sequence[DeadLetter]:
+        """What was set aside, the oldest first, with a number above *after*."""
+
+    async def replay(self, letter: int) -> str | None:
+        """Store a dead letter as it would have been, and remove it; why it is still refused. `UsageError` for none."""
+
+    async def remove_letter(self, letter: int) -> bool:
+        """Forget a dead letter; False if there is none."""
+
+
+class EventReader(DeadLetters, Protocol):
     """Triggers, rules and events for commands."""
 
     async def list_triggers(self) -> Sequence[TriggerRecord]: ...
@@ -34,15 +47,6 @@ class EventReader(Protocol):
 
     async def pending(self) -> PendingEvents:
         """The events whose rules no process of the operator has judged yet."""
-
-    async def list_letters(self, limit: int = 100) -> Sequence[DeadLetter]:
-        """What was set aside, the oldest first."""
-
-    async def replay(self, letter: int) -> str | None:
-        """Store a dead letter as it would have been, and remove it; why it is still refused. `UsageError` for none."""
-
-    async def remove_letter(self, letter: int) -> bool:
-        """Forget a dead letter; False if there is none."""
 
 
 class EventTables(Protocol):

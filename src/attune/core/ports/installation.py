@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attune.core.ports.access import SecretStore, TokenStore
-from attune.core.ports.events import EventReader
+from attune.core.ports.access import SecretEditor, TokenStore
+from attune.core.ports.events import DeadLetters, EventReader
 from attune.core.ports.executions import ExecutionStore
 from attune.core.ports.matching import Matcher
 from attune.core.ports.nodes import NodeControl, NodeReader
@@ -28,4 +28,5 @@ class Installation:
     packs: PackStore | None = None
     events: EventReader | None = None
     executions: ExecutionStore | None = None
-    secrets: SecretStore | None = None
+    secrets: SecretEditor | None = None
+    letters: DeadLetters | None = None

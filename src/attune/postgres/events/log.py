@@ -100,8 +100,9 @@ class PostgresEventLog:
         """
         return await read_one(self._pool, PendingEvents, query) or PendingEvents()
 
-    async def list_letters(self, limit: int = 100) -> Sequence[DeadLetter]:
-        return await read_all(self._pool, DeadLetter, "SELECT * FROM dead_letter ORDER BY id LIMIT %s", (limit,))
+    async def list_letters(self, limit: int = 100, after: int = 0) -> Sequence[DeadLetter]:
+        query = "SELECT * FROM dead_letter WHERE id > %s ORDER BY id LIMIT %s"
+        return await read_all(self._pool, DeadLetter, query, (after, limit))
 
     async def replay(self, letter: int) -> str | None:
         refusal: str | None = None

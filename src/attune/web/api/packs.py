@@ -6,16 +6,17 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from attune.web.access import Operator, Reader
-from attune.web.api.paging import MAX_ID, Answer, Body, Limit, Page, page_of
-from attune.web.middleware.problems import existing, usage_errors_as
+from attune.web.api.paging import MAX_ID, Answer, Body, Cursor, Limit, Page, before_of, page_of
+from attune.web.middleware.problems import ProblemError, documented, existing, usage_errors_as
 from attune.web.services import Given
 
 router = APIRouter(tags=["packs"])
 _WHEN = ["2026-11-24T09:00:00Z"]
 Ref = Annotated[str, Path(max_length=300, description="Its ref.", examples=["demo"])]
+LetterId = Annotated[int, Path(ge=1, le=MAX_ID, description="The dead letter's number.", examples=[7])]
 EventId = Annotated[int, Path(ge=1, le=MAX_ID, description="The event's number.", examples=[7])]
 
 
@@ -81,6 +82,13 @@ class DeadLetterItem(Answer):
     sqlstate: str = Field(examples=["22001"])
     times: int = Field(description="How often it was refused.", examples=[1])
     at: datetime = Field(examples=_WHEN)
+    login: str = Field(description="Of the database, that set it aside.", examples=["attune_node_build-7"])
+
+
+class ReplayAnswer(BaseModel):
+    """What came of storing it."""
+
+    refusal: str | None = Field(description="Why it is still refused; null: it is stored.", examples=[None])
 
 
 class NewEventBody(Body):
@@ -121,9 +129,26 @@ async def list_events(
 
 
 @router.get("/dead-letters", summary="List dead letters")
-async def list_dead_letters(_who: Reader, services: Given, limit: Limit = 100) -> Page[DeadLetterItem]:
+async def list_dead_letters(
+    _who: Reader, services: Given, limit: Limit = 100, cursor: Cursor = None
+) -> Page[DeadLetterItem]:
     """What the database refused and was set aside, the oldest first."""
-    return page_of(DeadLetterItem, await services.events.list_letters(limit))
+    letters = await services.events.list_letters(limit, before_of(cursor) or 0)
+    return page_of(DeadLetterItem, letters, next=[letters[-1].id] if len(letters) == limit else None)
+
+
+@router.post("/dead-letters/{letter_id}/replay", summary="Store a dead letter", responses=documented(404))
+async def replay_dead_letter(_who: Operator, services: Given, letter_id: LetterId) -> ReplayAnswer:
+    """As it would have been stored, with all that follows, and remove it; it stays where it is refused again."""
+    with usage_errors_as(404):
+        return ReplayAnswer(refusal=await services.events.replay(letter_id))
+
+
+@router.delete("/dead-letters/{letter_id}", status_code=204, summary="Forget a dead letter")
+async def remove_dead_letter(_who: Operator, services: Given, letter_id: LetterId) -> None:
+    """For good."""
+    if not await services.events.remove_letter(letter_id):
+        raise ProblemError(404, f"no dead letter has the number {letter_id}")
 
 
 @router.get("/events/{event_id}", summary="Show an event")

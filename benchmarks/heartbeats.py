@@ -53,7 +53,7 @@ async def beat(url: str, first: int, count: int, seconds: float, pause: float) -
                 await node.heartbeat(node_id)
                 beats += 1
                 if pause:
-                    await life.mark_overdue(Overdue())
+                    await life.mark_overdue(Overdue(), node_id)
                     await asyncio.sleep(pause)
             return beats
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +11,8 @@ import pytest
 
 from attune.client import HttpControl, HttpNodes, HttpRuntimes
 from attune.core.access.tokens import Scope
+from attune.core.nodes.role import SENSOR
+from attune.core.ports.nodes import Registration
 from attune.postgres.connection import open_pool
 from attune.postgres.nodes.node_control import PostgresNodeControl
 from attune.postgres.nodes.registry import PostgresNodes
@@ -172,11 +174,15 @@ def another_registry(registry_source: Callable[[], Any]) -> Callable[[], Any]:
 
 @dataclass
 class Living:
-    """A registry and the life of its nodes; `later` lets seconds pass for a node that says nothing."""
+    """A registry and the life of its nodes; `later` lets seconds pass for a node that says nothing.
+
+    Node `judge`, a sensor, has beaten for an hour, and beats meanwhile.
+    """
 
     registry: Any
     life: Any
     later: Callable[[int, float], Awaitable[None]]
+    judge: int
 
 
 @pytest.fixture(params=["memory", "postgres", "http"])
@@ -186,8 +192,13 @@ async def living(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIte
 
         async def pass_time(node_id: int, seconds: float) -> None:
             fleet.ahead += timedelta(seconds=seconds)
+            watching = fleet.by_id(judge)
+            assert watching is not None
+            watching.record = replace(watching.record, last_heartbeat=fleet.now())
 
-        yield Living(MemoryNodes(fleet), MemoryNodeControl(fleet), pass_time)
+        judge = await joined_judge(MemoryNodes(fleet))
+        fleet.beating_since[judge] -= timedelta(hours=1)
+        yield Living(MemoryNodes(fleet), MemoryNodeControl(fleet), pass_time, judge)
         return
     url = request.getfixturevalue("migrated_database")
     async with open_pool(url) as pool:
@@ -198,12 +209,27 @@ async def living(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIte
                     "UPDATE worker SET last_heartbeat = last_heartbeat - %s * interval '1 second' WHERE id = %s",
                     (seconds, node_id),
                 )
+                await connection.execute(
+                    "UPDATE fleet_watch SET watched_at = watched_at - %s * interval '1 second'", (seconds,)
+                )
+                await connection.execute("UPDATE worker SET last_heartbeat = now() WHERE id = %s", (judge,))
 
         registry, life = PostgresNodes(pool), PostgresNodeControl(pool)
+        judge = await joined_judge(watcher := PostgresNodes(pool))
+        async with pool.connection() as connection:
+            await connection.execute(
+                "UPDATE worker SET writing_since = now() - interval '1 hour' WHERE id = %s", (judge,)
+            )
         if request.param == "postgres":
-            yield Living(registry, life, age)
+            yield Living(registry, life, age, judge)
         else:
             async with serving(url) as api, api.wire(api.tokens[Scope.OPERATE]) as wire:
                 read = ReadOverHttp(registry, HttpNodes(wire))
-                yield Living(read, ControlOverHttp(life, HttpControl(wire)), age)
+                yield Living(read, ControlOverHttp(life, HttpControl(wire)), age, judge)
         await registry.leave()
+        await watcher.leave()
+
+
+async def joined_judge(registry: Any) -> int:
+    await registry.claim("judge", SENSOR, host="host-9", pid=9)
+    return int(await registry.register(Registration("judge", SENSOR, "host-9", 9, {})))

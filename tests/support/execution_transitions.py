@@ -8,8 +8,9 @@ from attune.core.executions.execution import FINAL
 from attune.core.executions.execution import ExecutionStatus as S
 
 TRANSITIONS: Mapping[S, frozenset[S]] = {
-    S.REQUESTED: frozenset({S.SCHEDULING, S.SCHEDULED, S.CANCELLED, S.FAILED}),
-    S.SCHEDULING: frozenset({S.REQUESTED, S.SCHEDULED, S.CANCELLED, S.FAILED}),
+    # RUNNING after those: a node that was lost turns out to have gone on.
+    S.REQUESTED: frozenset({S.RUNNING, S.SCHEDULING, S.SCHEDULED, S.CANCELLED, S.FAILED}),
+    S.SCHEDULING: frozenset({S.RUNNING, S.REQUESTED, S.SCHEDULED, S.CANCELLED, S.FAILED}),
     S.SCHEDULED: frozenset({S.REQUESTED, S.SCHEDULING, S.RUNNING, S.CANCELLED, S.FAILED}),
     S.RUNNING: frozenset(
         {

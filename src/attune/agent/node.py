@@ -68,7 +68,7 @@ class NodeParts:
 
 
 async def run_node(node: NodeParts, control: Control, on_ready: Callable[[NodeRegistration], object]) -> None:
-    """Run until `control.stop` is set. Raises `NameTakenError` where the name is taken, now or after an outage."""
+    """Run until `control.stop` is set. Raises `NameTakenError` where the name is taken, now or by a newer start."""
     registration = node.registration
     structlog.contextvars.bind_contextvars(node=registration.name)
     await registration.claim()
@@ -115,12 +115,13 @@ class HeartbeatLoop:
     node: NodeParts
     control: Control
     last: Heartbeat | None = None
-    refusals: Refusals = field(
-        default_factory=lambda: Refusals(
-            "heartbeat failed, trying again until it works", "heartbeats work again", _RETRY
-        )
-    )
     wait: float = 0.0
+
+    def __post_init__(self) -> None:
+        # A node that was away only because the database was is back before it could be judged lost.
+        soon = self.node.options.overdue.lost_after / 6
+        retry = Backoff(min(_RETRY.first, soon), min(_RETRY.slowest, soon))
+        self.refusals = Refusals("heartbeat failed, trying again until it works", "heartbeats work again", retry)
 
     async def beat(self) -> None:
         """Beat until the node is told to stop."""
@@ -150,7 +151,7 @@ class HeartbeatLoop:
         before = last.status if last is not None else "active"
         if beat.status != before:
             log.info(f"now {beat.status}", before=before)
-        await self.node.lifecycle.mark_overdue(self.node.options.overdue)
+        await self.node.lifecycle.mark_overdue(self.node.options.overdue, self.node.registration.node_id or 0)
 
     async def _pause(self) -> None:
         """Wait for the next heartbeat, for news, or to be told something."""

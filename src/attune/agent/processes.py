@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from attune.agent.control import Control, first_of, obey_signals
 from attune.agent.logs import log
 from attune.core.backoff import RestartRules, Restarts
+from attune.core.errors import SupersededError
 
 _RESTARTS = RestartRules(first=0.5)
 _PR_SET_NAME = 15
@@ -46,6 +47,9 @@ class ServiceProcess:
                 how = await self._run_once(stop)
             except OSError as error:
                 how = f"it cannot be started: {error.strerror}"
+            if how == f"exit code {SupersededError.exit_code}":  # or something else that a new start does not change
+                log.warning(f"{self.name} ended: {how}; it is not started again")
+                return
             if not stop.is_set():
                 restarts = restarts.ended(clock() - begun, _RESTARTS)
                 seconds = _RESTARTS.delay(restarts.failures, random.random())

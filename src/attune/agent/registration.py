@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from attune.agent.detector import HostDetector, capabilities_of
 from attune.config import NodeSettings, Settings
@@ -15,8 +16,21 @@ from attune.core.matching.fleet import Node
 from attune.core.matching.registered import registered_node
 from attune.core.nodes.health import CheckedVerdict, Transition
 from attune.core.nodes.role import Role
-from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRegistry, Registration
+from attune.core.ports.nodes import HealthReport, Heartbeat, NodeInstance, NodeRegistry, Predecessor, Registration
 from attune.operations.runtimes.detect import Detection
+
+
+class InstanceFile(Protocol):
+    """What tells this node from others of its name, on this host."""
+
+    def identity(self) -> NodeInstance:
+        """Its key and this boot."""
+
+    def is_alone(self) -> bool:
+        """Whether no other process has this identity."""
+
+    def close(self) -> None:
+        """Let the next process be alone."""
 
 
 class NodeRegistration:
@@ -30,6 +44,7 @@ class NodeRegistration:
         registry: NodeRegistry,
         detector: HostDetector,
         labels: Callable[[NodeSettings], Mapping[str, str]],
+        instance: Callable[[str], InstanceFile] | None = None,
         name: str | None = None,
     ) -> None:
         self.role = role
@@ -38,6 +53,8 @@ class NodeRegistration:
         self._detector = detector
         self._labels = labels
         self.name = name or self._section(config).name or f"{role.name}-{socket.gethostname()}"
+        self._instance = instance(self.name) if instance is not None else None
+        self._predecessor: tuple[Predecessor, float] | None = None  # and when the name was taken over from it
         self.node_id: int | None = None
         self.detection: Detection | None = None
         self.told = asyncio.Event()  # set whenever somebody may have asked something of this node
@@ -58,7 +75,27 @@ class NodeRegistration:
 
     async def claim(self) -> None:
         """Hold the name from now on. Raises `NameTakenError` that says who has it."""
-        await self._registry.claim(self.name, self.role, host=socket.gethostname(), pid=os.getpid())
+        known = self._instance.identity() if self._instance is not None else None
+        before = await self._registry.claim(
+            self.name, self.role, host=socket.gethostname(), pid=os.getpid(), instance=known
+        )
+        self._predecessor = None if before is None else (before, time.monotonic())
+        self.has_work_to_itself()
+
+    @property
+    def epoch(self) -> int | None:
+        """The number of the lease of the name, None while none is held."""
+        return self._registry.epoch
+
+    def has_work_to_itself(self) -> bool:
+        """Whether no earlier process of this node can still be running what it had begun."""
+        alone = self._instance is not None and self._instance.is_alone()
+        if self._predecessor is not None:
+            before, since = self._predecessor
+            silent = before.age + time.monotonic() - since
+            if (alone and before.same_boot) or silent > self.settings.heartbeat.lost_after:
+                self._predecessor = None
+        return self._predecessor is None
 
     async def detect_capabilities(
         self, config: Settings | None = None, *, max_age_seconds: float = 0.0
@@ -74,9 +111,12 @@ class NodeRegistration:
         return capabilities_of(self.detection, settings)
 
     async def register(self, config: Settings | None = None) -> int:
-        """Write this node, detecting first if need be; its id. Raises `NameTakenError`, `DatabaseError`."""
+        """Write this node, detecting first if need be; its id. Raises `NameTakenError`, `DatabaseError`.
+
+        Once a newer start has taken the name over, the error is a `SupersededError`, and the node is to end.
+        """
         settings = config or self.settings
-        if not await self._registry.holds_name():
+        if self.epoch is None:
             await self.claim()
         async with self._writing:
             if self.detection is None:
@@ -86,8 +126,8 @@ class NodeRegistration:
             return self.node_id
 
     async def heartbeat(self, refused: str = "") -> Heartbeat:
-        """Say that this node lives; what the registry says to it. Registers again if its row or name is gone."""
-        if await self._registry.holds_name() and self.node_id is not None:
+        """Say that this node lives; what the registry says to it. Registers again if its row is gone."""
+        if self.epoch is not None and self.node_id is not None:
             beat = await self._registry.heartbeat(self.node_id, refused)
             if beat is not None:
                 self._status = beat.status
@@ -121,7 +161,7 @@ class NodeRegistration:
         verdicts = tuple(newer.get(verdict.ref, verdict) for verdict in self.detection.verdicts)
         self.detection = replace(self.detection, verdicts=verdicts)
         async with self._writing:
-            if self.node_id is None or not await self._registry.holds_name():
+            if self.node_id is None or self.epoch is None:
                 return False
             offer = self._offer(self.settings) if offer_changed else None
             report = HealthReport(now, checked, transitions, offer)
@@ -129,7 +169,11 @@ class NodeRegistration:
 
     async def deregister(self) -> None:
         """Go inactive and give the name back."""
-        await self._registry.leave(self.node_id)
+        try:
+            await self._registry.leave(self.node_id)
+        finally:
+            if self._instance is not None:
+                self._instance.close()
 
     def _offer(self, settings: Settings) -> Registration:
         assert self.detection is not None

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from attune.agent.detector import HostDetector, capabilities_of, detection_options
 from attune.agent.registration import NodeRegistration
+from attune.composition.databases import data_dir
 from attune.composition.host_examiner import examiner_for, host_labels
 from attune.config import Settings, load_settings
 from attune.core.errors import UsageError
@@ -19,6 +20,7 @@ from attune.core.ports.runtimes import RuntimeCatalog
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import select
 from attune.core.runtimes.verdict import Verdict
+from attune.host.instance import HostInstance
 from attune.operations.runtimes.detect import detect
 from attune.operations.runtimes.examine import Examiner
 from attune.postgres.connection import Pool, open_pool
@@ -92,9 +94,10 @@ class PoolRegistration(NodeRegistration):
         super().__init__(
             self._role,
             config,
-            registry=registry or PostgresNodes(pool),
+            registry=registry or PostgresNodes(pool, max(1.5, config.heartbeat.lost_after / 4)),
             detector=detector or RuntimeDetector(pool),
             labels=host_labels,
+            instance=lambda name: HostInstance(data_dir(config) / "nodes", self._role, name),
             name=name,
         )
 

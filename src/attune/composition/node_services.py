@@ -123,7 +123,7 @@ def sensing_for(
 
     return SensorLeases(
         sensors,
-        PostgresSensors(pool),
+        PostgresSensors(pool, lambda: registration.epoch),
         folder,
         sensing.lease,
         clock,
@@ -158,7 +158,7 @@ def executions_for(
         lambda: registration.node,
         queue=ProcrastinateQueue(partial(read_all, pool, dict)),
         routing=PostgresRouting(pool),
-        attempts=PostgresExecutions(pool),
+        attempts=PostgresExecutions(pool, lease=lambda: registration.epoch),
         runner=HostWorkRunner(contract_for(settings)),
         packs=packs,
         secrets=SecretResolver(PostgresSecrets(pool), keyring_for(settings)),
@@ -167,6 +167,7 @@ def executions_for(
         recheck=monitor.recheck,
         broken=StartChecks(examiner_for(settings), provable, monitor.found_broken).problem,
         default_timeout=settings.executions.timeout,
+        alone=registration.has_work_to_itself,
     )
 
 

@@ -74,5 +74,5 @@ async def _keys_in_use(url: str) -> Collection[str]:
     from attune.postgres.access.secrets import PostgresSecrets
     from attune.postgres.connection import open_pool
 
-    async with open_pool(url, application_name="attune key", size=1) as pool:
+    async with open_pool(url, application_name="attune key", size=1, lock_seconds=5.0) as pool:
         return await PostgresSecrets(pool).keys_in_use()

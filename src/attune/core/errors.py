@@ -243,6 +243,13 @@ class NameTakenError(AttuneError):
     code = "name_taken"
 
 
+class SupersededError(NameTakenError):
+    """The name was taken over by a newer start: this process ends its work and does not claim it again."""
+
+    exit_code = 2
+    code = "superseded"
+
+
 class ApiError(AttuneError):
     """The API cannot be reached, does not let the caller in, or answered what no Attune would."""
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import select
+import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from math import ceil
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
 
 import psycopg
 from psycopg import AsyncConnection
@@ -24,8 +27,16 @@ logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
 
-# A dead peer is noticed in about 25 s, so that the name of a host that lost its power is free again soon.
-_KEEPALIVE = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+# A dead peer is noticed in about 25 s, on this side and, set in each session, on the server's.
+_KEEPALIVE = {
+    **{"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3},
+    "tcp_user_timeout": 25_000,
+}
+_SERVER_KEEPALIVE = """
+    SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+           set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '25000', false)
+"""
+_MADE: WeakKeyDictionary[Pool, WeakSet[AsyncConnection[Any]]] = WeakKeyDictionary()
 
 
 def without_password(url: str) -> str:
@@ -69,7 +80,28 @@ def with_connect_timeout(url: str, seconds: float) -> str:
 async def connect(url: str, *, application_name: str = "attune") -> AsyncConnection[Any]:
     """One connection of its own. Raises `DatabaseError`."""
     with translated(url):
-        return await AsyncConnection.connect(node_conninfo(url, application_name), autocommit=True)
+        connection = await AsyncConnection.connect(node_conninfo(url, application_name), autocommit=True)
+        await _keep_alive(connection)
+        return connection
+
+
+async def _keep_alive(connection: AsyncConnection[Any]) -> None:
+    """Have the server, too, notice that this side is gone."""
+    if not (connection.info.host or "/").startswith(("/", "@")):
+        await connection.execute(_SERVER_KEEPALIVE)
+
+
+def cut(connection: AsyncConnection[Any]) -> None:
+    """End the connection under whoever waits for it, who gets an error; a cancelled statement would wait on."""
+    if not connection.closed:
+        with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as channel:
+            channel.shutdown(socket.SHUT_RDWR)
+
+
+def cut_all(pool: Pool) -> None:
+    """End all connections of *pool*, as `cut` does; it makes new ones."""
+    for connection in [*_MADE.get(pool, ())]:
+        cut(connection)
 
 
 @asynccontextmanager
@@ -100,9 +132,9 @@ async def _check_if_suspect(connection: AsyncConnection[Any]) -> None:
 
     A round trip before every statement would cost as much as the statement.
     """
-    socket = select.poll()
-    socket.register(connection.fileno(), select.POLLIN)
-    if socket.poll(0):
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
         await AsyncConnectionPool.check_connection(connection)
 
 
@@ -139,7 +171,11 @@ async def open_pool(
     A statement that waits *lock_seconds* for a lock is given up.
     """
 
+    made: WeakSet[AsyncConnection[Any]] = WeakSet()
+
     async def configure(connection: AsyncConnection[Any]) -> None:
+        made.add(connection)
+        await _keep_alive(connection)
         if lock_seconds is not None:
             await connection.execute(f"SET lock_timeout = '{lock_seconds}s'".encode())
 
@@ -155,6 +191,7 @@ async def open_pool(
         check=_check_if_suspect,
         configure=configure,
     )
+    _MADE[pool] = made
     try:
         await pool.open()
         yield pool

@@ -6,8 +6,9 @@ from attune.testing.events import MemoryEventLog, MemoryEvents, MemoryExpression
 from attune.testing.execution_pages import MemoryActions, MemoryExecutionPages
 from attune.testing.executions import MemoryExecutions
 from attune.testing.host import FakeHost, FakeRunner, MemoryOutcomes, printed
+from attune.testing.node_control import MemoryNodeControl
 from attune.testing.node_requests import MemoryNodeRequests
-from attune.testing.nodes import MemoryFleet, MemoryNodeControl, MemoryNodes
+from attune.testing.nodes import MemoryFleet, MemoryNodes
 from attune.testing.packs import MemoryPackFolders, MemoryPacks
 from attune.testing.runtimes import MemoryPreviews, MemoryRuntimes
 from attune.testing.sensor_host import FakeSensor, FakeSensorHost, MemoryOutput

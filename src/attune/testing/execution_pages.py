@@ -10,7 +10,8 @@ from attune.core.errors import UsageError
 from attune.core.executions.action import Action
 from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, StoredOutput
 from attune.core.runtimes.aliases import nearest
-from attune.testing.executions import MemoryExecution, MemoryExecutions
+from attune.testing.execution_rows import MemoryExecution
+from attune.testing.executions import MemoryExecutions
 
 
 class MemoryActions:

@@ -6,9 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
 from attune.core.errors import DatabaseError, UsageError
 from attune.core.executions.action import Action
@@ -23,26 +20,7 @@ from attune.core.ports.worker import (
     StartedAttempt,
     WorkerNotice,
 )
-
-
-@dataclass
-class MemoryExecution:
-    """One row of the table `execution`; `queue` is None until it has a class, `job` unless it is offered."""
-
-    id: int
-    asked: NewExecution
-    status: str = "requested"
-    queue: str | None = None
-    job: int | None = None
-    attempt: int = 0
-    failures: int = 0
-    losses: int = 0
-    worker: int | None = None
-    worker_name: str = ""
-    reason: str | None = None
-    result: Any = None
-    not_before: float = 0.0
-    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+from attune.testing.execution_rows import MemoryExecution, started_attempt
 
 
 class _Inbox:
@@ -177,7 +155,10 @@ class MemoryExecutions:
 
     async def settle_lost(self) -> int:
         lost = [attempt.lost() for worker in sorted(self.dead) for attempt in await self.held(worker)]
-        return len(await self.settle(lost))
+        settled = await self.settle(lost)
+        for row in map(self.rows.__getitem__, settled):
+            row.lost_attempt = row.attempt
+        return len(settled)
 
     async def held(self, worker: int) -> Sequence[HeldAttempt]:
         self.require_database()
@@ -215,7 +196,7 @@ class MemoryExecutions:
             row = self.rows.get(job.execution)
             if row is not None and row.status == "scheduled" and row.job == job.id:
                 row.status, row.worker, row.worker_name, row.attempt = "running", worker, name, row.attempt + 1
-                started[row.id] = _started(row)
+                started[row.id] = started_attempt(row)
                 self._withdraw(row)
             self._jobs.pop(job.id, None)
         return started
@@ -225,6 +206,7 @@ class MemoryExecutions:
     ) -> Collection[int]:
         self.require_database()
         settled = set()
+        await self.resume({result.execution: result.attempt for result in ended if not result.lost})
         for result in ended:
             row = self.rows[result.execution]
             if row.attempt == result.attempt and row.status in ("running", "canceling"):
@@ -238,10 +220,22 @@ class MemoryExecutions:
 
     async def print(self, chunks: Sequence[OutputChunk], tries: int = 0) -> Collection[int]:
         self.require_database()
+        await self.resume({chunk.execution: chunk.attempt for chunk in chunks})
         owned = [chunk for chunk in chunks if self.rows[chunk.execution].attempt == chunk.attempt]
         owned = [chunk for chunk in owned if self.rows[chunk.execution].status in ("running", "canceling")]
         self.printed |= {(chunk.execution, chunk.attempt, chunk.number): chunk for chunk in owned}
         return {chunk.execution for chunk in owned}
+
+    async def resume(self, attempts: Mapping[int, int]) -> Collection[int]:
+        self.require_database()
+        waiting = ("requested", "scheduling", "scheduled")
+        rows = [self.rows[execution] for execution, attempt in attempts.items()
+                if self.rows[execution].attempt == self.rows[execution].lost_attempt == attempt]  # fmt: skip
+        back = [row for row in rows if row.status in waiting]
+        for row in back:
+            row.status, row.lost_attempt, row.reason, row.losses = "running", None, None, row.losses - 1
+            self._withdraw(row)
+        return {row.id for row in back}
 
     async def note(self, execution: int, reason: str) -> None:
         self.require_database()
@@ -280,19 +274,3 @@ class MemoryExecutions:
         for inbox in self._inboxes:
             if signal is not Signal.JOB or about in inbox.queues:
                 inbox.notices.put_nowait(WorkerNotice(signal, about))
-
-
-def _started(row: MemoryExecution) -> StartedAttempt:
-    action = row.asked.action
-    return StartedAttempt(
-        execution=row.id,
-        attempt=row.attempt,
-        action=action,
-        parameters=row.asked.parameters,
-        failures=row.failures,
-        losses=row.losses,
-        retries=action.retries,
-        retry_delay_seconds=action.retry_delay_seconds,
-        timeout_seconds=row.asked.timeout_seconds or action.timeout_seconds,
-        on_lost=action.on_lost.value,
-    )

@@ -9,13 +9,22 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from attune.core.errors import DatabaseError, NameTakenError, UsageError
+from attune.core.errors import DatabaseError, NameTakenError, SupersededError
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.registered import registered_node
 from attune.core.nodes.capabilities import stored_capabilities
 from attune.core.nodes.health import Transition, TransitionRecord, registered_anew
 from attune.core.nodes.role import Role
-from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Overdue, Registration, RuntimeRecord
+from attune.core.ports.nodes import (
+    HealthReport,
+    Heartbeat,
+    NodeInstance,
+    NodeRecord,
+    Overdue,
+    Predecessor,
+    Registration,
+    RuntimeRecord,
+)
 from attune.core.runtimes.verdict import Status
 
 
@@ -30,7 +39,17 @@ class _Node:
     transitions: list[TransitionRecord] = field(default_factory=list)
 
 
-_RUNNING = ("active", "busy", "starting", "draining", "degraded", "stale")
+@dataclass
+class _Holder:
+    """Who holds a name under the lease *epoch*."""
+
+    said: str
+    instance: NodeInstance
+    epoch: int
+    left: bool = False
+
+
+RUNNING = ("active", "busy", "starting", "draining", "degraded", "stale")
 
 
 class MemoryFleet:
@@ -38,9 +57,10 @@ class MemoryFleet:
 
     def __init__(self) -> None:
         self.nodes: dict[tuple[str, str], _Node] = {}
-        self.holders: dict[tuple[str, str], str] = {}
+        self.holders: dict[tuple[str, str], _Holder] = {}
         self.ahead = timedelta()  # how far the fleet's clock has been moved
         self.limits = Overdue()
+        self.beating_since: dict[int, datetime] = {}
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
@@ -48,11 +68,17 @@ class MemoryFleet:
     def seen(self, node: _Node) -> NodeRecord:
         """*node* as readers see it: judged by the age of its heartbeat, whether anybody has marked it or not."""
         status, heard = node.record.status, node.record.last_heartbeat
-        if heard is None or status not in _RUNNING:
+        if heard is None or status not in RUNNING:
             return node.record
         age = (self.now() - heard).total_seconds()
         now = "lost" if age > self.limits.lost_after else "stale" if age > self.limits.stale_after else status
         return replace(node.record, status=now)
+
+    def heard_of(self, node: _Node, before: datetime | None) -> None:
+        """Note that *node* beats; since when without a gap."""
+        gap = timedelta(seconds=self.limits.stale_after)
+        if before is None or node.record.id not in self.beating_since or before < self.now() - gap:
+            self.beating_since[node.record.id] = self.now()
 
     def by_id(self, node_id: int | None) -> _Node | None:
         return next((node for node in self.nodes.values() if node.record.id == node_id), None)
@@ -64,19 +90,44 @@ class MemoryNodes:
     def __init__(self, fleet: MemoryFleet | None = None) -> None:
         self._fleet = fleet or MemoryFleet()
         self._held: tuple[str, str] | None = None
+        self._epoch: int | None = None
 
-    async def claim(self, name: str, role: Role, *, host: str, pid: int) -> None:
-        key = (role.name, name)
-        if key in self._fleet.holders:
-            raise NameTakenError(f"the {role.name} name {name!r} is held by {self._fleet.holders[key]}")
-        await self.leave()
-        self._fleet.holders[key] = f"pid {pid} on {host}"
-        self._held = key
+    @property
+    def epoch(self) -> int | None:
+        return self._epoch
 
-    async def holds_name(self) -> bool:
-        return self._held is not None
+    async def claim(
+        self, name: str, role: Role, *, host: str, pid: int, instance: NodeInstance | None = None
+    ) -> Predecessor | None:
+        key, instance = (role.name, name), instance or NodeInstance()
+        before, node = self._fleet.holders.get(key), self._fleet.nodes.get(key)
+        seen = self._fleet.seen(node) if node else None
+        gone = (
+            before is None
+            or before.left
+            or self._held == key
+            or (seen is not None and seen.status in ("lost", "inactive"))
+        )
+        if before and not gone and (instance.key is None or instance.key != before.instance.key):
+            raise NameTakenError(f"the {role.name} name {name!r} is held by {before.said}")
+        self._epoch, self._held = before.epoch + 1 if before else 1, key
+        self._fleet.holders[key] = _Holder(f"pid {pid} on {host}", instance, self._epoch)
+        if before is None or before.left:
+            return None
+        age = (self._fleet.now() - seen.last_heartbeat).total_seconds() if seen and seen.last_heartbeat else 0.0
+        return Predecessor(age, before.instance.boot == instance.boot is not None)
+
+    def _is_over(self) -> bool:
+        holder = self._fleet.holders.get(self._held) if self._held else None
+        return holder is not None and holder.epoch != self._epoch
+
+    def _check_lease(self) -> None:
+        holder = self._fleet.holders.get(self._held) if self._held else None
+        if holder is not None and self._is_over():
+            raise SupersededError(f"superseded: the name was taken over by {holder.said}")
 
     async def register(self, registration: Registration) -> int:
+        self._check_lease()
         key = (registration.role.name, registration.name)
         old = self._fleet.nodes.get(key)
         now = self._fleet.now()
@@ -100,15 +151,19 @@ class MemoryNodes:
         before = {ref: (runtime.name, Status(runtime.status)) for ref, runtime in known.items()}
         for change in registered_anew(before, registration.verdicts):
             transitions.append(_transition(len(transitions) + 1, change, now))
-        self._fleet.nodes[key] = _Node(record, runtimes, registration, transitions=transitions)
+        node = self._fleet.nodes[key] = _Node(record, runtimes, registration, transitions=transitions)
+        self._fleet.heard_of(node, old.record.last_heartbeat if old else None)
         return record.id
 
     async def heartbeat(self, node_id: int, refused: str = "") -> Heartbeat | None:
         if self._held is None:
             raise DatabaseError("cannot reach the database: the name is not held")
         node = self._fleet.by_id(node_id)
+        self._check_lease()
         if node is None:
+            self._epoch = None
             return None
+        self._fleet.heard_of(node, node.record.last_heartbeat)
         status = node.was if node.record.status in ("stale", "lost") else node.record.status
         node.record = replace(node.record, last_heartbeat=self._fleet.now(), status=status)
         return Heartbeat(status, node.reloads)
@@ -123,7 +178,7 @@ class MemoryNodes:
 
     async def record_health(self, node_id: int, report: HealthReport) -> bool:
         node = self._fleet.by_id(node_id)
-        if node is None:
+        if node is None or self._is_over():
             return False
         received = self._fleet.now()
         if report.offer is not None:
@@ -147,7 +202,7 @@ class MemoryNodes:
         return True
 
     async def degrade(self, node_id: int, problem: str | None) -> None:
-        if (node := self._fleet.by_id(node_id)) is None:
+        if (node := self._fleet.by_id(node_id)) is None or self._is_over():
             return
         before, after = node.record, "active" if problem is None else "degraded"
         follows = before.status in (("degraded",) if problem is None else ("active", "busy", "starting"))
@@ -164,11 +219,13 @@ class MemoryNodes:
 
     async def leave(self, node_id: int | None = None) -> None:
         node = self._fleet.by_id(node_id)
-        if node is not None:
+        holder = self._fleet.holders.get(self._held) if self._held else None
+        superseded = self._is_over()
+        if node is not None and not superseded:
             node.record = replace(node.record, status="inactive")
-        if self._held is not None:
-            self._fleet.holders.pop(self._held, None)
-            self._held = None
+        if holder is not None and not superseded:
+            holder.left = True
+        self._held = self._epoch = None
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
         seen = [self._fleet.seen(node) for node in self._fleet.nodes.values()]
@@ -222,51 +279,3 @@ def _runtime(verdict: Any, known: Mapping[str, RuntimeRecord], now: datetime) ->
         since=old.since if old and old.status == verdict.status.value else now,
         failures=failures,
     )
-
-
-class MemoryNodeControl:
-    """`NodeControl` and `NodeLifecycle` in memory. Move `fleet.ahead` to let time pass."""
-
-    def __init__(self, fleet: MemoryFleet) -> None:
-        self._fleet = fleet
-
-    async def mark_overdue(self, rules: Overdue) -> int:
-        changed = 0
-        self._fleet.limits = rules
-        for node in self._fleet.nodes.values():
-            status, now = node.record.status, self._fleet.seen(node)
-            if now.status != status:
-                node.was = status if status != "stale" else node.was
-                node.record = now
-                changed += 1
-        return changed
-
-    async def drain(self, node_id: int) -> bool:
-        return self._ask(node_id, _RUNNING, "draining")
-
-    async def resume(self, node_id: int) -> bool:
-        node = self._fleet.by_id(node_id)
-        status = node.record.status if node else ""
-        return self._ask(node_id, _RUNNING, "active" if status == "draining" else status)
-
-    async def reload(self, node_id: int) -> bool:
-        node = self._fleet.by_id(node_id)
-        if node is None or not self._ask(node_id, _RUNNING, node.record.status):
-            return False
-        node.reloads += 1
-        return True
-
-    async def remove(self, node_id: int, *, force: bool = False) -> None:
-        for key, node in list(self._fleet.nodes.items()):
-            if node.record.id == node_id and (force or node.record.status in ("inactive", "lost", "error")):
-                del self._fleet.nodes[key]
-                return
-        raise UsageError("expected a node that is inactive or lost, got one that runs", hint="stop it, or use --force")
-
-    def _ask(self, node_id: int, statuses: Sequence[str], status: str) -> bool:
-        node = self._fleet.by_id(node_id)
-        if node is None or node.record.status not in statuses:
-            return False
-        node.record = replace(node.record, status=status)
-        node.asked.set()
-        return True

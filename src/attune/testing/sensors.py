@@ -92,7 +92,7 @@ class MemorySensors:
             )
             for sensor, lease in self._leases.items()
         }
-        return AssignmentView(sensors, tuple(self.nodes), leases, frozenset(node.id for node in self.nodes))
+        return AssignmentView(sensors, tuple(self.nodes), leases)
 
     async def take(
         self, node_id: int, sensors: Sequence[int], seconds: float, *, dead: Mapping[int, int] | None = None

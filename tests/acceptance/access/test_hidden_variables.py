@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from logins import Logins
 from waiting import status, wait_for
 
 SECRETS = {
@@ -26,9 +27,9 @@ SECRETS = {
     "program", [(sys.executable, "-m", "attune"), (str(Path(sys.executable).with_name("attune")),)]
 )
 def test_secret_variables_of_a_service_are_seen_by_nobody(
-    program: Sequence[str], tmp_path: Path, migrated_database: str
+    program: Sequence[str], tmp_path: Path, migrated_database: str, logins: Logins
 ) -> None:
-    secrets = {**SECRETS, "DATABASE_URL": migrated_database}
+    secrets = {**SECRETS, "DATABASE_URL": logins.url("w1")}
     others = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "NOTIFY_SOCKET": str(tmp_path / "notify")}
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
         notified.bind(others["NOTIFY_SOCKET"])

@@ -52,7 +52,8 @@ def test_a_run_folder_that_fails_at_work_costs_no_work(fleet: WorkerFleet, place
     wait_for(lambda: status(fleet.url)[HOLE] == "degraded")
     ((problem,),) = rows(fleet.url, f"SELECT problem FROM worker WHERE name = '{HOLE}'")
     assert f"{place / 'run'}: file exists" in problem
-    told = Machine(fleet.folder / HOLE, {"DATABASE_URL": fleet.url}).attune("worker", "show", HOLE)
+    operator = Machine(fleet.folder / HOLE, {"DATABASE_URL": fleet.logins.url("ops", "admin")})
+    told = operator.attune("worker", "show", HOLE)
     assert f"takes nothing: {problem}" in told.stdout
 
     out_of_the_way(place / "run")
@@ -93,6 +94,7 @@ def test_a_python_that_breaks_between_two_checks_costs_no_work(fleet: WorkerFlee
     assert "says its version, but could not be started for real" in reason
     assert "No module named 'encodings'" in reason
     broken.unlink()
-    told = Machine(fleet.folder / HOLE, {"DATABASE_URL": fleet.url}).attune("worker", "reload", HOLE)
+    operator = Machine(fleet.folder / HOLE, {"DATABASE_URL": fleet.logins.url("ops", "admin")})
+    told = operator.attune("worker", "reload", HOLE)
     assert told.returncode == 0, told.stderr
     wait_for(lambda: "python" in offered(fleet), seconds=30)

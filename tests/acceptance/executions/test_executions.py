@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from command_hosts import Machine, free_port
+from logins import Logins
 from waiting import rows, status, wait_for
 from worker_processes import WorkerFleet, ask, load_pack, shown, write_pack
 
@@ -34,9 +35,9 @@ def fleet(tmp_path: Path, migrated_database: str) -> Iterator[WorkerFleet]:
 
 
 @pytest.fixture
-def operator(tmp_path: Path, migrated_database: str) -> Machine:
+def operator(tmp_path: Path, logins: Logins) -> Machine:
     (tmp_path / "operator").mkdir()
-    return Machine(tmp_path / "operator", {"DATABASE_URL": migrated_database, "ATTUNE_SECRETS_KEY": KEY})
+    return Machine(tmp_path / "operator", {"DATABASE_URL": logins.url("ops", "admin"), "ATTUNE_SECRETS_KEY": KEY})
 
 
 def add_action(fleet: WorkerFleet, name: str, script: str, document: str = "", suffix: str = "py") -> str:

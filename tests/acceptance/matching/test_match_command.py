@@ -15,6 +15,7 @@ from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 from attune.postgres.connection import open_pool
 from attune.postgres.nodes.registry import PostgresNodes
 from command_hosts import Machine
+from logins import Logins
 
 
 def verdict(name: str, *versions: str, status: Status = Status.AVAILABLE, reason: str = "verified") -> Verdict:
@@ -33,7 +34,7 @@ FLEET = {
 
 
 @pytest.fixture
-def machine(tmp_path: Path, migrated_database: str) -> Machine:
+def machine(tmp_path: Path, migrated_database: str, logins: Logins) -> Machine:
     async def register() -> None:
         async with open_pool(migrated_database) as pool:
             for name, (verdicts, labels, taints) in FLEET.items():
@@ -44,7 +45,7 @@ def machine(tmp_path: Path, migrated_database: str) -> Machine:
 
     asyncio.run(register())
     made = Machine(tmp_path)
-    made.variables["DATABASE_URL"] = migrated_database
+    made.variables["DATABASE_URL"] = logins.url("ops", "admin")
     return made
 
 

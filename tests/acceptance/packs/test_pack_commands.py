@@ -10,15 +10,16 @@ import pytest
 
 from attune import catalogue
 from command_hosts import Machine
+from logins import Logins
 from pack_folders import write_pack
 
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "write-a-pack.md"
 
 
 @pytest.fixture
-def machine(tmp_path: Path, migrated_database: str) -> Machine:
+def machine(tmp_path: Path, logins: Logins) -> Machine:
     made = Machine(tmp_path)
-    made.variables["DATABASE_URL"] = migrated_database
+    made.variables["DATABASE_URL"] = logins.url("ops", "admin")
     write_pack(made.folder / "img")
     return made
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from command_hosts import Machine
+from logins import Logins
 
 RUBY = """
 ref: acme.ruby
@@ -23,10 +24,10 @@ distributions:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, migrated_database: str) -> Machine:
+def machine(tmp_path: Path, logins: Logins) -> Machine:
     made = Machine(tmp_path)
     made.command("ruby", "ruby 3.1.2p20 (2022-04-12 revision 4491bb740a) [x86_64-linux-gnu]")
-    made.variables["DATABASE_URL"] = migrated_database
+    made.variables["DATABASE_URL"] = logins.url("ops", "admin")
     (made.folder / "ruby.yaml").write_text(RUBY)
     return made
 

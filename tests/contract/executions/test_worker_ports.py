@@ -245,6 +245,28 @@ async def test_attempts_of_a_worker_are_found_and_are_lost_when_it_is(ports: Por
     assert list(await ports.routing.held(ports.workers[0])) == []
 
 
+async def test_a_lost_attempt_that_went_on_is_owned_again_unless_another_was_begun(ports: Ports) -> None:
+    job = await ports.offered()
+    await ports.start(job)
+    assert list(await ports.attempts.resume({job.execution: 1})) == []  # nobody has taken it
+    await ports.die(ports.workers[0])
+    await ports.routing.settle_lost()
+    await ports.routing.subscribe(ports.workers[1], [PYTHON])
+    await ports.routing.tidy()
+    assert (await ports.status(job.execution))[0] == "scheduled"
+    assert list(await ports.attempts.resume({job.execution: 2})) == []
+    assert list(await ports.attempts.print([OutputChunk(job.execution, 1, 1, "stdout", "x")])) == [job.execution]
+    assert await ports.status(job.execution) == ("running", 1)
+    assert await ports.queue.take([PYTHON], 1) == []
+
+    await ports.routing.settle_lost()
+    await ports.routing.tidy()
+    ended = AttemptResult(job.execution, 1, "completed")
+    assert list(await ports.attempts.settle([ended])) == [job.execution]
+    assert await ports.status(job.execution) == ("completed", 1)
+    assert list(await ports.attempts.settle([ended])) == []
+
+
 async def test_what_the_last_reader_leaves_is_set_aside(ports: Ports) -> None:
     number = await ports.ask()
     await ports.routing.subscribe(ports.workers[0], [PYTHON])

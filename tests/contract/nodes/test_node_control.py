@@ -30,20 +30,34 @@ async def status(living: Any) -> str:
 async def test_a_node_that_is_not_heard_of_is_stale_then_lost_and_back_with_its_next_heartbeat(living: Any) -> None:
     node_id = await joined(living)
     await living.later(node_id, 29)
-    assert (await living.life.mark_overdue(RULES), await status(living)) == (0, "active")
+    assert (await living.life.mark_overdue(RULES, living.judge), await status(living)) == (0, "active")
     await living.later(node_id, 2)
-    assert (await living.life.mark_overdue(RULES), await status(living)) == (1, "stale")
-    assert await living.life.mark_overdue(RULES) == 0
+    assert (await living.life.mark_overdue(RULES, living.judge), await status(living)) == (1, "stale")
+    assert await living.life.mark_overdue(RULES, living.judge) == 0
     await living.later(node_id, 30)
-    assert (await living.life.mark_overdue(RULES), await status(living)) == (1, "lost")
+    assert (await living.life.mark_overdue(RULES, living.judge), await status(living)) == (1, "lost")
 
     assert await living.registry.heartbeat(node_id) == Heartbeat("active")
     assert await status(living) == "active"
 
 
+async def test_only_who_has_beaten_without_a_gap_for_as_long_judges_others(living: Any) -> None:
+    fresh = await joined(living)
+    silent = await living.registry.register(Registration("w2", WORKER, "host-1", 8, {}))
+    await living.later(silent, 100)
+    await living.registry.heartbeat(fresh)
+
+    assert await living.life.mark_overdue(RULES, fresh) == 0
+    assert await living.life.mark_overdue(RULES, 9999) == 0
+    assert await living.life.mark_overdue(RULES, living.judge) == 1
+    assert {node.name: node.status for node in await living.registry.list_nodes(WORKER)} == {
+        "w1": "active", "w2": "lost",
+    }  # fmt: skip
+
+
 async def test_readers_judge_a_node_by_its_age_though_nobody_lives_to_mark_it(living: Any) -> None:
     node_id = await joined(living)
-    assert await living.life.mark_overdue(replace(RULES, stale_after=10, lost_after=20)) == 0
+    assert await living.life.mark_overdue(replace(RULES, stale_after=10, lost_after=20), living.judge) == 0
     for seconds, seen in ((9, "active"), (2, "stale"), (10, "lost")):
         await living.later(node_id, seconds)
         assert await status(living) == seen
@@ -58,9 +72,9 @@ async def test_a_draining_node_that_was_lost_comes_back_draining(living: Any) ->
     node_id = await joined(living)
     assert await living.life.drain(node_id) is True
     await living.later(node_id, 40)
-    await living.life.mark_overdue(RULES)
+    await living.life.mark_overdue(RULES, living.judge)
     await living.later(node_id, 40)
-    await living.life.mark_overdue(RULES)
+    await living.life.mark_overdue(RULES, living.judge)
     assert await status(living) == "lost"
 
     assert await living.registry.heartbeat(node_id) == Heartbeat("draining")
@@ -121,7 +135,7 @@ async def test_an_inactive_node_is_neither_drained_nor_marked(living: Any) -> No
     await living.later(node_id, 1000)
 
     assert await living.life.drain(node_id) is False
-    assert await living.life.mark_overdue(RULES) == 0
+    assert await living.life.mark_overdue(RULES, living.judge) == 0
     assert await status(living) == "inactive"
 
 
@@ -149,7 +163,7 @@ async def test_a_degraded_node_drains_and_is_stale_like_any_other(living: Any) -
     node_id = await joined(living)
     await living.registry.degrade(node_id, "/run: no space left on device")
     await living.later(node_id, 40)
-    await living.life.mark_overdue(RULES)
+    await living.life.mark_overdue(RULES, living.judge)
     assert await status(living) == "stale"
     assert await living.registry.heartbeat(node_id) == Heartbeat("degraded")
     assert await living.life.drain(node_id) is True

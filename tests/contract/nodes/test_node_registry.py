@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from attune.core.errors import NameTakenError
+from attune.core.errors import NameTakenError, SupersededError
 from attune.core.nodes.role import SENSOR, WORKER
-from attune.core.ports.nodes import Heartbeat, Registration
+from attune.core.ports.nodes import HealthReport, Heartbeat, NodeInstance, Registration
 from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
 
 pytestmark = pytest.mark.anyio
@@ -95,6 +95,32 @@ async def test_a_held_name_is_refused_with_its_holder(node_registry: Any, anothe
         await another_registry().claim("w1", WORKER, host="host-2", pid=8)
 
 
+async def test_a_newer_start_of_the_same_instance_takes_the_name_over(
+    node_registry: Any, another_registry: Callable[[], Any]
+) -> None:
+    mine = NodeInstance("key-of-a-folder", "boot-1")
+    assert await node_registry.claim("w1", WORKER, host="host-1", pid=7, instance=mine) is None
+    node_id = await node_registry.register(registration())
+    newer = another_registry()
+    for other in (NodeInstance(), NodeInstance("another key", "boot-1")):
+        with pytest.raises(NameTakenError, match="is held by pid 7 on host-1"):
+            await newer.claim("w1", WORKER, host="host-2", pid=8, instance=other)
+    before = await newer.claim("w1", WORKER, host="host-1", pid=8, instance=mine)
+
+    assert before.same_boot and 0 <= before.age < 60
+    assert newer.epoch == node_registry.epoch + 1
+    assert await newer.register(registration()) == node_id
+    for write in (node_registry.heartbeat(node_id), node_registry.register(registration())):
+        with pytest.raises(SupersededError, match=r"superseded: .* taken over by pid (8|7) on host-1"):
+            await write
+    await node_registry.degrade(node_id, "no space left")
+    assert await node_registry.record_health(node_id, HealthReport(0.0)) is False
+    await node_registry.leave(node_id)
+    assert [node.status for node in await newer.list_nodes()] == ["active"]
+    assert await newer.heartbeat(node_id) == Heartbeat("active", 0)
+    await newer.leave()
+
+
 async def test_a_sensor_may_have_the_name_of_a_worker(node_registry: Any, another_registry: Callable[[], Any]) -> None:
     await joined(node_registry)
     other = another_registry()
@@ -112,7 +138,7 @@ async def test_after_leaving_the_name_is_free_and_the_node_inactive(
     await node_registry.leave(node_id)
 
     assert [one.status for one in await node_registry.list_nodes()] == ["inactive"]
-    assert await node_registry.holds_name() is False
+    assert node_registry.epoch is None
     other = another_registry()
     await other.claim("w1", WORKER, host="host-2", pid=8)
     assert await other.register(registration()) == node_id

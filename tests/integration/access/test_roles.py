@@ -250,14 +250,17 @@ def test_a_node_marks_others_by_the_limits_of_the_operator(migrated_database: st
         assert owner.execute("SELECT stale_after, lost_after FROM fleet_watch").fetchone() == (1000, 2000)
 
 
-def test_a_lock_of_another_login_does_not_make_a_node_connected(scene: Scene) -> None:
-    key = "SELECT pg_advisory_lock(hashtextextended('attune worker b', 0::bigint))"
+def test_the_name_of_a_node_that_another_login_runs_is_not_to_be_had(scene: Scene) -> None:
+    claim = "SELECT epoch, holder FROM claim_node('b', 'action', 'host', 7, %s, 'boot')"
     with psycopg.connect(scene.owner, autocommit=True) as owner:
-        scene.a.execute(key)
-        assert owner.execute("SELECT name FROM connected_node").fetchall() == []
-        scene.a.execute("SELECT pg_advisory_unlock_all()")
-        owner.execute(key)
-        assert owner.execute("SELECT name FROM connected_node").fetchall() == [("b",)]
+        owner.execute(
+            "UPDATE worker SET last_heartbeat = now(), status = 'active', instance_key = 'k' WHERE name = 'b'"
+        )
+        assert scene.a.execute(claim, ("other",)).fetchone()[0] is None  # type: ignore[index]
+        for status in ("active", "inactive"):
+            owner.execute("UPDATE worker SET status = %s WHERE name = 'b'", (status,))
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="the name is that of login"):
+                scene.a.execute(claim, ("k",))
 
 
 def test_a_login_is_granted_and_altered_by_the_command(

@@ -41,7 +41,7 @@ def test_two_hundred_nodes_start_at_once_and_every_one_is_right(migrated_databas
         async with open_pool(migrated_database, size=8) as pool:
             joined = await asyncio.gather(*(start(pool, number) for number in range(NODES)))
             beats = await asyncio.gather(*(registry.heartbeat(node_id) for registry, node_id in joined))
-            await asyncio.gather(*(PostgresNodeControl(pool).mark_overdue(Overdue(amnesty=0)) for _ in range(20)))
+            await asyncio.gather(*(PostgresNodeControl(pool).mark_overdue(Overdue(amnesty=0), 1) for _ in range(20)))
             counted = rows(
                 migrated_database,
                 "SELECT w.status::text, count(*), count(DISTINCT w.name), count(c.worker) FROM worker AS w"

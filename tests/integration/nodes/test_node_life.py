@@ -92,21 +92,31 @@ def test_a_sensor_offers_what_the_deciding_tier_says(
     assert (capabilities["runtime_source"], capabilities["runtimes"]) == (source, names)
 
 
-def test_a_second_worker_of_the_same_name_is_refused_until_the_first_dies(
-    machine: Machine, started: Any, migrated_database: str
+def test_a_name_is_refused_to_another_instance_and_taken_over_by_a_newer_start_of_the_same(
+    machine: Machine, started: Any, migrated_database: str, tmp_path: Path
 ) -> None:
-    first = started("worker", "start", "--name", "w1")
+    log = tmp_path / "first.log"
+    first = started("worker", "start", "--name", "w1", log=log)
     wait_for(lambda: status(migrated_database).get("w1") == "active")
-    refused = machine.attune("worker", "start", "--name", "w1")
+    other = {"ATTUNE__DATA_DIR": str(tmp_path / "elsewhere")}
+    refused = machine.attune("worker", "start", "--name", "w1", **other)
 
     assert refused.returncode == 1
     assert f"the worker name 'w1' is held by pid {first.pid} on {os.uname().nodename}" in refused.stderr
     assert "Traceback" not in refused.stderr
 
-    first.kill()
-    first.wait()
     second = started("worker", "start", "--name", "w1")
-    wait_for(lambda: rows(migrated_database, f"SELECT 1 FROM worker WHERE (meta->>'pid')::int = {second.pid}"))
+    assert first.wait(60) == 2
+    assert f"superseded: the worker name 'w1' was taken over by pid {second.pid}" in log.read_text()
+    wait_for(lambda: status(migrated_database)["w1"] == "active")
+    assert rows(migrated_database, "SELECT (meta->>'pid')::int, epoch FROM worker") == [(second.pid, 2)]
+
+    second.kill()
+    second.wait()
+    with psycopg.connect(migrated_database, autocommit=True) as owner:
+        owner.execute("UPDATE worker SET status = 'lost'")
+    third = started("worker", "start", "--name", "w1", **other)
+    wait_for(lambda: rows(migrated_database, f"SELECT 1 FROM worker WHERE (meta->>'pid')::int = {third.pid}"))
     assert rows(migrated_database, "SELECT count(*) FROM worker") == [(1,)]
 
 

@@ -323,7 +323,7 @@ GROUPS = {
         RigFault("server stopped for long", server_stopped, LONG, "database"),
     ],
     "disks": [
-        RigFault("disk of data full", data_full, LONG, "storing", needs_root=True),
+        RigFault("disk of data full", data_full, LONG, "storing|port|rules", needs_root=True),
         RigFault("disk of the server full", server_full, LONG, "database|storing|port|rules", APIS, needs_root=True),
         RigFault("disk of sensor output full", partial(disk_full, folder="s1/data"), LONG, "sensors", needs_root=True),
         RigFault("disk of logs full", partial(disk_full, folder="logs"), SHORT, None, needs_root=True),

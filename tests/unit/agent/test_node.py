@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,10 +21,10 @@ from attune.agent.place import NodePlace
 from attune.agent.registration import NodeRegistration
 from attune.config import Settings
 from attune.core.backoff import Backoff, RestartRules
-from attune.core.errors import DatabaseError, NameTakenError
+from attune.core.errors import DatabaseError, NameTakenError, SupersededError
 from attune.core.nodes.health_schedule import CheckSchedule
 from attune.core.nodes.role import WORKER
-from attune.core.ports.nodes import Heartbeat
+from attune.core.ports.nodes import Heartbeat, NodeInstance
 from attune.core.runtimes.command import Ending, Outcome
 from attune.operations.runtimes.examine import Examiner
 from attune.operations.runtimes.reverify import Reverifier
@@ -148,7 +150,7 @@ async def test_a_node_joins_works_and_leaves() -> None:
     )  # fmt: skip
     assert (here.ready, here.service.notes) == (["w1"], ["keep", "finish", "close"])
     assert (await here.record()).status == "inactive"
-    assert here.fleet.holders == {}
+    assert [holder.left for holder in here.fleet.holders.values()] == [True]
 
 
 async def test_a_name_that_is_taken_ends_the_node_before_it_looks_at_its_host() -> None:
@@ -166,7 +168,7 @@ async def test_a_node_told_to_stop_while_it_joins_gives_its_name_back_and_starts
     here.catalog.list_runtimes = asyncio.Event().wait  # type: ignore[assignment,method-assign]
     await run_node(here.parts, here.control, lambda registration: None)
 
-    assert (here.service.notes, here.fleet.holders) == ([], {})
+    assert (here.service.notes, [holder.left for holder in here.fleet.holders.values()]) == ([], [True])
 
 
 async def test_heartbeats_that_fail_are_tried_again_while_the_database_is_healed(
@@ -180,6 +182,29 @@ async def test_heartbeats_that_fail_are_tried_again_while_the_database_is_healed
         await here.until(lambda: here.row().last_heartbeat != before)
 
     assert here.healed == 2
+
+
+async def test_a_node_whose_name_a_newer_start_has_taken_over_ends_and_leaves_the_row_alone() -> None:
+    here, mine = World(), NodeInstance("key", "boot")
+    here.registration._instance = SimpleNamespace(identity=lambda: mine, is_alone=lambda: True, close=lambda: None)  # type: ignore[assignment]
+    with pytest.raises(SupersededError, match="taken over by pid 8 on host"):
+        async with here.running():
+            newer = MemoryNodes(here.fleet)
+            assert await newer.claim("w1", WORKER, host="host", pid=8, instance=mine) is not None
+            await here.until(lambda: "close" in here.service.notes)
+
+    assert (await here.record()).status == "active"
+    assert await newer.heartbeat(here.row().id) == Heartbeat("active")
+
+
+async def test_what_an_earlier_process_began_is_left_to_it_until_it_is_gone() -> None:
+    here, mine, alone = World(), NodeInstance("key", "boot"), False
+    await MemoryNodes(here.fleet).claim("w1", WORKER, host="host", pid=8, instance=mine)
+    here.registration._instance = SimpleNamespace(identity=lambda: mine, is_alone=lambda: alone, close=lambda: None)  # type: ignore[assignment]
+    async with here.running():
+        assert here.registration.has_work_to_itself() is False
+        alone = True
+        assert here.registration.has_work_to_itself() is True
 
 
 async def test_a_row_that_is_gone_is_written_again() -> None:
@@ -242,6 +267,7 @@ async def test_a_service_that_fails_ends_the_node_with_its_error() -> None:
 
 async def test_other_nodes_that_are_not_heard_of_are_marked() -> None:
     async with World().running() as here:
+        here.fleet.beating_since[here.row().id] -= timedelta(hours=1)
         here.fleet.nodes[("worker", "w0")] = _silent(here)
         await here.until(lambda: here.fleet.nodes[("worker", "w0")].record.status == "lost")
 
@@ -249,7 +275,7 @@ async def test_other_nodes_that_are_not_heard_of_are_marked() -> None:
 def _silent(here: World) -> Any:
     from copy import copy
     from dataclasses import replace
-    from datetime import UTC, datetime, timedelta
+    from datetime import UTC, datetime
 
     node = copy(here.fleet.nodes[("worker", "w1")])
     node.record = replace(node.record, id=99, name="w0", last_heartbeat=datetime.now(UTC) - timedelta(hours=1))

@@ -46,6 +46,7 @@ class Attempts:
     broken: Callable[[str, str, float, int], Awaitable[str | None]]
     default_timeout: float | None
     running: dict[int, asyncio.Task[WorkOutcome]] = field(default_factory=dict)
+    begun: dict[int, int] = field(default_factory=dict)  # the number of each attempt that runs
     _cancelled: set[int] = field(default_factory=set)
     _stopping: bool = False
 
@@ -66,6 +67,7 @@ class Attempts:
         task = self.running[job.execution] = asyncio.create_task(
             self._work(started, interpreters, node), name=f"{started.action.ref} #{job.execution}"
         )
+        self.begun[job.execution] = started.attempt
         if self._stopping or job.execution in self._cancelled:
             task.cancel()
         try:
@@ -75,7 +77,7 @@ class Attempts:
         except Exception as error:
             outcome = _unrun(error, job.execution, node)
         finally:
-            del self.running[job.execution]
+            del self.running[job.execution], self.begun[job.execution]
         if outcome.ending is WorkEnding.NO_PLACE:
             self.unfit(outcome.reason)
         result = self._result(started, outcome, node)
@@ -84,6 +86,13 @@ class Attempts:
         why = f": {result.reason}" if result.reason else ""
         took = f"{outcome.duration_seconds:.2f} s"
         write(f"execution {job.execution} of {started.action.ref}: {result.status} after {took}{why}")
+
+    async def resume(self, attempts: Mapping[int, int]) -> None:
+        """Own *attempts*, which run here, again, or end them where another node has got them."""
+        with suppress(DatabaseError):
+            for execution in attempts.keys() - {*await self.store.resume(attempts)}:
+                if self.begun.get(execution) == attempts[execution]:
+                    self.disown(execution)
 
     def cancel(self, execution: int) -> None:
         """End *execution*, if it runs here or is about to."""

@@ -63,6 +63,7 @@ class ExecutionRunner:
     recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
     broken: Callable[[str, str, float, int], Awaitable[str | None]]  # as in `Attempts`
     default_timeout: float | None
+    alone: Callable[[], bool] = lambda: True  # no earlier process of this node can still be at its work
     _ready: dict[str, None] = field(default_factory=dict)  # queues that may have jobs
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _jobs: set[asyncio.Task[None]] = field(default_factory=set)
@@ -182,10 +183,11 @@ class ExecutionRunner:
         """Have attempts that nobody runs any more tried again or given up: of this node, and of nodes that are gone."""
         node = self.node()
         if node is not None:
-            before = self._runs.known
+            before, begun = self._runs.known, dict(self._runs.begun)
             held = await self.routing.held(node.id)
             runs = before | self._runs.known
-            if lost := [attempt for attempt in held if attempt.execution not in runs]:
+            await self._runs.resume({one: begun[one] for one in begun.keys() - {attempt.execution for attempt in held}})
+            if self.alone() and (lost := [attempt for attempt in held if attempt.execution not in runs]):
                 self._tell(len(await self.attempts.settle([attempt.lost() for attempt in lost])))
         self._tell(await self.routing.settle_lost())
 
@@ -257,6 +259,8 @@ class ExecutionRunner:
 
     async def _run(self, job: QueuedJob) -> None:
         """Run what *job* is for, unless this node must not: then others may take it."""
+        if attempt := self._runs.begun.get(job.execution):  # it was lost, and is still at it
+            return await self._runs.resume({job.execution: attempt})
         node, requirement = self._taking_node(), self._classes.requirement(job.queue)
         if node is None or requirement is None:
             await self._give_back(job)

@@ -85,12 +85,17 @@ def load(paths: Sequence[Path]) -> None:
 
 @runtime.command(epilog="Example: attune runtime check my-runtime.yaml    or    attune runtime check core.python")
 @click.argument("subjects", nargs=-1)
+@click.option("--corpus", is_flag=True, help="SUBJECTS are files of recorded outputs: read them by what is shipped.")
 @json_option
-def check(subjects: Sequence[str], as_json: bool) -> int:
+def check(subjects: Sequence[str], corpus: bool, as_json: bool) -> int:
     """Validate definitions (refs or files; default: all of the database) and dry-run them on this host.
 
     Exit code 1 if one is invalid or fails its own examples; what this host lacks is shown, and is no failure.
     """
+    if corpus:
+        from attune.cli.runtimes.corpus import check_corpus
+
+        return int(not check_corpus([Path(subject) for subject in subjects], as_json))
     from attune.cli.runtimes.runtime_checks import check_runtimes, print_checks
 
     named = [runtime for subject in subjects for runtime in _subject(subject)]

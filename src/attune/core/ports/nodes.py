@@ -86,6 +86,22 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Predecessor:
+    """Who held a name until it was taken over: heard of *age* seconds before, on this boot of the machine or not."""
+
+    age: float
+    same_boot: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeInstance:
+    """What tells one node of a name from others: the key of its data folder, and this boot of its machine."""
+
+    key: str | None = None
+    boot: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Overdue:
     """When a node without a heartbeat counts as what, in seconds."""
 
@@ -111,8 +127,11 @@ class NodeControl(Protocol):
 class NodeLifecycle(NodeControl, Protocol):
     """What operators ask of nodes, and what becomes of nodes that are not heard of."""
 
-    async def mark_overdue(self, rules: Overdue) -> int:
-        """Mark nodes `stale` and `lost`; how many changed."""
+    async def mark_overdue(self, rules: Overdue, judge: int) -> int:
+        """Mark nodes `stale` and `lost`; how many changed.
+
+        Nothing happens unless node *judge* has itself beaten without a gap for `rules.lost_after` seconds.
+        """
 
 
 class NodeReader(Protocol):
@@ -131,17 +150,26 @@ class NodeReader(Protocol):
 class NodeRegistry(NodeReader, Protocol):
     """Where nodes register what they can run."""
 
-    async def claim(self, name: str, role: Role, *, host: str, pid: int) -> None:
-        """Hold *name* for *role* until `leave` or the process ends. Raises `NameTakenError` that says who does."""
+    async def claim(
+        self, name: str, role: Role, *, host: str, pid: int, instance: NodeInstance | None = None
+    ) -> Predecessor | None:
+        """Take over the lease of *name*, where it is free, lost, or of the same instance; who may still work under it.
 
-    async def holds_name(self) -> bool:
-        """Whether the name is held, as far as this process knows."""
+        Raises `NameTakenError` that says who holds it.
+        """
+
+    @property
+    def epoch(self) -> int | None:
+        """The number of the lease of the name, None while none is held."""
 
     async def register(self, registration: Registration) -> int:
         """Write the node, active, with its capabilities and verdicts; its id."""
 
     async def heartbeat(self, node_id: int, refused: str = "") -> Heartbeat | None:
-        """Note that the node lives, and what it cannot store; what there is to say to it, None if its row is gone."""
+        """Note that the node lives, and what it cannot store; what there is to say to it, None if its row is gone.
+
+        Raises `SupersededError`, as everything does that is written under a lease, once the name was taken over.
+        """
 
     async def news(self, node_id: int, timeout_seconds: float) -> None:
         """Wait until somebody asks something of this node, at most *timeout_seconds*."""

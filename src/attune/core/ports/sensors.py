@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Any, Protocol
 from uuid import UUID
 
+from attune.core.matching.fleet import NodeStatus
 from attune.core.sensors.assignment import AssignmentView, SensorState, why_waiting
 from attune.core.sensors.event_line import NewEvent
 
@@ -67,7 +68,8 @@ class SensorStatus:
 def explained(statuses: Sequence[SensorStatus], world: AssignmentView) -> list[SensorStatus]:
     """*statuses*, with the reason of those that wait."""
     known = {sensor.id: sensor for sensor in world.sensors}
-    nodes = [node for node in world.nodes if node.id in world.connected] or world.nodes
+    gone = (NodeStatus.INACTIVE, NodeStatus.LOST, NodeStatus.STALE)
+    nodes = [node for node in world.nodes if node.status not in gone] or world.nodes
     waiting = {status.id for status in statuses if status.state == "waiting"} & known.keys()
     return [
         replace(status, reason=why_waiting(known[status.id], nodes)) if status.id in waiting else status

@@ -182,6 +182,12 @@ class AttemptStore(Protocol):
     async def print(self, chunks: Sequence[OutputChunk], tries: int = 0) -> Collection[int]:
         """Store what attempts printed; the executions that still run that attempt."""
 
+    async def resume(self, attempts: Mapping[int, int]) -> Collection[int]:
+        """Own *attempts* again, by execution, that were taken from this node as lost and that nobody else has begun.
+
+        Output and results do so by themselves.
+        """
+
     async def note(self, execution: int, reason: str) -> None:
         """Say of what waits why it still does."""
 

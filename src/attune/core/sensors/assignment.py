@@ -54,12 +54,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class AssignmentView:
-    """What all sensor nodes see: the enabled sensors, the nodes, the leases; `connected` are the ids of live nodes."""
+    """What all sensor nodes see: the enabled sensors, the nodes, the leases."""
 
     sensors: Sequence[Sensor] = ()
     nodes: Sequence[Node] = ()
     leases: Mapping[int, Lease] = field(default_factory=dict)
-    connected: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +157,10 @@ def _evened(
 
 
 class _Able:
-    """The connected nodes that can run a sensor, found once for each requirement."""
+    """The nodes that can run a sensor, found once for each requirement."""
 
     def __init__(self, world: AssignmentView) -> None:
-        self._nodes = [node for node in world.nodes if node.id in world.connected]
+        self._nodes = world.nodes
         self._found: dict[str, tuple[Node, ...]] = {}
 
     def nodes(self, sensor: Sensor) -> tuple[Node, ...]:

@@ -17,7 +17,7 @@ from attune.core.errors import DatabaseError, UsageError
 from attune.core.ports.access import SecretCipher
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, StartedAttempt
-from attune.postgres.connection import session, translated
+from attune.postgres.connection import Pool, session, translated
 from attune.postgres.events.dead_letters import store_each
 from attune.postgres.executions.actions import COLUMNS, action_of
 from attune.postgres.rows import PostgresStore, Source, execute, read_all, read_value, read_values, transaction
@@ -58,7 +58,7 @@ _START = f"""
     SELECT s.id AS execution, s.attempt, s.config AS parameters, s.sealed, s.failures, s.losses, s.retries,
            s.retry_delay_seconds, coalesce(s.timeout_seconds, a.timeout_seconds) AS timeout_seconds, s.on_lost,
            s.pack_digest, row_to_json(a) AS action
-    FROM begin_executions(%(rows)s::jsonb, %(worker)s, %(running)s) AS s
+    FROM begin_executions(%(rows)s::jsonb, %(worker)s, %(running)s, %(lease)s) AS s
     LEFT JOIN LATERAL (SELECT {COLUMNS} FROM action AS a WHERE a.id = s.action) AS a ON true
 """
 _SETTLE = """
@@ -110,7 +110,16 @@ _CANCEL = f"""
 
 
 class PostgresExecutions(PostgresStore):
-    """`AttemptStore` and `ExecutionWriter` on PostgreSQL. All its statements are one transaction each."""
+    """`AttemptStore` and `ExecutionWriter` on PostgreSQL. All its statements are one transaction each.
+
+    *lease* gives the number of the lease under which attempts are begun; None is under any.
+    """
+
+    def __init__(
+        self, pool: Pool, cipher: SecretCipher | None = None, lease: Callable[[], int | None] = lambda: None
+    ) -> None:
+        super().__init__(pool, cipher)
+        self._lease = lease
 
     async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
         with translated():
@@ -124,7 +133,7 @@ class PostgresExecutions(PostgresStore):
             {"job": start.job.id, "execution": start.job.execution, "interpreter": start.interpreters}
             for start in wanted
         ]
-        parameters = {"rows": json.dumps(rows), "worker": worker, "running": running}
+        parameters = {"rows": json.dumps(rows), "worker": worker, "running": running, "lease": self._lease()}
         return {attempt.execution: attempt for attempt in await read_all(self._pool, _started, _START, parameters)}
 
     async def settle(
@@ -145,7 +154,11 @@ class PostgresExecutions(PostgresStore):
     async def _written(self, rows: Sequence[R], write: Write[R], kind: str, tries: int) -> set[int]:
         """Write *rows*; if they are refused, one after the other. The executions that *write* tells of."""
         try:
-            return {*await write(self._pool, rows)}
+            stored = {*await write(self._pool, rows)}
+            missed = {row.execution: row.attempt for row in rows if not getattr(row, "lost", False)}
+            back = await self.resume({one: attempt for one, attempt in missed.items() if one not in stored})
+            again: Sequence[R] = [row for row in rows if row.execution in back]
+            return stored | {*await write(self._pool, again)} if again else stored
         except DatabaseError as error:
             if not error.may_be_of_a_row(tries):
                 raise
@@ -160,6 +173,10 @@ class PostgresExecutions(PostgresStore):
                 if isinstance(row, AttemptResult):  # the execution ends all the same
                     await write(connection, [replace(row, result=None, reason=f"{_ASIDE}: {why}")])
         return done
+
+    async def resume(self, attempts: Mapping[int, int]) -> set[int]:
+        given = json.dumps([{"execution": execution, "attempt": attempt} for execution, attempt in attempts.items()])
+        return {*await read_values(self._pool, "SELECT resume_attempts(%s::jsonb)", (given,))} if attempts else set()
 
     async def cancel(self, execution: int, reason: str | None = None) -> str | None:
         status: str | None = await read_value(self._pool, _CANCEL, {"id": execution, "reason": reason})

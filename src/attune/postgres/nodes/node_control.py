@@ -18,15 +18,16 @@ _LIVE = "('active', 'busy', 'starting', 'draining', 'degraded', 'stale')"
 class PostgresNodeControl(PostgresStore):
     """`NodeLifecycle` on PostgreSQL."""
 
-    async def mark_overdue(self, rules: Overdue) -> int:
+    async def mark_overdue(self, rules: Overdue, judge: int) -> int:
         """Mark nodes `stale` and then `lost` by the age of their heartbeat; how many changed.
 
         Of all who call, one looks each `rules.look_every` seconds. For `rules.amnesty` seconds after the server itself
-        has started nobody is marked: no node could have reached it. A node's own login marks by the limits that an
-        operator's session left.
+        has started nobody is marked: no node could have reached it; nor by a judge that was away in the last
+        `rules.lost_after` seconds, who cannot tell the silence of others from its own. A node's own login marks by the
+        limits that an operator's session left.
         """
-        query = "SELECT mark_overdue(%(stale_after)s, %(lost_after)s, %(amnesty)s, %(look_every)s)"
-        return int(await read_value(self._pool, query, asdict(rules)))
+        query = "SELECT mark_overdue(%(stale_after)s, %(lost_after)s, %(amnesty)s, %(look_every)s, %(judge)s)"
+        return int(await read_value(self._pool, query, {**asdict(rules), "judge": judge}))
 
     async def drain(self, node_id: int) -> bool:
         return await self._ask(f"status = 'draining' WHERE status IN {_LIVE}", node_id)

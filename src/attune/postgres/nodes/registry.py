@@ -1,6 +1,7 @@
 """The table `worker`: nodes of both roles and whether they live. What they offer is written with them.
 
-A node holds its name by an advisory lock on a connection of its own, so a name is free the moment its holder dies.
+A node holds its name by a lease in its row: everything that it writes names the number of its lease, and counts for
+nothing once a newer start has taken the name over.
 """
 
 from __future__ import annotations
@@ -13,22 +14,30 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from attune.core.errors import DatabaseError, NameTakenError
+from attune.core.errors import DatabaseError, NameTakenError, SupersededError
 from attune.core.matching.fleet import Node
 from attune.core.matching.registered import registered_node
 from attune.core.nodes.capabilities import stored_capabilities
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import Role
-from attune.core.ports.nodes import HealthReport, Heartbeat, NodeRecord, Registration, RuntimeRecord
-from attune.postgres.connection import Pool, connect, conninfo_of, translated
+from attune.core.ports.nodes import (
+    HealthReport,
+    Heartbeat,
+    NodeInstance,
+    NodeRecord,
+    Predecessor,
+    Registration,
+    RuntimeRecord,
+)
+from attune.postgres.connection import Pool, connect, conninfo_of, cut, cut_all, translated
 from attune.postgres.matching.fleet import read_fleet
 from attune.postgres.nodes.capabilities import write_capabilities
 from attune.postgres.nodes.worker_runtimes import write_health, write_place_transition, write_runtimes
 from attune.postgres.rows import execute, read_all, read_one, read_value, transaction
 
-# Only a column that no index and no trigger looks at, so that it costs next to nothing.
+# Only columns that no index looks at, so that it costs next to nothing.
 _BEAT = """
-    UPDATE worker SET last_heartbeat = now(), refused = %s WHERE id = %s
+    UPDATE worker SET last_heartbeat = now(), refused = %s WHERE id = %s AND epoch = %s
     RETURNING status::text,
               CASE WHEN meta->>'reloads' ~ '^[0-9]{1,9}$' THEN (meta->>'reloads')::int ELSE 0 END AS reloads
 """
@@ -38,17 +47,21 @@ _BACK = """
         ELSE 'active' END::worker_status_enum
     WHERE id = %s AND status IN ('stale', 'lost') RETURNING status::text
 """
-# A process that claims its own name again, after an outage, is what it was.
-_STARTING = """
-    INSERT INTO worker (name, worker_type, worker_role, host, status, meta, last_heartbeat)
-    VALUES (%s, 'local', %s, %s, 'starting', %s, now())
-    ON CONFLICT (name, worker_role) DO UPDATE SET
-        host = excluded.host, last_heartbeat = now(),
-        status = CASE WHEN worker.meta->'pid' IS DISTINCT FROM excluded.meta->'pid' OR worker.status = 'inactive'
-            THEN 'starting' WHEN worker.status = 'draining' THEN 'draining' ELSE 'active' END::worker_status_enum,
-        meta = coalesce(worker.meta, '{}') || excluded.meta
+_CLAIM = """
+    SELECT id, epoch, holder, age, same_boot
+    FROM claim_node(%(name)s, %(role)s, %(host)s, %(pid)s, %(key)s, %(boot)s)
 """
-_PROBLEM = "SELECT status::text AS status, problem FROM worker WHERE id = %s FOR NO KEY UPDATE"
+# Who has the name now, if that is somebody else.
+_NEWER = """
+    SELECT 'pid ' || coalesce(pid::text, 'unknown') || ' on ' || coalesce(n.host, 'an unknown host')
+    FROM node AS n JOIN worker AS w USING (id)
+    WHERE n.name = %(name)s AND n.role = %(role)s
+      AND (w.epoch > %(epoch)s OR w.instance_key IS DISTINCT FROM %(key)s)
+"""
+_PROBLEM = """
+    SELECT status::text AS status, problem FROM worker
+    WHERE id = %(id)s AND epoch = coalesce(%(epoch)s, epoch) FOR NO KEY UPDATE
+"""
 _DEGRADE = """
     UPDATE worker SET problem = %(problem)s::text, status = CASE
         WHEN %(problem)s::text IS NOT NULL AND status IN ('active', 'busy', 'starting') THEN 'degraded'
@@ -65,47 +78,70 @@ class _Before:
     problem: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    id: int
+    epoch: int | None
+    holder: str | None
+    age: float | None
+    same_boot: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class _NodeLease:
+    name: str
+    role: Role
+    key: str | None
+    epoch: int
+
+
 class PostgresNodes:
-    """`NodeRegistry` on PostgreSQL. One object holds at most one name."""
+    """`NodeRegistry` on PostgreSQL. One object holds at most one name.
 
-    def __init__(self, pool: Pool) -> None:
+    It beats on a connection of its own. If that says nothing for *silence* seconds it is cut, and with the next
+    heartbeat that works all connections of the pool are.
+    """
+
+    def __init__(self, pool: Pool, silence: float = 15.0) -> None:
         self._pool = pool
-        self._holding: AsyncConnection[Any] | None = None
+        self._silence = silence
+        self._lease: _NodeLease | None = None
+        self._beats: AsyncConnection[Any] | None = None
+        self._suspect = False
 
-    async def claim(self, name: str, role: Role, *, host: str, pid: int) -> None:
-        session = f"attune {role.name} of pid {pid} on {host}"
-        connection = await connect(await conninfo_of(self._pool), application_name=session)
-        try:
-            with translated():
-                query = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
-                if not await read_value(connection, query, (_key(name, role),)):
-                    holder = await _holder(connection, name, role)
-                    raise NameTakenError(
-                        f"the {role.name} name {name!r} is held by {holder}",
-                        hint=f"stop it, or start this one with another name: attune {role.name} start --name NAME",
-                    )
-                await connection.execute(_STARTING, (name, role.database_role, host, Jsonb({"pid": pid})))
-                await connection.execute("LISTEN attune_node")
-        except BaseException:
-            await connection.close()
-            raise
-        await self.leave()
-        self._holding = connection
+    @property
+    def epoch(self) -> int | None:
+        return self._lease.epoch if self._lease is not None else None
 
-    async def holds_name(self) -> bool:
-        """Whether the connection that holds the name is open; a heartbeat finds out whether it still works."""
-        return self._holding is not None and not self._holding.closed
+    async def claim(
+        self, name: str, role: Role, *, host: str, pid: int, instance: NodeInstance | None = None
+    ) -> Predecessor | None:
+        await self._let_go()
+        instance = instance or NodeInstance()
+        asked = {"name": name, "role": role.database_role, "host": host, "pid": pid}
+        asked |= {"key": instance.key, "boot": instance.boot}
+        claimed = await read_one(self._pool, _Claimed, _CLAIM, asked)
+        if claimed is None or claimed.epoch is None:
+            holder = claimed.holder if claimed is not None else "another process"
+            raise NameTakenError(
+                f"the {role.name} name {name!r} is held by {holder}",
+                hint=f"stop it, or start this one with another name: attune {role.name} start --name NAME",
+            )
+        self._lease = _NodeLease(name, role, instance.key, claimed.epoch)
+        return None if claimed.age is None else Predecessor(claimed.age, bool(claimed.same_boot))
 
     async def register(self, registration: Registration) -> int:
         async with transaction(self._pool) as connection:
             query = """
-                INSERT INTO worker (name, worker_type, worker_role, host, status, capabilities, meta, last_heartbeat)
+                INSERT INTO worker AS w (name, worker_type, worker_role, host, status, capabilities, meta,
+                    last_heartbeat)
                 VALUES (%(name)s, 'local', %(role)s, %(host)s, 'active', %(capabilities)s, %(meta)s, now())
                 ON CONFLICT (name, worker_role) DO UPDATE SET
                     host = excluded.host, capabilities = excluded.capabilities,
-                    status = CASE WHEN worker.status = 'draining' THEN worker.status
-                        WHEN worker.problem IS NOT NULL THEN 'degraded' ELSE 'active' END,
-                    meta = coalesce(worker.meta, '{}') || excluded.meta, last_heartbeat = now()
+                    status = CASE WHEN w.status = 'draining' THEN w.status
+                        WHEN w.problem IS NOT NULL THEN 'degraded' ELSE 'active' END,
+                    meta = coalesce(w.meta, '{}') || excluded.meta, last_heartbeat = now()
+                WHERE w.epoch = coalesce(%(epoch)s, w.epoch)
                 RETURNING id
             """
             parameters = {
@@ -114,59 +150,104 @@ class PostgresNodes:
                 "host": registration.host,
                 "capabilities": Jsonb(stored_capabilities(registration)),
                 "meta": Jsonb({"pid": registration.pid}),
+                "epoch": self.epoch,
             }
-            node_id: int = await read_value(connection, query, parameters)
+            await self._check_lease(connection)
+            node_id: int | None = await read_value(connection, query, parameters)
+            if node_id is None:
+                raise _superseded(registration.role, registration.name, "another process")
             await write_runtimes(connection, node_id, registration.verdicts)
             await write_capabilities(connection, node_id, registered_node(node_id, registration))
         return node_id
 
     async def heartbeat(self, node_id: int, refused: str = "") -> Heartbeat | None:
-        """Beats on the connection that holds the name, so that losing one is noticed with the other."""
-        if self._holding is None:
+        if self._lease is None:
             raise DatabaseError("cannot reach the database: the name is not held")
         try:
             with translated():
-                heartbeat = await read_one(self._holding, Heartbeat, _BEAT, (refused[:1000], node_id))
-                if heartbeat is not None and heartbeat.status in ("stale", "lost"):
-                    status = await read_value(self._holding, _BACK, (node_id,))
-                    heartbeat = replace(heartbeat, status=status or heartbeat.status)
+                connection = self._beats or await self._connected(self._lease)
+                cutting = asyncio.get_running_loop().call_later(self._silence, self._cut)
+                try:
+                    heartbeat = await self._beat(connection, node_id, refused)
+                finally:
+                    cutting.cancel()
         except DatabaseError:
-            await self._let_go()
+            await self._close()
             raise
+        if self._suspect:
+            self._suspect = False
+            cut_all(self._pool)
+        if heartbeat is None:
+            await self._let_go()
         return heartbeat
 
+    async def _beat(self, connection: AsyncConnection[Any], node_id: int, refused: str) -> Heartbeat | None:
+        heartbeat = await read_one(connection, Heartbeat, _BEAT, (refused[:1000], node_id, self.epoch))
+        if heartbeat is None:
+            await self._check_lease(connection)
+        elif heartbeat.status in ("stale", "lost"):
+            status = await read_value(connection, _BACK, (node_id,))
+            heartbeat = replace(heartbeat, status=status or heartbeat.status)
+        return heartbeat
+
+    async def _connected(self, lease: _NodeLease) -> AsyncConnection[Any]:
+        self._beats = connection = await connect(
+            await conninfo_of(self._pool), application_name=f"attune {lease.role.name}"
+        )
+        await connection.execute("LISTEN attune_node")
+        return connection
+
+    def _cut(self) -> None:
+        self._suspect = True
+        if self._beats is not None:
+            cut(self._beats)
+
+    async def _check_lease(self, connection: AsyncConnection[Any]) -> None:
+        """Raises `SupersededError` where somebody else has the name."""
+        if (lease := self._lease) is None:
+            return
+        asked = {"name": lease.name, "role": lease.role.name, "epoch": lease.epoch, "key": lease.key}
+        if newer := await read_value(connection, _NEWER, asked):
+            raise _superseded(lease.role, lease.name, newer)
+
     async def news(self, node_id: int, timeout_seconds: float) -> None:
-        """Listens on the connection that holds the name; losing it ends the wait."""
-        if self._holding is None:
+        """Listens on the connection of the heartbeats; losing it ends the wait."""
+        if self._lease is None:
             await asyncio.sleep(timeout_seconds)
             return
         try:
             with translated():
-                async for notice in self._holding.notifies(timeout=timeout_seconds):
+                connection = self._beats or await self._connected(self._lease)
+                async for notice in connection.notifies(timeout=timeout_seconds):
                     if notice.payload == str(node_id):
                         return
         except DatabaseError:
-            await self._let_go()
+            await self._close()
 
     async def leave(self, node_id: int | None = None) -> None:
         try:
             if node_id is not None:
-                await execute(self._pool, "UPDATE worker SET status = 'inactive' WHERE id = %s", (node_id,))
+                query = "UPDATE worker SET status = 'inactive' WHERE id = %s AND epoch = coalesce(%s, epoch)"
+                await execute(self._pool, query, (node_id, self.epoch))
         finally:
             await self._let_go()
 
     async def _let_go(self) -> None:
-        holding, self._holding = self._holding, None
-        if holding is not None:
-            await holding.close()
+        self._lease = None
+        await self._close()
+
+    async def _close(self) -> None:
+        beats, self._beats = self._beats, None
+        if beats is not None:
+            await beats.close()
 
     async def record_health(self, node_id: int, report: HealthReport) -> bool:
         async with transaction(self._pool) as connection:
-            return await write_health(connection, node_id, report)
+            return await write_health(connection, node_id, report, self.epoch)
 
     async def degrade(self, node_id: int, problem: str | None) -> None:
         async with transaction(self._pool) as connection:
-            before = await read_one(connection, _Before, _PROBLEM, (node_id,))
+            before = await read_one(connection, _Before, _PROBLEM, {"id": node_id, "epoch": self.epoch})
             if before is None:
                 return
             status = await read_value(connection, _DEGRADE, {"id": node_id, "problem": problem})
@@ -201,18 +282,5 @@ class PostgresNodes:
         return await read_all(self._pool, RuntimeRecord, query, (node_id,))
 
 
-def _key(name: str, role: Role) -> str:
-    return f"attune {role.name} {name}"
-
-
-async def _holder(connection: AsyncConnection[Any], name: str, role: Role) -> str:
-    query = """
-        SELECT coalesce(nullif(replace(session.application_name, %s, ''), ''), 'another process')
-               || ', connected since ' || to_char(session.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ')
-        FROM pg_locks AS held JOIN pg_stat_activity AS session ON session.pid = held.pid
-        WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1
-          AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND (held.classid::bigint << 32) | held.objid::bigint = hashtextextended(%s, 0)
-    """
-    holder = await read_value(connection, query, (f"attune {role.name} of ", _key(name, role)))
-    return holder or "another process"
+def _superseded(role: Role, name: str, newer: str) -> SupersededError:
+    return SupersededError(f"superseded: the {role.name} name {name!r} was taken over by {newer}")

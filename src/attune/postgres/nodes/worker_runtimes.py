@@ -41,9 +41,12 @@ async def write_runtimes(connection: AsyncConnection[Any], node_id: int, verdict
     await _write_rows(connection, node_id, rows, "CASE excluded.failures WHEN 0 THEN 0 ELSE old.failures + 1 END")
 
 
-async def write_health(connection: AsyncConnection[Any], node_id: int, report: HealthReport) -> bool:
-    """Write *report* in the transaction of *connection*; False, and nothing is written, if the node has no row."""
-    cursor = await connection.execute("SELECT FROM worker WHERE id = %s FOR NO KEY UPDATE", (node_id,))
+async def write_health(
+    connection: AsyncConnection[Any], node_id: int, report: HealthReport, epoch: int | None = None
+) -> bool:
+    """Write *report* in the transaction of *connection*; False, and nothing is written, once lease *epoch* is over."""
+    query = "SELECT FROM worker WHERE id = %s AND epoch = coalesce(%s, epoch) FOR NO KEY UPDATE"
+    cursor = await connection.execute(query, (node_id, epoch))
     if cursor.rowcount != 1:
         return False
     if report.offer is not None:

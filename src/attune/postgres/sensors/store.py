@@ -6,7 +6,7 @@ All times are the database's. A lease that has expired is never renewed, so whoe
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -18,9 +18,9 @@ from attune.core.nodes.role import SENSOR
 from attune.core.ports.sensors import Renewal, SensorReport, SensorStatus, TakenLease, explained
 from attune.core.sensors.assignment import AssignmentView, Lease
 from attune.core.sensors.sensor import Sensor
-from attune.postgres.connection import listening, session, translated
+from attune.postgres.connection import Pool, listening, session, translated
 from attune.postgres.matching.fleet import read_fleet
-from attune.postgres.rows import PostgresStore, execute, read_all, read_values
+from attune.postgres.rows import PostgresStore, execute, read_all
 
 CHANNEL = "attune_sensing"
 _CHANNELS = (CHANNEL, "attune_transition", "attune_node")
@@ -39,7 +39,7 @@ _LEASES = """
     SELECT s.id, NULL, 0, extract(epoch FROM s.updated - now())::float8, 0, NULL
     FROM sensor AS s WHERE s.enabled AND NOT EXISTS (SELECT FROM sensor_lease AS l WHERE l.sensor = s.id)
 """
-_TAKE = "SELECT sensor, epoch, output_log FROM take_leases(%(wanted)s::jsonb, %(worker)s, %(seconds)s)"
+_TAKE = "SELECT sensor, epoch, output_log FROM take_leases(%(wanted)s::jsonb, %(worker)s, %(seconds)s, %(lease)s)"
 # clock_timestamp: also after waiting for the row, what has expired stays expired.
 _RENEW = """
     WITH held AS (
@@ -85,7 +85,11 @@ _STATUS = """
 
 
 class PostgresSensors(PostgresStore):
-    """`LeaseStore` and `SensorReader` on PostgreSQL."""
+    """`LeaseStore` and `SensorReader` on PostgreSQL. *lease* is as in `PostgresExecutions`."""
+
+    def __init__(self, pool: Pool, lease: Callable[[], int | None] = lambda: None) -> None:
+        super().__init__(pool)
+        self._lease = lease
 
     async def sensors(self) -> Sequence[Sensor]:
         """Every definition, by ref."""
@@ -96,18 +100,16 @@ class PostgresSensors(PostgresStore):
             async with session(self._pool) as connection:
                 sensors = await read_all(connection, _sensor, f"{_SENSORS} WHERE s.enabled ORDER BY s.ref")
                 nodes = [node async for node in read_fleet(connection, SENSOR)]
-                connected = await read_values(
-                    connection, "SELECT id FROM connected_node WHERE role = %s", (SENSOR.name,)
-                )
                 # Last, so that nothing that is thought free has been taken long ago.
                 leases = {lease.sensor: lease for lease in await read_all(connection, Lease, _LEASES)}
-        return AssignmentView(sensors, nodes, leases, frozenset(connected))
+        return AssignmentView(sensors, nodes, leases)
 
     async def take(
         self, node_id: int, sensors: Sequence[int], seconds: float, *, dead: Mapping[int, int] | None = None
     ) -> Sequence[TakenLease]:
         wanted = [{"sensor": sensor, "dead": (dead or {}).get(sensor)} for sensor in sensors]
         parameters = {"wanted": json.dumps(wanted), "worker": node_id, "seconds": seconds}
+        parameters["lease"] = self._lease()
         return await read_all(self._pool, TakenLease, _TAKE, parameters)
 
     async def renew(self, node_id: int, held: Mapping[int, int], seconds: float) -> Renewal:

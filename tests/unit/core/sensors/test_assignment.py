@@ -20,11 +20,8 @@ def sensor(number: int, *requires: str) -> Sensor:
     return Sensor(number, f"acme.{number:02}", "acme.happened", "x.py", "python", "core.python", requires=requires)
 
 
-def world(
-    nodes: list[Node], sensors: list[Sensor], *leases: Lease, connected: set[int] | None = None
-) -> AssignmentView:
-    ids = frozenset(one.id for one in nodes) if connected is None else frozenset(connected)
-    return AssignmentView(sensors, nodes, {one.sensor: one for one in leases}, ids)
+def world(nodes: list[Node], sensors: list[Sensor], *leases: Lease) -> AssignmentView:
+    return AssignmentView(sensors, nodes, {one.sensor: one for one in leases})
 
 
 def test_free_sensors_are_spread_and_every_node_sees_it_alike() -> None:
@@ -56,10 +53,10 @@ def test_the_next_in_line_steps_in_where_the_first_does_not_act() -> None:
     assert plans == {-0.5: [(1,), (), ()], -1.0: [(1,), (1,), ()], -2.5: [(1,), (1,), (1,)]}
 
 
-def test_a_node_that_is_not_connected_is_given_nothing() -> None:
-    view = world([node(1, "3.11"), node(2, "3.11")], [sensor(1), sensor(2)], connected={2})
-
-    assert plan(2, view).take == (1, 2)
+def test_a_node_that_is_not_heard_of_is_given_nothing() -> None:
+    for status in (NodeStatus.STALE, NodeStatus.LOST):
+        view = world([node(1, "3.11", status=status), node(2, "3.11")], [sensor(1), sensor(2)])
+        assert plan(2, view).take == (1, 2)
 
 
 def test_a_node_gives_back_what_it_can_no_longer_run() -> None:
@@ -90,7 +87,8 @@ def test_settled_sensors_move_one_at_a_time_to_a_node_with_less_to_do() -> None:
     assert plan(1, world(nodes, sensors, *leases)).give_back == {3: "s2 has less to do"}
     young = [replace(one, age=59.0) for one in leases]
     assert plan(1, world(nodes, sensors, *young)).give_back == {}
-    assert plan(1, world(nodes, sensors, *leases, connected={1})).give_back == {}
+    lost = [nodes[0], replace(nodes[1], status=NodeStatus.LOST)]
+    assert plan(1, world(lost, sensors, *leases)).give_back == {}
     assert plan(1, world(nodes, sensors[:2], *leases[:1], replace(leases[1], worker=2))).give_back == {}
 
 

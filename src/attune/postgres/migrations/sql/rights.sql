@@ -31,12 +31,13 @@ BEGIN
         WHERE p.pronamespace = here::regnamespace AND pg_has_role(p.proowner, 'MEMBER') AND (
             p.proname LIKE 'procrastinate\_%' OR p.proname IN (
                 'announce_class', 'announce_event', 'announce_request', 'announce_sensing', 'audit_actor',
-                'audit_change', 'audit_requests', 'begin_executions', 'close_circuit_breaker', 'count_refusals',
+                'audit_change', 'audit_requests', 'begin_executions', 'claim_node', 'close_circuit_breaker', 'count_refusals',
                 'count_worker_generation', 'filled_queues', 'follow_action_runtime', 'follow_worker_status',
                 'give_back_jobs', 'is_adrift', 'is_live', 'mark_overdue', 'may_decide', 'may_read_all', 'note_change',
                 'notify_event_created', 'notify_execution_change',
-                'note_execution', 'notify_runtime_change', 'notify_token_change', 'offer_executions', 'owns',
-                'promote_executions', 'reads_queue', 'record_runtime_change', 'replay_dead_letter', 'runs_sensor',
+                'note_execution', 'note_writing', 'notify_runtime_change', 'notify_token_change', 'offer_executions', 'owns',
+                'promote_executions', 'reads_queue', 'record_runtime_change', 'replay_dead_letter', 'resume_attempts',
+                'runs_sensor',
                 'stamp_audit', 'sweep_lost', 'take_jobs', 'take_leases', 'tell_node_request', 'tidy_executions',
                 'update_updated_column'))
     LOOP
@@ -47,6 +48,7 @@ BEGIN
         FOR permitted IN SELECT rolname FROM pg_roles WHERE rolname IN ('attune_admin', 'attune_node', 'attune_reader') LOOP
             EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', object.function, permitted.rolname);
             IF object.proname IN ('take_jobs', 'give_back_jobs', 'filled_queues', 'begin_executions', 'note_execution',
+                    'claim_node', 'resume_attempts',
                     'promote_executions', 'tidy_executions', 'sweep_lost', 'mark_overdue', 'take_leases')
                 AND permitted.rolname IN ('attune_admin', 'attune_node')
                 OR permitted.rolname = 'attune_admin'

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 from attune.core.json_schema import secret_names
@@ -26,6 +28,9 @@ class OnLost(StrEnum):
 
     RETRY = "retry"
     ABANDON = "abandon"
+
+
+_NOT_CONTENT = frozenset({"id", "runtime"})  # they say where the row stands, and what is known of its runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,17 @@ class Action:
         return requirement_of_action(
             (*self.requires, *extra), runtime=self.runtime, runtime_ref=ref, version_constraint=constraint
         )
+
+    @property
+    def content(self) -> str:
+        """What an execution keeps of it, as JSON that is equal for equal contents."""
+        content = {name: value for name, value in asdict(self).items() if name not in _NOT_CONTENT}
+        return json.dumps(content, sort_keys=True)
+
+    @property
+    def version(self) -> str:
+        """64 hex digits that name its content."""
+        return sha256(self.content.encode()).hexdigest()
 
     @property
     def secrets(self) -> frozenset[str]:

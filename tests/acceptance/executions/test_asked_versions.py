@@ -31,6 +31,7 @@ NEW = """
     runtime: shell
     delivery: args
     parameters: {dry-run: {type: boolean, default: false}}
+    output: {n: {type: integer}}
     """
 
 
@@ -70,7 +71,11 @@ def test_what_waits_runs_the_file_the_delivery_and_the_defaults_it_was_asked_wit
         ("completed", True, 1),
         ("completed", "new", 0),
     ]
-    assert [one["parameters"] for one in ended] == [{"dry-run": True}, {"dry-run": False}]
+    assert [one["config"] for one in ended] == [{"dry-run": True}, {"dry-run": False}]
+    assert [one["reason"] for one in ended] == [
+        None,
+        "its result is not what its output says: result: expected an object, got 'new'",
+    ]
     assert len({one["pack_digest"] for one in ended}) == 2
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from attune.core.json_schema import secret_names
+from attune.core.json_schema import schema_problems, secret_names, value_problems
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.terms import RuntimeTerm, Term
 from attune.core.runtimes.aliases import is_sayable
@@ -19,7 +19,7 @@ class Delivery(StrEnum):
     """How an action gets its parameters."""
 
     STDIN = "stdin"  # one JSON object
-    ENV = "env"  # ATTUNE_PARAM_<NAME>, upper-case; text as it is, anything else as JSON
+    ENV = "env"  # ATTUNE_PARAM_<NAME>, of A-Z, 0-9 and _; text as it is, anything else as JSON
     ARGS = "args"  # --name=value, in the order of the schema; never secrets, which go to stdin
 
 
@@ -128,3 +128,11 @@ def with_defaults(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> d
         name: field["default"] for name, field in known.items() if isinstance(field, Mapping) and "default" in field
     }
     return {**defaults, **parameters}
+
+
+def output_problem(schema: Mapping[str, Any], result: Any) -> str | None:
+    """How *result* differs from the *schema* of an action's output, in a sentence; None where it fits."""
+    if faults := schema_problems(schema):
+        return f"its result could not be held against its output, which is no schema: {faults[0]}"
+    faults = value_problems(schema, result, root="result")
+    return f"its result is not what its output says: {'; '.join(map(str, faults[:3]))}" if faults else None

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from attune.core.documents import Section
 from attune.core.errors import RequirementError, VersionError, shown
 from attune.core.executions.action import Action, Delivery, OnLost, requirement_of_action
+from attune.core.executions.delivery import name_faults
 from attune.core.json_schema import schema_problems
 from attune.core.matching.requirement import Preference
 from attune.core.packs.pack import SensorDefinition
@@ -53,6 +54,9 @@ def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
         on_lost=section.choice("on_lost", OnLost, OnLost.RETRY),
         result_file=_inside(section, "result_file", "a file in the working directory"),
     )
+    names = action.param_schema.get("properties", {}).keys() - action.secrets
+    for fault in name_faults(action.delivery, sorted(names), "parameters"):
+        section.refuse("parameters", fault.expected, f"{fault.got} ({fault.field})")
     return WorkDraft(action, runtime, section)
 
 

@@ -11,10 +11,12 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from attune.core.access.secrets import encrypted, to_encrypt
+from attune.core.errors import UsageError
 from attune.core.events.event import Trigger
 from attune.core.events.rule import BreakerState, Firing, NewEnforcement, Rule
 from attune.core.events.template import opening_of
 from attune.core.executions.action import with_defaults
+from attune.core.executions.delivery import delivery_faults
 from attune.core.ports.access import SecretCipher
 from attune.core.sensors.event_line import NewEvent
 from attune.postgres.executions.actions import KEEP_VERSIONS, actions_of, versions_of
@@ -130,6 +132,8 @@ async def request_execution(connection: AsyncConnection[Any], firing: Firing, ci
     """
     action = (await actions_of(connection, [firing.action_ref])).get(firing.action_ref)
     values = with_defaults(action.param_schema if action else {}, firing.parameters)
+    if action and (faults := delivery_faults(action, values)):
+        raise UsageError(faults=faults)
     hidden = to_encrypt(firing.secrets, values)
     number = (await new_numbers(connection, 1))[0] if hidden else None
     parameters = {

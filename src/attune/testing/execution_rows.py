@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from attune.core.executions.execution import DEFAULT_PRIORITY
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import StartedAttempt
 
@@ -29,6 +30,12 @@ class MemoryExecution:
     result: Any = None
     not_before: float = 0.0
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def priority(self) -> int:
+        """As it was asked for, else of its action."""
+        given = self.asked.priority if self.asked.priority is not None else self.asked.action.priority
+        return DEFAULT_PRIORITY if given is None else given
 
 
 def started_attempt(row: MemoryExecution) -> StartedAttempt:

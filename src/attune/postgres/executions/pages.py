@@ -22,6 +22,7 @@ _RECORD = """
            e.requirement, e.policy, e.deadline, e.attempt, e.failures, e.losses, e.retries, e.worker,
            coalesce(w.name, e.worker_name) AS worker_name, e.interpreter, e.pack_digest, e.exit_code, e.reason,
            e.result, coalesce(e.timeout_seconds, a.timeout_seconds) AS timeout_seconds, e.dropped_bytes, e.retry_of,
+           e.priority, held_back(e) AS held_back,
            f.rule_ref, e.created, e.updated, e.started_at, e.finished_at,
            extract(epoch FROM coalesce(e.started_at, e.finished_at, now()) - e.created)::float8 AS waited,
            extract(epoch FROM coalesce(e.finished_at, now()) - e.started_at)::float8 AS ran

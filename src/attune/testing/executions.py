@@ -70,7 +70,8 @@ class MemoryExecutions:
         rows = [self._added(new) for new in asked]
         for row in rows:
             self._classify(row)
-            self._offer(row)
+            if not self._offer(row):
+                row.record("requested")
         return [row.id for row in rows]
 
     def request(self, action: Action) -> int:
@@ -86,7 +87,7 @@ class MemoryExecutions:
             raise UsageError(f"execution: expected one that exists, got {execution}")
         if row.status not in ("requested", "scheduling", "scheduled", "running"):
             return None
-        row.status, row.reason = "canceling" if row.status == "running" else "cancelled", reason
+        row.change("canceling" if row.status == "running" else "cancelled", reason)
         self._withdraw(row)
         if row.status == "canceling":
             self._tell(Signal.CANCEL, str(execution))
@@ -97,7 +98,7 @@ class MemoryExecutions:
         row = self.rows[execution]
         if row.status != "requested":
             return False
-        row.status, row.reason = status, reason
+        row.change(status, reason)
         return True
 
     # WorkQueue
@@ -146,11 +147,11 @@ class MemoryExecutions:
         moved = 0
         for row in self.rows.values():
             if row.status == "scheduling" and row.not_before <= time.monotonic():
-                row.status = "requested"
+                row.change("requested", row.reason)
                 moved += self._offer(row)
             elif row.status == "scheduled" and not self._is_live(row.queue):
                 self._withdraw(row)
-                row.status = "requested"
+                row.change("requested", row.reason)
                 moved += 1
         return moved
 
@@ -197,10 +198,11 @@ class MemoryExecutions:
             row = self.rows.get(job.execution)
             if row is not None and row.status == "scheduled" and row.job == job.id:
                 if not self._has_room(row, "running", "canceling"):
-                    row.status = "requested"
+                    row.change("requested")
                     self._withdraw(row)
                     continue
-                row.status, row.worker, row.worker_name, row.attempt = "running", worker, name, row.attempt + 1
+                row.worker, row.worker_name, row.attempt = worker, name, row.attempt + 1
+                row.change("running")
                 started[row.id] = started_attempt(row)
                 self._withdraw(row)
             self._jobs.pop(job.id, None)
@@ -216,9 +218,10 @@ class MemoryExecutions:
             row = self.rows[result.execution]
             if row.attempt == result.attempt and row.status in ("running", "canceling"):
                 again = result.status in ("scheduling", "requested")
-                row.status = "cancelled" if row.status == "canceling" and again else result.status
-                row.reason, row.result = result.reason or None, result.result
+                row.result = result.result
+                row.change("cancelled" if row.status == "canceling" and again else result.status, result.reason or None)
                 row.failures, row.losses = row.failures + result.failed, row.losses + result.lost
+                row.not_started += result.not_started
                 row.not_before = time.monotonic() + result.delay_seconds
                 settled.add(row.id)
                 if row.asked.action.concurrency:
@@ -240,14 +243,15 @@ class MemoryExecutions:
                 if self.rows[execution].attempt == self.rows[execution].lost_attempt == attempt]  # fmt: skip
         back = [row for row in rows if row.status in waiting]
         for row in back:
-            row.status, row.lost_attempt, row.reason, row.losses = "running", None, None, row.losses - 1
+            row.lost_attempt, row.losses = None, row.losses - 1
+            row.change("running")
             self._withdraw(row)
         return {row.id for row in back}
 
     async def note(self, execution: int, reason: str) -> None:
         self.require_database()
         if self.rows[execution].status in ("requested", "scheduled"):
-            self.rows[execution].reason = reason
+            self.rows[execution].change(self.rows[execution].status, reason)
 
     def _added(self, asked: NewExecution) -> MemoryExecution:
         row = self.rows[len(self.rows) + 1] = MemoryExecution(len(self.rows) + 1, asked)
@@ -268,7 +272,8 @@ class MemoryExecutions:
         if not (row.queue and self._is_live(row.queue) and self._has_room(row, "scheduled", "running", "canceling")):
             return False
         self._last_job += 1
-        row.status, row.job = "scheduled", self._last_job
+        row.job = self._last_job
+        row.change("scheduled", row.reason)
         self._jobs[row.job] = QueuedJob(id=row.job, execution=row.id, queue=row.queue)
         self._tell(Signal.JOB, row.queue)
         return True

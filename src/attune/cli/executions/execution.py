@@ -15,6 +15,7 @@ from attune.cli.executions.session import interpreters, print_output
 from attune.cli.output import json_option, moment, print_facts, print_json, print_list, with_symbol
 from attune.cli.session import with_executions
 from attune.cli.table import age
+from attune.core.errors import legible
 from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, ExecutionStore
 
@@ -123,7 +124,7 @@ def _print(record: ExecutionRecord) -> None:
         ("worker", record.worker_name or ""),
         ("with", interpreters(record)),
         ("pack files", record.pack_digest or ""),
-        ("attempt", str(record.attempt) + (f", lost {record.losses} times" if record.losses else "")),
+        ("attempt", record.attempts),
         ("created", moment(record.created)),
         ("waited", f"{record.waited:.2f} s"),
         ("ran", "" if record.ran is None else f"{record.ran:.2f} s"),
@@ -133,3 +134,7 @@ def _print(record: ExecutionRecord) -> None:
     ]
     click.echo(f"execution {record.id}")
     print_facts(facts)
+    if record.timeline:
+        click.echo("timeline")
+    for at, text in record.history:
+        click.echo(f"  {moment(at)}  {legible(text, 600)}")

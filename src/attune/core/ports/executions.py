@@ -11,6 +11,7 @@ from attune.core.access.secrets import parameter_faults
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import FINAL, Policy
+from attune.core.executions.timeline import TimelineEntry, timeline_text, waits_for
 from attune.core.matching.requirement import Requirement
 
 
@@ -50,6 +51,7 @@ class ExecutionRecord:
 
     `interpreter` says by name which file was used for each runtime, of which ref, and how that was verified.
     `pack_digest` names the pack's files that ran. `held_back` is what keeps it from starting beside the lack of a node.
+    `timeline` is empty where executions are listed.
     """
 
     id: int
@@ -82,6 +84,7 @@ class ExecutionRecord:
     finished_at: datetime | None
     waited: float
     ran: float | None
+    timeline: Sequence[TimelineEntry] = ()
 
     @property
     def is_final(self) -> bool:
@@ -99,7 +102,18 @@ class ExecutionRecord:
             return f"waits: {self.held_back}"
         if self.reason or self.status != "requested" or not self.requirement:
             return self.reason or ""
-        return f"waits for a worker with {self.requirement}" if self.requirement != "*" else "waits for a worker"
+        return waits_for(self.requirement)
+
+    @property
+    def attempts(self) -> str:
+        """Its attempt, and how often it was lost."""
+        lost = f", lost {self.losses} time{'s' * (self.losses != 1)}" if self.losses else ""
+        return f"{self.attempt}{lost}"
+
+    @property
+    def history(self) -> Sequence[tuple[datetime, str]]:
+        """Its timeline in words."""
+        return timeline_text(self.timeline, self.requirement)
 
 
 @dataclass(frozen=True, slots=True)

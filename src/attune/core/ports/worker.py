@@ -58,6 +58,7 @@ class StartedAttempt:
     parameters: Mapping[str, Any]
     failures: int
     losses: int
+    not_started: int = 0
     retries: int
     retry_delay_seconds: float
     timeout_seconds: float | None
@@ -79,6 +80,7 @@ class AttemptResult:
     delay_seconds: float = 0.0
     failed: bool = False
     lost: bool = False
+    not_started: bool = False
 
 
 @dataclass(frozen=True, slots=True)

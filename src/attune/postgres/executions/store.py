@@ -59,9 +59,9 @@ _SUBMIT = f"""
     RETURNING id
 """
 _START = f"""
-    SELECT s.id AS execution, s.attempt, s.config AS parameters, s.sealed, s.failures, s.losses, s.retries,
-           s.retry_delay_seconds, coalesce(s.timeout_seconds, a.timeout_seconds) AS timeout_seconds, s.on_lost,
-           s.pack_digest, row_to_json(a) AS action
+    SELECT s.id AS execution, s.attempt, s.config AS parameters, s.sealed, s.failures, s.losses, s.not_started,
+           s.retries, s.retry_delay_seconds, coalesce(s.timeout_seconds, a.timeout_seconds) AS timeout_seconds,
+           s.on_lost, s.pack_digest, row_to_json(a) AS action
     FROM begin_executions(%(rows)s::jsonb, %(worker)s, %(running)s, %(lease)s) AS s
     LEFT JOIN LATERAL (SELECT {COLUMNS} FROM action AS a WHERE a.id = s.action) AS a ON true
 """
@@ -69,7 +69,7 @@ _SETTLE = """
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS g (execution bigint, attempt integer, status text,
             reason text, result jsonb, exit_code integer, dropped_bytes bigint, delay_seconds float8, failed boolean,
-            lost boolean)
+            lost boolean, not_started boolean)
     ), settled AS (
         UPDATE execution AS e SET
             status = CASE WHEN e.status = 'canceling' AND g.status IN ('scheduling', 'requested') THEN 'cancelled'
@@ -77,6 +77,7 @@ _SETTLE = """
             reason = nullif(left(g.reason, 4000), ''), result = g.result, exit_code = g.exit_code,
             dropped_bytes = g.dropped_bytes,
             failures = e.failures + g.failed::int, losses = e.losses + g.lost::int,
+            not_started = e.not_started + g.not_started::int,
             not_before = CASE WHEN g.status = 'scheduling' THEN now() + g.delay_seconds * interval '1 second' END,
             finished_at = CASE WHEN g.status = 'scheduling' AND e.status <> 'canceling' THEN NULL ELSE now() END
         FROM given AS g WHERE e.id = g.execution AND e.attempt = g.attempt AND e.status IN ('running', 'canceling')

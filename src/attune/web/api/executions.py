@@ -89,6 +89,17 @@ class RunRequest(Body):
     priority: int | None = Field(default=None, ge=LEAST_PRIORITY, le=MOST_PRIORITY, description=_PRIORITY, examples=[5])
 
 
+class TimelineItem(Answer):
+    """One thing that happened to an execution: the status that it took on, or why it still has it."""
+
+    number: int = Field(description="Counts them; where one is missing, it was left out.", examples=[3])
+    at: datetime = Field(examples=_WHEN)
+    status: ExecutionStatus = Field(examples=["running"])
+    attempt: int = Field(examples=[1])
+    worker: str | None = Field(examples=["worker-build-7"])
+    reason: str | None = Field(examples=[None])
+
+
 class ExecutionItem(Answer):
     """An execution. Parameters that its action marks secret are shown as `***`."""
 
@@ -125,6 +136,7 @@ class ExecutionItem(Answer):
     finished_at: datetime | None = Field(examples=_WHEN)
     waited: float = Field(description="Seconds until its present attempt began.", examples=[0.01])
     ran: float | None = Field(examples=[0.12])
+    timeline: list[TimelineItem] = Field(description="What happened to it, in order; empty in lists.")
 
 
 class OutputPiece(Answer):

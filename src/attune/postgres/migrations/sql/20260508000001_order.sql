@@ -125,19 +125,26 @@ CREATE TRIGGER offer_next AFTER UPDATE OF status ON execution FOR EACH ROW
 -- Moves what is due, what nobody reads any more, what nobody can take any more and what has waited too long.
 CREATE OR REPLACE FUNCTION tidy_executions(most integer) RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-    due text[];
+    due bigint[];
+    limited text[];
     changed integer;
     total integer := 0;
 BEGIN
-    WITH moved AS (
-        UPDATE execution AS e SET status = 'requested', not_before = NULL
-        FROM (SELECT id FROM execution WHERE status = 'scheduling' AND policy IS NOT NULL AND not_before <= now()
-              ORDER BY id LIMIT most FOR UPDATE SKIP LOCKED) AS d
-        WHERE e.id = d.id RETURNING e.queue
-    )
-    SELECT array_agg(DISTINCT queue), count(*) INTO due, total FROM moved;
+    SELECT array_agg(d.id), count(*) INTO due, total FROM (
+        SELECT id FROM execution WHERE status = 'scheduling' AND policy IS NOT NULL AND not_before <= now()
+        ORDER BY id LIMIT most FOR UPDATE SKIP LOCKED) AS d;
     IF due IS NOT NULL THEN
-        PERFORM promote_executions(due, most);
+        WITH held AS (
+            UPDATE execution AS e SET status = 'requested', not_before = NULL
+            FROM execution AS x LEFT JOIN action AS a ON a.id = x.action
+            WHERE x.id = ANY (due) AND e.id = x.id
+              AND NOT (is_live(x.queue) AND a.concurrency IS NULL AND a.paused_at IS NULL)
+            RETURNING e.queue, a.concurrency
+        )
+        SELECT array_agg(DISTINCT queue) INTO limited FROM held WHERE concurrency IS NOT NULL;
+        SELECT array_agg(id) INTO due FROM execution WHERE id = ANY (due) AND status = 'scheduling';
+        PERFORM offer_executions(due) WHERE due IS NOT NULL;
+        PERFORM promote_executions(limited, most) WHERE limited IS NOT NULL;
     END IF;
 
     WITH dead AS (

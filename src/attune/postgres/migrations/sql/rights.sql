@@ -38,7 +38,7 @@ BEGIN
                 'notify_event_created', 'notify_execution_change',
                 'note_execution', 'note_writing', 'notify_runtime_change', 'notify_token_change', 'offer_executions',
                 'offer_next', 'owns', 'priority_of',
-                'promote_executions', 'reads_queue', 'record_runtime_change', 'replay_dead_letter', 'resume_attempts',
+                'promote_executions', 'reads_queue', 'record_runtime_change', 'record_timeline', 'replay_dead_letter', 'resume_attempts',
                 'runs_sensor',
                 'stamp_audit', 'sweep_lost', 'take_jobs', 'take_leases', 'tell_node_request', 'tidy_executions',
                 'update_updated_column'))
@@ -102,6 +102,7 @@ BEGIN
             ('attune_node', 'UPDATE (answer, answered_at)', 'node_request'),
             ('attune_node', 'UPDATE (status, reason, result, exit_code, dropped_bytes, failures, losses, not_before,'
                 ' finished_at)', 'execution'),
+            ('attune_node', 'UPDATE (not_started)', 'execution'),
             ('attune_node', 'INSERT (trigger, trigger_ref, payload, source, source_ref, pending)', 'event'),
             ('attune_node', 'INSERT (kind, source, body, reason, sqlstate, times)', 'dead_letter'),
             ('attune_node', 'UPDATE (worker, renewed_at, expires_at, state, reason, since, restarts, bad_lines, pid)',
@@ -127,7 +128,7 @@ BEGIN
                 EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I',
                     pg_get_serial_sequence(format('%I.%I', here, permitted.name), 'id'), permitted.role);
             END IF;
-        EXCEPTION WHEN insufficient_privilege THEN
+        EXCEPTION WHEN insufficient_privilege OR undefined_column THEN  -- a column of a later revision
             NULL;
         END;
     END LOOP;

@@ -155,7 +155,7 @@ class Attempts:
         outcome = await self.runner.run(work, self.results.printer(started))
         if work.interpreter and outcome.ending in (WorkEnding.EXITED, WorkEnding.SIGNALED) and not outcome.succeeded:
             with suppress(asyncio.CancelledError):  # it has ended, whoever wants to end it now
-                given_back = started.attempt - 1 - started.failures - started.losses
+                given_back = started.attempt - 1 - started.failures - started.losses - started.not_started
                 ran = outcome.duration_seconds
                 if why := await self.broken(action.runtime_ref or "", work.interpreter, ran, given_back):
                     return WorkOutcome(WorkEnding.BROKEN, reason=f"given back by worker {node.name}: {why}")
@@ -173,7 +173,7 @@ class Attempts:
             outcome,
             retries_left=started.retries - started.failures,
             delay_seconds=started.retry_delay_seconds,
-            losses=started.losses,
+            not_started=started.not_started,
             cancel_asked=cancelled,
         )
         return AttemptResult(
@@ -186,7 +186,7 @@ class Attempts:
             dropped_bytes=outcome.dropped_bytes,
             delay_seconds=then.delay_seconds,
             failed=then.counts,
-            lost=outcome.ending is WorkEnding.NOT_STARTED,
+            not_started=outcome.ending is WorkEnding.NOT_STARTED,
         )
 
 

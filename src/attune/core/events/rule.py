@@ -47,6 +47,7 @@ class Rule:
     opening: str = OPEN
     breaker: BreakerState = BreakerState()
     updated: datetime | None = None
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,7 @@ class Firing:
     parameters: Mapping[str, Any]
     enforcement: int
     secrets: frozenset[str] = frozenset()
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

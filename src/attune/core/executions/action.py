@@ -35,6 +35,8 @@ class Action:
     `entrypoint` is a file in the pack's `actions` folder. Times are in seconds; `timeout_seconds` None: the setting's.
     `retries` is how often a failed execution is tried again. `result_file` is a file in the working directory that
     holds the result; None: the last line of output that is JSON. `pack_digest` names the pack's files.
+    Of `priority`, 0 to 9, the highest starts first. At most `concurrency` executions run at once. `paused` says by whom
+    none is started.
     """
 
     ref: str
@@ -58,6 +60,9 @@ class Action:
     on_lost: OnLost = OnLost.RETRY
     result_file: str | None = None
     pack_digest: str | None = None
+    priority: int | None = None
+    concurrency: int | None = None
+    paused: str | None = None
 
     @property
     def requirement(self) -> Requirement:

@@ -58,6 +58,7 @@ class RuleDefinition:
     enabled: bool = True
     conditions: tuple[str, ...] = ()
     action_params: Mapping[str, Any] = field(default_factory=dict)
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class PostgresEventTables:
         query = """
             SELECT r.id, r.ref, r.action_ref, t.ref AS trigger_ref, r.conditions, r.action_params, a.param_schema,
                    p.ref AS pack_ref, p.config AS pack_config, coalesce(p.loaded -> 'rules' ? r.ref, false) AS declared,
-                   r.overruns, r.paused, r.updated
+                   r.overruns, r.paused, r.updated, r.priority
             FROM rule AS r JOIN trigger AS t ON t.id = r.trigger JOIN action AS a ON a.id = r.action
             JOIN pack AS p ON p.id = r.pack
             WHERE t.ref = ANY(%s) AND r.enabled ORDER BY r.ref
@@ -119,9 +119,9 @@ async def take_pending(connection: AsyncConnection[Any]) -> tuple[int, NewEvent]
 async def request_execution(connection: AsyncConnection[Any], firing: Firing, cipher: SecretCipher) -> int:
     """A row of table `execution` that waits, as earlier versions wrote it but for its secrets; its id."""
     query = """
-        INSERT INTO execution (id, action, action_ref, config, enforcement, sealed)
+        INSERT INTO execution (id, action, action_ref, config, enforcement, sealed, given_priority)
         SELECT coalesce(%(id)s::bigint, nextval(pg_get_serial_sequence('execution', 'id'))), a.id, %(action)s,
-               %(config)s, %(enforcement)s, %(sealed)s
+               %(config)s, %(enforcement)s, %(sealed)s, %(priority)s
         FROM (SELECT) AS given LEFT JOIN action AS a ON a.ref = %(action)s
         RETURNING id
     """
@@ -132,6 +132,7 @@ async def request_execution(connection: AsyncConnection[Any], firing: Firing, ci
         "action": firing.action_ref,
         "config": Jsonb({name: value for name, value in firing.parameters.items() if name not in hidden}),
         "enforcement": firing.enforcement,
+        "priority": firing.priority,
         "sealed": Jsonb(encrypted(cipher, hidden, number)) if number else None,
     }
     return int(await read_value(connection, query, parameters))

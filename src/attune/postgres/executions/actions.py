@@ -16,7 +16,8 @@ COLUMNS = """
      ORDER BY r.worker DESC LIMIT 1) AS runtime,
     a.runtime_version_constraint AS version_constraint, a.requires, a.prefers, a.interpreter_args, a.param_schema,
     a.out_schema, a.parameter_delivery AS delivery, a.timeout_seconds, a.retries, a.retry_delay_seconds, a.on_lost,
-    a.result_file, (SELECT p.digest FROM pack AS p WHERE p.id = a.pack) AS pack_digest
+    a.result_file, a.priority, a.concurrency,
+    a.paused_by AS paused, (SELECT p.digest FROM pack AS p WHERE p.id = a.pack) AS pack_digest
 """
 
 

@@ -158,7 +158,8 @@ async def _classify_one(
     await know_classes(connection, classes)
     query = """
         UPDATE execution SET requirement = %(requirement)s, queue = %(queue)s, retries = %(retries)s,
-            retry_delay_seconds = %(retry_delay)s, on_lost = %(on_lost)s, pack_digest = %(digest)s WHERE id = %(id)s
+            retry_delay_seconds = %(retry_delay)s, on_lost = %(on_lost)s, pack_digest = %(digest)s,
+            priority = priority_of(given_priority, %(priority)s::smallint, enforcement IS NOT NULL) WHERE id = %(id)s
     """
     await connection.execute(query, {**columns, "id": execution.id})
     return classes

@@ -33,31 +33,35 @@ _SUBMIT = f"""
     WITH given AS (
         SELECT coalesce(g.given_id, nextval(pg_get_serial_sequence('execution', 'id'))) AS id, g.*
         FROM ROWS FROM (jsonb_to_recordset(%(rows)s::jsonb) AS (action bigint, action_ref text, parameters jsonb,
-            given_id bigint, sealed jsonb,
+            given_id bigint, sealed jsonb, given_priority smallint,
             requirement text, queue text, extra jsonb, policy text, wait_seconds float8, timeout_seconds float8,
             retries integer, retry_delay float8, on_lost text, digest text, retry_of bigint, parent bigint))
             WITH ORDINALITY AS g
     ), live AS (
         SELECT queue, is_live(one.queue) AS live FROM (SELECT DISTINCT queue FROM given) AS one
     ), routed AS (
-        SELECT given.*, live.live, row_number() OVER (PARTITION BY live.live ORDER BY given.ordinality) AS turn
-        FROM given JOIN live USING (queue)
+        SELECT g.*, l.live, priority_of(g.given_priority, a.priority, false) AS priority, a.id AS existing,
+            row_number() OVER (PARTITION BY l.live ORDER BY g.ordinality) AS turn
+        FROM given AS g LEFT JOIN action AS a ON a.id = g.action JOIN live ON live.queue = g.queue CROSS JOIN LATERAL (
+            SELECT live.live AND a.concurrency IS NULL AND a.paused_at IS NULL AS live) AS l
     ), jobs AS (
         {jobs.put("routed WHERE live")}
     )
     INSERT INTO execution (id, action, action_ref, config, requirement, queue, extra_requires, policy, deadline,
-        timeout_seconds, retries, retry_delay_seconds, on_lost, pack_digest, retry_of, parent, status, job, sealed)
-    SELECT r.id, (SELECT a.id FROM action AS a WHERE a.id = r.action), r.action_ref, r.parameters, r.requirement,
+        timeout_seconds, retries, retry_delay_seconds, on_lost, pack_digest, retry_of, parent, status, job, sealed,
+        priority, given_priority)
+    SELECT r.id, r.existing, r.action_ref, r.parameters, r.requirement,
         r.queue, r.extra, r.policy, now() + r.wait_seconds * interval '1 second', r.timeout_seconds, r.retries,
         r.retry_delay, r.on_lost, r.digest, r.retry_of, r.parent,
-        CASE WHEN r.live THEN 'scheduled' ELSE 'requested' END::execution_status_enum, jobs.job, r.sealed
+        CASE WHEN r.live THEN 'scheduled' ELSE 'requested' END::execution_status_enum, jobs.job, r.sealed,
+        r.priority, r.given_priority
     FROM routed AS r LEFT JOIN jobs ON r.live AND jobs.turn = r.turn ORDER BY r.ordinality
     RETURNING id
 """
 _START = f"""
-    SELECT s.id AS execution, s.attempt, s.config AS parameters, s.sealed, s.failures, s.losses, s.retries,
-           s.retry_delay_seconds, coalesce(s.timeout_seconds, a.timeout_seconds) AS timeout_seconds, s.on_lost,
-           s.pack_digest, row_to_json(a) AS action
+    SELECT s.id AS execution, s.attempt, s.config AS parameters, s.sealed, s.failures, s.losses, s.not_started,
+           s.retries, s.retry_delay_seconds, coalesce(s.timeout_seconds, a.timeout_seconds) AS timeout_seconds,
+           s.on_lost, s.pack_digest, row_to_json(a) AS action
     FROM begin_executions(%(rows)s::jsonb, %(worker)s, %(running)s, %(lease)s) AS s
     LEFT JOIN LATERAL (SELECT {COLUMNS} FROM action AS a WHERE a.id = s.action) AS a ON true
 """
@@ -65,7 +69,7 @@ _SETTLE = """
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS g (execution bigint, attempt integer, status text,
             reason text, result jsonb, exit_code integer, dropped_bytes bigint, delay_seconds float8, failed boolean,
-            lost boolean)
+            lost boolean, not_started boolean)
     ), settled AS (
         UPDATE execution AS e SET
             status = CASE WHEN e.status = 'canceling' AND g.status IN ('scheduling', 'requested') THEN 'cancelled'
@@ -73,6 +77,7 @@ _SETTLE = """
             reason = nullif(left(g.reason, 4000), ''), result = g.result, exit_code = g.exit_code,
             dropped_bytes = g.dropped_bytes,
             failures = e.failures + g.failed::int, losses = e.losses + g.lost::int,
+            not_started = e.not_started + g.not_started::int,
             not_before = CASE WHEN g.status = 'scheduling' THEN now() + g.delay_seconds * interval '1 second' END,
             finished_at = CASE WHEN g.status = 'scheduling' AND e.status <> 'canceling' THEN NULL ELSE now() END
         FROM given AS g WHERE e.id = g.execution AND e.attempt = g.attempt AND e.status IN ('running', 'canceling')
@@ -218,11 +223,16 @@ async def submit(
             "wait_seconds": execution.wait_seconds,
             "timeout_seconds": execution.timeout_seconds,
             "retry_of": execution.retry_of,
+            "given_priority": execution.priority,
         }
         for execution, texts, number in zip(executions, hidden, numbers, strict=True)
     ]
     await know_classes(connection, {row["queue"]: row["requirement"] for row in rows})
-    return sorted(await read_values(connection, _SUBMIT, {"rows": json.dumps(rows)}))
+    submitted = sorted(await read_values(connection, _SUBMIT, {"rows": json.dumps(rows)}))
+    limited = {row["queue"] for row, execution in zip(rows, executions, strict=True) if execution.action.concurrency}
+    if limited:
+        await read_value(connection, "SELECT promote_executions(%s, %s)", (sorted(limited), len(rows)))
+    return submitted
 
 
 async def new_numbers(connection: AsyncConnection[Any], count: int) -> list[int]:
@@ -241,6 +251,7 @@ def columns_of(execution: NewExecution) -> dict[str, Any]:
         "retry_delay": action.retry_delay_seconds,
         "on_lost": action.on_lost.value,
         "digest": action.pack_digest,
+        "priority": action.priority,
     }
 
 

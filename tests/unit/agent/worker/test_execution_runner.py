@@ -288,7 +288,7 @@ async def test_what_this_node_cannot_start_is_given_back_and_fails_after_six_nod
         await until(lambda: worker.statuses() == ["failed"])
 
     row = worker.store.rows[1]
-    assert (row.attempt, row.losses) == (6, 6)
+    assert (row.attempt, row.not_started, row.losses) == (6, 6, 0)
     assert row.reason == (
         "worker w1 failed to run it, and its log says why"
         if digest is None

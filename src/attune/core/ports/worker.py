@@ -209,6 +209,3 @@ class WorkRunner(Protocol):
     """Runs one piece of work on this host. Cancelling the call ends the whole process group before it returns."""
 
     async def run(self, work: Work, output: Output) -> WorkOutcome: ...
-
-    async def close(self) -> None:
-        """Let go of what runs share."""

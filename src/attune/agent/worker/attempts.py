@@ -123,7 +123,6 @@ class Attempts:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.results.close(seconds)
-        await self.runner.close()
 
     async def _work(self, started: StartedAttempt, interpreters: Mapping[str, Any], node: Node) -> WorkOutcome:
         action = started.action

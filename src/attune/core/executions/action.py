@@ -30,7 +30,8 @@ class OnLost(StrEnum):
     ABANDON = "abandon"
 
 
-_NOT_CONTENT = frozenset({"id", "runtime"})  # they say where the row stands, and what is known of its runtime
+# Where the row stands, what is known of its runtime, and what is read as it is when an execution may start.
+_NOT_CONTENT = frozenset({"id", "runtime", "priority", "concurrency", "paused"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Action:
     `entrypoint` is a file in the pack's `actions` folder. Times are in seconds; `timeout_seconds` None: the setting's.
     `retries` is how often a failed execution is tried again. `result_file` is a file in the working directory that
     holds the result; None: the last line of output that is JSON. `pack_digest` names the pack's files.
+    Of `priority`, 0 to 9, the highest starts first. At most `concurrency` executions run at once. `paused` says by whom
+    none is started.
     """
 
     ref: str
@@ -63,6 +66,9 @@ class Action:
     on_lost: OnLost = OnLost.RETRY
     result_file: str | None = None
     pack_digest: str | None = None
+    priority: int | None = None
+    concurrency: int | None = None
+    paused: str | None = None
 
     @property
     def requirement(self) -> Requirement:

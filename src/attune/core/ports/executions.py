@@ -18,7 +18,10 @@ from attune.core.matching.requirement import Requirement
 
 @dataclass(frozen=True, slots=True)
 class NewExecution:
-    """What somebody asks to have run. Times are in seconds; `wait_seconds` bounds how long it waits for a node."""
+    """What somebody asks to have run. Times are in seconds; `wait_seconds` bounds how long it waits for a node.
+
+    `priority` is from 0 to 9, None: that of the action.
+    """
 
     action: Action
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -27,6 +30,7 @@ class NewExecution:
     wait_seconds: float | None = None
     timeout_seconds: float | None = None
     retry_of: int | None = None
+    priority: int | None = None
 
     @property
     def requirement(self) -> Requirement:
@@ -53,7 +57,8 @@ class ExecutionRecord:
     """An execution as people and programs read it. Ages and durations are in seconds.
 
     `interpreter` says by name which file was used for each runtime, of which ref, and how that was verified.
-    `pack_digest` names the pack's files that ran. `timeline` is empty where executions are listed.
+    `pack_digest` names the pack's files that ran. `held_back` is what keeps it from starting beside the lack of a node.
+    `timeline` is empty where executions are listed.
     """
 
     id: int
@@ -77,6 +82,8 @@ class ExecutionRecord:
     timeout_seconds: float | None
     dropped_bytes: int
     retry_of: int | None
+    priority: int
+    held_back: str | None
     rule_ref: str | None
     created: datetime
     updated: datetime
@@ -98,6 +105,8 @@ class ExecutionRecord:
     @property
     def why(self) -> str:
         """Its reason, or what it waits for, in a few words."""
+        if self.held_back:
+            return f"waits: {self.held_back}"
         if self.reason or self.status != "requested" or not self.requirement:
             return self.reason or ""
         return waits_for(self.requirement)

@@ -61,9 +61,6 @@ class HostWorkRunner:
         finally:
             await asyncio.shield(asyncio.to_thread(run.close))
 
-    async def close(self) -> None:
-        """Nothing is shared between runs."""
-
     async def _outcome(self, work: Work, run: _Run, ended: NotStarted | Ended) -> WorkOutcome:
         if isinstance(ended, NotStarted):
             return _not_started(work, ended.error)

@@ -17,7 +17,8 @@ COLUMNS = f"""
     {_OF_RUNTIME.format("a.runtime_row_ref")} AS runtime,
     a.runtime_version_constraint AS version_constraint, a.requires, a.prefers, a.interpreter_args, a.param_schema,
     a.out_schema, a.parameter_delivery AS delivery, a.timeout_seconds, a.retries, a.retry_delay_seconds, a.on_lost,
-    a.result_file, (SELECT p.digest FROM pack AS p WHERE p.id = a.pack) AS pack_digest
+    a.result_file, a.priority, a.concurrency,
+    a.paused_by AS paused, (SELECT p.digest FROM pack AS p WHERE p.id = a.pack) AS pack_digest
 """
 # The content of each action that something was asked of: written once, never changed.
 KEEP_VERSIONS = """
@@ -27,10 +28,11 @@ KEEP_VERSIONS = """
     ON CONFLICT DO NOTHING
 """
 VERSION = f"""
-    (SELECT v.content || jsonb_build_object('runtime', {_OF_RUNTIME.format("v.content ->> 'runtime_ref'")})
+    (SELECT v.content || jsonb_build_object('runtime', {_OF_RUNTIME.format("v.content ->> 'runtime_ref'")},
+         'priority', (SELECT a.priority FROM action AS a WHERE a.id = e.action))
      FROM action_version AS v WHERE v.digest = e.action_version)
 """
-"""The content that the execution `e` was asked of, NULL where it keeps none."""
+"""The action that the execution `e` was asked of, with the priority that it has now; NULL where it keeps none."""
 
 
 class PostgresActions(PostgresStore):

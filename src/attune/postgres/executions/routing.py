@@ -168,7 +168,8 @@ async def _classify_one(
         WITH versions AS ({KEEP_VERSIONS})
         UPDATE execution SET requirement = %(requirement)s, queue = %(queue)s, retries = %(retries)s,
             retry_delay_seconds = %(retry_delay)s, on_lost = %(on_lost)s, pack_digest = %(digest)s,
-            action_version = coalesce(action_version, %(version)s) WHERE id = %(id)s
+            action_version = coalesce(action_version, %(version)s),
+            priority = priority_of(given_priority, %(priority)s::smallint, enforcement IS NOT NULL) WHERE id = %(id)s
     """
     await connection.execute(query, {**columns, "id": execution.id, "versions": versions_of([action])})
     return classes

@@ -33,15 +33,17 @@ _SUBMIT = f"""
     WITH given AS (
         SELECT coalesce(g.given_id, nextval(pg_get_serial_sequence('execution', 'id'))) AS id, g.*
         FROM ROWS FROM (jsonb_to_recordset(%(rows)s::jsonb) AS (action bigint, action_ref text, parameters jsonb,
-            given_id bigint, sealed jsonb, version text,
+            given_id bigint, sealed jsonb, given_priority smallint, version text,
             requirement text, queue text, extra jsonb, policy text, wait_seconds float8, timeout_seconds float8,
             retries integer, retry_delay float8, on_lost text, digest text, retry_of bigint, parent bigint))
             WITH ORDINALITY AS g
     ), live AS (
         SELECT queue, is_live(one.queue) AS live FROM (SELECT DISTINCT queue FROM given) AS one
     ), routed AS (
-        SELECT given.*, live.live, row_number() OVER (PARTITION BY live.live ORDER BY given.ordinality) AS turn
-        FROM given JOIN live USING (queue)
+        SELECT g.*, l.live, priority_of(g.given_priority, a.priority, false) AS priority, a.id AS existing,
+            row_number() OVER (PARTITION BY l.live ORDER BY g.ordinality) AS turn
+        FROM given AS g LEFT JOIN action AS a ON a.id = g.action JOIN live ON live.queue = g.queue CROSS JOIN LATERAL (
+            SELECT live.live AND a.concurrency IS NULL AND a.paused_at IS NULL AS live) AS l
     ), jobs AS (
         {jobs.put("routed WHERE live")}
     ), versions AS (
@@ -49,11 +51,12 @@ _SUBMIT = f"""
     )
     INSERT INTO execution (id, action, action_ref, config, requirement, queue, extra_requires, policy, deadline,
         timeout_seconds, retries, retry_delay_seconds, on_lost, pack_digest, retry_of, parent, status, job, sealed,
-        action_version)
-    SELECT r.id, (SELECT a.id FROM action AS a WHERE a.id = r.action), r.action_ref, r.parameters, r.requirement,
+        priority, given_priority, action_version)
+    SELECT r.id, r.existing, r.action_ref, r.parameters, r.requirement,
         r.queue, r.extra, r.policy, now() + r.wait_seconds * interval '1 second', r.timeout_seconds, r.retries,
         r.retry_delay, r.on_lost, r.digest, r.retry_of, r.parent,
-        CASE WHEN r.live THEN 'scheduled' ELSE 'requested' END::execution_status_enum, jobs.job, r.sealed, r.version
+        CASE WHEN r.live THEN 'scheduled' ELSE 'requested' END::execution_status_enum, jobs.job, r.sealed,
+        r.priority, r.given_priority, r.version
     FROM routed AS r LEFT JOIN jobs ON r.live AND jobs.turn = r.turn ORDER BY r.ordinality
     RETURNING id
 """
@@ -224,12 +227,17 @@ async def submit(
             "wait_seconds": execution.wait_seconds,
             "timeout_seconds": execution.timeout_seconds,
             "retry_of": execution.retry_of,
+            "given_priority": execution.priority,
         }
         for execution, values, texts, number in zip(executions, given, hidden, numbers, strict=True)
     ]
     await know_classes(connection, {row["queue"]: row["requirement"] for row in rows})
     versions = versions_of(execution.action for execution in executions)
-    return sorted(await read_values(connection, _SUBMIT, {"rows": json.dumps(rows), "versions": versions}))
+    submitted = sorted(await read_values(connection, _SUBMIT, {"rows": json.dumps(rows), "versions": versions}))
+    limited = {row["queue"] for row, execution in zip(rows, executions, strict=True) if execution.action.concurrency}
+    if limited:
+        await read_value(connection, "SELECT promote_executions(%s, %s)", (sorted(limited), len(rows)))
+    return submitted
 
 
 async def new_numbers(connection: AsyncConnection[Any], count: int) -> list[int]:
@@ -249,6 +257,7 @@ def columns_of(execution: NewExecution) -> dict[str, Any]:
         "on_lost": action.on_lost.value,
         "digest": action.pack_digest,
         "version": action.version,
+        "priority": action.priority,
     }
 
 

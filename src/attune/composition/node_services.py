@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache, partial
 
 from attune.agent.health.monitor import HealthMonitor
+from attune.agent.logs import log
 from attune.agent.node import NodeParts, NodeService
 from attune.agent.place import NodePlace
 from attune.agent.registration import NodeRegistration
@@ -76,7 +77,7 @@ def node_parts(
     folder = data_dir(settings) / "packs"
     probe = place_probe(settings, [folder])
     place = NodePlace(registration, probe, settings.health.interval, healed=monitor.suspect_all)
-    packs = PackCache(folder, PostgresPacks(pool).files, None if user is None else user.gid)
+    packs = PackCache(folder, PostgresPacks(pool).files, None if user is None else user.gid, log.warning)
     services = [make(registration, monitor, place, pool, packs) for make in _MAKERS[role.name]]
     options = node_options(settings, role, heal)
     return NodeParts(registration, PostgresNodeControl(pool), monitor, place, services, options)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from attune.core.errors import DatabaseError, UsageError
+from attune.core.executions.work import Work
 from attune.core.packs.pack import PackFile, digest_of
+from attune.host.contract.execution_contract import default_contract
+from attune.host.contract.landlock import landlock_version
+from attune.host.executions.runner import HostWorkRunner
 from attune.host.packs.cache import PackCache
 
 pytestmark = pytest.mark.anyio
@@ -75,17 +81,69 @@ async def test_nodes_that_share_a_folder_do_not_disturb_each_other(tmp_path: Pat
     assert [one.name for one in tmp_path.iterdir()] == [DIGEST]  # noqa: ASYNC240
 
 
-@pytest.mark.parametrize("damage", ["altered", "gone", "added"])
-async def test_a_damaged_version_is_made_anew(tmp_path: Path, damage: str) -> None:
-    await PackCache(tmp_path, Store().fetch).folder(DIGEST)
-    file = tmp_path / DIGEST / "actions" / "a.sh"
-    if damage == "gone":
-        file.unlink()
-    else:
-        (file if damage == "altered" else file.with_name("b.sh")).write_bytes(b"rm -rf /")
-    folder = await PackCache(tmp_path, Store().fetch).folder(DIGEST)
+@pytest.mark.parametrize("restarted", [True, False])
+@pytest.mark.parametrize("damage", ["altered", "gone", "added", "linked", "piped", "replaced"])
+async def test_a_damaged_version_is_made_anew(tmp_path: Path, damage: str, restarted: bool) -> None:
+    elsewhere, told = tmp_path / "elsewhere", list[str]()
+    cache = PackCache(tmp_path / "packs", Store().fetch, tell=told.append)
+    folder = await cache.folder(DIGEST)
+    file = folder / "actions" / "a.sh"
+    kept = file.stat()
+    match damage:
+        case "gone":
+            file.unlink()
+        case "altered":
+            file.write_bytes(b"echo 2")
+            os.utime(file, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+        case "added":
+            file.with_name("b.sh").write_bytes(b"rm -rf /")
+        case "linked":
+            file.with_name("helper").symlink_to(tmp_path, target_is_directory=True)
+        case "piped":
+            os.mkfifo(file.with_name("b.sh"))
+        case "replaced":
+            folder.rename(elsewhere)
+            folder.symlink_to(elsewhere)
+    next_cache = PackCache(tmp_path / "packs", Store().fetch) if restarted else cache
+
+    assert await next_cache.folder(DIGEST) == folder
+    assert not folder.is_symlink()
     assert sorted(one.name for one in (folder / "actions").iterdir()) == ["a.sh"]
     assert file.read_bytes() == b"echo 1"
+    assert len(told) == (not restarted)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder in which confined programs may not write, unlike those of memory."""
+    with TemporaryDirectory(prefix="attune-packs-", dir="/var/tmp") as made:
+        yield Path(made)
+
+
+@pytest.mark.parametrize("confined", [True, False])
+async def test_what_work_writes_there_is_never_run_by_the_next(place: Path, confined: bool) -> None:
+    script = b'cd "$ATTUNE_PACK_FOLDER/actions"; echo "echo planted" > a.sh; echo 1 > helper.py'
+    files = [PackFile("actions/a.sh", script)]
+    told: list[str] = []
+    cache = PackCache(place / "packs", Store(files).fetch, tell=told.append)
+    runner = HostWorkRunner(replace(default_contract(os.environ), confined=confined))
+
+    async def output(_stream: str, _text: str) -> None:
+        pass
+
+    for _ in range(2):
+        folder = await cache.folder(digest_of(files))
+        assert [path.read_bytes() for path in folder.rglob("*") if path.is_file()] == [script]
+        work = Work(
+            folder / "actions" / "a.sh",
+            "/bin/sh",
+            environment={"ATTUNE_PACK_FOLDER": str(folder)},
+            timeout_seconds=60,
+        )
+        assert (await runner.run(work, output)).exit_code is not None
+    written = (folder / "actions" / "a.sh").read_bytes() != script
+    assert written == (not confined or not landlock_version())
+    assert len(told) == written
 
 
 async def test_what_nobody_has_or_is_not_what_it_says_is_refused(tmp_path: Path) -> None:

@@ -147,7 +147,8 @@ class Attempts:
                 "ATTUNE_EXECUTION": str(started.execution),
                 "ATTUNE_ATTEMPT": str(started.attempt),
                 "ATTUNE_WORKER": node.name,
-                **({"ATTUNE_PACK_FOLDER": str(folder)} if folder is not None else {}),
+                # Python would write beside what it imports from the folder, which has to stay as it is.
+                **({"ATTUNE_PACK_FOLDER": str(folder), "PYTHONDONTWRITEBYTECODE": "1"} if folder is not None else {}),
             },
             timeout_seconds=started.timeout_seconds or self.default_timeout,
             result_file=action.result_file,

@@ -7,20 +7,24 @@ import contextlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from attune.core.errors import DatabaseError, PlaceError, UsageError
 from attune.core.nodes.place import described
 from attune.core.packs.pack import PackFile, digest_of
+from attune.host.probing.file_probe import state_of
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEPT = 20
 _DAY = 86_400.0
 
+FolderState = dict[str, tuple[int, ...]]
 Fetch = Callable[[str], Awaitable[Sequence[PackFile] | None]]
 
 
@@ -28,23 +32,25 @@ Fetch = Callable[[str], Awaitable[Sequence[PackFile] | None]]
 class PackCache:
     """`PackFolders` below *root*. *fetch* gives the files of a version, None where nobody has it any more.
 
-    The *readers*, a group, may read them too: the one as which packs are run, where that is not our own.
+    The *readers*, a group, may read them too: the one as which packs are run, where that is not our own. *tell* hears
+    of a version that somebody has changed here, and that is made anew.
     """
 
     root: Path
     fetch: Fetch
     readers: int | None = None
-    _ready: dict[str, Path] = field(default_factory=dict)
+    tell: Callable[[str], None] = lambda _: None
+    _ready: dict[str, FolderState] = field(default_factory=dict)
     _making: dict[str, asyncio.Task[Path]] = field(default_factory=dict)
 
     async def folder(self, digest: str) -> Path:
-        """The folder with the files of *digest*, fetched if need be. Raises `DatabaseError`, `UsageError`.
+        """The folder with the files of *digest* and nothing else, fetched if need be.
 
-        Of the latter, a `PlaceError` where they cannot be written here.
+        Raises `DatabaseError`, `UsageError`; of the latter, a `PlaceError` where they cannot be written here.
         """
         known = self._ready.get(digest)
-        if known is not None and known.is_dir():
-            return known
+        if known is not None and known == await asyncio.to_thread(_state, self.root / digest):
+            return self.root / digest
         if not _DIGEST.fullmatch(digest):
             raise UsageError(f"pack version: expected 64 hex digits, got {digest!r}")
         making = self._making.get(digest)
@@ -55,7 +61,10 @@ class PackCache:
 
     async def _make(self, digest: str) -> Path:
         target = self.root / digest
-        if not await asyncio.to_thread(_is_whole, target, digest):
+        state = await asyncio.to_thread(self._settled, target, digest)
+        if state is None:
+            if digest in self._ready:
+                self.tell(f"files of pack version {digest[:12]} were changed in {target}: they are written anew")
             files = await self.fetch(digest)
             if files is None:
                 raise UsageError(
@@ -65,11 +74,22 @@ class PackCache:
             if digest_of(files) != digest:
                 raise DatabaseError(f"pack version {digest[:12]}: its files are not what its digest says")
             await self._write(target, files)
-        if self.readers is not None:
-            await asyncio.to_thread(_share, target, self.readers)
-        self._ready[digest] = target
+            state = await asyncio.to_thread(self._settled, target, digest)
+        if state is None:
+            raise PlaceError(f"the files of a pack were changed in {target} while they were written")
+        self._ready[digest] = state
         await asyncio.to_thread(_forget_old, self.root, frozenset(self._ready))
         return target
+
+    def _settled(self, target: Path, digest: str) -> FolderState | None:
+        """The state of *target* while it has the files of *digest* and nothing else, None if it has not."""
+        if not _is_whole(target, digest):
+            return None
+        os.utime(target)
+        if self.readers is not None:
+            _share(target, self.readers)
+        state = _state(target)
+        return state if _is_whole(target, digest) else None
 
     async def _write(self, target: Path, files: Sequence[PackFile]) -> None:
         try:
@@ -80,22 +100,30 @@ class PackCache:
 
 def _is_whole(folder: Path, digest: str) -> bool:
     try:
-        if digest_of(_files_in(folder)) != digest:
-            return False
-        os.utime(folder)
-        return True
+        return digest_of(_files_in(folder)) == digest
     except OSError:
         return False
 
 
+def _state(folder: Path) -> FolderState | None:
+    """What tells one state of all that is in *folder* from another, None where it cannot be looked at."""
+    try:
+        paths = [folder, *(Path(parent) / name for parent, *names in os.walk(folder) for name in chain(*names))]
+        return {str(path): state_of(path.lstat()) for path in paths}
+    except OSError:
+        return None
+
+
 def _files_in(folder: Path) -> Iterator[PackFile]:
-    if not folder.is_dir():
+    if folder.is_symlink() or not folder.is_dir():
         raise FileNotFoundError(folder)
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = Path(parent) / name
-            executable = bool(path.lstat().st_mode & 0o100)
-            yield PackFile(path.relative_to(folder).as_posix(), path.read_bytes(), executable)
+    for parent, folders, names in os.walk(folder):
+        for path in (Path(parent) / name for name in chain(folders, names)):
+            mode = path.lstat().st_mode
+            if stat.S_ISREG(mode):
+                yield PackFile(path.relative_to(folder).as_posix(), path.read_bytes(), bool(mode & 0o100))
+            elif not stat.S_ISDIR(mode):
+                raise FileExistsError(path)
 
 
 def _write(target: Path, files: Sequence[PackFile]) -> None:
@@ -119,7 +147,7 @@ def _write(target: Path, files: Sequence[PackFile]) -> None:
                 if _is_whole(target, digest_of(files)):
                     return
                 with contextlib.suppress(OSError):
-                    target.rename(tempfile.mkdtemp(prefix=".old-", dir=target.parent))
+                    target.rename(Path(tempfile.mkdtemp(prefix=".old-", dir=target.parent), "it"))
     finally:
         for left in (new, *target.parent.glob(".old-*")):
             shutil.rmtree(left, ignore_errors=True)

@@ -12,8 +12,11 @@ import pytest
 from attune.composition.packs import load_demo
 from attune.core.errors import AttuneError, InUseError, UsageError
 from attune.core.packs.pack import PackError, digest_of
+from attune.core.ports.executions import NewExecution
 from attune.postgres.connection import Pool, connect, open_pool
+from attune.postgres.executions.actions import PostgresActions
 from attune.postgres.executions.routing import PostgresRouting
+from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.packs.store import CHANNEL, PostgresPacks
 from pack_folders import IMAGES, happen, load, write_pack
 from waiting import rows
@@ -101,13 +104,28 @@ async def test_the_files_of_a_pack_are_found_by_their_digest(pool: Pool, tmp_pat
     assert await store.files("0" * 64) is None
 
 
-async def test_a_changed_file_is_a_new_version_and_the_old_one_goes(pool: Pool, tmp_path: Path) -> None:
+async def test_a_changed_file_is_a_new_version_and_the_old_one_goes_with_the_next_load(
+    pool: Pool, tmp_path: Path
+) -> None:
     folder = write_pack(tmp_path)
     await load(pool, folder)
     changes = await load(pool, write_pack(folder, {"actions/resize.py": "print(2)\n"}))
 
     assert [(one.what, one.kind) for one in changes] == [("changed", "pack")]
+    assert await row(pool, "SELECT count(*) FROM pack_version") == (2,)
+    assert await load(pool, folder) == []
     assert await row(pool, "SELECT count(*) FROM pack_version") == (1,)
+
+
+async def test_what_is_asked_for_while_its_pack_is_loaded_has_its_files(pool: Pool, tmp_path: Path) -> None:
+    folder = write_pack(tmp_path)
+    await load(pool, folder)
+    action = await PostgresActions(pool).get("img.resize")
+    await load(pool, write_pack(folder, {"actions/resize.py": "print(2)\n"}))
+    await PostgresExecutions(pool).submit([NewExecution(action, {"width": 1})])
+    await load(pool, folder)
+
+    assert await PostgresPacks(pool).files(action.pack_digest or "")
 
 
 async def test_what_the_folder_has_no_more_is_removed(pool: Pool, tmp_path: Path) -> None:
@@ -333,7 +351,7 @@ async def test_the_files_of_work_that_waits_are_kept(pool: Pool, tmp_path: Path)
     await load(pool, write_pack(folder, {"actions/resize.py": "print(2)\n"}))
     assert await PostgresPacks(pool).files(old[0])
     await run(pool, "UPDATE execution SET status = 'completed'")
-    await load(pool, write_pack(folder, {"actions/resize.py": "print(3)\n"}))
+    await load(pool, folder)
 
     assert await PostgresPacks(pool).files(old[0]) is None
     assert await row(pool, "SELECT count(*) FROM pack_version") == (1,)

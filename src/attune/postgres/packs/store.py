@@ -81,9 +81,9 @@ class PostgresPacks(PostgresStore):
         """
         async with transaction(self._pool) as connection:
             await _alone(connection, changed_by)
+            await connection.execute(_PRUNE)  # first: what is replaced now may be asked for at this moment
             changes = await _load(connection, pack, files, cancel_waiting)
             if changes:
-                await connection.execute(_PRUNE)
                 await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, pack.ref))
             return changes
 

@@ -60,7 +60,6 @@ REVISIONS = (
     Revision(_ROLES, (_ROLES, "rights"), (f"{_ROLES}_down", "rights_before")),
     Revision(_AUDIT, (_AUDIT, "rights"), (f"{_AUDIT}_down",)),
     Revision(_BREAKER, (_BREAKER, "rights"), (f"{_BREAKER}_down",)),
-    _plain("20260507000001_python_commands"),
     Revision(_LEASES, (_LEASES, "rights"), (f"{_LEASES}_down", "rights")),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)

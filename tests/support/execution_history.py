@@ -166,6 +166,7 @@ def _laws(fleet: WorkerFleet, numbers: list[int], seconds: float, kills: int, st
         assert attempts == sorted(set(attempts)), f"execution {number}: an attempt began twice: {story}"
         for _, before, after, _ in story:
             assert ExecutionStatus(after) in TRANSITIONS[ExecutionStatus(before)], f"execution {number}: {story}"
+    _timelines_tell(fleet, stories)
     _ran_where_it_could(fleet, dict(rows(fleet.url, "SELECT id, action_ref FROM execution")))
     statuses = {status: count for status, count in fleet.counts().items() if count}
     ran = Counter(number for number, _, _ in fleet.runs())
@@ -174,6 +175,17 @@ def _laws(fleet: WorkerFleet, numbers: list[int], seconds: float, kills: int, st
     total = sum(1 for one in changes if one[3] == "running")
     again = sum(1 for count in ran.values() if count > 1)
     return StreamEvent(len(numbers), seconds, kills, stops, removals, statuses, total, again)
+
+
+def _timelines_tell(fleet: WorkerFleet, stories: dict[int, list[tuple[int, str, str, str | None]]]) -> None:
+    """The timeline of each execution has every change that was recorded, and why an attempt is not the last."""
+    for number, timeline in rows(fleet.url, "SELECT id, timeline FROM execution"):
+        told = [(entry["attempt"], entry["status"]) for entry in timeline[1:]]
+        changed = [(attempt, after) for attempt, _, after, _ in stories[number]]
+        left_out = timeline[-1]["number"] - len(timeline)
+        assert left_out or set(changed) <= set(told), f"execution {number}: {told} of {changed}"
+        for entry in timeline:
+            assert entry["reason"] or entry["status"] != "scheduling", f"execution {number}: no reason in {timeline}"
 
 
 def _ran_where_it_could(fleet: WorkerFleet, refs: dict[int, str]) -> None:

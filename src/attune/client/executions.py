@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from attune.client.wire import OverWire, Wire, record_of, segment
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action, Delivery, OnLost
+from attune.core.executions.timeline import TimelineEntry
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
 
 
@@ -34,17 +36,18 @@ class HttpExecutions(OverWire):
             "policy": asked.policy.value,
             "wait_seconds": asked.wait_seconds,
             "timeout_seconds": asked.timeout_seconds,
+            "priority": asked.priority,
         }
         return await self._post(f"/api/actions/{segment(asked.action.ref)}/run", body)
 
     async def get(self, execution: int) -> ExecutionRecord:
-        return record_of(ExecutionRecord, await self._wire.get(f"/api/executions/{execution}"))
+        return _record(await self._wire.get(f"/api/executions/{execution}"))
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
         filters = {"status": wanted.status, "action": wanted.action_ref, "worker": wanted.worker_name}
         query = {name: value for name, value in filters.items() if value}
         page = await self._wire.get("/api/executions", **query, limit=wanted.limit)
-        return [record_of(ExecutionRecord, data) for data in page["data"]]
+        return [_record(data) for data in page["data"]]
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
         cursor = self._next.get((execution, after))
@@ -65,7 +68,12 @@ class HttpExecutions(OverWire):
         return await self._post(f"/api/executions/{execution}/retry")
 
     async def _post(self, path: str, body: object = None) -> ExecutionRecord:
-        return record_of(ExecutionRecord, (await self._wire.ask("POST", path, body=body)).data)
+        return _record((await self._wire.ask("POST", path, body=body)).data)
+
+
+def _record(data: Any) -> ExecutionRecord:
+    record = record_of(ExecutionRecord, data)
+    return replace(record, timeline=tuple(record_of(TimelineEntry, entry) for entry in record.timeline))
 
 
 def _action(data: Mapping[str, Any]) -> Action:

@@ -290,3 +290,7 @@ class Settings:
         Flag(), True, "Whether the first `attune up` on a database without packs loads the pack `demo`."
     )
     path: Path | None = None
+
+    def node(self, role: str) -> NodeSettings:
+        """Those of one role, `worker` or `sensor`."""
+        return self.sensor if role == "sensor" else self.worker

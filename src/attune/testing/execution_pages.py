@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from attune.core.errors import UsageError
@@ -39,7 +39,7 @@ class MemoryExecutionPages:
 
     async def get(self, execution: int) -> ExecutionRecord | None:
         row = self._store.rows.get(execution)
-        return None if row is None else _record(row)
+        return None if row is None else replace(_record(row), timeline=tuple(row.timeline))
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
         rows = [
@@ -82,8 +82,10 @@ def _record(row: MemoryExecution) -> ExecutionRecord:
         "timeout_seconds": asked.timeout_seconds or action.timeout_seconds,
         "dropped_bytes": 0,
         "retry_of": asked.retry_of,
+        "priority": row.priority,
         "created": row.created,
         "updated": row.created,
         "waited": 0.0,
+        "timeline": (),
     }
     return ExecutionRecord(**columns)

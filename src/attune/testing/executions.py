@@ -70,7 +70,8 @@ class MemoryExecutions:
         rows = [self._added(new) for new in asked]
         for row in rows:
             self._classify(row)
-            self._offer(row)
+            if not self._offer(row):
+                row.record("requested")
         return [row.id for row in rows]
 
     def request(self, action: Action) -> int:
@@ -86,7 +87,7 @@ class MemoryExecutions:
             raise UsageError(f"execution: expected one that exists, got {execution}")
         if row.status not in ("requested", "scheduling", "scheduled", "running"):
             return None
-        row.status, row.reason = "canceling" if row.status == "running" else "cancelled", reason
+        row.change("canceling" if row.status == "running" else "cancelled", reason)
         self._withdraw(row)
         if row.status == "canceling":
             self._tell(Signal.CANCEL, str(execution))
@@ -97,7 +98,7 @@ class MemoryExecutions:
         row = self.rows[execution]
         if row.status != "requested":
             return False
-        row.status, row.reason = status, reason
+        row.change(status, reason)
         return True
 
     # WorkQueue
@@ -105,7 +106,7 @@ class MemoryExecutions:
     async def take(self, queues: Collection[str], limit: int) -> Sequence[QueuedJob]:
         self.require_database()
         free = [job for job in self._jobs.values() if job.queue in queues and job.id not in self._taken]
-        taken = free[: max(0, limit)]
+        taken = sorted(free, key=lambda job: -self.rows[job.execution].priority)[: max(0, limit)]
         self._taken |= {job.id for job in taken}
         return taken
 
@@ -113,9 +114,9 @@ class MemoryExecutions:
         self.require_database()
         self._taken -= {job.id for job in jobs}
 
-    async def filled(self, queues: Collection[str]) -> set[str]:
+    async def filled(self, queues: Collection[str]) -> Sequence[str]:
         self.require_database()
-        return {job.queue for job in self._jobs.values() if job.id not in self._taken} & {*queues}
+        return sorted({job.queue for job in self._jobs.values() if job.id not in self._taken} & {*queues})
 
     # WorkRouting
 
@@ -134,7 +135,8 @@ class MemoryExecutions:
 
     async def promote(self, queues: Collection[str]) -> int:
         self.require_database()
-        waiting = [row for row in self.rows.values() if row.status == "requested" and row.queue in queues]
+        rows = sorted(self.rows.values(), key=lambda row: -row.priority)
+        waiting = [row for row in rows if row.status == "requested" and row.queue in queues]
         return sum([self._offer(row) for row in waiting])
 
     async def classify(self) -> Sequence[str]:
@@ -145,11 +147,11 @@ class MemoryExecutions:
         moved = 0
         for row in self.rows.values():
             if row.status == "scheduling" and row.not_before <= time.monotonic():
-                row.status = "requested"
+                row.change("requested", row.reason)
                 moved += self._offer(row)
             elif row.status == "scheduled" and not self._is_live(row.queue):
                 self._withdraw(row)
-                row.status = "requested"
+                row.change("requested", row.reason)
                 moved += 1
         return moved
 
@@ -195,7 +197,12 @@ class MemoryExecutions:
         for job in (start.job for start in wanted):
             row = self.rows.get(job.execution)
             if row is not None and row.status == "scheduled" and row.job == job.id:
-                row.status, row.worker, row.worker_name, row.attempt = "running", worker, name, row.attempt + 1
+                if not self._has_room(row, "running", "canceling"):
+                    row.change("requested")
+                    self._withdraw(row)
+                    continue
+                row.worker, row.worker_name, row.attempt = worker, name, row.attempt + 1
+                row.change("running")
                 started[row.id] = started_attempt(row)
                 self._withdraw(row)
             self._jobs.pop(job.id, None)
@@ -211,11 +218,14 @@ class MemoryExecutions:
             row = self.rows[result.execution]
             if row.attempt == result.attempt and row.status in ("running", "canceling"):
                 again = result.status in ("scheduling", "requested")
-                row.status = "cancelled" if row.status == "canceling" and again else result.status
-                row.reason, row.result = result.reason or None, result.result
+                row.result = result.result
+                row.change("cancelled" if row.status == "canceling" and again else result.status, result.reason or None)
                 row.failures, row.losses = row.failures + result.failed, row.losses + result.lost
+                row.not_started += result.not_started
                 row.not_before = time.monotonic() + result.delay_seconds
                 settled.add(row.id)
+                if row.asked.action.concurrency:
+                    await self.promote([row.queue or ""])
         return settled
 
     async def print(self, chunks: Sequence[OutputChunk], tries: int = 0) -> Collection[int]:
@@ -233,14 +243,15 @@ class MemoryExecutions:
                 if self.rows[execution].attempt == self.rows[execution].lost_attempt == attempt]  # fmt: skip
         back = [row for row in rows if row.status in waiting]
         for row in back:
-            row.status, row.lost_attempt, row.reason, row.losses = "running", None, None, row.losses - 1
+            row.lost_attempt, row.losses = None, row.losses - 1
+            row.change("running")
             self._withdraw(row)
         return {row.id for row in back}
 
     async def note(self, execution: int, reason: str) -> None:
         self.require_database()
         if self.rows[execution].status in ("requested", "scheduled"):
-            self.rows[execution].reason = reason
+            self.rows[execution].change(self.rows[execution].status, reason)
 
     def _added(self, asked: NewExecution) -> MemoryExecution:
         row = self.rows[len(self.rows) + 1] = MemoryExecution(len(self.rows) + 1, asked)
@@ -258,13 +269,20 @@ class MemoryExecutions:
         return any(queue in queues for worker, queues in self.readers.items() if worker not in self.dead)
 
     def _offer(self, row: MemoryExecution) -> bool:
-        if row.queue is None or not self._is_live(row.queue):
+        if not (row.queue and self._is_live(row.queue) and self._has_room(row, "scheduled", "running", "canceling")):
             return False
         self._last_job += 1
-        row.status, row.job = "scheduled", self._last_job
+        row.job = self._last_job
+        row.change("scheduled", row.reason)
         self._jobs[row.job] = QueuedJob(id=row.job, execution=row.id, queue=row.queue)
         self._tell(Signal.JOB, row.queue)
         return True
+
+    def _has_room(self, row: MemoryExecution, *statuses: str) -> bool:
+        """Whether the limit of its action, which is named there, lets one more have one of *statuses*."""
+        limit, ref = row.asked.action.concurrency, row.asked.action.ref
+        used = [one for one in self.rows.values() if one.asked.action.ref == ref and one.status in statuses]
+        return limit is None or len(used) < limit
 
     def _withdraw(self, row: MemoryExecution) -> None:
         self._jobs.pop(row.job or 0, None)

@@ -117,7 +117,9 @@ def test_an_action_is_waited_for_and_its_result_printed(fleet: WorkerFleet, oper
     assert "ended with exit code 1; last it said: no luck" in done.stderr
 
 
-def test_what_fails_is_tried_again_as_often_as_it_says(fleet: WorkerFleet) -> None:
+def test_what_fails_is_tried_again_as_often_as_it_says_and_its_timeline_tells(
+    fleet: WorkerFleet, operator: Machine
+) -> None:
     fleet.start("w1")
     script = "import os, sys; sys.exit(0 if os.environ['ATTUNE_ATTEMPT'] == '3' else 1)"
     flaky = add_action(fleet, "flaky", script, "retries: 2\nretry_delay: 100ms\n")
@@ -127,6 +129,18 @@ def test_what_fails_is_tried_again_as_often_as_it_says(fleet: WorkerFleet) -> No
     assert (ended(fleet, one)["status"], ended(fleet, one)["attempt"]) == ("completed", 3)
     found = ended(fleet, other)
     assert (found["status"], found["attempt"], found["exit_code"]) == ("failed", 2, 7)
+    shown = operator.attune("execution", "show", str(other)).stdout
+    _, told = shown.split("\ntimeline\n")
+    steps = [line.split("  ", 2)[2] for line in told.splitlines()]
+    assert [step for step in steps if not step.startswith("waits")] == [
+        "asked for",
+        "offered to workers that can run it",
+        "started on w1",
+        "to be tried again: ended with exit code 7",
+        "offered to workers that can run it",
+        "started on w1, attempt 2",
+        "failed: ended with exit code 7",
+    ]
 
 
 def test_a_time_limit_and_a_cancel_end_everything_that_was_started(fleet: WorkerFleet, operator: Machine) -> None:

@@ -189,3 +189,32 @@ async def test_what_a_worker_writes_is_read(executions: Store) -> None:
         (2, "stdout", "line 2\n"),
     ]
     assert [one.number for one in await executions.store.output(made.id, (1, 2))] == [3]
+
+
+async def test_everything_that_happens_to_an_execution_is_in_its_timeline(executions: Store) -> None:
+    made = await executions.run()
+    await executions.start(made)
+    lost = AttemptResult(made.id, 1, "scheduling", reason="worker w1 was lost while it ran", lost=True)
+    await executions.attempts.settle([lost])
+    waits = await executions.store.get(made.id)
+    await executions.store.cancel(made.id)
+
+    assert (waits.started_at, waits.ran, waits.attempts) == (None, None, "1, lost 1 time")
+    record = await executions.store.get(made.id)
+    assert [(one.number, one.status, one.attempt, one.worker, one.reason) for one in record.timeline] == [
+        (1, "requested", 0, None, None),
+        (2, "requested", 0, None, None),
+        (3, "scheduled", 0, None, None),
+        (4, "running", 1, "w1", None),
+        (5, "scheduling", 1, "w1", "worker w1 was lost while it ran"),
+        (6, "cancelled", 1, "w1", "cancelled by an operator"),
+    ]
+    assert [text for _, text in record.history][1:4] == [
+        "waits for a worker with core.python",
+        "offered to workers that can run it",
+        "started on w1",
+    ]
+    times = [one.at for one in record.timeline]
+    assert times == sorted(times) and times[0] == record.created
+    (listed,) = await executions.store.list(ExecutionFilter())
+    assert listed.timeline == ()

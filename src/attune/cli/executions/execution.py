@@ -15,6 +15,7 @@ from attune.cli.executions.session import interpreters, print_output
 from attune.cli.output import json_option, moment, print_facts, print_json, print_list, with_symbol
 from attune.cli.session import with_executions
 from attune.cli.table import age
+from attune.core.errors import legible
 from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, ExecutionStore
 
@@ -114,14 +115,16 @@ def _print(record: ExecutionRecord) -> None:
     facts = [
         ("status", with_symbol(record.status)),
         ("reason", record.reason or ""),
+        ("held back", record.held_back or ""),
         ("action", record.action_ref),
         ("rule", record.rule_ref or ""),
         ("parameters", json.dumps(record.parameters, ensure_ascii=False) if record.parameters else ""),
+        ("priority", str(record.priority)),
         ("needs", record.requirement or "not known yet"),
         ("worker", record.worker_name or ""),
         ("with", interpreters(record)),
         ("pack files", record.pack_digest or ""),
-        ("attempt", str(record.attempt) + (f", lost {record.losses} times" if record.losses else "")),
+        ("attempt", record.attempts),
         ("created", moment(record.created)),
         ("waited", f"{record.waited:.2f} s"),
         ("ran", "" if record.ran is None else f"{record.ran:.2f} s"),
@@ -131,3 +134,7 @@ def _print(record: ExecutionRecord) -> None:
     ]
     click.echo(f"execution {record.id}")
     print_facts(facts)
+    if record.timeline:
+        click.echo("timeline")
+    for at, text in record.history:
+        click.echo(f"  {moment(at)}  {legible(text, 600)}")

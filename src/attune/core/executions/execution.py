@@ -29,6 +29,9 @@ FINAL = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED, _S.TIMEOUT, _S.ABANDON
 """Nothing follows them: to run again is a new execution."""
 
 
+LEAST_PRIORITY, DEFAULT_PRIORITY, MOST_PRIORITY = 0, 5, 9
+
+
 class Policy(StrEnum):
     """What becomes of work that no live worker can take. `WAIT` ends at its deadline, if it has one."""
 
@@ -48,13 +51,13 @@ class NextStep:
 
 
 MOST_LOSSES = 5
-"""So often may an execution be lost by its node; then it is more likely the cause than the victim."""
+"""So often may an execution be lost by its node, or not started; then it is more likely the cause than the victim."""
 _GIVEN_BACK_SECONDS = 0.5
 _NO_KEY_SECONDS = 5.0
 
 
 def after_outcome(
-    outcome: WorkOutcome, *, retries_left: int, delay_seconds: float, losses: int = 0, cancel_asked: bool = False
+    outcome: WorkOutcome, *, retries_left: int, delay_seconds: float, not_started: int = 0, cancel_asked: bool = False
 ) -> NextStep:
     """What follows an attempt that ended with *outcome*.
 
@@ -70,7 +73,7 @@ def after_outcome(
         delay = _NO_KEY_SECONDS if outcome.ending is WorkEnding.GIVEN_BACK else _GIVEN_BACK_SECONDS
         return NextStep(_S.SCHEDULING, outcome.reason, delay)
     if outcome.ending is WorkEnding.NOT_STARTED:
-        if losses >= MOST_LOSSES:
+        if not_started >= MOST_LOSSES:
             return NextStep(_S.FAILED, outcome.reason, counts=True)
         return NextStep(_S.SCHEDULING, outcome.reason, _GIVEN_BACK_SECONDS)
     if retries_left > 0 and outcome.ending is not WorkEnding.REFUSED:

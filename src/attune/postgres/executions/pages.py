@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from attune.core.access.secrets import decrypted
+from attune.core.executions.timeline import TimelineEntry
 from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, StoredOutput
 from attune.postgres.rows import PostgresStore, read_all, read_one
 
@@ -21,20 +22,28 @@ _RECORD = """
            ELSE e.config END AS parameters,
            e.requirement, e.policy, e.deadline, e.attempt, e.failures, e.losses, e.retries, e.worker,
            coalesce(w.name, e.worker_name) AS worker_name, e.interpreter, e.pack_digest, e.exit_code, e.reason,
-           e.result, coalesce(e.timeout_seconds, a.timeout_seconds) AS timeout_seconds, e.dropped_bytes, e.retry_of,
+           e.result,
+           coalesce(e.timeout_seconds, (v.content ->> 'timeout_seconds')::float8,
+               CASE WHEN v.digest IS NULL THEN a.timeout_seconds END) AS timeout_seconds, e.dropped_bytes, e.retry_of,
+           e.priority, held_back(e) AS held_back,
            f.rule_ref, e.created, e.updated, e.started_at, e.finished_at,
            extract(epoch FROM coalesce(e.started_at, e.finished_at, now()) - e.created)::float8 AS waited,
-           extract(epoch FROM coalesce(e.finished_at, now()) - e.started_at)::float8 AS ran
+           extract(epoch FROM coalesce(e.finished_at, now()) - e.started_at)::float8 AS ran,
+           CASE WHEN %(id)s::bigint IS NOT NULL THEN e.timeline END AS timeline
     FROM execution AS e LEFT JOIN action AS a ON a.id = e.action LEFT JOIN worker AS w ON w.id = e.worker
-    LEFT JOIN enforcement AS f ON f.id = e.enforcement
+    LEFT JOIN action_version AS v ON v.digest = e.action_version LEFT JOIN enforcement AS f ON f.id = e.enforcement
 """
+
+
+def _record(*, timeline: Sequence[Mapping[str, Any]] | None, **columns: Any) -> ExecutionRecord:
+    return ExecutionRecord(**columns, timeline=tuple(map(TimelineEntry.of, timeline or ())))
 
 
 class PostgresExecutionPages(PostgresStore):
     """`ExecutionReader` on PostgreSQL."""
 
     async def get(self, execution: int) -> ExecutionRecord | None:
-        return await read_one(self._pool, ExecutionRecord, f"{_RECORD} WHERE e.id = %s", (execution,))
+        return await read_one(self._pool, _record, f"{_RECORD} WHERE e.id = %(id)s", {"id": execution})
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
         query = f"""
@@ -46,7 +55,7 @@ class PostgresExecutionPages(PostgresStore):
                   SELECT id FROM worker WHERE name = %(worker_name)s ORDER BY worker_role::text LIMIT 1))
             ORDER BY e.id DESC LIMIT %(limit)s
         """
-        return await read_all(self._pool, ExecutionRecord, query, asdict(wanted))
+        return await read_all(self._pool, _record, query, {**asdict(wanted), "id": None})
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0), limit: int = 500) -> Sequence[StoredOutput]:
         query = """

@@ -53,7 +53,7 @@ def test_what_follows_an_attempt(
 
 def test_what_no_worker_can_start_fails_in_the_end() -> None:
     outcome = WorkOutcome(WorkEnding.NOT_STARTED, reason="no such file")
-    assert after_outcome(outcome, retries_left=0, delay_seconds=1, losses=MOST_LOSSES).status is S.FAILED
+    assert after_outcome(outcome, retries_left=0, delay_seconds=1, not_started=MOST_LOSSES).status is S.FAILED
 
 
 def test_what_kills_worker_after_worker_is_abandoned() -> None:

@@ -64,7 +64,6 @@ REVISIONS = (
     Revision(_ROLES, (_ROLES, "rights"), (f"{_ROLES}_down", "rights_before")),
     Revision(_AUDIT, (_AUDIT, "rights"), (f"{_AUDIT}_down",)),
     Revision(_BREAKER, (_BREAKER, "rights"), (f"{_BREAKER}_down",)),
-    _plain("20260507000001_python_commands"),
     Revision(_LEASES, (_LEASES, "rights"), (f"{_LEASES}_down", "rights")),
     Revision(_TIMELINE, (_TIMELINE, "rights"), (f"{_TIMELINE}_down",)),
     Revision(_ORDER, (_ORDER, "rights"), (f"{_ORDER}_down", "rights")),

@@ -154,11 +154,9 @@ class Attempts:
             result_file=action.result_file,
         )
         outcome = await self.runner.run(work, self.results.printer(started))
-        if outcome.succeeded and action.out_schema and not outcome.result_problem:
-            with suppress(asyncio.CancelledError):  # as below
-                problem = await asyncio.to_thread(output_problem, action.out_schema, outcome.result)
-                outcome = replace(outcome, result_problem=problem)
-        if work.interpreter and outcome.ending in (WorkEnding.EXITED, WorkEnding.SIGNALED) and not outcome.succeeded:
+        if outcome.succeeded:
+            return await _held_against(action.out_schema, outcome)
+        if work.interpreter and outcome.ending in (WorkEnding.EXITED, WorkEnding.SIGNALED):
             with suppress(asyncio.CancelledError):  # it has ended, whoever wants to end it now
                 given_back = started.attempt - 1 - started.failures - started.losses - started.not_started
                 ran = outcome.duration_seconds
@@ -193,6 +191,15 @@ class Attempts:
             failed=then.counts,
             not_started=outcome.ending is WorkEnding.NOT_STARTED,
         )
+
+
+async def _held_against(schema: Mapping[str, Any] | None, outcome: WorkOutcome) -> WorkOutcome:
+    """*outcome*, which says how its result differs from *schema*."""
+    if not schema or outcome.result_problem:
+        return outcome
+    with suppress(asyncio.CancelledError):  # it has ended, whoever wants to end it now
+        outcome = replace(outcome, result_problem=await asyncio.to_thread(output_problem, schema, outcome.result))
+    return outcome
 
 
 def _unrun(error: Exception, execution: int, node: Node) -> WorkOutcome:

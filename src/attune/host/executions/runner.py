@@ -46,7 +46,7 @@ class HostWorkRunner:
         """Run *work* to its end. Cancelling the call ends all that it started before it returns."""
         refusal = _refusal(work)
         if refusal:
-            return WorkOutcome(WorkEnding.EXITED, exit_code=2, reason=refusal)
+            return WorkOutcome(WorkEnding.REFUSED, reason=refusal)
         try:
             stdin = await asyncio.to_thread(_stdin_of, work)
             try:

@@ -12,7 +12,7 @@ from attune.agent.control import in_thread
 from attune.agent.logs import log
 from attune.config import Settings, variable
 from attune.core.nodes.capabilities import build_capabilities
-from attune.core.nodes.role import SENSOR, WORKER, Role, other_role_note
+from attune.core.nodes.role import WORKER, Role, other_role_note
 from attune.core.ports.runtimes import RuntimeCatalog
 from attune.core.runtimes.selection import Selection, select
 from attune.core.runtimes.verdict import Status, Verdict
@@ -39,7 +39,7 @@ class HostDetector:
     ) -> Detection:
         """Everything that detection found. A cached proof counts only if it is at most *max_age_seconds* old."""
         name = variable_name or role.environment_variable
-        selection = select(name, variable(name), role.settings_section, capabilities)
+        selection = select(name, variable(name), role.name, capabilities)
         if name == role.environment_variable and (note := other_role_note(role, variable)):
             log.info(note)
         log.info(f"Detecting {role.name} capabilities...")
@@ -49,8 +49,7 @@ class HostDetector:
 
     async def detect_all(self, settings: Settings) -> Detection:
         """What every definition comes to on this host, for any role and without overrides."""
-        selection = select("", None, WORKER.settings_section)
-        return await self._run(settings, selection, None)
+        return await self._run(settings, select("", None, WORKER.name), None)
 
     async def _run(
         self,
@@ -83,7 +82,7 @@ def detection_options(settings: Settings) -> DetectionOptions:
 
 def capabilities_of(detection: Detection, settings: Settings) -> dict[str, Any]:
     """What a node registers after *detection*."""
-    section = settings.sensor if detection.role is SENSOR else settings.worker
+    section = settings.node((detection.role or WORKER).name)
     return build_capabilities(
         detection.selection,
         detection.verdicts,

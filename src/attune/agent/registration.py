@@ -52,7 +52,7 @@ class NodeRegistration:
         self._registry = registry
         self._detector = detector
         self._labels = labels
-        self.name = name or self._section(config).name or f"{role.name}-{socket.gethostname()}"
+        self.name = name or config.node(role.name).name or f"{role.name}-{socket.gethostname()}"
         self._instance = instance(self.name) if instance is not None else None
         self._predecessor: tuple[Predecessor, float] | None = None  # and when the name was taken over from it
         self.node_id: int | None = None
@@ -105,7 +105,7 @@ class NodeRegistration:
         self.detection = await self._detector.detect(
             settings,
             self.role,
-            capabilities=self._section(settings).capabilities,
+            capabilities=settings.node(self.role.name).capabilities,
             max_age_seconds=max_age_seconds,
         )
         return capabilities_of(self.detection, settings)
@@ -177,7 +177,7 @@ class NodeRegistration:
 
     def _offer(self, settings: Settings) -> Registration:
         assert self.detection is not None
-        section = self._section(settings)
+        section = settings.node(self.role.name)
         return Registration(
             name=self.name,
             role=self.role,
@@ -188,7 +188,3 @@ class NodeRegistration:
             labels=self._labels(section),
             taints=section.taints,
         )
-
-    def _section(self, config: Settings) -> NodeSettings:
-        section: NodeSettings = getattr(config, self.role.settings_section)
-        return section

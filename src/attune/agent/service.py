@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 from attune.agent.control import Control, obey_signals, obey_supervisor
 from attune.agent.node import NodeOptions, NodeParts, run_node
-from attune.config import NodeSettings, Settings, variable
+from attune.config import Settings, variable
 from attune.core.nodes.role import Role
 from attune.core.ports.nodes import Overdue
 
@@ -44,10 +44,9 @@ async def under_manager() -> AsyncIterator[None]:
 def node_options(settings: Settings, role: Role, heal: Callable[[], Awaitable[None]]) -> NodeOptions:
     """How *settings* want nodes of *role* to behave."""
     heartbeat = settings.heartbeat
-    section: NodeSettings = getattr(settings, role.settings_section)
     return NodeOptions(
         interval=heartbeat.interval,
-        drain_timeout=section.drain_timeout,
+        drain_timeout=settings.node(role.name).drain_timeout,
         overdue=Overdue(
             stale_after=heartbeat.stale_after,
             lost_after=heartbeat.lost_after,

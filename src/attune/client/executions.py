@@ -36,6 +36,7 @@ class HttpExecutions(OverWire):
             "policy": asked.policy.value,
             "wait_seconds": asked.wait_seconds,
             "timeout_seconds": asked.timeout_seconds,
+            "priority": asked.priority,
         }
         return await self._post(f"/api/actions/{segment(asked.action.ref)}/run", body)
 

@@ -71,7 +71,7 @@ class RuntimeDetector(HostDetector):
     async def verify(runtime: Runtime) -> Verdict:
         """The verdict on *runtime* on this host, with reason and evidence. Raises `ConfigError` as above."""
         settings = load_settings(upwards=False)
-        selection = select("", None, WORKER.settings_section)
+        selection = select("", None, WORKER.name)
         options = detection_options(settings)
         detection = await asyncio.to_thread(detect, [runtime], selection, None, examiner_for(settings), options)
         return detection.verdicts[0]

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attune.composition.databases import data_dir
-from attune.config import HostSettings, NodeSettings, Settings, process_environment
+from attune.config import HostSettings, NodeSettings, Settings, process_environment, variable
 from attune.core.errors import UsageError
+from attune.core.nodes.role import Role
+from attune.core.runtimes.selection import Selection, select
 from attune.host.contract.accounts import run_user, user_id
 from attune.host.contract.admission import Admission
 from attune.host.contract.environment import check_environment, trusted_environment
@@ -39,6 +41,12 @@ _NEVER_HIDDEN = ("/etc/", "/dev/", "/proc/", "/sys/")  # what is replaced while 
 def examiner_for(settings: Settings) -> Examiner:
     """What examines this host within the limits that *settings* draw."""
     return _examiner(settings, _checks(settings))
+
+
+def selection_for(settings: Settings, role: Role) -> Selection:
+    """What the environment and *settings* say a node of *role* offers here. Raises `ConfigError`."""
+    name = role.environment_variable
+    return select(name, variable(name), role.name, settings.node(role.name).capabilities)
 
 
 def refused_folders(settings: Settings) -> tuple[str, ...]:

@@ -238,9 +238,7 @@ class ExecutionSettings:
         Duration(0.1, 31_622_400), 3600.0, "How long an execution may run whose action does not say."
     )
     output_kept: int = setting(
-        Integer(4096, 1 << 26),
-        1 << 20,
-        "How many bytes of each stream of an execution are kept: three quarters from its start, the rest from its end.",
+        Integer(4096, 1 << 26), 1 << 20, "How many bytes of each stream are kept, a quarter of them from its end."
     )
 
 
@@ -295,3 +293,7 @@ class Settings:
         Flag(), True, "Whether the first `attune up` on a database without packs loads the pack `demo`."
     )
     path: Path | None = None
+
+    def node(self, role: str) -> NodeSettings:
+        """Those of one role, `worker` or `sensor`."""
+        return self.sensor if role == "sensor" else self.worker

@@ -24,10 +24,13 @@ FILLED = "SELECT name FROM filled_queues(%(queues)s::text[]) AS q (name)"
 
 
 def put(source: str) -> str:
-    """A query that makes a job for each row (`id` of an execution, `queue`, `turn`) of *source*: (`job`, `turn`)."""
+    """A query that makes a job for each row of *source*: (`job`, `turn`).
+
+    A row has `id` of an execution, `queue`, `priority` and `turn`.
+    """
     return f"""
         SELECT j.job, j.turn FROM unnest(procrastinate_defer_jobs_v1((
-            SELECT array_agg(ROW(queue, '{TASK}', 0, NULL, NULL, jsonb_build_object('execution', id), NULL
+            SELECT array_agg(ROW(queue, '{TASK}', priority, NULL, NULL, jsonb_build_object('execution', id), NULL
                 )::procrastinate_job_to_defer_v1 ORDER BY turn) FROM {source}))) WITH ORDINALITY AS j (job, turn)
     """
 
@@ -55,5 +58,5 @@ class ProcrastinateQueue:
     async def give_back(self, jobs: Collection[QueuedJob]) -> None:
         await self._rows(GIVE_BACK, {"jobs": [job.id for job in jobs]})
 
-    async def filled(self, queues: Collection[str]) -> set[str]:
-        return {row["name"] for row in await self._rows(FILLED, {"queues": sorted(queues)})} if queues else set()
+    async def filled(self, queues: Collection[str]) -> Sequence[str]:
+        return [row["name"] for row in await self._rows(FILLED, {"queues": sorted(queues)})] if queues else []

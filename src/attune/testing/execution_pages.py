@@ -82,6 +82,7 @@ def _record(row: MemoryExecution) -> ExecutionRecord:
         "timeout_seconds": asked.timeout_seconds or action.timeout_seconds,
         "dropped_bytes": 0,
         "retry_of": asked.retry_of,
+        "priority": row.priority,
         "created": row.created,
         "updated": row.created,
         "waited": 0.0,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from attune.core.executions.execution import DEFAULT_PRIORITY
 from attune.core.executions.timeline import TimelineEntry
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import StartedAttempt
@@ -47,6 +48,12 @@ class MemoryExecution:
         number, now = len(self.timeline) + 1, datetime.now(UTC) if self.timeline else self.created
         self.timeline.append(TimelineEntry(number, now, status, self.attempt, worker, reason))
 
+    @property
+    def priority(self) -> int:
+        """As it was asked for, else of its action."""
+        given = self.asked.priority if self.asked.priority is not None else self.asked.action.priority
+        return DEFAULT_PRIORITY if given is None else given
+
 
 def started_attempt(row: MemoryExecution) -> StartedAttempt:
     """What a worker is given of *row*."""
@@ -55,7 +62,7 @@ def started_attempt(row: MemoryExecution) -> StartedAttempt:
         execution=row.id,
         attempt=row.attempt,
         action=action,
-        parameters=row.asked.parameters,
+        parameters=row.asked.with_defaults,
         failures=row.failures,
         losses=row.losses,
         not_started=row.not_started,

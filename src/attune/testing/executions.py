@@ -106,7 +106,7 @@ class MemoryExecutions:
     async def take(self, queues: Collection[str], limit: int) -> Sequence[QueuedJob]:
         self.require_database()
         free = [job for job in self._jobs.values() if job.queue in queues and job.id not in self._taken]
-        taken = free[: max(0, limit)]
+        taken = sorted(free, key=lambda job: -self.rows[job.execution].priority)[: max(0, limit)]
         self._taken |= {job.id for job in taken}
         return taken
 
@@ -114,9 +114,9 @@ class MemoryExecutions:
         self.require_database()
         self._taken -= {job.id for job in jobs}
 
-    async def filled(self, queues: Collection[str]) -> set[str]:
+    async def filled(self, queues: Collection[str]) -> Sequence[str]:
         self.require_database()
-        return {job.queue for job in self._jobs.values() if job.id not in self._taken} & {*queues}
+        return sorted({job.queue for job in self._jobs.values() if job.id not in self._taken} & {*queues})
 
     # WorkRouting
 
@@ -135,7 +135,8 @@ class MemoryExecutions:
 
     async def promote(self, queues: Collection[str]) -> int:
         self.require_database()
-        waiting = [row for row in self.rows.values() if row.status == "requested" and row.queue in queues]
+        rows = sorted(self.rows.values(), key=lambda row: -row.priority)
+        waiting = [row for row in rows if row.status == "requested" and row.queue in queues]
         return sum([self._offer(row) for row in waiting])
 
     async def classify(self) -> Sequence[str]:
@@ -196,6 +197,10 @@ class MemoryExecutions:
         for job in (start.job for start in wanted):
             row = self.rows.get(job.execution)
             if row is not None and row.status == "scheduled" and row.job == job.id:
+                if not self._has_room(row, "running", "canceling"):
+                    row.change("requested")
+                    self._withdraw(row)
+                    continue
                 row.worker, row.worker_name, row.attempt = worker, name, row.attempt + 1
                 row.change("running")
                 started[row.id] = started_attempt(row)
@@ -219,6 +224,8 @@ class MemoryExecutions:
                 row.not_started += result.not_started
                 row.not_before = time.monotonic() + result.delay_seconds
                 settled.add(row.id)
+                if row.asked.action.concurrency:
+                    await self.promote([row.queue or ""])
         return settled
 
     async def print(self, chunks: Sequence[OutputChunk], tries: int = 0) -> Collection[int]:
@@ -262,7 +269,7 @@ class MemoryExecutions:
         return any(queue in queues for worker, queues in self.readers.items() if worker not in self.dead)
 
     def _offer(self, row: MemoryExecution) -> bool:
-        if row.queue is None or not self._is_live(row.queue):
+        if not (row.queue and self._is_live(row.queue) and self._has_room(row, "scheduled", "running", "canceling")):
             return False
         self._last_job += 1
         row.job = self._last_job
@@ -270,6 +277,12 @@ class MemoryExecutions:
         self._jobs[row.job] = QueuedJob(id=row.job, execution=row.id, queue=row.queue)
         self._tell(Signal.JOB, row.queue)
         return True
+
+    def _has_room(self, row: MemoryExecution, *statuses: str) -> bool:
+        """Whether the limit of its action, which is named there, lets one more have one of *statuses*."""
+        limit, ref = row.asked.action.concurrency, row.asked.action.ref
+        used = [one for one in self.rows.values() if one.asked.action.ref == ref and one.status in statuses]
+        return limit is None or len(used) < limit
 
     def _withdraw(self, row: MemoryExecution) -> None:
         self._jobs.pop(row.job or 0, None)

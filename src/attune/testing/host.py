@@ -95,7 +95,6 @@ class FakeRunner:
     prints: Sequence[tuple[str, str]] = ()
     goes_on: asyncio.Event = field(default_factory=asyncio.Event)
     ran: list[Work] = field(default_factory=list)
-    is_closed: bool = False
 
     def __post_init__(self) -> None:
         self.goes_on.set()
@@ -108,6 +107,3 @@ class FakeRunner:
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
-
-    async def close(self) -> None:
-        self.is_closed = True

@@ -242,7 +242,10 @@ sys.exit(value == "correct horse" and 3)
 
     assert (found["status"], found["result"]) == ("failed", {"told": True, "is": ["***", "***"]})
     assert found["parameters"] == {"key": "secret:db", "pin": "***"}
-    assert found["reason"] == "ended with exit code 3; last it said: bad: ***"
+    assert (
+        found["reason"]
+        == "ended with exit code 3; last it said: bad: ***; its result holds a secret, which is shown as ***"
+    )
     assert logs.startswith("*** ") and "123456" not in logs
     stored = rows(fleet.url, "SELECT string_agg(to_jsonb(e)::text, '') FROM execution AS e")[0][0]
     for place in (logs, run.stdout, stored, (fleet.folder / "w1.log").read_text()):

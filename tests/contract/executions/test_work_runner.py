@@ -34,12 +34,8 @@ class Runs:
         async def output(stream: str, text: str) -> None:
             self.printed.append((stream, text))
 
-        runner = self.runner_for(script, meant)
-        try:
-            outcome: WorkOutcome = await runner.run(Work(entrypoint, "/bin/sh"), output)
-            return outcome
-        finally:
-            await runner.close()
+        outcome: WorkOutcome = await self.runner_for(script, meant).run(Work(entrypoint, "/bin/sh"), output)
+        return outcome
 
 
 @pytest.fixture(params=["fake", "host"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -41,9 +41,10 @@ class Ports:
     die: Callable[[int], Awaitable[None]]
     status: Callable[[int], Awaitable[tuple[str, int]]]
     offer: Callable[[Mapping[str, bool], Mapping[str, str]], Awaitable[None]]
+    limit: Callable[[int], Awaitable[Action]]
 
-    async def ask(self, *extra: str) -> int:
-        (number,) = await self.attempts.submit([NewExecution(self.action, {"a": 1}, extra)])
+    async def ask(self, *extra: str, priority: int | None = None) -> int:
+        (number,) = await self.attempts.submit([NewExecution(self.action, {"a": 1}, extra, priority=priority)])
         return int(number)
 
     async def offered(self) -> QueuedJob:
@@ -76,7 +77,10 @@ def in_memory() -> Ports:
     async def offer(runtimes: Mapping[str, bool], labels: Mapping[str, str]) -> None:
         store.labels |= {*labels} - {*runtimes}
 
-    return Ports(store, store, store, action, (1, 2), request, die, status, offer)
+    async def limit(most: int) -> Action:
+        return replace(action, concurrency=most)
+
+    return Ports(store, store, store, action, (1, 2), request, die, status, offer, limit)
 
 
 async def on_postgres(pool: Pool) -> Ports:
@@ -119,9 +123,13 @@ async def on_postgres(pool: Pool) -> Ports:
         async with pool.connection() as connection:
             await write_capabilities(connection, workers[0], Node(workers[0], "w1", held, labels))
 
+    async def limit(most: int) -> Action:
+        await one("UPDATE action SET concurrency = %s RETURNING id", most)
+        return await PostgresActions(pool).get("acme.act")
+
     action = await PostgresActions(pool).get("acme.act")
-    queue = ProcrastinateQueue(partial(read_all, pool, dict))
-    return Ports(queue, PostgresRouting(pool), PostgresExecutions(pool), action, workers, request, die, status, offer)
+    queue, executions = ProcrastinateQueue(partial(read_all, pool, dict)), PostgresExecutions(pool)
+    return Ports(queue, PostgresRouting(pool), executions, action, workers, request, die, status, offer, limit)
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -136,12 +144,12 @@ async def ports(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIter
 async def test_what_nobody_reads_waits_and_is_offered_to_its_first_reader(ports: Ports) -> None:
     number = await ports.ask()
     assert await ports.status(number) == ("requested", 0)
-    assert await ports.queue.filled([PYTHON]) == set()
+    assert await ports.queue.filled([PYTHON]) == []
 
     await ports.routing.subscribe(ports.workers[0], [PYTHON])
 
     assert await ports.status(number) == ("scheduled", 0)
-    assert await ports.queue.filled([PYTHON, "cap-other"]) == {PYTHON}
+    assert await ports.queue.filled([PYTHON, "cap-other"]) == [PYTHON]
 
 
 async def test_jobs_are_taken_once_the_oldest_first_and_no_more_than_asked_for(ports: Ports) -> None:
@@ -159,13 +167,54 @@ async def test_jobs_are_taken_once_the_oldest_first_and_no_more_than_asked_for(p
     assert list(await ports.queue.take([PYTHON], 9)) == list(second)
 
 
+async def test_the_highest_priority_is_taken_first_and_of_equal_ones_the_oldest(ports: Ports) -> None:
+    wanted = [await ports.ask(priority=priority) for priority in (None, 9, 0, 9, 6)]
+    await ports.routing.subscribe(ports.workers[0], [PYTHON])
+
+    jobs = [*await ports.queue.take([PYTHON], 3), *await ports.queue.take([PYTHON], 3)]
+
+    assert [job.execution for job in jobs] == [wanted[place] for place in (1, 3, 4, 0, 2)]
+
+
+async def test_no_more_run_at_once_than_the_action_allows_and_the_next_is_offered_when_one_ends(ports: Ports) -> None:
+    ports.action = await ports.limit(2)
+    numbers = [await ports.ask() for _ in range(4)]
+    await ports.routing.subscribe(ports.workers[0], [PYTHON])
+    jobs = await ports.queue.take([PYTHON], 9)
+    assert [job.execution for job in jobs] == numbers[:2]
+    assert [await ports.start(job) for job in jobs] == [1, 1]
+    await ports.routing.promote([PYTHON])
+    assert await ports.queue.take([PYTHON], 9) == []
+
+    await ports.attempts.settle([AttemptResult(numbers[1], 1, "completed")])
+
+    (job,) = await ports.queue.take([PYTHON], 9)
+    assert job.execution == numbers[2]
+    assert await ports.start(job) == 1
+
+
+async def test_what_was_offered_before_the_limit_was_lowered_waits(ports: Ports) -> None:
+    ports.action = await ports.limit(2)
+    numbers = [await ports.ask() for _ in range(2)]
+    await ports.routing.subscribe(ports.workers[0], [PYTHON])
+    first, second = await ports.queue.take([PYTHON], 9)
+    lowered = await ports.limit(1)
+    if isinstance(ports.attempts, MemoryExecutions):
+        for row in ports.attempts.rows.values():
+            row.asked = replace(row.asked, action=lowered)
+
+    assert [await ports.start(first), await ports.start(second)] == [1, None]
+    assert [await ports.status(number) for number in numbers] == [("running", 1), ("requested", 0)]
+    assert await ports.queue.filled([PYTHON]) == []
+
+
 async def test_one_attempt_begins_once(ports: Ports) -> None:
     job = await ports.offered()
 
     assert await ports.start(job) == 1
     assert await ports.start(job) is None
     assert await ports.status(job.execution) == ("running", 1)
-    assert await ports.queue.filled([PYTHON]) == set()
+    assert await ports.queue.filled([PYTHON]) == []
 
 
 async def test_only_the_present_attempt_can_print_and_end(ports: Ports) -> None:

@@ -45,10 +45,7 @@ async def run(folder: Path, script: str, **given: Any) -> tuple[WorkOutcome, str
         printed[stream] += text
 
     runner = HostWorkRunner(default_contract(SURROUNDINGS), replace(ACTION, grace_seconds=0.3))
-    try:
-        outcome = await runner.run(Work(entrypoint, sys.executable, **given), output)
-    finally:
-        await runner.close()
+    outcome = await runner.run(Work(entrypoint, sys.executable, **given), output)
     return outcome, printed["stdout"], printed["stderr"]
 
 
@@ -143,7 +140,6 @@ async def test_an_interpreter_that_cannot_be_executed_is_the_hosts_fault(tmp_pat
         outcome = await runner.run(Work(tmp_path / "x", interpreter), output)
         assert outcome.ending is WorkEnding.NOT_STARTED
         assert outcome.reason.startswith(f"{interpreter} could not be executed: ")
-    await runner.close()
 
 
 async def test_a_time_limit_ends_the_group_even_if_it_will_not_listen(tmp_path: Path) -> None:
@@ -188,7 +184,6 @@ async def test_many_run_at_once(tmp_path: Path) -> None:
     script.write_text('read -r given; echo "$given"')
     works = [Work(script, "/bin/sh", parameters={"n": number}) for number in range(40)]
     outcomes = await asyncio.gather(*(runner.run(work, output) for work in works))
-    await runner.close()
     assert [one.result for one in outcomes] == [{"n": number} for number in range(40)]
 
 

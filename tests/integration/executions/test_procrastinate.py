@@ -58,7 +58,7 @@ def test_what_is_known_of_the_library_was_read_from_the_version_that_is_installe
 async def defer(pool: Pool, queue: str, *numbers: int) -> None:
     async with pool.connection() as connection:
         for number in numbers:
-            source = f"(SELECT {number}::bigint AS id, '{queue}' AS queue, 1 AS turn) AS one"
+            source = f"(SELECT {number}::bigint AS id, '{queue}' AS queue, 5 AS priority, 1 AS turn) AS one"
             await connection.execute(jobs.put(source).encode())
 
 
@@ -67,7 +67,7 @@ async def test_only_the_queues_that_are_named_are_looked_into(pool: Pool, queue:
     await defer(pool, OTHER, 2)
 
     assert [(job.execution, job.queue) for job in await queue.take([QUEUE], 10)] == [(1, QUEUE)]
-    assert await queue.filled([QUEUE, OTHER]) == {OTHER}
+    assert await queue.filled([QUEUE, OTHER]) == [OTHER]
     assert [job.execution for job in await queue.take([QUEUE, OTHER], 10)] == [2]
 
 
@@ -84,7 +84,7 @@ async def test_what_is_given_back_can_be_taken_again_and_what_is_gone_is_passed_
 ) -> None:
     await defer(pool, QUEUE, 1)
     (job,) = await queue.take([QUEUE], 1)
-    assert await queue.filled([QUEUE]) == set()
+    assert await queue.filled([QUEUE]) == []
 
     await queue.give_back([job, QueuedJob(id=job.id + 1, execution=2, queue=QUEUE)])
 

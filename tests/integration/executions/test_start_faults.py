@@ -146,11 +146,8 @@ async def act(
 ) -> WorkOutcome:
     async def output(stream: str, text: str) -> None: ...
 
-    runner = HostWorkRunner(contract)
-    try:
-        return await runner.run(Work(entry, interpreter, timeout_seconds=20.0, **given), output)  # type: ignore[arg-type]
-    finally:
-        await runner.close()
+    work = Work(entry, interpreter, timeout_seconds=20.0, **given)  # type: ignore[arg-type]
+    return await HostWorkRunner(contract).run(work, output)
 
 
 async def sense(entry: Path, *interpreter: str, contract: ExecutionContract = CONTRACT) -> SensorEnd | None:

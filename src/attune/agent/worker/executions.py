@@ -202,7 +202,7 @@ class ExecutionRunner:
         return None if self._finishing else self._suspects.without(self.node())
 
     def _look_into(self, queues: Collection[str]) -> None:
-        self._ready.update(dict.fromkeys(queues))
+        self._ready = dict.fromkeys([*queues, *self._ready])
         self._wake.set()
 
     async def _take(self) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding
 from attune.cli.session import with_events
+from attune.composition.databases import is_remote
 from attune.config import Settings
 from attune.core.durations import coarse
 
 
 def check_storing(settings: Settings) -> Iterator[DoctorFinding]:
-    from attune.composition.databases import is_remote
-
     if is_remote(settings):
         return
     refusals = with_events(lambda events: events.refusals())
@@ -29,8 +28,6 @@ def check_storing(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def check_rules(settings: Settings) -> Iterator[DoctorFinding]:
-    from attune.composition.databases import is_remote
-
     if is_remote(settings):
         return
     pending = with_events(lambda events: events.pending())

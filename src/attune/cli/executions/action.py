@@ -16,8 +16,10 @@ from attune.cli.session import with_executions
 from attune.core.durations import seconds_of
 from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
-from attune.core.executions.execution import Policy
+from attune.core.executions.execution import LEAST_PRIORITY, MOST_PRIORITY, Policy
 from attune.core.ports.executions import ExecutionRecord, ExecutionStore, NewExecution
+
+_PRIORITY = click.IntRange(LEAST_PRIORITY, MOST_PRIORITY)
 
 
 @click.group(epilog="Example: attune action run demo.hello_python -p name=world --wait")
@@ -61,6 +63,9 @@ def show(ref: str, as_json: bool) -> None:
             ("time limit", f"{record.timeout_seconds:g} s" if record.timeout_seconds else ""),
             ("retries", f"{record.retries}, {record.retry_delay_seconds:g} s apart" if record.retries else ""),
             ("if lost", record.on_lost.value),
+            ("priority", "" if record.priority is None else str(record.priority)),
+            ("at once", f"at most {record.concurrency}" if record.concurrency else ""),
+            ("paused by", record.paused or ""),
         ]
     )
     required = record.param_schema.get("required") or ()
@@ -85,6 +90,7 @@ def show(ref: str, as_json: bool) -> None:
     help="What becomes of it where no worker can take it.",
 )
 @click.option("--deadline", metavar="DURATION", help="Fail it if no worker could take it for so long.")
+@click.option("--priority", type=_PRIORITY, help="0 to 9, the highest first.  [default: that of the action, else 5]")
 @click.option("--json", "as_json", is_flag=True, help="Print the execution as JSON.")
 def run(
     ref: str,
@@ -95,6 +101,7 @@ def run(
     timeout: str | None,
     policy: str,
     deadline: str | None,
+    priority: int | None,
     as_json: bool,
 ) -> int:
     """Run the action REF on a worker that can. Exit code 1 if it is waited for and does not complete.
@@ -106,7 +113,8 @@ def run(
     async def run_action(store: ExecutionStore) -> ExecutionRecord:
         wanted = await store.action(ref)
         values = read_pairs(parameters, wanted.param_schema)
-        execution = await store.run(NewExecution(wanted, values, tuple(extra), Policy(policy), until, limit))
+        new = NewExecution(wanted, values, tuple(extra), Policy(policy), until, limit, priority=priority)
+        execution = await store.run(new)
         if not (wait or follow) or execution.is_final:
             if execution.status == "requested" and not as_json:
                 await explain_waiting(store, execution)

@@ -24,7 +24,11 @@ def check_work(settings: Settings) -> Iterator[DoctorFinding]:
         if waiting := with_executions(lambda executions, wanted=wanted: executions.list(wanted)):  # type: ignore[misc]
             waits, oldest, number = True, waiting[-1], len(waiting)
             count = "an execution waits" if number == 1 else f"{number}{'+' * (number == _MOST)} executions wait"
-            text = f"{count}, for {why.format(them='it' if number == 1 else 'them')}"
+            text = (
+                f"{count}: {oldest.held_back}"
+                if oldest.held_back
+                else f"{count}, for {why.format(them='it' if number == 1 else 'them')}"
+            )
             since = f"{oldest.id} of {oldest.action_ref} since {coarse(oldest.waited)}"
             yield DoctorFinding(level, "work", f"{text}; {since}", remedy.format(id=oldest.id))
     if not waits:

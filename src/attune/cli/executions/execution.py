@@ -113,9 +113,11 @@ def _print(record: ExecutionRecord) -> None:
     facts = [
         ("status", with_symbol(record.status)),
         ("reason", record.reason or ""),
+        ("held back", record.held_back or ""),
         ("action", record.action_ref),
         ("rule", record.rule_ref or ""),
         ("parameters", json.dumps(record.parameters, ensure_ascii=False) if record.parameters else ""),
+        ("priority", str(record.priority)),
         ("needs", record.requirement or "not known yet"),
         ("worker", record.worker_name or ""),
         ("with", interpreters(record)),

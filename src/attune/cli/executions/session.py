@@ -48,7 +48,8 @@ async def follow(store: ExecutionStore, number: int, *, show: bool) -> Execution
 async def explain_waiting(store: ExecutionStore, record: ExecutionRecord) -> None:
     """Say on stderr why no worker takes it."""
     explained = await store.explanation(record)
-    click.echo(f"execution {record.id} waits for a worker:\n{explained.get('text', '')}", err=True)
+    for_what = "" if record.held_back else " for a worker"
+    click.echo(f"execution {record.id} waits{for_what}:\n{explained.get('text', '')}", err=True)
     if explained and not explained["explanation"]["total"]:
         click.echo("try: attune worker start", err=True)
 

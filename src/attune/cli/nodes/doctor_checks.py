@@ -7,27 +7,25 @@ from math import inf
 
 from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding
 from attune.cli.session import ask
-from attune.config import Settings, variable
+from attune.composition.host_examiner import selection_for
+from attune.config import Settings
 from attune.core.durations import coarse
 from attune.core.errors import AttuneError
 from attune.core.nodes.role import ROLES, WORKER
 from attune.core.ports.nodes import NodeRecord
-from attune.core.runtimes.selection import select
 
 
 def check_selections(settings: Settings) -> Iterator[DoctorFinding]:
     for role in ROLES.values():
-        section = settings.sensor if role.settings_section == "sensor" else settings.worker
-        name = role.environment_variable
         try:
-            chosen = select(name, variable(name), role.settings_section, section.capabilities)
+            chosen = selection_for(settings, role)
         except AttuneError as error:
             yield DoctorFinding(PROBLEM, role.name, str(error), error.hint)
             continue
         what = "whatever is verified" if chosen.names is None else ", ".join(chosen.names) or "nothing"
         yield DoctorFinding(OK, role.name, f"offers {what} (decided by: {chosen.source.value})")
         for warning in chosen.warnings:
-            yield DoctorFinding(WARNING, role.name, warning, f"unset {name}")
+            yield DoctorFinding(WARNING, role.name, warning, f"unset {role.environment_variable}")
 
 
 def check_nodes(settings: Settings) -> Iterator[DoctorFinding]:

@@ -16,7 +16,7 @@ from attune.cli.runtimes.definitions import read_runtimes
 from attune.cli.session import unknown
 from attune.cli.table import age
 from attune.composition.databases import find_shipped, is_there, known_names, shipped_runtimes
-from attune.composition.host_examiner import examiner_for, host_labels
+from attune.composition.host_examiner import examiner_for, host_labels, selection_for
 from attune.config import Settings, load_settings, variable
 from attune.core.durations import seconds_of
 from attune.core.errors import RequirementError
@@ -26,11 +26,10 @@ from attune.core.matching.requirement import Requirement
 from attune.core.matching.requirement_parser import EXAMPLE
 from attune.core.matching.term_judgement import Reason, judge
 from attune.core.matching.terms import RuntimeTerm
-from attune.core.nodes.role import ROLES, SENSOR, Role
+from attune.core.nodes.role import ROLES, WORKER, Role
 from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.selection import select
 from attune.core.runtimes.verdict import Verdict, verdict_data
 from attune.operations.runtimes.detect import Detection, DetectionOptions
 from attune.operations.runtimes.detect import detect as detect_runtimes
@@ -102,8 +101,8 @@ def _shipped_for(terms: Sequence[RuntimeTerm], known: KnownNames) -> dict[str, R
 
 def _holds(requirement: Requirement, detection: Detection, settings: Settings, known: KnownNames) -> bool:
     """Whether this host meets *requirement*; what it does not meet is said."""
-    section = settings.sensor if detection.role is SENSOR else settings.worker
-    host = Node(0, "this host", capabilities_of(detection.verdicts), host_labels(section))
+    labels = host_labels(settings.node((detection.role or WORKER).name))
+    host = Node(0, "this host", capabilities_of(detection.verdicts), labels)
     terms = (known.marked(term, [host]) for term in requirement.terms)
     unmet = [finding for finding in (judge(term, host) for term in terms) if not finding.holds]
     for finding in unmet:
@@ -123,10 +122,7 @@ def _detect(
     max_age_seconds: float,
     live: bool,
 ) -> Detection:
-    section = settings.sensor if role.settings_section == "sensor" else settings.worker
-    selection = select(
-        role.environment_variable, variable(role.environment_variable), role.settings_section, section.capabilities
-    )
+    selection = selection_for(settings, role)
     known = [*map(capability_name, runtimes), *(runtime.ref for runtime in runtimes), *(selection.names or ())]
     for name in sorted(only):
         if name not in known and fold(name) not in known:

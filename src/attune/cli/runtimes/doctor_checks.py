@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 
 from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding
 from attune.cli.runtimes.definitions import read_runtimes
-from attune.config import Settings, variable
+from attune.composition.host_examiner import examiner_for, refused_folders, selection_for
+from attune.config import Settings
 from attune.core.errors import DefinitionError
 from attune.core.nodes.role import ROLES
 from attune.core.runtimes.aliases import did_you_mean, nearest
@@ -15,7 +16,6 @@ from attune.core.runtimes.selection import select
 
 
 def check_definitions(settings: Settings) -> Iterator[DoctorFinding]:
-
     definitions: list[Definition] = []
     runtimes = read_runtimes(settings)
     for runtime in runtimes:
@@ -35,11 +35,7 @@ def check_definitions(settings: Settings) -> Iterator[DoctorFinding]:
 def _declared(settings: Settings, known: Collection[str]) -> Iterator[DoctorFinding]:
     """Names that a node is told to offer and that no definition has."""
     for role in ROLES.values():
-        section = settings.sensor if role.settings_section == "sensor" else settings.worker
-        names = select(
-            role.environment_variable, variable(role.environment_variable), role.settings_section, section.capabilities
-        ).names
-        for name in names or ():
+        for name in selection_for(settings, role).names or ():
             if name not in known:
                 near = nearest(name, known)
                 remedy = f"declare {near} in its place" if near else f"attune runtime add --from-catalogue {name}"
@@ -49,7 +45,6 @@ def _declared(settings: Settings, known: Collection[str]) -> Iterator[DoctorFind
 
 def check_host(settings: Settings) -> Iterator[DoctorFinding]:
     from attune.composition.databases import core_runtimes
-    from attune.composition.host_examiner import examiner_for, refused_folders
     from attune.operations.runtimes.detect import DetectionOptions, detect
 
     selection = select("", None, "worker")

@@ -29,6 +29,9 @@ FINAL = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED, _S.TIMEOUT, _S.ABANDON
 """Nothing follows them: to run again is a new execution."""
 
 
+LEAST_PRIORITY, DEFAULT_PRIORITY, MOST_PRIORITY = 0, 5, 9
+
+
 class Policy(StrEnum):
     """What becomes of work that no live worker can take. `WAIT` ends at its deadline, if it has one."""
 

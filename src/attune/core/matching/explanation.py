@@ -36,11 +36,15 @@ class PlacementOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long the work has waited and what its policy (`wait`, `fail`, `cancel`) makes of it. In seconds."""
+    """How long the work has waited and what its policy (`wait`, `fail`, `cancel`) makes of it. In seconds.
+
+    `held_back` is what keeps it from starting, whatever nodes there are.
+    """
 
     seconds: float
     policy: str = "wait"
     deadline_in: float | None = None
+    held_back: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,12 @@ class Explanation:
         return {
             "outcome": self.outcome.value,
             "waiting": waiting
-            and {"seconds": waiting.seconds, "policy": waiting.policy, "deadline_in_seconds": waiting.deadline_in},
+            and {
+                "seconds": waiting.seconds,
+                "policy": waiting.policy,
+                "deadline_in_seconds": waiting.deadline_in,
+                "held_back": waiting.held_back,
+            },
             "needs": list(self.needs),
             "prefers": list(self.prefers),
             "total": self.total,
@@ -119,6 +128,8 @@ class Explanation:
         needs = "   ".join(self.needs) or "any node"
         prefers = f"      prefers {', '.join(self.prefers)}" if self.prefers else ""
         lines = [_headline(self), _line("needs", needs + prefers), _line("fleet", _fleet(self))]
+        if self.waiting and self.waiting.held_back:
+            lines.insert(1, _line("held", self.waiting.held_back))
         if self.total and (self.terms or self.states):
             lines += _table((*self.terms, *self.states))
         lines += [_line("" if index else "nearest", str(miss)) for index, miss in enumerate(self.nearest)]

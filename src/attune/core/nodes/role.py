@@ -8,16 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """How one role is named: to people, in the environment, in the settings and in the database."""
+    """How one role is named: to people and in the settings, in the environment, and in the database."""
 
     name: str
     environment_variable: str
-    settings_section: str
     database_role: str
 
 
-WORKER = Role("worker", "ATTUNE_WORKER_RUNTIMES", "worker", "action")
-SENSOR = Role("sensor", "ATTUNE_SENSOR_RUNTIMES", "sensor", "sensor")
+WORKER = Role("worker", "ATTUNE_WORKER_RUNTIMES", "action")
+SENSOR = Role("sensor", "ATTUNE_SENSOR_RUNTIMES", "sensor")
 ROLES = {role.name: role for role in (WORKER, SENSOR)}
 
 

@@ -10,14 +10,17 @@ from typing import Any, Generic, TypeVar
 from attune.core.documents import Section
 from attune.core.errors import RequirementError, VersionError, shown
 from attune.core.executions.action import Action, Delivery, OnLost, requirement_of_action
+from attune.core.executions.delivery import name_faults
+from attune.core.executions.execution import LEAST_PRIORITY, MOST_PRIORITY
 from attune.core.json_schema import schema_problems
 from attune.core.matching.requirement import Preference
 from attune.core.packs.pack import SensorDefinition
 from attune.core.runtimes.constraint import Constraint
 
 W = TypeVar("W", Action, SensorDefinition)
-_LONGEST_RUN = 366 * 86_400.0
+LONGEST_SECONDS = 366 * 86_400.0
 _MOST_RETRIES = 1000
+_MOST_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,8 @@ class WorkDraft(Generic[W]):
 def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
     """The action that *section* describes."""
     runtime, version = _runtime(section)
-    timeout = section.seconds("timeout", 0.01, _LONGEST_RUN)
-    delay = section.seconds("retry_delay", 0, _LONGEST_RUN)
+    timeout = section.seconds("timeout", 0.01, LONGEST_SECONDS)
+    delay = section.seconds("retry_delay", 0, LONGEST_SECONDS)
     action = Action(
         ref=ref,
         pack_ref=pack,
@@ -52,7 +55,12 @@ def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
         retry_delay_seconds=1.0 if delay is None else delay,
         on_lost=section.choice("on_lost", OnLost, OnLost.RETRY),
         result_file=_inside(section, "result_file", "a file in the working directory"),
+        priority=read_priority(section),
+        concurrency=read_number(section, "concurrency", (1, _MOST_AT_ONCE)),
     )
+    names = action.param_schema.get("properties", {}).keys() - action.secrets
+    for fault in name_faults(action.delivery, sorted(names), "parameters"):
+        section.refuse("parameters", fault.expected, f"{fault.got} ({fault.field})")
     return WorkDraft(action, runtime, section)
 
 
@@ -74,6 +82,16 @@ def read_sensor(section: Section, ref: str) -> WorkDraft[SensorDefinition]:
         interpreter_args=section.texts("interpreter_args"),
     )
     return WorkDraft(sensor, runtime, section)
+
+
+def read_priority(section: Section) -> int | None:
+    """The priority of an action or a rule, None where it is not given."""
+    return read_number(section, "priority", (LEAST_PRIORITY, MOST_PRIORITY))
+
+
+def read_number(section: Section, key: str, bounds: tuple[int, int]) -> int | None:
+    """A whole number within *bounds*, None where it is not given."""
+    return None if section.node(key) is None else section.integer(key, bounds[0], bounds, what="a whole number")
 
 
 def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[str, Any]:

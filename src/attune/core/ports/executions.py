@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from attune.core.access.secrets import parameter_faults
 from attune.core.errors import UsageError
-from attune.core.executions.action import Action
+from attune.core.executions.action import Action, with_defaults
+from attune.core.executions.delivery import delivery_faults
 from attune.core.executions.execution import FINAL, Policy
 from attune.core.executions.timeline import TimelineEntry, timeline_text, waits_for
 from attune.core.matching.requirement import Requirement
@@ -17,7 +18,10 @@ from attune.core.matching.requirement import Requirement
 
 @dataclass(frozen=True, slots=True)
 class NewExecution:
-    """What somebody asks to have run. Times are in seconds; `wait_seconds` bounds how long it waits for a node."""
+    """What somebody asks to have run. Times are in seconds; `wait_seconds` bounds how long it waits for a node.
+
+    `priority` is from 0 to 9, None: that of the action.
+    """
 
     action: Action
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -26,15 +30,22 @@ class NewExecution:
     wait_seconds: float | None = None
     timeout_seconds: float | None = None
     retry_of: int | None = None
+    priority: int | None = None
 
     @property
     def requirement(self) -> Requirement:
         """What a node must satisfy: the action's terms and those that were added. Raises `RequirementError`."""
         return self.action.requirement_with(self.extra)
 
+    @property
+    def with_defaults(self) -> dict[str, Any]:
+        """The parameters, and the defaults of those that are not given."""
+        return with_defaults(self.action.param_schema, self.parameters)
+
     def check(self) -> None:
-        """Raises `UsageError` where the parameters are not what the action takes."""
+        """Raises `UsageError` where the parameters are not what the action takes, or cannot be handed over to it."""
         problems = parameter_faults(self.action.param_schema, self.parameters)
+        problems = problems or delivery_faults(self.action, self.with_defaults)
         if problems:
             more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
             message = "; ".join(map(str, problems[:3])) + more
@@ -46,7 +57,8 @@ class ExecutionRecord:
     """An execution as people and programs read it. Ages and durations are in seconds.
 
     `interpreter` says by name which file was used for each runtime, of which ref, and how that was verified.
-    `pack_digest` names the pack's files that ran. `timeline` is empty where executions are listed.
+    `pack_digest` names the pack's files that ran. `held_back` is what keeps it from starting beside the lack of a node.
+    `timeline` is empty where executions are listed.
     """
 
     id: int
@@ -70,6 +82,8 @@ class ExecutionRecord:
     timeout_seconds: float | None
     dropped_bytes: int
     retry_of: int | None
+    priority: int
+    held_back: str | None
     rule_ref: str | None
     created: datetime
     updated: datetime
@@ -91,6 +105,8 @@ class ExecutionRecord:
     @property
     def why(self) -> str:
         """Its reason, or what it waits for, in a few words."""
+        if self.held_back:
+            return f"waits: {self.held_back}"
         if self.reason or self.status != "requested" or not self.requirement:
             return self.reason or ""
         return waits_for(self.requirement)

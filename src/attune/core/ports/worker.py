@@ -125,13 +125,17 @@ class WorkQueue(Protocol):
     """The jobs that can be taken now, by queue; what records work puts it there. All methods raise `DatabaseError`."""
 
     async def take(self, queues: Collection[str], limit: int) -> Sequence[QueuedJob]:
-        """At most *limit* jobs of *queues*, the oldest first. One that is not begun soon is offered to others again."""
+        """At most *limit* jobs of *queues*: by priority, of equal ones the oldest first.
+
+        One that is not begun soon is offered to others again. What has waited for long goes before all else, every
+        second time.
+        """
 
     async def give_back(self, jobs: Collection[QueuedJob]) -> None:
         """Let others take *jobs*, which were taken and not begun."""
 
-    async def filled(self, queues: Collection[str]) -> set[str]:
-        """Those of *queues* with jobs that nobody has taken."""
+    async def filled(self, queues: Collection[str]) -> Sequence[str]:
+        """Those of *queues* with jobs that nobody has taken, the most urgent ones first where there are many."""
 
 
 class WorkRouting(Protocol):
@@ -174,7 +178,10 @@ class AttemptStore(Protocol):
     async def start(
         self, wanted: Sequence[AttemptStart], *, worker: int, name: str, running: int
     ) -> Mapping[int, StartedAttempt]:
-        """Own the executions of taken jobs that may still be run, and remove the jobs; by execution."""
+        """Own the executions of taken jobs that may still be run, and remove the jobs; by execution.
+
+        What is paused, or over the limit of its action, is not begun and waits.
+        """
 
     async def settle(
         self, ended: Sequence[AttemptResult], *, worker: int | None = None, running: int = 0, tries: int = 0
@@ -202,6 +209,3 @@ class WorkRunner(Protocol):
     """Runs one piece of work on this host. Cancelling the call ends the whole process group before it returns."""
 
     async def run(self, work: Work, output: Output) -> WorkOutcome: ...
-
-    async def close(self) -> None:
-        """Let go of what runs share."""

@@ -28,7 +28,7 @@ class ControlGroup:
         os.mkdir(self.folder)  # noqa: PTH102
         try:
             self._kill = os.open(f"{self.folder}/cgroup.kill", os.O_WRONLY | os.O_CLOEXEC)
-            self._write("cgroup.procs", str(os.getpid()))
+            _write(f"{self.folder}/cgroup.procs", str(os.getpid()))
         except OSError:
             remove_group(self.folder)
             raise
@@ -38,30 +38,27 @@ class ControlGroup:
         for name, value in (("memory.max", memory_bytes), ("pids.max", processes)):
             with contextlib.suppress(OSError):
                 if value is not None:
-                    self._write(name, str(value))
+                    _write(f"{self.folder}/{name}", str(value))
 
     def kill(self) -> None:
         """End every process of the group, this one too."""
         os.write(self._kill, b"1")
-
-    def _write(self, name: str, text: str) -> None:
-        file = os.open(f"{self.folder}/{name}", os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(file, text.encode())
-        finally:
-            os.close(file)
 
 
 def end_group(parent: str, process: int) -> None:
     """End what the group of *process*, which is gone, still holds, and remove it."""
     folder = f"{parent}/attune-{process}"
     with contextlib.suppress(OSError):
-        file = os.open(f"{folder}/cgroup.kill", os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(file, b"1")
-        finally:
-            os.close(file)
+        _write(f"{folder}/cgroup.kill", "1")
     remove_group(folder)
+
+
+def _write(path: str, text: str) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(file, text.encode())
+    finally:
+        os.close(file)
 
 
 def remove_group(folder: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from attune.host.contract.environment import OFFLINE
@@ -120,21 +120,8 @@ class Launch:
 
     def message(self) -> dict[str, Any]:
         """What the supervisor reads."""
-        return {
-            "argv": list(self.argv),
-            "path": self.path,
-            "folder": self.folder,
-            "environment": dict(self.environment),
-            "grace": self.grace_seconds,
-            "seconds": self.seconds,
-            "until": self.until,
-            "umask": 0o022,
-            "user": self.user and (self.user.uid, self.user.gid, list(self.user.groups)),
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {
+            "user": self.user and (self.user.uid, self.user.gid, self.user.groups),
             "limits": self.limits.as_arguments(),
             "group_limits": (self.limits.memory_bytes, self.limits.processes),
-            "no_new_privileges": self.no_new_privileges,
-            "writable": self.writable,
-            "readable": self.readable,
-            "offline": self.offline,
-            "tell": self.tell,
         }

@@ -74,7 +74,7 @@ class Supervisor:
     def _run(self, fds: list[int]) -> None:
         with open(fds[0], "rb") as file:  # noqa: PTH123
             launch = json.loads(file.read())
-        self._grace, self._deadline, self._ended_by = launch["grace"], _NEVER, ""
+        self._grace, self._deadline, self._ended_by = launch["grace_seconds"], _NEVER, ""
         try:
             self._confine(launch)
             self._pid = _forked(launch, fds[1:]) if launch["user"] or launch["limits"] else _spawned(launch, fds[1:])
@@ -103,7 +103,7 @@ class Supervisor:
         """Forbid to this process what is forbidden to the program: that is inherited, and cannot be undone."""
         if not self._confined:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            os.umask(launch["umask"])
+            os.umask(0o022)
             if launch["no_new_privileges"]:
                 prctl(_PR_SET_NO_NEW_PRIVS, 1)
             if self._group is not None:

@@ -135,7 +135,8 @@ class Reaction(Generic[C]):
             problem = decision.problem
             if problem is None:
                 try:
-                    firing = Firing(rule.action_ref, decision.parameters, enforcement, secret_names(rule.param_schema))
+                    secrets = secret_names(rule.param_schema)
+                    firing = Firing(rule.action_ref, decision.parameters, enforcement, secrets, rule.priority)
                     executions.append(await self.create(connection, firing))
                 except DatabaseError:
                     raise

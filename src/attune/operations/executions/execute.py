@@ -81,11 +81,11 @@ class ExecutionService:
     async def explanation(self, execution: ExecutionRecord) -> Mapping[str, Any]:
         if execution.requirement is None:
             return {}
-        requirement = Requirement() if execution.requirement == "*" else Requirement.parse(execution.requirement)
+        requirement = Requirement.parse(execution.requirement)
         left = None
         if execution.deadline is not None:
             left = (execution.deadline - execution.created).total_seconds() - execution.waited
-        waiting = Waiting(execution.waited, execution.policy or "wait", left)
+        waiting = Waiting(execution.waited, execution.policy or "wait", left, execution.held_back)
         explained = explain(requirement, await self.fleet(), known=await self.names())
         explanation = replace(explained, waiting=waiting)
         return {"explanation": explanation.to_data(), "text": str(explanation)}

@@ -99,7 +99,8 @@ def prepare(data: Path, account: Account) -> None:
     try:
         data.mkdir(mode=0o700, parents=True)
     except FileExistsError:
-        _check(data)
+        if _is_open(data):
+            data.chmod(0o700)
     else:
         if account.switch:  # the server's user may pass through, nobody else; the folder stays root's
             os.chown(data, -1, account.gid)
@@ -119,11 +120,6 @@ def look(data: Path) -> None:
             f"only {free >> 20} MiB are free on the disk of {data}, and PostgreSQL may need {_LEAST_FREE >> 20}",
             hint=f"free some space, or {CHOOSE}",
         )
-
-
-def _check(data: Path) -> None:
-    if _is_open(data):
-        data.chmod(0o700)
 
 
 def _is_open(data: Path) -> bool:

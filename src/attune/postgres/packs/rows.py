@@ -20,10 +20,10 @@ TABLES = {"runtimes": "runtime", "actions": "action", "triggers": "trigger", "se
 _COLUMNS = {
     "runtimes": "name description distributions installation",
     "actions": "label description entrypoint requires prefers interpreter_args param_schema out_schema timeout_seconds"
-    " retries retry_delay_seconds result_file",
+    " retries retry_delay_seconds result_file priority concurrency",
     "triggers": "label description param_schema out_schema",
     "sensors": "label description entrypoint runtime_ref trigger_ref requires interpreter_args param_schema config",
-    "rules": "label description action_ref trigger_ref conditions action_params",
+    "rules": "label description action_ref trigger_ref conditions action_params priority overlap at_most_every_seconds",
 }
 _JSON = frozenset(
     {"distributions", "installation", "requires", "prefers", "interpreter_args", "param_schema", "out_schema"}
@@ -134,7 +134,7 @@ async def remove_rows(
                 more = f" and {len(users) - _SHOWN} more" if len(users) > _SHOWN else ""
                 raise InUseError(
                     f"{table} {ref}: expected that nothing uses what is removed, got {', '.join(users[:_SHOWN])}{more}",
-                    hint="remove or change what uses it first",
+                    hint="remove or change what uses it first; --cancel-waiting cancels executions that wait",
                 )
         if table == "action":
             await connection.execute("UPDATE execution SET action = NULL WHERE action = %s", (number,))

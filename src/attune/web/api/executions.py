@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
-from attune.core.executions.execution import ExecutionStatus, Policy
+from attune.core.executions.execution import LEAST_PRIORITY, MOST_PRIORITY, ExecutionStatus, Policy
 from attune.core.matching.requirement_parser import MAX_TERMS
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution
 from attune.web.access import Operator, Reader
@@ -21,6 +21,7 @@ from attune.web.services import Given
 
 actions = APIRouter(prefix="/actions", tags=["actions"])
 executions = APIRouter(prefix="/executions", tags=["executions"])
+_PRIORITY = "0 to 9, the highest first. Null: that of the action, else 5, or 4 for what a rule asks for."
 _WHEN = ["2026-11-24T09:00:00Z"]
 _INTERPRETER = {
     "python": {
@@ -59,6 +60,11 @@ class ActionItem(BaseModel):
     timeout_seconds: float | None = Field(examples=[30.0])
     retries: int = Field(examples=[0])
     on_lost: str = Field(examples=["retry"])
+    priority: int | None = Field(
+        description="0 to 9, the highest first; null where the pack does not say.", examples=[5]
+    )
+    concurrency: int | None = Field(description="How many may run at once, null: any number.", examples=[2])
+    paused: str | None = Field(description="Who paused it, null where nobody has.", examples=[None])
 
     @classmethod
     def of(cls, action: Action) -> ActionItem:
@@ -80,6 +86,7 @@ class RunRequest(Body):
         default=None, gt=0, le=1e9, description="Fail it if no worker could take it for so long.", examples=[600.0]
     )
     timeout_seconds: float | None = Field(default=None, gt=0, le=31_622_400, examples=[30.0])
+    priority: int | None = Field(default=None, ge=LEAST_PRIORITY, le=MOST_PRIORITY, description=_PRIORITY, examples=[5])
 
 
 class TimelineItem(Answer):
@@ -117,6 +124,11 @@ class ExecutionItem(Answer):
     timeout_seconds: float | None = Field(examples=[30.0])
     dropped_bytes: int = Field(description="Printed and not kept.", examples=[0])
     retry_of: int | None = Field(examples=[None])
+    priority: int = Field(description="0 to 9, the highest first.", examples=[5])
+    held_back: str | None = Field(
+        description="What keeps it from starting, whatever workers there are: a pause, a limit, a time.",
+        examples=[None],
+    )
     rule_ref: str | None = Field(examples=["demo.greet"])
     created: datetime = Field(examples=_WHEN)
     updated: datetime = Field(examples=_WHEN)
@@ -163,7 +175,13 @@ async def run_action(
     """Recorded at once, and run on a worker that satisfies the action and the terms of `require`."""
     action = await _action(services, ref)
     new = NewExecution(
-        action, body.parameters, tuple(body.require), body.policy, body.wait_seconds, body.timeout_seconds
+        action,
+        body.parameters,
+        tuple(body.require),
+        body.policy,
+        body.wait_seconds,
+        body.timeout_seconds,
+        priority=body.priority,
     )
     execution = await services.runs.run(new)
     response.headers["Location"] = f"/api/executions/{execution.id}"

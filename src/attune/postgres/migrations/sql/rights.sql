@@ -33,16 +33,19 @@ BEGIN
                 'announce_class', 'announce_event', 'announce_request', 'announce_sensing', 'audit_actor',
                 'audit_change', 'audit_requests', 'begin_executions', 'claim_node', 'close_circuit_breaker', 'count_refusals',
                 'count_worker_generation', 'filled_queues', 'follow_action_runtime', 'follow_worker_status',
-                'give_back_jobs', 'is_adrift', 'is_live', 'mark_overdue', 'may_decide', 'may_read_all', 'note_change',
+                'follow_action_priority',
+                'give_back_jobs', 'held_back', 'in_use', 'is_adrift', 'is_live', 'mark_overdue', 'may_decide', 'may_read_all', 'note_change',
                 'notify_event_created', 'notify_execution_change',
-                'note_execution', 'note_writing', 'notify_runtime_change', 'notify_token_change', 'offer_executions', 'owns',
+                'note_execution', 'note_writing', 'notify_runtime_change', 'notify_token_change', 'offer_executions',
+                'offer_next', 'owns', 'priority_of',
                 'promote_executions', 'reads_queue', 'record_runtime_change', 'record_timeline', 'replay_dead_letter', 'resume_attempts',
-                'runs_sensor',
+                'runs_sensor', 'skipped_by_rule',
                 'stamp_audit', 'sweep_lost', 'take_jobs', 'take_leases', 'tell_node_request', 'tidy_executions',
                 'update_updated_column'))
     LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, %I, pg_temp', object.function, here);
-        IF object.proname NOT IN ('may_decide', 'may_read_all', 'owns', 'runs_sensor', 'is_live') THEN
+        IF object.proname NOT IN ('may_decide', 'may_read_all', 'owns', 'runs_sensor', 'is_live', 'in_use',
+                'held_back', 'priority_of') THEN
             EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', object.function);
         END IF;
         FOR permitted IN SELECT rolname FROM pg_roles WHERE rolname IN ('attune_admin', 'attune_node', 'attune_reader') LOOP
@@ -53,7 +56,7 @@ BEGIN
                 AND permitted.rolname IN ('attune_admin', 'attune_node')
                 OR permitted.rolname = 'attune_admin'
                 AND (object.proname LIKE 'procrastinate\_%'
-                    OR object.proname IN ('count_refusals', 'replay_dead_letter')) THEN
+                    OR object.proname IN ('count_refusals', 'replay_dead_letter', 'skipped_by_rule')) THEN
                 EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', object.function, permitted.rolname);
             END IF;
         END LOOP;
@@ -80,7 +83,7 @@ BEGIN
             ('attune_admin', 'SELECT, INSERT, UPDATE (pending), DELETE', 'event'),
             ('attune_admin', 'SELECT, INSERT, UPDATE (status, config)', 'enforcement'),
             ('attune_admin', 'SELECT, INSERT, UPDATE', 'execution'),
-            ('attune_admin', 'SELECT, INSERT', 'audit capability'),
+            ('attune_admin', 'SELECT, INSERT', 'audit capability action_version'),
             ('attune_admin', 'SELECT, UPDATE', 'fleet_watch'),
             ('attune_admin', 'SELECT, DELETE', 'change'),
             ('attune_admin', 'SELECT',
@@ -88,7 +91,7 @@ BEGIN
             ('attune_node', 'SELECT',
                 'pack_version pack_file runtime action sensor trigger worker requirement_class secret fleet_watch'
                 ' alembic_version _sqlx_migrations node connected_node worker_offer execution event sensor_lease'
-                ' node_request'),
+                ' node_request action_version'),
             ('attune_node', 'SELECT (id, ref, digest)', 'pack'),
             ('attune_node', 'INSERT (name, worker_type, worker_role, host, status, capabilities, meta, last_heartbeat),'
                 ' UPDATE (host, status, capabilities, meta, last_heartbeat, problem, refused)', 'worker'),
@@ -111,7 +114,7 @@ BEGIN
                 ' worker_capability worker_load worker_class worker_offer capability requirement_class node'
                 ' connected_node refusing_node fleet_watch runtime_transition change node_request execution'
                 ' execution_output event enforcement dead_letter sensor_lease sensor_journal sensor_position audit'
-                ' procrastinate_jobs procrastinate_events alembic_version _sqlx_migrations')
+                ' procrastinate_jobs procrastinate_events alembic_version _sqlx_migrations action_version')
         ) AS p (role, rights, tables) CROSS JOIN LATERAL string_to_table(p.tables, ' ') AS t (name)
         WHERE to_regclass(format('%I.%I', here, t.name)) IS NOT NULL
           AND EXISTS (SELECT FROM pg_roles WHERE rolname = p.role)

@@ -49,6 +49,7 @@ look_every  # a parameter of a statement
 # Values of enumerations, which come from documents and columns.
 _.ABANDON
 _.DISABLED
+_.SKIP
 _.REQUESTED
 _.SCHEDULED
 

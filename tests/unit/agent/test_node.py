@@ -317,7 +317,7 @@ async def test_what_could_not_be_verified_without_a_place_is_offered_once_there_
         here.host.commands["python3"] = printed("Python 3.11.7")
         here.problem = None
         await here.until(lambda: here.row().capabilities["runtimes"] == ["python"])
-        assert here.row().status == "active"
+        await here.until(lambda: here.row().status == "active")
 
 
 async def test_what_work_finds_wrong_degrades_a_node_at_once_and_a_probe_that_passes_restores_it_ever_later() -> None:

@@ -46,7 +46,7 @@ class SensorContext:
     suspect: Callable[[str], None]
     recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
     secrets: SecretResolver
-    packs: PackFolders | None = None
+    packs: PackFolders
     restarts: RestartRules = field(default_factory=RestartRules)
 
 
@@ -74,8 +74,6 @@ async def _entrypoint(sensor: Sensor, context: SensorContext) -> Path:
         if written.is_absolute():
             return written
         raise AttuneError(f"expected the files of a pack or an absolute entry point, got {sensor.entrypoint!r}")
-    if context.packs is None:
-        raise AttuneError("this node cannot fetch the files of packs")
     return Path(await context.packs.folder(sensor.pack_digest)) / "sensors" / written
 
 

@@ -71,6 +71,10 @@ def show_rule(ref: str, as_json: bool) -> None:
     parameters = json.dumps(rule.action_params, ensure_ascii=False)
     click.echo(f"trigger: {rule.trigger_ref}\nwhen: {_when(rule.conditions) or 'always'}")
     click.echo(f"action: {rule.action_ref}\nparameters: {parameters}")
+    if rule.overlap != "queue":
+        click.echo(f"overlap: {rule.overlap}")
+    if rule.at_most_every_seconds:
+        click.echo(f"at most every: {rule.at_most_every_seconds:g} s")
 
 
 def _enabled(rule: RuleRecord) -> str:

@@ -46,6 +46,9 @@ class RuleRecord:
     conditions: Sequence[Any]
     action_params: Mapping[str, Any]
     paused: str | None = None  # by its circuit breaker, and why
+    priority: int | None = None
+    overlap: str = "queue"
+    at_most_every_seconds: float | None = None
 
 
 _JUDGED_WITHIN_SECONDS = 10.0

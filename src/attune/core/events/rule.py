@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from attune.core.access.secrets import parameter_faults, reference_in
@@ -13,6 +14,14 @@ from attune.core.errors import shown
 from attune.core.events.expression import Evaluated
 from attune.core.events.template import OPEN, TemplateError, expressions_in, rendered
 from attune.core.pattern import PatternError, compile_pattern
+
+
+class Overlap(StrEnum):
+    """What a rule does with an event while one of its executions has not ended."""
+
+    QUEUE = "queue"
+    SKIP = "skip"
+
 
 VARIABLES = frozenset({"payload", "event", "pack"})
 """The names that expressions know: the event's payload; the event (`payload`, `trigger`, `source`); the rule's pack

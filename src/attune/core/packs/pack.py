@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from attune.core.errors import AttuneError, Fault
+from attune.core.events.rule import Overlap
 from attune.core.executions.action import Action
 from attune.core.runtimes.runtime import Runtime
 
@@ -48,7 +49,10 @@ class SensorDefinition:
 
 @dataclass(frozen=True, slots=True)
 class RuleDefinition:
-    """Which action follows an event of a trigger: `conditions` must all hold, `action_params` may hold templates."""
+    """Which action follows an event of a trigger: `conditions` must all hold, `action_params` may hold templates.
+
+    `overlap` is what follows while an execution of the rule has not ended.
+    """
 
     ref: str
     label: str
@@ -59,6 +63,8 @@ class RuleDefinition:
     conditions: tuple[str, ...] = ()
     action_params: Mapping[str, Any] = field(default_factory=dict)
     priority: int | None = None
+    overlap: Overlap = Overlap.QUEUE
+    at_most_every_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

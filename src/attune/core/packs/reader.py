@@ -7,11 +7,19 @@ from dataclasses import dataclass, field
 
 from attune.core.documents import DocumentNode, Section, plain
 from attune.core.errors import DefinitionError, Fault, SourcePosition, shown
+from attune.core.events.rule import Overlap
 from attune.core.events.template import Expression, TemplateError, parts_of
 from attune.core.executions.action import Action
 from attune.core.json_schema import value_problems
 from attune.core.packs.pack import KINDS, Pack, RuleDefinition, SensorDefinition, TriggerDefinition
-from attune.core.packs.work_reader import WorkDraft, read_action, read_parameters, read_priority, read_sensor
+from attune.core.packs.work_reader import (
+    LONGEST_SECONDS,
+    WorkDraft,
+    read_action,
+    read_parameters,
+    read_priority,
+    read_sensor,
+)
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
 
@@ -185,6 +193,8 @@ def _read_rule(section: Section, ref: str, draft: Draft) -> None:
         conditions=tuple(written.text for written in conditions),
         action_params=parameters,
         priority=read_priority(section),
+        overlap=section.choice("overlap", Overlap, Overlap.QUEUE),
+        at_most_every_seconds=section.seconds("at_most_every", 0.01, LONGEST_SECONDS),
     )
     draft.rules.append(rule)
 

@@ -17,7 +17,7 @@ from attune.core.packs.pack import SensorDefinition
 from attune.core.runtimes.constraint import Constraint
 
 W = TypeVar("W", Action, SensorDefinition)
-_LONGEST_RUN = 366 * 86_400.0
+LONGEST_SECONDS = 366 * 86_400.0
 _MOST_RETRIES = 1000
 _MOST_AT_ONCE = 1_000_000
 
@@ -34,8 +34,8 @@ class WorkDraft(Generic[W]):
 def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
     """The action that *section* describes."""
     runtime, version = _runtime(section)
-    timeout = section.seconds("timeout", 0.01, _LONGEST_RUN)
-    delay = section.seconds("retry_delay", 0, _LONGEST_RUN)
+    timeout = section.seconds("timeout", 0.01, LONGEST_SECONDS)
+    delay = section.seconds("retry_delay", 0, LONGEST_SECONDS)
     action = Action(
         ref=ref,
         pack_ref=pack,

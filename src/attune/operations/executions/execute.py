@@ -81,7 +81,7 @@ class ExecutionService:
     async def explanation(self, execution: ExecutionRecord) -> Mapping[str, Any]:
         if execution.requirement is None:
             return {}
-        requirement = Requirement() if execution.requirement == "*" else Requirement.parse(execution.requirement)
+        requirement = Requirement.parse(execution.requirement)
         left = None
         if execution.deadline is not None:
             left = (execution.deadline - execution.created).total_seconds() - execution.waited

@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from attune.core.access.secrets import encrypted, to_encrypt
+from attune.core.errors import UsageError
 from attune.core.events.event import Trigger
 from attune.core.events.rule import BreakerState, Firing, NewEnforcement, Rule
 from attune.core.events.template import opening_of
@@ -33,6 +34,12 @@ class PostgresEventTables:
     async def rules(self, trigger_refs: Sequence[str]) -> Sequence[Rule]:
         if not await read_value(self._connection, "SELECT may_decide()"):
             return []  # the event waits for an operator's process
+        held = """
+            SELECT FROM rule AS r JOIN trigger AS t ON t.id = r.trigger
+            WHERE t.ref = ANY(%s) AND r.enabled AND (r.overlap = 'skip' OR r.at_most_every_seconds IS NOT NULL)
+            ORDER BY r.id FOR NO KEY UPDATE OF r
+        """  # one event after the other, so that each sees what the one before has asked for
+        await self._connection.execute(held, (list(trigger_refs),))
         query = """
             SELECT r.id, r.ref, r.action_ref, t.ref AS trigger_ref, r.conditions, r.action_params, a.param_schema,
                    p.ref AS pack_ref, p.config AS pack_config, coalesce(p.loaded -> 'rules' ? r.ref, false) AS declared,
@@ -117,7 +124,12 @@ async def take_pending(connection: AsyncConnection[Any]) -> tuple[int, NewEvent]
 
 
 async def request_execution(connection: AsyncConnection[Any], firing: Firing, cipher: SecretCipher) -> int:
-    """A row of table `execution` that waits, as earlier versions wrote it but for its secrets; its id."""
+    """A row of table `execution` that waits, as earlier versions wrote it but for its secrets; its id.
+
+    Raises `UsageError` where the rule asks for none at present.
+    """
+    if why := await read_value(connection, "SELECT skipped_by_rule(%s)", (firing.enforcement,)):
+        raise UsageError(why)
     query = """
         INSERT INTO execution (id, action, action_ref, config, enforcement, sealed, given_priority)
         SELECT coalesce(%(id)s::bigint, nextval(pg_get_serial_sequence('execution', 'id'))), a.id, %(action)s,

@@ -36,6 +36,7 @@ _LEASES = "20260506000001_leases"
 _UPTIME = "20260510000001_uptime"
 _TIMELINE = "20260509000001_timeline"
 _ORDER = "20260508000001_order"
+_OVERLAP = "20260508000002_overlap"
 REVISIONS = (
     Revision(BASELINE, (BASELINE, "reference_indexes"), ()),  # the first one: nothing is below it
     Revision(UNIFIED, (*UNIFY, UNIFIED), ("reference_functions", "20260203000001_split_runtimes", "drop_functions")),
@@ -67,6 +68,7 @@ REVISIONS = (
     Revision(_LEASES, (_LEASES, "rights"), (f"{_LEASES}_down", "rights")),
     Revision(_TIMELINE, (_TIMELINE, "rights"), (f"{_TIMELINE}_down",)),
     Revision(_ORDER, (_ORDER, "rights"), (f"{_ORDER}_down", "rights")),
+    Revision(_OVERLAP, (_OVERLAP, "rights"), (f"{_OVERLAP}_down",)),
     Revision(_UPTIME, (_UPTIME, "rights"), (f"{_UPTIME}_down", "rights")),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)

@@ -23,7 +23,7 @@ _COLUMNS = {
     " retries retry_delay_seconds result_file priority concurrency",
     "triggers": "label description param_schema out_schema",
     "sensors": "label description entrypoint runtime_ref trigger_ref requires interpreter_args param_schema config",
-    "rules": "label description action_ref trigger_ref conditions action_params priority",
+    "rules": "label description action_ref trigger_ref conditions action_params priority overlap at_most_every_seconds",
 }
 _JSON = frozenset(
     {"distributions", "installation", "requires", "prefers", "interpreter_args", "param_schema", "out_schema"}

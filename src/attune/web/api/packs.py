@@ -48,6 +48,9 @@ class RuleItem(Answer):
     action_ref: str = Field(examples=["demo.hello_shell"])
     conditions: list[Any] = Field(examples=[["payload.missed < 100"]])
     paused: str | None = Field(description="Why its circuit breaker has paused it; null if not.", examples=[None])
+    priority: int | None = Field(description="Of what it asks for; null: that of the action, else 4.", examples=[3])
+    overlap: str = Field(description="Or `skip`: it asks for none while one has not ended.", examples=["queue"])
+    at_most_every_seconds: float | None = Field(examples=[30.0])
 
 
 class FollowedItem(Answer):

@@ -86,7 +86,7 @@ EXPECTED = [
     "rules/shrink.yaml:8: parameters.width: expected }} after the template at offset 0, got the end of the text",
     "rules/shrink.yaml:9: enabled: expected true or false, got 'sometimes'",
     "sensors/ticks.yaml:5: config.every: expected a time from 100ms to 366d, such as '5s', got nothing",
-    "sensors/ticks.yaml:5: config.evry: expected one of every, got an unknown key",
+    "sensors/ticks.yaml:5: config.evry: expected one of every, at_start, got an unknown key",
     "sensors/ticks.yaml:6: trigger: expected a trigger that exists, got 'img.mode', did you mean img.made?",
 ]
 

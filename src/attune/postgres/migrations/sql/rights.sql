@@ -39,7 +39,7 @@ BEGIN
                 'note_execution', 'note_writing', 'notify_runtime_change', 'notify_token_change', 'offer_executions',
                 'offer_next', 'owns', 'priority_of',
                 'promote_executions', 'reads_queue', 'record_runtime_change', 'record_timeline', 'replay_dead_letter', 'resume_attempts',
-                'runs_sensor',
+                'runs_sensor', 'skipped_by_rule',
                 'stamp_audit', 'sweep_lost', 'take_jobs', 'take_leases', 'tell_node_request', 'tidy_executions',
                 'update_updated_column'))
     LOOP
@@ -56,7 +56,7 @@ BEGIN
                 AND permitted.rolname IN ('attune_admin', 'attune_node')
                 OR permitted.rolname = 'attune_admin'
                 AND (object.proname LIKE 'procrastinate\_%'
-                    OR object.proname IN ('count_refusals', 'replay_dead_letter')) THEN
+                    OR object.proname IN ('count_refusals', 'replay_dead_letter', 'skipped_by_rule')) THEN
                 EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', object.function, permitted.rolname);
             END IF;
         END LOOP;

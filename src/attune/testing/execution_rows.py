@@ -62,7 +62,7 @@ def started_attempt(row: MemoryExecution) -> StartedAttempt:
         execution=row.id,
         attempt=row.attempt,
         action=action,
-        parameters=row.asked.parameters,
+        parameters=row.asked.with_defaults,
         failures=row.failures,
         losses=row.losses,
         not_started=row.not_started,

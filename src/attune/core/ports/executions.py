@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from attune.core.access.secrets import parameter_faults
 from attune.core.errors import UsageError
-from attune.core.executions.action import Action
+from attune.core.executions.action import Action, with_defaults
+from attune.core.executions.delivery import delivery_faults
 from attune.core.executions.execution import FINAL, Policy
 from attune.core.executions.timeline import TimelineEntry, timeline_text, waits_for
 from attune.core.matching.requirement import Requirement
@@ -36,9 +37,15 @@ class NewExecution:
         """What a node must satisfy: the action's terms and those that were added. Raises `RequirementError`."""
         return self.action.requirement_with(self.extra)
 
+    @property
+    def with_defaults(self) -> dict[str, Any]:
+        """The parameters, and the defaults of those that are not given."""
+        return with_defaults(self.action.param_schema, self.parameters)
+
     def check(self) -> None:
-        """Raises `UsageError` where the parameters are not what the action takes."""
+        """Raises `UsageError` where the parameters are not what the action takes, or cannot be handed over to it."""
         problems = parameter_faults(self.action.param_schema, self.parameters)
+        problems = problems or delivery_faults(self.action, self.with_defaults)
         if problems:
             more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
             message = "; ".join(map(str, problems[:3])) + more

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-import json
 import os
 import signal
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from attune.core.access.secrets import text_of
-from attune.core.errors import UsageError, legible, shown
+from attune.core.errors import UsageError, legible
 from attune.core.executions.action import Delivery
+from attune.core.executions.delivery import arguments_of, document_of, value_faults, variables_of
 from attune.core.executions.masking import Masker
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.ports.worker import Output
@@ -178,19 +179,18 @@ def _ending(ended: Ended) -> WorkEnding:
 
 def _variables(work: Work) -> dict[str, str]:
     variables = dict(work.environment)
-    if work.delivery is Delivery.ENV:
-        for name, value in work.parameters.items():
-            if name not in work.secrets:
-                variables[f"ATTUNE_PARAM_{name.upper()}"] = text_of(value)
-    return variables
+    return variables | variables_of(_open(work)) if work.delivery is Delivery.ENV else variables
 
 
 def _argv(work: Work) -> list[str]:
     argv = [work.interpreter, *work.interpreter_args] if work.interpreter else []
     argv.append(str(work.entrypoint))
-    if work.delivery is Delivery.ARGS:
-        argv += [f"--{name}={text_of(value)}" for name, value in work.parameters.items() if name not in work.secrets]
-    return argv
+    return argv + arguments_of(_open(work)) if work.delivery is Delivery.ARGS else argv
+
+
+def _open(work: Work) -> dict[str, Any]:
+    """The parameters that are no secrets."""
+    return {name: value for name, value in work.parameters.items() if name not in work.secrets}
 
 
 def _stdin_of(work: Work) -> int:
@@ -199,19 +199,14 @@ def _stdin_of(work: Work) -> int:
     handed_over = {name: value for name, value in work.parameters.items() if not hidden or name in work.secrets}
     number = os.memfd_create("parameters")
     with os.fdopen(os.dup(number), "wb") as file:
-        file.write(json.dumps(handed_over, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+        file.write(document_of(handed_over))
     os.lseek(number, 0, os.SEEK_SET)
     return number
 
 
 def _refusal(work: Work) -> str:
     """What keeps its parameters from being handed over, or ""."""
-    if work.delivery is Delivery.STDIN:
-        return ""
-    for name, value in work.parameters.items():
-        if name not in work.secrets and "\0" in text_of(value):
-            return f"parameters.{name}: expected text without NUL, got {shown(value)}"
-    return ""
+    return "; ".join(map(str, islice(value_faults(work.delivery, _open(work)), 3)))
 
 
 def _not_started(work: Work, error: Exception) -> WorkOutcome:

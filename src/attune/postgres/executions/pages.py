@@ -22,14 +22,16 @@ _RECORD = """
            ELSE e.config END AS parameters,
            e.requirement, e.policy, e.deadline, e.attempt, e.failures, e.losses, e.retries, e.worker,
            coalesce(w.name, e.worker_name) AS worker_name, e.interpreter, e.pack_digest, e.exit_code, e.reason,
-           e.result, coalesce(e.timeout_seconds, a.timeout_seconds) AS timeout_seconds, e.dropped_bytes, e.retry_of,
+           e.result,
+           coalesce(e.timeout_seconds, (v.content ->> 'timeout_seconds')::float8,
+               CASE WHEN v.digest IS NULL THEN a.timeout_seconds END) AS timeout_seconds, e.dropped_bytes, e.retry_of,
            e.priority, held_back(e) AS held_back,
            f.rule_ref, e.created, e.updated, e.started_at, e.finished_at,
            extract(epoch FROM coalesce(e.started_at, e.finished_at, now()) - e.created)::float8 AS waited,
            extract(epoch FROM coalesce(e.finished_at, now()) - e.started_at)::float8 AS ran,
            CASE WHEN %(id)s::bigint IS NOT NULL THEN e.timeline END AS timeline
     FROM execution AS e LEFT JOIN action AS a ON a.id = e.action LEFT JOIN worker AS w ON w.id = e.worker
-    LEFT JOIN enforcement AS f ON f.id = e.enforcement
+    LEFT JOIN action_version AS v ON v.digest = e.action_version LEFT JOIN enforcement AS f ON f.id = e.enforcement
 """
 
 

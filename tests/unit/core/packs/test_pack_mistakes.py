@@ -184,6 +184,11 @@ async def test_one_mistake_is_one_sentence(tmp_path: Path, name: str, content: s
         ("runtime: python\ninterpreter_args: [1]", "interpreter_args[0]: expected a text, got 1"),
         ("runtime: python\nparameters: [a]", "parameters: expected an object, got ['a']"),
         ("runtime: python\nparameters: {a: {pattern: '(?=a)'}}", "parameters.a.pattern: expected a pattern (RE2)"),
+        (
+            "runtime: python\ndelivery: env\nparameters: {a-b: {}, a.b: {}}",
+            "got ATTUNE_PARAM_A_B, which is that of a-b",
+        ),
+        ("runtime: python\ndelivery: args\nparameters: {a=b: {}}", "parameters: expected a name without '='"),
         ("runtime: python\noutput: {type: array}", "output.type: expected object, got 'array'"),
         ("runtime: python\nname: other\nref: img.x", "name: expected either name or ref, got both"),
     ],

@@ -90,8 +90,6 @@ def logs(number: int, follow: bool) -> int:
         return record
 
     record = with_executions(read)
-    if record.dropped_bytes:
-        click.echo(f"{record.dropped_bytes:,} more bytes were printed and not kept", err=True)
     return 1 if follow and not record.succeeded else 0
 
 

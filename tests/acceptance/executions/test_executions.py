@@ -171,7 +171,7 @@ def _state(pid: int) -> str:
         return "Z"
 
 
-def test_a_hundred_megabytes_nul_and_broken_text_are_taken_within_bounds(fleet: WorkerFleet) -> None:
+def test_a_hundred_megabytes_nul_and_broken_text_are_taken_within_bounds(fleet: WorkerFleet, operator: Machine) -> None:
     fleet.start("w1")
     script = """\
 import sys
@@ -187,8 +187,11 @@ sys.stderr.buffer.write(b"a\\0b\\xff\\n"); print('{"end": true}')
     kept = dict(
         rows(fleet.url, "SELECT stream, sum(length(text))::int FROM execution_output GROUP BY stream ORDER BY stream")
     )
-    assert kept["stdout"] <= 1024 * 1024
-    assert kept["stdout"] + found["dropped_bytes"] == 100 * 1048576 + len('{"end": true}\n')
+    mark = "\n… 99.0 MiB left out …\n"
+    assert kept["stdout"] == 1024 * 1024 + len(mark)
+    assert kept["stdout"] - len(mark) + found["dropped_bytes"] == 100 * 1048576 + len('{"end": true}\n')
+    printed = operator.attune("execution", "logs", str(number)).stdout
+    assert printed.count(mark) == 1 and printed.endswith('x\n{"end": true}\n')
     errors = rows(
         fleet.url, "SELECT string_agg(text, '' ORDER BY number) FROM execution_output WHERE stream = 'stderr'"
     )
@@ -239,7 +242,10 @@ sys.exit(value == "correct horse" and 3)
 
     assert (found["status"], found["result"]) == ("failed", {"told": True, "is": ["***", "***"]})
     assert found["parameters"] == {"key": "secret:db", "pin": "***"}
-    assert found["reason"] == "ended with exit code 3; last it said: bad: ***"
+    assert (
+        found["reason"]
+        == "ended with exit code 3; last it said: bad: ***; its result holds a secret, which is shown as ***"
+    )
     assert logs.startswith("*** ") and "123456" not in logs
     stored = rows(fleet.url, "SELECT string_agg(to_jsonb(e)::text, '') FROM execution AS e")[0][0]
     for place in (logs, run.stdout, stored, (fleet.folder / "w1.log").read_text()):

@@ -40,7 +40,9 @@ class MemoryPacks:
             {**self._shipped.actions, **actions},
         )
 
-    async def load(self, pack: Pack, files: Sequence[PackFile], *, changed_by: str) -> Sequence[PackChange]:
+    async def load(
+        self, pack: Pack, files: Sequence[PackFile], *, changed_by: str, cancel_waiting: bool = False
+    ) -> Sequence[PackChange]:
         old, new = self._loaded.get(pack.ref), _Loaded(pack, tuple(files), datetime.now(UTC))
         if old is not None and (old.pack, digest_of(old.files)) == (pack, digest_of(files)):
             return []
@@ -57,7 +59,7 @@ class MemoryPacks:
             *(PackChange(*key, "removed") for key in before if key not in after),
         ]
 
-    async def remove_pack(self, ref: str, *, changed_by: str) -> bool:
+    async def remove_pack(self, ref: str, *, changed_by: str, cancel_waiting: bool = False) -> bool:
         loaded = self._loaded.get(ref)
         if loaded is not None:
             self._refuse_where_used(ref, {item for _, item in loaded.items()})

@@ -177,9 +177,12 @@ def test_ctrl_c_says_what_is_waited_for_and_again_ends_it(machine: Machine) -> N
     assert said.endswith("attune is down.\n")
 
 
-def test_a_process_that_cannot_start_is_tried_again_with_a_line_each_time(machine: Machine) -> None:
-    assert machine.attune("db", "migrate").returncode == 0
-    other = machine.start("worker", "start", log=machine.folder / "other.log")
+def test_a_process_that_cannot_start_is_tried_again_with_a_line_each_time(
+    machine: Machine, migrated_database: str
+) -> None:
+    machine.variables["DATABASE_URL"] = migrated_database
+    elsewhere = {"ATTUNE_DATA_DIR": str(machine.folder / "elsewhere")}  # its name is not for the folder of `up`
+    other = machine.start("worker", "start", log=machine.folder / "other.log", **elsewhere)
     wait_for(lambda: "worker registered" in (machine.folder / "other.log").read_text())
     process = machine.start("up", log=machine.folder / "up.log")
     try:

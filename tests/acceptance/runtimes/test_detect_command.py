@@ -59,7 +59,9 @@ def test_a_requirement_that_holds_exits_with_0_and_one_that_does_not_with_3(mach
 
     assert failed.returncode == 3
     assert "requirement not met: python >=3.12: found 3.11.7" in failed.stderr
-    assert "requirement not met: ruby: unavailable, ruby: not found on PATH" in failed.stderr
+    assert (
+        "requirement not met: ruby: unavailable, ruby, ruby3.4, ruby3.3 and 4 more: not found on PATH" in failed.stderr
+    )
     assert "Traceback" not in failed.stderr
 
 

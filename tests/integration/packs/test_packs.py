@@ -13,6 +13,7 @@ from attune.composition.packs import load_demo
 from attune.core.errors import AttuneError, InUseError, UsageError
 from attune.core.packs.pack import PackError, digest_of
 from attune.postgres.connection import Pool, connect, open_pool
+from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.packs.store import CHANNEL, PostgresPacks
 from pack_folders import IMAGES, happen, load, write_pack
 from waiting import rows
@@ -336,3 +337,22 @@ async def test_the_files_of_work_that_waits_are_kept(pool: Pool, tmp_path: Path)
 
     assert await PostgresPacks(pool).files(old[0]) is None
     assert await row(pool, "SELECT count(*) FROM pack_version") == (1,)
+
+
+async def test_what_a_rule_has_asked_for_keeps_the_action_of_that_moment(pool: Pool, tmp_path: Path) -> None:
+    folder = write_pack(tmp_path)
+    await load(pool, folder)
+    await happen(pool, "img.made", {"path": "a", "width": 300})
+    asked = await row(pool, "SELECT digest FROM pack WHERE ref = 'img'")
+    action = IMAGES["actions/resize.yaml"].replace("retries: 2", "retries: 5").replace("resize.py", "other.py")
+    files = {"actions/resize.yaml": action, "actions/resize.py": None, "actions/other.py": "print(2)\n"}
+    await load(pool, write_pack(folder, files))
+    await PostgresRouting(pool).classify()
+
+    assert await row(pool, "SELECT entrypoint, retries FROM action") == ("other.py", 5)
+    assert await row(
+        pool,
+        "SELECT v.content ->> 'entrypoint', e.retries, e.pack_digest FROM execution AS e"
+        " JOIN action_version AS v ON v.digest = e.action_version",
+    ) == ("resize.py", 2, *asked)
+    assert await PostgresPacks(pool).files(asked[0]) is not None

@@ -11,7 +11,6 @@ from psycopg.types.json import Jsonb
 from attune import catalogue
 from attune.core.runtimes.runtime import Runtime
 from attune.postgres.connection import Pool, open_pool
-from attune.postgres.migrations.revisions import statement_text
 from attune.postgres.rows import execute, read_value
 from attune.postgres.runtimes.store import PostgresRuntimes
 
@@ -75,12 +74,11 @@ async def test_a_smoke_check_of_the_operators_own_stays(pool: Pool) -> None:
 
 
 async def test_commands_of_python_as_they_were_shipped_become_those_that_are_shipped_now(pool: Pool) -> None:
-    up = statement_text("20260507000001_python_commands")
     now = (await verification(pool, "core.python"))["commands"]
     before = [{**command, "pattern": "Python 3\\."} for command in now[:2]]
 
     for commands, expected in ((before, now), (before[:1], before[:1])):
         query = "UPDATE runtime SET distributions = jsonb_set(distributions, '{verification,commands}', %s)"
         await execute(pool, f"{query} WHERE ref = 'core.python'", (Jsonb(commands),))
-        await execute(pool, up)
+        await seed(pool, f"1.1.{len(commands)}")
         assert (await verification(pool, "core.python"))["commands"] == expected

@@ -12,6 +12,7 @@ from attune.core.matching.explain import explain
 from attune.core.matching.explanation import PlacementOutcome
 from attune.core.matching.fleet import Capability, Node
 from attune.core.matching.matcher import match
+from attune.core.matching.repair.search import applied
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.survey import Category, survey
 from attune.core.matching.term_judgement import judge
@@ -107,12 +108,12 @@ def test_each_repair_makes_the_work_placeable_on_as_many_nodes_as_it_says(
 
     assert not (explanation.repairs and explanation.outcome is not PlacementOutcome.BLOCKED)
     for repair in explanation.repairs:
-        changed, nodes_after = repair.apply(requirement, fleet)
+        changed, nodes_after = applied(repair.changes, requirement, fleet)
         assert len(match(changed, nodes_after).eligible) == repair.admits > 0
         assert Requirement.parse(str(changed)) == changed
         for change in repair.changes:  # each change is needed
-            left = replace(repair, changes=tuple(one for one in repair.changes if one != change))
-            assert match(*left.apply(requirement, fleet)).eligible == ()
+            left = [one for one in repair.changes if one != change]
+            assert match(*applied(left, requirement, fleet)).eligible == ()
 
 
 @given(term_texts, fleets())

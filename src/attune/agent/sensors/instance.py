@@ -15,7 +15,7 @@ from attune.agent.logs import log
 from attune.agent.secrets import SecretResolver
 from attune.core.backoff import RestartRules, Restarts
 from attune.core.durations import precise
-from attune.core.errors import AttuneError, UsageError
+from attune.core.errors import AttuneError, UsageError, legible
 from attune.core.matching.fleet import Node
 from attune.core.nodes.place import described, place_error
 from attune.core.ports.packs import PackFolders
@@ -46,7 +46,7 @@ class SensorContext:
     suspect: Callable[[str], None]
     recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
     secrets: SecretResolver
-    packs: PackFolders | None = None
+    packs: PackFolders
     restarts: RestartRules = field(default_factory=RestartRules)
 
 
@@ -74,8 +74,6 @@ async def _entrypoint(sensor: Sensor, context: SensorContext) -> Path:
         if written.is_absolute():
             return written
         raise AttuneError(f"expected the files of a pack or an absolute entry point, got {sensor.entrypoint!r}")
-    if context.packs is None:
-        raise AttuneError("this node cannot fetch the files of packs")
     return Path(await context.packs.folder(sensor.pack_digest)) / "sensors" / written
 
 
@@ -122,7 +120,11 @@ class SensorInstance:
     def _broke(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error(f"sensor {self.sensor.ref} cannot be run", exc_info=error)
-            self.say(SensorState.FAILED, f"cannot be run: {error!r}", restarts=self.report.restarts)
+            self.say(
+                SensorState.FAILED,
+                f"cannot be run: {legible(str(error) or type(error).__name__)}",
+                restarts=self.report.restarts,
+            )
 
 
 class ProcessInstance(SensorInstance):

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -15,7 +15,7 @@ from attune.agent.logs import log
 from attune.agent.secrets import SecretResolver
 from attune.agent.worker.result_writer import ResultWriter
 from attune.core.errors import AttuneError, ConfigError, DatabaseError, MissingKeyError, SecretError
-from attune.core.executions.action import OnLost, with_defaults
+from attune.core.executions.action import OnLost, output_problem, with_defaults
 from attune.core.executions.execution import after_loss, after_outcome
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.matching.fleet import Node
@@ -153,6 +153,10 @@ class Attempts:
             result_file=action.result_file,
         )
         outcome = await self.runner.run(work, self.results.printer(started))
+        if outcome.succeeded and action.out_schema and not outcome.result_problem:
+            with suppress(asyncio.CancelledError):  # as below
+                problem = await asyncio.to_thread(output_problem, action.out_schema, outcome.result)
+                outcome = replace(outcome, result_problem=problem)
         if work.interpreter and outcome.ending in (WorkEnding.EXITED, WorkEnding.SIGNALED) and not outcome.succeeded:
             with suppress(asyncio.CancelledError):  # it has ended, whoever wants to end it now
                 given_back = started.attempt - 1 - started.failures - started.losses - started.not_started
@@ -180,7 +184,7 @@ class Attempts:
             started.execution,
             started.attempt,
             status=then.status.value,
-            reason=(outcome.result_problem or then.reason) if outcome.succeeded else then.reason,
+            reason="; ".join(filter(None, (then.reason, outcome.result_problem))),
             result=outcome.result,
             exit_code=outcome.exit_code,
             dropped_bytes=outcome.dropped_bytes,

@@ -70,7 +70,7 @@ class Classes:
         for queue, text in requirements.items():
             if queue not in self._known:
                 try:
-                    self._known[queue] = Requirement.parse(text) if text != "*" else Requirement()
+                    self._known[queue] = Requirement.parse(text)
                 except RequirementError as error:
                     log.warning(f"requirement class {queue} cannot be read here: {error}")
                 else:

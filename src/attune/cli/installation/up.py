@@ -44,7 +44,6 @@ def up(detach: bool) -> int:
     if detach:
         return start_detached(settings)
     refuse_second(data_dir(settings))
-    say(f"data: {data_dir(settings)}")
     configure_logging(form=settings.log.format, level=settings.log.level)
     tries = 1 if is_chosen(settings) else _PORTS
     with (
@@ -52,6 +51,7 @@ def up(detach: bool) -> int:
         use_database(settings, create=True) as database,
         marked_up(data_dir(settings)) as tell_address,
     ):
+        say(f"data: {data_dir(settings)}")
         if bound.getsockname()[1] != settings.api.port:
             say(f"attune: warning: another program listens on port {settings.api.port}", err=True)
         migrate(database.url)

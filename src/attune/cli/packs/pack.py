@@ -24,18 +24,24 @@ def pack() -> None:
     """Packs: folders with actions, sensors, triggers, rules and runtimes. See docs/reference/packs.md."""
 
 
+_cancel_waiting = click.option(
+    "--cancel-waiting", is_flag=True, help="Cancel executions that wait to run what is changed or removed."
+)
+
+
 @pack.command(epilog="Example: attune pack load ./my-pack")
 @click.argument("folder", type=click.Path(path_type=Path))
+@_cancel_waiting
 @json_option
-def load(folder: Path, as_json: bool) -> None:
+def load(folder: Path, cancel_waiting: bool, as_json: bool) -> None:
     """Check the pack in FOLDER and write it, all or nothing. What the folder no longer has is removed.
 
-    Loading the same folder again changes nothing.
+    Loading the same folder again changes nothing. Executions that wait run what they were asked of.
     """
 
     async def write(store: PackStore) -> tuple[str, str, list[PackChange]]:
         read = await check_folder(folder, await store.known())
-        changes = await store.load(read.pack, read.files, changed_by=who())
+        changes = await store.load(read.pack, read.files, changed_by=who(), cancel_waiting=cancel_waiting)
         return read.pack.ref, read.pack.version, list(changes)
 
     ref, version, changes = with_packs(write)
@@ -109,11 +115,12 @@ def show(ref: str, as_json: bool) -> None:
 
 @pack.command(epilog="Example: attune pack remove demo")
 @click.argument("ref")
-def remove(ref: str) -> None:
+@_cancel_waiting
+def remove(ref: str, cancel_waiting: bool) -> None:
     """Remove a pack with all that it brought. One that others use is refused, and the users are named."""
 
     async def remove_pack(store: PackStore) -> None:
-        if not await store.remove_pack(ref, changed_by=who()):
+        if not await store.remove_pack(ref, changed_by=who(), cancel_waiting=cancel_waiting):
             await _refuse(ref, store)
 
     with_packs(remove_pack)

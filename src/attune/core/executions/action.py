@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
-from attune.core.json_schema import secret_names
+from attune.core.json_schema import schema_problems, secret_names, value_problems
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.terms import RuntimeTerm, Term
 from attune.core.runtimes.aliases import is_sayable
@@ -17,7 +19,7 @@ class Delivery(StrEnum):
     """How an action gets its parameters."""
 
     STDIN = "stdin"  # one JSON object
-    ENV = "env"  # ATTUNE_PARAM_<NAME>, upper-case; text as it is, anything else as JSON
+    ENV = "env"  # ATTUNE_PARAM_<NAME>, of A-Z, 0-9 and _; text as it is, anything else as JSON
     ARGS = "args"  # --name=value, in the order of the schema; never secrets, which go to stdin
 
 
@@ -26,6 +28,10 @@ class OnLost(StrEnum):
 
     RETRY = "retry"
     ABANDON = "abandon"
+
+
+# Where the row stands, what is known of its runtime, and what is read as it is when an execution may start.
+_NOT_CONTENT = frozenset({"id", "runtime", "priority", "concurrency", "paused"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,17 @@ class Action:
         )
 
     @property
+    def content(self) -> str:
+        """What an execution keeps of it, as JSON that is equal for equal contents."""
+        content = {name: value for name, value in asdict(self).items() if name not in _NOT_CONTENT}
+        return json.dumps(content, sort_keys=True)
+
+    @property
+    def version(self) -> str:
+        """64 hex digits that name its content."""
+        return sha256(self.content.encode()).hexdigest()
+
+    @property
     def secrets(self) -> frozenset[str]:
         """The parameters that the schema marks with `secret: true`: never in argv, never shown."""
         return secret_names(self.param_schema)
@@ -117,3 +134,11 @@ def with_defaults(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> d
         name: field["default"] for name, field in known.items() if isinstance(field, Mapping) and "default" in field
     }
     return {**defaults, **parameters}
+
+
+def output_problem(schema: Mapping[str, Any], result: Any) -> str | None:
+    """How *result* differs from the *schema* of an action's output, in a sentence; None where it fits."""
+    if faults := schema_problems(schema):
+        return f"its result could not be held against its output, which is no schema: {faults[0]}"
+    faults = value_problems(schema, result, root="result")
+    return f"its result is not what its output says: {'; '.join(map(str, faults[:3]))}" if faults else None

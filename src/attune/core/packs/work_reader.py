@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from attune.core.documents import Section
 from attune.core.errors import RequirementError, VersionError, shown
 from attune.core.executions.action import Action, Delivery, OnLost, requirement_of_action
+from attune.core.executions.delivery import name_faults
 from attune.core.executions.execution import LEAST_PRIORITY, MOST_PRIORITY
 from attune.core.json_schema import schema_problems
 from attune.core.matching.requirement import Preference
@@ -57,6 +58,9 @@ def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
         priority=read_priority(section),
         concurrency=read_number(section, "concurrency", (1, _MOST_AT_ONCE)),
     )
+    names = action.param_schema.get("properties", {}).keys() - action.secrets
+    for fault in name_faults(action.delivery, sorted(names), "parameters"):
+        section.refuse("parameters", fault.expected, f"{fault.got} ({fault.field})")
     return WorkDraft(action, runtime, section)
 
 

@@ -15,9 +15,13 @@ class PackStore(Protocol):
     async def known(self) -> Known:
         """What the packs of this installation bring, for checking another against it."""
 
-    async def load(self, pack: Pack, files: Sequence[PackFile], *, changed_by: str) -> Sequence[PackChange]: ...
+    async def load(
+        self, pack: Pack, files: Sequence[PackFile], *, changed_by: str, cancel_waiting: bool = False
+    ) -> Sequence[PackChange]:
+        """Write *pack*; executions that wait for what it had before are kept, or cancelled with *cancel_waiting*."""
 
-    async def remove_pack(self, ref: str, *, changed_by: str) -> bool: ...
+    async def remove_pack(self, ref: str, *, changed_by: str, cancel_waiting: bool = False) -> bool:
+        """Remove a pack; False if there is none. Raises `InUseError`, with *cancel_waiting* not for what waits."""
 
     async def list_packs(self) -> Sequence[PackRecord]: ...
 

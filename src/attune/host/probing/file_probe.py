@@ -46,8 +46,9 @@ class FileProbe:
             real = os.stat(location.path) if stat.S_ISLNK(own.st_mode) else own  # noqa: PTH116
         except OSError as error:
             return f"{location.path}: {error.strerror}"
-        return (location.path, _state(own), _state(real))
+        return (location.path, state_of(own), state_of(real))
 
 
-def _state(status: os.stat_result) -> State:
+def state_of(status: os.stat_result) -> State:
+    """What tells one state of a file from another."""
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -18,6 +18,7 @@ from typing import Any
 
 from attune.core.ports.runtimes import MAX_CACHED_AGE_SECONDS
 from attune.core.runtimes.command import Command, Ending, Found, Outcome
+from attune.host.probing.file_probe import state_of
 from attune.host.probing.path_index import PathIndex
 
 _FILE = "outcomes.json"
@@ -155,7 +156,7 @@ class HostOutcomeCache:
             status = os.fstat(file)
             if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
                 return {}
-            state = _facts(status)
+            state = state_of(status)
             if self._read[0] != state:
                 self._read = (state, self._parsed(opened.read()))
         return self._read[1]
@@ -222,10 +223,6 @@ def _link_chain(path: str) -> list[tuple[str, object]]:
 
 def _state(path: str) -> object:
     try:
-        return _facts(os.lstat(path))
+        return state_of(os.lstat(path))
     except OSError as error:
         return error.errno
-
-
-def _facts(status: os.stat_result) -> tuple[int, ...]:
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -22,6 +22,7 @@ from attune.core.ports.executions import (
     ExecutionRecord,
     ExecutionWriter,
     NewExecution,
+    Pause,
     StoredOutput,
 )
 from attune.operations.matching.place import every_name
@@ -68,6 +69,14 @@ class ExecutionService:
             raise UsageError(f"execution {execution}: expected one that has not ended, got {before.status}")
         return await self.get(execution)
 
+    async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
+        if action_ref is not None:
+            await self.stored_actions.get(action_ref)
+        return await self.writer.set_paused(action_ref, by)
+
+    async def pauses(self) -> Sequence[Pause]:
+        return await self.reader.pauses()
+
     async def retry(self, execution: int) -> ExecutionRecord:
         before, asked = await self.get(execution), await self.reader.asked(execution)
         if not before.is_final or asked is None:
@@ -81,7 +90,7 @@ class ExecutionService:
     async def explanation(self, execution: ExecutionRecord) -> Mapping[str, Any]:
         if execution.requirement is None:
             return {}
-        requirement = Requirement() if execution.requirement == "*" else Requirement.parse(execution.requirement)
+        requirement = Requirement.parse(execution.requirement)
         left = None
         if execution.deadline is not None:
             left = (execution.deadline - execution.created).total_seconds() - execution.waited

@@ -18,19 +18,8 @@ News = Callable[[Collection[int], float], Awaitable[None]]
 """Waits until one of these requests may have been answered, at most that many seconds."""
 
 
-async def no_news(requests: Collection[int], seconds: float) -> None:
-    """`News` for whoever hears none."""
-    await asyncio.sleep(min(seconds, 0.1))
-
-
 async def ask_nodes(
-    port: NodeRequests,
-    nodes: Sequence[int],
-    runtime: Runtime,
-    *,
-    asked_by: str,
-    seconds: float,
-    news: News = no_news,
+    port: NodeRequests, nodes: Sequence[int], runtime: Runtime, *, asked_by: str, seconds: float, news: News
 ) -> dict[int, Mapping[str, Any]]:
     """Have *nodes* check *runtime*; the answers that came within *seconds*, by the id of the node."""
     loop = asyncio.get_running_loop()
@@ -56,7 +45,7 @@ async def preview(
     *,
     asked_by: str,
     seconds: float,
-    news: News = no_news,
+    news: News,
 ) -> list[Forecast]:
     """What *runtime* would be on each of *nodes*, from dry-runs there; in their order."""
     answers = await ask_nodes(port, [node.id for node in nodes], runtime, asked_by=asked_by, seconds=seconds, news=news)

@@ -15,8 +15,11 @@ from attune.core.errors import UsageError
 from attune.core.events.event import Trigger
 from attune.core.events.rule import BreakerState, Firing, NewEnforcement, Rule
 from attune.core.events.template import opening_of
+from attune.core.executions.action import with_defaults
+from attune.core.executions.delivery import delivery_faults
 from attune.core.ports.access import SecretCipher
 from attune.core.sensors.event_line import NewEvent
+from attune.postgres.executions.actions import KEEP_VERSIONS, actions_of, versions_of
 from attune.postgres.executions.store import new_numbers
 from attune.postgres.rows import read_all, read_one, read_value, read_values
 
@@ -124,28 +127,37 @@ async def take_pending(connection: AsyncConnection[Any]) -> tuple[int, NewEvent]
 
 
 async def request_execution(connection: AsyncConnection[Any], firing: Firing, cipher: SecretCipher) -> int:
-    """A row of table `execution` that waits, as earlier versions wrote it but for its secrets; its id.
+    """A row of table `execution` that waits, with the action as it is now; its id.
 
     Raises `UsageError` where the rule asks for none at present.
     """
     if why := await read_value(connection, "SELECT skipped_by_rule(%s)", (firing.enforcement,)):
         raise UsageError(why)
-    query = """
-        INSERT INTO execution (id, action, action_ref, config, enforcement, sealed, given_priority)
+    query = f"""
+        WITH versions AS ({KEEP_VERSIONS})
+        INSERT INTO execution (id, action, action_ref, config, enforcement, sealed, given_priority, action_version,
+            pack_digest)
         SELECT coalesce(%(id)s::bigint, nextval(pg_get_serial_sequence('execution', 'id'))), a.id, %(action)s,
-               %(config)s, %(enforcement)s, %(sealed)s, %(priority)s
+               %(config)s, %(enforcement)s, %(sealed)s, %(priority)s, %(version)s, %(digest)s
         FROM (SELECT) AS given LEFT JOIN action AS a ON a.ref = %(action)s
         RETURNING id
     """
-    hidden = to_encrypt(firing.secrets, firing.parameters)
+    action = (await actions_of(connection, [firing.action_ref])).get(firing.action_ref)
+    values = with_defaults(action.param_schema if action else {}, firing.parameters)
+    if action and (faults := delivery_faults(action, values)):
+        raise UsageError(faults=faults)
+    hidden = to_encrypt(firing.secrets, values)
     number = (await new_numbers(connection, 1))[0] if hidden else None
     parameters = {
         "id": number,
         "action": firing.action_ref,
-        "config": Jsonb({name: value for name, value in firing.parameters.items() if name not in hidden}),
+        "config": Jsonb({name: value for name, value in values.items() if name not in hidden}),
         "enforcement": firing.enforcement,
         "priority": firing.priority,
         "sealed": Jsonb(encrypted(cipher, hidden, number)) if number else None,
+        "version": action.version if action else None,
+        "digest": action.pack_digest if action else None,
+        "versions": versions_of([action] if action else []),
     }
     return int(await read_value(connection, query, parameters))
 

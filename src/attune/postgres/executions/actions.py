@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from attune.core.errors import UsageError
@@ -10,15 +11,28 @@ from attune.core.executions.action import Action, Delivery, OnLost
 from attune.core.runtimes.aliases import nearest
 from attune.postgres.rows import PostgresStore, Source, read_values
 
-COLUMNS = """
+_OF_RUNTIME = "(SELECT r.name FROM worker_runtime AS r WHERE r.runtime_ref = {} ORDER BY r.worker DESC LIMIT 1)"
+COLUMNS = f"""
     a.id, a.ref, a.pack_ref, a.label, a.description, a.entrypoint, a.runtime_row_ref AS runtime_ref,
-    (SELECT r.name FROM worker_runtime AS r WHERE r.runtime_ref = a.runtime_row_ref
-     ORDER BY r.worker DESC LIMIT 1) AS runtime,
+    {_OF_RUNTIME.format("a.runtime_row_ref")} AS runtime,
     a.runtime_version_constraint AS version_constraint, a.requires, a.prefers, a.interpreter_args, a.param_schema,
     a.out_schema, a.parameter_delivery AS delivery, a.timeout_seconds, a.retries, a.retry_delay_seconds, a.on_lost,
     a.result_file, a.priority, a.concurrency,
     a.paused_by AS paused, (SELECT p.digest FROM pack AS p WHERE p.id = a.pack) AS pack_digest
 """
+# The content of each action that something was asked of: written once, never changed.
+KEEP_VERSIONS = """
+    INSERT INTO action_version (digest, action_ref, content)
+    SELECT v.key, v.value ->> 'ref', v.value FROM jsonb_each(%(versions)s::jsonb) AS v
+    WHERE NOT EXISTS (SELECT FROM action_version AS k WHERE k.digest = v.key) ORDER BY 1
+    ON CONFLICT DO NOTHING
+"""
+VERSION = f"""
+    (SELECT v.content || jsonb_build_object('runtime', {_OF_RUNTIME.format("v.content ->> 'runtime_ref'")},
+         'priority', (SELECT a.priority FROM action AS a WHERE a.id = e.action))
+     FROM action_version AS v WHERE v.digest = e.action_version)
+"""
+"""The action that the execution `e` was asked of, with the priority that it has now; NULL where it keeps none."""
 
 
 class PostgresActions(PostgresStore):
@@ -45,6 +59,11 @@ async def actions_of(source: Source, refs: Sequence[str]) -> dict[str, Action]:
     """The actions among *refs* that exist."""
     query = f"SELECT row_to_json(item) FROM (SELECT {COLUMNS} FROM action AS a WHERE a.ref = ANY(%s)) AS item"
     return {row["ref"]: action_of(row) for row in await read_values(source, query, (list(refs),))}
+
+
+def versions_of(actions: Iterable[Action]) -> str:
+    """The parameter `versions` of `KEEP_VERSIONS`."""
+    return json.dumps({action.version: json.loads(action.content) for action in actions})
 
 
 def action_of(row: Mapping[str, Any]) -> Action:

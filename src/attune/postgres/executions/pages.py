@@ -8,7 +8,8 @@ from typing import Any
 
 from attune.core.access.secrets import decrypted
 from attune.core.executions.timeline import TimelineEntry
-from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, StoredOutput
+from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, Pause, StoredOutput
+from attune.postgres.executions.pauses import PAUSES
 from attune.postgres.rows import PostgresStore, read_all, read_one
 
 # What the schema of the action marks secret is never read.
@@ -22,14 +23,16 @@ _RECORD = """
            ELSE e.config END AS parameters,
            e.requirement, e.policy, e.deadline, e.attempt, e.failures, e.losses, e.retries, e.worker,
            coalesce(w.name, e.worker_name) AS worker_name, e.interpreter, e.pack_digest, e.exit_code, e.reason,
-           e.result, coalesce(e.timeout_seconds, a.timeout_seconds) AS timeout_seconds, e.dropped_bytes, e.retry_of,
+           e.result,
+           coalesce(e.timeout_seconds, (v.content ->> 'timeout_seconds')::float8,
+               CASE WHEN v.digest IS NULL THEN a.timeout_seconds END) AS timeout_seconds, e.dropped_bytes, e.retry_of,
            e.priority, held_back(e) AS held_back,
            f.rule_ref, e.created, e.updated, e.started_at, e.finished_at,
            extract(epoch FROM coalesce(e.started_at, e.finished_at, now()) - e.created)::float8 AS waited,
            extract(epoch FROM coalesce(e.finished_at, now()) - e.started_at)::float8 AS ran,
            CASE WHEN %(id)s::bigint IS NOT NULL THEN e.timeline END AS timeline
     FROM execution AS e LEFT JOIN action AS a ON a.id = e.action LEFT JOIN worker AS w ON w.id = e.worker
-    LEFT JOIN enforcement AS f ON f.id = e.enforcement
+    LEFT JOIN action_version AS v ON v.digest = e.action_version LEFT JOIN enforcement AS f ON f.id = e.enforcement
 """
 
 
@@ -61,6 +64,9 @@ class PostgresExecutionPages(PostgresStore):
             WHERE execution = %s AND (attempt, number) > (%s, %s) ORDER BY attempt, number LIMIT %s
         """
         return await read_all(self._pool, StoredOutput, query, (execution, *after, limit))
+
+    async def pauses(self) -> Sequence[Pause]:
+        return await read_all(self._pool, Pause, PAUSES)
 
     async def asked(self, execution: int) -> AskedExecution | None:
         query = """

@@ -6,7 +6,7 @@ that can take it reads its queue, and taken back when the last such node is gone
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from attune.core.executions.action import Action
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import HeldAttempt, Signal, WorkerNotice
 from attune.postgres.connection import listening, translated
-from attune.postgres.executions.actions import actions_of
+from attune.postgres.executions.actions import KEEP_VERSIONS, VERSION, action_of, actions_of, versions_of
 from attune.postgres.executions.store import CANCELS, columns_of, know_classes
 from attune.postgres.rows import PostgresStore, execute, read_all, read_pairs, read_value, read_values, transaction
 from attune.queue import jobs
@@ -83,16 +83,18 @@ class PostgresRouting(PostgresStore):
         async with transaction(self._pool) as connection:
             if not await read_value(connection, "SELECT may_decide()"):
                 return []  # what an execution needs is for the operator's processes to say
-            query = """
-                SELECT id, action_ref, extra_requires FROM execution
-                WHERE status = 'requested' AND policy IS NOT NULL AND queue IS NULL
-                ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED
+            query = f"""
+                SELECT e.id, e.action_ref, e.extra_requires, {VERSION} AS content FROM execution AS e
+                WHERE e.status = 'requested' AND e.policy IS NOT NULL AND e.queue IS NULL
+                ORDER BY e.id LIMIT 500 FOR UPDATE SKIP LOCKED
             """
             waiting = await read_all(connection, _Unclassified, query)
             actions = await actions_of(connection, sorted({execution.action_ref for execution in waiting}))
             classes: dict[str, str] = {}
             for execution in waiting:
-                classes |= await _classify_one(connection, execution, actions.get(execution.action_ref))
+                classes |= await _classify_one(
+                    connection, execution, execution.asked or actions.get(execution.action_ref)
+                )
             return sorted(classes)
 
     @asynccontextmanager
@@ -136,19 +138,25 @@ class _Unclassified:
     id: int
     action_ref: str
     extra_requires: Sequence[str]
+    content: Mapping[str, Any] | None
+
+    @property
+    def asked(self) -> Action | None:
+        """The action as it was asked for, where that is kept."""
+        return None if self.content is None else action_of(self.content)
 
 
 async def _classify_one(
     connection: AsyncConnection[Any], execution: _Unclassified, action: Action | None
 ) -> dict[str, str]:
     problem = f"expected an action that exists, got {execution.action_ref!r}"
-    columns = {}
+    columns: dict[str, Any] = {}
     if action is not None:
         try:
             columns = columns_of(NewExecution(action, extra=tuple(execution.extra_requires)))
         except RequirementError as error:
             problem = f"its requirement cannot be read: {error}"
-    if not columns:
+    if action is None or not columns:
         await connection.execute(
             "UPDATE execution SET status = 'failed', reason = %s, finished_at = now() WHERE id = %s",
             (problem, execution.id),
@@ -156,10 +164,12 @@ async def _classify_one(
         return {}
     classes = {columns["queue"]: columns["requirement"]}
     await know_classes(connection, classes)
-    query = """
+    query = f"""
+        WITH versions AS ({KEEP_VERSIONS})
         UPDATE execution SET requirement = %(requirement)s, queue = %(queue)s, retries = %(retries)s,
             retry_delay_seconds = %(retry_delay)s, on_lost = %(on_lost)s, pack_digest = %(digest)s,
+            action_version = coalesce(action_version, %(version)s),
             priority = priority_of(given_priority, %(priority)s::smallint, enforcement IS NOT NULL) WHERE id = %(id)s
     """
-    await connection.execute(query, {**columns, "id": execution.id})
+    await connection.execute(query, {**columns, "id": execution.id, "versions": versions_of([action])})
     return classes

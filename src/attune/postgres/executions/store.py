@@ -19,7 +19,8 @@ from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, StartedAttempt
 from attune.postgres.connection import Pool, session, translated
 from attune.postgres.events.dead_letters import store_each
-from attune.postgres.executions.actions import COLUMNS, action_of
+from attune.postgres.executions.actions import COLUMNS, KEEP_VERSIONS, action_of, versions_of
+from attune.postgres.executions.pauses import set_paused
 from attune.postgres.rows import PostgresStore, Source, execute, read_all, read_value, read_values, transaction
 from attune.queue import jobs
 
@@ -33,7 +34,7 @@ _SUBMIT = f"""
     WITH given AS (
         SELECT coalesce(g.given_id, nextval(pg_get_serial_sequence('execution', 'id'))) AS id, g.*
         FROM ROWS FROM (jsonb_to_recordset(%(rows)s::jsonb) AS (action bigint, action_ref text, parameters jsonb,
-            given_id bigint, sealed jsonb, given_priority smallint,
+            given_id bigint, sealed jsonb, given_priority smallint, version text,
             requirement text, queue text, extra jsonb, policy text, wait_seconds float8, timeout_seconds float8,
             retries integer, retry_delay float8, on_lost text, digest text, retry_of bigint, parent bigint))
             WITH ORDINALITY AS g
@@ -46,24 +47,27 @@ _SUBMIT = f"""
             SELECT live.live AND a.concurrency IS NULL AND a.paused_at IS NULL AS live) AS l
     ), jobs AS (
         {jobs.put("routed WHERE live")}
+    ), versions AS (
+        {KEEP_VERSIONS}
     )
     INSERT INTO execution (id, action, action_ref, config, requirement, queue, extra_requires, policy, deadline,
         timeout_seconds, retries, retry_delay_seconds, on_lost, pack_digest, retry_of, parent, status, job, sealed,
-        priority, given_priority)
+        priority, given_priority, action_version)
     SELECT r.id, r.existing, r.action_ref, r.parameters, r.requirement,
         r.queue, r.extra, r.policy, now() + r.wait_seconds * interval '1 second', r.timeout_seconds, r.retries,
         r.retry_delay, r.on_lost, r.digest, r.retry_of, r.parent,
         CASE WHEN r.live THEN 'scheduled' ELSE 'requested' END::execution_status_enum, jobs.job, r.sealed,
-        r.priority, r.given_priority
+        r.priority, r.given_priority, r.version
     FROM routed AS r LEFT JOIN jobs ON r.live AND jobs.turn = r.turn ORDER BY r.ordinality
     RETURNING id
 """
 _START = f"""
     SELECT s.id AS execution, s.attempt, s.config AS parameters, s.sealed, s.failures, s.losses, s.not_started,
-           s.retries, s.retry_delay_seconds, coalesce(s.timeout_seconds, a.timeout_seconds) AS timeout_seconds,
-           s.on_lost, s.pack_digest, row_to_json(a) AS action
+           s.retries, s.retry_delay_seconds, s.timeout_seconds, s.on_lost, s.pack_digest,
+           coalesce(v.content, to_jsonb(a)) AS action
     FROM begin_executions(%(rows)s::jsonb, %(worker)s, %(running)s, %(lease)s) AS s
-    LEFT JOIN LATERAL (SELECT {COLUMNS} FROM action AS a WHERE a.id = s.action) AS a ON true
+    LEFT JOIN action_version AS v ON v.digest = s.action_version
+    LEFT JOIN LATERAL (SELECT {COLUMNS} FROM action AS a WHERE a.id = s.action AND v.digest IS NULL) AS a ON true
 """
 _SETTLE = """
     WITH given AS (
@@ -189,6 +193,9 @@ class PostgresExecutions(PostgresStore):
             raise UsageError(f"execution: expected one that exists, got {execution}", hint="attune execution list")
         return status
 
+    async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
+        return await set_paused(self._pool, action_ref, by)
+
     async def note(self, execution: int, reason: str) -> None:
         await execute(self._pool, "SELECT note_execution(%s, %s)", (execution, reason))
 
@@ -206,7 +213,8 @@ async def submit(
     """`PostgresExecutions.submit` on a connection, and in a transaction, of the caller's."""
     if not executions:
         return []
-    hidden = [to_encrypt(execution.action.secrets, execution.parameters) for execution in executions]
+    given = [execution.with_defaults for execution in executions]
+    hidden = [to_encrypt(new.action.secrets, values) for new, values in zip(executions, given, strict=True)]
     numbers: Sequence[int | None] = [None] * len(executions)
     if any(hidden):
         numbers = await new_numbers(connection, len(executions))
@@ -215,7 +223,7 @@ async def submit(
             **columns_of(execution),
             "action": execution.action.id,
             "action_ref": execution.action.ref,
-            "parameters": {name: value for name, value in execution.parameters.items() if name not in texts},
+            "parameters": {name: value for name, value in values.items() if name not in texts},
             "given_id": number,
             "sealed": encrypted(cipher, texts, number) or None,
             "extra": list(execution.extra),
@@ -225,10 +233,11 @@ async def submit(
             "retry_of": execution.retry_of,
             "given_priority": execution.priority,
         }
-        for execution, texts, number in zip(executions, hidden, numbers, strict=True)
+        for execution, values, texts, number in zip(executions, given, hidden, numbers, strict=True)
     ]
     await know_classes(connection, {row["queue"]: row["requirement"] for row in rows})
-    submitted = sorted(await read_values(connection, _SUBMIT, {"rows": json.dumps(rows)}))
+    versions = versions_of(execution.action for execution in executions)
+    submitted = sorted(await read_values(connection, _SUBMIT, {"rows": json.dumps(rows), "versions": versions}))
     limited = {row["queue"] for row, execution in zip(rows, executions, strict=True) if execution.action.concurrency}
     if limited:
         await read_value(connection, "SELECT promote_executions(%s, %s)", (sorted(limited), len(rows)))
@@ -251,6 +260,7 @@ def columns_of(execution: NewExecution) -> dict[str, Any]:
         "retry_delay": action.retry_delay_seconds,
         "on_lost": action.on_lost.value,
         "digest": action.pack_digest,
+        "version": action.version,
         "priority": action.priority,
     }
 
@@ -273,7 +283,9 @@ def _started(
     parameters: Mapping[str, Any] | None,
     sealed: Mapping[str, str] | None,
     pack_digest: str | None,
+    timeout_seconds: float | None,
     **columns: Any,
 ) -> StartedAttempt:
     loaded = action_of({**action, "pack_digest": pack_digest or action["pack_digest"]})
+    columns["timeout_seconds"] = timeout_seconds or loaded.timeout_seconds
     return StartedAttempt(**columns, action=loaded, parameters=parameters or {}, sealed=sealed or {})

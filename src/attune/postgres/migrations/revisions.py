@@ -33,9 +33,11 @@ _ROLES = "20260502000001_roles"
 _AUDIT = "20260503000001_audit"
 _BREAKER = "20260504000001_circuit_breaker"
 _LEASES = "20260506000001_leases"
+_UPTIME = "20260510000001_uptime"
 _TIMELINE = "20260509000001_timeline"
 _ORDER = "20260508000001_order"
 _OVERLAP = "20260508000002_overlap"
+_VERSIONS = "20260511000001_action_versions"
 REVISIONS = (
     Revision(BASELINE, (BASELINE, "reference_indexes"), ()),  # the first one: nothing is below it
     Revision(UNIFIED, (*UNIFY, UNIFIED), ("reference_functions", "20260203000001_split_runtimes", "drop_functions")),
@@ -63,11 +65,12 @@ REVISIONS = (
     Revision(_ROLES, (_ROLES, "rights"), (f"{_ROLES}_down", "rights_before")),
     Revision(_AUDIT, (_AUDIT, "rights"), (f"{_AUDIT}_down",)),
     Revision(_BREAKER, (_BREAKER, "rights"), (f"{_BREAKER}_down",)),
-    _plain("20260507000001_python_commands"),
     Revision(_LEASES, (_LEASES, "rights"), (f"{_LEASES}_down", "rights")),
     Revision(_TIMELINE, (_TIMELINE, "rights"), (f"{_TIMELINE}_down",)),
     Revision(_ORDER, (_ORDER, "rights"), (f"{_ORDER}_down", "rights")),
     Revision(_OVERLAP, (_OVERLAP, "rights"), (f"{_OVERLAP}_down",)),
+    Revision(_VERSIONS, (_VERSIONS, "rights"), (f"{_VERSIONS}_down",)),
+    Revision(_UPTIME, (_UPTIME, "rights"), (f"{_UPTIME}_down", "rights")),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

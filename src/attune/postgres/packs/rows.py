@@ -134,7 +134,7 @@ async def remove_rows(
                 more = f" and {len(users) - _SHOWN} more" if len(users) > _SHOWN else ""
                 raise InUseError(
                     f"{table} {ref}: expected that nothing uses what is removed, got {', '.join(users[:_SHOWN])}{more}",
-                    hint="remove or change what uses it first",
+                    hint="remove or change what uses it first; --cancel-waiting cancels executions that wait",
                 )
         if table == "action":
             await connection.execute("UPDATE execution SET action = NULL WHERE action = %s", (number,))

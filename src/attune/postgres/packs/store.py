@@ -14,6 +14,8 @@ from attune.core.errors import InUseError, UsageError
 from attune.core.packs.pack import KINDS, Known, Pack, PackChange, PackFile, PackRecord, digest_of
 from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
+from attune.postgres.executions.actions import actions_of
+from attune.postgres.executions.withdrawal import cancel_old
 from attune.postgres.packs.rows import TABLES, PackRow, remove_rows, rows_of, write_row
 from attune.postgres.rows import (
     PostgresStore,
@@ -67,16 +69,19 @@ class PostgresPacks(PostgresStore):
             {ref: schema if isinstance(schema, dict) else {} for ref, schema in actions.items()},
         )
 
-    async def load(self, pack: Pack, files: Sequence[PackFile], *, changed_by: str) -> list[PackChange]:
+    async def load(
+        self, pack: Pack, files: Sequence[PackFile], *, changed_by: str, cancel_waiting: bool = False
+    ) -> list[PackChange]:
         """Write *pack* and its *files* in one transaction; what changed, nothing if it was loaded just so.
 
         What the folder had when it was last loaded and has no more is removed. Raises `InUseError` where something
         uses it, `UsageError` where what the pack refers to has gone meanwhile. Whoever switched something off finds
-        it off still, unless the folder itself says something new about it.
+        it off still, unless the folder itself says something new about it. Executions that wait run what they were
+        asked of, unless *cancel_waiting*: then those of other contents than the new ones are cancelled.
         """
         async with transaction(self._pool) as connection:
             await _alone(connection, changed_by)
-            changes = await _load(connection, pack, files)
+            changes = await _load(connection, pack, files, cancel_waiting)
             if changes:
                 await connection.execute(_PRUNE)
                 await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, pack.ref))
@@ -100,8 +105,11 @@ class PostgresPacks(PostgresStore):
             await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, pack.ref))
             return True
 
-    async def remove_pack(self, ref: str, *, changed_by: str) -> bool:
-        """Delete a pack with all that it brought; False if there is none. Raises `InUseError`."""
+    async def remove_pack(self, ref: str, *, changed_by: str, cancel_waiting: bool = False) -> bool:
+        """Delete a pack with all that it brought; False if there is none. Raises `InUseError`.
+
+        Executions that wait use it, unless *cancel_waiting*: then they are cancelled.
+        """
         async with transaction(self._pool) as connection:
             await _alone(connection, changed_by)
             pack = await _lock_pack(connection, ref)
@@ -110,6 +118,8 @@ class PostgresPacks(PostgresStore):
             if pack.is_standard:
                 raise InUseError(f"{ref}: expected a pack that was loaded, got one that is part of Attune")
             await connection.execute(_NO_EVENTS)
+            if cancel_waiting:
+                await cancel_old(connection, pack.id, {})
             for kind in reversed(KINDS):
                 refs = await read_values(connection, f"SELECT ref FROM {TABLES[kind]} WHERE pack = %s", (pack.id,))
                 await remove_rows(connection, kind, refs, pack.id)
@@ -150,7 +160,9 @@ async def _alone(connection: AsyncConnection[Any], changed_by: str) -> None:
     await connection.execute("SELECT set_config('attune.changed_by', %s, true)", (changed_by,))
 
 
-async def _load(connection: AsyncConnection[Any], pack: Pack, files: Sequence[PackFile]) -> list[PackChange]:
+async def _load(
+    connection: AsyncConnection[Any], pack: Pack, files: Sequence[PackFile], cancel_waiting: bool = False
+) -> list[PackChange]:
     digest = digest_of(files)
     old = await _lock_pack(connection, pack.ref)
     if old is not None and old.is_standard:
@@ -169,6 +181,8 @@ async def _load(connection: AsyncConnection[Any], pack: Pack, files: Sequence[Pa
             row.values["enabled"] = await _switch(connection, row, before.get(row.kind, {}))
         changes.append(await write_row(connection, TABLES[row.kind], row.ref, row.values))
         written |= await _ids_of(connection, row.kind, [row.ref])
+    if cancel_waiting:
+        changes += await cancel_old(connection, pack_id, await actions_of(connection, pack.refs("actions")))
     for kind in reversed(KINDS):
         changes += await remove_rows(connection, kind, gone[kind], pack_id)
     await connection.execute(

@@ -22,6 +22,15 @@ _OFFERING = """
 _COLUMNS = "id, ref, name, pack, pack_ref, description, distributions, installation"
 
 
+_EARLIER_COMMANDS = {
+    "core.python": [
+        {"binary": name, "args": ["--version"], "exit_code": 0, "pattern": "Python 3\\.", "priority": place}
+        for place, name in enumerate(("python3", "python"), 1)
+    ]
+}
+"""What was shipped before, by ref."""
+
+
 class PostgresRuntimes(PostgresStore):
     """`RuntimeCatalog` and `RuntimeStore` on PostgreSQL."""
 
@@ -83,8 +92,9 @@ class PostgresRuntimes(PostgresStore):
     async def seed(self, version: str, label: str, runtimes: Sequence[Runtime]) -> list[str]:
         """Give a database the core pack's definitions once for each shipped *version*; the refs that were written.
 
-        A row that is there stays as it is, but for keys of its verification that a newer version adds where commands
-        are as shipped; one that an operator removed after it was seeded stays removed.
+        A row that is there stays as it is, but where its commands are as they are or were shipped: then they become
+        those of the newer version, and the keys of its verification that this adds are added. One that an operator
+        removed after it was seeded stays removed.
         """
         async with transaction(self._pool) as connection:
             await connection.execute("SELECT set_config('attune.changed_by', 'attune (core pack)', true)")
@@ -119,17 +129,22 @@ async def _seed_one(connection: Any, runtime: Runtime, *, new: bool) -> bool:
         SELECT %(ref)s, (SELECT id FROM pack WHERE ref = 'core'), 'core', %(description)s, %(name)s, %(distributions)s
         WHERE %(new)s OR EXISTS (SELECT FROM runtime WHERE ref = %(ref)s)
         ON CONFLICT (ref) DO UPDATE SET
-            distributions = CASE WHEN old.distributions ? 'verification'
+            distributions = CASE WHEN old.distributions #> '{verification,commands}' = %(earlier)s
+                THEN jsonb_set(old.distributions, '{verification}', excluded.distributions->'verification'
+                    || ((old.distributions->'verification') - 'commands'))
+                WHEN old.distributions ? 'verification'
                 THEN jsonb_set(old.distributions, '{verification}',
                     excluded.distributions->'verification' || (old.distributions->'verification'))
                 ELSE excluded.distributions
                     || CASE jsonb_typeof(old.distributions) WHEN 'object' THEN old.distributions ELSE '{}' END END
         WHERE NOT coalesce(old.distributions ? 'verification', false)
+            OR old.distributions #> '{verification,commands}' = %(earlier)s
             OR (old.distributions #> '{verification,commands}' = excluded.distributions #> '{verification,commands}'
                 AND NOT old.distributions->'verification' ?&
                     ARRAY(SELECT jsonb_object_keys(excluded.distributions->'verification')))
     """
-    return bool(await execute(connection, query, {**_values(runtime), "new": new}))
+    earlier = Jsonb(_EARLIER_COMMANDS.get(runtime.ref))
+    return bool(await execute(connection, query, {**_values(runtime), "new": new, "earlier": earlier}))
 
 
 def _values(runtime: Runtime) -> dict[str, Any]:

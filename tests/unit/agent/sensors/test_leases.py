@@ -23,7 +23,7 @@ from attune.core.backoff import RestartRules
 from attune.core.matching.fleet import Capability, CapabilityInstance
 from attune.core.ports.sensors import SensorEnd, SensorStatus, TakenLease
 from attune.core.sensors.sensor import Sensor
-from attune.testing import FakeSensor, FakeSensorHost, MemorySecrets, MemorySensors
+from attune.testing import FakeSensor, FakeSensorHost, MemoryPackFolders, MemorySecrets, MemorySensors
 from fleets import capability, node
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +62,7 @@ class SensorNode:
             suspect=self.suspects.append,
             recheck=self.rechecked,
             secrets=SecretResolver(self.secrets, self.secrets.cipher),
+            packs=MemoryPackFolders(),
             restarts=RestartRules(first=0.02, slowest=0.5, failed_after=3),
         )
         builtins = BuiltinSensors(lambda: 1, self.store, clock.now, lambda path: {})

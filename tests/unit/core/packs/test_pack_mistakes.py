@@ -86,7 +86,7 @@ EXPECTED = [
     "rules/shrink.yaml:8: parameters.width: expected }} after the template at offset 0, got the end of the text",
     "rules/shrink.yaml:9: enabled: expected true or false, got 'sometimes'",
     "sensors/ticks.yaml:5: config.every: expected a time from 100ms to 366d, such as '5s', got nothing",
-    "sensors/ticks.yaml:5: config.evry: expected one of every, got an unknown key",
+    "sensors/ticks.yaml:5: config.evry: expected one of every, at_start, got an unknown key",
     "sensors/ticks.yaml:6: trigger: expected a trigger that exists, got 'img.mode', did you mean img.made?",
 ]
 
@@ -196,6 +196,11 @@ async def test_one_mistake_is_one_sentence(tmp_path: Path, name: str, content: s
         ("runtime: python\ninterpreter_args: [1]", "interpreter_args[0]: expected a text, got 1"),
         ("runtime: python\nparameters: [a]", "parameters: expected an object, got ['a']"),
         ("runtime: python\nparameters: {a: {pattern: '(?=a)'}}", "parameters.a.pattern: expected a pattern (RE2)"),
+        (
+            "runtime: python\ndelivery: env\nparameters: {a-b: {}, a.b: {}}",
+            "got ATTUNE_PARAM_A_B, which is that of a-b",
+        ),
+        ("runtime: python\ndelivery: args\nparameters: {a=b: {}}", "parameters: expected a name without '='"),
         ("runtime: python\noutput: {type: array}", "output.type: expected object, got 'array'"),
         ("runtime: python\nname: other\nref: img.x", "name: expected either name or ref, got both"),
     ],

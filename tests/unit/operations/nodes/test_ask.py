@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from attune.core.runtimes.preview import Effect, PreviewCandidate
 from attune.core.runtimes.verdict import Status
-from attune.operations.nodes.ask import ask_nodes, no_news, preview
+from attune.operations.nodes.ask import ask_nodes, preview
 from factories import make_runtime
 
 pytestmark = pytest.mark.anyio
@@ -45,6 +46,10 @@ class Requests:
 async def at_once(_requests: Collection[int], _seconds: float) -> None: ...
 
 
+async def no_news(_requests: Collection[int], seconds: float) -> None:
+    await asyncio.sleep(min(seconds, 0.1))
+
+
 async def test_it_ends_with_the_last_answer() -> None:
     requests: Any = Requests({1: YES, 2: {"error": "busy"}})
     answers = await ask_nodes(requests, [1, 2], make_runtime(), asked_by="ann", seconds=3600, news=at_once)
@@ -68,6 +73,6 @@ async def test_nobody_is_waited_for_where_every_node_is_gone() -> None:
 async def test_a_preview_is_in_the_order_of_the_nodes() -> None:
     nodes = [PreviewCandidate(id=number, name=f"w{number}", role="worker") for number in (2, 1)]
     requests: Any = Requests({1: YES})
-    found = await preview(requests, nodes, make_runtime(), asked_by="ann", seconds=0.05)
+    found = await preview(requests, nodes, make_runtime(), asked_by="ann", seconds=0.05, news=no_news)
 
     assert [(one.node.id, one.effect) for one in found] == [(2, Effect.SILENT), (1, Effect.GAINS)]

@@ -32,13 +32,6 @@ class Repair:
     changes: tuple[RepairChange, ...]
     admits: int
 
-    def apply(self, requirement: Requirement, nodes: Iterable[Node]) -> tuple[Requirement, list[Node]]:
-        """The requirement and the fleet as they are after the repair; the arguments stay as they are."""
-        changed = list(nodes)
-        for change in self.changes:
-            requirement, changed = change.apply(requirement, changed)
-        return requirement, changed
-
     def to_data(self) -> dict[str, object]:
         return {"text": str(self), "admits": self.admits, "changes": [change.to_data() for change in self.changes]}
 
@@ -52,10 +45,8 @@ class Repair:
 
 
 def repairs_for(surveyed: FleetSurvey) -> tuple[Repair, ...]:
-    """What would help, best first. Empty where a node is able, or where more than two changes would be needed."""
+    """What would help where no node is able, best first. Empty where more than two changes would be needed."""
     requirement = surveyed.requirement
-    if any(profile.category is Category.ABLE for profile in surveyed.profiles):
-        return ()
     idle = [profile for profile in surveyed.profiles if not profile.nodes[0].is_full]
     for together in range(1, MAX_TOGETHER + 1):
         fine = surveyed.refined(profile for profile in idle if _changes_needed(profile) == together)
@@ -66,6 +57,16 @@ def repairs_for(surveyed: FleetSurvey) -> tuple[Repair, ...]:
         if repairs:
             return repairs
     return ()
+
+
+def applied(
+    changes: Iterable[RepairChange], requirement: Requirement, nodes: Iterable[Node]
+) -> tuple[Requirement, list[Node]]:
+    """The requirement and the fleet as they are after *changes*; the arguments stay as they are."""
+    changed = list(nodes)
+    for change in changes:
+        requirement, changed = change.apply(requirement, changed)
+    return requirement, changed
 
 
 def _changes_needed(profile: Profile) -> int:
@@ -136,10 +137,7 @@ class _Trial:
         count = sum(len(profile.nodes) for profile in able.values())
         for node_id in {change.node_id for change in changes if change.node_id is not None}:
             profile, node = self._find(node_id)
-            requirement, changed = self._requirement, [node]
-            for change in changes:
-                requirement, changed = change.apply(requirement, changed)
-            (after,) = survey(requirement, changed).profiles
+            (after,) = survey(*applied(changes, self._requirement, [node])).profiles
             count += (after.category is Category.ABLE) - (profile.nodes[0].id in able)
         return count
 
@@ -149,10 +147,9 @@ class _Trial:
         if profiles is None and len(self._able) >= self._affordable:
             return {}  # not tried, so not told
         if profiles is None:
-            requirement, nodes = self._requirement, [profile.nodes[0] for profile in self._profile_of.values()]
-            for change in relaxed:
-                requirement, nodes = change.apply(requirement, nodes)
-            able = [profile for profile in survey(requirement, nodes).profiles if profile.category is Category.ABLE]
+            firsts = [profile.nodes[0] for profile in self._profile_of.values()]
+            surveyed = survey(*applied(relaxed, self._requirement, firsts))
+            able = [profile for profile in surveyed.profiles if profile.category is Category.ABLE]
             profiles = {node.id: self._profile_of[node.id] for profile in able for node in profile.nodes}
             self._able[relaxed] = profiles
         return profiles

@@ -83,7 +83,7 @@ BEGIN
             ('attune_admin', 'SELECT, INSERT, UPDATE (pending), DELETE', 'event'),
             ('attune_admin', 'SELECT, INSERT, UPDATE (status, config)', 'enforcement'),
             ('attune_admin', 'SELECT, INSERT, UPDATE', 'execution'),
-            ('attune_admin', 'SELECT, INSERT', 'audit capability'),
+            ('attune_admin', 'SELECT, INSERT', 'audit capability action_version'),
             ('attune_admin', 'SELECT, UPDATE', 'fleet_watch'),
             ('attune_admin', 'SELECT, DELETE', 'change'),
             ('attune_admin', 'SELECT',
@@ -91,7 +91,7 @@ BEGIN
             ('attune_node', 'SELECT',
                 'pack_version pack_file runtime action sensor trigger worker requirement_class secret fleet_watch'
                 ' alembic_version _sqlx_migrations node connected_node worker_offer execution event sensor_lease'
-                ' node_request'),
+                ' node_request action_version'),
             ('attune_node', 'SELECT (id, ref, digest)', 'pack'),
             ('attune_node', 'INSERT (name, worker_type, worker_role, host, status, capabilities, meta, last_heartbeat),'
                 ' UPDATE (host, status, capabilities, meta, last_heartbeat, problem, refused)', 'worker'),
@@ -114,7 +114,7 @@ BEGIN
                 ' worker_capability worker_load worker_class worker_offer capability requirement_class node'
                 ' connected_node refusing_node fleet_watch runtime_transition change node_request execution'
                 ' execution_output event enforcement dead_letter sensor_lease sensor_journal sensor_position audit'
-                ' procrastinate_jobs procrastinate_events alembic_version _sqlx_migrations')
+                ' procrastinate_jobs procrastinate_events alembic_version _sqlx_migrations action_version')
         ) AS p (role, rights, tables) CROSS JOIN LATERAL string_to_table(p.tables, ' ') AS t (name)
         WHERE to_regclass(format('%I.%I', here, t.name)) IS NOT NULL
           AND EXISTS (SELECT FROM pg_roles WHERE rolname = p.role)

@@ -1,2 +1,0 @@
--- The commands stay: earlier versions read them too.
-SELECT;

@@ -176,12 +176,13 @@ def another_registry(registry_source: Callable[[], Any]) -> Callable[[], Any]:
 class Living:
     """A registry and the life of its nodes; `later` lets seconds pass for a node that says nothing.
 
-    Node `judge`, a sensor, has beaten for an hour, and beats meanwhile.
+    Node `judge`, a sensor, beats meanwhile and watches. `outage` lets seconds pass in which nobody is heard of.
     """
 
     registry: Any
     life: Any
     later: Callable[[int, float], Awaitable[None]]
+    outage: Callable[[int, float], Awaitable[None]]
     judge: int
 
 
@@ -191,19 +192,33 @@ async def living(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIte
         fleet = MemoryFleet()
 
         async def pass_time(node_id: int, seconds: float) -> None:
+            await be_away(node_id, seconds)
+            fleet.uptime += seconds
+            fleet.watched_at += timedelta(seconds=seconds)
+
+        async def be_away(node_id: int, seconds: float) -> None:
             fleet.ahead += timedelta(seconds=seconds)
             watching = fleet.by_id(judge)
             assert watching is not None
             watching.record = replace(watching.record, last_heartbeat=fleet.now())
 
         judge = await joined_judge(MemoryNodes(fleet))
-        fleet.beating_since[judge] -= timedelta(hours=1)
-        yield Living(MemoryNodes(fleet), MemoryNodeControl(fleet), pass_time, judge)
+        fleet.watched_at = fleet.now()
+        yield Living(MemoryNodes(fleet), MemoryNodeControl(fleet), pass_time, be_away, judge)
         return
     url = request.getfixturevalue("migrated_database")
     async with open_pool(url) as pool:
 
         async def age(node_id: int, seconds: float) -> None:
+            await be_away(node_id, seconds)
+            async with pool.connection() as connection:
+                await connection.execute(
+                    "UPDATE fleet_watch SET uptime = uptime + %(s)s,"
+                    " watched_at = watched_at + %(s)s * interval '1 second'",
+                    {"s": seconds},
+                )
+
+        async def be_away(node_id: int, seconds: float) -> None:
             async with pool.connection() as connection:
                 await connection.execute(
                     "UPDATE worker SET last_heartbeat = last_heartbeat - %s * interval '1 second' WHERE id = %s",
@@ -217,15 +232,13 @@ async def living(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIte
         registry, life = PostgresNodes(pool), PostgresNodeControl(pool)
         judge = await joined_judge(watcher := PostgresNodes(pool))
         async with pool.connection() as connection:
-            await connection.execute(
-                "UPDATE worker SET writing_since = now() - interval '1 hour' WHERE id = %s", (judge,)
-            )
+            await connection.execute("UPDATE fleet_watch SET watched_at = now()")
         if request.param == "postgres":
-            yield Living(registry, life, age, judge)
+            yield Living(registry, life, age, be_away, judge)
         else:
             async with serving(url) as api, api.wire(api.tokens[Scope.OPERATE]) as wire:
                 read = ReadOverHttp(registry, HttpNodes(wire))
-                yield Living(read, ControlOverHttp(life, HttpControl(wire)), age, judge)
+                yield Living(read, ControlOverHttp(life, HttpControl(wire)), age, be_away, judge)
         await registry.leave()
         await watcher.leave()
 

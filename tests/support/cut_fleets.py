@@ -17,9 +17,9 @@ from psycopg.conninfo import conninfo_to_dict
 from waiting import rows, status, wait_for
 from worker_processes import WorkerFleet, load_pack, write_pack
 
-LOST_AFTER = 4.0
+STALE_AFTER, LOST_AFTER = 2.0, 4.0
 NAMES = ("w1", "w2")
-_TIMES = {"INTERVAL": "0.3s", "STALE_AFTER": "2s", "LOST_AFTER": f"{LOST_AFTER:g}s", "AMNESTY": "0s"}
+_TIMES = {"INTERVAL": "0.3s", "STALE_AFTER": f"{STALE_AFTER:g}s", "LOST_AFTER": f"{LOST_AFTER:g}s", "AMNESTY": "0s"}
 
 
 class NodeProxy:
@@ -113,12 +113,12 @@ class NodeProxy:
 
 
 class CutFleet(WorkerFleet):
-    """Each worker has a proxy; `silent` is how long the database has heard nothing of each at most."""
+    """Each worker has a proxy; `alone` is for how long at most each alone was not heard of, as others were."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.proxies: dict[str, NodeProxy] = {}
-        self.silent: dict[str, float] = Counter()
+        self.alone: dict[str, float] = Counter()
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._note_silence, daemon=True)
 
@@ -130,14 +130,19 @@ class CutFleet(WorkerFleet):
         self.start(*NAMES)
         wait_for(lambda: status(self.url) == dict.fromkeys(NAMES, "active"))
         self._watch.start()
-        query = f"SELECT min(now() - writing_since) > interval '{LOST_AFTER} s' FROM worker"
-        wait_for(lambda: rows(self.url, query) == [(True,)])  # then every one of them may judge
 
     def _note_silence(self) -> None:
-        query = "SELECT name, extract(epoch FROM now() - last_heartbeat)::float8 FROM worker"
+        query = "SELECT name, extract(epoch FROM last_heartbeat)::float8 FROM worker"
+        heard: dict[str, float] = dict(rows(self.url, query))
+        now = dict.fromkeys(NAMES, 0.0)
         while not self._over.wait(0.1):
-            for name, age in rows(self.url, query):
-                self.silent[name] = max(self.silent[name], age)
+            for name, at in rows(self.url, query):
+                if (pause := at - heard[name]) > 0:
+                    now[name] = 0
+                    for other in set(NAMES) - {name}:
+                        now[other] += pause if pause < STALE_AFTER else LOST_AFTER / 10
+                        self.alone[other] = max(self.alone[other], now[other])
+                heard[name] = at
 
     def check_law(self, done: int) -> None:
         """All *done* executions are complete, and none ran twice that needed not."""
@@ -146,7 +151,7 @@ class CutFleet(WorkerFleet):
         for execution, worker, _ in self.runs():
             ran.setdefault(execution, []).append(worker)
         assert len(ran) == done
-        assert {n: who for n, who in ran.items() if len(who) > 1 and self.silent[who[0]] < LOST_AFTER} == {}
+        assert {n: who for n, who in ran.items() if len(who) > 1 and self.alone[who[0]] < 0.8 * LOST_AFTER} == {}
 
     def shown(self, column: str) -> list[Any]:
         return [value for (value,) in rows(self.url, f"SELECT {column} FROM execution ORDER BY id")]

@@ -116,6 +116,7 @@ class HeartbeatLoop:
     control: Control
     last: Heartbeat | None = None
     wait: float = 0.0
+    marking: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         # A node that was away only because the database was is back before it could be judged lost.
@@ -125,6 +126,13 @@ class HeartbeatLoop:
 
     async def beat(self) -> None:
         """Beat until the node is told to stop."""
+        try:
+            await self._keep_beating()
+        finally:
+            if self.marking is not None:
+                self.marking.cancel()
+
+    async def _keep_beating(self) -> None:
         while True:
             await self._pause()
             if self.control.stop.is_set():
@@ -151,7 +159,13 @@ class HeartbeatLoop:
         before = last.status if last is not None else "active"
         if beat.status != before:
             log.info(f"now {beat.status}", before=before)
-        await self.node.lifecycle.mark_overdue(self.node.options.overdue, self.node.registration.node_id or 0)
+        # Beside it: a connection that has gone silent would hold up the next heartbeat, which finds that out.
+        if self.marking is None or self.marking.done():
+            self.marking = asyncio.create_task(self._mark())
+
+    async def _mark(self) -> None:
+        with suppress(DatabaseError):
+            await self.node.lifecycle.mark_overdue(self.node.options.overdue, self.node.registration.node_id or 0)
 
     async def _pause(self) -> None:
         """Wait for the next heartbeat, for news, or to be told something."""

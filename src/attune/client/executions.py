@@ -10,7 +10,7 @@ from attune.client.wire import OverWire, Wire, record_of, segment
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action, Delivery, OnLost
 from attune.core.executions.timeline import TimelineEntry
-from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
+from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, Pause, StoredOutput
 
 
 class HttpExecutions(OverWire):
@@ -63,6 +63,17 @@ class HttpExecutions(OverWire):
 
     async def cancel(self, execution: int) -> ExecutionRecord:
         return await self._post(f"/api/executions/{execution}/cancel")
+
+    async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
+        before = await self.pauses()
+        if by is not None:
+            await self._wire.ask("POST", "/api/pauses", body={"action": action_ref})
+        else:
+            await self._wire.ask("DELETE", "/api/pauses", query={"action": action_ref} if action_ref else None)
+        return (action_ref in {pause.action_ref for pause in before}) == (by is None)
+
+    async def pauses(self) -> Sequence[Pause]:
+        return [record_of(Pause, data) for data in (await self._wire.get("/api/pauses"))["data"]]
 
     async def retry(self, execution: int) -> ExecutionRecord:
         return await self._post(f"/api/executions/{execution}/retry")

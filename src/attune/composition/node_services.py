@@ -159,7 +159,7 @@ def executions_for(
         queue=ProcrastinateQueue(partial(read_all, pool, dict)),
         routing=PostgresRouting(pool),
         attempts=PostgresExecutions(pool, lease=lambda: registration.epoch),
-        runner=HostWorkRunner(contract_for(settings)),
+        runner=HostWorkRunner(contract_for(settings), output_kept=settings.executions.output_kept),
         packs=packs,
         secrets=SecretResolver(PostgresSecrets(pool), keyring_for(settings)),
         suspect=monitor.suspect,

@@ -28,6 +28,7 @@ _PLAIN_TAGS = frozenset({None, "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _MERGE_KEY = "<<"
 _YAML_HINT = "put text with special characters in quotes, and look at the line above too"
+_ESCAPE_HINT = r"in double quotes a \ begins an escape: put the text in single quotes, such as '\d+'"
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,299})")
 _DECIMAL = re.compile(
@@ -93,7 +94,8 @@ def _syntax_error(error: yaml.YAMLError, text: str, name: str) -> ConfigError:
         hint = "replace the tabs by spaces"
         return ConfigError(field=name, expected="spaces as indentation", got="a tab", position=place, hint=hint)
     problem = getattr(error, "problem", None) or "a syntax error"
-    return ConfigError(field=name, expected="valid YAML", got=f"this: {problem}", position=place, hint=_YAML_HINT)
+    hint = _ESCAPE_HINT if "escape" in problem else _YAML_HINT
+    return ConfigError(field=name, expected="valid YAML", got=f"this: {problem}", position=place, hint=hint)
 
 
 def _scalar(text: str) -> str | int | float | bool | None:

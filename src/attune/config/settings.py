@@ -237,6 +237,9 @@ class ExecutionSettings:
     timeout: float = setting(
         Duration(0.1, 31_622_400), 3600.0, "How long an execution may run whose action does not say."
     )
+    output_kept: int = setting(
+        Integer(4096, 1 << 26), 1 << 20, "How many bytes of each stream are kept, a quarter of them from its end."
+    )
 
 
 @dataclass(frozen=True, slots=True)

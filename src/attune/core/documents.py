@@ -16,6 +16,18 @@ E = TypeVar("E", bound=StrEnum)
 Path: TypeAlias = "tuple[str | int, ...]"
 
 _LONGEST = 200
+_OTHER_NAMES = {
+    "entry": "entry_point",
+    "entrypoint": "entry_point",
+    "parameter_delivery": "delivery",
+    "param_schema": "parameters",
+    "out_schema": "output",
+    "action_params": "parameters",
+    "conditions": "when",
+    "runtime_ref": "runtime",
+    "trigger_ref": "trigger",
+    "action_ref": "action",
+}  # of the columns and of other installations' packs, which are spelt unlike what they mean
 _DEEPEST = 20
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -240,4 +252,5 @@ class Section:
         """The keys that nobody has asked for, each with the nearest one that somebody has."""
         for key, node in self._values.items():
             if key not in self._asked:
-                yield key, node, nearest(str(key), sorted(self._asked))
+                meant = _OTHER_NAMES.get(str(key))
+                yield key, node, meant if meant in self._asked else nearest(str(key), sorted(self._asked))

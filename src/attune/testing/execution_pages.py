@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action
-from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, StoredOutput
+from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, Pause, StoredOutput
 from attune.core.runtimes.aliases import nearest
 from attune.testing.execution_rows import MemoryExecution
 from attune.testing.executions import MemoryExecutions
@@ -58,6 +59,10 @@ class MemoryExecutionPages:
             for (printer, attempt, number), chunk in sorted(self._store.printed.items())
             if printer == execution and (attempt, number) > after
         ]
+
+    async def pauses(self) -> Sequence[Pause]:
+        paused = sorted(self._store.paused.items(), key=lambda one: one[0] or "")
+        return [Pause(ref, datetime.now(UTC), by) for ref, by in paused]
 
     async def asked(self, execution: int) -> AskedExecution | None:
         row = self._store.rows.get(execution)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 from attune.core.executions.execution import DEFAULT_PRIORITY
 from attune.core.executions.timeline import TimelineEntry
 from attune.core.ports.executions import NewExecution
-from attune.core.ports.worker import StartedAttempt
+from attune.core.ports.worker import StartedAttempt, WorkerNotice
 
 
 @dataclass
@@ -71,3 +73,24 @@ def started_attempt(row: MemoryExecution) -> StartedAttempt:
         timeout_seconds=row.asked.timeout_seconds or action.timeout_seconds,
         on_lost=action.on_lost.value,
     )
+
+
+class MemoryInbox:
+    """`WorkerInbox`."""
+
+    def __init__(self, require_database: Callable[[], None]) -> None:
+        self._require_database = require_database
+        self.queues: set[str] = set()
+        self.notices: asyncio.Queue[WorkerNotice] = asyncio.Queue()
+
+    async def follow_queues(self, queues: Collection[str]) -> None:
+        self._require_database()
+        self.queues = set(queues)
+
+    async def receive(self, seconds: float) -> Sequence[WorkerNotice]:
+        self._require_database()
+        try:
+            async with asyncio.timeout(seconds):
+                return [await self.notices.get()]
+        except TimeoutError:
+            return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -20,28 +19,7 @@ from attune.core.ports.worker import (
     StartedAttempt,
     WorkerNotice,
 )
-from attune.testing.execution_rows import MemoryExecution, started_attempt
-
-
-class _Inbox:
-    """`WorkerInbox`."""
-
-    def __init__(self, store: MemoryExecutions) -> None:
-        self._store = store
-        self.queues: set[str] = set()
-        self.notices: asyncio.Queue[WorkerNotice] = asyncio.Queue()
-
-    async def follow_queues(self, queues: Collection[str]) -> None:
-        self._store.require_database()
-        self.queues = set(queues)
-
-    async def receive(self, seconds: float) -> Sequence[WorkerNotice]:
-        self._store.require_database()
-        try:
-            async with asyncio.timeout(seconds):
-                return [await self.notices.get()]
-        except TimeoutError:
-            return []
+from attune.testing.execution_rows import MemoryExecution, MemoryInbox, started_attempt
 
 
 class MemoryExecutions:
@@ -53,11 +31,12 @@ class MemoryExecutions:
         self.readers: dict[int, set[str]] = {}
         self.dead: set[int] = set()
         self.away = False
+        self.paused: dict[str | None, str] = {}
         self.labels: set[str] = set()  # names that only labels of nodes have
         self._classes: dict[str, str] = {}
         self._jobs: dict[int, QueuedJob] = {}
         self._taken: set[int] = set()
-        self._inboxes: list[_Inbox] = []
+        self._inboxes: list[MemoryInbox] = []
         self._last_job = 0
 
     def require_database(self) -> None:
@@ -92,6 +71,18 @@ class MemoryExecutions:
         if row.status == "canceling":
             self._tell(Signal.CANCEL, str(execution))
         return row.status
+
+    async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
+        self.require_database()
+        changed = (action_ref in self.paused) == (by is None)
+        self.paused.pop(action_ref, None)
+        if by is not None:
+            self.paused[action_ref] = by
+        for row in self.rows.values():
+            if by is not None and row.status == "scheduled" and action_ref in (None, row.asked.action.ref):
+                self._withdraw(row)
+                row.change("requested")
+        return changed
 
     async def refuse(self, execution: int, status: str, reason: str) -> bool:
         self.require_database()
@@ -178,9 +169,9 @@ class MemoryExecutions:
         ]
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[_Inbox]:
+    async def listening(self) -> AsyncIterator[MemoryInbox]:
         self.require_database()
-        inbox = _Inbox(self)
+        inbox = MemoryInbox(self.require_database)
         self._inboxes.append(inbox)
         try:
             yield inbox
@@ -282,7 +273,7 @@ class MemoryExecutions:
         """Whether the limit of its action, which is named there, lets one more have one of *statuses*."""
         limit, ref = row.asked.action.concurrency, row.asked.action.ref
         used = [one for one in self.rows.values() if one.asked.action.ref == ref and one.status in statuses]
-        return limit is None or len(used) < limit
+        return not {None, ref} & {*self.paused} and (limit is None or len(used) < limit)
 
     def _withdraw(self, row: MemoryExecution) -> None:
         self._jobs.pop(row.job or 0, None)

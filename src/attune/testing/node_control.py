@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 from attune.core.errors import UsageError
 from attune.core.ports.nodes import Overdue
@@ -18,17 +17,20 @@ class MemoryNodeControl:
         self._fleet = fleet
 
     async def mark_overdue(self, rules: Overdue, judge: int) -> int:
-        changed = 0
-        self._fleet.limits = rules
-        if (since := self._fleet.beating_since.get(judge)) is None or self._fleet.now() < since + timedelta(
-            seconds=rules.lost_after
-        ):
+        changed, fleet, now = 0, self._fleet, self._fleet.now()
+        fleet.limits = rules
+        if (watching := fleet.by_id(judge)) is None or fleet.seen(watching).status not in RUNNING[:-1]:
             return 0
-        for node in self._fleet.nodes.values():
-            status, now = node.record.status, self._fleet.seen(node)
-            if now.status != status:
-                node.was = status if status != "stale" else node.was
-                node.record = now
+        pause = (now - fleet.watched_at).total_seconds()
+        fleet.uptime += pause if pause <= rules.stale_after else rules.lost_after / 10
+        fleet.watched_at = now
+        for node in fleet.nodes.values():
+            seen, alone = fleet.seen(node), fleet.uptime - node.heard_at_uptime
+            if seen.status == "stale" and alone >= rules.lost_after:
+                seen = replace(seen, status="lost")
+            if seen.status != node.record.status and alone >= rules.stale_after:
+                node.was = node.record.status if node.record.status != "stale" else node.was
+                node.record = seen
                 changed += 1
         return changed
 

@@ -34,6 +34,7 @@ class _Node:
     runtimes: list[RuntimeRecord]
     registration: Registration
     was: str = "active"
+    heard_at_uptime: float = 0.0
     reloads: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     transitions: list[TransitionRecord] = field(default_factory=list)
@@ -60,25 +61,21 @@ class MemoryFleet:
         self.holders: dict[tuple[str, str], _Holder] = {}
         self.ahead = timedelta()  # how far the fleet's clock has been moved
         self.limits = Overdue()
-        self.beating_since: dict[int, datetime] = {}
+        self.uptime = 0.0  # as heartbeats prove it
+        self.watched_at = datetime.min.replace(tzinfo=UTC)
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
 
     def seen(self, node: _Node) -> NodeRecord:
-        """*node* as readers see it: judged by the age of its heartbeat, whether anybody has marked it or not."""
+        """*node* as readers see it: judged by the age of its heartbeat, whether or not anybody has marked it."""
         status, heard = node.record.status, node.record.last_heartbeat
         if heard is None or status not in RUNNING:
             return node.record
-        age = (self.now() - heard).total_seconds()
-        now = "lost" if age > self.limits.lost_after else "stale" if age > self.limits.stale_after else status
-        return replace(node.record, status=now)
-
-    def heard_of(self, node: _Node, before: datetime | None) -> None:
-        """Note that *node* beats; since when without a gap."""
-        gap = timedelta(seconds=self.limits.stale_after)
-        if before is None or node.record.id not in self.beating_since or before < self.now() - gap:
-            self.beating_since[node.record.id] = self.now()
+        now, limits = self.now(), self.limits
+        if min(now - heard, now - self.watched_at).total_seconds() > limits.lost_after:
+            return replace(node.record, status="lost")
+        return replace(node.record, status="stale" if (now - heard).total_seconds() > limits.stale_after else status)
 
     def by_id(self, node_id: int | None) -> _Node | None:
         return next((node for node in self.nodes.values() if node.record.id == node_id), None)
@@ -151,8 +148,9 @@ class MemoryNodes:
         before = {ref: (runtime.name, Status(runtime.status)) for ref, runtime in known.items()}
         for change in registered_anew(before, registration.verdicts):
             transitions.append(_transition(len(transitions) + 1, change, now))
-        node = self._fleet.nodes[key] = _Node(record, runtimes, registration, transitions=transitions)
-        self._fleet.heard_of(node, old.record.last_heartbeat if old else None)
+        node = _Node(record, runtimes, registration, transitions=transitions)
+        node.heard_at_uptime = self._fleet.uptime
+        self._fleet.nodes[key] = node
         return record.id
 
     async def heartbeat(self, node_id: int, refused: str = "") -> Heartbeat | None:
@@ -163,9 +161,9 @@ class MemoryNodes:
         if node is None:
             self._epoch = None
             return None
-        self._fleet.heard_of(node, node.record.last_heartbeat)
         status = node.was if node.record.status in ("stale", "lost") else node.record.status
         node.record = replace(node.record, last_heartbeat=self._fleet.now(), status=status)
+        node.heard_at_uptime = self._fleet.uptime
         return Heartbeat(status, node.reloads)
 
     async def news(self, node_id: int, timeout_seconds: float) -> None:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse
 
 from attune.web.access import SECURITY_SCHEME
-from attune.web.api import checks, executions, match, nodes, packs, runtimes, stream, system, tokens
+from attune.web.api import checks, executions, match, nodes, packs, pauses, runtimes, stream, system, tokens
 from attune.web.front import OPEN
 from attune.web.middleware.audit import write_audit
 from attune.web.middleware.limits import RequestLimits
@@ -36,6 +36,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     match.router,
     executions.actions,
     executions.executions,
+    pauses.router,
     packs.router,
     tokens.router,
     stream.router,

@@ -171,7 +171,7 @@ def _state(pid: int) -> str:
         return "Z"
 
 
-def test_a_hundred_megabytes_nul_and_broken_text_are_taken_within_bounds(fleet: WorkerFleet) -> None:
+def test_a_hundred_megabytes_nul_and_broken_text_are_taken_within_bounds(fleet: WorkerFleet, operator: Machine) -> None:
     fleet.start("w1")
     script = """\
 import sys
@@ -187,8 +187,11 @@ sys.stderr.buffer.write(b"a\\0b\\xff\\n"); print('{"end": true}')
     kept = dict(
         rows(fleet.url, "SELECT stream, sum(length(text))::int FROM execution_output GROUP BY stream ORDER BY stream")
     )
-    assert kept["stdout"] <= 1024 * 1024
-    assert kept["stdout"] + found["dropped_bytes"] == 100 * 1048576 + len('{"end": true}\n')
+    mark = "\n… 99.0 MiB left out …\n"
+    assert kept["stdout"] == 1024 * 1024 + len(mark)
+    assert kept["stdout"] - len(mark) + found["dropped_bytes"] == 100 * 1048576 + len('{"end": true}\n')
+    printed = operator.attune("execution", "logs", str(number)).stdout
+    assert printed.count(mark) == 1 and printed.endswith('x\n{"end": true}\n')
     errors = rows(
         fleet.url, "SELECT string_agg(text, '' ORDER BY number) FROM execution_output WHERE stream = 'stderr'"
     )
@@ -239,7 +242,10 @@ sys.exit(value == "correct horse" and 3)
 
     assert (found["status"], found["result"]) == ("failed", {"told": True, "is": ["***", "***"]})
     assert found["parameters"] == {"key": "secret:db", "pin": "***"}
-    assert found["reason"] == "ended with exit code 3; last it said: bad: ***"
+    assert (
+        found["reason"]
+        == "ended with exit code 3; last it said: bad: ***; its result holds a secret, which is shown as ***"
+    )
     assert logs.startswith("*** ") and "123456" not in logs
     stored = rows(fleet.url, "SELECT string_agg(to_jsonb(e)::text, '') FROM execution AS e")[0][0]
     for place in (logs, run.stdout, stored, (fleet.folder / "w1.log").read_text()):
@@ -326,10 +332,13 @@ def test_no_statement_reads_the_definitions_while_work_runs(fleet: WorkerFleet) 
 
 
 UNSTARTABLE = {
-    "nowhere": ("#!/no/such\n", "interpreter /no/such not found"),
-    "shapeless": ("echo must not run in a shell\n", "not an executable format"),
-    "closed": ("#!/etc/passwd\n", "interpreter /etc/passwd is not executable"),
-    "fat": (f"#!{Path('/bin/sh').resolve()}\n", "the arguments and the environment are too long"),
+    "nowhere": ("#!/no/such\n", "/actions/nowhere could not be executed: interpreter /no/such not found"),
+    "shapeless": (
+        "echo must not run in a shell\n",
+        "/shapeless could not be executed: not an executable format",
+    ),
+    "closed": ("#!/etc/passwd\n", "/actions/closed could not be executed: interpreter /etc/passwd is not executable"),
+    "fat": (f"#!{Path('/bin/sh').resolve()}\n", "parameters.big: expected at most 128 KiB with its name"),
 }
 
 
@@ -344,10 +353,10 @@ def test_what_no_host_could_start_fails_once_and_costs_no_runtime(fleet: WorkerF
     fleet.start("w1")
     numbers = ask(fleet.url, [(f"check.{name}", {"big": "x" * 200_000 * (name == "fat")}) for name in UNSTARTABLE])
 
-    for number, (name, (_, why)) in zip(numbers, UNSTARTABLE.items(), strict=True):
+    for number, (_, why) in zip(numbers, UNSTARTABLE.values(), strict=True):
         found = ended(fleet, number)
         assert (found["status"], found["attempt"], found["losses"]) == ("failed", 1, 0)
-        assert f"/actions/{name} could not be executed: {why}" in str(found["reason"])
+        assert why in str(found["reason"])
     assert status(fleet.url) == {"w1": "active"}
     assert rows(fleet.url, "SELECT count(*)::int FROM runtime_transition") == [(0,)]
 

@@ -99,7 +99,7 @@ def test_one_fault_in_a_folder_and_nothing_is_written(machine: Machine) -> None:
         ("a: [", "ruby.yaml:2:1"),
         ("- 1", "expected an object with ref, name and distributions, got 1"),
         ("name: X", "ruby.yaml[0].ref: expected a text, got null"),
-        ("ref: Acme.X\nname: X", "expected lower-case <pack>.<name>, got 'Acme.X'"),
+        ("ref: Acme.X\nname: X", "expected lower-case <pack>.<name>, at most 200 characters, got 'Acme.X'"),
         ("ref: acme.x\nname: X\ndistribution: {}", "ruby.yaml[0].distribution: expected one of ref, name"),
         ("ref: acme.x\nname: X\ndistributions: [ruby]", "acme.x: distributions: expected an object, got ['ruby']"),
         ("!!python/object:os.system {}", "ruby.yaml"),
@@ -125,6 +125,27 @@ def test_check_validates_judges_examples_and_tries_on_this_host(machine: Machine
 
     assert bad.returncode == 1
     assert "fault: verification.commands[0].pattern: expected a valid RE2 pattern" in bad.stdout
+
+
+def test_check_tells_every_fault_with_its_line_and_how_many_examples_failed(machine: Machine) -> None:
+    commands = "ref: REF\nname: X\ndistributions:\n  verification:\n    commands: [{binary: BINARY, pattern: 'v1'}]\n"
+    examples = "    examples:\n" + "".join(
+        f"    - {{output: {out}, expect: {{available: true}}}}\n" for out in ("v1", "x")
+    )
+    wrong = machine.folder / "wrong.yaml"
+    wrong.write_text(commands.replace("REF", "Acme").replace("BINARY", "bin/x"))
+    faults = machine.attune("runtime", "check", "wrong.yaml")
+    wrong.write_text(commands.replace("REF", "acme.x").replace("BINARY", "sh") + examples)
+    failed = machine.attune("runtime", "check", "wrong.yaml")
+    wrong.write_text('a: "\\d"')
+    escape = machine.attune("runtime", "check", "wrong.yaml")
+
+    assert (faults.returncode, failed.returncode, escape.returncode) == (1, 1, 2)
+    assert "(wrong.yaml:1:" in faults.stdout
+    assert "(wrong.yaml:5:" in faults.stdout
+    assert "acme.x: valid, 1 of 2 examples failed\n" in failed.stdout
+    assert "(wrong.yaml:8:" in failed.stdout
+    assert "put the text in single quotes" in escape.stderr
 
 
 def test_check_reports_unknown_keys_with_the_nearest_known_one(machine: Machine) -> None:

@@ -127,6 +127,33 @@ async def test_what_is_run_is_recorded_with_what_it_needs_and_without_its_secret
     assert (await executions.store.explanation(made))["text"]
 
 
+@pytest.mark.parametrize("ref", ["acme.act", None])
+async def test_what_is_paused_does_not_begin_until_it_is_resumed(executions: Store, ref: str | None) -> None:
+    queue = NewExecution(ACT).requirement.queue
+    first = await executions.run()
+    await executions.routing.subscribe(executions.worker, [queue])
+    (job,) = await executions.queue.take([queue], 1)
+    assert await executions.store.set_paused(ref, "ada") is True
+    assert await executions.store.set_paused(ref, "eve") is False
+    (pause,) = await executions.store.pauses()
+    assert pause.action_ref == ref
+
+    begun = await executions.attempts.start([AttemptStart(job)], worker=executions.worker, name="w1", running=1)
+    await executions.run()
+    await executions.routing.promote([queue])
+    assert begun == {}
+    assert await executions.queue.take([queue], 9) == []
+
+    assert await executions.store.set_paused(ref, None) is True
+    assert await executions.store.set_paused(ref, None) is False
+    assert list(await executions.store.pauses()) == []
+    await executions.routing.promote([queue])
+    assert len(await executions.queue.take([queue], 9)) == 2
+    with pytest.raises(AttuneError, match="acct"):
+        await executions.store.set_paused("acme.acct", "ada")
+    assert (await executions.store.get(first.id)).held_back is None
+
+
 async def test_parameters_that_do_not_fit_and_unknown_numbers_are_refused(executions: Store) -> None:
     with pytest.raises(AttuneError, match="width"):
         await executions.run(parameters={"width": "wide"})

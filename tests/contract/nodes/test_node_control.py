@@ -41,30 +41,45 @@ async def test_a_node_that_is_not_heard_of_is_stale_then_lost_and_back_with_its_
     assert await status(living) == "active"
 
 
-async def test_only_who_has_beaten_without_a_gap_for_as_long_judges_others(living: Any) -> None:
-    fresh = await joined(living)
-    silent = await living.registry.register(Registration("w2", WORKER, "host-1", 8, {}))
+async def test_only_who_is_heard_of_judges_others(living: Any) -> None:
+    silent = await joined(living)
     await living.later(silent, 100)
-    await living.registry.heartbeat(fresh)
 
-    assert await living.life.mark_overdue(RULES, fresh) == 0
+    assert await living.life.mark_overdue(RULES, silent) == 0
     assert await living.life.mark_overdue(RULES, 9999) == 0
     assert await living.life.mark_overdue(RULES, living.judge) == 1
-    assert {node.name: node.status for node in await living.registry.list_nodes(WORKER)} == {
-        "w1": "active", "w2": "lost",
-    }  # fmt: skip
+    assert await status(living) == "lost"
+
+
+async def test_time_in_which_nobody_is_heard_of_counts_a_little_against_those_who_stay_silent(living: Any) -> None:
+    node_id = await joined(living)
+    await living.outage(node_id, 100)
+    assert (await living.life.mark_overdue(RULES, living.judge), await status(living)) == (0, "stale")
+    await living.later(node_id, 45)
+    assert (await living.life.mark_overdue(RULES, living.judge), await status(living)) == (1, "stale")
+    await living.later(node_id, 10)
+    assert (await living.life.mark_overdue(RULES, living.judge), await status(living)) == (1, "lost")
+
+    await living.registry.heartbeat(node_id)
+    for _ in range(4):  # as on a machine so busy that every heartbeat is late
+        await living.outage(node_id, 31)
+        assert await living.life.mark_overdue(RULES, living.judge) == 0
+    for _ in range(7):
+        await living.outage(node_id, 31)
+        await living.life.mark_overdue(RULES, living.judge)
+    assert await status(living) == "lost"
 
 
 async def test_readers_judge_a_node_by_its_age_though_nobody_lives_to_mark_it(living: Any) -> None:
     node_id = await joined(living)
     assert await living.life.mark_overdue(replace(RULES, stale_after=10, lost_after=20), living.judge) == 0
     for seconds, seen in ((9, "active"), (2, "stale"), (10, "lost")):
-        await living.later(node_id, seconds)
+        await living.outage(node_id, seconds)
         assert await status(living) == seen
     assert await living.registry.heartbeat(node_id) == Heartbeat("active")
     assert await status(living) == "active"
     await living.registry.leave(node_id)
-    await living.later(node_id, 100)
+    await living.outage(node_id, 100)
     assert await status(living) == "inactive"
 
 

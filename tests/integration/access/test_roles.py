@@ -245,8 +245,11 @@ def test_a_node_marks_others_by_the_limits_of_the_operator(migrated_database: st
             "INSERT INTO worker (name, worker_type, status, last_heartbeat)"
             " VALUES ('b', 'local', 'active', now() - interval '900 seconds')"
         )
-        node.execute("SELECT mark_overdue(0, 0, 0, 0)")
-        assert owner.execute("SELECT status::text FROM worker").fetchone() == ("active",)
+        owner.execute("UPDATE fleet_watch SET uptime = 900")
+        judge = node.execute("SELECT id FROM claim_node('a', 'action', 'host', 7, NULL, NULL)").fetchone()
+        node.execute("SELECT mark_overdue(0, 0, 0, 0, %s)", judge)
+        assert owner.execute("SELECT status::text FROM worker WHERE name = 'b'").fetchone() == ("active",)
+        assert owner.execute("SELECT uptime > 900 FROM fleet_watch").fetchone() == (True,)
         assert owner.execute("SELECT stale_after, lost_after FROM fleet_watch").fetchone() == (1000, 2000)
 
 

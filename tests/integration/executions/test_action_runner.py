@@ -171,7 +171,7 @@ async def test_a_descendant_with_a_session_of_its_own_is_ended_with_the_run(tmp_
 
 async def test_text_that_no_argument_can_hold_is_refused(tmp_path: Path) -> None:
     outcome, _, _ = await run(tmp_path, "pass", parameters={"a": "x\0y"}, delivery=Delivery.ARGS)
-    assert (outcome.ending, outcome.exit_code) == (WorkEnding.EXITED, 2)
+    assert (outcome.ending, outcome.exit_code) == (WorkEnding.REFUSED, None)
     assert outcome.reason.startswith("parameters.a: expected text without NUL")
 
 

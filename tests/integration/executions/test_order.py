@@ -139,3 +139,42 @@ async def test_what_waits_for_its_limit_says_so_and_lets_others_pass(tables: Tab
     passed = await tables.pages.get(second + 1)
     assert passed is not None
     assert (passed.priority, passed.held_back) == (5, None)
+
+
+async def test_what_runs_goes_on_through_a_pause_and_what_waits_names_who_paused_it(tables: Tables) -> None:
+    running, waiting = await ask(tables, None, None)
+    await tables.start(running)
+    await tables.executions.set_paused(None, "ada@desk")
+    await tables.routing.tidy()
+
+    assert tables.execution(running) == ("running", 1)
+    assert (tables.execution(waiting), tables.jobs()) == (("requested", 0), [])
+    record = await tables.pages.get(waiting)
+    assert record is not None
+    assert record.why.startswith("waits: the fleet is paused since 2")
+    assert record.why.endswith(" by ada@desk")
+    assert await tables.settle(running, 1, "completed")
+
+
+async def test_once_a_pause_is_there_nothing_begins_whoever_was_about_to(tables: Tables) -> None:
+    await ask(tables, *[None] * 60)
+    begun, paused = list[int](), asyncio.Event()
+
+    async def begin() -> None:
+        while jobs := await take(tables, 1):
+            late = paused.is_set()
+            starts = [AttemptStart(job) for job in jobs]
+            started = await tables.executions.start(starts, worker=tables.worker, name="w1", running=0)
+            assert not (late and started)
+            begun.extend(started)
+
+    async def pause() -> None:
+        async with asyncio.timeout(30):
+            while len(begun) < 5:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        await tables.executions.set_paused("acme.act", "ada")
+        paused.set()
+
+    await asyncio.gather(pause(), *[begin() for _ in range(4)])
+    assert tables.rows("SELECT count(*) FROM execution WHERE status = 'running'") == [(len(begun),)]
+    assert 5 <= len(begun) < 60

@@ -54,7 +54,7 @@ def test_a_killed_node_becomes_stale_and_then_lost_while_another_watches(
     wait_for(lambda: status(migrated_database) == {"watcher": "active", "victim": "active"})
     victim.kill()
 
-    wait_for(lambda: status(migrated_database)["victim"] == "stale")
+    wait_for(lambda: status(migrated_database)["victim"] in ("stale", "lost"))  # a late look finds it lost at once
     wait_for(lambda: status(migrated_database)["victim"] == "lost")
     assert status(migrated_database)["watcher"] == "active"
     assert machine.attune("worker", "remove", "watcher").returncode == 2

@@ -267,9 +267,23 @@ async def test_a_service_that_fails_ends_the_node_with_its_error() -> None:
 
 async def test_other_nodes_that_are_not_heard_of_are_marked() -> None:
     async with World().running() as here:
-        here.fleet.beating_since[here.row().id] -= timedelta(hours=1)
+        here.fleet.uptime += 3600
         here.fleet.nodes[("worker", "w0")] = _silent(here)
         await here.until(lambda: here.fleet.nodes[("worker", "w0")].record.status == "lost")
+
+
+async def test_the_node_beats_on_while_marking_others_is_held_up() -> None:
+    here, hung = World(), asyncio.Event()
+
+    async def hang(*_: Any) -> int:
+        hung.set()
+        return int(await asyncio.get_running_loop().create_future())
+
+    here.lifecycle.mark_overdue = hang  # type: ignore[method-assign]
+    async with here.running():
+        await hung.wait()
+        before = here.row().last_heartbeat
+        await here.until(lambda: here.row().last_heartbeat > before)
 
 
 def _silent(here: World) -> Any:

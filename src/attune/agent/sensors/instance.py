@@ -15,7 +15,7 @@ from attune.agent.logs import log
 from attune.agent.secrets import SecretResolver
 from attune.core.backoff import RestartRules, Restarts
 from attune.core.durations import precise
-from attune.core.errors import AttuneError, UsageError
+from attune.core.errors import AttuneError, UsageError, legible
 from attune.core.matching.fleet import Node
 from attune.core.nodes.place import described, place_error
 from attune.core.ports.packs import PackFolders
@@ -120,7 +120,11 @@ class SensorInstance:
     def _broke(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error(f"sensor {self.sensor.ref} cannot be run", exc_info=error)
-            self.say(SensorState.FAILED, f"cannot be run: {error!r}", restarts=self.report.restarts)
+            self.say(
+                SensorState.FAILED,
+                f"cannot be run: {legible(str(error) or type(error).__name__)}",
+                restarts=self.report.restarts,
+            )
 
 
 class ProcessInstance(SensorInstance):

@@ -184,7 +184,7 @@ class Attempts:
             started.execution,
             started.attempt,
             status=then.status.value,
-            reason=(outcome.result_problem or then.reason) if outcome.succeeded else then.reason,
+            reason="; ".join(filter(None, (then.reason, outcome.result_problem))),
             result=outcome.result,
             exit_code=outcome.exit_code,
             dropped_bytes=outcome.dropped_bytes,

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from attune.cli.executions.session import explain_waiting, print_ending
+from attune.cli.executions.session import explain_waiting, print_ending, set_paused
 from attune.cli.executions.session import follow as follow_execution
 from attune.cli.key_values import read_pairs
 from attune.cli.output import json_option, print_facts, print_json, print_list
@@ -35,8 +35,8 @@ def list_command(pack_ref: str | None, as_json: bool) -> None:
     print_list(
         with_executions(lambda store: store.actions(pack_ref)),
         as_json,
-        ["ACTION", "NEEDS", "WHAT IT DOES"],
-        lambda action: [action.ref, _needs(action), action.label],
+        ["ACTION", "STATE", "NEEDS", "WHAT IT DOES"],
+        lambda action: [action.ref, "paused" if action.paused else "", _needs(action), action.label],
         empty="There is no action yet. A pack brings them: attune pack load DIR",
         data=_data,
     )
@@ -132,6 +132,37 @@ def run(
     click.echo(f"execution {record.id}: {record.status}")
     click.echo(f"Follow it with: attune execution logs {record.id} --follow", err=True)
     return 0
+
+
+@action.command(epilog="Example: attune action pause demo.hello_python")
+@click.argument("ref")
+def pause(ref: str) -> None:
+    """Start nothing of the action REF until it is resumed. What runs goes on."""
+    set_paused(ref, paused=True)
+
+
+@action.command(epilog="Example: attune action resume demo.hello_python")
+@click.argument("ref")
+def resume(ref: str) -> None:
+    """Start again what waits of the action REF."""
+    set_paused(ref, paused=False)
+
+
+@click.group(epilog="Example: attune fleet pause")
+def fleet() -> None:
+    """The whole fleet: stop all starts in an emergency, and go on."""
+
+
+@fleet.command(name="pause", epilog="Example: attune fleet pause")
+def pause_fleet() -> None:
+    """Start no execution at all until the fleet is resumed. What runs goes on."""
+    set_paused(None, paused=True)
+
+
+@fleet.command(name="resume", epilog="Example: attune fleet resume")
+def resume_fleet() -> None:
+    """Start again what waits; actions that are paused by themselves stay so."""
+    set_paused(None, paused=False)
 
 
 def _seconds(option: str, text: str | None) -> float | None:

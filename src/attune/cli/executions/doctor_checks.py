@@ -18,6 +18,8 @@ _WAITING = (
 
 
 def check_work(settings: Settings) -> Iterator[DoctorFinding]:
+    for pause in with_executions(lambda executions: executions.pauses()):
+        yield DoctorFinding(WARNING, "work", str(pause), pause.remedy)
     waits = False
     for status, level, why, remedy in _WAITING:
         wanted = ExecutionFilter(status=status, limit=_MOST)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from attune.cli.executions.session import follow as follow_execution
-from attune.cli.executions.session import interpreters, print_output
+from attune.cli.executions.session import interpreters, print_output, tell_pauses
 from attune.cli.output import json_option, moment, print_facts, print_json, print_list, with_symbol
 from attune.cli.session import with_executions
 from attune.cli.table import age
@@ -39,6 +39,7 @@ def list_command(
 ) -> None:
     """The last executions, newest first."""
     wanted = ExecutionFilter(status, action_ref, worker_name, limit=limit)
+    tell_pauses()
     print_list(
         with_executions(lambda store: store.list(wanted)),
         as_json,
@@ -90,8 +91,6 @@ def logs(number: int, follow: bool) -> int:
         return record
 
     record = with_executions(read)
-    if record.dropped_bytes:
-        click.echo(f"{record.dropped_bytes:,} more bytes were printed and not kept", err=True)
     return 1 if follow and not record.succeeded else 0
 
 

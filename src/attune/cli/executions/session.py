@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import click
 
 from attune.cli.output import print_json, with_symbol
+from attune.cli.session import who, with_executions
 from attune.core.durations import coarse
 from attune.core.errors import legible
 from attune.core.ports.executions import ExecutionRecord, ExecutionStore
@@ -52,6 +53,20 @@ async def explain_waiting(store: ExecutionStore, record: ExecutionRecord) -> Non
     click.echo(f"execution {record.id} waits{for_what}:\n{explained.get('text', '')}", err=True)
     if explained and not explained["explanation"]["total"]:
         click.echo("try: attune worker start", err=True)
+
+
+def set_paused(ref: str | None, *, paused: bool) -> None:
+    """Pause or resume the action *ref*, or the fleet, and say so."""
+    changed = with_executions(lambda store: store.set_paused(ref, who() if paused else None))
+    what = f"action {ref}" if ref else "the fleet"
+    then = "nothing of it starts, what runs goes on" if paused else "what waits starts again"
+    click.echo(f"{what} is {'' if changed else 'already '}{'paused' if paused else 'resumed'}: {then}")
+
+
+def tell_pauses() -> None:
+    """Say on stderr what is paused."""
+    for pause in with_executions(lambda store: store.pauses()):
+        click.echo(f"{pause}: {pause.remedy}", err=True)
 
 
 def print_ending(record: ExecutionRecord) -> int:

@@ -11,7 +11,7 @@ import click
 from attune.cli.nodes.fleet import on_node, print_node, print_nodes, watch_nodes
 from attune.cli.output import json_option
 from attune.cli.sensors.sensor import definitions, disable, enable
-from attune.core.errors import UsageError
+from attune.core.errors import UsageError, shown
 from attune.core.nodes.role import ROLES, Role
 from attune.core.ports.installation import Installation
 from attune.core.ports.nodes import NodeRecord
@@ -83,6 +83,8 @@ def _add_start(group: click.Group, role: Role) -> None:
     def start(name: str | None) -> None:
         from attune.config import load_settings
 
+        if name is not None and (not name.isprintable() or not 0 < len(name.strip()) == len(name) < 256):
+            raise UsageError(f"--name: expected a name of one line without spaces around it, got {shown(name)}")
         start_node(load_settings(upwards=False), role, name)
 
 

@@ -48,11 +48,8 @@ def _entry(path: Path, index: int, entry: DocumentNode) -> Runtime:
         if not isinstance(values.get(key), str) or not values[key].strip():
             section.refuse(key, "a text", shown(values.get(key)))
     section.only(_KNOWN)
-    ref = values.get("ref")
-    if isinstance(ref, str) and (ref != ref.lower() or "." not in ref.strip(".") or any(c.isspace() for c in ref)):
-        section.refuse("ref", "lower-case <pack>.<name>")
     if faults:
-        raise DefinitionError(str(ref or place), faults)
+        raise DefinitionError(str(values.get("ref") or place), faults)
     return Runtime(
         ref=values["ref"],
         name=values["name"],

@@ -10,8 +10,9 @@ import click
 from attune.cli.output import colour_of, with_symbol
 from attune.composition.host_examiner import examiner_for
 from attune.config import load_settings
+from attune.core.errors import DefinitionError
 from attune.core.runtimes.definition import Definition, unknown_keys
-from attune.core.runtimes.examples import failed_examples
+from attune.core.runtimes.examples import failed_examples, validate_definition
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verdict import Status, Verdict, verdict_data
 from attune.operations.runtimes.examine import read_definitions
@@ -31,32 +32,39 @@ def check_runtimes(runtimes: Sequence[Runtime]) -> list[dict[str, Any]]:
 
 
 def _checked(runtime: Runtime, item: Definition | Verdict, verdict: Verdict) -> dict[str, Any]:
-    if isinstance(item, Verdict):
-        faults, warnings, examples = [verdict.reason], unknown_keys(runtime), 0
-    else:
-        faults = [fault.located for fault in failed_examples(item)]
-        warnings = (*verdict.warnings, *unknown_keys(runtime))
-        examples = len(item.verification.examples)
+    examples = failed = 0
+    if isinstance(item, Definition):
+        examples, failed = len(item.verification.examples), len(failed_examples(item))
+    faults = _faults(runtime)
     return {
         "ref": runtime.ref,
         "valid": not faults,
         "faults": faults,
-        "warnings": list(warnings),
+        "warnings": [*verdict.warnings, *unknown_keys(runtime)],
         "examples": examples,
+        "failed": failed,
         "result": verdict_data(verdict),
     }
+
+
+def _faults(runtime: Runtime) -> list[str]:
+    """All that is wrong with *runtime*, each with its place."""
+    try:
+        validate_definition(runtime)
+    except DefinitionError as error:
+        return [fault.located for fault in error.faults]
+    return []
 
 
 def print_checks(checked: Sequence[Mapping[str, Any]]) -> None:
     """A paragraph for each definition."""
     for result in checked:
-        verdict, count = result["result"], result["examples"]
+        verdict, count, failed = result["result"], result["examples"], result["failed"]
         status = verdict["status"]
-        if status == Status.INVALID:
-            click.echo(f"{result['ref']}: invalid")
-        else:
-            outcome = f"{count} example{'' if count == 1 else 's'} {'right' if result['valid'] else 'failed'}"
-            click.echo(f"{result['ref']}: valid{f', {outcome}' if count else ''}")
+        word = "invalid" if len(result["faults"]) > failed else "valid"
+        examples = f"{count} example{'' if count == 1 else 's'}"
+        outcome = f", {failed} of {examples} failed" if failed else f", {examples} right" if count else ""
+        click.echo(f"{result['ref']}: {word}{outcome}")
         for fault in result["faults"]:
             click.echo(f"  fault: {fault}")
         for warning in result["warnings"]:

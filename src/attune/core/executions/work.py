@@ -16,8 +16,7 @@ class Work:
     """What to run. `interpreter` is the verified path, None where the entry point is executed itself.
 
     `entrypoint` is an absolute path. `environment` is added to the harmless variables that every run gets.
-    `output_limit` is how many bytes of each stream are kept; the rest is read and dropped. `secrets` are names of
-    parameters, `masked` the texts that must not be seen in what it prints.
+    `secrets` are names of parameters, `masked` the texts that must not be seen in what it prints.
     """
 
     entrypoint: PurePath
@@ -30,7 +29,6 @@ class Work:
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout_seconds: float | None = None
     result_file: str | None = None
-    output_limit: int = 1024 * 1024
 
 
 class WorkEnding(StrEnum):
@@ -52,7 +50,7 @@ class WorkOutcome:
     """What became of a run. `reason` is a sentence, empty after exit code 0.
 
     `result` is the declared file's or the last line of output that is a JSON value, None where there was none;
-    `result_problem` says why there is none although one was declared or looked like one.
+    `result_problem` says why it is not what was printed.
     """
 
     ending: WorkEnding

@@ -57,7 +57,7 @@ class Draft:
     nodes: dict[tuple[str, str], DocumentNode] = field(default_factory=dict)
     expressions: list[WrittenExpression] = field(default_factory=list)
     triggers: list[TriggerDefinition] = field(default_factory=list)
-    rules: list[RuleDefinition] = field(default_factory=list)
+    rules: list[tuple[RuleDefinition, Section]] = field(default_factory=list)
     runtimes: list[Runtime] = field(default_factory=list)
 
 
@@ -114,10 +114,9 @@ def _read_one(kind: str, node: DocumentNode, draft: Draft, faults: list[Fault]) 
         section.finish()
     if not ref:
         return
-    if (kind, ref) in draft.nodes:
-        first = draft.nodes[kind, ref].position
-        section.refuse("ref", "each ref once", f"{ref} again after {first}", position=node.position)
-    draft.nodes[kind, ref] = node
+    first = draft.nodes.setdefault((kind, ref), node)
+    if first is not node:
+        section.refuse("ref", "each ref once", f"{ref} again after {first.position}", position=node.position)
 
 
 def _ref(section: Section, pack: str) -> str:
@@ -196,7 +195,7 @@ def _read_rule(section: Section, ref: str, draft: Draft) -> None:
         overlap=section.choice("overlap", Overlap, Overlap.QUEUE),
         at_most_every_seconds=section.seconds("at_most_every", 0.01, LONGEST_SECONDS),
     )
-    draft.rules.append(rule)
+    draft.rules.append((rule, section))
 
 
 def _conditions(section: Section) -> list[WrittenExpression]:

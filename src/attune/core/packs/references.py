@@ -28,17 +28,15 @@ def resolve(draft: Draft, files: Files, known: Known, faults: list[Fault]) -> Pa
     triggers = {*known.triggers, *(trigger.ref for trigger in draft.triggers)}
     actions = [_action(action, runtimes, files, draft.pack.ref) for action in draft.actions]
     schemas = {**known.actions, **{action.ref: action.param_schema for action in actions}}
-    for rule in draft.rules:
-        node = draft.nodes.get(("rules", rule.ref))
-        if node is not None:
-            _check_rule(rule, Section(node, "", faults), triggers, schemas)
+    for rule, section in draft.rules:
+        _check_rule(rule, section, triggers, schemas)
     return replace(
         draft.pack,
         runtimes=tuple(draft.runtimes),
         actions=tuple(actions),
         triggers=tuple(draft.triggers),
         sensors=tuple(_sensor(sensor, runtimes, triggers, files, draft.pack.ref) for sensor in draft.sensors),
-        rules=tuple(draft.rules),
+        rules=tuple(rule for rule, _ in draft.rules),
     )
 
 

@@ -154,6 +154,24 @@ class StoredOutput:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A stop of all starts: of one action, or of the whole fleet where that is None."""
+
+    action_ref: str | None
+    since: datetime
+    by: str
+
+    def __str__(self) -> str:
+        what = f"action {self.action_ref}" if self.action_ref else "the fleet"
+        return f"{what} is paused since {self.since.astimezone():%Y-%m-%d %H:%M %Z} by {self.by}"
+
+    @property
+    def remedy(self) -> str:
+        """The command that ends it."""
+        return f"attune action resume {self.action_ref}" if self.action_ref else "attune fleet resume"
+
+
 class ActionReader(Protocol):
     """Actions as they are stored."""
 
@@ -173,6 +191,12 @@ class ExecutionWriter(Protocol):
     async def cancel(self, execution: int, reason: str | None = None) -> str | None:
         """End *execution*, or ask its worker to; its new status, None where it had ended. Raises `UsageError`."""
 
+    async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
+        """Start nothing of an action, or of any, until *by* is None; False if it was so, or there is no such action.
+
+        Once this returns, nothing of it starts. What runs goes on.
+        """
+
     async def refuse(self, execution: int, status: str, reason: str) -> bool:
         """End what waits and was never begun; False if it does not wait any more."""
 
@@ -187,6 +211,9 @@ class ExecutionReader(Protocol):
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
         """What was printed after the piece *after* (attempt, number), in order; not all of it at once perhaps."""
+
+    async def pauses(self) -> Sequence[Pause]:
+        """What is paused: the fleet first, then actions by ref."""
 
     async def asked(self, execution: int) -> AskedExecution | None:
         """What was asked for, with the parameters as they were."""
@@ -218,6 +245,12 @@ class ExecutionStore(Protocol):
 
     async def cancel(self, execution: int) -> ExecutionRecord:
         """End *execution*; as it is then. Raises `UsageError`."""
+
+    async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
+        """Start nothing of an action, or of any, until *by* is None; False if it was so. Raises `UsageError`."""
+
+    async def pauses(self) -> Sequence[Pause]:
+        """What is paused: the fleet first, then actions by ref."""
 
     async def retry(self, execution: int) -> ExecutionRecord:
         """Run once more what *execution* ran: a new one. Raises `UsageError` for one that has not ended."""

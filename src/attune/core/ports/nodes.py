@@ -130,7 +130,8 @@ class NodeLifecycle(NodeControl, Protocol):
     async def mark_overdue(self, rules: Overdue, judge: int) -> int:
         """Mark nodes `stale` and `lost`; how many changed.
 
-        Nothing happens unless node *judge* has itself beaten without a gap for `rules.lost_after` seconds.
+        Nothing happens unless node *judge* is itself heard of, and a pause between two looks that is longer than
+        `rules.stale_after` counts as a tenth of `rules.lost_after`: nobody may have reached the database meanwhile.
         """
 
 

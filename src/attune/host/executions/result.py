@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -11,17 +12,23 @@ from typing import Any
 
 from attune.core.errors import shown
 from attune.core.json_schema import storable_fault
+from attune.host.executions.kept_output import size_text
 
 _LARGEST = 1024 * 1024
+_MOST_LINES = 64  # that may be JSON, and are not read before the end
+_SCALAR = re.compile(rb'".*"|-?\d+(\.\d+)?([eE][+-]?\d+)?|true|false|null', re.DOTALL)
 
 
 class Lines:
-    """The last line of output that could be a JSON value, however much was printed before it."""
+    """The last line of output that is a JSON value, however much was printed before and after it."""
 
     def __init__(self) -> None:
         self._open = bytearray()
-        self._too_long = False
-        self.last: bytes | None = None
+        self._length = 0
+        self._ends = b""
+        self._could_be: list[bytes] = []
+        self._broken: bytes | None = None  # the last line that was to be one
+        self._too_long = 0  # the length of the last line that was
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes; none at the end."""
@@ -30,18 +37,36 @@ class Lines:
         for index, part in enumerate(data.split(b"\n")):
             if index:
                 self._close()
-            if len(self._open) + len(part) > _LARGEST:
-                self._too_long = True
-                self._open.clear()
-            elif not self._too_long:
-                self._open += part
+            self._open += part[: _LARGEST - len(self._open)]
+            self._length += len(part)
+            self._ends = part.rstrip()[-1:] or self._ends
+
+    def last(self, mask: Callable[[str], str]) -> tuple[Any, str | None]:
+        """The value of the last line that has one, or why none has although one was to; masked."""
+        if (line := self._last_value()) is not None:
+            return _read(line, "the last line of output", mask)
+        if self._too_long:
+            return None, f"the last line of output: expected at most 1 MiB of JSON, got {size_text(self._too_long)}"
+        return (None, None) if self._broken is None else _read(self._broken, "the last line of output", mask)
 
     def _close(self) -> None:
-        line = bytes(self._open).strip()
-        if line and not self._too_long and line[:1] in b'{["-0123456789tfn':
-            self.last = line
+        line, length = bytes(self._open).strip(), self._length
+        bracketed = line[:1] + self._ends in (b"{}", b"[]")
+        if length > _LARGEST:
+            if bracketed:  # what was printed last is not known, and nothing before it is that
+                self._could_be, self._too_long, self._broken = [], length, None
+        elif bracketed or _SCALAR.fullmatch(line):
+            self._could_be.append(line)
+            if len(self._could_be) > _MOST_LINES or sum(map(len, self._could_be)) > 2 * _LARGEST:
+                value = self._last_value()
+                self._could_be = [] if value is None else [value]
+        if length <= _LARGEST and (bracketed or line[:1] == b"{"):
+            self._broken = line
         self._open.clear()
-        self._too_long = False
+        self._length, self._ends = 0, b""
+
+    def _last_value(self) -> bytes | None:
+        return next((line for line in reversed(self._could_be) if _is_json(line)), None)
 
 
 def result_of(
@@ -49,10 +74,7 @@ def result_of(
 ) -> tuple[Any, str | None]:
     """The result, and what is wrong with it, masked. A *declared* file must be there; a last line need not."""
     if declared is None:
-        if lines.last is None:
-            return None, None
-        value, problem = _read(lines.last, "the last line of output", mask)
-        return value, problem if lines.last[:1] in b"{[" else None
+        return lines.last(mask)
     try:
         content = _content(folder, declared)
     except (OSError, ValueError) as error:
@@ -78,6 +100,14 @@ def _content(folder: Path, name: str) -> bytes:
     if len(content) > _LARGEST:
         raise ValueError("more than 1 MiB")
     return content
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _read(content: bytes, what: str, mask: Callable[[str], str]) -> tuple[Any, str | None]:

@@ -23,6 +23,7 @@ from attune.host.contract.execution_contract import ExecutionContract
 from attune.host.contract.launch import ACTION, ProgramKind
 from attune.host.contract.start_fault import Blame, blame
 from attune.host.contract.supervisors import Ended, News, NotStarted, Started
+from attune.host.executions.kept_output import KeptOutput
 from attune.host.executions.result import Lines, result_of
 
 _CHUNK_BYTES = 32 * 1024
@@ -36,21 +37,22 @@ _ENDINGS = {
 
 
 class HostWorkRunner:
-    """`WorkRunner` on this host, under its *contract*."""
+    """`WorkRunner` on this host, under its *contract*; *output_kept* bytes of each stream are handed on."""
 
-    def __init__(self, contract: ExecutionContract, kind: ProgramKind = ACTION) -> None:
+    def __init__(self, contract: ExecutionContract, kind: ProgramKind = ACTION, output_kept: int = 1 << 20) -> None:
         self._contract = contract
         self._kind = kind
+        self._kept = output_kept
 
     async def run(self, work: Work, output: Output) -> WorkOutcome:
         """Run *work* to its end. Cancelling the call ends all that it started before it returns."""
         refusal = _refusal(work)
         if refusal:
-            return WorkOutcome(WorkEnding.EXITED, exit_code=2, reason=refusal)
+            return WorkOutcome(WorkEnding.REFUSED, reason=refusal)
         try:
             stdin = await asyncio.to_thread(_stdin_of, work)
             try:
-                run = _Run(self._contract, self._kind, stdin, work, output)
+                run = _Run(self._contract, self._kind, stdin, work, output, self._kept)
             finally:
                 os.close(stdin)
         except (OSError, UsageError) as error:
@@ -66,12 +68,15 @@ class HostWorkRunner:
             return _not_started(work, ended.error)
         mask = run.masker.mask
         result, problem = await asyncio.to_thread(result_of, work.result_file, run.folder, run.lines, mask)
+        masked = mask(result)
+        if masked != result:
+            problem = "its result holds a secret, which is shown as ***"
         code = ended.status or 0
         return WorkOutcome(
             ending := _ending(ended),
             exit_code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
-            result=mask(result),
+            result=masked,
             result_problem=problem,
             reason=_reason(ending, code, work, run.last_said),
             duration_seconds=ended.seconds,
@@ -82,10 +87,13 @@ class HostWorkRunner:
 class _Run:
     """One process and what it prints. Raises `OSError` and `UsageError` where it cannot be started."""
 
-    def __init__(self, contract: ExecutionContract, kind: ProgramKind, stdin: int, work: Work, output: Output) -> None:
+    def __init__(
+        self, contract: ExecutionContract, kind: ProgramKind, stdin: int, work: Work, output: Output, kept: int
+    ) -> None:
         self._contract = contract
         self._work = work
         self._output = output
+        self._kept = kept
         self._last: News | None = None
         self.lines = Lines()
         self.masker = Masker(work.masked)
@@ -151,7 +159,7 @@ class _Run:
     async def _pass_on(self, pipe: asyncio.StreamReader, stream: str) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         masker = Masker(self._work.masked)
-        kept = 0
+        kept = KeptOutput(self._kept)
         while True:
             try:
                 data = await pipe.read(_CHUNK_BYTES)
@@ -159,15 +167,14 @@ class _Run:
                 data = b""
             if stream == "stdout":
                 self.lines.feed(data)
-            room = max(0, self._work.output_limit - kept)
-            text = masker.feed(decoder.decode(data[:room], final=not data), final=not data and room > 0)
-            self.dropped += len(data[room:])
-            kept += len(data)
+            text = masker.feed(decoder.decode(data, final=not data), final=not data)
             if stream == "stderr" and text.strip():
                 self.last_said = text.strip().splitlines()[-1]
-            if text:
-                await self._output(stream, text.replace("\0", _NUL))
+            text = kept.feed(text) + (kept.end() if not data else "")
+            for at in range(0, len(text), _CHUNK_BYTES):
+                await self._output(stream, text[at : at + _CHUNK_BYTES].replace("\0", _NUL))
             if not data:
+                self.dropped += kept.dropped
                 return
 
 

@@ -22,6 +22,7 @@ from attune.core.ports.executions import (
     ExecutionRecord,
     ExecutionWriter,
     NewExecution,
+    Pause,
     StoredOutput,
 )
 from attune.operations.matching.place import every_name
@@ -67,6 +68,14 @@ class ExecutionService:
         if await self.writer.cancel(execution, "cancelled by an operator") is None:
             raise UsageError(f"execution {execution}: expected one that has not ended, got {before.status}")
         return await self.get(execution)
+
+    async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
+        if action_ref is not None:
+            await self.stored_actions.get(action_ref)
+        return await self.writer.set_paused(action_ref, by)
+
+    async def pauses(self) -> Sequence[Pause]:
+        return await self.reader.pauses()
 
     async def retry(self, execution: int) -> ExecutionRecord:
         before, asked = await self.get(execution), await self.reader.asked(execution)

@@ -13,6 +13,7 @@ from attune.core.packs.pack import KINDS, Known, Pack, PackError, PackFile
 from attune.core.packs.reader import Documents, Draft, WrittenExpression, read_pack
 from attune.core.packs.references import resolve
 from attune.core.ports.events import Expressions
+from attune.core.runtimes.aliases import nearest
 
 _SUFFIXES = (".yaml", ".yml")
 ReadDocument = Callable[[bytes, str, list[Fault]], DocumentNode | None]
@@ -57,6 +58,8 @@ def _documents(files: Sequence[PackFile], read: ReadDocument, faults: list[Fault
     folders: dict[str, list[DocumentNode]] = {kind: [] for kind in KINDS}
     for file in files:
         kind, _, name = file.path.partition("/")
+        if name.endswith(_SUFFIXES) and (meant := _meant(kind)):
+            faults.append(Fault("", f"the folder {meant}", f"{kind}, which is not read", SourcePosition(file.path)))
         if not name.endswith(_SUFFIXES) or "/" in name or kind not in folders:
             continue
         node = read(file.content, file.path, faults)
@@ -65,6 +68,12 @@ def _documents(files: Sequence[PackFile], read: ReadDocument, faults: list[Fault
             folders[kind].extend(several)
     head = read(heads[0].content, heads[0].path, faults) if heads else None
     return Documents(head, folders) if head is not None else None
+
+
+def _meant(folder: str) -> str | None:
+    """The folder of `KINDS` that *folder*, which is none, is a misspelling of: `action`, `Rules`."""
+    near = None if folder in KINDS else nearest(folder.lower(), KINDS)
+    return near if near and folder.lower().rstrip("s") in (near, near.rstrip("s")) else None
 
 
 async def _expression_faults(draft: Draft, expressions: Expressions) -> list[Fault]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from attune.core.access.secrets import decrypted
 from attune.core.executions.timeline import TimelineEntry
-from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, StoredOutput
+from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, Pause, StoredOutput
+from attune.postgres.executions.pauses import PAUSES
 from attune.postgres.rows import PostgresStore, read_all, read_one
 
 # What the schema of the action marks secret is never read.
@@ -63,6 +64,9 @@ class PostgresExecutionPages(PostgresStore):
             WHERE execution = %s AND (attempt, number) > (%s, %s) ORDER BY attempt, number LIMIT %s
         """
         return await read_all(self._pool, StoredOutput, query, (execution, *after, limit))
+
+    async def pauses(self) -> Sequence[Pause]:
+        return await read_all(self._pool, Pause, PAUSES)
 
     async def asked(self, execution: int) -> AskedExecution | None:
         query = """

@@ -20,6 +20,7 @@ from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, S
 from attune.postgres.connection import Pool, session, translated
 from attune.postgres.events.dead_letters import store_each
 from attune.postgres.executions.actions import COLUMNS, KEEP_VERSIONS, action_of, versions_of
+from attune.postgres.executions.pauses import set_paused
 from attune.postgres.rows import PostgresStore, Source, execute, read_all, read_value, read_values, transaction
 from attune.queue import jobs
 
@@ -191,6 +192,9 @@ class PostgresExecutions(PostgresStore):
         if status is None and not await execute(self._pool, "SELECT FROM execution WHERE id = %s", (execution,)):
             raise UsageError(f"execution: expected one that exists, got {execution}", hint="attune execution list")
         return status
+
+    async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
+        return await set_paused(self._pool, action_ref, by)
 
     async def note(self, execution: int, reason: str) -> None:
         await execute(self._pool, "SELECT note_execution(%s, %s)", (execution, reason))

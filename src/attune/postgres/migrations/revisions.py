@@ -33,6 +33,7 @@ _ROLES = "20260502000001_roles"
 _AUDIT = "20260503000001_audit"
 _BREAKER = "20260504000001_circuit_breaker"
 _LEASES = "20260506000001_leases"
+_UPTIME = "20260510000001_uptime"
 _TIMELINE = "20260509000001_timeline"
 _ORDER = "20260508000001_order"
 _OVERLAP = "20260508000002_overlap"
@@ -69,6 +70,7 @@ REVISIONS = (
     Revision(_ORDER, (_ORDER, "rights"), (f"{_ORDER}_down", "rights")),
     Revision(_OVERLAP, (_OVERLAP, "rights"), (f"{_OVERLAP}_down",)),
     Revision(_VERSIONS, (_VERSIONS, "rights"), (f"{_VERSIONS}_down",)),
+    Revision(_UPTIME, (_UPTIME, "rights"), (f"{_UPTIME}_down", "rights")),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

@@ -19,12 +19,11 @@ class PostgresNodeControl(PostgresStore):
     """`NodeLifecycle` on PostgreSQL."""
 
     async def mark_overdue(self, rules: Overdue, judge: int) -> int:
-        """Mark nodes `stale` and then `lost` by the age of their heartbeat; how many changed.
+        """Mark nodes `stale` and then `lost` by how long they alone were not heard of; how many changed.
 
         Of all who call, one looks each `rules.look_every` seconds. For `rules.amnesty` seconds after the server itself
-        has started nobody is marked: no node could have reached it; nor by a judge that was away in the last
-        `rules.lost_after` seconds, who cannot tell the silence of others from its own. A node's own login marks by the
-        limits that an operator's session left.
+        has started nobody is marked: no node could have reached it. Time in which no node was heard of counts against
+        nobody. A node's own login marks by the limits that an operator's session left.
         """
         query = "SELECT mark_overdue(%(stale_after)s, %(lost_after)s, %(amnesty)s, %(look_every)s, %(judge)s)"
         return int(await read_value(self._pool, query, {**asdict(rules), "judge": judge}))

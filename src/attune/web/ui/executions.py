@@ -31,6 +31,7 @@ async def list_executions_page(
     return page(
         request,
         "executions.html",
+        pauses=await services.runs.pauses(),
         executions=await services.runs.list(wanted),
         actions=await services.runs.actions(),
         statuses=_STATUSES,

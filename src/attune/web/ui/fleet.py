@@ -49,11 +49,11 @@ async def fleet_page(
     return page(
         request,
         "fleet.html",
+        pauses=await services.runs.pauses(),
         figures=await services.fleet_pages.figures(),
         matrix=matrix,
         columns=shown,
         folded=len(matrix.columns) - len(shown),
-        # Versions by how usual they are: 0 for the most frequent one.
         shades={it.name: {of: min(rank, _SHADES - 1) for rank, of in enumerate(it.versions)} for it in shown},
         filtered=bool(statuses or needs.strip() or q),
         fault=fault,

@@ -141,6 +141,18 @@ async def test_a_good_pack_has_none(tmp_path: Path) -> None:
             "name: made\nlabel: B",
             "triggers/made.yaml:1: ref: expected each ref once, got img.made again",
         ),
+        (
+            "rules/zz.yaml",
+            "name: big\nlabel: B\ntrigger: img.none\naction: img.resize",
+            "rules/zz.yaml:3: trigger: expected a trigger that exists",
+        ),
+        ("action/b.yaml", "name: b", "action/b.yaml: expected the folder actions, got action, which is not read"),
+        ("actions/b.yaml", "entry: b.py", "actions/b.yaml:1: entry: unknown key, did you mean entry_point?"),
+        (
+            "actions/b.yaml",
+            "parameter_delivery: env",
+            "actions/b.yaml:1: parameter_delivery: unknown key, did you mean delivery?",
+        ),
         ("triggers/b.yaml", "name: b\nname: c\nlabel: B", "triggers/b.yaml:2: name: expected each key once"),
         ("runtimes/r.yaml", "ref: other.r\nname: R", "runtimes/r.yaml:1: ref: expected a ref of this pack"),
         (

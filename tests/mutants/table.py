@@ -133,13 +133,6 @@ MUTANTS = (
         (f"{UNIT}core/matching",),
     ),
     Mutant(
-        "sensors move for a difference of one",
-        f"{CORE}sensors/assignment.py",
-        "counts[node.id] <= counts[me] - 2",
-        "counts[node.id] <= counts[me] - 1",
-        (f"{UNIT}core/sensors",),
-    ),
-    Mutant(
         "a draining node keeps its sensors",
         f"{CORE}sensors/assignment.py",
         "if node.status is NodeStatus.DRAINING:",

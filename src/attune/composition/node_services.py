@@ -37,7 +37,7 @@ from attune.core.sensors.sensor import Sensor
 from attune.host.contract.supervisors import boottime
 from attune.host.executions.runner import HostWorkRunner
 from attune.host.packs.cache import PackCache
-from attune.host.sensors.file_stamps import file_stamps
+from attune.host.sensors.file_stamps import file_view
 from attune.host.sensors.output_log import SensorFolder
 from attune.host.sensors.process import HostSensorStarter
 from attune.postgres.access.secrets import PostgresSecrets
@@ -115,7 +115,7 @@ def sensing_for(
             first=sensing.restart_first, slowest=sensing.restart_slowest, healthy_after=sensing.healthy_after
         ),
     )
-    builtins = BuiltinSensors(lambda: registration.node_id or 0, events, clock.now, file_stamps)
+    builtins = BuiltinSensors(lambda: registration.node_id or 0, events, clock.now, file_view)
 
     def begin(sensor: Sensor, taken: TakenLease, changed: Callable[[], None]) -> SensorInstance:
         if sensor.is_builtin:

@@ -36,6 +36,7 @@ from attune.core.nodes.role import SENSOR
 from attune.core.ports.nodes import Registration
 from attune.core.ports.worker import AttemptResult, StartedAttempt
 from attune.core.runtimes.selection import Selection, Source
+from attune.core.sensors.file_watch import FileView
 from attune.core.sensors.sensor import Sensor
 from attune.host.sensors.output_log import SensorFolder
 from attune.operations.runtimes.detect import Detection
@@ -218,8 +219,8 @@ class Writers:
     async def events(self) -> Writer:
         sensor, taken = await self.sensor("acme.files", {"path": "/somewhere", "every": "0.1s"})
         events = PostgresSensorEvents(self.pool, record_for_sensors(lambda event, sentence: None, MemoryCipher()))
-        stamps: Any = lambda path: dict(self.files)  # noqa: E731
-        watching = BuiltinSensors(lambda: self.node_id, events, lambda: datetime.now(UTC), stamps)
+        look: Any = lambda path: FileView(path, dict(self.files))  # noqa: E731
+        watching = BuiltinSensors(lambda: self.node_id, events, lambda: datetime.now(UTC), look)
         instance = BuiltinInstance(sensor, taken, lambda: None, watching.watch)
         instance.begin(0)
         self.stack.callback(instance.kill)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+from attune.agent.logs import log
 from attune.agent.sensors.instance import BuiltinInstance
 from attune.core.backoff import Backoff
 from attune.core.errors import AttuneError, DatabaseError
@@ -15,23 +16,23 @@ from attune.core.ports.sensors import SensorEvents
 from attune.core.sensors.assignment import SensorState
 from attune.core.sensors.builtin import parse_builtin
 from attune.core.sensors.event_line import NewEvent
-from attune.core.sensors.file_watch import FileWatch, Stamp, changes
+from attune.core.sensors.file_watch import FileView, FileWatch, view_of
 from attune.core.sensors.timers import Timer, TimerFired
 from attune.operations.nodes.refusals import Refusals
 
 T = TypeVar("T")
-_LONGEST_SLEEP = 30.0
+_SHORTEST_SLEEP, _LONGEST_SLEEP = 0.01, 30.0
 _RETRY = Backoff(0.4, 5.0)
 
 
 @dataclass(frozen=True)
 class BuiltinSensors:
-    """What the built-in sensors of a node share. `stamps` gives those of the files that a pattern names."""
+    """What the built-in sensors of a node share. `look` gives the files that a pattern names."""
 
     node_id: Callable[[], int]
     events: SensorEvents
     now: Callable[[], datetime]
-    stamps: Callable[[str], Mapping[str, Stamp]]
+    look: Callable[[str], FileView]
 
     async def watch(self, instance: BuiltinInstance) -> None:
         """Run until cancelled, or until its lease is over."""
@@ -63,27 +64,39 @@ class BuiltinSensors:
                 continue
             due = timer.next(last)
             wait = _LONGEST_SLEEP if due is None else (due - self.now()).total_seconds()
-            await asyncio.sleep(min(max(wait, 0.001), _LONGEST_SLEEP))
+            await asyncio.sleep(min(max(wait, _SHORTEST_SLEEP), _LONGEST_SLEEP))
 
     async def _watch_files(self, instance: BuiltinInstance, watch: FileWatch, position: Any) -> None:
-        before: Mapping[str, Stamp] | None = _stamps_of(position)
+        before = view_of(position)
         while True:
             try:
-                now = await asyncio.to_thread(self.stamps, watch.path)
+                view = await asyncio.to_thread(self.look, watch.path)
             except (AttuneError, OSError) as error:
-                instance.say(SensorState.FAILED, str(error))
+                instance.tell(SensorState.FAILED, str(error))
                 await asyncio.sleep(_LONGEST_SLEEP)
                 continue
-            if instance.report.state is not SensorState.RUNNING:
-                instance.say(SensorState.RUNNING)
-            if now != before:
-                at = self.now().isoformat()
-                happened = () if before is None else changes(before, now)
-                payloads = [change.payload(at) for change in happened if change.event in watch.events]
-                if not await self._fire(instance, {"files": now}, payloads):
+            absent = view.gone_since(before)
+            if absent or view.missing:
+                instance.tell(SensorState.WAITING, f"waits: {absent or view.missing}")
+            else:
+                instance.tell(SensorState.RUNNING, f"watches {watch.path}: {len(view.files)} files")
+            if not absent and view != before:
+                if not await self._fire(instance, view.position(), self._payloads(instance, watch, before, view)):
                     return
-                before = now
+                before = view
             await asyncio.sleep(watch.every)
+
+    def _payloads(
+        self, instance: BuiltinInstance, watch: FileWatch, before: FileView | None, view: FileView
+    ) -> list[Mapping[str, Any]]:
+        if before is None:
+            return []
+        happened = view.changes_since(before)
+        if happened is None:
+            log.warning(f"sensor {instance.sensor.ref} begins anew: {watch.path} is now another place, {view.place}")
+            return []
+        at = self.now().isoformat()
+        return [change.payload(at) for change in happened if change.event in watch.events]
 
     async def _fire(self, instance: BuiltinInstance, position: Any, payloads: Sequence[Mapping[str, Any]]) -> bool:
         """Store; False if the lease is over."""
@@ -112,10 +125,3 @@ def _time_of(position: Any) -> datetime | None:
         return datetime.fromisoformat(position["last"])
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _stamps_of(position: Any) -> dict[str, Stamp] | None:
-    files = position.get("files") if isinstance(position, dict) else None
-    if not isinstance(files, dict):
-        return None
-    return {path: (stamp[0], stamp[1], stamp[2]) for path, stamp in files.items()}

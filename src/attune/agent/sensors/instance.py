@@ -234,6 +234,11 @@ class BuiltinInstance(SensorInstance):
         super().__init__(sensor, taken, changed)
         self._watch = watch
 
+    def tell(self, state: SensorState, reason: str) -> None:
+        """Tell how it is, if that is news."""
+        if (state, reason) != (self.report.state, self.report.reason):
+            self.say(state, reason)
+
     def kill(self) -> None:
         if self._task is not None:
             self._task.cancel()

@@ -66,11 +66,11 @@ class SensorStatus:
 
 
 def explained(statuses: Sequence[SensorStatus], world: AssignmentView) -> list[SensorStatus]:
-    """*statuses*, with the reason of those that wait."""
+    """*statuses*, with the reason of those that wait for a node."""
     known = {sensor.id: sensor for sensor in world.sensors}
     gone = (NodeStatus.INACTIVE, NodeStatus.LOST, NodeStatus.STALE)
     nodes = [node for node in world.nodes if node.status not in gone] or world.nodes
-    waiting = {status.id for status in statuses if status.state == "waiting"} & known.keys()
+    waiting = {status.id for status in statuses if status.state == "waiting" and status.node is None} & known.keys()
     return [
         replace(status, reason=why_waiting(known[status.id], nodes)) if status.id in waiting else status
         for status in statuses

@@ -1,6 +1,7 @@
 """Which sensor node runs which sensor. Pure: every node comes to the same answer from the same view.
 
-A node that holds a lease keeps it as long as it can run the sensor. What nobody holds goes to the able node that runs
+A node that holds a lease keeps it as long as it lives and can run the sensor: one that has less to do is no reason to
+move it, for a sensor sees what its node sees. What nobody holds goes to the able node that runs
 the fewest sensors; the next ones in line step in, one after the other, where that one does not act.
 """
 
@@ -18,14 +19,13 @@ from attune.core.matching.matcher import match
 from attune.core.sensors.sensor import Sensor
 
 _RANK_SECONDS = 1.0  # until the next node in line steps in
-_SETTLED_SECONDS = 60.0  # a lease that is older may move to a node that runs at least two sensors fewer
 
 
 class SensorState(StrEnum):
     """How a sensor is."""
 
     DISABLED = "disabled"
-    WAITING = "waiting"  # no node runs it; the reason says why
+    WAITING = "waiting"  # no node runs it, or what it watches is not there; the reason says which
     STARTING = "starting"
     RUNNING = "running"
     BACKING_OFF = "backing off"  # it ended, and is started again in a while
@@ -78,8 +78,6 @@ def plan(me: int, world: AssignmentView) -> AssignmentPlan:
     back = {lease.sensor: reason for lease in mine if (reason := _why_not_keep(known.get(lease.sensor), node))}
     counts = Counter(lease.worker for lease in world.leases.values() if lease.worker and not lease.is_free)
     take, pending = _take(me, world, counts)
-    if not back and not pending:
-        back = _evened(me, [lease for lease in mine if lease.age >= _SETTLED_SECONDS], known, world, counts)
     return AssignmentPlan(take, back, pending)
 
 
@@ -142,18 +140,6 @@ def _take(me: int, world: AssignmentView, counts: Counter[int]) -> tuple[tuple[i
         if rank is not None and free_for >= rank * _RANK_SECONDS:
             take.append(sensor.id)
     return tuple(take), pending
-
-
-def _evened(
-    me: int, mine: Sequence[Lease], known: Mapping[int, Sensor], world: AssignmentView, counts: Counter[int]
-) -> dict[int, str]:
-    """At most one lease that a node with fewer sensors should have."""
-    able = _Able(world)
-    for lease in sorted(mine, key=lambda lease: known[lease.sensor].ref, reverse=True):
-        idle = [node for node in able.nodes(known[lease.sensor]) if counts[node.id] <= counts[me] - 2]
-        if idle:
-            return {lease.sensor: f"{min(node.name for node in idle)} has less to do"}
-    return {}
 
 
 class _Able:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from attune.core.documents import Section, plain
@@ -23,6 +23,45 @@ class FileWatch:
     path: str
     events: frozenset[str] = frozenset(KINDS)
     every: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """What one look found: the files, and where. Only views of one `place` (host, file system, folder) compare.
+
+    `mounted`: something is mounted at the folder. `missing` says what is not there: if that is the folder,
+    `place` is empty.
+    """
+
+    place: str
+    files: Mapping[str, Stamp] = field(default_factory=dict)
+    mounted: bool = False
+    missing: str = ""
+
+    def position(self) -> dict[str, Any]:
+        """What a watch remembers of it."""
+        return {"place": self.place, "mounted": self.mounted, "files": dict(self.files)}
+
+    def gone_since(self, before: FileView | None) -> str:
+        """What is not there of what *before* has seen, as a sentence; "" where this can be compared with it."""
+        if self.missing and (not self.place or (before is not None and before.place != self.place)):
+            return self.missing
+        if before is not None and before.mounted and not self.mounted:
+            return f"nothing is mounted at {self.place.split(' ', 2)[-1]}"
+        return ""
+
+    def changes_since(self, before: FileView) -> list[FileChange] | None:
+        """What happened since *before*; None where that was elsewhere, and this is where a watch begins anew."""
+        return [*changes(before.files, self.files)] if before.place in ("", self.place) else None
+
+
+def view_of(position: Any) -> FileView | None:
+    """The view that *position* remembers, None for none."""
+    files = position.get("files") if isinstance(position, dict) else None
+    if not isinstance(files, dict):
+        return None
+    stamps = {path: (stamp[0], stamp[1], stamp[2]) for path, stamp in files.items()}
+    return FileView(str(position.get("place", "")), stamps, bool(position.get("mounted")))
 
 
 @dataclass(frozen=True, slots=True)

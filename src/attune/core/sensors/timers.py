@@ -55,21 +55,28 @@ class CronTimer:
 
     def next(self, last: datetime) -> datetime | None:
         """The first time after *last*; None where there is none within 50 years."""
-        return next(CronSim(self.expression, last.astimezone(self.zone)), None)
+        times = CronSim(self.expression, last.astimezone(UTC).astimezone(self.zone))
+        return next((at for at in times if at.astimezone(UTC) > last.astimezone(UTC)), None)
 
     def fire(self, last: datetime, now: datetime) -> TimerFired | None:
         """The latest time that is due by *now*, if any is after *last*."""
-        # The search backwards leaves its own start out.
+        # In UTC: two times of one zone compare by what its clocks show, which is the same twice when they go back.
+        start, end = last.astimezone(UTC), now.astimezone(UTC)
         latest: datetime | None = None
-        missed = 0
-        for at in CronSim(self.expression, now.astimezone(self.zone) + timedelta(seconds=1), reverse=True):
-            if at <= last or missed >= _MOST_COUNTED:
+        count = 0
+        for at in CronSim(self.expression, start.astimezone(self.zone)):
+            if at.astimezone(UTC) > end or count > _MOST_COUNTED:
                 break
-            if at > now:
-                continue
-            missed += int(latest is not None)
-            latest = latest or at
-        return TimerFired(latest, missed) if latest else None
+            if at.astimezone(UTC) > start:
+                latest, count = at, count + 1
+        if latest is None:
+            return None
+        return TimerFired(self._latest(end) if count > _MOST_COUNTED else latest, count - 1)
+
+    def _latest(self, now: datetime) -> datetime:
+        # The search backwards leaves its own start out.
+        times = CronSim(self.expression, (now + timedelta(seconds=1)).astimezone(self.zone), reverse=True)
+        return next(at for at in times if at.astimezone(UTC) <= now)
 
 
 Timer = IntervalTimer | CronTimer

@@ -105,6 +105,34 @@ def test_a_cron_expression_follows_the_clocks_of_its_time_zone() -> None:
     assert timer.fire(NOON - timedelta(days=1), NOON) == TimerFired(datetime(2026, 3, 28, 8, tzinfo=UTC))
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe"])
+@pytest.mark.parametrize("expression", ["*/5 * * * *", "30 2 * * *", "15 1,2 * * *", "0 */3 * * *"])
+@pytest.mark.parametrize("change", [datetime(2026, month, 1, tzinfo=UTC) for month in (3, 4, 10)])
+def test_each_time_fires_once_where_clocks_change_and_none_is_due_unfired(
+    zone: str, expression: str, change: datetime
+) -> None:
+    timer, _ = parse_builtin("cron", {"cron": expression, "timezone": zone})
+    assert isinstance(timer, CronTimer)
+    last, fired, end = change, list[datetime](), change + timedelta(days=31)
+    while (due := timer.next(last)) is not None and due <= end:
+        assert timer.fire(last, due.astimezone(UTC) - timedelta(milliseconds=1)) is None
+        assert timer.fire(last, due) == TimerFired(due)
+        assert timer.fire(due, last) is None
+        last = due
+        fired.append(due.astimezone(UTC))
+    assert fired == sorted(set(fired))
+    whole = timer.fire(change, end)
+    assert whole is not None
+    assert (whole.at.astimezone(UTC), whole.missed) == (fired[-1], min(len(fired) - 1, 1000))
+
+
+def test_a_clock_that_is_set_back_fires_nothing_again_and_one_that_is_set_forward_fires_once() -> None:
+    for timer in (IntervalTimer(60), CronTimer("* * * * *")):
+        assert timer.fire(later(600), later(0)) is None
+        assert timer.next(later(600)) == later(660)
+        assert timer.fire(later(0), later(3600)) == TimerFired(later(3600), missed=59)
+
+
 def test_what_a_timer_fired_is_not_fired_again_by_another_node() -> None:
     timer = CronTimer("0 * * * *")
     fire = timer.fire(later(-10), later(0.2))

@@ -14,7 +14,7 @@ from attune.core.errors import legible
 
 # In a program that embeds Attune and has configured nothing, stdout is the program's own.
 if not structlog.is_configured():
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stderr))
 log: Any = structlog.get_logger("attune")
 
 
@@ -57,7 +57,7 @@ def configure_logging(*, form: str = "auto", level: str = "info") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _destination())),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _destination())),
         cache_logger_on_first_use=False,
     )
 

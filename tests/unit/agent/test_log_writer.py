@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 
+import pytest
+import structlog
+
+from attune.agent import logs
 from attune.agent.log_writer import LogWriter
 from waiting import wait_for
 
@@ -53,3 +58,27 @@ def test_a_reader_that_is_gone_fails_nobody() -> None:
         assert writer.write("line\n") == 5
     writer.wait()
     os.close(writing)
+
+
+def test_a_line_of_the_log_is_written_at_once_so_that_those_of_other_processes_do_not_run_into_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[str] = []
+
+    class Lines(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return len(text)
+
+    file = Lines()
+    monkeypatch.setattr(logs, "_destination", lambda: file)
+    before = structlog.get_config()
+    try:
+        logs.configure_logging(form="console", level="info")
+        logs.log.info("up")
+    finally:
+        structlog.configure(**before)
+
+    (line,) = written
+    assert "up" in line
+    assert line.endswith("\n")

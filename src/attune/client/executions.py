@@ -37,6 +37,8 @@ class HttpExecutions(OverWire):
             "wait_seconds": asked.wait_seconds,
             "timeout_seconds": asked.timeout_seconds,
             "priority": asked.priority,
+            "not_before": asked.not_before and asked.not_before.isoformat(),
+            "delay_seconds": asked.delay_seconds,
         }
         return await self._post(f"/api/actions/{segment(asked.action.ref)}/run", body)
 

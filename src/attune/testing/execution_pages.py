@@ -88,6 +88,7 @@ def _record(row: MemoryExecution) -> ExecutionRecord:
         "dropped_bytes": 0,
         "retry_of": asked.retry_of,
         "priority": row.priority,
+        "not_before": asked.not_before,
         "created": row.created,
         "updated": row.created,
         "waited": 0.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from attune.core.errors import DatabaseError, UsageError
 from attune.core.executions.action import Action
@@ -49,7 +50,11 @@ class MemoryExecutions:
         rows = [self._added(new) for new in asked]
         for row in rows:
             self._classify(row)
-            if not self._offer(row):
+            later = row.asked.not_before and (row.asked.not_before - datetime.now(UTC)).total_seconds()
+            if (delay := row.asked.delay_seconds or later or 0.0) > 0:
+                row.not_before = time.monotonic() + delay
+                row.change("scheduling")
+            elif not self._offer(row):
                 row.record("requested")
         return [row.id for row in rows]
 

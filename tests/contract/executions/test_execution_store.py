@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -125,6 +126,16 @@ async def test_what_is_run_is_recorded_with_what_it_needs_and_without_its_secret
     assert made.parameters == {"width": 3, "key": "***"}
     assert (await executions.store.get(made.id)).created == made.created
     assert (await executions.store.explanation(made))["text"]
+
+
+async def test_what_starts_later_waits_for_its_time(executions: Store) -> None:
+    later = datetime.now(UTC) + timedelta(hours=1)
+    at, after = await executions.run(not_before=later), await executions.run(delay_seconds=3600.0)
+    await executions.routing.subscribe(executions.worker, [NewExecution(ACT).requirement.queue])
+
+    assert (at.status, at.not_before, after.status) == ("scheduling", later, "scheduling")
+    assert await executions.routing.tidy() == 0
+    assert (await executions.store.cancel(at.id)).status == "cancelled"
 
 
 @pytest.mark.parametrize("ref", ["acme.act", None])

@@ -66,7 +66,7 @@ def show(number: int, as_json: bool) -> None:
 
     async def read(store: ExecutionStore) -> tuple[ExecutionRecord, Mapping[str, Any]]:
         record = await store.get(number)
-        return record, await store.explanation(record) if record.status == "requested" else {}
+        return record, await store.explanation(record) if record.waits else {}
 
     record, explanation = with_executions(read)
     if as_json:

@@ -26,7 +26,7 @@ _RECORD = """
            e.result,
            coalesce(e.timeout_seconds, (v.content ->> 'timeout_seconds')::float8,
                CASE WHEN v.digest IS NULL THEN a.timeout_seconds END) AS timeout_seconds, e.dropped_bytes, e.retry_of,
-           e.priority, held_back(e) AS held_back,
+           e.priority, e.not_before, held_back(e) AS held_back,
            f.rule_ref, e.created, e.updated, e.started_at, e.finished_at,
            extract(epoch FROM coalesce(e.started_at, e.finished_at, now()) - e.created)::float8 AS waited,
            extract(epoch FROM coalesce(e.finished_at, now()) - e.started_at)::float8 AS ran,

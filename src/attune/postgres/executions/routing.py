@@ -85,7 +85,7 @@ class PostgresRouting(PostgresStore):
                 return []  # what an execution needs is for the operator's processes to say
             query = f"""
                 SELECT e.id, e.action_ref, e.extra_requires, {VERSION} AS content FROM execution AS e
-                WHERE e.status = 'requested' AND e.policy IS NOT NULL AND e.queue IS NULL
+                WHERE e.status IN ('requested', 'scheduling') AND e.policy IS NOT NULL AND e.queue IS NULL
                 ORDER BY e.id LIMIT 500 FOR UPDATE SKIP LOCKED
             """
             waiting = await read_all(connection, _Unclassified, query)

@@ -36,15 +36,17 @@ _SUBMIT = f"""
         FROM ROWS FROM (jsonb_to_recordset(%(rows)s::jsonb) AS (action bigint, action_ref text, parameters jsonb,
             given_id bigint, sealed jsonb, given_priority smallint, version text,
             requirement text, queue text, extra jsonb, policy text, wait_seconds float8, timeout_seconds float8,
-            retries integer, retry_delay float8, on_lost text, digest text, retry_of bigint, parent bigint))
+            retries integer, retry_delay float8, on_lost text, digest text, retry_of bigint, parent bigint,
+            not_before timestamptz, delay_seconds float8))
             WITH ORDINALITY AS g
     ), live AS (
         SELECT queue, is_live(one.queue) AS live FROM (SELECT DISTINCT queue FROM given) AS one
     ), routed AS (
         SELECT g.*, l.live, priority_of(g.given_priority, a.priority, false) AS priority, a.id AS existing,
-            row_number() OVER (PARTITION BY l.live ORDER BY g.ordinality) AS turn
+            row_number() OVER (PARTITION BY l.live ORDER BY g.ordinality) AS turn, l.due
         FROM given AS g LEFT JOIN action AS a ON a.id = g.action JOIN live ON live.queue = g.queue CROSS JOIN LATERAL (
-            SELECT live.live AND a.concurrency IS NULL AND a.paused_at IS NULL AS live) AS l
+            SELECT due, live.live AND a.concurrency IS NULL AND a.paused_at IS NULL AND due <= now() AS live FROM (
+                SELECT coalesce(g.not_before, now() + g.delay_seconds * interval '1 second', now())) AS d (due)) AS l
     ), jobs AS (
         {jobs.put("routed WHERE live")}
     ), versions AS (
@@ -52,12 +54,13 @@ _SUBMIT = f"""
     )
     INSERT INTO execution (id, action, action_ref, config, requirement, queue, extra_requires, policy, deadline,
         timeout_seconds, retries, retry_delay_seconds, on_lost, pack_digest, retry_of, parent, status, job, sealed,
-        priority, given_priority, action_version)
+        priority, given_priority, action_version, not_before)
     SELECT r.id, r.existing, r.action_ref, r.parameters, r.requirement,
-        r.queue, r.extra, r.policy, now() + r.wait_seconds * interval '1 second', r.timeout_seconds, r.retries,
-        r.retry_delay, r.on_lost, r.digest, r.retry_of, r.parent,
-        CASE WHEN r.live THEN 'scheduled' ELSE 'requested' END::execution_status_enum, jobs.job, r.sealed,
-        r.priority, r.given_priority, r.version
+        r.queue, r.extra, r.policy, greatest(now(), r.due) + r.wait_seconds * interval '1 second',
+        r.timeout_seconds, r.retries, r.retry_delay, r.on_lost, r.digest, r.retry_of, r.parent,
+        CASE WHEN r.live THEN 'scheduled' WHEN r.due > now() THEN 'scheduling' ELSE 'requested'
+            END::execution_status_enum, jobs.job, r.sealed, r.priority, r.given_priority, r.version,
+        CASE WHEN r.due > now() THEN r.due END
     FROM routed AS r LEFT JOIN jobs ON r.live AND jobs.turn = r.turn ORDER BY r.ordinality
     RETURNING id
 """
@@ -232,6 +235,8 @@ async def submit(
             "timeout_seconds": execution.timeout_seconds,
             "retry_of": execution.retry_of,
             "given_priority": execution.priority,
+            "not_before": execution.not_before and execution.not_before.isoformat(),
+            "delay_seconds": execution.delay_seconds,
         }
         for execution, values, texts, number in zip(executions, given, hidden, numbers, strict=True)
     ]

@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import LEAST_PRIORITY, MOST_PRIORITY, ExecutionStatus, Policy
 from attune.core.matching.requirement_parser import MAX_TERMS
+from attune.core.packs.work_reader import LONGEST_SECONDS
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution
 from attune.web.access import Operator, Reader
 from attune.web.api.paging import MAX_ID, Answer, Body, Cursor, Limit, Page, before_of, page_of, position_of
@@ -59,6 +60,9 @@ class ActionItem(BaseModel):
     param_schema: dict[str, Any] = Field(examples=[{"type": "object"}])
     timeout_seconds: float | None = Field(examples=[30.0])
     retries: int = Field(examples=[0])
+    retry_delay_seconds: float = Field(description="Before the first retry; twice as long each time.", examples=[1.0])
+    retry_max_delay_seconds: float = Field(examples=[300.0])
+    grace_seconds: float | None = Field(description="Between SIGTERM and SIGKILL; null: 3.", examples=[10.0])
     on_lost: str = Field(examples=["retry"])
     priority: int | None = Field(
         description="0 to 9, the highest first; null where the pack does not say.", examples=[5]
@@ -87,6 +91,12 @@ class RunRequest(Body):
     )
     timeout_seconds: float | None = Field(default=None, gt=0, le=31_622_400, examples=[30.0])
     priority: int | None = Field(default=None, ge=LEAST_PRIORITY, le=MOST_PRIORITY, description=_PRIORITY, examples=[5])
+    not_before: AwareDatetime | None = Field(
+        default=None, strict=False, description="Start it then, not before.", examples=_WHEN
+    )
+    delay_seconds: float | None = Field(
+        default=None, gt=0, le=LONGEST_SECONDS, description="Start it so long from now.", examples=[600.0]
+    )
 
 
 class TimelineItem(Answer):
@@ -125,6 +135,7 @@ class ExecutionItem(Answer):
     dropped_bytes: int = Field(description="Printed and not kept.", examples=[0])
     retry_of: int | None = Field(examples=[None])
     priority: int = Field(description="0 to 9, the highest first.", examples=[5])
+    not_before: datetime | None = Field(description="When its next attempt is due.", examples=[None])
     held_back: str | None = Field(
         description="What keeps it from starting, whatever workers there are: a pause, a limit, a time.",
         examples=[None],
@@ -182,6 +193,8 @@ async def run_action(
         body.wait_seconds,
         body.timeout_seconds,
         priority=body.priority,
+        not_before=body.not_before,
+        delay_seconds=body.delay_seconds,
     )
     execution = await services.runs.run(new)
     response.headers["Location"] = f"/api/executions/{execution.id}"

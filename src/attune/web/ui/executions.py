@@ -59,7 +59,7 @@ async def execution_page(request: Request, _who: Visitor, services: Given, numbe
         output=[piece for piece in output if piece.attempt == (output[-1].attempt if output else 0)],
         parameters=json.dumps(execution.parameters, indent=2, ensure_ascii=False) if execution.parameters else "",
         result=json.dumps(execution.result, indent=2, ensure_ascii=False) if execution.result is not None else "",
-        explained=await services.runs.explanation(execution) if execution.status == "requested" else {},
+        explained=await services.runs.explanation(execution) if execution.waits else {},
     )
 
 

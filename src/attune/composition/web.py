@@ -26,6 +26,7 @@ from attune.postgres.read_models.fleet_pages import PostgresFleetPages
 from attune.postgres.read_models.node_pages import PostgresNodePages
 from attune.postgres.runtimes.previews import PostgresPreviews
 from attune.postgres.runtimes.store import PostgresRuntimes
+from attune.postgres.sensors.store import PostgresSensors
 from attune.web.audit_writer import AuditWriter
 from attune.web.caches import Callers, Fleets, ResponseCache
 from attune.web.front import Front
@@ -95,6 +96,7 @@ def services_on(pool: Pool, cipher: SecretCipher, front: Front) -> Services:
         runs=execution_service(pool, nodes, cipher),
         packs=PostgresPacks(pool),
         events=PostgresEventLog(pool, recorder(cipher)),
+        sensors=PostgresSensors(pool),
         secrets=PostgresSecrets(pool, cipher),
         audit=AuditWriter(tokens),
         front=front,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from attune.config.addresses import ApiUrl, DatabaseUrl, Network, Token
 from attune.config.kinds import BINARY, Choice, CommandLine, Duration, Flag, Folder, Integer, Text, User
+from attune.config.retention import RetentionSettings
 from attune.config.sections import Capabilities, ListOf, MapOf, section, setting
 
 _NODE_NAME = Text(
@@ -234,9 +235,7 @@ class SensingSettings:
 class ExecutionSettings:
     """How executions are run."""
 
-    timeout: float = setting(
-        Duration(0.1, 31_622_400), 3600.0, "How long an execution may run whose action does not say."
-    )
+    timeout: float = setting(Duration(0.1, 31_622_400), 3600.0, "How long one may run whose action does not say.")
     output_kept: int = setting(
         Integer(4096, 1 << 26), 1 << 20, "How many bytes of each stream are kept, a quarter of them from its end."
     )
@@ -287,6 +286,7 @@ class Settings:
     sensing: SensingSettings = section(SensingSettings)
     executions: ExecutionSettings = section(ExecutionSettings)
     api: ApiSettings = section(ApiSettings)
+    retention: RetentionSettings = section(RetentionSettings)
     secrets: SecretSettings = section(SecretSettings)
     log: LogSettings = section(LogSettings)
     demo: bool = setting(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from attune.config.addresses import ApiUrl, DatabaseUrl, Network, Token
-from attune.config.kinds import BINARY, Choice, CommandLine, Duration, Flag, Folder, Integer, Text, User
+from attune.config.kinds import BINARY, SCHEMA, Choice, CommandLine, Duration, Flag, Folder, Integer, Text, User
 from attune.config.sections import Capabilities, ListOf, MapOf, section, setting
 
 _NODE_NAME = Text(
@@ -34,6 +34,11 @@ class DatabaseSettings:
         "The PostgreSQL server to use. Not set: an embedded server on this machine. "
         "The variable `DATABASE_URL` sets it too, and `ATTUNE__DATABASE__URL` wins over that.",
         secret=True,
+    )
+    schema: str | None = setting(
+        SCHEMA,
+        None,
+        "The schema of Attune's tables; `attune db migrate` makes it. Not set: the first on the search path.",
     )
     connect_timeout: float = setting(Duration(1, 300), 10.0, "How long to try to reach the server.")
 
@@ -234,9 +239,7 @@ class SensingSettings:
 class ExecutionSettings:
     """How executions are run."""
 
-    timeout: float = setting(
-        Duration(0.1, 31_622_400), 3600.0, "How long an execution may run whose action does not say."
-    )
+    timeout: float = setting(Duration(0.1, 31_622_400), 3600.0, "How long work may run whose action does not say.")
     output_kept: int = setting(
         Integer(4096, 1 << 26), 1 << 20, "How many bytes of each stream are kept, a quarter of them from its end."
     )
@@ -289,9 +292,7 @@ class Settings:
     api: ApiSettings = section(ApiSettings)
     secrets: SecretSettings = section(SecretSettings)
     log: LogSettings = section(LogSettings)
-    demo: bool = setting(
-        Flag(), True, "Whether the first `attune up` on a database without packs loads the pack `demo`."
-    )
+    demo: bool = setting(Flag(), True, "Whether the first `attune up` on a database without packs loads pack `demo`.")
     path: Path | None = None
 
     def node(self, role: str) -> NodeSettings:

@@ -125,6 +125,9 @@ class Text(SettingKind):
         return None if fits else OTHER
 
 
+SCHEMA = Text("a name of small letters, digits and _", "attune", r"(?!pg_)[a-z_][a-z0-9_]*", longest=63)
+
+
 @dataclass(frozen=True, slots=True)
 class Folder(Text):
     """The path of a folder; `~` is not expanded, so it is refused."""

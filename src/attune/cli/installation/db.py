@@ -105,8 +105,10 @@ def status(as_json: bool) -> None:
         click.echo(f"revision  {revisions.current or 'none'}")
         click.echo(f"newest    {revisions.head}")
         click.echo(f"pending   {', '.join(revisions.pending) or 'nothing'}")
-        if revisions.pending:
-            click.echo("try: attune db migrate", err=True)
+        click.echo(f"origin    {revisions.origin}")
+        if revisions.finding:
+            click.echo(f"finding   {revisions.finding}")
+            click.echo(f"try: {revisions.remedy}", err=True)
 
 
 @db.command(epilog="Example: attune db retention --apply")

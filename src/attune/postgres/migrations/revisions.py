@@ -39,6 +39,7 @@ _ORDER = "20260508000001_order"
 _OVERLAP = "20260508000002_overlap"
 _VERSIONS = "20260511000001_action_versions"
 _LATER = "20260512000001_run_later"
+_RETENTION = "20260612000001_retention"
 REVISIONS = (
     Revision(BASELINE, (BASELINE, "reference_indexes"), ()),  # the first one: nothing is below it
     Revision(UNIFIED, (*UNIFY, UNIFIED), ("reference_functions", "20260203000001_split_runtimes", "drop_functions")),
@@ -73,6 +74,7 @@ REVISIONS = (
     Revision(_VERSIONS, (_VERSIONS, "rights"), (f"{_VERSIONS}_down",)),
     Revision(_UPTIME, (_UPTIME, "rights"), (f"{_UPTIME}_down", "rights")),
     Revision(_LATER, (_LATER, "rights"), (f"{_LATER}_down", "rights")),
+    Revision(_RETENTION, (_RETENTION, "rights"), (f"{_RETENTION}_down",)),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

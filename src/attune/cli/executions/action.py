@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -20,16 +20,16 @@ from attune.core.executions.action import Action
 from attune.core.executions.execution import LEAST_PRIORITY, MOST_PRIORITY, Policy
 from attune.core.ports.executions import ExecutionRecord, ExecutionStore, NewExecution
 
-
-def _span(_context: click.Context, option: click.Parameter, text: str | None) -> float | None:
-    return None if text is None else seconds_of(text, option.opts[0])
-
-
-def _moment(_context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
-    return None if text is None else moment_of(text, datetime.now(), option.opts[0])
-
-
 _PRIORITY = click.IntRange(LEAST_PRIORITY, MOST_PRIORITY)
+
+
+def _span(flag: str, name: str, meaning: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option that is a time, in seconds."""
+
+    def seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+        return None if text is None else seconds_of(text, flag)
+
+    return click.option(flag, name, callback=seconds, metavar="DURATION", help=meaning)
 
 
 @click.group(epilog="Example: attune action run demo.hello_python -p name=world --wait")
@@ -92,52 +92,41 @@ def show(ref: str, as_json: bool) -> None:
 @click.option("--require", "extra", multiple=True, metavar="TERM", help="A term beside those of the action.")
 @click.option("--wait", is_flag=True, help="Wait until it has ended, and print its result.")
 @click.option("--follow", is_flag=True, help="Print what it prints while it runs; waits too.")
-@click.option(
-    "--timeout",
-    "timeout_seconds",
-    callback=_span,
-    metavar="DURATION",
-    help="End it when it has run for so long, such as 30s.",
-)
+@_span("--timeout", "timeout_seconds", "End it when it has run for so long, such as 30s.")
 @click.option(
     "--policy",
     type=click.Choice(["wait", "fail", "cancel"]),
     default="wait",
-    callback=lambda _context, _option, text: Policy(text),
     show_default=True,
     help="What becomes of it where no worker can take it.",
 )
-@click.option(
-    "--deadline",
-    "wait_seconds",
-    callback=_span,
-    metavar="DURATION",
-    help="Fail it if no worker could take it for so long.",
-)
+@_span("--deadline", "wait_seconds", "Fail it if no worker could take it for so long.")
 @click.option("--priority", type=_PRIORITY, help="0 to 9, the highest first.  [default: that of the action, else 5]")
-@click.option(
-    "--at",
-    "not_before",
-    callback=_moment,
-    metavar="TIME",
-    help="Start it then: 14:00, 2026-11-27 14:00 or 2026-11-27T14:00Z.",
-)
-@click.option(
-    "--in", "delay_seconds", callback=_span, metavar="DURATION", help="Start it so long from now, such as 10m."
-)
+@click.option("--at", metavar="TIME", help="Start it then: 14:00, 2026-11-27 14:00 or 2026-11-27T14:00Z.")
+@_span("--in", "delay_seconds", "Start it so long from now, such as 10m.")
 @click.option("--json", "as_json", is_flag=True, help="Print the execution as JSON.")
 def run(
-    ref: str, parameters: Sequence[str], extra: Sequence[str], *, wait: bool, follow: bool, as_json: bool, **how: Any
+    ref: str,
+    parameters: Sequence[str],
+    extra: Sequence[str],
+    policy: str,
+    at: str | None,
+    *,
+    wait: bool,
+    follow: bool,
+    as_json: bool,
+    **how: Any,
 ) -> int:
     """Run the action REF on a worker that can. Exit code 1 if it is waited for and does not complete.
 
     It runs whether or not this command waits: interrupting the command does not end it.
     """
+    moment = None if at is None else moment_of(at, datetime.now(), "--at")
 
     async def run_action(store: ExecutionStore) -> ExecutionRecord:
         wanted = await store.action(ref)
         values = read_pairs(parameters, wanted.param_schema)
-        new = NewExecution(wanted, values, tuple(extra), **how)
+        new = NewExecution(wanted, values, tuple(extra), Policy(policy), not_before=moment, **how)
         execution = await store.run(new)
         if not (wait or follow) or execution.is_final:
             if execution.waits and not as_json:

@@ -59,6 +59,20 @@ def test_an_execution_that_starts_later_says_when(command: Command) -> None:
     assert command("action", "run", "demo.hello_python", "--at", "soon")[0] == 2
 
 
+def test_executions_are_cancelled_together_once_they_were_seen(command: Command) -> None:
+    numbers = [re.findall(r"\d+", command("action", "run", "demo.hello_python")[1])[0] for _ in range(2)]
+    asked = ("execution", "cancel", "--action", "demo.hello_python", "--status", "requested")
+
+    seen = command(*asked)
+    assert (seen[0], seen[1].splitlines()[0]) == (0, "2 executions to be cancelled: add --yes")
+    assert re.search(rf"\n  {numbers[1]} demo.hello_python: requested, asked for .+ ago\n", seen[1])
+    assert command(*asked, "--older-than", "1h", "--yes")[1] == "0 executions cancelled, or asked to end\n"
+    assert command(*asked, "--yes")[1] == "2 executions cancelled, or asked to end\n"
+    assert command("execution", "cancel")[0] == command("execution", "cancel", "--yes")[0] == 2
+    both = command("execution", "cancel", numbers[0], "--status", "requested")
+    assert (both[0], "options that say which, got both" in both[2]) == (2, True)
+
+
 def test_the_demo_shows_what_is_said_of_a_runtime_that_nobody_has(command: Command) -> None:
     _, _, err = command("action", "run", "demo.hello_julia")
 

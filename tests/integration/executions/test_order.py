@@ -32,7 +32,7 @@ async def tables(migrated_database: str, anyio_backend: str) -> AsyncIterator[Ta
     async with open_tables(migrated_database) as opened:
         await opened.ask()
         await opened.read("core.python")
-        await opened.executions.cancel(1)
+        await opened.executions.cancel([1])
         yield opened
 
 
@@ -203,7 +203,7 @@ async def test_what_starts_later_waits_says_so_and_is_offered_when_its_time_has_
     await execute(tables.pool, "UPDATE execution SET not_before = now() WHERE id = %s", (second,))
     assert await tables.routing.tidy() == 1
     assert tables.jobs() == [past, second]
-    assert await tables.executions.cancel(first) == "cancelled"
+    assert await tables.executions.cancel([first]) == {first: "cancelled"}
 
 
 async def test_what_starts_later_may_not_be_refused_for_what_the_fleet_is_now(tables: Tables) -> None:

@@ -151,13 +151,26 @@ class AskedExecution:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionFilter:
-    """Which executions to list, newest first; `before` is the number that the last page ended with."""
+    """Which executions to list, newest first; `before` is the number that the last page ended with.
+
+    `older_than` is in seconds. With `unfinished` it is only those that have not ended.
+    """
 
     status: str | None = None
     action_ref: str | None = None
     worker_name: str | None = None
     before: int | None = None
     limit: int = 20
+    older_than: float | None = None
+    unfinished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelledExecutions:
+    """How many executions were cancelled or asked to end, or would be, and the newest of them as they were before."""
+
+    count: int
+    executions: Sequence[ExecutionRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +218,8 @@ class ExecutionWriter(Protocol):
     async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
         """Record what is asked for, and offer what a live node can take; the ids, in order."""
 
-    async def cancel(self, execution: int, reason: str | None = None) -> str | None:
-        """End *execution*, or ask its worker to; its new status, None where it had ended. Raises `UsageError`."""
+    async def cancel(self, executions: Sequence[int], reason: str | None = None) -> Mapping[int, str]:
+        """End *executions*, or ask their workers to; the new status of each that had not ended."""
 
     async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
         """Start nothing of an action, or of any, until *by* is None; False if it was so, or there is no such action.
@@ -236,6 +249,9 @@ class ExecutionReader(ExecutionLists, Protocol):
 
     async def get(self, execution: int) -> ExecutionRecord | None: ...
 
+    async def numbers(self, wanted: ExecutionFilter) -> Sequence[int]:
+        """Those of all executions that *wanted* is for, whatever its limit."""
+
     async def asked(self, execution: int) -> AskedExecution | None:
         """What was asked for, with the parameters as they were."""
 
@@ -260,6 +276,9 @@ class ExecutionStore(ExecutionLists, Protocol):
 
     async def cancel(self, execution: int) -> ExecutionRecord:
         """End *execution*; as it is then. Raises `UsageError`."""
+
+    async def cancel_all(self, wanted: ExecutionFilter, *, preview: bool) -> CancelledExecutions:
+        """End those of *wanted* that have not ended, or only tell which. Raises `UsageError` where it says nothing."""
 
     async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
         """Start nothing of an action, or of any, until *by* is None; False if it was so. Raises `UsageError`."""

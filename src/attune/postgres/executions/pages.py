@@ -10,7 +10,7 @@ from attune.core.access.secrets import decrypted
 from attune.core.executions.timeline import TimelineEntry
 from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, Pause, StoredOutput
 from attune.postgres.executions.pauses import PAUSES
-from attune.postgres.rows import PostgresStore, read_all, read_one
+from attune.postgres.rows import PostgresStore, read_all, read_one, read_values
 
 # What the schema of the action marks secret is never read.
 _RECORD = """
@@ -34,6 +34,16 @@ _RECORD = """
     FROM execution AS e LEFT JOIN action AS a ON a.id = e.action LEFT JOIN worker AS w ON w.id = e.worker
     LEFT JOIN action_version AS v ON v.digest = e.action_version LEFT JOIN enforcement AS f ON f.id = e.enforcement
 """
+_WANTED = """
+    WHERE (%(before)s::bigint IS NULL OR e.id < %(before)s)
+      AND (%(status)s::text IS NULL OR e.status::text = %(status)s)
+      AND (%(action_ref)s::text IS NULL OR e.action_ref = %(action_ref)s)
+      AND (%(worker_name)s::text IS NULL OR e.worker = (
+          SELECT id FROM worker WHERE name = %(worker_name)s ORDER BY worker_role::text LIMIT 1))
+      AND (%(older_than)s::float8 IS NULL OR e.created < now() - %(older_than)s * interval '1 second')
+      AND (NOT %(unfinished)s OR e.policy IS NOT NULL
+          AND e.status IN ('requested', 'scheduling', 'scheduled', 'running', 'canceling'))
+"""
 
 
 def _record(*, timeline: Sequence[Mapping[str, Any]] | None, **columns: Any) -> ExecutionRecord:
@@ -47,16 +57,11 @@ class PostgresExecutionPages(PostgresStore):
         return await read_one(self._pool, _record, f"{_RECORD} WHERE e.id = %(id)s", {"id": execution})
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
-        query = f"""
-            {_RECORD}
-            WHERE (%(before)s::bigint IS NULL OR e.id < %(before)s)
-              AND (%(status)s::text IS NULL OR e.status::text = %(status)s)
-              AND (%(action_ref)s::text IS NULL OR e.action_ref = %(action_ref)s)
-              AND (%(worker_name)s::text IS NULL OR e.worker = (
-                  SELECT id FROM worker WHERE name = %(worker_name)s ORDER BY worker_role::text LIMIT 1))
-            ORDER BY e.id DESC LIMIT %(limit)s
-        """
+        query = f"{_RECORD} {_WANTED} ORDER BY e.id DESC LIMIT %(limit)s"
         return await read_all(self._pool, _record, query, {**asdict(wanted), "id": None})
+
+    async def numbers(self, wanted: ExecutionFilter) -> Sequence[int]:
+        return await read_values(self._pool, f"SELECT e.id FROM execution AS e {_WANTED} ORDER BY 1", asdict(wanted))
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0), limit: int = 500) -> Sequence[StoredOutput]:
         query = """

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from psycopg import AsyncConnection
 
 from attune.core.access.secrets import encrypted, to_encrypt
-from attune.core.errors import DatabaseError, UsageError
+from attune.core.errors import DatabaseError
 from attune.core.ports.access import SecretCipher
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, StartedAttempt
@@ -21,13 +21,22 @@ from attune.postgres.connection import Pool, session, translated
 from attune.postgres.events.dead_letters import store_each
 from attune.postgres.executions.actions import COLUMNS, KEEP_VERSIONS, action_of, versions_of
 from attune.postgres.executions.pauses import set_paused
-from attune.postgres.rows import PostgresStore, Source, execute, read_all, read_value, read_values, transaction
+from attune.postgres.executions.withdrawal import cancelling
+from attune.postgres.rows import (
+    PostgresStore,
+    Source,
+    execute,
+    read_all,
+    read_pairs,
+    read_value,
+    read_values,
+    transaction,
+)
 from attune.queue import jobs
 
 R = TypeVar("R", AttemptResult, OutputChunk)
 Write = Callable[[Source, Sequence[R]], Awaitable[list[int]]]
 _ASIDE = "its result was set aside, see `attune dead-letter list`"
-CANCELS = "attune_cancel"
 PRINTED = "attune_output"
 
 _SUBMIT = f"""
@@ -106,19 +115,9 @@ _PRINT = f"""
     )
     SELECT id, pg_notify('{PRINTED}', id::text) FROM (SELECT DISTINCT execution AS id FROM given) AS one
 """
-_CANCEL = f"""
-    WITH asked AS (SELECT id, job FROM execution WHERE id = %(id)s FOR UPDATE), changed AS (
-        UPDATE execution AS e SET
-            status = CASE WHEN e.status = 'running' THEN 'canceling' ELSE 'cancelled' END::execution_status_enum,
-            reason = coalesce(%(reason)s, e.reason), job = NULL,
-            finished_at = CASE WHEN e.status = 'running' THEN NULL ELSE now() END
-        FROM asked WHERE e.id = asked.id AND e.status IN ('requested', 'scheduling', 'scheduled', 'running')
-        RETURNING e.id, e.status, asked.job
-    ), gone AS (
-        {jobs.remove("SELECT job FROM changed")}
-    )
-    SELECT status::text AS status, CASE WHEN status = 'canceling' THEN pg_notify('{CANCELS}', id::text) END FROM changed
-"""
+
+
+_CANCEL = cancelling("SELECT id, job FROM execution WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE")
 
 
 class PostgresExecutions(PostgresStore):
@@ -190,11 +189,8 @@ class PostgresExecutions(PostgresStore):
         given = json.dumps([{"execution": execution, "attempt": attempt} for execution, attempt in attempts.items()])
         return {*await read_values(self._pool, "SELECT resume_attempts(%s::jsonb)", (given,))} if attempts else set()
 
-    async def cancel(self, execution: int, reason: str | None = None) -> str | None:
-        status: str | None = await read_value(self._pool, _CANCEL, {"id": execution, "reason": reason})
-        if status is None and not await execute(self._pool, "SELECT FROM execution WHERE id = %s", (execution,)):
-            raise UsageError(f"execution: expected one that exists, got {execution}", hint="attune execution list")
-        return status
+    async def cancel(self, executions: Sequence[int], reason: str | None = None) -> dict[int, str]:
+        return await read_pairs(self._pool, _CANCEL, {"ids": list(executions), "reason": reason})
 
     async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
         return await set_paused(self._pool, action_ref, by)

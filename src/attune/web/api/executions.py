@@ -43,6 +43,9 @@ OfAction = Annotated[str | None, Query(max_length=300, description="Only those o
 OfWorker = Annotated[str | None, Query(max_length=300, description="Only those that this worker has or had.")]
 OfStatus = Annotated[ExecutionStatus | None, Query(description="Only those of this status.")]
 
+OlderThan = Annotated[float | None, Query(ge=0, le=1e9, description="Only those asked for so long ago.")]
+Confirm = Annotated[bool, Query(description="End them.")]
+
 
 class ActionItem(BaseModel):
     """An action: what it needs of a worker, and what it takes."""
@@ -150,6 +153,13 @@ class ExecutionItem(Answer):
     timeline: list[TimelineItem] = Field(description="What happened to it, in order; empty in lists.")
 
 
+class CancelledItem(Answer):
+    """What was ended, or would be."""
+
+    count: int = Field(examples=[1])
+    executions: list[ExecutionItem] = Field(description="The newest ten, as they were before.")
+
+
 class OutputPiece(Answer):
     """A piece of what an execution printed."""
 
@@ -215,6 +225,21 @@ async def list_executions(
     wanted = ExecutionFilter(status.value if status else None, action, worker, before_of(cursor), limit)
     records = await services.runs.list(wanted)
     return page_of(ExecutionItem, records, next=[records[-1].id] if len(records) == limit else None)
+
+
+@executions.post("/cancel", summary="End many")
+async def cancel_executions(
+    _who: Operator,
+    services: Given,
+    status: OfStatus = None,
+    action: OfAction = None,
+    worker: OfWorker = None,
+    older_than_seconds: OlderThan = None,
+    confirm: Confirm = False,
+) -> CancelledItem:
+    """Those that are like that and have not ended. Without `confirm` they are only told."""
+    wanted = ExecutionFilter(status, action, worker, limit=10, older_than=older_than_seconds)
+    return CancelledItem.model_validate(await services.runs.cancel_all(wanted, preview=not confirm))
 
 
 @executions.get("/{execution_id}", summary="Show an execution")

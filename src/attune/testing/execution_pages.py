@@ -34,7 +34,7 @@ class MemoryActions:
 
 
 class MemoryExecutionPages:
-    """`ExecutionReader`, so `ExecutionLists`, of what *store* holds. `ExecutionService` on both is an `ExecutionStore`."""
+    """`ExecutionReader`, `ExecutionLists`: what *store* holds. `ExecutionService` on both is an `ExecutionStore`."""
 
     def __init__(self, store: MemoryExecutions) -> None:
         self._store = store

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
+
+import pytest
 
 from waiting import rows, status, wait_for
 from worker_processes import WorkerFleet, ask, load_pack, write_pack
@@ -59,6 +63,29 @@ def in_the_way(folder: Path) -> None:
 def out_of_the_way(folder: Path) -> None:
     folder.unlink()
     folder.with_suffix(".away").rename(folder)
+
+
+@contextmanager
+def full_file_system(folder: Path, lacks: str) -> Iterator[Callable[[], Path]]:
+    """A file system of its own at *folder*, and what fills it, which returns the folder whose removal makes room."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=200,mode=0755", "tmpfs", folder]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+
+    def fill() -> Path:
+        (rest := folder / "rest").mkdir()
+        with suppress(OSError):
+            for number in count():
+                with (rest / str(number)).open("wb", buffering=0) as file:
+                    while lacks == "space":
+                        file.write(bytes(4096))
+        return rest
+
+    try:
+        yield fill
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def costs_no_work(fleet: WorkerFleet, action: str, jobs: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from black_holes import (
     HOLE,
     breakable_python,
     costs_no_work,
+    full_file_system,
     given_back,
     in_the_way,
     made_fleet,
@@ -62,6 +65,20 @@ def test_a_run_folder_that_fails_at_work_costs_no_work(fleet: WorkerFleet, place
     assert changes == [("place", "active", "degraded"), ("place", "degraded", "active")]
     ask(fleet.url, [("check.shell", {"told": str(fleet.told)})] * 60)
     wait_for(lambda: HOLE in {worker for _, worker, _ in fleet.runs()})
+
+
+@pytest.mark.parametrize("lacks", ["space", "inodes"])
+def test_a_run_folder_on_a_full_file_system_costs_no_work(fleet: WorkerFleet, place: Path, lacks: str) -> None:
+    with full_file_system(place / "run", lacks) as fill:
+        start_all(fleet)
+        rest = fill()
+        costs_no_work(fleet, "check.shell", 100)
+
+        wait_for(lambda: status(fleet.url)[HOLE] == "degraded")
+        ((problem,),) = rows(fleet.url, f"SELECT problem FROM worker WHERE name = '{HOLE}'")
+        assert re.search(f"{place / 'run'}.*: no {'space' if lacks == 'space' else '(inode|space)'} left", problem)
+        shutil.rmtree(rest)
+        wait_for(lambda: status(fleet.url)[HOLE] == "active", seconds=30)
 
 
 def test_a_worker_that_starts_without_a_place_takes_nothing_at_all(fleet: WorkerFleet, place: Path) -> None:

@@ -64,7 +64,7 @@ class ExecutionContract:
 
         *streams* are its stdin, stdout and stderr, which stay the caller's. Pass the program to `end` at its end.
         *entry* is the entry point of work, which has to be admitted. Raises `UsageError` where it is not or there is no
-        place for a folder, and `OSError` where it does not exist or no process can be started.
+        place for a folder or no room in it, and `OSError` where it does not exist or no process can be started.
         """
         if entry is not None and self.refuses is not None:
             check_entry(path, entry)
@@ -77,6 +77,7 @@ class ExecutionContract:
             program = self.supervisors.take(key if folder is None else None)
             try:
                 program.folder = program.folder or folder or self.folders.make()
+                self.folders.require_room(program.folder)
                 launch = self._launch(kind, argv, path, program.folder, variables or {})
                 program.start(replace(launch, seconds=seconds, until=until), *streams)
                 return program

@@ -11,9 +11,9 @@ from pathlib import Path
 from attune.core.nodes.place import described, place_error
 from attune.host.contract.execution_contract import ExecutionContract
 from attune.host.contract.launch import CHECK
+from attune.host.contract.run_folders import LEAST_BYTES
 from attune.host.contract.supervisors import NotStarted
 
-_BYTES = 16 * 1024
 _SECONDS = 10.0
 _SHELL = "/bin/sh"
 
@@ -39,7 +39,7 @@ def place_problem(contract: ExecutionContract, folders: Iterable[Path] = ()) -> 
 def _write(folder: str) -> None:
     Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-        file.write(bytes(_BYTES))
+        file.write(bytes(LEAST_BYTES))
 
 
 def _start(contract: ExecutionContract) -> str | None:

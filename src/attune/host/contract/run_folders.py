@@ -34,6 +34,7 @@ def home_of(user: int) -> str:
         return "/"
 
 
+LEAST_BYTES = 16 * 1024  # with less, a file system counts as full
 _OURS = re.compile(r"[0-9]+-[0-9a-f]{8}")
 
 
@@ -66,6 +67,15 @@ class RunFolders:
             raise PlaceError(f"no working folder can be made: {described(error, folder)}") from error
         return folder
 
+    def require_room(self, folder: str) -> None:
+        """Raise `PlaceError` where *folder* has no room: its file system is full, or has no inode left."""
+        room = os.statvfs(folder)
+        free = room.f_bfree if os.geteuid() == 0 and self._owner is None else room.f_bavail
+        if free * room.f_frsize < LEAST_BYTES:
+            raise PlaceError(f"{folder}: no space left on device")
+        if room.f_files and not room.f_favail:
+            raise PlaceError(f"{folder}: no inode left on device")
+
     def is_as_new(self, folder: str) -> bool:
         """Whether *folder*, which `make` made, is empty and still its owner's alone."""
         try:
@@ -82,9 +92,13 @@ class RunFolders:
             shutil.rmtree(folder, ignore_errors=True)
 
     def problem(self) -> str | None:
-        """Why no working folder can be made here, or None."""
+        """Why no working folder can be made here, or none with room in it; None where one can."""
         try:
-            self.remove(self.make())
+            folder = self.make()
+            try:
+                self.require_room(folder)
+            finally:
+                self.remove(folder)
         except PlaceError as error:
             return str(error)
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,6 +23,21 @@ def test_what_else_lies_where_working_folders_are_made_is_left_alone(tmp_path: P
 
     assert (kept / "file").read_text() == "important"
     assert not abandoned.exists()
+
+
+@pytest.mark.parametrize(
+    ("free", "inodes", "problem"), [(3, 9, "no space left"), (4, 0, "no inode left"), (4, 9, None)]
+)
+def test_a_folder_without_room_is_a_fault_of_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, inodes: int, problem: str | None
+) -> None:
+    room = SimpleNamespace(f_bfree=free, f_bavail=free, f_frsize=4096, f_files=10, f_favail=inodes)
+    monkeypatch.setattr(os, "statvfs", lambda folder: room)
+
+    told = RunFolders([str(tmp_path)]).problem()
+
+    assert told is None if problem is None else problem in str(told)
+    assert [*tmp_path.glob("*/*")] == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")

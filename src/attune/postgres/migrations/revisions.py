@@ -25,6 +25,7 @@ def _plain(name: str) -> Revision:
     return Revision(name, (name,), (f"{name}_down",))
 
 
+_EARLIER = "20260601000001_earlier_columns"
 _NODES = "20260301000001_nodes"
 _EXECUTIONS = "20260420000001_executions"
 _NODE_VIEW = "20260422000001_node_view"
@@ -41,6 +42,8 @@ _VERSIONS = "20260511000001_action_versions"
 REVISIONS = (
     Revision(BASELINE, (BASELINE, "reference_indexes"), ()),  # the first one: nothing is below it
     Revision(UNIFIED, (*UNIFY, UNIFIED), ("reference_functions", "20260203000001_split_runtimes", "drop_functions")),
+    # For databases that the steps of the earlier installation after February 2026 have changed.
+    Revision(_EARLIER, ("records", _EARLIER), (f"{_EARLIER}_down",)),
     Revision(
         _NODES,
         ("records", "reference_functions", _NODES, "reference_indexes", "drop_functions"),
@@ -71,6 +74,7 @@ REVISIONS = (
     Revision(_OVERLAP, (_OVERLAP, "rights"), (f"{_OVERLAP}_down",)),
     Revision(_VERSIONS, (_VERSIONS, "rights"), (f"{_VERSIONS}_down",)),
     Revision(_UPTIME, (_UPTIME, "rights"), (f"{_UPTIME}_down", "rights")),
+    _plain("20260601000002_earlier_values"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

@@ -58,6 +58,7 @@ with_executions = _with("executions", lambda installation: installation.executio
 with_events = _with("events", lambda installation: installation.events)
 with_letters = _with("dead letters", lambda installation: installation.letters)
 with_packs = _with("packs", lambda installation: installation.packs)
+with_retention = _with("retention", lambda installation: installation.retention)
 with_secrets = _with("secrets", lambda installation: installation.secrets)
 with_sensors = _with("sensors", lambda installation: installation.sensors)
 with_tokens = _with("tokens", lambda installation: installation.tokens)

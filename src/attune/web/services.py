@@ -19,6 +19,7 @@ from attune.core.ports.nodes import NodeControl, NodeReader, NodeRequests
 from attune.core.ports.packs import PackStore
 from attune.core.ports.read_models import FleetPages, NodePages
 from attune.core.ports.runtimes import PreviewReader, RuntimeEditor
+from attune.core.ports.sensors import SensorReader
 from attune.operations.executions.execute import ExecutionService
 from attune.operations.nodes.refusals import Refusals
 from attune.web.audit_writer import AuditWriter
@@ -71,6 +72,7 @@ class Services:
     runs: ExecutionService
     packs: PackStore
     events: EventReader
+    sensors: SensorReader
     secrets: SecretStore
     audit: AuditWriter
     front: Front

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-<<<<<<< HEAD
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, TextIO
-=======
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
->>>>>>> main
+from typing import TYPE_CHECKING, TextIO
 
 import click
 

@@ -75,11 +75,8 @@ REVISIONS = (
     Revision(_OVERLAP, (_OVERLAP, "rights"), (f"{_OVERLAP}_down",)),
     Revision(_VERSIONS, (_VERSIONS, "rights"), (f"{_VERSIONS}_down",)),
     Revision(_UPTIME, (_UPTIME, "rights"), (f"{_UPTIME}_down", "rights")),
-<<<<<<< HEAD
-    _plain("20260601000002_earlier_values"),
-=======
     Revision(_RETENTION, (_RETENTION, "rights"), (f"{_RETENTION}_down",)),
->>>>>>> main
+    _plain("20260601000002_earlier_values"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

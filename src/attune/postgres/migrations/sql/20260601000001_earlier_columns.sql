@@ -47,7 +47,8 @@ BEGIN
     END LOOP;
     FOR found IN
         SELECT i.name FROM unnest(ARRAY['idx_execution_worker', 'idx_execution_waiting', 'idx_execution_offered',
-            'idx_execution_due', 'idx_execution_held', 'idx_execution_deadline', 'idx_worker_name_role']) AS i (name)
+            'idx_execution_due', 'idx_execution_held', 'idx_execution_deadline', 'idx_execution_in_use', 'idx_execution_retry_of',
+            'idx_event_pending', 'idx_enforcement_created', 'idx_worker_name_role']) AS i (name)
         WHERE to_regclass(i.name) IS NOT NULL
     LOOP
         PERFORM attune_change(format('ALTER INDEX %I RENAME TO %I', found.name, 'earlier_' || found.name),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -20,7 +21,6 @@ from attune.web.ui.pages import NODE_STATES, Visitor, lines_of, page
 router = APIRouter(include_in_schema=False)
 _ROWS = 200
 _COLUMNS = 12
-_SHADES = 4
 _DEMANDS = 3  # each is matched against the whole fleet
 
 
@@ -36,22 +36,14 @@ async def fleet_page(
     label: str = "",
     group: str = "",
     columns: str = "",
-    skip: int = 0,
+    skip: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
 ) -> Response:
     """The matrix of nodes and runtimes. What cannot be read of the filter is said, and filters nothing."""
     statuses = [name for name in status or [] if name in NODE_STATES]
+    wanted, fault = _filter(statuses, needs, q, label)
     role = role if role in ROLES else "worker"
-    kept = {"role": role, "needs": needs, "q": q, "status": statuses, "label": label, "group": group}
-    requirement, fault, terms = None, None, lines_of(needs)
-    try:
-        requirement = Requirement.parse(terms) if terms else None
-    except RequirementError as error:
-        fault = error.caret
-    labels = NodeFilter.label_pairs(lines_of(label[:300]))
-    wanted = NodeFilter(statuses=statuses, labels=labels, requirement=requirement, q=q[:300] or None)
-    skip = min(max(0, skip), 10_000_000)
     matrix = await services.fleet_pages.matrix(ROLES[role], wanted, group=group[:300], skip=skip, limit=_ROWS)
-    shown = matrix.columns if columns == "all" else matrix.columns[:_COLUMNS]
+    kept = {"role": role, "needs": needs, "q": q, "status": statuses, "label": label, "group": group}
 
     def to(**changes: Any) -> str:
         return "/?" + urlencode([(key, value) for key, value in {**kept, **changes}.items() if value], doseq=True)
@@ -63,10 +55,8 @@ async def fleet_page(
         figures=await services.fleet_pages.figures(),
         demands=[it for it in await _demands(services) if not it[1]["eligible_count"]],
         matrix=matrix,
-        columns=shown,
-        folded=len(matrix.columns) - len(shown),
-        shades={it.name: {of: min(rank, _SHADES - 1) for rank, of in enumerate(it.versions)} for it in shown},
-        filtered=bool(statuses or needs.strip() or q or labels),
+        columns=matrix.columns if columns == "all" else matrix.columns[:_COLUMNS],
+        filtered=bool(statuses or needs.strip() or q or wanted.labels),
         fault=fault,
         filter=kept,
         to=to,
@@ -76,8 +66,17 @@ async def fleet_page(
     )
 
 
+def _filter(statuses: Sequence[str], needs: str, q: str, label: str) -> tuple[NodeFilter, str | None]:
+    """The filter, and why its terms cannot be read."""
+    wanted = NodeFilter(statuses, labels=NodeFilter.label_pairs(lines_of(label[:300])), q=q[:300] or None)
+    try:
+        terms = lines_of(needs)
+        return replace(wanted, requirement=Requirement.parse(terms) if terms else None), None
+    except RequirementError as error:
+        return wanted, error.caret
+
+
 async def _demands(services: Services) -> list[tuple[UnservedDemand, Mapping[str, Any]]]:
     """What waits for workers that do not read its queue, as yet at least, and where it could run."""
-    demands = await services.fleet_pages.unserved(_DEMANDS)
-    queries = [MatchQuery(Requirement.parse(demand.requirement), limit=1) for demand in demands]
-    return [(demand, await services.matcher.answer(query)) for demand, query in zip(demands, queries, strict=True)]
+    demands = {it: Requirement.parse(it.requirement) for it in await services.fleet_pages.unserved(_DEMANDS)}
+    return [(it, await services.matcher.answer(MatchQuery(needed, limit=1))) for it, needed in demands.items()]

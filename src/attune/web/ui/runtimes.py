@@ -22,9 +22,8 @@ _EDITED = ("name", "description", "pack_ref", "distributions", "installation")
 async def _rows(services: Services, _query: object) -> Sequence[Any]:
     """Every definition, with where it is."""
     counts = await services.fleet_pages.runtime_counts()
-    none = RuntimeCounts()
     runtimes = await services.runtimes.list_runtimes()
-    return [(runtime, counts.get(runtime.ref, none), proofs_of(runtime)) for runtime in runtimes]
+    return [(it, counts.get(it.ref, RuntimeCounts()), proofs_of(it)) for it in runtimes]
 
 
 async def _more(services: Services, runtime: Runtime) -> Mapping[str, Any]:

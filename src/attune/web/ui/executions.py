@@ -91,14 +91,17 @@ async def run_action(request: Request, _who: Operator, services: Given, ref: str
     texts = {name.removeprefix(f"{ROOT}."): text for name, text in form.items() if name.startswith(f"{ROOT}.")}
     require, fault = form.get("require", ""), ""
     values, faults = values_of(action.param_schema, texts)
+    asked = NewExecution(action, values, tuple(lines_of(require)))
     try:
         if not faults:
-            execution = await services.runs.run(NewExecution(action, values, tuple(lines_of(require))))
+            execution = await services.runs.run(asked)
             return RedirectResponse(f"/executions/{execution.id}", 303)
+        asked.check()
     except RequirementError as error:
         fault = error.caret
     except UsageError as error:
-        faults = list(error.faults) or [Fault("", "", "", sentence=str(error))]
+        known = {it.field for it in faults}
+        faults += [it for it in error.faults or [Fault("", "", "", sentence=str(error))] if it.field not in known]
     fields = fields_of(action.param_schema, texts, faults)
     beside = [fault for fault in faults if not any(field.has(fault) for field in fields)]
     more = {"fields": fields, "beside": beside, "require": require, "fault": fault}

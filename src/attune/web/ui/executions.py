@@ -41,7 +41,7 @@ async def _of_execution(services: Services, execution: ExecutionRecord) -> Mappi
         after = (pieces[-1].attempt, pieces[-1].number)
     return {
         "output": [piece for piece in output if piece.attempt == (output[-1].attempt if output else 0)],
-        "explained": await services.runs.explanation(execution) if execution.status == "requested" else {},
+        "explained": await services.runs.explanation(execution) if execution.waits else {},
     }
 
 

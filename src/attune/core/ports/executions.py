@@ -201,10 +201,8 @@ class ExecutionWriter(Protocol):
         """End what waits and was never begun; False if it does not wait any more."""
 
 
-class ExecutionReader(Protocol):
-    """Executions as they are stored."""
-
-    async def get(self, execution: int) -> ExecutionRecord | None: ...
+class ExecutionLists(Protocol):
+    """Lists of executions, of what they printed, and of pauses."""
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
         """Executions, newest first."""
@@ -215,11 +213,17 @@ class ExecutionReader(Protocol):
     async def pauses(self) -> Sequence[Pause]:
         """What is paused: the fleet first, then actions by ref."""
 
+
+class ExecutionReader(ExecutionLists, Protocol):
+    """Executions as they are stored."""
+
+    async def get(self, execution: int) -> ExecutionRecord | None: ...
+
     async def asked(self, execution: int) -> AskedExecution | None:
         """What was asked for, with the parameters as they were."""
 
 
-class ExecutionStore(Protocol):
+class ExecutionStore(ExecutionLists, Protocol):
     """Actions, and their executions, of an installation."""
 
     async def actions(self, pack_ref: str | None = None) -> Sequence[Action]:
@@ -234,12 +238,6 @@ class ExecutionStore(Protocol):
     async def get(self, execution: int) -> ExecutionRecord:
         """One execution. Raises `UsageError` if there is none of that number."""
 
-    async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
-        """Executions, newest first."""
-
-    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
-        """What was printed after the piece *after* (attempt, number), in order; not all of it at once perhaps."""
-
     async def explanation(self, execution: ExecutionRecord) -> Mapping[str, Any]:
         """Why it waits, as `explanation` (data) and `text`; empty where no requirement is known yet."""
 
@@ -248,9 +246,6 @@ class ExecutionStore(Protocol):
 
     async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
         """Start nothing of an action, or of any, until *by* is None; False if it was so. Raises `UsageError`."""
-
-    async def pauses(self) -> Sequence[Pause]:
-        """What is paused: the fleet first, then actions by ref."""
 
     async def retry(self, execution: int) -> ExecutionRecord:
         """Run once more what *execution* ran: a new one. Raises `UsageError` for one that has not ended."""

@@ -35,7 +35,7 @@ _TRIGGERS = """
 """
 _RULES = """
     SELECT ref, label, enabled, trigger_ref, action_ref, conditions, coalesce(action_params, '{}') AS action_params,
-           paused, priority, overlap, at_most_every_seconds
+           paused, priority, overlap, at_most_every_seconds, delay_seconds
     FROM rule ORDER BY ref
 """
 _ENFORCEMENTS = """

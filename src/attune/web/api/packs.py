@@ -51,6 +51,7 @@ class RuleItem(Answer):
     priority: int | None = Field(description="Of what it asks for; null: that of the action, else 4.", examples=[3])
     overlap: str = Field(description="Or `skip`: it asks for none while one has not ended.", examples=["queue"])
     at_most_every_seconds: float | None = Field(examples=[30.0])
+    delay_seconds: float | None = Field(description="What it asks for starts so long after.", examples=[None])
 
 
 class FollowedItem(Answer):

@@ -11,6 +11,7 @@ from ipaddress import ip_network
 from attune.composition.decisions import decide
 from attune.composition.events import recorder
 from attune.composition.executions import execution_service, matcher_on
+from attune.composition.packs import check_pack
 from attune.config.settings import ApiSettings
 from attune.core.ports.access import AccessStore, SecretCipher
 from attune.postgres.access.secrets import PostgresSecrets
@@ -26,6 +27,7 @@ from attune.postgres.read_models.fleet_pages import PostgresFleetPages
 from attune.postgres.read_models.node_pages import PostgresNodePages
 from attune.postgres.runtimes.previews import PostgresPreviews
 from attune.postgres.runtimes.store import PostgresRuntimes
+from attune.postgres.sensors.store import PostgresSensors
 from attune.web.audit_writer import AuditWriter
 from attune.web.caches import Callers, Fleets, ResponseCache
 from attune.web.front import Front
@@ -94,6 +96,8 @@ def services_on(pool: Pool, cipher: SecretCipher, front: Front) -> Services:
         answers=ResponseCache(hub),
         runs=execution_service(pool, nodes, cipher),
         packs=PostgresPacks(pool),
+        check_pack=check_pack,
+        sensors=PostgresSensors(pool),
         events=PostgresEventLog(pool, recorder(cipher)),
         secrets=PostgresSecrets(pool, cipher),
         audit=AuditWriter(tokens),

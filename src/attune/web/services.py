@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from attune.core.backoff import Backoff
+from attune.core.packs.pack import Known, Pack, PackFile
 from attune.core.ports.access import AccessStore, SecretStore
 from attune.core.ports.changes import ChangeLog
 from attune.core.ports.events import EventReader
@@ -19,6 +20,7 @@ from attune.core.ports.nodes import NodeControl, NodeReader, NodeRequests
 from attune.core.ports.packs import PackStore
 from attune.core.ports.read_models import FleetPages, NodePages
 from attune.core.ports.runtimes import PreviewReader, RuntimeEditor
+from attune.core.ports.sensors import SensorReader
 from attune.operations.executions.execute import ExecutionService
 from attune.operations.nodes.refusals import Refusals
 from attune.web.audit_writer import AuditWriter
@@ -70,6 +72,8 @@ class Services:
     answers: ResponseCache
     runs: ExecutionService
     packs: PackStore
+    check_pack: Callable[[Sequence[PackFile], Known], Awaitable[Pack]]
+    sensors: SensorReader
     events: EventReader
     secrets: SecretStore
     audit: AuditWriter

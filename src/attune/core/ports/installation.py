@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from attune.core.ports.access import SecretEditor, TokenStore
-from attune.core.ports.events import DeadLetters, EventReader
+from attune.core.ports.events import EventReader
 from attune.core.ports.executions import ExecutionStore
 from attune.core.ports.matching import Matcher
 from attune.core.ports.nodes import NodeControl, NodeReader
@@ -16,7 +16,7 @@ from attune.core.ports.sensors import SensorReader
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The stores of one installation, None where only its database could tell. `origin`: where, without secrets."""
+    """The stores of one installation. `origin`: where it is, without secrets."""
 
     origin: str
     runtimes: RuntimeStore
@@ -24,9 +24,8 @@ class Installation:
     control: NodeControl
     matcher: Matcher
     tokens: TokenStore
-    sensors: SensorReader | None = None
-    packs: PackStore | None = None
-    events: EventReader | None = None
-    executions: ExecutionStore | None = None
-    secrets: SecretEditor | None = None
-    letters: DeadLetters | None = None
+    sensors: SensorReader
+    packs: PackStore
+    events: EventReader
+    executions: ExecutionStore
+    secrets: SecretEditor

@@ -55,9 +55,10 @@ def test_every_column_of_a_nodes_tables_is_documented(migrated_database: str) ->
 
 def test_every_setting_is_read_by_somebody() -> None:
     sources = [path.read_text() for path in (ROOT / "src" / "attune").rglob("*.py") if "config" not in path.parts]
-    names = {setting.key.rpartition(".")[2] for setting in describe_settings()}
+    keys = [setting.key.rpartition(".") for setting in describe_settings()]
+    used = {(section, name): rf"\.{name}\b|asdict\(.*settings(\(\))?\.{section}\)" for section, _, name in keys}
 
-    assert [name for name in sorted(names) if not any(re.search(rf"\.{name}\b", text) for text in sources)] == []
+    assert [key for key, use in used.items() if not any(re.search(use, text) for text in sources)] == []
 
 
 FOLDERS = {path.name for path in (ROOT / "src" / "attune").iterdir() if path.is_dir()}

@@ -69,3 +69,4 @@ downgrade
 
 # Being replaced.
 _.optional
+_.lost_nodes  # settings are taken as a whole: `asdict(settings.retention)`

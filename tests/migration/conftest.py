@@ -15,7 +15,7 @@ from effort import is_soak
 from schema_dump import HERE
 from system_servers import Server, running_server, shipped_binaries, system_binaries
 
-ON_BOTH = ("test_fresh", "test_adoption")
+ON_BOTH = ("test_fresh", "test_adoption", "test_stages")
 """Modules whose tests run on the oldest supported PostgreSQL too; in soak all do."""
 
 
@@ -88,6 +88,21 @@ def legacy_template(server: Server) -> str:
         connection.execute("CREATE DATABASE legacy")
     Database(server, "legacy").psql((HERE / "legacy_schema.sql").read_text() + (HERE / "legacy_rows.sql").read_text())
     return "legacy"
+
+
+@pytest.fixture(scope="session")
+def june_template(server: Server) -> str:
+    """The name of an existing installation's database as of June 2026, with rows of every kind."""
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE june")
+    names = ("legacy_schema.sql", "june_schema.sql", "june_rows.sql")
+    Database(server, "june").psql("".join((HERE / name).read_text() for name in names))
+    return "june"
+
+
+@pytest.fixture
+def june(new_database: Any, june_template: str) -> Database:
+    return new_database(june_template)
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,7 @@ def test_a_database_that_they_unified_is_adopted_there_and_finished(legacy):
     legacy.psql(THEIR_UNIFY)
     before = {table: len(rows) for table, rows in rows_of(legacy, "action", "sensor", "worker").items()}
     found = state(legacy.url)
-    assert found.origin == "upstream-unified"
+    assert found.origin == "upstream-between"
     assert found.pending[0] == "20260301000001_nodes"
 
     report = upgrade(legacy.url)

@@ -47,12 +47,15 @@ class NodeService(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NodeOptions:
-    """How a node behaves. Times are in seconds. `heal` is called while the database cannot be reached."""
+    """How a node behaves. Times are in seconds. `heal` is called while the database cannot be reached, `retain` now and
+    then while it can, to remove what has expired.
+    """
 
     interval: float = 10.0
     drain_timeout: float = 60.0
     overdue: Overdue = field(default_factory=Overdue)
     heal: Callable[[], Awaitable[None]] = _nothing
+    retain: Callable[[], Awaitable[None]] = _nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,7 @@ class HeartbeatLoop:
     async def _mark(self) -> None:
         with suppress(DatabaseError):
             await self.node.lifecycle.mark_overdue(self.node.options.overdue, self.node.registration.node_id or 0)
+            await self.node.options.retain()
 
     async def _pause(self) -> None:
         """Wait for the next heartbeat, for news, or to be told something."""

@@ -9,8 +9,7 @@ from typing import Any
 
 from attune.config.files import read_text
 from attune.core.errors import UsageError, shown
-
-_JSON_TYPES = {"array", "boolean", "integer", "null", "number", "object"}
+from attune.core.json_schema import typed
 
 
 def read_pairs(texts: Sequence[str], schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -18,7 +17,6 @@ def read_pairs(texts: Sequence[str], schema: Mapping[str, Any] | None = None) ->
 
     Raises `UsageError`, also for a key that is given twice, and `ConfigError` for a file that cannot be read.
     """
-    types = (schema or {}).get("properties")
     values: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -30,7 +28,7 @@ def read_pairs(texts: Sequence[str], schema: Mapping[str, Any] | None = None) ->
         if value.startswith("@"):
             value = _of_file(name, value[1:])
         try:
-            values[name] = _typed(value, types, name) if name == key else json.loads(value)
+            values[name] = typed(schema or {}, name, value) if name == key else json.loads(value)
         except (ValueError, RecursionError):
             raise UsageError(f"-p: expected JSON after {key}=, got {shown(value)}", hint=f"-p {name}=TEXT") from None
     return values
@@ -42,16 +40,3 @@ def _of_file(name: str, path: str) -> str:
         literal = json.dumps(f"@{path}")
         raise UsageError(f"-p {name}: expected a file after @, got {shown(path)}", hint=f"-p {name}:='{literal}'")
     return text
-
-
-def _typed(text: str, types: object, name: str) -> Any:
-    """*text* as the value that its schema in *types* asks for; as it stands where text may be meant."""
-    schema = types.get(name) if isinstance(types, Mapping) else None
-    kind = schema.get("type") if isinstance(schema, Mapping) else None
-    kinds = {kind} if isinstance(kind, str) else set(kind) if isinstance(kind, list) else set()
-    if not kinds or not kinds <= _JSON_TYPES:
-        return text
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text

@@ -76,17 +76,20 @@ def use_database(settings: Settings, *, create: bool = False) -> Iterator[Databa
             f"this works on the database itself, and the settings name only the API at {settings.api.url}",
             hint="set DATABASE_URL or, for the embedded database of this machine, unset ATTUNE_URL",
         )
-    if settings.database.url:
-        from attune.postgres.connection import with_connect_timeout
+    from attune.postgres.connection import with_connect_timeout, with_schema
 
-        yield Database(with_connect_timeout(settings.database.url, settings.database.connect_timeout))
+    schema = settings.database.schema
+    if settings.database.url:
+        yield Database(
+            with_connect_timeout(with_schema(settings.database.url, schema), settings.database.connect_timeout)
+        )
         return
     server = embedded_server(settings)
     if not create and not server.exists:
         raise DatabaseError(f"nothing here yet: {data_dir(settings)} has no database", hint="attune up")
     url = server.acquire()
     try:
-        yield Database(url, server)
+        yield Database(with_schema(url, schema), server)
     finally:
         server.release()
 
@@ -106,13 +109,16 @@ def is_there(settings: Settings) -> bool:
     return is_remote(settings) or has_database(settings)
 
 
-def migrate(url: str) -> tuple[MigrationReport, list[str]]:
-    """Bring the database to this version of Attune, and give a new one the core pack; the refs of what was written."""
+def migrate(url: str, *, adopt: bool = True) -> tuple[MigrationReport, list[str]]:
+    """Bring the database to this version of Attune, and give a new one the core pack; the refs of what was written.
+
+    Raises `DatabaseError` where it is an earlier installation's and *adopt* is False.
+    """
     import asyncio
 
     from attune.postgres.migrations.run import upgrade
 
-    return upgrade(url), asyncio.run(seed(url))
+    return upgrade(url, adopt=adopt), asyncio.run(seed(url))
 
 
 def grant_login(settings: Settings, url: str, name: str, role: LoginRole, *, with_password: bool) -> str:

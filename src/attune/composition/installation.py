@@ -63,6 +63,7 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
     from attune.postgres.nodes.node_control import PostgresNodeControl
     from attune.postgres.nodes.registry import PostgresNodes
     from attune.postgres.packs.store import PostgresPacks
+    from attune.postgres.retention import PostgresRetention
     from attune.postgres.runtimes.store import PostgresRuntimes
     from attune.postgres.sensors.store import PostgresSensors
 
@@ -82,6 +83,7 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
                 PostgresEventLog(pool, recorder(keys)),
                 execution_service(pool, nodes, keys),
                 PostgresSecrets(pool, keys),
+                PostgresRetention(pool),
             )
 
 

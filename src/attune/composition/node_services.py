@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache, partial
 
 from attune.agent.health.monitor import HealthMonitor
@@ -40,6 +40,7 @@ from attune.host.packs.cache import PackCache
 from attune.host.sensors.file_stamps import file_view
 from attune.host.sensors.output_log import SensorFolder
 from attune.host.sensors.process import HostSensorStarter
+from attune.operations.installation.retain import Retention
 from attune.postgres.access.secrets import PostgresSecrets
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.executions.routing import PostgresRouting
@@ -47,6 +48,7 @@ from attune.postgres.executions.store import PostgresExecutions
 from attune.postgres.nodes.node_control import PostgresNodeControl
 from attune.postgres.nodes.requests import PostgresNodeRequests
 from attune.postgres.packs.store import PostgresPacks
+from attune.postgres.retention import PostgresRetention
 from attune.postgres.rows import read_all
 from attune.postgres.sensors.events import PostgresSensorEvents
 from attune.postgres.sensors.store import PostgresSensors
@@ -79,7 +81,8 @@ def node_parts(
     place = NodePlace(registration, probe, settings.health.interval, healed=monitor.suspect_all)
     packs = PackCache(folder, PostgresPacks(pool).files, None if user is None else user.gid, log.warning)
     services = [make(registration, monitor, place, pool, packs) for make in _MAKERS[role.name]]
-    options = node_options(settings, role, heal)
+    retain = Retention(PostgresRetention(pool), asdict(settings.retention)).tick
+    options = replace(node_options(settings, role, heal), retain=retain)
     return NodeParts(registration, PostgresNodeControl(pool), monitor, place, services, options)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
+from types import MappingProxyType
 
 from attune.composition.decisions import decide
 from attune.composition.events import recorder
@@ -14,6 +15,7 @@ from attune.composition.executions import execution_service, matcher_on
 from attune.composition.packs import check_pack
 from attune.config.settings import ApiSettings
 from attune.core.ports.access import AccessStore, SecretCipher
+from attune.operations.installation.retain import Retention
 from attune.postgres.access.secrets import PostgresSecrets
 from attune.postgres.access.tokens import PostgresTokens
 from attune.postgres.changes import PostgresChanges
@@ -25,6 +27,7 @@ from attune.postgres.nodes.requests import PostgresNodeRequests
 from attune.postgres.packs.store import PostgresPacks
 from attune.postgres.read_models.fleet_pages import PostgresFleetPages
 from attune.postgres.read_models.node_pages import PostgresNodePages
+from attune.postgres.retention import PostgresRetention
 from attune.postgres.runtimes.previews import PostgresPreviews
 from attune.postgres.runtimes.store import PostgresRuntimes
 from attune.postgres.sensors.store import PostgresSensors
@@ -45,16 +48,24 @@ async def serve_api(
     front: Front,
     on_ready: Callable[[Services], None],
     heal: Callable[[], Awaitable[None]],
+    keep: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
-    """Serve the API of the database at *url* on *bound* until *stop* is set, as `serve` says."""
+    """Serve the API of the database at *url* on *bound* until *stop* is set, as `serve` says.
+
+    What has ended is kept as long as *keep* says, in seconds by kind.
+    """
     async with open_pool(url, application_name="attune api", size=8) as pool:
         services = services_on(pool, cipher, front)
-        deciding = asyncio.create_task(decide(pool, cipher, services.decisions))
+        beside = [
+            asyncio.create_task(decide(pool, cipher, services.decisions)),
+            asyncio.create_task(Retention(PostgresRetention(pool), keep).keep_on()),
+        ]
         try:
             await serve(services, bound, stop, on_ready=on_ready, heal=heal)
         finally:
-            deciding.cancel()
-            await asyncio.gather(deciding, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -97,8 +108,8 @@ def services_on(pool: Pool, cipher: SecretCipher, front: Front) -> Services:
         runs=execution_service(pool, nodes, cipher),
         packs=PostgresPacks(pool),
         check_pack=check_pack,
-        sensors=PostgresSensors(pool),
         events=PostgresEventLog(pool, recorder(cipher)),
+        sensors=PostgresSensors(pool),
         secrets=PostgresSecrets(pool, cipher),
         audit=AuditWriter(tokens),
         front=front,

@@ -1,8 +1,9 @@
 """Settings: the only part of Attune that reads the environment and the settings file."""
 
 from attune.config.environment import process_environment, variable
+from attune.config.host import HostSettings
 from attune.config.loading import explain_settings, load_settings
-from attune.config.settings import HostSettings, NodeSettings, Settings
+from attune.config.settings import NodeSettings, Settings
 
 __all__ = [
     "HostSettings",

@@ -125,6 +125,9 @@ class Text(SettingKind):
         return None if fits else OTHER
 
 
+SCHEMA = Text("a name of small letters, digits and _", "attune", r"(?!pg_)[a-z_][a-z0-9_]*", longest=63)
+
+
 @dataclass(frozen=True, slots=True)
 class Folder(Text):
     """The path of a folder; `~` is not expanded, so it is refused."""
@@ -222,11 +225,12 @@ class Integer(SettingKind):
 
 @dataclass(frozen=True, slots=True)
 class Duration(SettingKind):
-    """A time in seconds within bounds: a number, or text with a unit up to hours."""
+    """A time in seconds within bounds: a number, or text with a unit up to hours, or *days*."""
 
     lowest: float
     highest: float
     example: str = "10s"
+    days: bool = False
 
     @property
     def expected(self) -> str:
@@ -234,9 +238,11 @@ class Duration(SettingKind):
 
     def misfit(self, node: DocumentNode) -> Misfit | None:
         seconds = self.value(node)
-        if seconds is not None and self.lowest <= seconds <= self.highest and not str(node.value).endswith("d"):
+        has_unit = self.days or not str(node.value).endswith("d")
+        if seconds is not None and self.lowest <= seconds <= self.highest and has_unit:
             return None
-        return Misfit(f"{self.expected} (a number of seconds, or a number and one of ms, s, m, h)")
+        units = "ms, s, m, h, d" if self.days else "ms, s, m, h"
+        return Misfit(f"{self.expected} (a number of seconds, or a number and one of {units})")
 
     def value(self, node: DocumentNode) -> Any:
         return read_duration(node.value)

@@ -9,18 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from attune.config.addresses import ApiUrl, DatabaseUrl, Network, Token
-from attune.config.kinds import BINARY, Choice, CommandLine, Duration, Flag, Folder, Integer, Text, User
+from attune.config.host import HostSettings
+from attune.config.kinds import SCHEMA, Choice, Duration, Flag, Folder, Integer, Text
+from attune.config.retention import RetentionSettings
 from attune.config.sections import Capabilities, ListOf, MapOf, section, setting
 
 _NODE_NAME = Text(
     "a name without spaces around it", "build-7", r"[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?"
-)
-_BINARY = Text("the name of a command or an absolute path", "python3", BINARY, longest=4095)
-_ABSOLUTE = Text("an absolute path", "/usr/bin", r"/[^\x00\n]*", longest=4095)
-_VARIABLE = Text(
-    "the name of a variable other than ATTUNE_*, DATABASE_URL and PGPASSWORD",
-    "JAVA_HOME",
-    r"(?!ATTUNE_|(DATABASE_URL|PGPASSWORD)\Z)[A-Za-z_][A-Za-z0-9_]*",
 )
 
 
@@ -34,6 +29,11 @@ class DatabaseSettings:
         "The PostgreSQL server to use. Not set: an embedded server on this machine. "
         "The variable `DATABASE_URL` sets it too, and `ATTUNE__DATABASE__URL` wins over that.",
         secret=True,
+    )
+    schema: str | None = setting(
+        SCHEMA,
+        None,
+        "The schema of Attune's tables; `attune db migrate` makes it. Not set: the first on the search path.",
     )
     connect_timeout: float = setting(Duration(1, 300), 10.0, "How long to try to reach the server.")
 
@@ -82,62 +82,6 @@ class DetectionSettings:
         Integer(1, 256), None, "How many checks run at the same time. Not set: as many as suit the machine."
     )
     cache: bool = setting(Flag(), True, "Keep proofs on disk for a day, so that a node starts with them at once.")
-
-
-@dataclass(frozen=True, slots=True)
-class HostSettings:
-    """What this host ever executes, whatever the database says, and within which limits."""
-
-    allowed_binaries: tuple[str, ...] | None = setting(
-        ListOf(_BINARY, "a list of commands"),
-        None,
-        "The only commands that are executed, with any arguments; `native` stands for files of packs that are executed "
-        "themselves. Neither this nor `allowed_commands` set: any; an empty list: none.",
-    )
-    allowed_commands: tuple[tuple[str, ...], ...] | None = setting(
-        ListOf(CommandLine(), "a list of commands with their arguments"),
-        None,
-        "Commands that checks may run with these arguments and no others: `python3 --version`, or a list of words. "
-        "Work may run them with its own.",
-    )
-    allowed_paths: tuple[str, ...] | None = setting(
-        ListOf(_ABSOLUTE, "a list of absolute paths"),
-        None,
-        "The only folders that anything is executed from. Not set: any; an empty list: none.",
-    )
-    trusted_owners: tuple[str, ...] = setting(
-        ListOf(User(), "a list of names or numbers of users"),
-        (),
-        "Users who may own what is executed, besides root and the user that executes it.",
-    )
-    environment: tuple[str, ...] = setting(
-        ListOf(_VARIABLE, "a list of names of variables"),
-        (),
-        "Variables that checks and work see beside the usual harmless ones.",
-    )
-    run_as: str | None = setting(
-        User(), None, "The user as whom checks and work run, where the service is root. Not set: as the service itself."
-    )
-    writable: tuple[str, ...] = setting(
-        ListOf(_ABSOLUTE, "a list of absolute paths"),
-        (),
-        "Where checks and work may write, besides their own folders and the node's cache.",
-    )
-    run_folder: Path | None = setting(
-        Folder(), None, "Where the working folders of checks and work are made. Not set: where the service keeps state."
-    )
-    memory_mb: int | None = setting(
-        Integer(16, 1 << 24), None, "How much memory one check or work may use, in MiB of address space. Not set: any."
-    )
-    processes: int | None = setting(
-        Integer(1, 1 << 22), None, "How many processes the user of checks and work may have. Not set: any."
-    )
-    no_new_privileges: bool = setting(
-        Flag(), True, "Keep checks and work from getting rights by setuid programs such as sudo."
-    )
-    landlock: bool = setting(
-        Flag(), True, "Let checks and work write only where they may, and signal nobody else, where the kernel has it."
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +178,7 @@ class SensingSettings:
 class ExecutionSettings:
     """How executions are run."""
 
-    timeout: float = setting(
-        Duration(0.1, 31_622_400), 3600.0, "How long an execution may run whose action does not say."
-    )
+    timeout: float = setting(Duration(0.1, 31_622_400), 3600.0, "How long work may run whose action does not say.")
     output_kept: int = setting(
         Integer(4096, 1 << 26), 1 << 20, "How many bytes of each stream are kept, a quarter of them from its end."
     )
@@ -287,11 +229,10 @@ class Settings:
     sensing: SensingSettings = section(SensingSettings)
     executions: ExecutionSettings = section(ExecutionSettings)
     api: ApiSettings = section(ApiSettings)
+    retention: RetentionSettings = section(RetentionSettings)
     secrets: SecretSettings = section(SecretSettings)
     log: LogSettings = section(LogSettings)
-    demo: bool = setting(
-        Flag(), True, "Whether the first `attune up` on a database without packs loads the pack `demo`."
-    )
+    demo: bool = setting(Flag(), True, "Whether the first `attune up` on a database without packs loads pack `demo`.")
     path: Path | None = None
 
     def node(self, role: str) -> NodeSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from math import isfinite
@@ -71,6 +72,17 @@ def secret_names(schema: Mapping[str, Any]) -> frozenset[str]:
     if not isinstance(properties, Mapping):
         return frozenset()
     return frozenset(name for name, below in properties.items() if _is_secret(below))
+
+
+def typed(schema: Mapping[str, Any], name: str, text: str) -> Any:
+    """What *text* stands for as the property *name*: itself, or the JSON that it is where only that fits *schema*."""
+    candidates: list[Any] = [text]
+    try:
+        candidates.append(json.loads(text))
+    except (ValueError, RecursionError):
+        return text
+    alone = {key: part for key, part in schema.items() if key in ("$schema", "$defs", "definitions", "properties")}
+    return next((value for value in candidates if not value_problems(alone, {name: value})), candidates[-1])
 
 
 def _is_secret(schema: object) -> bool:

@@ -77,6 +77,16 @@ def with_connect_timeout(url: str, seconds: float) -> str:
     return f"{url}{'&' if '?' in url else '?'}connect_timeout={ceil(seconds)}"
 
 
+def with_schema(url: str, schema: str | None) -> str:
+    """*url* so that whatever connects with it works in *schema* alone; as it is where that is None."""
+    if schema is None:
+        return url
+    option = f"options=-csearch_path%3D{schema}"
+    if "options=" in url:
+        return url.replace("options=", f"{option}%20", 1)
+    return f"{url}{'&' if '?' in url else '?'}{option}"
+
+
 async def connect(url: str, *, application_name: str = "attune") -> AsyncConnection[Any]:
     """One connection of its own. Raises `DatabaseError`."""
     with translated(url):

@@ -10,6 +10,7 @@ from attune.testing.node_control import MemoryNodeControl
 from attune.testing.node_requests import MemoryNodeRequests
 from attune.testing.nodes import MemoryFleet, MemoryNodes
 from attune.testing.packs import MemoryPackFolders, MemoryPacks
+from attune.testing.retention import MemoryRetention
 from attune.testing.runtimes import MemoryPreviews, MemoryRuntimes
 from attune.testing.sensor_host import FakeSensor, FakeSensorHost, MemoryOutput
 from attune.testing.sensors import MemorySensors
@@ -36,6 +37,7 @@ __all__ = [
     "MemoryPackFolders",
     "MemoryPacks",
     "MemoryPreviews",
+    "MemoryRetention",
     "MemoryRuntimes",
     "MemorySecrets",
     "MemorySensors",

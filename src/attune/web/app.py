@@ -23,6 +23,7 @@ from attune.web.ui import activity, api_docs, assets, fleet, login
 from attune.web.ui import executions as execution_page
 from attune.web.ui import match as match_page
 from attune.web.ui import nodes as node_page
+from attune.web.ui import packs as pack_page
 from attune.web.ui import runtimes as runtime_page
 from attune.web.ui.pages import LoginNeeded, problem_page, to_login
 
@@ -42,7 +43,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     tokens.router,
     stream.router,
 )
-PAGES = (assets, login, fleet, node_page, runtime_page, match_page, execution_page, activity, api_docs)
+PAGES = (assets, login, fleet, node_page, runtime_page, match_page, execution_page, pack_page, activity, api_docs)
 
 
 def create_app(services: Services, *, most_streams: int = 1000) -> FastAPI:

@@ -73,8 +73,8 @@ class Services:
     runs: ExecutionService
     packs: PackStore
     check_pack: Callable[[Sequence[PackFile], Known], Awaitable[Pack]]
-    sensors: SensorReader
     events: EventReader
+    sensors: SensorReader
     secrets: SecretStore
     audit: AuditWriter
     front: Front

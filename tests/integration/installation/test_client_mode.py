@@ -73,7 +73,16 @@ CHANGING = [
 ]  # fmt: skip
 
 
-ELSEWHERE = ["audit list", "token list", "token link", "detect", "doctor", "status"]  # below, and of other tests
+ELSEWHERE = [
+    "audit list",
+    "token list",
+    "token link",
+    "detect",
+    "doctor",
+    "status",
+    "sensor reload",
+    "sensor resume",
+]  # below, and of other tests
 
 
 @dataclass

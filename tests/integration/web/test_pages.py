@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 
 import pytest
 
 from attune.core.access.tokens import Scope, csrf_of
 from attune.core.runtimes.verdict import Status
 from attune.web.access import SESSION_COOKIE
+from page_reading import HOSTILE, active_parts, get, session_of
 from registered_nodes import register, verdict
 from web_client import Api, with_api
 
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 PAGES = [
     "/",
     "/?columns=all",
@@ -23,34 +22,6 @@ PAGES = [
     "/match?needs=python",
     "/activity",
 ]
-
-
-def active_parts(text: str) -> list[str]:
-    """Whatever in a page could run or load something that is not a file of ours."""
-    found: list[str] = []
-
-    class Reader(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            given = dict(attrs)
-            ours = tag == "script" and (given.get("src") or "").startswith("/static/")
-            if tag in ("img", "iframe", "style", "script") and not ours:
-                found.append(tag)
-            found.extend(name for name in given if name.startswith("on") or name == "style")
-
-    Reader().feed(text)
-    return found
-
-
-async def session_of(api: Api, scope: Scope = Scope.ADMIN) -> str:
-    answer = await api.http.post("/login", data={"token": api.tokens[scope]})
-    api.http.cookies.clear()
-    return answer.cookies[SESSION_COOKIE]
-
-
-async def get(api: Api, session: str, path: str) -> str:
-    answer = await api.http.get(path, headers={"Cookie": f"{SESSION_COOKIE}={session}", "Accept": "text/html"})
-    assert answer.status_code == 200, answer.text
-    return answer.text
 
 
 def test_the_fleet_shows_versions_states_and_how_many_remain(migrated_database: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -49,6 +50,7 @@ def start_api(settings: Settings, bound: socket.socket | None = None, supervisor
             front=front_of(settings.api),
             on_ready=lambda _: tell(said),
             heal=database.heal,
+            keep=asdict(settings.retention),
         )
 
     with use_database(settings) as database, bound or listen(settings.api.host, settings.api.port) as listening:

@@ -79,8 +79,8 @@ def refuse_second(folder: Path) -> None:
         raise AttuneError(f"attune is up already: process {up.process}{where}", hint="attune down")
 
 
-def start_detached(settings: Settings) -> int:
-    """Start `attune up` as a process without a terminal, and wait until it is up; the exit code."""
+def start_detached(settings: Settings, options: list[str]) -> int:
+    """Start `attune up` with *options* as a process without a terminal, and wait until it is up; the exit code."""
     from attune.composition.databases import data_dir, use_database
 
     folder = data_dir(settings)
@@ -91,7 +91,7 @@ def start_detached(settings: Settings) -> int:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(fd, "ab") as log:
             begin = log.tell()
-            argv = [sys.executable, "-m", "attune", "up"]
+            argv = [sys.executable, "-m", "attune", "up", *options]
             started = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until and started.poll() is None:

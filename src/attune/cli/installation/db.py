@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from attune.cli.output import json_option, print_json
+from attune.cli.session import ask
+from attune.cli.table import table, terminal_width
 from attune.composition.databases import (
     grant_login,
     migrate,
@@ -20,14 +24,16 @@ from attune.composition.databases import (
 )
 from attune.composition.secrets import ensure_key
 from attune.config import load_settings
+from attune.core.durations import coarse
 
 if TYPE_CHECKING:
     from attune.composition.databases import LoginRole, MigrationReport
+    from attune.core.ports.installation import RetainedRows, RetentionStore
 
 
 @click.group(epilog="Example: attune db migrate")
 def db() -> None:
-    """The database: migrate, grant, status, check, url, shell."""
+    """The database: migrate, grant, status, check, retention, url, shell."""
 
 
 @db.command("migrate", epilog="Example: attune db migrate --sql | less")
@@ -99,8 +105,43 @@ def status(as_json: bool) -> None:
         click.echo(f"revision  {revisions.current or 'none'}")
         click.echo(f"newest    {revisions.head}")
         click.echo(f"pending   {', '.join(revisions.pending) or 'nothing'}")
-        if revisions.pending:
-            click.echo("try: attune db migrate", err=True)
+        click.echo(f"origin    {revisions.origin}")
+        if revisions.finding:
+            click.echo(f"finding   {revisions.finding}")
+            click.echo(f"try: {revisions.remedy}", err=True)
+
+
+@db.command(epilog="Example: attune db retention --apply")
+@click.option("--apply", is_flag=True, help="Remove now what has expired, instead of leaving it to the services.")
+@json_option
+def retention(apply: bool, as_json: bool) -> None:
+    """What has ended and was kept long enough, by the settings `retention.*` of this host.
+
+    What something else still refers to is counted once that is gone.
+    """
+    from attune.operations.installation.retain import Retention
+
+    keep = asdict(load_settings().retention)
+
+    async def work(store: RetentionStore | None) -> Sequence[RetainedRows]:
+        assert store is not None
+        if apply:
+            gone: Counter[str] = Counter()
+            await Retention(store, keep).remove(told=lambda kind, count: gone.update({kind: count}))
+            for kind, count in gone.items():
+                click.echo(f"{kind}: {count:,} removed", err=True)
+        return await store.retained(keep)
+
+    with use_database(load_settings()):
+        found = ask(lambda installation: work(installation.retention))
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (one.kind, coarse(one.keep_seconds) if one.keep_seconds else "for ever", f"{one.expired:,}", f"{one.removed:,}")
+        for one in found
+    ]
+    click.echo(table(("KIND", "KEPT", "EXPIRED", "REMOVED"), rows, width=terminal_width()))
 
 
 @db.command(epilog="Example: attune db check && attune worker start")

@@ -11,7 +11,13 @@ import click
 from attune.cli.events.doctor_checks import check_rules, check_storing
 from attune.cli.executions.doctor_checks import check_work
 from attune.cli.installation.background import running_up
-from attune.cli.installation.doctor_checks import check_database, check_port, check_protections, check_secrets
+from attune.cli.installation.doctor_checks import (
+    check_database,
+    check_port,
+    check_protections,
+    check_retention,
+    check_secrets,
+)
 from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding
 from attune.cli.nodes.doctor_checks import check_nodes, check_selections
 from attune.cli.output import json_option, print_json
@@ -38,6 +44,7 @@ CHECKS = (
     DATABASE,
     DoctorCheck("storing", check_storing, asks_installation=True),
     DoctorCheck("rules", check_rules, asks_installation=True),
+    DoctorCheck("retention", check_retention, asks_installation=True),
     DoctorCheck("secrets", check_secrets, asks_installation=True),
     DoctorCheck("definitions", check_definitions, asks_installation=True),
     NODES,

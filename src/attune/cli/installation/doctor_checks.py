@@ -8,12 +8,15 @@ from http.client import HTTPConnection, HTTPException
 
 from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding
 from attune.cli.installation.up import is_chosen
+from attune.cli.session import ask
 from attune.composition.secrets import key_problem
 from attune.config import Settings
 from attune.config.settings import ApiSettings
 from attune.core.errors import UsageError
+from attune.core.ports.installation import RetentionStore
 
 _SECONDS = 3
+_BEHIND_SECONDS, _MOST_COUNTED = 3600.0, 1000
 
 
 def check_port(settings: Settings) -> Iterator[DoctorFinding]:
@@ -77,6 +80,19 @@ def check_database(settings: Settings) -> Iterator[DoctorFinding]:
         schema = migration_state(database.url)
         schema.require_newest()
         yield DoctorFinding(OK, "database", f"{database.shown}, revision {schema.current}")
+
+
+def check_retention(settings: Settings) -> Iterator[DoctorFinding]:
+    behind = ask(lambda installation: _behind(installation.retention), settings)
+    for kind, count in behind.items():
+        more = "at least " if count == _MOST_COUNTED else ""
+        text = f"{more}{count:,} {kind.replace('_', ' ')} expired over an hour ago, and nobody has removed them"
+        yield DoctorFinding(WARNING, "retention", text, "attune db retention --apply")
+
+
+async def _behind(store: RetentionStore | None) -> dict[str, int]:
+    found = await store.retained({}, _BEHIND_SECONDS, _MOST_COUNTED) if store is not None else ()
+    return {one.kind: one.expired for one in found if one.expired}
 
 
 def check_secrets(settings: Settings) -> Iterator[DoctorFinding]:

@@ -28,7 +28,8 @@ _MORE_SECONDS = 20.0  # to stop, after what work has
 
 @click.command(epilog="Example: attune up --detach")
 @click.option("--detach", is_flag=True, help="Return when all is up, and go on without a terminal until `attune down`.")
-def up(detach: bool) -> int:
+@click.option("--adopt", is_flag=True, help="Take over the database of an earlier installation, once there is a dump.")
+def up(detach: bool, adopt: bool) -> int:
     """Run everything on this machine: the database, the API and the page, one worker, one sensor, until Ctrl-C.
 
     The database is the embedded PostgreSQL unless `database.url` (or DATABASE_URL) names one.
@@ -42,7 +43,7 @@ def up(detach: bool) -> int:
 
     settings = load_settings(upwards=False)
     if detach:
-        return start_detached(settings)
+        return start_detached(settings, ["--adopt"] if adopt else [])
     refuse_second(data_dir(settings))
     configure_logging(form=settings.log.format, level=settings.log.level)
     tries = 1 if is_chosen(settings) else _PORTS
@@ -54,7 +55,7 @@ def up(detach: bool) -> int:
         say(f"data: {data_dir(settings)}")
         if bound.getsockname()[1] != settings.api.port:
             say(f"attune: warning: another program listens on port {settings.api.port}", err=True)
-        migrate(database.url)
+        migrate(database.url, adopt=adopt)
         if said := asyncio.run(ensure_key(settings, database.url)):
             say(said, err=True)
         if settings.demo and asyncio.run(load_demo(database.url)):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from attune.core.ports.access import SecretEditor, TokenStore
 from attune.core.ports.events import EventReader
@@ -14,9 +16,39 @@ from attune.core.ports.runtimes import RuntimeStore
 from attune.core.ports.sensors import SensorReader
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetainedRows:
+    """The rows of one kind: how long they are kept after their end, how many are expired, and how many went before.
+
+    `keep_seconds` of 0 keeps them for ever.
+    """
+
+    kind: str
+    keep_seconds: float
+    expired: int
+    removed: int
+
+
+class RetentionStore(Protocol):
+    """What has ended, and its removal. All times are the database's."""
+
+    async def remove_expired(self, kind: str, most: int, keep_seconds: float) -> int:
+        """Remove at most *most* expired rows of a kind; how many. 0 while somebody else does.
+
+        *keep_seconds* counts where the caller may decide, and is remembered for those who may not.
+        """
+
+    async def retained(
+        self, keep: Mapping[str, float], grace_seconds: float = 0.0, most: int | None = None
+    ) -> Sequence[RetainedRows]:
+        """Each kind as it is with *keep* (in seconds, where it says nothing as remembered). Of expired rows at most
+        *most* are counted, and only those that could have gone *grace_seconds* ago.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The stores of one installation. `origin`: where it is, without secrets."""
+    """The stores of one installation, `origin` without secrets. `retention` is None where only its API is at hand."""
 
     origin: str
     runtimes: RuntimeStore
@@ -29,3 +61,4 @@ class Installation:
     events: EventReader
     executions: ExecutionStore
     secrets: SecretEditor
+    retention: RetentionStore | None = None

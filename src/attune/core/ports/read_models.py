@@ -107,6 +107,7 @@ class FleetMetrics:
     refusing_nodes: int
     pending_events: int
     paused_rules: int
+    removed: Mapping[str, int]
 
 
 class NodePages(Protocol):

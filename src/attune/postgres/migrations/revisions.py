@@ -38,6 +38,7 @@ _TIMELINE = "20260509000001_timeline"
 _ORDER = "20260508000001_order"
 _OVERLAP = "20260508000002_overlap"
 _VERSIONS = "20260511000001_action_versions"
+_RETENTION = "20260612000001_retention"
 REVISIONS = (
     Revision(BASELINE, (BASELINE, "reference_indexes"), ()),  # the first one: nothing is below it
     Revision(UNIFIED, (*UNIFY, UNIFIED), ("reference_functions", "20260203000001_split_runtimes", "drop_functions")),
@@ -71,6 +72,7 @@ REVISIONS = (
     Revision(_OVERLAP, (_OVERLAP, "rights"), (f"{_OVERLAP}_down",)),
     Revision(_VERSIONS, (_VERSIONS, "rights"), (f"{_VERSIONS}_down",)),
     Revision(_UPTIME, (_UPTIME, "rights"), (f"{_UPTIME}_down", "rights")),
+    Revision(_RETENTION, (_RETENTION, "rights"), (f"{_RETENTION}_down",)),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

@@ -6,8 +6,9 @@ Whose database it is, `survey_database` finds out; what a revision does is in `s
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Event, Thread
 from typing import Any
 
 import psycopg
@@ -16,7 +17,8 @@ from psycopg import errors
 from attune.core.errors import DatabaseError, UsageError
 from attune.postgres.connection import translated
 from attune.postgres.migrations.revisions import FINISHED, NAMES, REVISIONS, UNIFIED, statement_text
-from attune.postgres.migrations.survey import DatabaseSurvey, Origin, survey_database
+from attune.postgres.migrations.stages import DatabaseSurvey, Origin
+from attune.postgres.migrations.survey import survey_database
 
 # The table and its name are those of Alembic, with which earlier versions of Attune migrated.
 _VERSION_TABLE = (
@@ -26,6 +28,7 @@ _VERSION_TABLE = (
 _STAMP = "DELETE FROM alembic_version; INSERT INTO alembic_version (version_num) VALUES ('{}');"
 
 _WAIT_SECONDS = 60
+_LOOK_SECONDS = 1.0
 _BEGIN = (
     f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'",
     "SET LOCAL statement_timeout = 0",
@@ -46,8 +49,9 @@ _MAY_MIGRATE = (
 class MigrationState:
     """Where a database stands.
 
-    `current` is None until a revision is recorded in it; `pending` is what an upgrade would apply, in order;
-    `problem` says why an upgrade would be refused, `remedy` what to do about that.
+    `current` is None until a revision is recorded in it; `pending` is what an upgrade would apply, in order.
+    `finding` says in one sentence what stands between it and this version of Attune, None where nothing does, and
+    `remedy` the way out; `problem` is that sentence where an upgrade would be refused.
     """
 
     current: str | None
@@ -56,20 +60,12 @@ class MigrationState:
     origin: Origin
     problem: str | None = None
     remedy: str | None = None
+    finding: str | None = None
 
     def require_newest(self) -> None:
         """Raises `DatabaseError` unless this version of Attune can work with the database as it is."""
-        if self.problem:
-            raise DatabaseError(self.problem, hint=self.remedy)
-        if self.pending:
-            lacking = "is empty" if self.origin == "empty" else f"lacks {_migrations(self.pending)}"
-            raise DatabaseError(f"the database {lacking}", hint="attune db migrate")
-
-
-def _migrations(names: Sequence[str]) -> str:
-    if len(names) == 1:
-        return f"the migration {names[0]}"
-    return f"{len(names)} migrations, {names[0]} to {names[-1]}"
+        if self.finding:
+            raise DatabaseError(self.finding, hint=self.remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +93,15 @@ def state(url: str) -> MigrationState:
     """Where the database at *url* (a libpq URL) stands. Raises `DatabaseError` if it cannot be read."""
     with _looking(url) as connection:
         survey = survey_database(connection)
-    problem = survey.problem()
-    pending = NAMES[_count(survey.reached) :] if survey.origin != "foreign" else ()
+    problem, finding = survey.problem(), survey.finding()
+    pending = NAMES[_count(survey.reached) :] if problem is None or survey.origin != "foreign" else ()
     current = survey.revisions[0] if survey.revisions else None
-    said, remedy = (str(problem), problem.hint) if problem else (None, None)
-    return MigrationState(current, NAMES[-1], pending, survey.origin, said, remedy)
+    said, remedy = (str(finding), finding.hint) if finding else (None, None)
+    return MigrationState(current, NAMES[-1], pending, survey.origin, said if problem else None, remedy, said)
 
 
-def upgrade(url: str, revision: str = NAMES[-1]) -> MigrationReport:
-    """Bring the database at *url* up to *revision*, adopting an earlier installation's database first.
+def upgrade(url: str, revision: str = NAMES[-1], *, adopt: bool = True) -> MigrationReport:
+    """Bring the database at *url* up to *revision*, adopting an earlier installation's database first if *adopt*.
 
     Safe to call from several processes at once: one migrates, the others find nothing left to do. Raises
     `DatabaseError` if the database is not ours, incomplete or refuses; it is then as it was before.
@@ -113,6 +109,8 @@ def upgrade(url: str, revision: str = NAMES[-1]) -> MigrationReport:
     end = _count(revision)
     with changing(url) as connection:
         survey = _usable(connection)
+        if survey.adopts and not adopt and (finding := survey.finding()):
+            raise finding
         before = _count_runtimes(connection) if "runtime" in survey.tables else 0
         begin = _count(survey.reached)
         for text in _way_up(survey, end):
@@ -163,7 +161,8 @@ def _usable(connection: psycopg.Connection[Any]) -> DatabaseSurvey:
 def _way_up(survey: DatabaseSurvey | None, end: int) -> Sequence[str]:
     """The statements from where *survey* stands, None for an empty database, to the first *end* revisions."""
     adopts = survey.adopts if survey else None
-    texts = [_VERSION_TABLE, *([_STAMP.format(adopts)] if adopts else ())]
+    texts = [f'CREATE SCHEMA "{survey.schema}";'] if survey and survey.makes_schema else []
+    texts += [_VERSION_TABLE, *([_STAMP.format(adopts)] if adopts else ())]
     for revision in REVISIONS[_count(survey.reached if survey else None) : end]:
         texts += [f"-- Revision {revision.name}", *map(statement_text, revision.up), _STAMP.format(revision.name)]
     return texts
@@ -206,22 +205,54 @@ def changing(url: str, *, what: str = "migrate", hint: str = _MAY_MIGRATE) -> It
 
     Committed if the block ends, rolled back if it raises. Raises `DatabaseError` if the database refuses.
     """
+    blockers: list[str] = []
     try:
-        with psycopg.connect(url, application_name="attune migrate") as connection:
+        with (
+            psycopg.connect(url, application_name="attune migrate") as connection,
+            _watched(url, connection.info.backend_pid, blockers),
+        ):
             # What another migration has just committed must be seen, whatever the role's default level is.
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             for statement in _BEGIN:
                 connection.execute(statement)
             yield connection
     except psycopg.Error as error:
-        raise _refusal(error, what, hint) from error
+        raise _refusal(error, what, hint, blockers) from error
 
 
-def _refusal(error: psycopg.Error, what: str, hint: str) -> DatabaseError:
+_BLOCKERS = """
+SELECT format('process %%s (%%s of %%s, in its transaction since %%s, statement begun %%s: %%s)', pid,
+    coalesce(nullif(application_name, ''), 'no name'), usename, xact_start::timestamptz(0),
+    query_start::timestamptz(0), left(regexp_replace(query, '\\s+', ' ', 'g'), 80))
+FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids(%s)) ORDER BY xact_start
+"""
+
+
+@contextmanager
+def _watched(url: str, process: int, blockers: list[str]) -> Iterator[None]:
+    """Keep in *blockers* who has last kept the session *process* waiting, as a second connection sees it."""
+    done = Event()
+
+    def look() -> None:
+        while not done.wait(_LOOK_SECONDS):
+            with suppress(psycopg.Error), psycopg.connect(url, application_name="attune migrate") as other:
+                blockers[:] = [said for (said,) in other.execute(_BLOCKERS, [process])] or blockers
+
+    watcher = Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _refusal(error: psycopg.Error, what: str, hint: str, blockers: Sequence[str] = ()) -> DatabaseError:
     said = _sentence(error)
     if isinstance(error, errors.LockNotAvailable):
         return DatabaseError(
-            f"the database stayed locked by another session for {_WAIT_SECONDS} seconds; nothing was changed",
+            f"the database stayed locked by {' and '.join(blockers) or 'another session'} for {_WAIT_SECONDS} seconds;"
+            " nothing was changed",
             hint="stop the services that use it, or wait for the other migration, then migrate again",
         )
     if isinstance(error, errors.InsufficientPrivilege):

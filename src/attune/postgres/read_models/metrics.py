@@ -83,6 +83,7 @@ class PostgresMetrics:
             refusing_nodes=await read_value(connection, "SELECT count(*) FROM refusing_node"),
             pending_events=await read_value(connection, "SELECT count(*) FROM event WHERE pending"),
             paused_rules=await read_value(connection, "SELECT count(*) FROM rule WHERE enabled AND paused IS NOT NULL"),
+            removed=await read_pairs(connection, "SELECT ROW(kind), removed FROM retention"),
         )
 
     async def _transitions(self, connection: AsyncConnection[Any]) -> Mapping[tuple[str, str], int]:

@@ -118,6 +118,8 @@ class _FleetCollector(Collector):
         yield GaugeMetricFamily("attune_pending_events", text, value=measures.pending_events)
         text = "Rules that are paused by their circuit breakers."
         yield GaugeMetricFamily("attune_paused_rules", text, value=measures.paused_rules)
+        text = "Rows that had ended and were kept long enough, by kind."
+        yield _counts(CounterMetricFamily, "attune_retention_removed", text, "kind", measures.removed)
 
 
 def _counts(

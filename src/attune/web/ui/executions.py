@@ -1,101 +1,118 @@
-"""What was run, what runs, and what waits and why; and running something."""
+"""Actions, and what was run of them, what runs, and what waits and why; and running one by a form of its schema."""
 
 from __future__ import annotations
 
-import json
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from attune.core.access.tokens import Caller
+from attune.core.errors import Fault, RequirementError, UsageError
+from attune.core.executions.action import Action
 from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
 from attune.web.access import Operator
-from attune.web.middleware.problems import ProblemError, usage_errors_as
 from attune.web.services import Given, Services
-from attune.web.ui.pages import Visitor, lines_of, page
+from attune.web.ui.forms import ROOT, fields_of, refused, values_of
+from attune.web.ui.listing import SHOWN, Listing, number_of
+from attune.web.ui.pages import lines_of
 
 router = APIRouter(include_in_schema=False)
-_SHOWN = 100
+_LAST = 10
 _MOST_PIECES = 4
-_STATUSES = [status.value for status in ExecutionStatus]
 
 
-@router.get("/executions")
-async def list_executions_page(
-    request: Request, _who: Visitor, services: Given, status: str = "", action: str = "", worker: str = ""
-) -> Response:
+async def _executions(services: Services, query: Mapping[str, str]) -> Sequence[ExecutionRecord]:
     """Newest first; those of a status, an action, a worker."""
-    chosen = status if status in _STATUSES else ""
-    wanted = ExecutionFilter(chosen or None, action.strip() or None, worker.strip() or None, limit=_SHOWN)
-    return page(
-        request,
-        "executions.html",
-        pauses=await services.runs.pauses(),
-        executions=await services.runs.list(wanted),
-        actions=await services.runs.actions(),
-        statuses=_STATUSES,
-        chosen=chosen,
-        action=action,
-        worker=worker,
-    )
+    status, action, worker = (query.get(name, "").strip() or None for name in ("status", "action", "worker"))
+    status = status if status in {*ExecutionStatus} else None
+    return await services.runs.list(ExecutionFilter(status, action, worker, limit=SHOWN))
 
 
-@router.get("/executions/{number}")
-async def execution_page(request: Request, _who: Visitor, services: Given, number: int) -> Response:
-    """One execution: where it runs, with what, what it prints; why it waits."""
-    execution = await _execution(services, number)
+async def _of_execution(services: Services, execution: ExecutionRecord) -> Mapping[str, Any]:
     after, output = (0, 0), list[StoredOutput]()
     for _ in range(_MOST_PIECES):
-        pieces = await services.runs.output(number, after)
+        pieces = await services.runs.output(execution.id, after)
         output += pieces
         if not pieces:
             break
         after = (pieces[-1].attempt, pieces[-1].number)
-    return page(
-        request,
-        "execution.html",
-        one=execution,
-        output=[piece for piece in output if piece.attempt == (output[-1].attempt if output else 0)],
-        parameters=json.dumps(execution.parameters, indent=2, ensure_ascii=False) if execution.parameters else "",
-        result=json.dumps(execution.result, indent=2, ensure_ascii=False) if execution.result is not None else "",
-        explained=await services.runs.explanation(execution) if execution.status == "requested" else {},
-    )
+    return {
+        "output": [piece for piece in output if piece.attempt == (output[-1].attempt if output else 0)],
+        "explained": await services.runs.explanation(execution) if execution.status == "requested" else {},
+    }
 
 
-@router.post("/executions")
-async def run_action(
-    _who: Operator,
-    services: Given,
-    action: Annotated[str, Form(max_length=300)],
-    parameters: Annotated[str, Form(max_length=100_000)] = "",
-    require: Annotated[str, Form(max_length=4096)] = "",
-) -> Response:
-    """Run an action with parameters written as JSON."""
+async def _cancel(services: Services, key: str, _who: Caller) -> None:
+    await services.runs.cancel(int(key))
+
+
+async def _retry(services: Services, key: str, _who: Caller) -> str:
+    return f"/executions/{(await services.runs.retry(int(key))).id}"
+
+
+async def _of_action(services: Services, action: Action) -> Mapping[str, Any]:
     try:
-        values = json.loads(parameters or "{}")
-        if not isinstance(values, dict):
-            raise ProblemError(422, 'parameters: expected an object such as {"name": "world"}')
-        wanted = NewExecution(await services.runs.action(action), values, tuple(lines_of(require)))
-        execution = await services.runs.run(wanted)
-    except (ValueError, RecursionError):
-        raise ProblemError(422, 'parameters: expected JSON such as {"name": "world"}') from None
-    return RedirectResponse(f"/executions/{execution.id}", 303)
+        needs = str(action.requirement)
+    except RequirementError:
+        needs = ""
+    executions = await services.runs.list(ExecutionFilter(action_ref=action.ref, limit=_LAST))
+    form = {"fields": fields_of(action.param_schema), "beside": [], "require": "", "fault": ""}
+    return {"needs": needs, "executions": executions, **form}
 
 
-@router.post("/executions/{number}/{verb}")
-async def end_or_retry_execution(_who: Operator, services: Given, number: int, verb: str) -> Response:
-    """End it, or run it once more."""
-    await _execution(services, number)
-    if verb not in ("cancel", "retry"):
-        raise ProblemError(404, f"nothing is called {verb}")
-    with usage_errors_as(409):
-        execution = await (services.runs.cancel(number) if verb == "cancel" else services.runs.retry(number))
-    return RedirectResponse(f"/executions/{execution.id}", 303)
+async def _pause(services: Services, ref: str, who: Caller) -> None:
+    await services.runs.set_paused(ref, who.name)
 
 
-async def _execution(services: Services, number: int) -> ExecutionRecord:
-    if not 0 < number < 2**63:
-        raise ProblemError(404, f"no execution has the number {number}")
-    with usage_errors_as(404):
-        return await services.runs.get(number)
+async def _resume(services: Services, ref: str, _who: Caller) -> None:
+    await services.runs.set_paused(ref, None)
+
+
+_ACTIONS = Listing(
+    "actions",
+    "Actions",
+    lambda services, _: services.runs.actions(),
+    lambda services, ref: services.runs.action(ref),
+    _of_action,
+    {"pause": _pause, "resume": _resume},
+    "execution",
+)
+_EXECUTIONS = Listing(
+    "executions",
+    "Executions",
+    _executions,
+    lambda services, key: services.runs.get(number_of(key)),
+    _of_execution,
+    {"cancel": _cancel, "retry": _retry},
+    "execution",
+    "executions.html",
+)
+
+
+@router.post("/actions/{ref}/run")
+async def run_action(request: Request, _who: Operator, services: Given, ref: str) -> Response:
+    """Run it with what was typed, or say at each field what does not fit."""
+    action: Action = await _ACTIONS.read(services, ref)
+    form = {name: text for name, text in (await request.form()).items() if isinstance(text, str)}
+    texts = {name.removeprefix(f"{ROOT}."): text for name, text in form.items() if name.startswith(f"{ROOT}.")}
+    require, fault = form.get("require", ""), ""
+    values, faults = values_of(action.param_schema, texts)
+    try:
+        if not faults:
+            execution = await services.runs.run(NewExecution(action, values, tuple(lines_of(require))))
+            return RedirectResponse(f"/executions/{execution.id}", 303)
+    except RequirementError as error:
+        fault = error.caret
+    except UsageError as error:
+        faults = list(error.faults) or [Fault("", "", "", sentence=str(error))]
+    fields = refused(fields_of(action.param_schema), texts, faults)
+    beside = [fault for fault in faults if not any(field.has(fault) for field in fields)]
+    more = {"fields": fields, "beside": beside, "require": require, "fault": fault}
+    return await _ACTIONS.show(request, services, ref, 422, **more)
+
+
+for _listing in (_ACTIONS, _EXECUTIONS):
+    router.include_router(_listing.router)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -13,7 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from attune.core.access.tokens import Caller, Scope, csrf_of
-from attune.core.durations import coarse
+from attune.core.durations import coarse, precise
+from attune.core.executions.execution import ExecutionStatus
 from attune.web.access import caller_of, session_of
 from attune.web.middleware.problems import ProblemError
 from attune.web.services import services_of
@@ -31,20 +33,20 @@ class Shown(NamedTuple):
 _STATES = {
     name: look
     for look, names in {
-        ("✓", "good"): ("available", "completed"),
+        ("✓", "good"): ("available", "completed", "enabled", "processed"),
         ("•", "told"): ("assumed",),
         ("◇", "told"): ("declared",),
-        ("–", "none"): ("unavailable", "cancelled"),
+        ("–", "none"): ("unavailable", "cancelled", "disabled"),
         ("?", "doubt"): ("unknown",),
         ("!", "bad"): ("invalid", "error"),
         ("●", "good"): ("active",),
         ("●", "told"): ("busy", "running"),
         ("○", "told"): ("starting", "scheduled"),
         ("○", "none"): ("inactive",),
-        ("◐", "doubt"): ("draining", "canceling"),
+        ("◐", "doubt"): ("draining", "canceling", "paused", "backing off"),
         ("◍", "bad"): ("degraded",),
         ("◔", "doubt"): ("stale",),
-        ("◌", "doubt"): ("requested", "scheduling"),
+        ("◌", "doubt"): ("requested", "scheduling", "waiting"),
         ("✕", "bad"): ("lost", "failed", "timeout", "abandoned"),
     }.items()
     for name in names
@@ -68,6 +70,25 @@ def since(moment: datetime | None) -> str:
     return "never" if moment is None else ago((datetime.now(UTC) - moment).total_seconds())
 
 
+def lasted(seconds: float | None) -> str:
+    """`8 ms`, `1.5 s`, `3m12s`; empty for None."""
+    if seconds is None:
+        return ""
+    if seconds >= 60:
+        return precise(seconds)
+    return f"{seconds * 1000:.0f}\N{NO-BREAK SPACE}ms" if seconds < 1 else f"{seconds:.3g}\N{NO-BREAK SPACE}s"
+
+
+def pretty(value: object) -> str:
+    """*value* as JSON for people; empty for nothing."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str) if value not in (None, {}, []) else ""
+
+
+def compact(value: object) -> str:
+    """*value* as JSON on one line."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
 def clock(moment: datetime) -> Markup:
     """*moment* in UTC, which the script of the page turns into the viewer's zone."""
     utc = moment.astimezone(UTC)
@@ -88,9 +109,16 @@ NAV = (
     ("/runtimes", "Runtimes"),
     ("/match", "Where can this run?"),
     ("/executions", "Executions"),
+    ("/actions", "Actions"),
+    ("/packs", "Packs"),
+    ("/rules", "Rules"),
+    ("/triggers", "Triggers"),
+    ("/events", "Events"),
+    ("/sensor-definitions", "Sensors"),
     ("/activity", "Activity"),
 )
 _TEMPLATES.globals |= {"asset": asset, "state": state, "ago": ago, "since": since, "clock": clock, "nav": NAV}
+_TEMPLATES.globals |= {"lasted": lasted, "pretty": pretty, "compact": compact, "statuses": [*ExecutionStatus]}
 _THEMES = ("light", "dark")
 
 

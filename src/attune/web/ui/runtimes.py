@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import json
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
 
 from attune.core.ports.read_models import RuntimeCounts
 from attune.core.ports.runtimes import RuntimeChange
@@ -15,45 +12,35 @@ from attune.core.runtimes.definition import Definition
 from attune.core.runtimes.runtime import Runtime
 from attune.operations.runtimes.examine import read_definitions
 from attune.web.api.runtimes import etag_of
-from attune.web.middleware.problems import existing
-from attune.web.services import Given
-from attune.web.ui.pages import Visitor, page
+from attune.web.services import Services
+from attune.web.ui.listing import Listing
+from attune.web.ui.pages import pretty
 
-router = APIRouter(include_in_schema=False)
 _CHANGES = 20
 _EDITED = ("name", "description", "pack_ref", "distributions", "installation")
 
 
-@router.get("/runtimes")
-async def list_runtimes_page(request: Request, _who: Visitor, services: Given) -> Response:
+async def _rows(services: Services, _query: object) -> Sequence[Any]:
     """Every definition, with where it is."""
-    runtimes = await services.runtimes.list_runtimes()
     counts = await services.fleet_pages.runtime_counts()
     none = RuntimeCounts()
-    rows = [(runtime, counts.get(runtime.ref, none), proofs(runtime)) for runtime in runtimes]
-    return page(request, "runtimes.html", rows=rows)
+    runtimes = await services.runtimes.list_runtimes()
+    return [(runtime, counts.get(runtime.ref, none), proofs(runtime)) for runtime in runtimes]
 
 
-@router.get("/runtimes/{ref}")
-async def runtime_page(request: Request, _who: Visitor, services: Given, ref: str) -> Response:
-    """One definition: its proof, its versions over the fleet, its history, and a place to change it."""
-    runtime = existing(await services.runtimes.get_runtime(ref), f"no definition has the ref {ref!r}")
-    history = list(await services.runtimes.runtime_history(ref))[:_CHANGES]
-    nodes = [
-        node for node in await services.nodes.list_nodes() if node.status in ("active", "busy", "draining", "degraded")
-    ]
-    body = {name: getattr(runtime, name) for name in _EDITED}
-    return page(
-        request,
-        "runtime.html",
-        runtime=runtime,
-        proofs=proofs(runtime),
-        coverage=(await services.fleet_pages.runtime_counts(ref)).get(ref, RuntimeCounts()),
-        history=[(change, diff_of(change)) for change in history],
-        body=json.dumps(body, indent=2, ensure_ascii=False, default=str),
-        etag=etag_of(runtime),
-        nodes=nodes[:100],
-    )
+async def _more(services: Services, runtime: Runtime) -> Mapping[str, Any]:
+    """The proof of one definition, its versions over the fleet, its history, and what it is changed by."""
+    nodes = [it for it in await services.nodes.list_nodes() if it.status in ("active", "busy", "draining", "degraded")]
+    counts = await services.fleet_pages.runtime_counts(runtime.ref)
+    history = list(await services.runtimes.runtime_history(runtime.ref))[:_CHANGES]
+    return {
+        "proofs": proofs(runtime),
+        "coverage": counts.get(runtime.ref, RuntimeCounts()),
+        "history": [(change, diff_of(change)) for change in history],
+        "body": pretty({name: getattr(runtime, name) for name in _EDITED}),
+        "etag": etag_of(runtime),
+        "nodes": nodes[:100],
+    }
 
 
 def proofs(runtime: Runtime) -> list[str]:
@@ -79,4 +66,14 @@ def _text(row: Any) -> list[str]:
     if row is None:
         return []
     kept = {name: row.get(name) for name in _EDITED} if isinstance(row, dict) else row
-    return json.dumps(kept, indent=2, ensure_ascii=False, default=str).splitlines()
+    return pretty(kept).splitlines()
+
+
+router = Listing(
+    "runtimes",
+    "Runtimes",
+    _rows,
+    lambda services, ref: services.runtimes.get_runtime(ref),
+    _more,
+    kinds="node transition runtime",
+).router

@@ -32,13 +32,13 @@ BEGIN
             p.proname LIKE 'procrastinate\_%' OR p.proname IN (
                 'announce_class', 'announce_event', 'announce_request', 'announce_sensing', 'audit_actor',
                 'audit_change', 'audit_requests', 'begin_executions', 'claim_node', 'close_circuit_breaker', 'count_refusals',
-                'count_worker_generation', 'filled_queues', 'follow_action_runtime', 'follow_worker_status',
+                'count_worker_generation', 'expired', 'filled_queues', 'follow_action_runtime', 'follow_worker_status',
                 'follow_action_priority',
                 'give_back_jobs', 'held_back', 'in_use', 'is_adrift', 'is_live', 'mark_overdue', 'may_decide', 'may_read_all', 'note_change',
                 'notify_event_created', 'notify_execution_change',
                 'note_execution', 'note_writing', 'notify_runtime_change', 'notify_token_change', 'offer_executions',
                 'offer_next', 'owns', 'priority_of',
-                'promote_executions', 'reads_queue', 'record_runtime_change', 'record_timeline', 'replay_dead_letter', 'resume_attempts',
+                'promote_executions', 'reads_queue', 'record_runtime_change', 'record_timeline', 'remove_expired', 'replay_dead_letter', 'resume_attempts',
                 'runs_sensor', 'skipped_by_rule',
                 'stamp_audit', 'sweep_lost', 'take_jobs', 'take_leases', 'tell_node_request', 'tidy_executions',
                 'update_updated_column'))
@@ -51,12 +51,12 @@ BEGIN
         FOR permitted IN SELECT rolname FROM pg_roles WHERE rolname IN ('attune_admin', 'attune_node', 'attune_reader') LOOP
             EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', object.function, permitted.rolname);
             IF object.proname IN ('take_jobs', 'give_back_jobs', 'filled_queues', 'begin_executions', 'note_execution',
-                    'claim_node', 'resume_attempts',
+                    'claim_node', 'remove_expired', 'resume_attempts',
                     'promote_executions', 'tidy_executions', 'sweep_lost', 'mark_overdue', 'take_leases')
                 AND permitted.rolname IN ('attune_admin', 'attune_node')
                 OR permitted.rolname = 'attune_admin'
                 AND (object.proname LIKE 'procrastinate\_%'
-                    OR object.proname IN ('count_refusals', 'replay_dead_letter', 'skipped_by_rule')) THEN
+                    OR object.proname IN ('count_refusals', 'expired', 'replay_dead_letter', 'skipped_by_rule')) THEN
                 EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', object.function, permitted.rolname);
             END IF;
         END LOOP;
@@ -86,6 +86,7 @@ BEGIN
             ('attune_admin', 'SELECT, INSERT', 'audit capability action_version'),
             ('attune_admin', 'SELECT, UPDATE', 'fleet_watch'),
             ('attune_admin', 'SELECT, DELETE', 'change'),
+            ('attune_admin', 'SELECT', 'retention'),
             ('attune_admin', 'SELECT',
                 'runtime_history alembic_version _sqlx_migrations node connected_node refusing_node worker_offer'),
             ('attune_node', 'SELECT',
@@ -114,7 +115,7 @@ BEGIN
                 ' worker_capability worker_load worker_class worker_offer capability requirement_class node'
                 ' connected_node refusing_node fleet_watch runtime_transition change node_request execution'
                 ' execution_output event enforcement dead_letter sensor_lease sensor_journal sensor_position audit'
-                ' procrastinate_jobs procrastinate_events alembic_version _sqlx_migrations action_version')
+                ' procrastinate_jobs procrastinate_events alembic_version _sqlx_migrations action_version retention')
         ) AS p (role, rights, tables) CROSS JOIN LATERAL string_to_table(p.tables, ' ') AS t (name)
         WHERE to_regclass(format('%I.%I', here, t.name)) IS NOT NULL
           AND EXISTS (SELECT FROM pg_roles WHERE rolname = p.role)

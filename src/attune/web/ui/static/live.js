@@ -19,7 +19,8 @@ function mark(element) {
 
 // Cells first, so that only what changed is marked; whole elements where their parts do not match.
 function renew(old, fresh) {
-  if (old.isEqualNode(fresh)) return;
+  const isList = (element) => element.querySelector("[data-live-list]");
+  if (old.isEqualNode(fresh) || (isList(old) && isList(fresh))) return;
   const before = [...old.children];
   const after = [...fresh.children];
   if (old.tagName === "TR" && before.length === after.length) {

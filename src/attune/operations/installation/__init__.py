@@ -1,0 +1,1 @@
+"""What Attune does with an installation."""

@@ -1,0 +1,62 @@
+"""Packs and what they bring beside actions and runtimes: triggers, rules and sensors; and what has happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter
+
+from attune.core.access.tokens import Caller
+from attune.core.events.event import TriggerRecord
+from attune.core.ports.sensors import SensorStatus
+from attune.web.services import Services
+from attune.web.ui.listing import SHOWN, Listing, number_of
+
+
+async def _of_trigger(services: Services, trigger: TriggerRecord) -> Mapping[str, Any]:
+    return {
+        "rules": [rule for rule in await services.events.list_rules() if rule.trigger_ref == trigger.ref],
+        "events": await services.events.list_events(SHOWN, trigger.ref),
+    }
+
+
+async def _of_sensor(services: Services, sensor: SensorStatus) -> Mapping[str, Any]:
+    told = await services.events.list_events(SHOWN, sensor.trigger_ref)
+    return {"events": [event for event in told if event.source_ref == sensor.ref]}
+
+
+async def _switch_rule(enabled: bool, services: Services, ref: str, _who: Caller) -> None:
+    await services.events.set_rule_enabled(ref, enabled)
+
+
+async def _switch_sensor(enabled: bool, services: Services, ref: str, _who: Caller) -> None:
+    await services.sensors.set_enabled(ref, enabled)
+
+
+router = APIRouter(include_in_schema=False)
+for _listing in (
+    Listing("packs", "Packs", lambda services, _: services.packs.list_packs()),
+    Listing(
+        "rules",
+        "Rules",
+        lambda services, _: services.events.list_rules(),
+        verbs={"enable": partial(_switch_rule, True), "disable": partial(_switch_rule, False)},
+    ),
+    Listing("triggers", "Triggers", lambda services, _: services.events.list_triggers(), more=_of_trigger),
+    Listing(
+        "events",
+        "Events",
+        lambda services, _: services.events.list_events(SHOWN),
+        lambda services, key: services.events.get_event(number_of(key)),
+    ),
+    Listing(
+        "sensor-definitions",
+        "Sensors",
+        lambda services, _: services.sensors.status(),
+        more=_of_sensor,
+        verbs={"enable": partial(_switch_sensor, True), "disable": partial(_switch_sensor, False)},
+    ),
+):
+    router.include_router(_listing.router)

@@ -86,6 +86,24 @@ async def _worker(pool: Pool) -> Node:
     return Node(row[0], "bench", offers, labels, max_concurrent=_AT_ONCE)
 
 
+@contextlib.asynccontextmanager
+async def _heartbeats(pool: Pool, node: Node) -> AsyncIterator[None]:
+    """Have *node* heard of: work is not offered to one that is not."""
+
+    async def beat() -> None:
+        while True:
+            async with pool.connection() as connection:
+                await connection.execute("UPDATE worker SET last_heartbeat = now() WHERE id = %s", (node.id,))
+            await asyncio.sleep(5)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+
+
 async def unchanged(refs: Collection[str]) -> None:
     """What a worker is told whose interpreters are as they were verified."""
 
@@ -211,23 +229,28 @@ async def measure(url: str) -> list[Figure]:
     """All figures, on a migrated database."""
     async with open_pool(url, size=8) as pool:
         node, action = await _worker(pool), await PostgresActions(pool).get("bench.nothing")
-        ratios, ours, theirs = [], [], []
-        for _ in range(_ROUNDS):
-            theirs.append(await _theirs(url))
-            ours.append(await _ours(pool, node, action, ()))
-            ratios.append(ours[-1] / theirs[-1])
-        rates = f"{statistics.median(ours):.0f} and {statistics.median(theirs):.0f} a second"
-        figures = [Figure("executions a second, beside bare jobs", statistics.median(ratios), 0.7, note=rates)]
-        bare, own = sorted(await _their_latency(url)), sorted(await _our_latency(pool, node, action))
-        for name, place in (("p50", 0.5), ("p99", 0.99)):
-            mine, other = own[int(len(own) * place)] * 1000, bare[int(len(bare) * place)] * 1000
-            figures.append(Figure(f"from asked to begun, {name}", mine, None, "ms", note=f"bare: {other:.1f} ms"))
-        alone = await _ours(pool, node, action, ())
-        for count in (100, 1000):
-            rate = await _ours(pool, node, action, [f"class-{number}" for number in range(count)])
-            figures.append(Figure(f"{count} requirement classes, beside one", rate / alone, None))
-        figures.append(await _with_waiting(pool, node, action))
-        return figures
+        async with _heartbeats(pool, node):
+            return await _figures(url, pool, node, action)
+
+
+async def _figures(url: str, pool: Pool, node: Node, action: Action) -> list[Figure]:
+    ratios, ours, theirs = [], [], []
+    for _ in range(_ROUNDS):
+        theirs.append(await _theirs(url))
+        ours.append(await _ours(pool, node, action, ()))
+        ratios.append(ours[-1] / theirs[-1])
+    rates = f"{statistics.median(ours):.0f} and {statistics.median(theirs):.0f} a second"
+    figures = [Figure("executions a second, beside bare jobs", statistics.median(ratios), 0.7, note=rates)]
+    bare, own = sorted(await _their_latency(url)), sorted(await _our_latency(pool, node, action))
+    for name, place in (("p50", 0.5), ("p99", 0.99)):
+        mine, other = own[int(len(own) * place)] * 1000, bare[int(len(bare) * place)] * 1000
+        figures.append(Figure(f"from asked to begun, {name}", mine, None, "ms", note=f"bare: {other:.1f} ms"))
+    alone = await _ours(pool, node, action, ())
+    for count in (100, 1000):
+        rate = await _ours(pool, node, action, [f"class-{number}" for number in range(count)])
+        figures.append(Figure(f"{count} requirement classes, beside one", rate / alone, None))
+    figures.append(await _with_waiting(pool, node, action))
+    return figures
 
 
 async def _with_waiting(pool: Pool, node: Node, action: Action) -> Figure:

@@ -55,6 +55,7 @@ NAMES = {
     "GET /api/executions/{execution_id}": "get_execution",
     "GET /api/executions/{execution_id}/output": "get_execution_output",
     "GET /api/executions/{execution_id}/explanation": "get_execution_explanation",
+    "POST /api/executions/cancel": "cancel_executions",
     "POST /api/executions/{execution_id}/cancel": "cancel_execution",
     "POST /api/executions/{execution_id}/retry": "retry_execution",
     "GET /api/packs": "list_packs",

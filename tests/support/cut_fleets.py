@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import select
 import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from attune.core.ports.nodes import Overdue
 from waiting import rows, status, wait_for
 from worker_processes import WorkerFleet, load_pack, write_pack
 
-STALE_AFTER, LOST_AFTER = 2.0, 4.0
 NAMES = ("w1", "w2")
-_TIMES = {"INTERVAL": "0.3s", "STALE_AFTER": f"{STALE_AFTER:g}s", "LOST_AFTER": f"{LOST_AFTER:g}s", "AMNESTY": "0s"}
+_BEING_WRITTEN = 0.5
+"""Seconds; a heartbeat that young may not have been there yet for whoever judged."""
 
 
 class NodeProxy:
@@ -112,15 +115,38 @@ class NodeProxy:
                     one.close()
 
 
+@dataclass(frozen=True)
+class LostAttempt:
+    """That the history of an execution says at *at* that *worker* was lost while it ran."""
+
+    execution: int
+    worker: str
+    at: float
+
+
+def lost_wrongly(loss: LostAttempt, beats: Mapping[str, Sequence[float]], overdue: Overdue) -> str | None:
+    """Why *loss* must not be, by the times of all accepted *beats*; None where its worker alone was silent so long."""
+    own = max(at for at in beats[loss.worker] if at < loss.at - _BEING_WRITTEN)
+    if (silent := loss.at - own) < overdue.lost_after:
+        return f"{loss} was heard of {silent:.1f} s before"
+    others = sorted(at for name in beats.keys() - {loss.worker} for at in beats[name] if own < at < loss.at)
+    pauses = [later - earlier for earlier, later in itertools.pairwise([own, *others, loss.at])]
+    # One that another was not heard of, either, counts little; what was counted is only as fine as looks are frequent.
+    alone = sum(pause if pause < overdue.stale_after else overdue.lost_after / 10 for pause in pauses)
+    if alone < 0.8 * overdue.lost_after:
+        return f"{loss} was silent for {silent:.1f} s, but only {alone:.1f} s of it alone"
+    return None
+
+
 class CutFleet(WorkerFleet):
-    """Each worker has a proxy; `alone` is for how long at most each alone was not heard of, as others were."""
+    """Each worker has a proxy; `beats` are the times of the heartbeats that were accepted of each."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.proxies: dict[str, NodeProxy] = {}
-        self.alone: dict[str, float] = Counter()
+        self.beats: dict[str, list[float]] = {name: [] for name in NAMES}
         self._over = threading.Event()
-        self._watch = threading.Thread(target=self._note_silence, daemon=True)
+        self._watch = threading.Thread(target=self._note_beats, daemon=True)
 
     def begin(self) -> None:
         for name in NAMES:
@@ -131,30 +157,38 @@ class CutFleet(WorkerFleet):
         wait_for(lambda: status(self.url) == dict.fromkeys(NAMES, "active"))
         self._watch.start()
 
-    def _note_silence(self) -> None:
-        query = "SELECT name, extract(epoch FROM last_heartbeat)::float8 FROM worker"
-        heard: dict[str, float] = dict(rows(self.url, query))
-        now = dict.fromkeys(NAMES, 0.0)
-        while not self._over.wait(0.1):
-            for name, at in rows(self.url, query):
-                if (pause := at - heard[name]) > 0:
-                    now[name] = 0
-                    for other in set(NAMES) - {name}:
-                        now[other] += pause if pause < STALE_AFTER else LOST_AFTER / 10
-                        self.alone[other] = max(self.alone[other], now[other])
-                heard[name] = at
+    def _note_beats(self) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            while not self._over.wait(self.beat_every / 4):
+                for name, at in connection.execute(
+                    "SELECT name, extract(epoch FROM last_heartbeat)::float8 FROM worker"
+                ):
+                    if self.beats[name][-1:] != [at]:
+                        self.beats[name].append(at)
+
+    def losses(self) -> list[LostAttempt]:
+        """What the histories of executions say of workers that were lost."""
+        found = rows(
+            self.url,
+            "SELECT e.id, substring(t ->> 'reason' FROM '^worker (\\S+) was lost while it ran'),"
+            " extract(epoch FROM (t ->> 'at')::timestamptz)::float8"
+            " FROM execution AS e, jsonb_array_elements(e.timeline) AS t"
+            " WHERE t ->> 'reason' ~ 'was lost while it ran'",
+        )
+        return [LostAttempt(*row) for row in found]
 
     def check_law(self, done: int) -> None:
-        """All *done* executions are complete, and none ran twice that needed not."""
-        wait_for(lambda: self.counts() == {"completed": done})
+        """All *done* executions are complete, none was lost that must not, and each that ran twice says why."""
+        wait_for(lambda: self.counts() == {"completed": done}, 100 + 4 * self.overdue.lost_after)
         ran: dict[int, list[str]] = {}
         for execution, worker, _ in self.runs():
             ran.setdefault(execution, []).append(worker)
         assert len(ran) == done
-        assert {n: who for n, who in ran.items() if len(who) > 1 and self.alone[who[0]] < 0.8 * LOST_AFTER} == {}
-
-    def shown(self, column: str) -> list[Any]:
-        return [value for (value,) in rows(self.url, f"SELECT {column} FROM execution ORDER BY id")]
+        losses = self.losses()
+        assert [why for loss in losses if (why := lost_wrongly(loss, self.beats, self.overdue))] == []
+        told = Counter((loss.execution, loss.worker) for loss in losses)
+        again = Counter((execution, worker) for execution, workers in ran.items() for worker in workers[:-1])
+        assert again - told == Counter(), "these ran again, and their history does not say that they were lost"
 
     def end(self) -> None:
         self._over.set()
@@ -166,9 +200,9 @@ class CutFleet(WorkerFleet):
 
 
 @contextmanager
-def cut_fleet(folder: Path, url: str) -> Iterator[CutFleet]:
-    settings = {f"ATTUNE__HEARTBEAT__{name}": value for name, value in _TIMES.items()}
-    made = CutFleet(folder, url, dict.fromkeys(NAMES, ("shell", "python")), 1, settings)
+def cut_fleet(folder: Path, url: str, overdue: Overdue, beat_every: float) -> Iterator[CutFleet]:
+    offers = dict.fromkeys(NAMES, ("shell", "python"))
+    made = CutFleet(folder, url, offers, concurrency=1, overdue=overdue, beat_every=beat_every)
     load_pack(made.url, write_pack(folder / "pack"))
     try:
         made.begin()

@@ -80,6 +80,8 @@ class WorkerFleet:
     offers: dict[str, Sequence[str]]
     concurrency: int = 4
     settings: dict[str, str] = field(default_factory=dict)
+    overdue: Overdue = field(default_factory=lambda: Overdue(1.5, 3.0, amnesty=3.0))
+    beat_every: float = 0.3
     machines: dict[str, Machine] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
 
@@ -90,11 +92,11 @@ class WorkerFleet:
         if name not in self.machines:
             made = self.machines[name] = Machine(self.folder / name)
             made.variables |= {
-                "DATABASE_URL": self.logins.url(name, overdue=Overdue(1.5, 3.0)),
-                "ATTUNE__HEARTBEAT__INTERVAL": "0.3s",
-                "ATTUNE__HEARTBEAT__STALE_AFTER": "1.5s",
-                "ATTUNE__HEARTBEAT__LOST_AFTER": "3s",
-                "ATTUNE__HEARTBEAT__AMNESTY": "3s",
+                "DATABASE_URL": self.logins.url(name, overdue=self.overdue),
+                "ATTUNE__HEARTBEAT__INTERVAL": f"{self.beat_every:g}s",
+                "ATTUNE__HEARTBEAT__STALE_AFTER": f"{self.overdue.stale_after:g}s",
+                "ATTUNE__HEARTBEAT__LOST_AFTER": f"{self.overdue.lost_after:g}s",
+                "ATTUNE__HEARTBEAT__AMNESTY": f"{self.overdue.amnesty:g}s",
                 "ATTUNE__HEALTH__INTERVAL": "0.2s",
                 "ATTUNE__WORKER__MAX_CONCURRENT_EXECUTIONS": str(self.concurrency),
                 **self.settings,

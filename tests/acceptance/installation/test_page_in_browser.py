@@ -119,6 +119,23 @@ def test_a_person_logs_in_by_the_link_filters_and_sees_a_runtime_go_and_come_bac
     page.context.close()
 
 
+def test_every_page_is_reached_by_keys_which_one_key_shows(browser: Browser, installation: Installation) -> None:
+    page = installation.log_in(browser)
+    keys = page.get_by_role("dialog", name="Keys")
+    page.keyboard.press("?")
+    expect(keys).to_contain_text("go to the filter")
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    for letter, title in (("p", "Packs"), ("s", "Sensors"), ("v", "Events")):
+        page.keyboard.press("g")
+        page.keyboard.press(letter)
+        expect(page.locator("h1")).to_have_text(title)
+    page.locator("#filter").fill("?gp")  # typed, not pressed
+    expect(page.locator("h1")).to_have_text("Events")
+    expect(keys).to_be_hidden()
+    page.context.close()
+
+
 def test_a_definition_is_looked_over_tried_and_saved(browser: Browser, installation: Installation) -> None:
     page = installation.log_in(browser)
     page.goto(f"{installation.address}/runtimes/core.python")

@@ -73,6 +73,7 @@ NEEDS: dict[str, Scope | None] = {
     "GET /api/executions/{execution_id}": Scope.READ,
     "GET /api/executions/{execution_id}/output": Scope.READ,
     "GET /api/executions/{execution_id}/explanation": Scope.READ,
+    "POST /api/executions/cancel": Scope.OPERATE,
     "POST /api/executions/{execution_id}/cancel": Scope.OPERATE,
     "POST /api/executions/{execution_id}/retry": Scope.OPERATE,
     "GET /api/dead-letters": Scope.READ,

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cut_fleets import LOST_AFTER, NAMES, cut_fleet, cut_for
+from attune.core.ports.nodes import Overdue
+from cut_fleets import NAMES, LostAttempt, cut_fleet, cut_for, lost_wrongly
 from waiting import wait_for
 from worker_processes import ask
 
-LONG = 1.3 * LOST_AFTER
+OVERDUE = Overdue(2.0, 4.0, amnesty=0.0)
 
 
 def test_work_runs_once_through_silent_connections_and_an_outage_for_all(
     tmp_path: Path, migrated_database: str
 ) -> None:
-    with cut_fleet(tmp_path, migrated_database) as fleet:
-        ask(fleet.url, [("check.python", {"told": str(fleet.told), "seconds": LONG})] * len(NAMES))
+    with cut_fleet(tmp_path, migrated_database, OVERDUE, 0.3) as fleet:
+        ask(fleet.url, [("check.python", {"told": str(fleet.told), "seconds": 1.3 * OVERDUE.lost_after})] * len(NAMES))
         wait_for(lambda: len(fleet.runs()) == len(NAMES))
         fleet.proxies["w1"].silence()
         wait_for(lambda: "heartbeats work again" in (tmp_path / "w1.log").read_text())
-        cut_for(list(fleet.proxies.values()), 1.2 * LOST_AFTER)
+        cut_for(list(fleet.proxies.values()), 1.2 * OVERDUE.lost_after)
         fleet.check_law(len(NAMES))
 
         assert all(process.poll() is None for process in fleet.processes.values())
+
+
+def test_the_law_finds_workers_that_were_lost_wrongly() -> None:
+    steady = [float(at) for at in range(20)]
+    loss = LostAttempt(1, "w1", 12.0)
+
+    assert lost_wrongly(loss, {"w1": [1.0], "w2": steady}, OVERDUE) is None
+    assert "was heard of 3.0 s before" in str(lost_wrongly(loss, {"w1": [1.0, 9.0], "w2": steady}, OVERDUE))
+    away = [at for at in steady if not 1 < at < 11]
+    assert "only 1.4 s of it alone" in str(lost_wrongly(loss, {"w1": [1.0], "w2": away}, OVERDUE))

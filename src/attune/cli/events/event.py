@@ -75,6 +75,8 @@ def show_rule(ref: str, as_json: bool) -> None:
         click.echo(f"overlap: {rule.overlap}")
     if rule.at_most_every_seconds:
         click.echo(f"at most every: {rule.at_most_every_seconds:g} s")
+    if rule.delay_seconds:
+        click.echo(f"delay: {rule.delay_seconds:g} s")
 
 
 def _enabled(rule: RuleRecord) -> str:

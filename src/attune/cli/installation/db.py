@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -38,22 +38,30 @@ def db() -> None:
 
 @db.command("migrate", epilog="Example: attune db migrate --sql | less")
 @click.option("--sql", is_flag=True, help="Print the statements instead of running them.")
-def migrate_command(sql: bool) -> None:
-    """Bring the database to this version of Attune; an existing Attune database is adopted.
+@click.option(
+    "--report",
+    type=click.File("w", encoding="utf-8", lazy=False),
+    help="Write what was done, and what was left, into FILE.",
+)
+def migrate_command(sql: bool, report: TextIO | None) -> None:
+    """Bring the database to this version of Attune; an earlier installation's database is adopted.
 
-    A new database gets the core pack's five runtimes.
+    A new database gets the core pack's five runtimes. What of an earlier installation has no equal is named.
     """
     settings = load_settings()
     if sql:
         click.echo(migration_sql(settings))
         return
     with use_database(settings, create=True) as database:
-        report, written = migrate(database.url)
+        done, written = migrate(database.url)
+        core = [f"core pack: {', '.join(written)}"] if written else []
+        lines, left = [*_lines(done), *core], [f"left: {one}" for one in done.left]
+        if report is not None:
+            report.write("".join(f"{line}\n" for line in (*lines, *left)))
+            left = [f"{len(left)} things could not be carried over or need somebody: see {report.name}"] if left else []
         said = asyncio.run(ensure_key(settings, database.url))
-        for line in _lines(report):
+        for line in (*lines, *left):
             click.echo(line)
-        if written:
-            click.echo(f"core pack: {', '.join(written)}")
         if said:
             click.echo(said, err=True)
 

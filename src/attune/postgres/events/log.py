@@ -35,7 +35,8 @@ _TRIGGERS = """
 """
 _RULES = f"""
     SELECT r.ref, r.label, r.enabled, r.trigger_ref, r.action_ref, r.conditions, r.paused, r.priority, r.overlap,
-           r.at_most_every_seconds, {without_secrets("r.action_params", "a.param_schema")} AS action_params
+           r.at_most_every_seconds, r.delay_seconds,
+           {without_secrets("r.action_params", "a.param_schema")} AS action_params
     FROM rule AS r LEFT JOIN action AS a ON a.id = r.action ORDER BY r.ref
 """
 _ENFORCEMENTS = """

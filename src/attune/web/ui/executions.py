@@ -15,7 +15,7 @@ from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
 from attune.web.access import Operator
 from attune.web.services import Given, Services
-from attune.web.ui.forms import ROOT, fields_of, refused, values_of
+from attune.web.ui.forms import ROOT, fields_of, values_of
 from attune.web.ui.listing import SHOWN, Listing, number_of
 from attune.web.ui.pages import lines_of
 
@@ -41,12 +41,8 @@ async def _of_execution(services: Services, execution: ExecutionRecord) -> Mappi
         after = (pieces[-1].attempt, pieces[-1].number)
     return {
         "output": [piece for piece in output if piece.attempt == (output[-1].attempt if output else 0)],
-        "explained": await services.runs.explanation(execution) if execution.status == "requested" else {},
+        "explained": await services.runs.explanation(execution) if execution.waits else {},
     }
-
-
-async def _cancel(services: Services, key: str, _who: Caller) -> None:
-    await services.runs.cancel(int(key))
 
 
 async def _retry(services: Services, key: str, _who: Caller) -> str:
@@ -63,21 +59,16 @@ async def _of_action(services: Services, action: Action) -> Mapping[str, Any]:
     return {"needs": needs, "executions": executions, **form}
 
 
-async def _pause(services: Services, ref: str, who: Caller) -> None:
-    await services.runs.set_paused(ref, who.name)
-
-
-async def _resume(services: Services, ref: str, _who: Caller) -> None:
-    await services.runs.set_paused(ref, None)
-
-
 _ACTIONS = Listing(
     "actions",
     "Actions",
     lambda services, _: services.runs.actions(),
     lambda services, ref: services.runs.action(ref),
     _of_action,
-    {"pause": _pause, "resume": _resume},
+    {
+        "pause": lambda services, ref, who: services.runs.set_paused(ref, who.name),
+        "resume": lambda services, ref, _who: services.runs.set_paused(ref, None),
+    },
     "execution",
 )
 _EXECUTIONS = Listing(
@@ -86,7 +77,7 @@ _EXECUTIONS = Listing(
     _executions,
     lambda services, key: services.runs.get(number_of(key)),
     _of_execution,
-    {"cancel": _cancel, "retry": _retry},
+    {"cancel": lambda services, key, _who: services.runs.cancel(int(key)), "retry": _retry},
     "execution",
     "executions.html",
 )
@@ -108,7 +99,7 @@ async def run_action(request: Request, _who: Operator, services: Given, ref: str
         fault = error.caret
     except UsageError as error:
         faults = list(error.faults) or [Fault("", "", "", sentence=str(error))]
-    fields = refused(fields_of(action.param_schema), texts, faults)
+    fields = fields_of(action.param_schema, texts, faults)
     beside = [fault for fault in faults if not any(field.has(fault) for field in fields)]
     more = {"fields": fields, "beside": beside, "require": require, "fault": fault}
     return await _ACTIONS.show(request, services, ref, 422, **more)

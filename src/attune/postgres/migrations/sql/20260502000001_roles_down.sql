@@ -35,22 +35,6 @@ DROP FUNCTION owns;
 DROP FUNCTION may_read_all;
 DROP FUNCTION may_decide;
 DROP FUNCTION replay_dead_letter;
-CREATE FUNCTION replay_dead_letter(kind text, body jsonb) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    target bigint := body ->> 'execution';
-    present integer := body ->> 'attempt';
-BEGIN
-    IF kind = 'output' THEN
-        INSERT INTO execution_output (execution, attempt, number, stream, text)
-        SELECT id, attempt, (body ->> 'number')::integer, body ->> 'stream', body ->> 'text'
-        FROM execution WHERE id = target AND attempt = present;
-    ELSE
-        UPDATE execution SET result = body -> 'result', reason = nullif(left(body ->> 'reason', 4000), '')
-        WHERE id = target AND attempt = present AND finished_at IS NOT NULL;
-    END IF;
-    RETURN CASE WHEN NOT FOUND THEN 'its execution is gone, or was run again' END;
-END;
-$$;
 -- Events that nobody has looked at stay without consequences.
 DROP INDEX idx_event_pending;
 ALTER TABLE event DROP COLUMN pending;

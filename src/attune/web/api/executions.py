@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
@@ -14,21 +14,9 @@ from attune.core.executions.action import Action
 from attune.core.executions.execution import LEAST_PRIORITY, MOST_PRIORITY, ExecutionStatus, Policy
 from attune.core.matching.requirement_parser import MAX_TERMS
 from attune.core.packs.work_reader import LONGEST_SECONDS
-from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
+from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution
 from attune.web.access import Operator, Reader
-from attune.web.api.paging import (
-    MAX_ID,
-    Answer,
-    Body,
-    Cursor,
-    Limit,
-    Page,
-    before_of,
-    cursor_of,
-    example_of,
-    page_of,
-    position_of,
-)
+from attune.web.api.paging import MAX_ID, Answer, Body, Cursor, Limit, Page, before_of, page_of, position_of
 from attune.web.middleware.problems import ProblemError, documented, usage_errors_as
 from attune.web.services import Given
 
@@ -36,7 +24,6 @@ actions = APIRouter(prefix="/actions", tags=["actions"])
 executions = APIRouter(prefix="/executions", tags=["executions"])
 _PRIORITY = "0 to 9, the highest first. Null: that of the action, else 5, or 4 for what a rule asks for."
 _WHEN = ["2026-11-24T09:00:00Z"]
-_PRINTED = StoredOutput(1, 1, "stdout", "hello, world\n", datetime(2026, 11, 24, tzinfo=UTC))
 _INTERPRETER = {
     "python": {
         "ref": "core.python",
@@ -180,6 +167,16 @@ class CancelledItem(Answer):
     executions: list[ExecutionItem] = Field(description="The newest ten, as they were before.")
 
 
+class OutputPiece(Answer):
+    """A piece of what an execution printed."""
+
+    attempt: int = Field(examples=[1])
+    number: int = Field(examples=[1])
+    stream: Literal["stdout", "stderr"] = Field(examples=["stdout"])
+    text: str = Field(examples=["hello, world\n"])
+    at: datetime = Field(examples=_WHEN)
+
+
 class ExecutionExplanation(BaseModel):
     """Where an execution could run, and why it does not: as data and in words."""
 
@@ -258,17 +255,17 @@ async def get_execution(_who: Reader, services: Given, execution_id: ExecutionId
     return ExecutionItem.model_validate(await _execution(services, execution_id))
 
 
-@executions.get("/{execution_id}/output", summary="What it printed", responses=example_of(_PRINTED, listed=True))
+@executions.get("/{execution_id}/output", summary="What it printed")
 async def get_execution_output(
     _who: Reader, services: Given, execution_id: ExecutionId, cursor: Cursor = None
-) -> Page[StoredOutput]:
+) -> Page[OutputPiece]:
     """In order, as it was stored while it ran. `next` goes on where this ends."""
     await _execution(services, execution_id)
     position = position_of(cursor, int, int)
     after = (0, 0) if position is None else (min(position[0], 2**31 - 1), min(position[1], 2**31 - 1))
     pieces = await services.runs.output(execution_id, after)
     last = (pieces[-1].attempt, pieces[-1].number) if pieces else None
-    return Page(data=list(pieces), next=cursor_of(last))
+    return page_of(OutputPiece, pieces, next=last)
 
 
 @executions.get("/{execution_id}/explanation", summary="Why it waits")

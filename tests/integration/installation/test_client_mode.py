@@ -142,7 +142,7 @@ def said(command: str, capsys: pytest.CaptureFixture[str]) -> Said:
 def unaged(text: str) -> str:
     """*text* without what differs from one second, one token or one connection to the next."""
     text = re.sub(r'("(heartbeat_age|duration_ms)": )[0-9.e-]+', r"\1…", text)
-    text = re.sub(r'("(waited|ran|seconds|retry_delay_seconds)": )[0-9.]+', r"\1…", text)
+    text = re.sub(r'("(waited|ran|seconds|retry_(max_)?delay_seconds)": )[0-9.]+', r"\1…", text)
     text = re.sub(r'("token": |)"?attune_[\w-]+"?', r"\1…", text)
     text = re.sub(
         r'"(last_heartbeat|since|checked_at|at|created|updated|expires|revoked|last_used)": ("[^"]*"|[0-9.]+)',

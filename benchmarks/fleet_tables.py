@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import psycopg
 
+from attune.core.matching.capability_keys import Key, keys_of
 from attune.core.matching.fleet import Node
-from attune.postgres.nodes.capabilities import Key, keys_of
 
 
 def fill(url: str, nodes: Sequence[Node]) -> None:

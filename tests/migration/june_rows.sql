@@ -33,7 +33,7 @@ INSERT INTO action (id, ref, pack, pack_ref, label, entrypoint, runtime, accesse
     workflow_def, created, updated) VALUES
     (1, 'acme.deploy', 2, 'acme', 'Deploy', 'deploy.py', 1, false, 30, 2, '>=3.11', '{"zone": "eu", "disk": "ssd"}',
         '[{"key": "gpu", "operator": "Equal", "value": "true", "effect": "NoSchedule"}, {"key": "spot", "operator": "Exists"}]',
-        '{"required": [{"match_labels": {"tier": "gold"}}], "preferred": [{"weight": 10, "preference": {"match_labels": {"rack": "r1"}}}]}',
+        '{"required": [{"match_labels": {"tier": "gold"}, "match_expressions": [{"key": "rack", "operator": "In", "values": ["r2", "r3"]}]}], "preferred": [{"weight": 10, "preference": {"match_labels": {"rack": "r1"}}}]}',
         'file', 'yaml', '{acme.all}', NULL, '2026-05-01', '2026-05-02'),
     (2, 'acme.plain', 2, 'acme', 'Plain', 'plain.sh', 2, false, NULL, NULL, NULL, '{}', '[]', '{}', 'stdin', 'json', '{}', NULL, '2026-05-01', '2026-05-02'),
     (3, 'acme.odd', 2, 'acme', 'Odd', 'odd.sh', 2, true, 0, -1, NULL, '{"zone with blanks and \"quotes\"": "x", "n": 7}', '{"no": "list"}',

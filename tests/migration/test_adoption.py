@@ -77,7 +77,7 @@ def test_a_database_that_they_unified_is_adopted_there_and_finished(legacy):
     before = {table: len(rows) for table, rows in rows_of(legacy, "action", "sensor", "worker").items()}
     found = state(legacy.url)
     assert found.origin == "upstream-between"
-    assert found.pending[0] == "20260301000001_nodes"
+    assert found.pending[0] == "20260601000001_earlier_columns"
 
     report = upgrade(legacy.url)
 

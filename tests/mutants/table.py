@@ -170,8 +170,8 @@ MUTANTS = (
     Mutant(
         "work that failed is tried once too often",
         f"{CORE}executions/execution.py",
-        "if retries_left > 0 and",
-        "if retries_left >= 0 and",
+        "if failures < retries and",
+        "if failures <= retries and",
         (f"{UNIT}core/executions",),
     ),
     Mutant(

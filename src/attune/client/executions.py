@@ -10,7 +10,14 @@ from attune.client.wire import OverWire, Wire, record_of, segment
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action, Delivery, OnLost
 from attune.core.executions.timeline import TimelineEntry
-from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, Pause, StoredOutput
+from attune.core.ports.executions import (
+    CancelledExecutions,
+    ExecutionFilter,
+    ExecutionRecord,
+    NewExecution,
+    Pause,
+    StoredOutput,
+)
 
 
 class HttpExecutions(OverWire):
@@ -37,6 +44,8 @@ class HttpExecutions(OverWire):
             "wait_seconds": asked.wait_seconds,
             "timeout_seconds": asked.timeout_seconds,
             "priority": asked.priority,
+            "not_before": asked.not_before and asked.not_before.isoformat(),
+            "delay_seconds": asked.delay_seconds,
         }
         return await self._post(f"/api/actions/{segment(asked.action.ref)}/run", body)
 
@@ -44,9 +53,7 @@ class HttpExecutions(OverWire):
         return _record(await self._wire.get(f"/api/executions/{execution}"))
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
-        filters = {"status": wanted.status, "action": wanted.action_ref, "worker": wanted.worker_name}
-        query = {name: value for name, value in filters.items() if value}
-        page = await self._wire.get("/api/executions", **query, limit=wanted.limit)
+        page = await self._wire.get("/api/executions", **_filters(wanted), limit=wanted.limit)
         return [_record(data) for data in page["data"]]
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
@@ -63,6 +70,11 @@ class HttpExecutions(OverWire):
 
     async def cancel(self, execution: int) -> ExecutionRecord:
         return await self._post(f"/api/executions/{execution}/cancel")
+
+    async def cancel_all(self, wanted: ExecutionFilter, *, preview: bool) -> CancelledExecutions:
+        query = _filters(wanted) | ({} if preview else {"confirm": "true"})
+        data = (await self._wire.ask("POST", "/api/executions/cancel", query=query)).data
+        return record_of(CancelledExecutions, data, executions=[_record(one) for one in data["executions"]])
 
     async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
         before = await self.pauses()
@@ -82,20 +94,17 @@ class HttpExecutions(OverWire):
         return _record((await self._wire.ask("POST", path, body=body)).data)
 
 
+def _filters(wanted: ExecutionFilter) -> dict[str, str]:
+    filters = {"status": wanted.status, "action": wanted.action_ref, "worker": wanted.worker_name}
+    age = "" if wanted.older_than is None else repr(wanted.older_than)
+    return {name: value for name, value in {**filters, "older_than_seconds": age}.items() if value}
+
+
 def _record(data: Any) -> ExecutionRecord:
     record = record_of(ExecutionRecord, data)
     return replace(record, timeline=tuple(record_of(TimelineEntry, entry) for entry in record.timeline))
 
 
 def _action(data: Mapping[str, Any]) -> Action:
-    """The action that the API shows; its terms stand together in its requirement."""
-    requirement = data["requirement"]
-    return record_of(
-        Action,
-        data,
-        runtime=None,
-        requires=() if requirement in (None, "*") else (requirement,),
-        prefers=tuple(data["prefers"]),
-        delivery=Delivery(data["delivery"]),
-        on_lost=OnLost(data["on_lost"]),
-    )
+    lists = {name: tuple(data[name]) for name in ("requires", "prefers", "interpreter_args")}
+    return record_of(Action, data, delivery=Delivery(data["delivery"]), on_lost=OnLost(data["on_lost"]), **lists)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, time, timedelta
 
 from attune.core.errors import UsageError, shown
 
@@ -27,6 +28,7 @@ def coarse(seconds: float) -> str:
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_TIME_OF_DAY = re.compile(r"\s*\d\d:\d\d(:\d\d)?\s*")
 _SPAN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d)?")
 
 
@@ -45,6 +47,22 @@ def seconds_of(text: str, what: str = "duration") -> float:
         expected = "a number above 0 and one of ms, s, m, h, d"
         raise UsageError(field=what, expected=expected, got=shown(text), hint="12h")
     return seconds
+
+
+def moment_of(text: str, now: datetime, what: str = "time") -> datetime:
+    """The moment that *text* means: a date and a time, or the next such time of day after *now*, which is local.
+
+    Where it names no zone it is local too. Raises `UsageError` that begins with *what*.
+    """
+    try:
+        if _TIME_OF_DAY.fullmatch(text):
+            moment = datetime.combine(now, time.fromisoformat(text.strip()))
+            return (moment if moment > now else moment + timedelta(days=1)).astimezone()
+        moment = datetime.fromisoformat(text.strip())
+        return moment if moment.tzinfo else moment.astimezone()
+    except (ValueError, OverflowError, OSError):
+        expected = "a time such as 14:00, 2026-11-27 14:00 or 2026-11-27T14:00Z"
+        raise UsageError(field=what, expected=expected, got=shown(text)) from None
 
 
 def duration_text(seconds: float) -> str:

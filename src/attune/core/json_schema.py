@@ -76,9 +76,8 @@ def secret_names(schema: Mapping[str, Any]) -> frozenset[str]:
 
 def typed(schema: Mapping[str, Any], name: str, text: str) -> Any:
     """What *text* stands for as the property *name*: itself, or the JSON that it is where only that fits *schema*."""
-    candidates: list[Any] = [text]
     try:
-        candidates.append(json.loads(text))
+        candidates = [text, json.loads(text)]
     except (ValueError, RecursionError):
         return text
     alone = {key: part for key, part in schema.items() if key in ("$schema", "$defs", "definitions", "properties")}

@@ -9,6 +9,7 @@ from typing import Any
 
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action
+from attune.core.executions.execution import FINAL
 from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, Pause, StoredOutput
 from attune.core.runtimes.aliases import nearest
 from attune.testing.execution_rows import MemoryExecution
@@ -33,7 +34,7 @@ class MemoryActions:
 
 
 class MemoryExecutionPages:
-    """`ExecutionReader` of what *store* holds. `ExecutionService` on both is an `ExecutionStore`."""
+    """`ExecutionReader`, `ExecutionLists`: what *store* holds. `ExecutionService` on both is an `ExecutionStore`."""
 
     def __init__(self, store: MemoryExecutions) -> None:
         self._store = store
@@ -43,15 +44,21 @@ class MemoryExecutionPages:
         return None if row is None else replace(_record(row), timeline=tuple(row.timeline))
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
-        rows = [
-            row
-            for row in reversed(self._store.rows.values())
+        numbers = sorted(await self.numbers(wanted), reverse=True)
+        return [_record(self._store.rows[number]) for number in numbers[: wanted.limit]]
+
+    async def numbers(self, wanted: ExecutionFilter) -> Sequence[int]:
+        now = datetime.now(UTC)
+        return [
+            row.id
+            for row in self._store.rows.values()
             if (wanted.before is None or row.id < wanted.before)
             and wanted.status in (None, row.status)
             and wanted.action_ref in (None, row.asked.action.ref)
             and wanted.worker_name in (None, row.worker_name)
+            and (wanted.older_than is None or (now - row.created).total_seconds() > wanted.older_than)
+            and not (wanted.unfinished and row.status in FINAL)
         ]
-        return [_record(row) for row in rows[: wanted.limit]]
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
         return [
@@ -88,6 +95,7 @@ def _record(row: MemoryExecution) -> ExecutionRecord:
         "dropped_bytes": 0,
         "retry_of": asked.retry_of,
         "priority": row.priority,
+        "not_before": asked.not_before,
         "created": row.created,
         "updated": row.created,
         "waited": 0.0,

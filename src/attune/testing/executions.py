@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
-from attune.core.errors import DatabaseError, UsageError
+from attune.core.errors import DatabaseError
 from attune.core.executions.action import Action
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import (
@@ -49,7 +50,11 @@ class MemoryExecutions:
         rows = [self._added(new) for new in asked]
         for row in rows:
             self._classify(row)
-            if not self._offer(row):
+            later = row.asked.not_before and (row.asked.not_before - datetime.now(UTC)).total_seconds()
+            if (delay := row.asked.delay_seconds or later or 0.0) > 0:
+                row.not_before = time.monotonic() + delay
+                row.change("scheduling")
+            elif not self._offer(row):
                 row.record("requested")
         return [row.id for row in rows]
 
@@ -59,18 +64,16 @@ class MemoryExecutions:
         self._tell(Signal.REQUEST, "")
         return row.id
 
-    async def cancel(self, execution: int, reason: str | None = None) -> str | None:
+    async def cancel(self, executions: Sequence[int], reason: str | None = None) -> Mapping[int, str]:
         self.require_database()
-        row = self.rows.get(execution)
-        if row is None:
-            raise UsageError(f"execution: expected one that exists, got {execution}")
-        if row.status not in ("requested", "scheduling", "scheduled", "running"):
-            return None
-        row.change("canceling" if row.status == "running" else "cancelled", reason)
-        self._withdraw(row)
-        if row.status == "canceling":
-            self._tell(Signal.CANCEL, str(execution))
-        return row.status
+        rows = [row for row in map(self.rows.get, executions) if row is not None]
+        changed = [row for row in rows if row.status in ("requested", "scheduling", "scheduled", "running")]
+        for row in changed:
+            row.change("canceling" if row.status == "running" else "cancelled", reason)
+            self._withdraw(row)
+            if row.status == "canceling":
+                self._tell(Signal.CANCEL, str(row.id))
+        return {row.id: row.status for row in changed}
 
     async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
         self.require_database()

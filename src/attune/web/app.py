@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import RedirectResponse
+from fastapi import APIRouter, FastAPI
 
 from attune.web.access import SECURITY_SCHEME
-from attune.web.api import checks, executions, match, nodes, packs, pauses, runtimes, stream, system, tokens
+from attune.web.api import checks, events, executions, match, nodes, packs, pauses, runtimes, stream, system, tokens
 from attune.web.front import OPEN
 from attune.web.middleware.audit import write_audit
 from attune.web.middleware.limits import RequestLimits
@@ -25,7 +24,7 @@ from attune.web.ui import match as match_page
 from attune.web.ui import nodes as node_page
 from attune.web.ui import packs as pack_page
 from attune.web.ui import runtimes as runtime_page
-from attune.web.ui.pages import LoginNeeded, problem_page, to_login
+from attune.web.ui.pages import problem_page
 
 # The order is the one of the documentation.
 API_ROUTERS: tuple[APIRouter, ...] = (
@@ -39,6 +38,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     executions.executions,
     pauses.router,
     packs.router,
+    events.router,
     tokens.router,
     stream.router,
 )
@@ -75,10 +75,6 @@ def create_app(services: Services, *, most_streams: int = 1000) -> FastAPI:
         app.include_router(router, prefix="/api")
     for module in PAGES:
         app.include_router(module.router)
-
-    @app.exception_handler(LoginNeeded)
-    async def log_in_first(request: Request, _error: Exception) -> RedirectResponse:
-        return to_login(request)
 
     app.add_middleware(RequestLimits)
     app.add_middleware(ObservedApp, write_audit)

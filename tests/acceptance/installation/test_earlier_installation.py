@@ -54,3 +54,14 @@ def test_a_schema_of_our_own_is_obeyed_by_every_command(machine: Machine) -> Non
     assert refs.stdout.split() == ["core.native", "core.nodejs", "core.python", "core.sensor.builtin", "core.shell"]
     assert "attune_node_apart" in machine.attune("db", "grant", "apart").stdout
     assert machine.attune("db", "shell", "-Atc", "SELECT count(*) FROM public.runtime").stdout == "4\n"
+
+
+def test_the_report_is_a_file_that_names_what_was_left(machine: Machine) -> None:
+    refused = machine.attune("db", "migrate", "--report", "missing/report.txt")
+    assert (refused.returncode, machine.attune("db", "check").returncode) == (2, 1)
+    done = machine.attune("db", "migrate", "--report", "report.txt")
+
+    written = (machine.folder / "report.txt").read_text()
+    assert "adopted an existing Attune database (upstream-june) at 20260203000001_unify_runtimes\n" in written
+    assert "left: trigger acme.hook: its webhook: nothing receives it here\n" in written
+    assert "things could not be carried over or need somebody: see report.txt" in done.stdout

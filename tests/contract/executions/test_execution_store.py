@@ -1,9 +1,10 @@
-"""`ExecutionStore` on `ActionReader`, `ExecutionWriter` and `ExecutionReader`: memory, PostgreSQL and the API."""
+"""`ExecutionStore` on `ActionReader`, `ExecutionWriter`, `ExecutionReader`, `ExecutionLists`: all three of it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -125,6 +126,39 @@ async def test_what_is_run_is_recorded_with_what_it_needs_and_without_its_secret
     assert made.parameters == {"width": 3, "key": "***"}
     assert (await executions.store.get(made.id)).created == made.created
     assert (await executions.store.explanation(made))["text"]
+
+
+async def test_what_starts_later_waits_for_its_time(executions: Store) -> None:
+    later = datetime.now(UTC) + timedelta(hours=1)
+    at, after = await executions.run(not_before=later), await executions.run(delay_seconds=3600.0)
+    await executions.routing.subscribe(executions.worker, [NewExecution(ACT).requirement.queue])
+
+    assert (at.status, at.not_before, after.status) == ("scheduling", later, "scheduling")
+    assert await executions.routing.tidy() == 0
+    assert (await executions.store.cancel(at.id)).status == "cancelled"
+
+
+async def test_many_are_cancelled_once_it_is_known_which(executions: Store) -> None:
+    running = await executions.run()
+    await executions.start(running)
+    waiting = [await executions.run(priority=1) for _ in range(12)]
+    other = await executions.run("acme.other")
+    wanted = ExecutionFilter("scheduled", "acme.act", limit=10)
+
+    preview = await executions.store.cancel_all(wanted, preview=True)
+    assert (preview.count, [one.id for one in preview.executions]) == (12, [one.id for one in waiting[:1:-1]])
+    assert {one.status for one in await executions.store.list(ExecutionFilter(limit=50))} == {"running", "scheduled"}
+    assert (await executions.store.cancel_all(replace(wanted, older_than=3600.0), preview=False)).count == 0
+    assert (await executions.store.cancel_all(wanted, preview=False)).count == 12
+    assert (await executions.store.get(waiting[0].id)).reason == "cancelled by an operator"
+    assert (await executions.store.get(other.id)).status == "scheduled"
+    assert (await executions.store.cancel_all(ExecutionFilter(worker_name="w1"), preview=False)).count == 1
+    assert (await executions.store.get(running.id)).status == "canceling"
+    assert (await executions.store.cancel_all(ExecutionFilter(action_ref="acme.act"), preview=True)).count == 1
+    with pytest.raises(AttuneError, match="expected which executions to cancel: an action, a status"):
+        await executions.store.cancel_all(ExecutionFilter(limit=10), preview=False)
+    with pytest.raises(AttuneError, match="status: expected one that is not final, got completed"):
+        await executions.store.cancel_all(ExecutionFilter("completed"), preview=True)
 
 
 @pytest.mark.parametrize("ref", ["acme.act", None])

@@ -239,19 +239,19 @@ async def test_a_cancel_is_told_to_whom_it_concerns_and_is_not_forgotten_by_a_re
     job = await ports.offered()
     await ports.start(job)
     async with ports.routing.listening() as inbox:
-        assert await ports.attempts.cancel(job.execution) == "canceling"
+        assert await ports.attempts.cancel([job.execution]) == {job.execution: "canceling"}
         assert list(await inbox.receive(5)) == [WorkerNotice(Signal.CANCEL, str(job.execution))]
 
     await ports.attempts.settle([AttemptResult(job.execution, 1, "scheduling")])
 
     assert (await ports.status(job.execution))[0] == "cancelled"
-    assert await ports.attempts.cancel(job.execution) is None
+    assert await ports.attempts.cancel([job.execution]) == {}
 
 
 async def test_what_is_cancelled_before_it_begins_is_never_begun(ports: Ports) -> None:
     job = await ports.offered()
 
-    assert await ports.attempts.cancel(job.execution) == "cancelled"
+    assert await ports.attempts.cancel([job.execution]) == {job.execution: "cancelled"}
     assert await ports.start(job) is None
 
 

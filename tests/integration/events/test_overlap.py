@@ -71,3 +71,15 @@ async def test_what_rules_ask_for_goes_after_what_people_ask_for(pool: Pool) -> 
     await PostgresRouting(pool).classify()
 
     assert await read_values(pool, "SELECT priority FROM execution ORDER BY id") == [4, 7, 5]
+
+
+async def test_what_a_rule_with_a_delay_asks_for_starts_so_much_later_and_is_classified_at_once(pool: Pool) -> None:
+    await execute(pool, "UPDATE rule SET delay_seconds = 600")
+    await happen(pool, "img.made", EVENT)
+
+    assert len(await PostgresRouting(pool).classify()) == 1
+
+    query = "SELECT status::text || round(extract(epoch FROM not_before - created)) FROM execution"
+    assert await read_values(pool, query) == ["scheduling600"]
+    query = "SELECT e ->> 'status' FROM execution, jsonb_array_elements(timeline) AS e"
+    assert await read_values(pool, query) == ["requested", "scheduling"]

@@ -44,6 +44,35 @@ def test_an_execution_that_nothing_can_run_is_explained_at_once_and_in_the_list(
     assert command("execution", "list", "--status", "failed")[1] == "No execution is like that: attune execution list\n"
 
 
+def test_an_execution_that_starts_later_says_when(command: Command) -> None:
+    code, out, err = command("action", "run", "demo.hello_python", "--in", "10m")
+    number = re.findall(r"\d+", out)[0]
+
+    assert (code, out) == (0, f"execution {number}: scheduling\n")
+    assert re.search(rf"execution {number} waits:\n(.+\n)*held +not before .+ UTC \(in 10 m\)\n", err)
+    assert re.search(r"held back:? +not before", command("execution", "show", number)[1])
+    at = command("action", "run", "demo.hello_python", "--at", "2999-01-01T10:00Z", "--json")
+    assert json.loads(at[1])["not_before"] == "2999-01-01T10:00:00+00:00"
+    both = command("action", "run", "demo.hello_python", "--at", "10:00", "--in", "1h")
+    assert (both[0], both[1]) == (2, "")
+    assert "expected either a time or a delay, got both" in both[2]
+    assert command("action", "run", "demo.hello_python", "--at", "soon")[0] == 2
+
+
+def test_executions_are_cancelled_together_once_they_were_seen(command: Command) -> None:
+    numbers = [re.findall(r"\d+", command("action", "run", "demo.hello_python")[1])[0] for _ in range(2)]
+    asked = ("execution", "cancel", "--action", "demo.hello_python", "--status", "requested")
+
+    seen = command(*asked)
+    assert (seen[0], seen[1].splitlines()[0]) == (0, "2 executions to be cancelled: add --yes")
+    assert re.search(rf"\n  {numbers[1]} demo.hello_python: requested, asked for .+ ago\n", seen[1])
+    assert command(*asked, "--older-than", "1h", "--yes")[1] == "0 executions cancelled, or asked to end\n"
+    assert command(*asked, "--yes")[1] == "2 executions cancelled, or asked to end\n"
+    assert command("execution", "cancel")[0] == command("execution", "cancel", "--yes")[0] == 2
+    both = command("execution", "cancel", numbers[0], "--status", "requested")
+    assert (both[0], "options that say which, got both" in both[2]) == (2, True)
+
+
 def test_the_demo_shows_what_is_said_of_a_runtime_that_nobody_has(command: Command) -> None:
     _, _, err = command("action", "run", "demo.hello_julia")
 

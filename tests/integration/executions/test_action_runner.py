@@ -150,6 +150,15 @@ async def test_a_time_limit_ends_the_group_even_if_it_will_not_listen(tmp_path: 
         wait_for(lambda pid=pid: not Path(f"/proc/{pid}/fd").exists() or not _lives(pid))
 
 
+@pytest.mark.parametrize(("grace", "said"), [(0.0, ""), (60.0, "told\n")])
+async def test_how_long_work_has_to_end_by_itself_is_its_own(tmp_path: Path, grace: float, said: str) -> None:
+    script = "import signal, time\nsignal.signal(15, lambda *_: exit(print('told')))\nwhile True: time.sleep(1)"
+
+    outcome, out, _ = await run(tmp_path, script, timeout_seconds=1.0, grace_seconds=grace)
+
+    assert (outcome.ending, out) == (WorkEnding.TIMED_OUT, said)
+
+
 async def test_a_cancelled_run_leaves_nothing(tmp_path: Path) -> None:
     script = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     task = asyncio.create_task(run(tmp_path, script))

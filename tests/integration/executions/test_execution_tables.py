@@ -104,13 +104,13 @@ async def test_a_cancel_ends_what_waits_and_asks_what_runs(tables: Tables, befor
     if before == "running":
         await tables.start(number)
     assert tables.execution(number)[0] == before
-    assert await tables.executions.cancel(number) == after
+    assert await tables.executions.cancel([number]) == {number: after}
     assert tables.jobs() == []
     assert await tables.start(number) is None
     if before == "running":
         assert await tables.settle(number, 1, "scheduling")
         assert tables.execution(number)[0] == "cancelled"
-    assert await tables.executions.cancel(number) is None
+    assert await tables.executions.cancel([number]) == {}
 
 
 async def test_work_whose_last_reader_is_gone_is_set_aside(tables: Tables) -> None:

@@ -6,10 +6,13 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 
+from attune.core.errors import UsageError
+from attune.core.executions.execution import Policy
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import AttemptResult, AttemptStart, QueuedJob
 from attune.postgres.rows import execute, read_all, read_value
@@ -29,7 +32,7 @@ async def tables(migrated_database: str, anyio_backend: str) -> AsyncIterator[Ta
     async with open_tables(migrated_database) as opened:
         await opened.ask()
         await opened.read("core.python")
-        await opened.executions.cancel(1)
+        await opened.executions.cancel([1])
         yield opened
 
 
@@ -178,3 +181,33 @@ async def test_once_a_pause_is_there_nothing_begins_whoever_was_about_to(tables:
     await asyncio.gather(pause(), *[begin() for _ in range(4)])
     assert tables.rows("SELECT count(*) FROM execution WHERE status = 'running'") == [(len(begun),)]
     assert 5 <= len(begun) < 60
+
+
+async def test_what_starts_later_waits_says_so_and_is_offered_when_its_time_has_come(tables: Tables) -> None:
+    later = datetime.now(UTC) + timedelta(hours=3)
+    first = await tables.ask(not_before=later, wait_seconds=60.0)
+    second = await tables.ask(delay_seconds=600.0)
+    past = await tables.ask(not_before=later - timedelta(days=2))
+
+    assert await tables.routing.tidy() == 0
+    assert tables.jobs() == [past]
+    record = await tables.pages.get(first)
+    assert record is not None and record.deadline is not None
+    assert (record.status, record.not_before) == ("scheduling", later)
+    assert record.deadline - later == timedelta(seconds=60)
+    assert record.why == f"waits: not before {later:%Y-%m-%d %H:%M:%S} UTC (in 3 h)"
+    assert [text for _, text in record.history] == ["asked for", f"waits: not before {later:%Y-%m-%d %H:%M:%S} UTC"]
+    other = await tables.pages.get(second)
+    assert other is not None and other.why.endswith("(in 10 m)")
+
+    await execute(tables.pool, "UPDATE execution SET not_before = now() WHERE id = %s", (second,))
+    assert await tables.routing.tidy() == 1
+    assert tables.jobs() == [past, second]
+    assert await tables.executions.cancel([first]) == {first: "cancelled"}
+
+
+async def test_what_starts_later_may_not_be_refused_for_what_the_fleet_is_now(tables: Tables) -> None:
+    with pytest.raises(UsageError, match="policy: expected wait, for what starts later, got fail"):
+        NewExecution(tables.action, delay_seconds=1.0, policy=Policy.FAIL).check()
+    with pytest.raises(UsageError, match="not_before: expected either a time or a delay, got both"):
+        NewExecution(tables.action, delay_seconds=1.0, not_before=datetime.now(UTC)).check()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
 
 import pytest
 
 from attune.core.access.tokens import Scope, csrf_of
+from attune.core.ports.executions import NewExecution
 from attune.core.runtimes.verdict import Status
 from attune.web.access import SESSION_COOKIE
+from pack_folders import load, write_pack
 from page_reading import HOSTILE, active_parts, get, session_of
 from registered_nodes import register, verdict
 from web_client import Api, with_api
@@ -120,5 +125,50 @@ def test_an_empty_fleet_says_what_to_do(migrated_database: str) -> None:
 
         assert "attune worker start" in await get(api, session, "/")
         assert "as it happens" in await get(api, session, "/activity")
+
+    with_api(migrated_database, check)
+
+
+def test_the_fleet_is_filtered_by_label_and_grouped_by_any(migrated_database: str) -> None:
+    async def check(api: Api) -> None:
+        pool, session = api.pool, await session_of(api)
+        await register(pool, "w1", verdict("python", "3.11.7"), labels={"zone": "us", "odd=key": HOSTILE})
+        await register(pool, "w2", verdict("python", "3.11.7"), labels={"zone": "eu"})
+        await register(pool, "w3", verdict("python", "3.9.2"))
+        some = await get(api, session, "/?label=zone%3Deu")
+        any_zone = await get(api, session, "/?label=zone&group=zone")
+        grouped = await get(api, session, "/?group=zone&q=w")
+        odd = await get(api, session, "/?group=odd%3Dkey")
+
+        assert "1 worker match." in some and "w2" in some and "w1" not in some
+        assert "2 workers match." in any_zone
+        assert re.search(r"zone=eu <small>1<.*w2.*zone=us.*w1.*no zone.*w3", grouped, re.S)
+        assert re.search(r"3\.11\.7</span> <small>2<.*3\.9\.2</span> <small>1<", whole_of(grouped))
+        assert active_parts(odd) == []
+
+    with_api(migrated_database, check)
+
+
+def whole_of(text: str) -> str:
+    """What the page says about how many have each version."""
+    return " ".join(text.partition("How many have each version")[2].partition("</details>")[0].split())
+
+
+def test_demand_that_nobody_can_serve_comes_first_with_what_would_help(migrated_database: str, tmp_path: Path) -> None:
+    async def check(api: Api) -> None:
+        pool, session = api.pool, await session_of(api)
+        await register(pool, "w1", verdict("python", "3.11.7"))
+        before = await get(api, session, "/")
+        await load(pool, write_pack(tmp_path))
+        action = await api.services.runs.action("img.resize")
+        for _ in range(3):
+            await api.services.runs.run(NewExecution(replace(action, requires=()), {"width": 1}, ("python >=3.12",)))
+        await api.services.runs.run(NewExecution(replace(action, requires=()), {"width": 1}))
+        text = unescape(await get(api, session, "/"))
+
+        assert "Nobody can take it" not in before
+        assert re.search(r"3 executions wait</a> since <time.*<code>core.python >=3.12.*nobody of 1 worker\.", text)
+        assert re.search(r"What would help: <b>core.python >=3.11", text)
+        assert "1 execution waits" not in text
 
     with_api(migrated_database, check)

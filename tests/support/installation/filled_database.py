@@ -88,7 +88,7 @@ async def _run(pool: Pool, worker: int) -> None:
         )
     await store.print([OutputChunk(number, 1, 1, "stderr", HOSTILE) for number in numbers[1:]])
     await store.settle([AttemptResult(numbers[2], 1, "failed", HOSTILE, {"is": HOSTILE}, 3)])
-    await store.cancel(numbers[3])
+    await store.cancel([numbers[3]])
 
 
 def _registration(role: Role, name: str) -> Registration:

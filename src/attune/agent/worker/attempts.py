@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from attune.agent.interpreters import interpreter_of
 from attune.agent.logs import log
 from attune.agent.secrets import SecretResolver
 from attune.agent.worker.result_writer import ResultWriter
+from attune.core.backoff import Backoff
 from attune.core.errors import AttuneError, ConfigError, DatabaseError, MissingKeyError, SecretError
 from attune.core.executions.action import OnLost, output_problem, with_defaults
 from attune.core.executions.execution import after_loss, after_outcome
@@ -152,6 +154,7 @@ class Attempts:
             },
             timeout_seconds=started.timeout_seconds or self.default_timeout,
             result_file=action.result_file,
+            grace_seconds=action.grace_seconds,
         )
         outcome = await self.runner.run(work, self.results.printer(started))
         if outcome.succeeded:
@@ -174,8 +177,10 @@ class Attempts:
             self.suspect(started.action.runtime_ref)
         then = after_outcome(
             outcome,
-            retries_left=started.retries - started.failures,
-            delay_seconds=started.retry_delay_seconds,
+            failures=started.failures,
+            retries=started.retries,
+            backoff=Backoff(started.retry_delay_seconds, started.action.retry_max_delay_seconds),
+            chance=random.random(),
             not_started=started.not_started,
             cancel_asked=cancelled,
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import click
@@ -13,13 +14,22 @@ from attune.cli.executions.session import follow as follow_execution
 from attune.cli.key_values import read_pairs
 from attune.cli.output import json_option, print_facts, print_json, print_list
 from attune.cli.session import with_executions
-from attune.core.durations import seconds_of
+from attune.core.durations import moment_of, seconds_of
 from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import LEAST_PRIORITY, MOST_PRIORITY, Policy
 from attune.core.ports.executions import ExecutionRecord, ExecutionStore, NewExecution
 
 _PRIORITY = click.IntRange(LEAST_PRIORITY, MOST_PRIORITY)
+
+
+def _span(flag: str, name: str, meaning: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option that is a time, in seconds."""
+
+    def seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+        return None if text is None else seconds_of(text, flag)
+
+    return click.option(flag, name, callback=seconds, metavar="DURATION", help=meaning)
 
 
 @click.group(epilog="Example: attune action run demo.hello_python -p name=world --wait")
@@ -61,7 +71,8 @@ def show(ref: str, as_json: bool) -> None:
             ("runs", " ".join([*record.interpreter_args, record.entrypoint])),
             ("parameters", f"as {record.delivery.value}"),
             ("time limit", f"{record.timeout_seconds:g} s" if record.timeout_seconds else ""),
-            ("retries", f"{record.retries}, {record.retry_delay_seconds:g} s apart" if record.retries else ""),
+            ("retries", _retries(record) if record.retries else ""),
+            ("grace", "" if record.grace_seconds is None else f"{record.grace_seconds:g} s"),
             ("if lost", record.on_lost.value),
             ("priority", "" if record.priority is None else str(record.priority)),
             ("at once", f"at most {record.concurrency}" if record.concurrency else ""),
@@ -81,7 +92,7 @@ def show(ref: str, as_json: bool) -> None:
 @click.option("--require", "extra", multiple=True, metavar="TERM", help="A term beside those of the action.")
 @click.option("--wait", is_flag=True, help="Wait until it has ended, and print its result.")
 @click.option("--follow", is_flag=True, help="Print what it prints while it runs; waits too.")
-@click.option("--timeout", metavar="DURATION", help="End it when it has run for so long, such as 30s.")
+@_span("--timeout", "timeout_seconds", "End it when it has run for so long, such as 30s.")
 @click.option(
     "--policy",
     type=click.Choice(["wait", "fail", "cancel"]),
@@ -89,34 +100,36 @@ def show(ref: str, as_json: bool) -> None:
     show_default=True,
     help="What becomes of it where no worker can take it.",
 )
-@click.option("--deadline", metavar="DURATION", help="Fail it if no worker could take it for so long.")
+@_span("--deadline", "wait_seconds", "Fail it if no worker could take it for so long.")
 @click.option("--priority", type=_PRIORITY, help="0 to 9, the highest first.  [default: that of the action, else 5]")
+@click.option("--at", metavar="TIME", help="Start it then: 14:00, 2026-11-27 14:00 or 2026-11-27T14:00Z.")
+@_span("--in", "delay_seconds", "Start it so long from now, such as 10m.")
 @click.option("--json", "as_json", is_flag=True, help="Print the execution as JSON.")
 def run(
     ref: str,
     parameters: Sequence[str],
     extra: Sequence[str],
+    policy: str,
+    at: str | None,
+    *,
     wait: bool,
     follow: bool,
-    timeout: str | None,
-    policy: str,
-    deadline: str | None,
-    priority: int | None,
     as_json: bool,
+    **how: Any,
 ) -> int:
     """Run the action REF on a worker that can. Exit code 1 if it is waited for and does not complete.
 
     It runs whether or not this command waits: interrupting the command does not end it.
     """
-    limit, until = _seconds("--timeout", timeout), _seconds("--deadline", deadline)
+    moment = None if at is None else moment_of(at, datetime.now(), "--at")
 
     async def run_action(store: ExecutionStore) -> ExecutionRecord:
         wanted = await store.action(ref)
         values = read_pairs(parameters, wanted.param_schema)
-        new = NewExecution(wanted, values, tuple(extra), Policy(policy), until, limit, priority=priority)
+        new = NewExecution(wanted, values, tuple(extra), Policy(policy), not_before=moment, **how)
         execution = await store.run(new)
         if not (wait or follow) or execution.is_final:
-            if execution.status == "requested" and not as_json:
+            if execution.waits and not as_json:
                 await explain_waiting(store, execution)
             return execution
         if not as_json:
@@ -165,8 +178,9 @@ def resume_fleet() -> None:
     set_paused(None, paused=False)
 
 
-def _seconds(option: str, text: str | None) -> float | None:
-    return None if text is None else seconds_of(text, option)
+def _retries(action: Action) -> str:
+    first, most = action.retry_delay_seconds, action.retry_max_delay_seconds
+    return f"{action.retries}, after {first:g} s" + (f" and longer each time, up to {most:g} s" if most > first else "")
 
 
 def _needs(action: Action) -> str:

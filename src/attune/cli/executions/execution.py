@@ -15,7 +15,8 @@ from attune.cli.executions.session import interpreters, print_output, tell_pause
 from attune.cli.output import json_option, moment, print_facts, print_json, print_list, with_symbol
 from attune.cli.session import with_executions
 from attune.cli.table import age
-from attune.core.errors import legible
+from attune.core.durations import seconds_of
+from attune.core.errors import UsageError, legible
 from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, ExecutionStore
 
@@ -54,8 +55,11 @@ def list_command(
 
 def _row(record: ExecutionRecord) -> list[str]:
     worker, ran = record.worker_name or "", "" if record.ran is None else f"{record.ran:.1f} s"
-    old = age((datetime.now(UTC) - record.created).total_seconds())
-    return [str(record.id), record.status, record.action_ref, worker, old, ran, record.why]
+    return [str(record.id), record.status, record.action_ref, worker, _age(record), ran, record.why]
+
+
+def _age(record: ExecutionRecord) -> str:
+    return age((datetime.now(UTC) - record.created).total_seconds())
 
 
 @execution.command(epilog="Example: attune execution show 7")
@@ -66,7 +70,7 @@ def show(number: int, as_json: bool) -> None:
 
     async def read(store: ExecutionStore) -> tuple[ExecutionRecord, Mapping[str, Any]]:
         record = await store.get(number)
-        return record, await store.explanation(record) if record.status == "requested" else {}
+        return record, await store.explanation(record) if record.waits else {}
 
     record, explanation = with_executions(read)
     if as_json:
@@ -94,12 +98,28 @@ def logs(number: int, follow: bool) -> int:
     return 1 if follow and not record.succeeded else 0
 
 
-@execution.command(epilog="Example: attune execution cancel 7")
-@click.argument("number", type=_NUMBER)
-def cancel(number: int) -> None:
-    """End an execution: at once if it waits; if it runs, its processes are ended."""
-    record = with_executions(lambda store: store.cancel(number))
-    click.echo(f"execution {number}: {record.status}")
+@execution.command(epilog="Example: attune execution cancel --action demo.hello_python --status requested --yes")
+@click.argument("number", type=_NUMBER, required=False)
+@click.option("--status", type=click.Choice(_STATUSES), help="Only those of this status.")
+@click.option("--action", "action_ref", metavar="REF", help="Only those of this action.")
+@click.option("--worker", "worker_name", metavar="NAME", help="Only those that this worker has or had.")
+@click.option("--older-than", metavar="DURATION", help="Only those asked for so long ago, such as 1h.")
+@click.option("--yes", is_flag=True, help="End them; else they are only told.")
+def cancel(number: int | None, older_than: str | None, *, yes: bool, **which: Any) -> None:
+    """End an execution, or all that are like that: at once what waits; of what runs the processes are ended."""
+    seconds = None if older_than is None else seconds_of(older_than, "--older-than")
+    wanted = ExecutionFilter(**which, limit=10, older_than=seconds)
+    if number is not None:
+        if wanted != ExecutionFilter(limit=10):
+            raise UsageError("expected the number of an execution, or options that say which, got both")
+        record = with_executions(lambda store: store.cancel(number))
+        click.echo(f"execution {number}: {record.status}")
+        return
+    found = with_executions(lambda store: store.cancel_all(wanted, preview=not yes))
+    many = f"{found.count} execution{'s' * (found.count != 1)}"
+    click.echo(f"{many} cancelled, or asked to end" if yes else f"{many} to be cancelled: add --yes")
+    for record in found.executions if not yes else ():
+        click.echo(f"  {record.id} {record.action_ref}: {record.status}, asked for {_age(record)} ago")
 
 
 @execution.command(epilog="Example: attune execution retry 7")

@@ -35,7 +35,7 @@ async def follow(store: ExecutionStore, number: int, *, show: bool) -> Execution
             after = await print_output(store, number, after)
         if record.is_final:
             return record
-        if record.status == "requested" and not explained and waited >= _SILENT_SECONDS:
+        if record.waits and not explained and waited >= _SILENT_SECONDS:
             explained = True
             await explain_waiting(store, record)
         try:

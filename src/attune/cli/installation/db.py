@@ -6,12 +6,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from attune.cli.output import json_option, print_json
-from attune.cli.session import with_retention
+from attune.cli.session import ask
 from attune.cli.table import table, terminal_width
 from attune.composition.databases import (
     grant_login,
@@ -38,22 +38,30 @@ def db() -> None:
 
 @db.command("migrate", epilog="Example: attune db migrate --sql | less")
 @click.option("--sql", is_flag=True, help="Print the statements instead of running them.")
-def migrate_command(sql: bool) -> None:
-    """Bring the database to this version of Attune; an existing Attune database is adopted.
+@click.option(
+    "--report",
+    type=click.File("w", encoding="utf-8", lazy=False),
+    help="Write what was done, and what was left, into FILE.",
+)
+def migrate_command(sql: bool, report: TextIO | None) -> None:
+    """Bring the database to this version of Attune; an earlier installation's database is adopted.
 
-    A new database gets the core pack's five runtimes.
+    A new database gets the core pack's five runtimes. What of an earlier installation has no equal is named.
     """
     settings = load_settings()
     if sql:
         click.echo(migration_sql(settings))
         return
     with use_database(settings, create=True) as database:
-        report, written = migrate(database.url)
+        done, written = migrate(database.url)
+        core = [f"core pack: {', '.join(written)}"] if written else []
+        lines, left = [*_lines(done), *core], [f"left: {one}" for one in done.left]
+        if report is not None:
+            report.write("".join(f"{line}\n" for line in (*lines, *left)))
+            left = [f"{len(left)} things could not be carried over or need somebody: see {report.name}"] if left else []
         said = asyncio.run(ensure_key(settings, database.url))
-        for line in _lines(report):
+        for line in (*lines, *left):
             click.echo(line)
-        if written:
-            click.echo(f"core pack: {', '.join(written)}")
         if said:
             click.echo(said, err=True)
 
@@ -123,7 +131,8 @@ def retention(apply: bool, as_json: bool) -> None:
 
     keep = asdict(load_settings().retention)
 
-    async def work(store: RetentionStore) -> Sequence[RetainedRows]:
+    async def work(store: RetentionStore | None) -> Sequence[RetainedRows]:
+        assert store is not None
         if apply:
             gone: Counter[str] = Counter()
             await Retention(store, keep).remove(told=lambda kind, count: gone.update({kind: count}))
@@ -131,7 +140,8 @@ def retention(apply: bool, as_json: bool) -> None:
                 click.echo(f"{kind}: {count:,} removed", err=True)
         return await store.retained(keep)
 
-    found = with_retention(work)
+    with use_database(load_settings()):
+        found = ask(lambda installation: work(installation.retention))
     if as_json:
         print_json(found)
         return

@@ -17,7 +17,7 @@ from attune.composition.databases import find_shipped, is_there, shipped_runtime
 from attune.config import load_settings
 from attune.core.errors import DefinitionError, UsageError
 from attune.core.ports.runtimes import RuntimeStore
-from attune.core.runtimes.definition import parse_definition
+from attune.core.runtimes.definition import proofs_of
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
 
@@ -39,7 +39,7 @@ def list_command(as_json: bool, from_catalogue: bool) -> None:
         shipped_runtimes() if from_catalogue else read_runtimes(),
         as_json,
         ["REF", "NAME", "PROVED BY"],
-        lambda runtime: [runtime.ref, runtime.name, _proof(runtime)],
+        lambda runtime: [runtime.ref, runtime.name, ", ".join(proofs_of(runtime))],
         data=_data,
     )
 
@@ -207,13 +207,3 @@ def _unknown(ref: str, known: Sequence[str]) -> UsageError:
 def _data(runtime: Runtime) -> dict[str, Any]:
     keys = ("ref", "name", "pack_ref", "description", "distributions", "installation")
     return {key: value for key in keys if (value := getattr(runtime, key))}
-
-
-def _proof(runtime: Runtime) -> str:
-    try:
-        verification = parse_definition(runtime).verification
-    except DefinitionError as error:
-        return f"invalid: {error}"
-    if not verification.needs_running:
-        return "always available" if verification.always_available else "nothing: assumed"
-    return ", ".join(str(check) for check in verification.checks) or "nothing: no verification command"

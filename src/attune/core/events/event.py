@@ -49,6 +49,7 @@ class RuleRecord:
     priority: int | None = None
     overlap: str = "queue"
     at_most_every_seconds: float | None = None
+    delay_seconds: float | None = None
 
 
 _JUDGED_WITHIN_SECONDS = 10.0

@@ -39,8 +39,10 @@ class Action:
     """One row of table `action`, read. `runtime_ref` is the ref of its runtime, `runtime` the name, as far as known.
 
     `entrypoint` is a file in the pack's `actions` folder. Times are in seconds; `timeout_seconds` None: the setting's.
-    `retries` is how often a failed execution is tried again. `result_file` is a file in the working directory that
-    holds the result; None: the last line of output that is JSON. `pack_digest` names the pack's files.
+    `retries` is how often a failed execution is tried again: after `retry_delay_seconds`, then twice as long each time,
+    up to `retry_max_delay_seconds`. `grace_seconds` pass between SIGTERM and SIGKILL; None: the contract's.
+    `result_file` is a file in the working directory that holds the result; None: the last line of output that is JSON.
+    `pack_digest` names the pack's files.
     Of `priority`, 0 to 9, the highest starts first. At most `concurrency` executions run at once. `paused` says by whom
     none is started.
     """
@@ -63,6 +65,8 @@ class Action:
     timeout_seconds: float | None = None
     retries: int = 0
     retry_delay_seconds: float = 1.0
+    retry_max_delay_seconds: float = 300.0
+    grace_seconds: float | None = None
     on_lost: OnLost = OnLost.RETRY
     result_file: str | None = None
     pack_digest: str | None = None

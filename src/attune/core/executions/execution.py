@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from attune.core.backoff import Backoff
 from attune.core.executions.action import OnLost
 from attune.core.executions.work import WorkEnding, WorkOutcome
 
@@ -57,9 +58,16 @@ _NO_KEY_SECONDS = 5.0
 
 
 def after_outcome(
-    outcome: WorkOutcome, *, retries_left: int, delay_seconds: float, not_started: int = 0, cancel_asked: bool = False
+    outcome: WorkOutcome,
+    *,
+    failures: int,
+    retries: int,
+    backoff: Backoff,
+    chance: float = 0.5,
+    not_started: int = 0,
+    cancel_asked: bool = False,
 ) -> NextStep:
-    """What follows an attempt that ended with *outcome*.
+    """What follows an attempt that ended with *outcome*, of an execution that has failed *failures* times before.
 
     An attempt whose interpreter could not be executed is given back: that is the host's fault, not the work's, unless
     it is the fault of host after host. One for which there was no place, no key to its secrets, or an interpreter
@@ -76,8 +84,10 @@ def after_outcome(
         if not_started >= MOST_LOSSES:
             return NextStep(_S.FAILED, outcome.reason, counts=True)
         return NextStep(_S.SCHEDULING, outcome.reason, _GIVEN_BACK_SECONDS)
-    if retries_left > 0 and outcome.ending is not WorkEnding.REFUSED:
-        return NextStep(_S.SCHEDULING, outcome.reason, delay_seconds, counts=True)
+    if failures < retries and outcome.ending is not WorkEnding.REFUSED:
+        delay = backoff.delay(failures + 1, chance)
+        again = f"again in {delay:.3g} s, attempt {failures + 2} of {retries + 1}"
+        return NextStep(_S.SCHEDULING, f"{outcome.reason}; {again}", delay, counts=True)
     ended = _S.TIMEOUT if outcome.ending is WorkEnding.TIMED_OUT else _S.FAILED
     return NextStep(ended, outcome.reason, counts=True)
 

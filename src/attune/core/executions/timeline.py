@@ -63,6 +63,6 @@ def _words(entry: TimelineEntry, before: TimelineEntry | None, requirement: str 
     return {
         "requested": waits_for(requirement),
         "scheduled": "offered to workers that can run it",
-        "scheduling": f"to be tried again{why}",
+        "scheduling": f"to be tried again{why}" if entry.attempt else f"waits{why}",
         "canceling": f"asked to end{why}",
     }.get(entry.status, f"{entry.status}{why}")

@@ -16,6 +16,7 @@ class Work:
     """What to run. `interpreter` is the verified path, None where the entry point is executed itself.
 
     `entrypoint` is an absolute path. `environment` is added to the harmless variables that every run gets.
+    `grace_seconds` pass between SIGTERM and SIGKILL; None: the contract's.
     `secrets` are names of parameters, `masked` the texts that must not be seen in what it prints.
     """
 
@@ -29,6 +30,7 @@ class Work:
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout_seconds: float | None = None
     result_file: str | None = None
+    grace_seconds: float | None = None
 
 
 class WorkEnding(StrEnum):

@@ -51,7 +51,7 @@ class SensorDefinition:
 class RuleDefinition:
     """Which action follows an event of a trigger: `conditions` must all hold, `action_params` may hold templates.
 
-    `overlap` is what follows while an execution of the rule has not ended.
+    `overlap` is what follows while an execution of the rule has not ended. Executions start `delay_seconds` later.
     """
 
     ref: str
@@ -65,6 +65,7 @@ class RuleDefinition:
     priority: int | None = None
     overlap: Overlap = Overlap.QUEUE
     at_most_every_seconds: float | None = None
+    delay_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,7 @@ def _read_rule(section: Section, ref: str, draft: Draft) -> None:
         priority=read_priority(section),
         overlap=section.choice("overlap", Overlap, Overlap.QUEUE),
         at_most_every_seconds=section.seconds("at_most_every", 0.01, LONGEST_SECONDS),
+        delay_seconds=section.seconds("delay", 0.01, LONGEST_SECONDS),
     )
     draft.rules.append((rule, section))
 

@@ -19,6 +19,7 @@ from attune.core.runtimes.constraint import Constraint
 
 W = TypeVar("W", Action, SensorDefinition)
 LONGEST_SECONDS = 366 * 86_400.0
+LONGEST_GRACE = 3600.0
 _MOST_RETRIES = 1000
 _MOST_AT_ONCE = 1_000_000
 
@@ -37,6 +38,8 @@ def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
     runtime, version = _runtime(section)
     timeout = section.seconds("timeout", 0.01, LONGEST_SECONDS)
     delay = section.seconds("retry_delay", 0, LONGEST_SECONDS)
+    delay = 1.0 if delay is None else delay
+    longest = section.seconds("retry_max_delay", 0, LONGEST_SECONDS)
     action = Action(
         ref=ref,
         pack_ref=pack,
@@ -52,7 +55,9 @@ def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
         delivery=section.choice("delivery", Delivery, Delivery.STDIN),
         timeout_seconds=timeout,
         retries=section.integer("retries", 0, (0, _MOST_RETRIES), what="a whole number"),
-        retry_delay_seconds=1.0 if delay is None else delay,
+        retry_delay_seconds=delay,
+        retry_max_delay_seconds=max(delay, 300.0 if longest is None else longest),
+        grace_seconds=section.seconds("grace", 0, LONGEST_GRACE),
         on_lost=section.choice("on_lost", OnLost, OnLost.RETRY),
         result_file=_inside(section, "result_file", "a file in the working directory"),
         priority=read_priority(section),

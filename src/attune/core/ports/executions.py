@@ -20,7 +20,7 @@ from attune.core.matching.requirement import Requirement
 class NewExecution:
     """What somebody asks to have run. Times are in seconds; `wait_seconds` bounds how long it waits for a node.
 
-    `priority` is from 0 to 9, None: that of the action.
+    `priority` is from 0 to 9, None: that of the action. It starts `not_before` a time, or `delay_seconds` from now.
     """
 
     action: Action
@@ -31,6 +31,8 @@ class NewExecution:
     timeout_seconds: float | None = None
     retry_of: int | None = None
     priority: int | None = None
+    not_before: datetime | None = None
+    delay_seconds: float | None = None
 
     @property
     def requirement(self) -> Requirement:
@@ -43,7 +45,15 @@ class NewExecution:
         return with_defaults(self.action.param_schema, self.parameters)
 
     def check(self) -> None:
-        """Raises `UsageError` where the parameters are not what the action takes, or cannot be handed over to it."""
+        """Raises `UsageError` where the parameters are not what the action takes, or cannot be handed over to it.
+
+        What starts later waits: whether a node could take it is not known before.
+        """
+        later = self.not_before, self.delay_seconds
+        if None not in later:
+            raise UsageError(field="not_before", expected="either a time or a delay", got="both")
+        if later != (None, None) and self.policy is not Policy.WAIT:
+            raise UsageError(field="policy", expected="wait, for what starts later", got=self.policy.value)
         problems = parameter_faults(self.action.param_schema, self.parameters)
         problems = problems or delivery_faults(self.action, self.with_defaults)
         if problems:
@@ -57,7 +67,8 @@ class ExecutionRecord:
     """An execution as people and programs read it. Ages and durations are in seconds.
 
     `interpreter` says by name which file was used for each runtime, of which ref, and how that was verified.
-    `pack_digest` names the pack's files that ran. `held_back` is what keeps it from starting beside the lack of a node.
+    `pack_digest` names the pack's files that ran. `not_before` is when its next attempt is due.
+    `held_back` is what keeps it from starting beside the lack of a node.
     `timeline` is empty where executions are listed.
     """
 
@@ -83,6 +94,7 @@ class ExecutionRecord:
     dropped_bytes: int
     retry_of: int | None
     priority: int
+    not_before: datetime | None
     held_back: str | None
     rule_ref: str | None
     created: datetime
@@ -103,11 +115,16 @@ class ExecutionRecord:
         return self.status == "completed"
 
     @property
+    def waits(self) -> bool:
+        """Whether it waits for something else than a place on a node that can run it."""
+        return self.status in ("requested", "scheduling")
+
+    @property
     def why(self) -> str:
         """Its reason, or what it waits for, in a few words."""
         if self.held_back:
             return f"waits: {self.held_back}"
-        if self.reason or self.status != "requested" or not self.requirement:
+        if self.reason or not self.waits or not self.requirement:
             return self.reason or ""
         return waits_for(self.requirement)
 
@@ -134,13 +151,26 @@ class AskedExecution:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionFilter:
-    """Which executions to list, newest first; `before` is the number that the last page ended with."""
+    """Which executions to list, newest first; `before` is the number that the last page ended with.
+
+    `older_than` is in seconds. With `unfinished` it is only those that have not ended.
+    """
 
     status: str | None = None
     action_ref: str | None = None
     worker_name: str | None = None
     before: int | None = None
     limit: int = 20
+    older_than: float | None = None
+    unfinished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelledExecutions:
+    """How many executions were cancelled or asked to end, or would be, and the newest of them as they were before."""
+
+    count: int
+    executions: Sequence[ExecutionRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +218,8 @@ class ExecutionWriter(Protocol):
     async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
         """Record what is asked for, and offer what a live node can take; the ids, in order."""
 
-    async def cancel(self, execution: int, reason: str | None = None) -> str | None:
-        """End *execution*, or ask its worker to; its new status, None where it had ended. Raises `UsageError`."""
+    async def cancel(self, executions: Sequence[int], reason: str | None = None) -> Mapping[int, str]:
+        """End *executions*, or ask their workers to; the new status of each that had not ended."""
 
     async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
         """Start nothing of an action, or of any, until *by* is None; False if it was so, or there is no such action.
@@ -201,10 +231,8 @@ class ExecutionWriter(Protocol):
         """End what waits and was never begun; False if it does not wait any more."""
 
 
-class ExecutionReader(Protocol):
-    """Executions as they are stored."""
-
-    async def get(self, execution: int) -> ExecutionRecord | None: ...
+class ExecutionLists(Protocol):
+    """What both people and pages read of executions."""
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
         """Executions, newest first."""
@@ -215,11 +243,20 @@ class ExecutionReader(Protocol):
     async def pauses(self) -> Sequence[Pause]:
         """What is paused: the fleet first, then actions by ref."""
 
+
+class ExecutionReader(ExecutionLists, Protocol):
+    """Executions as they are stored."""
+
+    async def get(self, execution: int) -> ExecutionRecord | None: ...
+
+    async def numbers(self, wanted: ExecutionFilter) -> Sequence[int]:
+        """Those of all executions that *wanted* is for, whatever its limit."""
+
     async def asked(self, execution: int) -> AskedExecution | None:
         """What was asked for, with the parameters as they were."""
 
 
-class ExecutionStore(Protocol):
+class ExecutionStore(ExecutionLists, Protocol):
     """Actions, and their executions, of an installation."""
 
     async def actions(self, pack_ref: str | None = None) -> Sequence[Action]:
@@ -234,23 +271,17 @@ class ExecutionStore(Protocol):
     async def get(self, execution: int) -> ExecutionRecord:
         """One execution. Raises `UsageError` if there is none of that number."""
 
-    async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
-        """Executions, newest first."""
-
-    async def output(self, execution: int, after: tuple[int, int] = (0, 0)) -> Sequence[StoredOutput]:
-        """What was printed after the piece *after* (attempt, number), in order; not all of it at once perhaps."""
-
     async def explanation(self, execution: ExecutionRecord) -> Mapping[str, Any]:
         """Why it waits, as `explanation` (data) and `text`; empty where no requirement is known yet."""
 
     async def cancel(self, execution: int) -> ExecutionRecord:
         """End *execution*; as it is then. Raises `UsageError`."""
 
+    async def cancel_all(self, wanted: ExecutionFilter, *, preview: bool) -> CancelledExecutions:
+        """End those of *wanted* that have not ended, or only tell which. Raises `UsageError` where it says nothing."""
+
     async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
         """Start nothing of an action, or of any, until *by* is None; False if it was so. Raises `UsageError`."""
-
-    async def pauses(self) -> Sequence[Pause]:
-        """What is paused: the fleet first, then actions by ref."""
 
     async def retry(self, execution: int) -> ExecutionRecord:
         """Run once more what *execution* ran: a new one. Raises `UsageError` for one that has not ended."""

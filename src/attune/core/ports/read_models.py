@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from attune.core.matching.requirement import Requirement
@@ -23,6 +24,12 @@ class NodeFilter:
     requirement: Requirement | None = None
     q: str | None = None
 
+    @staticmethod
+    def label_pairs(texts: Iterable[str]) -> list[tuple[str, str | None]]:
+        """The labels that *texts* are: `key=value`, or `key` for any value."""
+        pairs = (text.partition("=") for text in texts)
+        return [(key.strip(), value.strip() if equals else None) for key, equals, value in pairs]
+
 
 @dataclass(frozen=True, slots=True)
 class JsonPage:
@@ -34,30 +41,41 @@ class JsonPage:
 
 @dataclass(frozen=True, slots=True)
 class MatrixColumn:
-    """A runtime that somebody offers. `versions` are those that are offered, the most frequent first."""
+    """A runtime that somebody offers. `versions` says how many offer each, the most frequent first."""
 
     name: str
     offered: int
-    versions: Sequence[str]
+    versions: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixRow:
-    """A node. `cells` are by name: status, version and ref."""
+    """A node. `cells` are by name: status, version and ref; `group` is its value of the label that groups them."""
 
     id: int
     name: str
     status: str
+    group: str | None
     cells: dict[str, tuple[str, str | None, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class FleetMatrix:
-    """The nodes of a page, and what the whole filtered fleet offers."""
+    """The nodes of a page, and what the whole filtered fleet offers; `labels` counts its nodes by key and value."""
 
     total: int
     columns: Sequence[MatrixColumn]
     rows: Sequence[MatrixRow]
+    labels: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnservedDemand:
+    """How many executions wait since when for what no worker that takes work has."""
+
+    requirement: str
+    executions: int
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +152,13 @@ class NodePages(Protocol):
 class FleetPages(Protocol):
     """The fleet at a glance."""
 
-    async def matrix(self, role: Role, wanted: NodeFilter, *, skip: int = 0, limit: int = 200) -> FleetMatrix:
-        """The nodes of *role* that *wanted* leaves, by name."""
+    async def matrix(
+        self, role: Role, wanted: NodeFilter, *, group: str = "", skip: int = 0, limit: int = 200
+    ) -> FleetMatrix:
+        """The nodes of *role* that *wanted* leaves, by the label *group* and by name."""
+
+    async def unserved(self, limit: int) -> Sequence[UnservedDemand]:
+        """The demand that nobody can serve, the largest first."""
 
     async def figures(self) -> FleetFigures:
         """The figures at the top of the fleet."""

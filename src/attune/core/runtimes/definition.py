@@ -41,6 +41,18 @@ class Definition:
     warnings: tuple[str, ...] = ()
 
 
+def proofs_of(runtime: Runtime) -> list[str]:
+    """What proves *runtime*, as a person would type it, or what is wrong with its definition."""
+    try:
+        verification = parse_definition(runtime).verification
+    except DefinitionError as error:
+        return [f"invalid: {error}"]
+    commands = [" ".join(check.argv) for check in verification.checks]
+    if not verification.needs_running:
+        return ["always available" if verification.always_available else "nothing: assumed"]
+    return commands or ["nothing: no verification command"]
+
+
 def capability_name(runtime: Runtime) -> str:
     """The name under which nodes offer *runtime*: its first alias or else its name, folded, or the end of its ref.
 

@@ -9,6 +9,7 @@ import asyncio
 import codecs
 import os
 import signal
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,8 @@ class _Run:
         self.last_said = ""
         self.dropped = 0
         argv, variables, seconds = _argv(work), _variables(work), work.timeout_seconds
+        if work.grace_seconds is not None:
+            kind = replace(kind, grace_seconds=work.grace_seconds)
         pipes: dict[str, tuple[int, int]] = {}
         try:
             for stream in ("stdout", "stderr"):

@@ -8,7 +8,7 @@ from typing import Any
 
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action
-from attune.core.executions.execution import Policy
+from attune.core.executions.execution import FINAL, Policy
 from attune.core.matching.explain import explain
 from attune.core.matching.explanation import Waiting
 from attune.core.matching.fleet import Node
@@ -17,6 +17,7 @@ from attune.core.matching.requirement import Requirement
 from attune.core.matching.survey import survey
 from attune.core.ports.executions import (
     ActionReader,
+    CancelledExecutions,
     ExecutionFilter,
     ExecutionReader,
     ExecutionRecord,
@@ -26,6 +27,8 @@ from attune.core.ports.executions import (
     StoredOutput,
 )
 from attune.operations.matching.place import every_name
+
+_BY_OPERATOR = "cancelled by an operator"
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,19 @@ class ExecutionService:
 
     async def cancel(self, execution: int) -> ExecutionRecord:
         before = await self.get(execution)
-        if await self.writer.cancel(execution, "cancelled by an operator") is None:
+        if not await self.writer.cancel([execution], _BY_OPERATOR):
             raise UsageError(f"execution {execution}: expected one that has not ended, got {before.status}")
         return await self.get(execution)
+
+    async def cancel_all(self, wanted: ExecutionFilter, *, preview: bool) -> CancelledExecutions:
+        if wanted == ExecutionFilter(limit=wanted.limit):
+            raise UsageError("expected which executions to cancel: an action, a status, a worker or an age, got none")
+        if wanted.status in FINAL:
+            raise UsageError(field="status", expected="one that is not final", got=wanted.status)
+        wanted = replace(wanted, unfinished=True)
+        newest, numbers = await self.reader.list(wanted), await self.reader.numbers(wanted)
+        cancelled = numbers if preview else await self.writer.cancel(numbers, _BY_OPERATOR)
+        return CancelledExecutions(len(cancelled), newest)
 
     async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
         if action_ref is not None:

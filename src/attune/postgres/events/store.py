@@ -136,10 +136,13 @@ async def request_execution(connection: AsyncConnection[Any], firing: Firing, ci
     query = f"""
         WITH versions AS ({KEEP_VERSIONS})
         INSERT INTO execution (id, action, action_ref, config, enforcement, sealed, given_priority, action_version,
-            pack_digest)
+            pack_digest, status, not_before)
         SELECT coalesce(%(id)s::bigint, nextval(pg_get_serial_sequence('execution', 'id'))), a.id, %(action)s,
-               %(config)s, %(enforcement)s, %(sealed)s, %(priority)s, %(version)s, %(digest)s
+               %(config)s, %(enforcement)s, %(sealed)s, %(priority)s, %(version)s, %(digest)s,
+               CASE WHEN r.delay_seconds IS NULL THEN 'requested' ELSE 'scheduling' END::execution_status_enum,
+               now() + r.delay_seconds * interval '1 second'
         FROM (SELECT) AS given LEFT JOIN action AS a ON a.ref = %(action)s
+        LEFT JOIN rule AS r ON r.id = (SELECT f.rule FROM enforcement AS f WHERE f.id = %(enforcement)s)
         RETURNING id
     """
     action = (await actions_of(connection, [firing.action_ref])).get(firing.action_ref)

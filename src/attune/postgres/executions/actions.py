@@ -16,8 +16,8 @@ COLUMNS = f"""
     a.id, a.ref, a.pack_ref, a.label, a.description, a.entrypoint, a.runtime_row_ref AS runtime_ref,
     {_OF_RUNTIME.format("a.runtime_row_ref")} AS runtime,
     a.runtime_version_constraint AS version_constraint, a.requires, a.prefers, a.interpreter_args, a.param_schema,
-    a.out_schema, a.parameter_delivery AS delivery, a.timeout_seconds, a.retries, a.retry_delay_seconds, a.on_lost,
-    a.result_file, a.priority, a.concurrency,
+    a.out_schema, a.parameter_delivery AS delivery, a.timeout_seconds, a.retries, a.retry_delay_seconds,
+    a.retry_max_delay_seconds, a.grace_seconds, a.on_lost, a.result_file, a.priority, a.concurrency,
     a.paused_by AS paused, (SELECT p.digest FROM pack AS p WHERE p.id = a.pack) AS pack_digest
 """
 # The content of each action that something was asked of: written once, never changed.

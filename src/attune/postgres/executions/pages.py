@@ -10,7 +10,7 @@ from attune.core.access.secrets import decrypted
 from attune.core.executions.timeline import TimelineEntry
 from attune.core.ports.executions import AskedExecution, ExecutionFilter, ExecutionRecord, Pause, StoredOutput
 from attune.postgres.executions.pauses import PAUSES
-from attune.postgres.rows import PostgresStore, read_all, read_one
+from attune.postgres.rows import PostgresStore, read_all, read_one, read_values
 
 # What the schema of the action marks secret is never read.
 _RECORD = """
@@ -26,13 +26,23 @@ _RECORD = """
            e.result,
            coalesce(e.timeout_seconds, (v.content ->> 'timeout_seconds')::float8,
                CASE WHEN v.digest IS NULL THEN a.timeout_seconds END) AS timeout_seconds, e.dropped_bytes, e.retry_of,
-           e.priority, held_back(e) AS held_back,
+           e.priority, e.not_before, held_back(e) AS held_back,
            f.rule_ref, e.created, e.updated, e.started_at, e.finished_at,
            extract(epoch FROM coalesce(e.started_at, e.finished_at, now()) - e.created)::float8 AS waited,
            extract(epoch FROM coalesce(e.finished_at, now()) - e.started_at)::float8 AS ran,
            CASE WHEN %(id)s::bigint IS NOT NULL THEN e.timeline END AS timeline
     FROM execution AS e LEFT JOIN action AS a ON a.id = e.action LEFT JOIN worker AS w ON w.id = e.worker
     LEFT JOIN action_version AS v ON v.digest = e.action_version LEFT JOIN enforcement AS f ON f.id = e.enforcement
+"""
+_WANTED = """
+    WHERE (%(before)s::bigint IS NULL OR e.id < %(before)s)
+      AND (%(status)s::text IS NULL OR e.status::text = %(status)s)
+      AND (%(action_ref)s::text IS NULL OR e.action_ref = %(action_ref)s)
+      AND (%(worker_name)s::text IS NULL OR e.worker = (
+          SELECT id FROM worker WHERE name = %(worker_name)s ORDER BY worker_role::text LIMIT 1))
+      AND (%(older_than)s::float8 IS NULL OR e.created < now() - %(older_than)s * interval '1 second')
+      AND (NOT %(unfinished)s OR e.policy IS NOT NULL
+          AND e.status IN ('requested', 'scheduling', 'scheduled', 'running', 'canceling'))
 """
 
 
@@ -47,16 +57,11 @@ class PostgresExecutionPages(PostgresStore):
         return await read_one(self._pool, _record, f"{_RECORD} WHERE e.id = %(id)s", {"id": execution})
 
     async def list(self, wanted: ExecutionFilter) -> Sequence[ExecutionRecord]:
-        query = f"""
-            {_RECORD}
-            WHERE (%(before)s::bigint IS NULL OR e.id < %(before)s)
-              AND (%(status)s::text IS NULL OR e.status::text = %(status)s)
-              AND (%(action_ref)s::text IS NULL OR e.action_ref = %(action_ref)s)
-              AND (%(worker_name)s::text IS NULL OR e.worker = (
-                  SELECT id FROM worker WHERE name = %(worker_name)s ORDER BY worker_role::text LIMIT 1))
-            ORDER BY e.id DESC LIMIT %(limit)s
-        """
+        query = f"{_RECORD} {_WANTED} ORDER BY e.id DESC LIMIT %(limit)s"
         return await read_all(self._pool, _record, query, {**asdict(wanted), "id": None})
+
+    async def numbers(self, wanted: ExecutionFilter) -> Sequence[int]:
+        return await read_values(self._pool, f"SELECT e.id FROM execution AS e {_WANTED} ORDER BY 1", asdict(wanted))
 
     async def output(self, execution: int, after: tuple[int, int] = (0, 0), limit: int = 500) -> Sequence[StoredOutput]:
         query = """

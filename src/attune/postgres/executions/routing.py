@@ -19,7 +19,8 @@ from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import HeldAttempt, Signal, WorkerNotice
 from attune.postgres.connection import listening, translated
 from attune.postgres.executions.actions import KEEP_VERSIONS, VERSION, action_of, actions_of, versions_of
-from attune.postgres.executions.store import CANCELS, columns_of, know_classes
+from attune.postgres.executions.store import columns_of, know_classes
+from attune.postgres.executions.withdrawal import CANCELS
 from attune.postgres.rows import PostgresStore, execute, read_all, read_pairs, read_value, read_values, transaction
 from attune.queue import jobs
 
@@ -85,7 +86,7 @@ class PostgresRouting(PostgresStore):
                 return []  # what an execution needs is for the operator's processes to say
             query = f"""
                 SELECT e.id, e.action_ref, e.extra_requires, {VERSION} AS content FROM execution AS e
-                WHERE e.status = 'requested' AND e.policy IS NOT NULL AND e.queue IS NULL
+                WHERE e.status IN ('requested', 'scheduling') AND e.policy IS NOT NULL AND e.queue IS NULL
                 ORDER BY e.id LIMIT 500 FOR UPDATE SKIP LOCKED
             """
             waiting = await read_all(connection, _Unclassified, query)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from psycopg import AsyncConnection
 
 from attune.core.access.secrets import encrypted, to_encrypt
-from attune.core.errors import DatabaseError, UsageError
+from attune.core.errors import DatabaseError
 from attune.core.ports.access import SecretCipher
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, StartedAttempt
@@ -21,13 +21,22 @@ from attune.postgres.connection import Pool, session, translated
 from attune.postgres.events.dead_letters import store_each
 from attune.postgres.executions.actions import COLUMNS, KEEP_VERSIONS, action_of, versions_of
 from attune.postgres.executions.pauses import set_paused
-from attune.postgres.rows import PostgresStore, Source, execute, read_all, read_value, read_values, transaction
+from attune.postgres.executions.withdrawal import cancelling
+from attune.postgres.rows import (
+    PostgresStore,
+    Source,
+    execute,
+    read_all,
+    read_pairs,
+    read_value,
+    read_values,
+    transaction,
+)
 from attune.queue import jobs
 
 R = TypeVar("R", AttemptResult, OutputChunk)
 Write = Callable[[Source, Sequence[R]], Awaitable[list[int]]]
 _ASIDE = "its result was set aside, see `attune dead-letter list`"
-CANCELS = "attune_cancel"
 PRINTED = "attune_output"
 
 _SUBMIT = f"""
@@ -36,15 +45,17 @@ _SUBMIT = f"""
         FROM ROWS FROM (jsonb_to_recordset(%(rows)s::jsonb) AS (action bigint, action_ref text, parameters jsonb,
             given_id bigint, sealed jsonb, given_priority smallint, version text,
             requirement text, queue text, extra jsonb, policy text, wait_seconds float8, timeout_seconds float8,
-            retries integer, retry_delay float8, on_lost text, digest text, retry_of bigint, parent bigint))
+            retries integer, retry_delay float8, on_lost text, digest text, retry_of bigint, parent bigint,
+            not_before timestamptz, delay_seconds float8))
             WITH ORDINALITY AS g
     ), live AS (
         SELECT queue, is_live(one.queue) AS live FROM (SELECT DISTINCT queue FROM given) AS one
     ), routed AS (
         SELECT g.*, l.live, priority_of(g.given_priority, a.priority, false) AS priority, a.id AS existing,
-            row_number() OVER (PARTITION BY l.live ORDER BY g.ordinality) AS turn
+            row_number() OVER (PARTITION BY l.live ORDER BY g.ordinality) AS turn, l.due
         FROM given AS g LEFT JOIN action AS a ON a.id = g.action JOIN live ON live.queue = g.queue CROSS JOIN LATERAL (
-            SELECT live.live AND a.concurrency IS NULL AND a.paused_at IS NULL AS live) AS l
+            SELECT due, live.live AND a.concurrency IS NULL AND a.paused_at IS NULL AND due <= now() AS live FROM (
+                SELECT coalesce(g.not_before, now() + g.delay_seconds * interval '1 second', now())) AS d (due)) AS l
     ), jobs AS (
         {jobs.put("routed WHERE live")}
     ), versions AS (
@@ -52,12 +63,13 @@ _SUBMIT = f"""
     )
     INSERT INTO execution (id, action, action_ref, config, requirement, queue, extra_requires, policy, deadline,
         timeout_seconds, retries, retry_delay_seconds, on_lost, pack_digest, retry_of, parent, status, job, sealed,
-        priority, given_priority, action_version)
+        priority, given_priority, action_version, not_before)
     SELECT r.id, r.existing, r.action_ref, r.parameters, r.requirement,
-        r.queue, r.extra, r.policy, now() + r.wait_seconds * interval '1 second', r.timeout_seconds, r.retries,
-        r.retry_delay, r.on_lost, r.digest, r.retry_of, r.parent,
-        CASE WHEN r.live THEN 'scheduled' ELSE 'requested' END::execution_status_enum, jobs.job, r.sealed,
-        r.priority, r.given_priority, r.version
+        r.queue, r.extra, r.policy, greatest(now(), r.due) + r.wait_seconds * interval '1 second',
+        r.timeout_seconds, r.retries, r.retry_delay, r.on_lost, r.digest, r.retry_of, r.parent,
+        CASE WHEN r.live THEN 'scheduled' WHEN r.due > now() THEN 'scheduling' ELSE 'requested'
+            END::execution_status_enum, jobs.job, r.sealed, r.priority, r.given_priority, r.version,
+        CASE WHEN r.due > now() THEN r.due END
     FROM routed AS r LEFT JOIN jobs ON r.live AND jobs.turn = r.turn ORDER BY r.ordinality
     RETURNING id
 """
@@ -103,19 +115,9 @@ _PRINT = f"""
     )
     SELECT id, pg_notify('{PRINTED}', id::text) FROM (SELECT DISTINCT execution AS id FROM given) AS one
 """
-_CANCEL = f"""
-    WITH asked AS (SELECT id, job FROM execution WHERE id = %(id)s FOR UPDATE), changed AS (
-        UPDATE execution AS e SET
-            status = CASE WHEN e.status = 'running' THEN 'canceling' ELSE 'cancelled' END::execution_status_enum,
-            reason = coalesce(%(reason)s, e.reason), job = NULL,
-            finished_at = CASE WHEN e.status = 'running' THEN NULL ELSE now() END
-        FROM asked WHERE e.id = asked.id AND e.status IN ('requested', 'scheduling', 'scheduled', 'running')
-        RETURNING e.id, e.status, asked.job
-    ), gone AS (
-        {jobs.remove("SELECT job FROM changed")}
-    )
-    SELECT status::text AS status, CASE WHEN status = 'canceling' THEN pg_notify('{CANCELS}', id::text) END FROM changed
-"""
+
+
+_CANCEL = cancelling("SELECT id, job FROM execution WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE")
 
 
 class PostgresExecutions(PostgresStore):
@@ -187,11 +189,8 @@ class PostgresExecutions(PostgresStore):
         given = json.dumps([{"execution": execution, "attempt": attempt} for execution, attempt in attempts.items()])
         return {*await read_values(self._pool, "SELECT resume_attempts(%s::jsonb)", (given,))} if attempts else set()
 
-    async def cancel(self, execution: int, reason: str | None = None) -> str | None:
-        status: str | None = await read_value(self._pool, _CANCEL, {"id": execution, "reason": reason})
-        if status is None and not await execute(self._pool, "SELECT FROM execution WHERE id = %s", (execution,)):
-            raise UsageError(f"execution: expected one that exists, got {execution}", hint="attune execution list")
-        return status
+    async def cancel(self, executions: Sequence[int], reason: str | None = None) -> dict[int, str]:
+        return await read_pairs(self._pool, _CANCEL, {"ids": list(executions), "reason": reason})
 
     async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
         return await set_paused(self._pool, action_ref, by)
@@ -232,6 +231,8 @@ async def submit(
             "timeout_seconds": execution.timeout_seconds,
             "retry_of": execution.retry_of,
             "given_priority": execution.priority,
+            "not_before": execution.not_before and execution.not_before.isoformat(),
+            "delay_seconds": execution.delay_seconds,
         }
         for execution, values, texts, number in zip(executions, given, hidden, numbers, strict=True)
     ]

@@ -12,10 +12,11 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from attune.core.matching.capability_keys import Need
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.nodes.role import WORKER, Role
 from attune.postgres.connection import Pool, translated
-from attune.postgres.matching.requirement_sql import Need, needs_of
+from attune.postgres.matching.requirement_sql import needs_of
 from attune.postgres.rows import read_all, read_values
 
 _NEAR = 1000  # how far down the ranking is looked before the whole index is
@@ -67,7 +68,7 @@ class PostgresMatcher:
 class _Query:
     """The SQL of one question, and its parameters."""
 
-    def __init__(self, role: str, need: Need, wishes: Sequence[tuple[Need, int]], limit: int) -> None:
+    def __init__(self, role: str, need: Need[int], wishes: Sequence[tuple[Need[int], int]], limit: int) -> None:
         self._parameters: dict[str, Any] = {"role": role, "limit": limit, "near": _NEAR}
         self._holds = self._condition(need)
         scores = [f"CASE WHEN {self._condition(wish)} THEN {weight} ELSE 0 END" for wish, weight in wishes]
@@ -75,7 +76,7 @@ class _Query:
         self._highest = sum(weight for wish, weight in wishes if weight > 0)
         self._limit = limit
 
-    def _condition(self, need: Need) -> str:
+    def _condition(self, need: Need[int]) -> str:
         if need.is_impossible:
             return "false"
         parts = [f"held.capabilities && {self._array(ids)}" for ids in need.some]

@@ -36,6 +36,7 @@ def _again(name: str, functions: str) -> list[str]:
     return [f"{name}:{function}" for function in functions.split()]
 
 
+_EARLIER = "20260601000001_earlier_columns"
 _NODES = "20260301000001_nodes"
 _EXECUTIONS = "20260420000001_executions"
 _NODE_VIEW = "20260422000001_node_view"
@@ -46,6 +47,8 @@ _LEASES = "20260506000001_leases"
 REVISIONS = (
     Revision(BASELINE, (BASELINE, "reference_indexes"), ()),  # the first one: nothing is below it
     Revision(UNIFIED, (*UNIFY, UNIFIED), ("reference_functions", "20260203000001_split_runtimes", "drop_functions")),
+    # For databases that the steps of the earlier installation after February 2026 have changed.
+    Revision(_EARLIER, ("records", _EARLIER), (f"{_EARLIER}_down",)),
     Revision(
         _NODES,
         ("records", "reference_functions", _NODES, "reference_indexes", "drop_functions"),
@@ -80,7 +83,11 @@ REVISIONS = (
     _with_rights("20260508000002_overlap"),
     _with_rights("20260511000001_action_versions"),
     _with_rights("20260510000001_uptime", *_again(_LEASES, "note_writing mark_overdue")),
+    _with_rights(
+        "20260512000001_run_later", "20260508000001_order:held_back", "20260509000001_timeline:record_timeline"
+    ),
     _with_rights("20260612000001_retention"),
+    _plain("20260601000002_earlier_values"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

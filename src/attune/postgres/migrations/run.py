@@ -17,7 +17,7 @@ from psycopg import errors
 from attune.core.errors import DatabaseError, UsageError
 from attune.postgres.connection import translated
 from attune.postgres.migrations.revisions import FINISHED, NAMES, REVISIONS, UNIFIED, statement_text
-from attune.postgres.migrations.stages import DatabaseSurvey, Origin
+from attune.postgres.migrations.stages import EXPECTED, DatabaseSurvey, Origin, own_tables
 from attune.postgres.migrations.survey import survey_database
 
 # The table and its name are those of Alembic, with which earlier versions of Attune migrated.
@@ -80,13 +80,32 @@ class UnifyCounts:
 
 @dataclass(frozen=True, slots=True)
 class MigrationReport:
-    """What an upgrade did. `adopted` is the revision at which an earlier installation's database was taken over."""
+    """What an upgrade did. `adopted` is the revision at which an earlier installation's database was taken over.
+
+    `left` names what of an earlier installation could not be carried over, or waits for somebody, a sentence each.
+    """
 
     origin: Origin
     current: str
     adopted: str | None
     applied: tuple[str, ...]
     unify: UnifyCounts | None
+    left: tuple[str, ...] = ()
+
+
+_LEFT = """
+SELECT format('%s %s: %s', table_name, new #>> '{}', said.value)
+FROM migration_original, jsonb_array_elements_text(old) AS said WHERE column_name = 'left'
+UNION ALL
+SELECT format('pack %s has no files here: attune pack load DIR', p.ref) FROM pack AS p
+WHERE p.digest IS NULL AND (EXISTS (SELECT FROM action AS a WHERE a.pack = p.id)
+    OR EXISTS (SELECT FROM sensor AS s JOIN runtime AS r ON r.id = s.runtime
+               WHERE s.pack = p.id AND r.ref <> 'core.sensor.builtin'))
+UNION ALL
+SELECT format('%s executions of the earlier installation are %s for ever: nothing here runs them', count(*), status)
+FROM execution WHERE policy IS NULL AND status IN ('requested', 'scheduling', 'scheduled') GROUP BY status
+ORDER BY 1
+"""
 
 
 def state(url: str) -> MigrationState:
@@ -117,7 +136,11 @@ def upgrade(url: str, revision: str = NAMES[-1], *, adopt: bool = True) -> Migra
             connection.execute(text)
         applied = NAMES[begin:end]
         unify = _unify_counts(connection, before) if {UNIFIED, FINISHED} & {*applied} else None
-    return MigrationReport(survey.origin, NAMES[max(begin, end) - 1], survey.adopts, applied, unify)
+        left = tuple(said for (said,) in connection.execute(_LEFT)) if end == len(NAMES) else ()
+    theirs = sorted(survey.tables.keys() - EXPECTED.keys() - own_tables() - {"_sqlx_migrations", "alembic_version"})
+    if theirs and survey.sql_migrations:
+        left += (f"tables left as they are: {', '.join(theirs)}",)
+    return MigrationReport(survey.origin, NAMES[max(begin, end) - 1], survey.adopts, applied, unify, left)
 
 
 def downgrade(url: str, revision: str) -> None:

@@ -6,22 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import TypeAlias
 
 from attune.core.errors import DatabaseError
 from attune.postgres.migrations.revisions import BASELINE, NAMES, REVISIONS, UNIFIED, statement_text
 
-Origin = Literal[
-    "empty",
-    "attune",
-    "upstream",
-    "upstream-unified",
-    "upstream-between",
-    "upstream-june",
-    "upstream-newer",
-    "hand-built",
-    "foreign",
-]
+Origin: TypeAlias = str
+"""Who made a database: empty, attune, upstream and its later stages, hand-built or foreign."""
 
 LAST_SQL_MIGRATION_BEFORE_UNIFY = 20260202000001
 
@@ -185,9 +176,7 @@ class DatabaseSurvey:
             whose = "another application's Procrastinate" if taken[0].startswith("procrastinate") else "other tables"
             return DatabaseError(
                 f"expected schema {self.schema} without Attune's tables, got {whose} in it: {_listed(taken)}",
-                hint=_OWN_SCHEMA
-                if self.origin == "empty"
-                else "move those tables to another schema, then migrate again",
+                hint=_OWN_SCHEMA if self.origin == "empty" else "move those tables to another schema",
             )
         if self.adopts is None:
             return None
@@ -206,9 +195,9 @@ class DatabaseSurvey:
 
     def _foreign(self) -> DatabaseError:
         if self.revisions:
-            if max(self.revisions) > NAMES[-1] and _REVISION.fullmatch(max(self.revisions)):
+            if max(self.revisions) > max(NAMES) and _REVISION.fullmatch(max(self.revisions)):
                 return DatabaseError(
-                    f"the database is of a newer Attune: it is at {max(self.revisions)}, this one knows {NAMES[-1]}",
+                    f"the database is of a newer Attune: it is at {max(self.revisions)}, this one knows {max(NAMES)}",
                     hint="use that version of Attune, or a database of its own for this one",
                 )
             return DatabaseError(

@@ -6,41 +6,16 @@ still tells it from every other: an index entry has a limit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 from psycopg import AsyncConnection
 
+from attune.core.matching.capability_keys import keys_of
 from attune.core.matching.fleet import Node
 
-RUNTIME, LABEL, HAS_LABEL, TAINT = "runtime", "label", "has_label", "taint"
-CACHED = "cached"  # stands for the status of what is available by an earlier check, and not verified again yet
 _LONGEST = 500  # characters
-
-
-class Key(NamedTuple):
-    """What makes one row of table `capability`."""
-
-    kind: str
-    name: str
-    value: str = ""
-    status: str = ""
-
-
-def keys_of(node: Node) -> set[Key]:
-    """Everything that a requirement can ask about *node*, but for its status and its load."""
-    keys = {Key(TAINT, indexed(taint)) for taint in node.taints}
-    for name, value in node.labels.items():
-        keys |= {Key(LABEL, indexed(name), indexed(value)), Key(HAS_LABEL, indexed(name))}
-    for name, capability in node.capabilities.items():
-        # A version that is not known decides as little as an interpreter that is missing.
-        versions: Iterable[str | None] = [""]
-        if capability.status.offered and capability.instances:
-            versions = [instance.version for instance in capability.instances]
-        status = CACHED if capability.cached else capability.status.value
-        keys.update(Key(RUNTIME, indexed(name), indexed(version or ""), status) for version in versions)
-    return keys
 
 
 def indexed(text: str) -> str:
@@ -69,7 +44,7 @@ def storable_json(value: Any) -> Any:
 
 async def write_capabilities(connection: AsyncConnection[Any], worker_id: int, node: Node) -> None:
     """Write what *node* offers, in the transaction that wrote its row in `worker`."""
-    columns = [list(column) for column in zip(*sorted(keys_of(node)), strict=True)] or [[], [], [], []]
+    columns = [list(column) for column in zip(*sorted(keys_of(node, indexed)), strict=True)] or [[], [], [], []]
     parameters: dict[str, Any] = dict(zip(("kinds", "names", "values", "statuses"), columns, strict=True))
     # In one order everywhere, so that nodes that start together do not wait for each other in a circle; and in a
     # statement of its own, so that the next one sees what another node has just committed.

@@ -20,10 +20,11 @@ TABLES = {"runtimes": "runtime", "actions": "action", "triggers": "trigger", "se
 _COLUMNS = {
     "runtimes": "name description distributions installation",
     "actions": "label description entrypoint requires prefers interpreter_args param_schema out_schema timeout_seconds"
-    " retries retry_delay_seconds result_file priority concurrency",
+    " retries retry_delay_seconds retry_max_delay_seconds grace_seconds result_file priority concurrency",
     "triggers": "label description param_schema out_schema",
     "sensors": "label description entrypoint runtime_ref trigger_ref requires interpreter_args param_schema config",
-    "rules": "label description action_ref trigger_ref conditions action_params priority overlap at_most_every_seconds",
+    "rules": "label description action_ref trigger_ref conditions action_params priority overlap at_most_every_seconds"
+    " delay_seconds",
 }
 _JSON = frozenset(
     {"distributions", "installation", "requires", "prefers", "interpreter_args", "param_schema", "out_schema"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attune.core.nodes.role import Role
 from attune.core.ports.read_models import (
@@ -13,12 +13,20 @@ from attune.core.ports.read_models import (
     MatrixRow,
     NodeFilter,
     RuntimeCounts,
+    UnservedDemand,
 )
 from attune.core.runtimes.verdict import Status
 from attune.postgres.connection import Pool
 from attune.postgres.read_models.metrics import PostgresMetrics
 from attune.postgres.read_models.node_pages import OFFERED, condition_of
 from attune.postgres.rows import read_all, read_pairs, read_value, transaction
+
+_UNSERVED = """
+    SELECT coalesce(requirement, '*') AS requirement, count(*)::int AS executions, min(created) AS since
+    FROM execution AS e WHERE status = 'requested' AND policy IS NOT NULL GROUP BY queue, requirement
+    HAVING NOT EXISTS (SELECT FROM worker_class AS c JOIN node AS n ON n.id = c.worker
+                       WHERE c.queue = e.queue AND n.takes_work)
+"""
 
 
 class PostgresFleetPages:
@@ -28,40 +36,53 @@ class PostgresFleetPages:
         self._pool = pool
         self._metrics = PostgresMetrics(pool)
 
-    async def matrix(self, role: Role, wanted: NodeFilter, *, skip: int = 0, limit: int = 200) -> FleetMatrix:
+    async def matrix(
+        self, role: Role, wanted: NodeFilter, *, group: str = "", skip: int = 0, limit: int = 200
+    ) -> FleetMatrix:
         async with transaction(self._pool) as connection:
             condition, parameters = await condition_of(connection, role, wanted)
             total = await read_value(connection, f"SELECT count(*) FROM node AS n WHERE {condition}", parameters)
             columns = f"""
                 SELECT name, sum(nodes)::int AS offered,
-                       coalesce(array_agg(version ORDER BY nodes DESC, version) FILTER (WHERE version <> ''), '{{}}')
-                           AS versions
+                       coalesce(json_object_agg(version, nodes ORDER BY nodes DESC, version)
+                                FILTER (WHERE version <> ''), '{{}}') AS versions
                 FROM (SELECT r.name, coalesce(r.version, '') AS version, count(*) AS nodes
                       FROM worker_runtime AS r JOIN node AS n ON n.id = r.worker
                       WHERE r.status IN {OFFERED} AND {condition} GROUP BY 1, 2) AS counted
                 GROUP BY name ORDER BY 2 DESC, 1
             """
             rows = f"""
-                SELECT n.id, n.name, n.status,
+                SELECT n.id, n.name, n.status, n.capabilities -> 'labels' ->> %(group)s AS "group",
                        (SELECT coalesce(json_object_agg(r.name, json_build_array(r.status, r.version, r.runtime_ref)
                                 ORDER BY r.status IN {OFFERED}), '{{}}')
                         FROM worker_runtime AS r WHERE r.worker = n.id) AS cells
-                FROM node AS n WHERE {condition} ORDER BY n.name, n.id OFFSET %(skip)s LIMIT %(limit)s
+                FROM node AS n WHERE {condition} ORDER BY 4, n.name, n.id OFFSET %(skip)s LIMIT %(limit)s
             """
+            labels = f"""
+                SELECT key, json_object_agg(value, nodes ORDER BY nodes DESC, value)
+                FROM (SELECT key, value, count(*) AS nodes FROM node AS n, jsonb_each_text(n.capabilities -> 'labels')
+                      WHERE jsonb_typeof(n.capabilities -> 'labels') = 'object' AND {condition} GROUP BY 1, 2) AS c
+                GROUP BY key ORDER BY key LIMIT 100
+            """
+            shown = {**parameters, "group": group, "skip": skip, "limit": limit}
             return FleetMatrix(
                 total,
                 await read_all(connection, MatrixColumn, columns, parameters),
-                await read_all(connection, MatrixRow, rows, {**parameters, "skip": skip, "limit": limit}),
+                await read_all(connection, MatrixRow, rows, shown),
+                await read_pairs(connection, labels, parameters),
             )
 
+    async def unserved(self, limit: int) -> Sequence[UnservedDemand]:
+        return await read_all(self._pool, UnservedDemand, f"{_UNSERVED} ORDER BY 2 DESC, 3 LIMIT %s", (limit,))
+
     async def figures(self) -> FleetFigures:
-        query = """
+        query = f"""
             SELECT count(*) FILTER (WHERE takes_work) AS active,
                    count(*) FILTER (WHERE status IN ('stale', 'lost')) AS overdue,
                    (SELECT count(*) FROM worker_runtime AS r JOIN node AS n ON n.id = r.worker
                     WHERE r.status IN ('unknown', 'invalid') AND n.is_live) AS troubled,
                    (SELECT count(*) FROM execution WHERE status IN ('requested', 'scheduling', 'scheduled')) AS waiting,
-                   (SELECT count(*) FROM execution WHERE status = 'requested') AS stranded
+                   (SELECT coalesce(sum(executions), 0)::int FROM ({_UNSERVED}) AS unserved) AS stranded
             FROM node WHERE role = 'worker'
         """
         (figures,) = await read_all(self._pool, FleetFigures, query)

@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import LEAST_PRIORITY, MOST_PRIORITY, ExecutionStatus, Policy
+from attune.core.executions.timeline import TimelineEntry
 from attune.core.matching.requirement_parser import MAX_TERMS
+from attune.core.packs.work_reader import LONGEST_SECONDS
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution
 from attune.web.access import Operator, Reader
 from attune.web.api.paging import MAX_ID, Answer, Body, Cursor, Limit, Page, before_of, page_of, position_of
@@ -23,6 +25,7 @@ actions = APIRouter(prefix="/actions", tags=["actions"])
 executions = APIRouter(prefix="/executions", tags=["executions"])
 _PRIORITY = "0 to 9, the highest first. Null: that of the action, else 5, or 4 for what a rule asks for."
 _WHEN = ["2026-11-24T09:00:00Z"]
+_STARTED = {"number": 3, "at": _WHEN[0], "status": "running", "attempt": 1, "worker": "worker-build-7", "reason": None}
 _INTERPRETER = {
     "python": {
         "ref": "core.python",
@@ -42,23 +45,36 @@ OfAction = Annotated[str | None, Query(max_length=300, description="Only those o
 OfWorker = Annotated[str | None, Query(max_length=300, description="Only those that this worker has or had.")]
 OfStatus = Annotated[ExecutionStatus | None, Query(description="Only those of this status.")]
 
+OlderThan = Annotated[float | None, Query(ge=0, le=1e9, description="Only those asked for so long ago.")]
+Confirm = Annotated[bool, Query(description="End them.")]
+
 
 class ActionItem(BaseModel):
     """An action: what it needs of a worker, and what it takes."""
 
     ref: str = Field(examples=["demo.hello_python"])
     pack_ref: str = Field(examples=["demo"])
+    id: int | None = Field(examples=[7])
     label: str = Field(examples=["Hello from Python"])
     description: str = Field(examples=["Says which interpreter it runs with."])
     requirement: str | None = Field(description="Null where it cannot be read.", examples=["python >=3.9"])
+    requires: list[str] = Field(description="Beside its runtime, as its pack has it.", examples=[["zone=eu"]])
     prefers: list[str] = Field(examples=[["zone=eu *5"]])
     runtime: str | None = Field(description="As nodes call it, null where none does.", examples=["python"])
     runtime_ref: str | None = Field(examples=["core.python"])
+    version_constraint: str | None = Field(description="Of its runtime.", examples=[">=3.9"])
     entrypoint: str = Field(examples=["hello.py"])
+    interpreter_args: list[str] = Field(examples=[["-u"]])
     delivery: str = Field(description="How it gets its parameters: `stdin`, `env` or `args`.", examples=["stdin"])
     param_schema: dict[str, Any] = Field(examples=[{"type": "object"}])
+    out_schema: dict[str, Any] | None = Field(description="Of its result.", examples=[None])
+    result_file: str | None = Field(examples=[None])
+    pack_digest: str | None = Field(description="Names the pack's files.", examples=["0f2b…"])
     timeout_seconds: float | None = Field(examples=[30.0])
     retries: int = Field(examples=[0])
+    retry_delay_seconds: float = Field(description="Before the first retry; twice as long each time.", examples=[1.0])
+    retry_max_delay_seconds: float = Field(examples=[300.0])
+    grace_seconds: float | None = Field(description="Between SIGTERM and SIGKILL; null: 3.", examples=[10.0])
     on_lost: str = Field(examples=["retry"])
     priority: int | None = Field(
         description="0 to 9, the highest first; null where the pack does not say.", examples=[5]
@@ -87,17 +103,12 @@ class RunRequest(Body):
     )
     timeout_seconds: float | None = Field(default=None, gt=0, le=31_622_400, examples=[30.0])
     priority: int | None = Field(default=None, ge=LEAST_PRIORITY, le=MOST_PRIORITY, description=_PRIORITY, examples=[5])
-
-
-class TimelineItem(Answer):
-    """One thing that happened to an execution: the status that it took on, or why it still has it."""
-
-    number: int = Field(description="Counts them; where one is missing, it was left out.", examples=[3])
-    at: datetime = Field(examples=_WHEN)
-    status: ExecutionStatus = Field(examples=["running"])
-    attempt: int = Field(examples=[1])
-    worker: str | None = Field(examples=["worker-build-7"])
-    reason: str | None = Field(examples=[None])
+    not_before: AwareDatetime | None = Field(
+        default=None, strict=False, description="Start it then, not before.", examples=_WHEN
+    )
+    delay_seconds: float | None = Field(
+        default=None, gt=0, le=LONGEST_SECONDS, description="Start it so long from now.", examples=[600.0]
+    )
 
 
 class ExecutionItem(Answer):
@@ -125,6 +136,7 @@ class ExecutionItem(Answer):
     dropped_bytes: int = Field(description="Printed and not kept.", examples=[0])
     retry_of: int | None = Field(examples=[None])
     priority: int = Field(description="0 to 9, the highest first.", examples=[5])
+    not_before: datetime | None = Field(description="When its next attempt is due.", examples=[None])
     held_back: str | None = Field(
         description="What keeps it from starting, whatever workers there are: a pause, a limit, a time.",
         examples=[None],
@@ -136,7 +148,16 @@ class ExecutionItem(Answer):
     finished_at: datetime | None = Field(examples=_WHEN)
     waited: float = Field(description="Seconds until its present attempt began.", examples=[0.01])
     ran: float | None = Field(examples=[0.12])
-    timeline: list[TimelineItem] = Field(description="What happened to it, in order; empty in lists.")
+    timeline: list[TimelineEntry] = Field(
+        description="What happened to it, in order; empty in lists.", examples=[[_STARTED]]
+    )
+
+
+class CancelledItem(Answer):
+    """What was ended, or would be."""
+
+    count: int = Field(examples=[1])
+    executions: list[ExecutionItem] = Field(description="The newest ten, as they were before.")
 
 
 class OutputPiece(Answer):
@@ -182,6 +203,8 @@ async def run_action(
         body.wait_seconds,
         body.timeout_seconds,
         priority=body.priority,
+        not_before=body.not_before,
+        delay_seconds=body.delay_seconds,
     )
     execution = await services.runs.run(new)
     response.headers["Location"] = f"/api/executions/{execution.id}"
@@ -202,6 +225,21 @@ async def list_executions(
     wanted = ExecutionFilter(status.value if status else None, action, worker, before_of(cursor), limit)
     records = await services.runs.list(wanted)
     return page_of(ExecutionItem, records, next=[records[-1].id] if len(records) == limit else None)
+
+
+@executions.post("/cancel", summary="End many")
+async def cancel_executions(
+    _who: Operator,
+    services: Given,
+    status: OfStatus = None,
+    action: OfAction = None,
+    worker: OfWorker = None,
+    older_than_seconds: OlderThan = None,
+    confirm: Confirm = False,
+) -> CancelledItem:
+    """Those that are like that and have not ended. Without `confirm` they are only told."""
+    wanted = ExecutionFilter(status, action, worker, limit=10, older_than=older_than_seconds)
+    return CancelledItem.model_validate(await services.runs.cancel_all(wanted, preview=not confirm))
 
 
 @executions.get("/{execution_id}", summary="Show an execution")

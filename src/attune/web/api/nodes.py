@@ -149,8 +149,7 @@ class NodeQuery(BaseModel):
             requirement = Requirement.parse(self.term) if self.term else None
         except RequirementError as error:
             raise bad_field("term", error.expected, f"{error.got} at offset {error.position}") from error
-        pairs = [text.partition("=") for text in self.label]
-        labels = [(name.strip(), value.strip() if equals else None) for name, equals, value in pairs]
+        labels = NodeFilter.label_pairs(self.label)
         return NodeFilter([status.value for status in self.status], self.runtime, labels, requirement, self.q)
 
 

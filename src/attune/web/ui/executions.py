@@ -15,7 +15,7 @@ from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
 from attune.web.access import Operator
 from attune.web.services import Given, Services
-from attune.web.ui.forms import ROOT, fields_of, refused, values_of
+from attune.web.ui.forms import ROOT, fields_of, values_of
 from attune.web.ui.listing import SHOWN, Listing, number_of
 from attune.web.ui.pages import lines_of
 
@@ -25,7 +25,6 @@ _MOST_PIECES = 4
 
 
 async def _executions(services: Services, query: Mapping[str, str]) -> Sequence[ExecutionRecord]:
-    """Newest first; those of a status, an action, a worker."""
     status, action, worker = (query.get(name, "").strip() or None for name in ("status", "action", "worker"))
     status = status if status in {*ExecutionStatus} else None
     return await services.runs.list(ExecutionFilter(status, action, worker, limit=SHOWN))
@@ -41,12 +40,8 @@ async def _of_execution(services: Services, execution: ExecutionRecord) -> Mappi
         after = (pieces[-1].attempt, pieces[-1].number)
     return {
         "output": [piece for piece in output if piece.attempt == (output[-1].attempt if output else 0)],
-        "explained": await services.runs.explanation(execution) if execution.status == "requested" else {},
+        "explained": await services.runs.explanation(execution) if execution.waits else {},
     }
-
-
-async def _cancel(services: Services, key: str, _who: Caller) -> None:
-    await services.runs.cancel(int(key))
 
 
 async def _retry(services: Services, key: str, _who: Caller) -> str:
@@ -59,16 +54,7 @@ async def _of_action(services: Services, action: Action) -> Mapping[str, Any]:
     except RequirementError:
         needs = ""
     executions = await services.runs.list(ExecutionFilter(action_ref=action.ref, limit=_LAST))
-    form = {"fields": fields_of(action.param_schema), "beside": [], "require": "", "fault": ""}
-    return {"needs": needs, "executions": executions, **form}
-
-
-async def _pause(services: Services, ref: str, who: Caller) -> None:
-    await services.runs.set_paused(ref, who.name)
-
-
-async def _resume(services: Services, ref: str, _who: Caller) -> None:
-    await services.runs.set_paused(ref, None)
+    return {"needs": needs, "executions": executions, "fields": fields_of(action.param_schema)}
 
 
 _ACTIONS = Listing(
@@ -77,7 +63,10 @@ _ACTIONS = Listing(
     lambda services, _: services.runs.actions(),
     lambda services, ref: services.runs.action(ref),
     _of_action,
-    {"pause": _pause, "resume": _resume},
+    {
+        "pause": lambda services, ref, who: services.runs.set_paused(ref, who.name),
+        "resume": lambda services, ref, _who: services.runs.set_paused(ref, None),
+    },
     "execution",
 )
 _EXECUTIONS = Listing(
@@ -86,7 +75,7 @@ _EXECUTIONS = Listing(
     _executions,
     lambda services, key: services.runs.get(number_of(key)),
     _of_execution,
-    {"cancel": _cancel, "retry": _retry},
+    {"cancel": lambda services, key, _who: services.runs.cancel(int(key)), "retry": _retry},
     "execution",
     "executions.html",
 )
@@ -100,18 +89,19 @@ async def run_action(request: Request, _who: Operator, services: Given, ref: str
     texts = {name.removeprefix(f"{ROOT}."): text for name, text in form.items() if name.startswith(f"{ROOT}.")}
     require, fault = form.get("require", ""), ""
     values, faults = values_of(action.param_schema, texts)
+    asked = NewExecution(action, values, tuple(lines_of(require)))
     try:
         if not faults:
-            execution = await services.runs.run(NewExecution(action, values, tuple(lines_of(require))))
-            return RedirectResponse(f"/executions/{execution.id}", 303)
+            return RedirectResponse(f"/executions/{(await services.runs.run(asked)).id}", 303)
+        asked.check()
     except RequirementError as error:
         fault = error.caret
     except UsageError as error:
-        faults = list(error.faults) or [Fault("", "", "", sentence=str(error))]
-    fields = refused(fields_of(action.param_schema), texts, faults)
+        known = {it.field for it in faults}
+        faults += [it for it in error.faults or [Fault("", "", "", sentence=str(error))] if it.field not in known]
+    fields = fields_of(action.param_schema, texts, faults)
     beside = [fault for fault in faults if not any(field.has(fault) for field in fields)]
-    more = {"fields": fields, "beside": beside, "require": require, "fault": fault}
-    return await _ACTIONS.show(request, services, ref, 422, **more)
+    return await _ACTIONS.show(request, services, ref, 422, fields=fields, beside=beside, require=require, fault=fault)
 
 
 for _listing in (_ACTIONS, _EXECUTIONS):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -11,14 +13,15 @@ from fastapi.responses import Response
 from attune.core.errors import RequirementError
 from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import ROLES
-from attune.core.ports.read_models import FleetMatrix, NodeFilter
-from attune.web.services import Given
+from attune.core.ports.matching import MatchQuery
+from attune.core.ports.read_models import NodeFilter, UnservedDemand
+from attune.web.services import Given, Services
 from attune.web.ui.pages import NODE_STATES, Visitor, lines_of, page
 
 router = APIRouter(include_in_schema=False)
 _ROWS = 200
 _COLUMNS = 12
-_SHADES = 4
+_DEMANDS = 3  # each is matched against the whole fleet
 
 
 @router.get("/")
@@ -30,48 +33,50 @@ async def fleet_page(
     needs: str = "",
     q: str = "",
     status: Annotated[list[str] | None, Query()] = None,
+    label: str = "",
+    group: str = "",
     columns: str = "",
-    skip: int = 0,
+    skip: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
 ) -> Response:
     """The matrix of nodes and runtimes. What cannot be read of the filter is said, and filters nothing."""
-    chosen = ROLES.get(role, ROLES["worker"])
     statuses = [name for name in status or [] if name in NODE_STATES]
-    requirement, fault, terms = None, None, lines_of(needs)
-    try:
-        requirement = Requirement.parse(terms) if terms else None
-    except RequirementError as error:
-        fault = error.caret
-    wanted = NodeFilter(statuses=statuses, requirement=requirement, q=q[:300] or None)
-    skip = min(max(0, skip), 10_000_000)
-    matrix = await services.fleet_pages.matrix(chosen, wanted, skip=skip, limit=_ROWS)
-    shown = matrix.columns if columns == "all" else matrix.columns[:_COLUMNS]
-    kept = {"role": chosen.name, "needs": needs, "q": q, "status": statuses}
+    wanted, fault = _filter(statuses, needs, q, label)
+    role = role if role in ROLES else "worker"
+    matrix = await services.fleet_pages.matrix(ROLES[role], wanted, group=group[:300], skip=skip, limit=_ROWS)
+    kept = {"role": role, "needs": needs, "q": q, "status": statuses, "label": label, "group": group}
+
+    def to(**changes: Any) -> str:
+        return "/?" + urlencode([(key, value) for key, value in {**kept, **changes}.items() if value], doseq=True)
+
     return page(
         request,
         "fleet.html",
         pauses=await services.runs.pauses(),
         figures=await services.fleet_pages.figures(),
+        demands=[it for it in await _demands(services) if not it[1]["eligible_count"]],
         matrix=matrix,
-        columns=shown,
-        folded=len(matrix.columns) - len(shown),
-        shades={it.name: {of: min(rank, _SHADES - 1) for rank, of in enumerate(it.versions)} for it in shown},
-        filtered=bool(statuses or needs.strip() or q),
+        columns=matrix.columns if columns == "all" else matrix.columns[:_COLUMNS],
+        filtered=bool(statuses or needs.strip() or q or wanted.labels),
         fault=fault,
         filter=kept,
-        statuses=NODE_STATES,
-        links=_links(kept, matrix, skip),
+        to=to,
+        node_states=NODE_STATES,
         skip=skip,
+        following=skip + _ROWS,
     )
 
 
-def _links(kept: dict[str, Any], matrix: FleetMatrix, skip: int) -> dict[str, str | None]:
-    def link(**changes: Any) -> str:
-        return "/?" + urlencode([*((k, v) for k, v in {**kept, **changes}.items() if v)], doseq=True)
+def _filter(statuses: Sequence[str], needs: str, q: str, label: str) -> tuple[NodeFilter, str | None]:
+    """The filter, and why its terms cannot be read."""
+    wanted = NodeFilter(statuses, labels=NodeFilter.label_pairs(lines_of(label[:300])), q=q[:300] or None)
+    try:
+        terms = lines_of(needs)
+        return replace(wanted, requirement=Requirement.parse(terms) if terms else None), None
+    except RequirementError as error:
+        return wanted, error.caret
 
-    return {
-        "all_columns": link(columns="all"),
-        "next": link(skip=skip + _ROWS) if skip + _ROWS < matrix.total else None,
-        "previous": link(skip=max(0, skip - _ROWS)) if skip else None,
-        "overdue": "/?" + urlencode({"status": ["stale", "lost"]}, doseq=True),
-        "active": "/?" + urlencode({"status": ["active", "busy"]}, doseq=True),
-    }
+
+async def _demands(services: Services) -> list[tuple[UnservedDemand, Mapping[str, Any]]]:
+    """What waits for workers that do not read its queue, as yet at least, and where it could run."""
+    demands = {it: Requirement.parse(it.requirement) for it in await services.fleet_pages.unserved(_DEMANDS)}
+    return [(it, await services.matcher.answer(MatchQuery(needed, limit=1))) for it, needed in demands.items()]

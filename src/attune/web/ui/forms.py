@@ -10,7 +10,7 @@ from typing import Any
 from attune.core.access.secrets import text_of
 from attune.core.documents import dotted
 from attune.core.errors import Fault, shown
-from attune.core.json_schema import secret_names, typed
+from attune.core.json_schema import typed
 from attune.web.ui.pages import compact, pretty
 
 ROOT = "parameters"
@@ -65,29 +65,25 @@ class FormField:
         return fault.field == path or fault.field.startswith((f"{path}.", f"{path}["))
 
 
-def fields_of(schema: Mapping[str, Any]) -> list[FormField]:
-    """A field for each property of *schema*, with its default."""
+def fields_of(
+    schema: Mapping[str, Any], texts: Mapping[str, str] | None = None, faults: Sequence[Fault] = ()
+) -> list[FormField]:
+    """A field for each property of *schema*, required ones first: with its default, or with *texts* and their *faults*.
+
+    What was typed as a secret has to be typed again.
+    """
     known, required = schema.get("properties"), schema.get("required") or ()
     properties = dict(known) if isinstance(known, Mapping) else {}
     if not properties or schema.get("additionalProperties"):
         properties[_REST] = {"type": "object", "description": "What else it takes, as a JSON object."}
-    fields = [
-        FormField(name, below if isinstance(below, Mapping) else {}, name in required, name in secret_names(schema))
-        for name, below in properties.items()
-    ]
-    return [replace(field, value=field.default) for field in fields]
-
-
-def refused(fields: Sequence[FormField], texts: Mapping[str, str], faults: Sequence[Fault]) -> list[FormField]:
-    """*fields* with what was typed, and with *faults* in it; what was typed as a secret has to be typed again."""
-    return [
-        replace(
-            field,
-            value="" if field.secret else texts.get(field.name, ""),
-            errors=[str(fault).removeprefix(f"{ROOT}.") for fault in faults if field.has(fault)],
-        )
-        for field in fields
-    ]
+    fields = []
+    for name, described in sorted(properties.items(), key=lambda item: item[0] not in required):
+        below = described if isinstance(described, Mapping) else {}
+        field = FormField(name, below, name in required, below.get("secret") is True)
+        value = field.default if texts is None else "" if field.secret else texts.get(name, "")
+        errors = [str(fault).removeprefix(f"{ROOT}.") for fault in faults if field.has(fault)]
+        fields.append(replace(field, value=value, errors=errors))
+    return fields
 
 
 def values_of(schema: Mapping[str, Any], texts: Mapping[str, str]) -> tuple[dict[str, Any], list[Fault]]:

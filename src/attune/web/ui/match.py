@@ -38,5 +38,4 @@ async def match_page(
         role=chosen.name,
         fault=fault,
         answer=answer,
-        words=answer["text"] if answer else "",
     )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
 
-from attune.core.access.tokens import Caller
 from attune.core.events.event import TriggerRecord
 from attune.core.ports.sensors import SensorStatus
 from attune.web.services import Services
@@ -27,14 +25,6 @@ async def _of_sensor(services: Services, sensor: SensorStatus) -> Mapping[str, A
     return {"events": [event for event in told if event.source_ref == sensor.ref]}
 
 
-async def _switch_rule(enabled: bool, services: Services, ref: str, _who: Caller) -> None:
-    await services.events.set_rule_enabled(ref, enabled)
-
-
-async def _switch_sensor(enabled: bool, services: Services, ref: str, _who: Caller) -> None:
-    await services.sensors.set_enabled(ref, enabled)
-
-
 router = APIRouter(include_in_schema=False)
 for _listing in (
     Listing("packs", "Packs", lambda services, _: services.packs.list_packs()),
@@ -42,21 +32,30 @@ for _listing in (
         "rules",
         "Rules",
         lambda services, _: services.events.list_rules(),
-        verbs={"enable": partial(_switch_rule, True), "disable": partial(_switch_rule, False)},
+        verbs={
+            "enable": lambda services, ref, _who: services.events.set_rule_enabled(ref, True),
+            "disable": lambda services, ref, _who: services.events.set_rule_enabled(ref, False),
+        },
     ),
-    Listing("triggers", "Triggers", lambda services, _: services.events.list_triggers(), more=_of_trigger),
+    Listing(
+        "triggers", "Triggers", lambda services, _: services.events.list_triggers(), more=_of_trigger, kinds="execution"
+    ),
     Listing(
         "events",
         "Events",
         lambda services, _: services.events.list_events(SHOWN),
         lambda services, key: services.events.get_event(number_of(key)),
+        kinds="execution",
     ),
     Listing(
         "sensor-definitions",
         "Sensors",
         lambda services, _: services.sensors.status(),
         more=_of_sensor,
-        verbs={"enable": partial(_switch_sensor, True), "disable": partial(_switch_sensor, False)},
+        verbs={
+            "enable": lambda services, ref, _who: services.sensors.set_enabled(ref, True),
+            "disable": lambda services, ref, _who: services.sensors.set_enabled(ref, False),
+        },
     ),
 ):
     router.include_router(_listing.router)

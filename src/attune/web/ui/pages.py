@@ -8,8 +8,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import Depends, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import Depends, HTTPException, Request
+from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
@@ -105,17 +105,17 @@ _TEMPLATES = Environment(
 
 
 NAV = (
-    ("/", "Fleet"),
-    ("/runtimes", "Runtimes"),
-    ("/match", "Where can this run?"),
-    ("/executions", "Executions"),
-    ("/actions", "Actions"),
-    ("/packs", "Packs"),
-    ("/rules", "Rules"),
-    ("/triggers", "Triggers"),
-    ("/events", "Events"),
-    ("/sensor-definitions", "Sensors"),
-    ("/activity", "Activity"),
+    ("/", "Fleet", "f"),
+    ("/runtimes", "Runtimes", "r"),
+    ("/match", "Where can this run?", "w"),
+    ("/executions", "Executions", "e"),
+    ("/actions", "Actions", "a"),
+    ("/packs", "Packs", "p"),
+    ("/rules", "Rules", "u"),
+    ("/triggers", "Triggers", "t"),
+    ("/events", "Events", "v"),
+    ("/sensor-definitions", "Sensors", "s"),
+    ("/activity", "Activity", "y"),
 )
 _TEMPLATES.globals |= {"asset": asset, "state": state, "ago": ago, "since": since, "clock": clock, "nav": NAV}
 _TEMPLATES.globals |= {"lasted": lasted, "pretty": pretty, "compact": compact, "statuses": [*ExecutionStatus]}
@@ -153,27 +153,18 @@ def lines_of(text: str) -> list[str]:
     return [term for line in text.replace(";", "\n").splitlines() if (term := line.strip())]
 
 
-class LoginNeeded(Exception):
-    """Raised by a page that nobody is logged in for; answered with the way to the login."""
-
-
 async def visitor(request: Request) -> Caller:
-    """A dependency of pages: who looks. Raises `LoginNeeded`."""
+    """A dependency of pages: who looks. Whoever is nobody is led to the login and, after it, back to the page."""
     try:
         caller = await caller_of(request)
     except ProblemError:
         caller = None
     if caller is None:
-        raise LoginNeeded
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        login = request.url_for("login_page").include_query_params(next=target)
+        raise HTTPException(303, "log in first", {"Location": f"{login.path}?{login.query}"})
     request.state.position = (await services_of(request)).hub.position  # before the page is read
     return caller
 
 
 Visitor = Annotated[Caller, Depends(visitor)]
-
-
-def to_login(request: Request) -> RedirectResponse:
-    """The way to the login and, after it, back to the page asked for."""
-    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    url = request.url_for("login_page").include_query_params(next=target)
-    return RedirectResponse(f"{url.path}?{url.query}", 303)

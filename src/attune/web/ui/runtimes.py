@@ -8,9 +8,8 @@ from typing import Any
 
 from attune.core.ports.read_models import RuntimeCounts
 from attune.core.ports.runtimes import RuntimeChange
-from attune.core.runtimes.definition import Definition
+from attune.core.runtimes.definition import proofs_of
 from attune.core.runtimes.runtime import Runtime
-from attune.operations.runtimes.examine import read_definitions
 from attune.web.api.runtimes import etag_of
 from attune.web.services import Services
 from attune.web.ui.listing import Listing
@@ -21,38 +20,23 @@ _EDITED = ("name", "description", "pack_ref", "distributions", "installation")
 
 
 async def _rows(services: Services, _query: object) -> Sequence[Any]:
-    """Every definition, with where it is."""
     counts = await services.fleet_pages.runtime_counts()
-    none = RuntimeCounts()
     runtimes = await services.runtimes.list_runtimes()
-    return [(runtime, counts.get(runtime.ref, none), proofs(runtime)) for runtime in runtimes]
+    return [(it, counts.get(it.ref, RuntimeCounts()), proofs_of(it)) for it in runtimes]
 
 
 async def _more(services: Services, runtime: Runtime) -> Mapping[str, Any]:
-    """The proof of one definition, its versions over the fleet, its history, and what it is changed by."""
     nodes = [it for it in await services.nodes.list_nodes() if it.status in ("active", "busy", "draining", "degraded")]
     counts = await services.fleet_pages.runtime_counts(runtime.ref)
     history = list(await services.runtimes.runtime_history(runtime.ref))[:_CHANGES]
     return {
-        "proofs": proofs(runtime),
+        "proofs": proofs_of(runtime),
         "coverage": counts.get(runtime.ref, RuntimeCounts()),
         "history": [(change, diff_of(change)) for change in history],
         "body": pretty({name: getattr(runtime, name) for name in _EDITED}),
         "etag": etag_of(runtime),
         "nodes": nodes[:100],
     }
-
-
-def proofs(runtime: Runtime) -> list[str]:
-    """What proves the runtime, in words: its commands as a person would type them, or the fault."""
-    (read,) = read_definitions([runtime])
-    if not isinstance(read, Definition):
-        return [f"malformed: {read.reason}"]
-    verification = read.verification
-    commands = [" ".join(check.argv) for check in verification.checks]
-    if verification.always_available:
-        return ["always available", *commands]
-    return commands or ["no verification command"]
 
 
 def diff_of(change: RuntimeChange) -> list[tuple[str, str]]:

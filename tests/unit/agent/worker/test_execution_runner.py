@@ -303,7 +303,7 @@ async def test_a_cancel_ends_what_runs() -> None:
     async with worker.at_work():
         (number,) = await worker.ask(replace(ACTION, retries=5))
         await until(lambda: worker.runner.ran)
-        await worker.store.cancel(number)
+        await worker.store.cancel([number])
         await until(lambda: worker.statuses() == ["cancelled"])
 
     assert len(worker.runner.ran) == 1

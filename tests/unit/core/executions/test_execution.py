@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from attune.core.backoff import Backoff
 from attune.core.executions.action import OnLost
 from attune.core.executions.execution import (
     FINAL,
@@ -43,7 +44,9 @@ def test_what_follows_an_attempt(
     ending: WorkEnding, exit_code: int | None, retries: int, failures: int, cancel_asked: bool, expected: S
 ) -> None:
     outcome = WorkOutcome(ending, exit_code, reason="because")
-    follows = after_outcome(outcome, retries_left=retries - failures, delay_seconds=2.5, cancel_asked=cancel_asked)
+    follows = after_outcome(
+        outcome, failures=failures, retries=retries, backoff=Backoff(2.5, 2.5), cancel_asked=cancel_asked
+    )
     assert follows.status is expected
     running = S.CANCELING if cancel_asked else S.RUNNING
     assert follows.status in TRANSITIONS[running]
@@ -53,7 +56,23 @@ def test_what_follows_an_attempt(
 
 def test_what_no_worker_can_start_fails_in_the_end() -> None:
     outcome = WorkOutcome(WorkEnding.NOT_STARTED, reason="no such file")
-    assert after_outcome(outcome, retries_left=0, delay_seconds=1, not_started=MOST_LOSSES).status is S.FAILED
+    assert (
+        after_outcome(outcome, failures=0, retries=0, backoff=Backoff(1, 1), not_started=MOST_LOSSES).status is S.FAILED
+    )
+
+
+def test_each_retry_comes_later_and_says_when_and_which_it_is() -> None:
+    outcome, backoff = WorkOutcome(WorkEnding.EXITED, 3, reason="ended with exit code 3"), Backoff(2.0, 5.0)
+    follows = [after_outcome(outcome, failures=failures, retries=3, backoff=backoff) for failures in range(4)]
+    assert [then.delay_seconds for then in follows] == [2.0, 4.0, 5.0, 0.0]
+    assert [then.reason for then in follows] == [
+        "ended with exit code 3; again in 2 s, attempt 2 of 4",
+        "ended with exit code 3; again in 4 s, attempt 3 of 4",
+        "ended with exit code 3; again in 5 s, attempt 4 of 4",
+        "ended with exit code 3",
+    ]
+    spread = [after_outcome(outcome, failures=0, retries=1, backoff=backoff, chance=chance) for chance in (0.0, 1.0)]
+    assert [then.delay_seconds for then in spread] == [pytest.approx(1.6), pytest.approx(2.4)]
 
 
 def test_what_kills_worker_after_worker_is_abandoned() -> None:
@@ -65,7 +84,7 @@ def test_what_kills_worker_after_worker_is_abandoned() -> None:
 
 
 def test_giving_back_uses_up_no_retry() -> None:
-    assert not after_outcome(WorkOutcome(WorkEnding.NOT_STARTED), retries_left=0, delay_seconds=1).counts
+    assert not after_outcome(WorkOutcome(WorkEnding.NOT_STARTED), failures=0, retries=0, backoff=Backoff(1, 1)).counts
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from attune.core.backoff import Backoff
 from attune.core.errors import PlaceError, UsageError
 from attune.core.executions.execution import ExecutionStatus, after_outcome
 from attune.core.executions.work import WorkEnding, WorkOutcome
@@ -37,6 +38,6 @@ def test_a_fault_without_a_path_is_told_of_what_was_started() -> None:
 
 def test_work_without_a_place_is_given_back_however_often() -> None:
     outcome = WorkOutcome(WorkEnding.NO_PLACE, reason="no space")
-    then = after_outcome(outcome, retries_left=0, delay_seconds=60, not_started=99)
+    then = after_outcome(outcome, failures=0, retries=0, backoff=Backoff(60, 60), not_started=99)
 
     assert (then.status, then.reason, then.counts) == (ExecutionStatus.SCHEDULING, "no space", False)

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from attune.core.ports.nodes import Overdue
-from lost_attempts import LostAttempt, lost_wrongly
+from rig_losses import LostAttempt, lost_wrongly
 from waiting import rows, status, wait_for
 from worker_processes import WorkerFleet, load_pack, write_pack
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from attune.core.executions.execution import FINAL, ExecutionStatus
 from attune.core.ports.nodes import Overdue
 from execution_transitions import TRANSITIONS
-from lost_attempts import LostAttempt, lost_wrongly
+from rig_losses import LostAttempt, lost_wrongly
 
 OVERDUE = Overdue(2.5, 6.0)
 Line = tuple[str, int, int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attune.core.ports.nodes import Overdue
-from lost_attempts import LostAttempt, lost_wrongly
+from rig_losses import LostAttempt, lost_wrongly
 
 OVERDUE = Overdue(2.0, 4.0)
 

@@ -173,7 +173,7 @@ class HeartbeatLoop:
             self._begin(self.node.registration.tell_problem)
 
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do *work* beside the heartbeats, unless it still goes on. Raises what ended such work, if no `DatabaseError`."""
+        """Do *work* beside the heartbeats, unless it still goes on. Raises what ended such work but the database."""
         for name in [name for name, task in self.beside.items() if task.done()]:
             with suppress(DatabaseError):
                 self.beside.pop(name).result()

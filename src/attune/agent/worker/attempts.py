@@ -24,6 +24,7 @@ from attune.core.matching.fleet import Node
 from attune.core.nodes.place import place_error
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.worker import AttemptResult, AttemptStart, AttemptStore, QueuedJob, StartedAttempt, WorkRunner
+from attune.core.runtimes.definition import StartOptions
 
 _UNREMARKABLE = ("completed", "cancelled")
 _NAMED = 3  # executions, of those that keep a node from stopping
@@ -47,6 +48,7 @@ class Attempts:
     unfit: Callable[[str], None]
     broken: Callable[[str, str, float, int], Awaitable[str | None]]
     default_timeout: float | None
+    start: Callable[[str], StartOptions] = lambda _: StartOptions()
     running: dict[int, asyncio.Task[WorkOutcome]] = field(default_factory=dict)
     begun: dict[int, int] = field(default_factory=dict)  # the number of each attempt that runs
     _cancelled: set[int] = field(default_factory=set)
@@ -132,15 +134,19 @@ class Attempts:
         values, secrets, masked = await self.secrets.resolve(given, action.secrets, started.sealed, started.execution)
         folder = await self.packs.folder(action.pack_digest) if action.pack_digest else None
         entrypoint = PurePath(action.entrypoint) if folder is None else folder / "actions" / action.entrypoint
+        if action.cannot_run:
+            return WorkOutcome(WorkEnding.REFUSED, reason=action.cannot_run)
+        start = self.start(action.runtime_ref or "")
         work = Work(
             entrypoint=entrypoint,
             interpreter=interpreter_of(action.runtime_ref, interpreters, node) if action.runtime_ref else None,
-            interpreter_args=action.interpreter_args,
+            interpreter_args=(*start.args, *action.interpreter_args),
             parameters=values,
             secrets=secrets,
             masked=masked,
             delivery=action.delivery,
             environment={
+                **start.environment,
                 **{
                     f"ATTUNE_RUNTIME_{_NOT_OF_NAMES.sub('_', name.upper())}": used["path"]
                     for name, used in interpreters.items()

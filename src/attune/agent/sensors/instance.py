@@ -184,18 +184,9 @@ class ProcessInstance(SensorInstance):
             command = await command_of(self.sensor, self._context)
             values, _, masked = await self._context.secrets.resolve(self.sensor.config)
             await asyncio.to_thread(self._output_log.create)
-            program = SensorProgram(
-                command,
-                self._output_log.path,
-                self._output_log.work,
-                values,
-                {
-                    **self._context.options(self.sensor.runtime_ref).environment,
-                    "ATTUNE_SENSOR": self.sensor.ref,
-                    "ATTUNE_TRIGGER": self.sensor.trigger_ref,
-                },
-                masked,
-            )
+            output, variables = self._output_log, self._context.options(self.sensor.runtime_ref).environment
+            names = {"ATTUNE_SENSOR": self.sensor.ref, "ATTUNE_TRIGGER": self.sensor.trigger_ref}
+            program = SensorProgram(command, output.path, output.work, values, {**variables, **names}, masked)
             process = await self._context.start(
                 program,
                 self._until,

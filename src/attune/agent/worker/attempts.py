@@ -28,7 +28,7 @@ from attune.core.runtimes.definition import StartOptions
 
 _UNREMARKABLE = ("completed", "cancelled")
 _NAMED = 3  # executions, of those that keep a node from stopping
-_NOT_OF_NAMES = re.compile(r"\W")
+_NO_WORD = re.compile(r"\W")
 
 
 @dataclass(eq=False)
@@ -136,10 +136,10 @@ class Attempts:
         entrypoint = PurePath(action.entrypoint) if folder is None else folder / "actions" / action.entrypoint
         if action.cannot_run:
             return WorkOutcome(WorkEnding.REFUSED, reason=action.cannot_run)
-        start = self.start(action.runtime_ref or "")
+        start = self.start(ref := action.runtime_ref or "")
         work = Work(
             entrypoint=entrypoint,
-            interpreter=interpreter_of(action.runtime_ref, interpreters, node) if action.runtime_ref else None,
+            interpreter=interpreter_of(ref, interpreters, node) if ref else None,
             interpreter_args=(*start.args, *action.interpreter_args),
             parameters=values,
             secrets=secrets,
@@ -147,10 +147,7 @@ class Attempts:
             delivery=action.delivery,
             environment={
                 **start.environment,
-                **{
-                    f"ATTUNE_RUNTIME_{_NOT_OF_NAMES.sub('_', name.upper())}": used["path"]
-                    for name, used in interpreters.items()
-                },
+                **{f"ATTUNE_RUNTIME_{_NO_WORD.sub('_', n.upper())}": used["path"] for n, used in interpreters.items()},
                 "ATTUNE_ACTION": action.ref,
                 "ATTUNE_EXECUTION": str(started.execution),
                 "ATTUNE_ATTEMPT": str(started.attempt),
@@ -168,8 +165,7 @@ class Attempts:
         if work.interpreter and outcome.ending in (WorkEnding.EXITED, WorkEnding.SIGNALED):
             with suppress(asyncio.CancelledError):  # it has ended, whoever wants to end it now
                 given_back = started.attempt - 1 - started.failures - started.losses - started.not_started
-                ran = outcome.duration_seconds
-                if why := await self.broken(action.runtime_ref or "", work.interpreter, ran, given_back):
+                if why := await self.broken(ref, work.interpreter, outcome.duration_seconds, given_back):
                     return WorkOutcome(WorkEnding.BROKEN, reason=f"given back by worker {node.name}: {why}")
         return outcome
 

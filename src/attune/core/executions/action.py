@@ -9,7 +9,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from attune.core.json_schema import schema_problems, secret_names, value_problems
+from attune.core.json_schema import defaults_of, schema_problems, secret_names, value_problems
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.terms import RuntimeTerm, Term
 from attune.core.runtimes.aliases import is_sayable
@@ -141,12 +141,7 @@ def _is_about(term: Term, runtime: str | None) -> bool:
 
 def with_defaults(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """*parameters*, and the defaults that *schema* has for those that are not given."""
-    properties = schema.get("properties")
-    known = properties if isinstance(properties, Mapping) else {}
-    defaults = {
-        name: field["default"] for name, field in known.items() if isinstance(field, Mapping) and "default" in field
-    }
-    return {**defaults, **parameters}
+    return {**defaults_of(schema), **parameters}
 
 
 def output_problem(schema: Mapping[str, Any], result: Any) -> str | None:

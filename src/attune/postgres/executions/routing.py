@@ -163,7 +163,7 @@ async def _classify_one(
             (problem, execution.id),
         )
         return {}
-    classes = {columns["queue"]: columns["requirement"]}
+    classes = {columns["queue"]: columns["class"]}
     await know_classes(connection, classes)
     query = f"""
         WITH versions AS ({KEEP_VERSIONS})

@@ -70,3 +70,6 @@ downgrade
 # Being replaced.
 _.optional
 _.lost_nodes  # settings are taken as a whole: `asdict(settings.retention)`
+
+# Called by pydantic.
+_._can_lie_in_a_folder

@@ -68,6 +68,26 @@ IMAGES: Mapping[str, str] = {
 }
 """A pack with one of each kind."""
 
+EVERY_FIELD: Mapping[str, str] = {
+    **IMAGES,
+    "actions/resize.yaml": """
+        name: resize
+        label: Resize
+        entry_point: resize.py
+        runtime: python
+        parameters:
+          width: {type: integer, minimum: 1, required: true, description: In pixels.}
+          mode: {type: string, enum: [fit, fill], default: fit}
+          times: {enum: [1, 2, x]}
+          sharp: {type: boolean}
+          note: {type: string, default: of old}
+          tags: {type: array, items: {type: string}}
+          token: {type: string, secret: true}
+          path: {type: string}
+        """,
+}
+"""The same, with an action whose form has every kind of field."""
+
 
 def write_pack(folder: Path, files: Mapping[str, str | bytes | None] = IMAGES) -> Path:
     """*files* below *folder*, dedented; None removes one."""

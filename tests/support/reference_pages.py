@@ -42,9 +42,34 @@ def pages() -> dict[Path, str]:
     }
 
 
+# What needs the database itself, or is about this machine. `test_client_mode.py` holds both lists, and all the others.
+ON_THE_DATABASE = (
+    "up", "worker start", "sensor start", "api start", "key rotate",
+    "db check", "db grant", "db migrate", "db retention", "db shell", "db status", "db url",
+)  # fmt: skip
+ON_THIS_MACHINE = ("attune", "config show", "down")
+
+
 def commands_reference() -> str:
-    """Every command with its arguments, options and example."""
-    return "# Commands\n\n" + "\n".join(_commands(cli, click.Context(cli, info_name="attune"))).rstrip() + "\n"
+    """Every command with its arguments, options and example, and which work over the API."""
+    sections = "\n".join(_commands(cli, click.Context(cli, info_name="attune"))).rstrip()
+    return f"# Commands\n\n{_over_the_api()}\n{sections}\n"
+
+
+def _over_the_api() -> str:
+    names = [name for name in command_names() if name not in (*ON_THE_DATABASE, *ON_THIS_MACHINE)]
+    over, database = (", ".join(f"`{name}`" for name in which) for which in (names, ON_THE_DATABASE))
+    return (
+        "**Over the API.** Where the settings name only an API (`ATTUNE_URL`), these work as on the database, with the"
+        f" same output and exit codes: {over}.\n\n"
+        f"These need the database itself, and say so: {database}.\n"
+    )
+
+
+def command_names() -> list[str]:
+    """Every command, as it is typed after `attune`."""
+    lines = "\n".join(_commands(cli, click.Context(cli, info_name="attune"))).splitlines()
+    return [line.removeprefix("## ").removeprefix("attune ") for line in lines if line.startswith("## attune")]
 
 
 def _commands(command: click.Command, context: click.Context) -> Iterator[str]:

@@ -37,31 +37,17 @@ def ask(work: Callable[[Installation], Awaitable[T]], settings: Settings | None 
     return asyncio.run(work_on_installation())
 
 
-def _with(
-    what: str, store_of: Callable[[Installation], Store | None]
-) -> Callable[[Callable[[Store], Awaitable[T]]], T]:
-    """Runs work on one store of the installation. It raises `UsageError` where only the API is at hand, without it."""
-
-    async def on_store(installation: Installation, work: Callable[[Store], Awaitable[T]]) -> T:
-        store = store_of(installation)
-        if store is None:
-            raise UsageError(
-                f"expected the database of the installation, got {installation.origin}, which does not tell of {what}",
-                hint="run it where database.url is set",
-            )
-        return await work(store)
-
-    return lambda work: ask(lambda installation: on_store(installation, work))
+def _with(store_of: Callable[[Installation], Store]) -> Callable[[Callable[[Store], Awaitable[T]]], T]:
+    """Runs work on one store of the installation."""
+    return lambda work: ask(lambda installation: work(store_of(installation)))
 
 
-with_executions = _with("executions", lambda installation: installation.executions)
-with_events = _with("events", lambda installation: installation.events)
-with_letters = _with("dead letters", lambda installation: installation.letters)
-with_packs = _with("packs", lambda installation: installation.packs)
-with_retention = _with("retention", lambda installation: installation.retention)
-with_secrets = _with("secrets", lambda installation: installation.secrets)
-with_sensors = _with("sensors", lambda installation: installation.sensors)
-with_tokens = _with("tokens", lambda installation: installation.tokens)
+with_executions = _with(lambda installation: installation.executions)
+with_events = _with(lambda installation: installation.events)
+with_packs = _with(lambda installation: installation.packs)
+with_secrets = _with(lambda installation: installation.secrets)
+with_sensors = _with(lambda installation: installation.sensors)
+with_tokens = _with(lambda installation: installation.tokens)
 
 
 def unknown(sentence: str, name: str, known: Collection[str], hint: str) -> UsageError:

@@ -106,14 +106,5 @@ def _record(data: Any) -> ExecutionRecord:
 
 
 def _action(data: Mapping[str, Any]) -> Action:
-    """The action that the API shows; its terms stand together in its requirement."""
-    requirement = data["requirement"]
-    return record_of(
-        Action,
-        data,
-        runtime=None,
-        requires=() if requirement in (None, "*") else (requirement,),
-        prefers=tuple(data["prefers"]),
-        delivery=Delivery(data["delivery"]),
-        on_lost=OnLost(data["on_lost"]),
-    )
+    lists = {name: tuple(data[name]) for name in ("requires", "prefers", "interpreter_args")}
+    return record_of(Action, data, delivery=Delivery(data["delivery"]), on_lost=OnLost(data["on_lost"]), **lists)

@@ -31,6 +31,8 @@ def refusal_of(status: int, problem: Mapping[str, Any], url: str) -> AttuneError
         return ApiError(f"ATTUNE_TOKEN does not open this: {sentence}", hint=hint)
     if status == 429:
         return ApiError(f"the API at {url} asks to slow down: {sentence}", hint=hint or "try again in a minute")
+    if status == 413:
+        hint = "the API takes no more; run it where database.url is set"
     if status >= 500:
         return ApiError(f"the API at {url} cannot answer now: {sentence}", hint=hint)
     errors = problem["errors"] if isinstance(problem.get("errors"), list) else []

@@ -95,6 +95,10 @@ class Wire:
         """The JSON at *path*."""
         return (await self.ask("GET", path, query=query)).data
 
+    async def switch(self, path: str, enabled: bool) -> bool:
+        """Switch what is at *path* on or off; False if there is nothing."""
+        return (await self.ask("PATCH", path, body={"enabled": enabled}, accept=(404,))).status != 404
+
     async def pages(self, path: str, *, missing_is_empty: bool = False) -> list[Any]:
         """Every entry of the list at *path*, page by page."""
         entries: list[Any] = []

@@ -40,9 +40,11 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
             client.HttpControl(wire),
             client.HttpMatcher(wire),
             client.HttpTokens(wire),
-            executions=client.HttpExecutions(wire),
-            secrets=client.HttpSecrets(wire),
-            letters=client.HttpDeadLetters(wire),
+            client.HttpSensors(wire),
+            client.HttpPacks(wire),
+            client.HttpEvents(wire),
+            client.HttpExecutions(wire),
+            client.HttpSecrets(wire),
         )
 
 
@@ -69,7 +71,6 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
         await asyncio.to_thread(require_migrated, database.url)
         async with open_pool(database.url, application_name=f"attune {who}", lock_seconds=_LOCK_SECONDS) as pool:
             nodes, keys = PostgresNodes(pool), keyring_for(settings)
-            events = PostgresEventLog(pool, recorder(keys))
             yield Installation(
                 without_password(database.url),
                 PostgresRuntimes(pool),
@@ -79,10 +80,9 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
                 PostgresTokens(pool),
                 PostgresSensors(pool),
                 PostgresPacks(pool),
-                events,
+                PostgresEventLog(pool, recorder(keys)),
                 execution_service(pool, nodes, keys),
                 PostgresSecrets(pool, keys),
-                events,
                 PostgresRetention(pool),
             )
 

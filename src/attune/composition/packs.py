@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from attune import catalogue
 from attune.composition.databases import shipped_runtimes
 from attune.composition.events import shared_expressions
 from attune.config.document import read_content
-from attune.core.packs.pack import Known
+from attune.core.packs.pack import Known, Pack, PackFile
 from attune.core.ports.events import Expressions
 from attune.core.runtimes.definition import capability_name
 from attune.host.packs.folder import read_folder
@@ -20,6 +21,12 @@ async def check_folder(folder: Path, known: Known, expressions: Expressions | No
     files, faults = read_folder(folder)
     engine = expressions or shared_expressions()
     return await check_files(str(folder), files, known=known, expressions=engine, read=read_content, earlier=faults)
+
+
+async def check_pack(files: Sequence[PackFile], known: Known) -> Pack:
+    """The pack that *files* make. Raises `PackError` with every fault."""
+    checked = await check_files("files", files, known=known, expressions=shared_expressions(), read=read_content)
+    return checked.pack
 
 
 def shipped() -> Known:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from attune.composition.decisions import decide
 from attune.composition.events import recorder
 from attune.composition.executions import execution_service, matcher_on
+from attune.composition.packs import check_pack
 from attune.config.settings import ApiSettings
 from attune.core.ports.access import AccessStore, SecretCipher
 from attune.operations.installation.retain import Retention
@@ -106,6 +107,7 @@ def services_on(pool: Pool, cipher: SecretCipher, front: Front) -> Services:
         answers=ResponseCache(hub),
         runs=execution_service(pool, nodes, cipher),
         packs=PostgresPacks(pool),
+        check_pack=check_pack,
         events=PostgresEventLog(pool, recorder(cipher)),
         sensors=PostgresSensors(pool),
         secrets=PostgresSecrets(pool, cipher),

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from attune.config.kinds import Misfit, SettingKind, Text, example_of, misfit, variable_with
+from attune.config.kinds import Misfit, SettingKind, example_of, misfit, text, variable_with
 from attune.core.documents import DocumentNode
 from attune.core.errors import Fault
+from attune.core.runtimes.aliases import nearest
 
 PREFIX = "ATTUNE__"
 _LONGEST = 1000
@@ -127,7 +128,7 @@ class Anything(SettingKind):
         return value
 
 
-RUNTIME_NAMES = ListOf(Text("a name", "python", r"[^\x00]*"), "a list of names")
+RUNTIME_NAMES = ListOf(text("a name", "python", r"[^\x00]*"), "a list of names")
 
 
 class Capabilities(SettingKind):
@@ -170,13 +171,11 @@ def unknown_key(within: SettingKind, prefix: str, name: str, node: DocumentNode)
     below = [*paths_below(within)]
     if not below:
         return fault("no key", f"{prefix} has no keys below it")
-    from difflib import get_close_matches
-
     known = {key.rpartition(".")[2]: key for key in reversed(below)} | {key: key for key in within.names}
-    nearest = get_close_matches(name[:100].lower(), known, n=1)
-    if not nearest:
+    near = nearest(name[:100].lower(), known)
+    if near is None:
         return fault(f"one of {', '.join(within.names)}", f"expected one of {', '.join(within.names)}")
-    meant = ".".join(filter(None, (prefix, known[nearest[0]])))
+    meant = ".".join(filter(None, (prefix, known[near])))
     return instead(meant, f"did you mean {meant}?")
 
 

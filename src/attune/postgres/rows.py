@@ -43,6 +43,16 @@ class UnreadableJson(str):
         return str(self)
 
 
+def without_secrets(values: str, schema: str) -> str:
+    """SQL for the object *values* with `***` for what *schema* marks secret, unless it names a stored secret."""
+    return f"""
+        CASE WHEN jsonb_typeof({values}) = 'object' THEN (
+            SELECT coalesce(jsonb_object_agg(v.key, CASE
+                WHEN {schema} #> ARRAY['properties', v.key, 'secret'] = 'true' AND v.value::text NOT LIKE '"secret:%%'
+                THEN '"***"' ELSE v.value END), '{{}}')
+            FROM jsonb_each({values}) AS v) ELSE '{{}}' END"""
+
+
 async def read_all(source: Source, record: Make[Record], query: str, parameters: Parameters = ()) -> list[Record]:
     """Every row of *query*, each as what *record* makes of its columns, given as keyword arguments."""
     async with _executed(source, kwargs_row(record), query, parameters) as cursor:

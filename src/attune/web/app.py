@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from attune.web.access import SECURITY_SCHEME
-from attune.web.api import checks, executions, match, nodes, packs, pauses, runtimes, stream, system, tokens
+from attune.web.api import checks, events, executions, match, nodes, packs, pauses, runtimes, stream, system, tokens
 from attune.web.front import OPEN
 from attune.web.middleware.audit import write_audit
 from attune.web.middleware.limits import RequestLimits
@@ -38,6 +38,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     executions.executions,
     pauses.router,
     packs.router,
+    events.router,
     tokens.router,
     stream.router,
 )

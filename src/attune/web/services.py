@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from attune.core.backoff import Backoff
+from attune.core.packs.pack import Known, Pack, PackFile
 from attune.core.ports.access import AccessStore, SecretStore
 from attune.core.ports.changes import ChangeLog
 from attune.core.ports.events import EventReader
@@ -71,6 +72,7 @@ class Services:
     answers: ResponseCache
     runs: ExecutionService
     packs: PackStore
+    check_pack: Callable[[Sequence[PackFile], Known], Awaitable[Pack]]
     events: EventReader
     sensors: SensorReader
     secrets: SecretStore

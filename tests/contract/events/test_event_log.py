@@ -1,4 +1,4 @@
-"""`EventReader` and `DeadLetters`: one suite for memory and PostgreSQL, dead letters over the API as well."""
+"""`EventReader` and `DeadLetters`: one suite for memory, PostgreSQL and the API."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from attune.client import HttpDeadLetters
+from attune.client import HttpEvents
 from attune.composition.events import recorder
 from attune.core.access.tokens import Scope
 from attune.core.errors import UsageError
-from attune.core.events.event import DeadLetter, RuleRecord, TriggerRecord
+from attune.core.events.event import DeadLetter, PendingEvents, RuleRecord, TriggerRecord
 from attune.postgres.connection import open_pool
 from attune.postgres.events.log import PostgresEventLog
 from attune.testing import MemoryCipher, MemoryEventLog
@@ -41,7 +41,7 @@ def body_of(ref: str) -> str:
     return json.dumps({"trigger_ref": ref, "payload": {"a": 1}})
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", "postgres", "http"])
 async def events(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Any]:
     if request.param == "memory":
         log = MemoryEventLog(TRIGGERS, [RULE])
@@ -52,7 +52,8 @@ async def events(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIte
             )  # fmt: skip
         yield log
         return
-    async with open_pool(request.getfixturevalue("migrated_database")) as pool:
+    url = request.getfixturevalue("migrated_database")
+    async with open_pool(url) as pool:
         async with pool.connection() as connection:
             await connection.execute("INSERT INTO pack (ref, label, version) VALUES ('acme', '', '1.0.0')")
             await connection.execute(
@@ -78,7 +79,11 @@ async def events(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIte
                     " VALUES ('event', %s, %s, 'no', '22001')",
                     (ref, body_of(ref)),
                 )
-        yield PostgresEventLog(pool, recorder(MemoryCipher()))
+        if request.param == "postgres":
+            yield PostgresEventLog(pool, recorder(MemoryCipher()))
+            return
+    async with serving(url) as api, api.wire(api.tokens[Scope.OPERATE]) as wire:
+        yield HttpEvents(wire)
 
 
 async def test_triggers_and_rules_are_listed_by_ref(events: Any) -> None:
@@ -122,37 +127,28 @@ async def test_what_cannot_be_recorded_is_refused(events: Any, trigger: str, pay
     assert list(await events.list_events(10)) == []
 
 
-@pytest.fixture(params=["here", "http"])
-async def letters(request: pytest.FixtureRequest, events: Any, migrated_database: str) -> AsyncIterator[Any]:
-    if request.param == "here" or isinstance(events, MemoryEventLog):
-        yield events
-        return
-    async with serving(migrated_database) as api, api.wire(api.tokens[Scope.OPERATE]) as wire:
-        yield HttpDeadLetters(wire)
-
-
-async def test_dead_letters_are_listed_the_oldest_first(events: Any, letters: Any) -> None:
-    assert [(one.id, one.source, one.times) for one in await letters.list_letters()] == [
+async def test_dead_letters_are_listed_the_oldest_first(events: Any) -> None:
+    assert [(one.id, one.source, one.times) for one in await events.list_letters()] == [
         (1, "acme.seen", 1),
         (2, "acme.none", 1),
     ]
-    assert [one.id for one in await letters.list_letters(1)] == [1]
-    assert [one.id for one in await letters.list_letters(10, 1)] == [2]
-    assert await events.refusals() == {}
+    assert [one.id for one in await events.list_letters(1)] == [1]
+    assert [one.id for one in await events.list_letters(10, 1)] == [2]
+    assert (await events.refusals(), await events.pending()) == ({}, PendingEvents())
 
 
-async def test_a_dead_letter_that_is_stored_is_gone_and_one_that_is_refused_stays(events: Any, letters: Any) -> None:
-    assert await letters.replay(1) is None
-    refusal = await letters.replay(2)
+async def test_a_dead_letter_that_is_stored_is_gone_and_one_that_is_refused_stays(events: Any) -> None:
+    assert await events.replay(1) is None
+    refusal = await events.replay(2)
 
     assert [event.trigger_ref for event in await events.list_events(10)] == ["acme.seen"]
     assert "trigger: expected one that exists" in refusal
-    assert [(one.id, one.times, one.reason) for one in await letters.list_letters()] == [(2, 2, refusal)]
+    assert [(one.id, one.times, one.reason) for one in await events.list_letters()] == [(2, 2, refusal)]
     with pytest.raises(UsageError, match="no dead letter has the number 1"):
-        await letters.replay(1)
+        await events.replay(1)
 
 
-async def test_a_dead_letter_that_is_removed_is_gone(events: Any, letters: Any) -> None:
-    assert await letters.remove_letter(1) is True
-    assert await letters.remove_letter(1) is False
-    assert [one.id for one in await letters.list_letters()] == [2]
+async def test_a_dead_letter_that_is_removed_is_gone(events: Any) -> None:
+    assert await events.remove_letter(1) is True
+    assert await events.remove_letter(1) is False
+    assert [one.id for one in await events.list_letters()] == [2]

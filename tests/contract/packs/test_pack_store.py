@@ -1,4 +1,4 @@
-"""`PackStore`: one suite for memory and PostgreSQL."""
+"""`PackStore`: one suite for memory, PostgreSQL and the API."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from attune.client import HttpPacks
 from attune.composition.packs import check_folder
-from attune.core.errors import InUseError
+from attune.core.access.tokens import Scope
+from attune.core.errors import UsageError
 from attune.core.packs.pack import PackChange, digest_of
 from attune.postgres.connection import open_pool
 from attune.postgres.packs.store import PostgresPacks
 from attune.testing import MemoryPacks
 from pack_folders import EXPRESSIONS, KNOWN, write_pack
+from web_client import serving
 
 pytestmark = pytest.mark.anyio
 USER = {
@@ -23,10 +26,15 @@ USER = {
 }
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", "postgres", "http"])
 async def packs(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Any]:
     if request.param == "memory":
         yield MemoryPacks(KNOWN)
+        return
+    if request.param == "http":
+        url = request.getfixturevalue("migrated_database")
+        async with serving(url) as api, api.wire(api.tokens[Scope.ADMIN]) as wire:
+            yield HttpPacks(wire)
         return
     async with open_pool(request.getfixturevalue("migrated_database")) as pool:
         yield PostgresPacks(pool)
@@ -79,7 +87,7 @@ async def test_loading_again_says_only_what_has_changed(packs: Any, tmp_path: Pa
 async def test_a_pack_that_another_uses_stays(packs: Any, tmp_path: Path) -> None:
     await load(packs, write_pack(tmp_path / "images"))
     await load(packs, write_pack(tmp_path / "user", USER))
-    with pytest.raises(InUseError, match=r"rule user\.grow"):
+    with pytest.raises(UsageError, match=r"rule user\.grow"):
         await packs.remove_pack("img", changed_by="ann")
 
     assert await packs.remove_pack("user", changed_by="ann") is True

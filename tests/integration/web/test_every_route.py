@@ -244,6 +244,10 @@ def unaged(entry: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if name not in _AGES}
 
 
+# A switch, and files in base64.
+WITHOUT_TEXT = {"POST /api/packs", "PATCH /api/rules/{ref}", "PATCH /api/sensor-definitions/{ref}"}
+
+
 def test_hostile_text_in_any_field_is_kept_as_text_or_refused(migrated_database: str) -> None:
     inhabit(migrated_database)
 
@@ -252,7 +256,7 @@ def test_hostile_text_in_any_field_is_kept_as_text_or_refused(migrated_database:
             (content,) = [one for kind, one in operation.said["requestBody"]["content"].items() if "json" in kind]
             example = example_of(content["schema"])
             fields = list(text_fields(content["schema"]))
-            assert fields, operation
+            assert fields or str(operation) in WITHOUT_TEXT, operation
             for field in fields:
                 body = with_value(example, field, HOSTILE)
                 answer = await ask(api, operation.method, operation.filled("acme.ruby"), json=body)

@@ -12,35 +12,17 @@ import psycopg
 
 from attune.core.access.tokens import Scope, csrf_of
 from attune.web.access import SESSION_COOKIE
-from pack_folders import IMAGES, happen, load, write_pack
+from pack_folders import EVERY_FIELD, happen, load, write_pack
 from page_reading import HOSTILE, active_parts, get, session_of
 from web_client import Api, with_api
 
 LISTS = ["packs", "actions", "rules", "triggers", "events", "sensor-definitions", "executions", "runtimes"]
-FORM = {
-    **IMAGES,
-    "actions/resize.yaml": """
-        name: resize
-        label: Resize
-        entry_point: resize.py
-        runtime: python
-        parameters:
-          width: {type: integer, minimum: 1, required: true, description: In pixels.}
-          mode: {type: string, enum: [fit, fill], default: fit}
-          times: {enum: [1, 2, x]}
-          sharp: {type: boolean}
-          note: {type: string, default: of old}
-          tags: {type: array, items: {type: string}}
-          token: {type: string, secret: true}
-          path: {type: string}
-        """,
-}
 VALUES = {
     "width": "12", "mode": '"fill"', "times": "2", "sharp": "false", "note": "", "tags": '["a"]', "token": "1234567",
 }  # fmt: skip
 
 
-async def seeded(api: Api, folder: Path, files: Any = FORM) -> str:
+async def seeded(api: Api, folder: Path, files: Any = EVERY_FIELD) -> str:
     await load(api.pool, write_pack(folder, files))
     await happen(api.pool, "img.made", {"path": HOSTILE, "width": 200})
     return await session_of(api)
@@ -180,6 +162,13 @@ REFUSED: list[tuple[dict[str, str], dict[str, list[str]]]] = [
     ({"width": "wide"}, {"width": ["width: expected an integer, got 'wide'"]}),
     ({"width": "0"}, {"width": ["width: expected at least 1, got 0"]}),
     ({"width": "1", "tags": "a, b"}, {"tags": ["tags: expected JSON such as [\"a\", 1], got 'a, b'"]}),
+    (
+        {"width": "wide", "tags": "["},
+        {
+            "width": ["width: expected an integer, got 'wide'"],
+            "tags": ["tags: expected JSON such as [\"a\", 1], got '['"],
+        },
+    ),
     ({"width": "1", "tags": "[1]"}, {"tags": ["tags[0]: expected a text, got 1"]}),
     ({"width": "1", "mode": '"odd"'}, {"mode": ["mode: expected one of 'fit', 'fill', got 'odd'"]}),
     (

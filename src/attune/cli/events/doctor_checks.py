@@ -6,14 +6,11 @@ from collections.abc import Iterator
 
 from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding
 from attune.cli.session import with_events
-from attune.composition.databases import is_remote
 from attune.config import Settings
 from attune.core.durations import coarse
 
 
 def check_storing(settings: Settings) -> Iterator[DoctorFinding]:
-    if is_remote(settings):
-        return
     refusals = with_events(lambda events: events.refusals())
     letters = with_events(lambda events: events.list_letters(1000))
     for name, reason in refusals.items():
@@ -28,8 +25,6 @@ def check_storing(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def check_rules(settings: Settings) -> Iterator[DoctorFinding]:
-    if is_remote(settings):
-        return
     pending = with_events(lambda events: events.pending())
     if pending.is_overdue:
         text = f"{pending.number} events wait for their rules, the oldest since {coarse(pending.waited)}"

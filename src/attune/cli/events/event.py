@@ -9,7 +9,7 @@ import click
 
 from attune.cli.key_values import read_pairs
 from attune.cli.output import json_option, moment, print_json, print_list, switch_command, yes_or_no
-from attune.cli.session import unknown, with_events, with_letters
+from attune.cli.session import unknown, with_events
 from attune.core.errors import UsageError
 from attune.core.events.event import EventRecord, RuleRecord
 from attune.core.ports.events import DeadLetters, EventReader
@@ -191,7 +191,7 @@ def dead_letter() -> None:
 def list_letters(as_json: bool) -> None:
     """What was set aside, the oldest first; --json shows the rows themselves."""
     print_list(
-        with_letters(lambda letters: letters.list_letters(_MOST)),
+        with_events(lambda events: events.list_letters(_MOST)),
         as_json,
         ["NUMBER", "WHEN", "KIND", "SOURCE", "TIMES", "REASON"],
         lambda one: [str(one.id), moment(one.at), one.kind, one.source, str(one.times), one.reason],
@@ -212,14 +212,14 @@ def replay(numbers: Sequence[int]) -> int:
             click.echo(f"dead letter {number} {f'is still refused: {refusal}' if refusal else 'is stored'}")
         return int(refused > 0)
 
-    return with_letters(replay_each)
+    return with_events(replay_each)
 
 
 @dead_letter.command(epilog="Example: attune dead-letter remove 7")
 @click.argument("number", type=click.IntRange(1, 2**63 - 1))
 def remove(number: int) -> None:
     """Forget a dead letter for good."""
-    if not with_letters(lambda letters: letters.remove_letter(number)):
+    if not with_events(lambda events: events.remove_letter(number)):
         raise UsageError(f"no dead letter has the number {number}", hint="attune dead-letter list")
     click.echo(f"dead letter {number} is removed")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from attune.cli.output import json_option, print_json
-from attune.cli.session import with_retention
+from attune.cli.session import ask
 from attune.cli.table import table, terminal_width
 from attune.composition.databases import (
     grant_login,
@@ -131,7 +131,8 @@ def retention(apply: bool, as_json: bool) -> None:
 
     keep = asdict(load_settings().retention)
 
-    async def work(store: RetentionStore) -> Sequence[RetainedRows]:
+    async def work(store: RetentionStore | None) -> Sequence[RetainedRows]:
+        assert store is not None
         if apply:
             gone: Counter[str] = Counter()
             await Retention(store, keep).remove(told=lambda kind, count: gone.update({kind: count}))
@@ -139,7 +140,8 @@ def retention(apply: bool, as_json: bool) -> None:
                 click.echo(f"{kind}: {count:,} removed", err=True)
         return await store.retained(keep)
 
-    found = with_retention(work)
+    with use_database(load_settings()):
+        found = ask(lambda installation: work(installation.retention))
     if as_json:
         print_json(found)
         return

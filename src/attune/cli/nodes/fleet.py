@@ -94,7 +94,7 @@ def print_node(role: Role, name: str, as_json: bool) -> None:
     async def read(installation: Installation, node: NodeRecord) -> _KnownNode:
         runtimes = await installation.nodes.node_runtimes(node.id)
         transitions = await installation.nodes.node_transitions(node.id, 20)
-        known = await installation.sensors.status() if role is SENSOR and installation.sensors else ()
+        known = await installation.sensors.status() if role is SENSOR else ()
         return node, runtimes, transitions, [sensor for sensor in known if sensor.node == node.name]
 
     node, runtimes, transitions, sensors = on_node(role, name, read)

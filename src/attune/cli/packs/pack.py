@@ -10,7 +10,7 @@ import click
 
 from attune.cli.output import json_option, print_json, print_list
 from attune.cli.session import unknown, who, with_packs
-from attune.composition.databases import has_database
+from attune.composition.databases import is_there
 from attune.composition.packs import check_folder, shipped
 from attune.config import load_settings
 from attune.core.packs.pack import Pack, PackChange, PackError, PackRecord
@@ -61,7 +61,7 @@ def load(folder: Path, cancel_waiting: bool, as_json: bool) -> None:
 def check(folder: Path, as_json: bool) -> int:
     """Say everything that is wrong with the pack in FOLDER, with file and line. Nothing is written.
 
-    Held against the installation if there is a database, else against what is shipped. Exit code 2 for mistakes.
+    Held against the installation if there is one, else against what is shipped. Exit code 2 for mistakes.
     """
     try:
         pack = _checked(folder)
@@ -131,7 +131,7 @@ def _checked(folder: Path) -> Pack:
     async def against(store: PackStore) -> Pack:
         return (await check_folder(folder, await store.known())).pack
 
-    if has_database(load_settings()):
+    if is_there(load_settings()):
         return with_packs(against)
     return asyncio.run(check_folder(folder, shipped())).pack
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from attune.core.ports.access import SecretEditor, TokenStore
-from attune.core.ports.events import DeadLetters, EventReader
+from attune.core.ports.events import EventReader
 from attune.core.ports.executions import ExecutionStore
 from attune.core.ports.matching import Matcher
 from attune.core.ports.nodes import NodeControl, NodeReader
@@ -48,7 +48,7 @@ class RetentionStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The stores of one installation, None where only its database could tell. `origin`: where, without secrets."""
+    """The stores of one installation, `origin` without secrets. `retention` is None where only its API is at hand."""
 
     origin: str
     runtimes: RuntimeStore
@@ -56,10 +56,9 @@ class Installation:
     control: NodeControl
     matcher: Matcher
     tokens: TokenStore
-    sensors: SensorReader | None = None
-    packs: PackStore | None = None
-    events: EventReader | None = None
-    executions: ExecutionStore | None = None
-    secrets: SecretEditor | None = None
-    letters: DeadLetters | None = None
+    sensors: SensorReader
+    packs: PackStore
+    events: EventReader
+    executions: ExecutionStore
+    secrets: SecretEditor
     retention: RetentionStore | None = None

@@ -90,9 +90,24 @@ class Verdict:
         return self.instances[0].path if self.instances else None
 
 
+def evidence_data(evidence: Evidence | None) -> dict[str, Any] | None:
+    """*evidence* as JSON has it everywhere."""
+    if evidence is None:
+        return None
+    return {
+        "command": list(evidence.command),
+        "exit_code": evidence.exit_code,
+        "output": evidence.output,
+        "duration_ms": round(evidence.duration_ms, 3),
+        "at": evidence.at,
+        "cached": evidence.cached_age is not None,
+        "cached_age_seconds": None if evidence.cached_age is None else round(evidence.cached_age, 1),
+        "smoke": list(evidence.smoke),
+    }
+
+
 def verdict_data(verdict: Verdict) -> dict[str, Any]:
     """One verdict as JSON has it everywhere: on the command line, over the API and between nodes."""
-    evidence = verdict.evidence
     return {
         "ref": verdict.ref,
         "name": verdict.capability,
@@ -102,17 +117,6 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
         "reason": verdict.reason,
         "duration_ms": round(verdict.duration_ms, 3),
         "instances": [asdict(instance) for instance in verdict.instances],
-        "evidence": None
-        if evidence is None
-        else {
-            "command": list(evidence.command),
-            "exit_code": evidence.exit_code,
-            "output": evidence.output,
-            "duration_ms": round(evidence.duration_ms, 3),
-            "at": evidence.at,
-            "cached": evidence.cached_age is not None,
-            "cached_age_seconds": None if evidence.cached_age is None else round(evidence.cached_age, 1),
-            "smoke": list(evidence.smoke),
-        },
+        "evidence": evidence_data(verdict.evidence),
         "warnings": list(verdict.warnings),
     }

@@ -20,12 +20,12 @@ class ProgramKind:
     """
 
     name: str
-    grace_seconds: float
-    variables: Mapping[str, str]
-    offline: bool
-    tells_start: bool
-    reads_all: bool
-    stdin: str
+    grace_seconds: float = 3.0
+    variables: Mapping[str, str] = field(default_factory=lambda: {"PYTHONUNBUFFERED": "1"})
+    offline: bool = False
+    tells_start: bool = True
+    reads_all: bool = False
+    stdin: str = "its parameters"
     output: str
     time: str
     folder: str
@@ -37,7 +37,6 @@ CHECK = ProgramKind(
     variables=OFFLINE,
     offline=True,
     tells_start=False,
-    reads_all=False,
     stdin="closed",
     output="the first 64 KiB of each stream, as evidence",
     time="`timeout_seconds` of its command",
@@ -45,24 +44,13 @@ CHECK = ProgramKind(
 )
 ACTION = ProgramKind(
     name="action",
-    grace_seconds=3.0,
-    variables={"PYTHONUNBUFFERED": "1"},
-    offline=False,
-    tells_start=True,
-    reads_all=False,
-    stdin="its parameters",
     output="stored as it comes, up to a bound",
     time="`timeout_seconds` of the action or the execution",
     folder="new and empty, removed afterwards",
 )
 SENSOR = ProgramKind(
     name="sensor",
-    grace_seconds=3.0,
-    variables={"PYTHONUNBUFFERED": "1"},
-    offline=False,
-    tells_start=True,
     reads_all=True,
-    stdin="its parameters",
     output="stdout to its output log, stderr to the node's log",
     time="the lease of its node, again and again",
     folder="its own, kept as long as the sensor",

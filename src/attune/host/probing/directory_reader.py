@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
 from typing import TypeVar
 
 Answer = TypeVar("Answer")
@@ -53,39 +51,9 @@ class DirectoryReader:
         return [answers.get(directory) for directory in directories]
 
 
-class _Worker:
-    """A thread that does one task after the other; one that is stuck in its task is left alone."""
-
-    def __init__(self) -> None:
-        self._tasks: SimpleQueue[tuple[Callable[[], None], threading.Lock]] = SimpleQueue()
-        threading.Thread(target=self._work, name="directory reader", daemon=True).start()
-
-    def begin(self, task: Callable[[], None]) -> threading.Lock:
-        """Begin with *task*; the lock is released when it is done."""
-        done = threading.Lock()
-        done.acquire()
-        self._tasks.put((task, done))
-        return done
-
-    def _work(self) -> None:
-        while True:
-            task, done = self._tasks.get()
-            task()
-            _idle.append(self)
-            done.release()
-
-
-_idle: list[_Worker] = []
-os.register_at_fork(after_in_child=_idle.clear)
-
-
 def _run(tasks: Sequence[Callable[[], None]], until: float) -> None:
-    begun = []
-    for task in tasks:
-        try:
-            worker = _idle.pop()
-        except IndexError:
-            worker = _Worker()
-        begun.append(worker.begin(task))
-    for done in begun:
-        done.acquire(timeout=max(0.0, until - time.monotonic()))
+    threads = [threading.Thread(target=task, name="directory reader", daemon=True) for task in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))

@@ -21,7 +21,7 @@ from attune.core.events.event import (
 from attune.core.json_schema import storable_fault
 from attune.core.sensors.event_line import NewEvent
 from attune.postgres.connection import Pool
-from attune.postgres.rows import execute, read_all, read_one, read_pairs, read_value, transaction
+from attune.postgres.rows import execute, read_all, read_one, read_pairs, read_value, transaction, without_secrets
 
 Recorder = Callable[[AsyncConnection[Any], NewEvent], Awaitable[tuple[int | None, str | None]]]
 """Records an event with all that follows: its id, or why it was refused."""
@@ -33,10 +33,11 @@ _TRIGGERS = """
            (SELECT e.created FROM event AS e WHERE e.trigger = t.id ORDER BY e.id DESC LIMIT 1) AS last_event
     FROM trigger AS t ORDER BY t.ref
 """
-_RULES = """
-    SELECT ref, label, enabled, trigger_ref, action_ref, conditions, coalesce(action_params, '{}') AS action_params,
-           paused, priority, overlap, at_most_every_seconds, delay_seconds
-    FROM rule ORDER BY ref
+_RULES = f"""
+    SELECT r.ref, r.label, r.enabled, r.trigger_ref, r.action_ref, r.conditions, r.paused, r.priority, r.overlap,
+           r.at_most_every_seconds, r.delay_seconds,
+           {without_secrets("r.action_params", "a.param_schema")} AS action_params
+    FROM rule AS r LEFT JOIN action AS a ON a.id = r.action ORDER BY r.ref
 """
 _ENFORCEMENTS = """
     SELECT n.event, n.id, n.rule_ref, n.status::text, x.id AS execution, x.status::text AS execution_status,

@@ -15,7 +15,7 @@ from attune.core.matching.registered import registered_node
 from attune.core.nodes.capabilities import stored_capabilities
 from attune.core.nodes.health import registered_anew
 from attune.core.ports.nodes import HealthReport
-from attune.core.runtimes.verdict import Evidence, Status, Verdict
+from attune.core.runtimes.verdict import Evidence, Status, Verdict, evidence_data, verdict_data
 from attune.postgres.nodes.capabilities import storable_json, write_capabilities
 from attune.postgres.rows import read_pairs
 
@@ -141,33 +141,13 @@ async def _write_rows(
 
 
 def _row_of(verdict: Verdict) -> dict[str, Any]:
-    """The row of a verdict as an object. `age` is that of what was remembered, in seconds."""
+    """The row of a verdict as an object, and more. `age` is that of what was remembered, in seconds."""
     evidence = verdict.evidence
-    return {
-        "runtime_ref": verdict.ref,
-        "name": verdict.capability,
-        "status": verdict.status.value,
-        "version": verdict.version,
-        "path": verdict.path,
-        "instances": [
-            {"version": instance.version, "path": instance.path, "real_path": instance.real_path}
-            for instance in verdict.instances
-        ],
-        "reason": verdict.reason,
-        "evidence": _evidence(evidence),
-        "age": (evidence.cached_age if evidence else None) or 0.0,
-    }
+    age = (evidence.cached_age if evidence else None) or 0.0
+    return {**verdict_data(verdict), "runtime_ref": verdict.ref, "evidence": _evidence(evidence), "age": age}
 
 
 def _evidence(evidence: Evidence | None) -> dict[str, Any] | None:
-    """Column `evidence` as an object."""
-    if evidence is None:
-        return None
-    return {
-        "command": list(evidence.command),
-        "exit_code": evidence.exit_code,
-        "output": evidence.output,
-        "duration_ms": round(evidence.duration_ms, 3),
-        "cached": evidence.cached_age is not None,
-        "smoke": list(evidence.smoke),
-    }
+    """Column `evidence` as an object, which has no times by the host's clock."""
+    told = evidence_data(evidence) or {}
+    return {name: value for name, value in told.items() if name not in ("at", "cached_age_seconds")} or None

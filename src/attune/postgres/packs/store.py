@@ -26,19 +26,21 @@ from attune.postgres.rows import (
     read_value,
     read_values,
     transaction,
+    without_secrets,
 )
 
 CHANNEL = "attune_pack"
 """Where the ref of a pack is told that was loaded or removed."""
 
-_RECORD = """
-    SELECT p.ref, p.label, p.version, p.description, p.digest, p.is_standard, p.tags, p.config, p.updated,
-           (SELECT coalesce(array_agg(r.ref ORDER BY r.ref), '{}') FROM runtime AS r WHERE r.pack = p.id) AS runtimes,
-           (SELECT coalesce(array_agg(a.ref ORDER BY a.ref), '{}') FROM action AS a WHERE a.pack = p.id) AS actions,
-           (SELECT coalesce(array_agg(t.ref ORDER BY t.ref), '{}') FROM trigger AS t WHERE t.pack = p.id) AS triggers,
-           (SELECT coalesce(array_agg(s.ref ORDER BY s.ref), '{}') FROM sensor AS s WHERE s.pack = p.id) AS sensors,
-           (SELECT coalesce(array_agg(r.ref ORDER BY r.ref), '{}') FROM rule AS r WHERE r.pack = p.id) AS rules,
-           (SELECT coalesce(array_agg(f.path ORDER BY f.path), '{}')
+_RECORD = f"""
+    SELECT p.ref, p.label, p.version, p.description, p.digest, p.is_standard, p.tags, p.updated,
+           {without_secrets("p.config", "p.conf_schema")} AS config,
+           (SELECT coalesce(array_agg(r.ref ORDER BY r.ref), '{{}}') FROM runtime AS r WHERE r.pack = p.id) AS runtimes,
+           (SELECT coalesce(array_agg(a.ref ORDER BY a.ref), '{{}}') FROM action AS a WHERE a.pack = p.id) AS actions,
+           (SELECT coalesce(array_agg(t.ref ORDER BY t.ref), '{{}}') FROM trigger AS t WHERE t.pack = p.id) AS triggers,
+           (SELECT coalesce(array_agg(s.ref ORDER BY s.ref), '{{}}') FROM sensor AS s WHERE s.pack = p.id) AS sensors,
+           (SELECT coalesce(array_agg(r.ref ORDER BY r.ref), '{{}}') FROM rule AS r WHERE r.pack = p.id) AS rules,
+           (SELECT coalesce(array_agg(f.path ORDER BY f.path), '{{}}')
             FROM pack_file AS f WHERE f.digest = p.digest) AS files
     FROM pack AS p
 """

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import LEAST_PRIORITY, MOST_PRIORITY, ExecutionStatus, Policy
+from attune.core.executions.timeline import TimelineEntry
 from attune.core.matching.requirement_parser import MAX_TERMS
 from attune.core.packs.work_reader import LONGEST_SECONDS
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution
@@ -24,6 +25,7 @@ actions = APIRouter(prefix="/actions", tags=["actions"])
 executions = APIRouter(prefix="/executions", tags=["executions"])
 _PRIORITY = "0 to 9, the highest first. Null: that of the action, else 5, or 4 for what a rule asks for."
 _WHEN = ["2026-11-24T09:00:00Z"]
+_STARTED = {"number": 3, "at": _WHEN[0], "status": "running", "attempt": 1, "worker": "worker-build-7", "reason": None}
 _INTERPRETER = {
     "python": {
         "ref": "core.python",
@@ -52,15 +54,22 @@ class ActionItem(BaseModel):
 
     ref: str = Field(examples=["demo.hello_python"])
     pack_ref: str = Field(examples=["demo"])
+    id: int | None = Field(examples=[7])
     label: str = Field(examples=["Hello from Python"])
     description: str = Field(examples=["Says which interpreter it runs with."])
     requirement: str | None = Field(description="Null where it cannot be read.", examples=["python >=3.9"])
+    requires: list[str] = Field(description="Beside its runtime, as its pack has it.", examples=[["zone=eu"]])
     prefers: list[str] = Field(examples=[["zone=eu *5"]])
     runtime: str | None = Field(description="As nodes call it, null where none does.", examples=["python"])
     runtime_ref: str | None = Field(examples=["core.python"])
+    version_constraint: str | None = Field(description="Of its runtime.", examples=[">=3.9"])
     entrypoint: str = Field(examples=["hello.py"])
+    interpreter_args: list[str] = Field(examples=[["-u"]])
     delivery: str = Field(description="How it gets its parameters: `stdin`, `env` or `args`.", examples=["stdin"])
     param_schema: dict[str, Any] = Field(examples=[{"type": "object"}])
+    out_schema: dict[str, Any] | None = Field(description="Of its result.", examples=[None])
+    result_file: str | None = Field(examples=[None])
+    pack_digest: str | None = Field(description="Names the pack's files.", examples=["0f2b…"])
     timeout_seconds: float | None = Field(examples=[30.0])
     retries: int = Field(examples=[0])
     retry_delay_seconds: float = Field(description="Before the first retry; twice as long each time.", examples=[1.0])
@@ -102,17 +111,6 @@ class RunRequest(Body):
     )
 
 
-class TimelineItem(Answer):
-    """One thing that happened to an execution: the status that it took on, or why it still has it."""
-
-    number: int = Field(description="Counts them; where one is missing, it was left out.", examples=[3])
-    at: datetime = Field(examples=_WHEN)
-    status: ExecutionStatus = Field(examples=["running"])
-    attempt: int = Field(examples=[1])
-    worker: str | None = Field(examples=["worker-build-7"])
-    reason: str | None = Field(examples=[None])
-
-
 class ExecutionItem(Answer):
     """An execution. Parameters that its action marks secret are shown as `***`."""
 
@@ -150,7 +148,9 @@ class ExecutionItem(Answer):
     finished_at: datetime | None = Field(examples=_WHEN)
     waited: float = Field(description="Seconds until its present attempt began.", examples=[0.01])
     ran: float | None = Field(examples=[0.12])
-    timeline: list[TimelineItem] = Field(description="What happened to it, in order; empty in lists.")
+    timeline: list[TimelineEntry] = Field(
+        description="What happened to it, in order; empty in lists.", examples=[[_STARTED]]
+    )
 
 
 class CancelledItem(Answer):

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query, Response
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_jsonable_python
 
 from attune.core.errors import Fault
 from attune.core.ports.read_models import JsonPage
@@ -22,7 +23,7 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 Cursor = Annotated[
     str | None, Query(max_length=1000, description="`next` of the page before; not given: the first page.")
 ]
-Item = TypeVar("Item", bound=BaseModel)
+Item = TypeVar("Item")
 
 
 class Body(BaseModel):
@@ -37,6 +38,12 @@ class Answer(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
+class SwitchBody(Body):
+    """Whether something is to be on."""
+
+    enabled: bool = Field(examples=[False])
+
+
 class Page(BaseModel, Generic[Item]):
     """One page of a list. `next` is the cursor of the following page, null on the last."""
 
@@ -44,7 +51,17 @@ class Page(BaseModel, Generic[Item]):
     next: str | None = Field(default=None, examples=[None])
 
 
-def page_of(item: type[Item], records: Iterable[object], *, next: Sequence[Any] | None = None) -> Page[Item]:
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def example_of(record: object, *, listed: bool = False, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """The answer *record*, a dataclass, or a page of it, for the OpenAPI description of its route."""
+    shown = to_jsonable_python(record)
+    example = {"data": [shown], "next": None} if listed else shown
+    return {status: {"content": {"application/json": {"example": example}}}}
+
+
+def page_of(item: type[Model], records: Iterable[object], *, next: Sequence[Any] | None = None) -> Page[Model]:
     """A page of *records*, each as an *item*; the following page begins after the position *next*."""
     return Page(data=[item.model_validate(record) for record in records], next=cursor_of(next))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -13,10 +13,22 @@ from pydantic import BaseModel, Field, ValidationError
 
 from attune.core.access.tokens import Caller
 from attune.core.ports.read_models import RuntimeCounts
+from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
 from attune.web.access import Admin, Reader
-from attune.web.api.paging import Answer, Body, Cursor, Limit, Page, before_of, page_of, position_of
+from attune.web.api.paging import (
+    Answer,
+    Body,
+    Cursor,
+    Limit,
+    Page,
+    before_of,
+    cursor_of,
+    example_of,
+    page_of,
+    position_of,
+)
 from attune.web.middleware.problems import ProblemError, documented, existing, invalid, usage_errors_as
 from attune.web.services import Given
 
@@ -26,6 +38,10 @@ IfMatch = Annotated[
     str | None,
     Header(description="The `ETag` of what is to be replaced: 412 if it has changed. `*`: whatever is there."),
 ]
+_NOW = datetime(2026, 11, 24, tzinfo=UTC)
+_CHANGE = RuntimeChange(
+    ref="core.ruby", operation="update", old=None, new=None, changed_by="ada@build-7", changed_at=_NOW
+)
 _EXAMPLE = {
     "verification": {"commands": [{"binary": "ruby", "args": ["--version"], "pattern": "ruby \\d+", "priority": 1}]}
 }
@@ -89,18 +105,6 @@ class Validated(BaseModel):
 
 class SavedRuntime(Validated, RuntimeDefinition):
     """A definition that was just stored, and what about it is doubtful."""
-
-
-class ChangeItem(Answer):
-    """One change of a definition: the row before and after."""
-
-    ref: str = Field(examples=["core.ruby"])
-    operation: str = Field(examples=["update"])
-    old: Any = Field(examples=[None])
-    new: Any = Field(examples=[{"ref": "core.ruby", "name": "Ruby"}])
-    changed_by: str = Field(examples=["ada@build-7"])
-    changed_at: datetime = Field(examples=["2026-11-24T09:00:00Z"])
-    note: str | None = Field(examples=[None])
 
 
 class CoverageItem(Answer):
@@ -215,17 +219,17 @@ async def delete_runtime(
         raise ProblemError(404, _unknown(ref))
 
 
-@router.get("/{ref}/history", summary="Every change of a definition")
+@router.get("/{ref}/history", summary="Every change of a definition", responses=example_of(_CHANGE, listed=True))
 async def get_runtime_history(
     _who: Reader, services: Given, ref: Ref, limit: Limit = 100, cursor: Cursor = None
-) -> Page[ChangeItem]:
+) -> Page[RuntimeChange]:
     """Newest first, also of a definition that was removed."""
     changes = list(await services.runtimes.runtime_history(ref))
     if not changes:
         await _known(services, ref)
     skipped = before_of(cursor) or 0
     reached = skipped + limit
-    return page_of(ChangeItem, changes[skipped:reached], next=[reached] if len(changes) > reached else None)
+    return Page(data=changes[skipped:reached], next=cursor_of([reached] if len(changes) > reached else None))
 
 
 @router.get("/{ref}/coverage", summary="Where a runtime is")

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from attune.core.access.audit import AuditFilter
+from attune.core.access.audit import AuditFilter, AuditRecord
 from attune.core.access.tokens import Scope
+from attune.core.ports.access import SecretRecord
 from attune.web.access import Admin, Reader
-from attune.web.api.paging import MAX_ID, Answer, Body, Cursor, Limit, Page, before_of, page_of
+from attune.web.api.paging import MAX_ID, Answer, Body, Cursor, Limit, Page, before_of, cursor_of, example_of, page_of
 from attune.web.middleware.problems import ProblemError, documented, usage_errors_as
 from attune.web.services import Given
 
 router = APIRouter(tags=["access"])
 SecretName = Annotated[str, Path(max_length=300, description="The secret's name.", examples=["db-password"])]
 TokenId = Annotated[int, Path(ge=1, le=MAX_ID, description="The token's id.", examples=[1])]
+_NOW = datetime(2026, 11, 24, tzinfo=UTC)
+_SECRET = SecretRecord(name="db-password", created=_NOW, updated=_NOW, changed_by="ada@build-7")
+_AUDIT = AuditRecord(
+    id=1, at=_NOW, actor="ci", method="POST", path="/api/workers/1/drain", token=1, client="127.0.0.1", status=202
+)
 
 
 class NewToken(Body):
@@ -56,15 +62,6 @@ class SecretValue(Body):
     value: str = Field(examples=["correct horse battery staple"])
 
 
-class SecretItem(Answer):
-    """A secret, without its value."""
-
-    name: str = Field(examples=["db-password"])
-    created: datetime = Field(examples=["2026-11-24T09:00:00Z"])
-    updated: datetime = Field(examples=["2026-11-24T09:00:00Z"])
-    changed_by: str = Field(examples=["ada@build-7"])
-
-
 class LoginCode(BaseModel):
     """What opens the page: `/login?code=…`, once within ten minutes."""
 
@@ -76,26 +73,6 @@ class Me(BaseModel):
 
     name: str = Field(examples=["ci"])
     scope: Scope = Field(examples=["operate"])
-
-
-class AuditItem(Answer):
-    """A request for a change, a refusal, or the change of a row."""
-
-    id: int = Field(examples=[1])
-    at: datetime = Field(examples=["2026-11-24T09:00:00Z"])
-    token: int | None = Field(examples=[1])
-    session: str | None = Field(description="What names the session of a browser.", examples=[None])
-    actor: str = Field(examples=["ci"])
-    login: str | None = Field(description="Of the database, as it says itself.", examples=["attune_admin_api"])
-    program: str | None = Field(description="As it named itself to the database.", examples=["attune api"])
-    client: str | None = Field(examples=["127.0.0.1"])
-    method: str = Field(examples=["POST"])
-    path: str = Field(examples=["/api/workers/1/drain"])
-    status: int | None = Field(description="None for a change of a table.", examples=[202])
-    code: str | None = Field(description="The kind of problem.", examples=[None])
-    detail: Any = Field(description="Of a body, or what a row became and was; without secrets.", examples=[None])
-    count: int = Field(description="How often a refusal came, or what one statement asked for.", examples=[1])
-    last: datetime | None = Field(description="When a refusal that came again did for the last time.", examples=[None])
 
 
 @router.get("/me", summary="Who one is")
@@ -137,10 +114,10 @@ async def create_login_link(_who: Admin, services: Given, token_id: TokenId) -> 
     return LoginCode(code=await services.tokens.login_link(token_id))
 
 
-@router.get("/secrets", summary="List secrets")
-async def list_secrets(_who: Admin, services: Given) -> Page[SecretItem]:
+@router.get("/secrets", summary="List secrets", responses=example_of(_SECRET, listed=True))
+async def list_secrets(_who: Admin, services: Given) -> Page[SecretRecord]:
     """By name, and when each was set; never a value."""
-    return page_of(SecretItem, await services.secrets.list_secrets())
+    return Page(data=list(await services.secrets.list_secrets()))
 
 
 @router.put("/secrets/{name}", status_code=204, summary="Set a secret")
@@ -156,7 +133,7 @@ async def remove_secret(_who: Admin, services: Given, name: SecretName) -> None:
         raise ProblemError(404, "no secret has such a name")
 
 
-@router.get("/audit", summary="Who did what")
+@router.get("/audit", summary="Who did what", responses=example_of(_AUDIT, listed=True))
 async def list_audit(
     _who: Admin,
     services: Given,
@@ -166,13 +143,13 @@ async def list_audit(
     since: Annotated[float | None, Query(gt=0, le=1e9, description="Seconds ago, at most.")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> Page[AuditItem]:
+) -> Page[AuditRecord]:
     """Every change asked for through the API, every refusal and every change of a row by operators, newest first."""
     refused = None if result is None else result == "refused"
     lines = await services.tokens.list_audit(
         AuditFilter(who=who, action=action, refused=refused, since=since, before=before_of(cursor), limit=limit)
     )
-    return page_of(AuditItem, lines, next=[lines[-1].id] if len(lines) == limit else None)
+    return Page(data=list(lines), next=cursor_of([lines[-1].id] if len(lines) == limit else None))
 
 
 def _not_live(token_id: int) -> ProblemError:

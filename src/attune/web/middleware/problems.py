@@ -26,6 +26,7 @@ from attune.core.errors import (
     legible,
     shown,
 )
+from attune.core.packs.pack import PackError
 
 Record = TypeVar("Record")
 MEDIA_TYPE = "application/problem+json"
@@ -83,7 +84,10 @@ class ProblemError(Exception):
             status=self.status,
             detail=self.detail,
             hint=self.hint,
-            errors=[FieldProblem(field=it.field, expected=it.expected, got=it.got) for it in self.faults],
+            errors=[
+                FieldProblem(field=it.field or str(it.position or ""), expected=it.expected, got=it.got)
+                for it in self.faults
+            ],
         )
         return details.model_dump(exclude_none=True)
 
@@ -116,7 +120,7 @@ def problem_of(error: AttuneError, status: int | None = None) -> ProblemError:
     if isinstance(error, MissingKeyError):
         return ProblemError(503, str(error), hint=error.hint, code=error.code)
     if status is None:
-        status = 422 if isinstance(error, DefinitionError | RequirementError | UsageError) else 500
+        status = 422 if isinstance(error, DefinitionError | PackError | RequirementError | UsageError) else 500
     return ProblemError(status, str(error), hint=error.hint, faults=error.faults, code=error.code)
 
 

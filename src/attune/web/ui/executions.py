@@ -25,7 +25,6 @@ _MOST_PIECES = 4
 
 
 async def _executions(services: Services, query: Mapping[str, str]) -> Sequence[ExecutionRecord]:
-    """Newest first; those of a status, an action, a worker."""
     status, action, worker = (query.get(name, "").strip() or None for name in ("status", "action", "worker"))
     status = status if status in {*ExecutionStatus} else None
     return await services.runs.list(ExecutionFilter(status, action, worker, limit=SHOWN))
@@ -55,8 +54,7 @@ async def _of_action(services: Services, action: Action) -> Mapping[str, Any]:
     except RequirementError:
         needs = ""
     executions = await services.runs.list(ExecutionFilter(action_ref=action.ref, limit=_LAST))
-    form = {"fields": fields_of(action.param_schema), "beside": [], "require": "", "fault": ""}
-    return {"needs": needs, "executions": executions, **form}
+    return {"needs": needs, "executions": executions, "fields": fields_of(action.param_schema)}
 
 
 _ACTIONS = Listing(
@@ -91,18 +89,19 @@ async def run_action(request: Request, _who: Operator, services: Given, ref: str
     texts = {name.removeprefix(f"{ROOT}."): text for name, text in form.items() if name.startswith(f"{ROOT}.")}
     require, fault = form.get("require", ""), ""
     values, faults = values_of(action.param_schema, texts)
+    asked = NewExecution(action, values, tuple(lines_of(require)))
     try:
         if not faults:
-            execution = await services.runs.run(NewExecution(action, values, tuple(lines_of(require))))
-            return RedirectResponse(f"/executions/{execution.id}", 303)
+            return RedirectResponse(f"/executions/{(await services.runs.run(asked)).id}", 303)
+        asked.check()
     except RequirementError as error:
         fault = error.caret
     except UsageError as error:
-        faults = list(error.faults) or [Fault("", "", "", sentence=str(error))]
+        known = {it.field for it in faults}
+        faults += [it for it in error.faults or [Fault("", "", "", sentence=str(error))] if it.field not in known]
     fields = fields_of(action.param_schema, texts, faults)
     beside = [fault for fault in faults if not any(field.has(fault) for field in fields)]
-    more = {"fields": fields, "beside": beside, "require": require, "fault": fault}
-    return await _ACTIONS.show(request, services, ref, 422, **more)
+    return await _ACTIONS.show(request, services, ref, 422, fields=fields, beside=beside, require=require, fault=fault)
 
 
 for _listing in (_ACTIONS, _EXECUTIONS):

@@ -68,7 +68,7 @@ class FormField:
 def fields_of(
     schema: Mapping[str, Any], texts: Mapping[str, str] | None = None, faults: Sequence[Fault] = ()
 ) -> list[FormField]:
-    """A field for each property of *schema*: with its default, or with what was typed, *texts*, and *faults* in it.
+    """A field for each property of *schema*, required ones first: with its default, or with *texts* and their *faults*.
 
     What was typed as a secret has to be typed again.
     """
@@ -77,7 +77,7 @@ def fields_of(
     if not properties or schema.get("additionalProperties"):
         properties[_REST] = {"type": "object", "description": "What else it takes, as a JSON object."}
     fields = []
-    for name, described in properties.items():
+    for name, described in sorted(properties.items(), key=lambda item: item[0] not in required):
         below = described if isinstance(described, Mapping) else {}
         field = FormField(name, below, name in required, below.get("secret") is True)
         value = field.default if texts is None else "" if field.secret else texts.get(name, "")

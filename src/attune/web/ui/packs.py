@@ -37,12 +37,15 @@ for _listing in (
             "disable": lambda services, ref, _who: services.events.set_rule_enabled(ref, False),
         },
     ),
-    Listing("triggers", "Triggers", lambda services, _: services.events.list_triggers(), more=_of_trigger),
+    Listing(
+        "triggers", "Triggers", lambda services, _: services.events.list_triggers(), more=_of_trigger, kinds="execution"
+    ),
     Listing(
         "events",
         "Events",
         lambda services, _: services.events.list_events(SHOWN),
         lambda services, key: services.events.get_event(number_of(key)),
+        kinds="execution",
     ),
     Listing(
         "sensor-definitions",

@@ -20,14 +20,12 @@ _EDITED = ("name", "description", "pack_ref", "distributions", "installation")
 
 
 async def _rows(services: Services, _query: object) -> Sequence[Any]:
-    """Every definition, with where it is."""
     counts = await services.fleet_pages.runtime_counts()
     runtimes = await services.runtimes.list_runtimes()
     return [(it, counts.get(it.ref, RuntimeCounts()), proofs_of(it)) for it in runtimes]
 
 
 async def _more(services: Services, runtime: Runtime) -> Mapping[str, Any]:
-    """The proof of one definition, its versions over the fleet, its history, and what it is changed by."""
     nodes = [it for it in await services.nodes.list_nodes() if it.status in ("active", "busy", "draining", "degraded")]
     counts = await services.fleet_pages.runtime_counts(runtime.ref)
     history = list(await services.runtimes.runtime_history(runtime.ref))[:_CHANGES]

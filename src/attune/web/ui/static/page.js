@@ -31,6 +31,7 @@ const two = (number) => String(number).padStart(2, "0");
 globalThis.localTimes = (within) => {
   for (const time of within.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
+    if (isNaN(at)) continue;
     const zone = at.toLocaleTimeString("en", { timeZoneName: "short" }).split(" ").pop();
     const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
     time.title = time.dateTime;

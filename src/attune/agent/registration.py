@@ -131,11 +131,14 @@ class NodeRegistration:
             beat = await self._registry.heartbeat(self.node_id, refused)
             if beat is not None:
                 self._status = beat.status
-                if beat.status == ("active" if self.problem else "degraded"):
-                    await self.tell_problem()
                 return beat
         await self.register()
         return await self.heartbeat(refused)
+
+    @property
+    def is_misjudged(self) -> bool:
+        """Whether the registry does not know whether anything can be run here."""
+        return self._status == ("active" if self.problem else "degraded")
 
     async def tell_problem(self) -> None:
         """Have the registry know whether anything can be run here. Raises `DatabaseError`."""

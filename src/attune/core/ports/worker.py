@@ -59,10 +59,7 @@ class StartedAttempt:
     failures: int
     losses: int
     not_started: int = 0
-    retries: int
-    retry_delay_seconds: float
     timeout_seconds: float | None
-    on_lost: str
     sealed: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -75,7 +75,7 @@ _SUBMIT = f"""
 """
 _START = f"""
     SELECT s.id AS execution, s.attempt, s.config AS parameters, s.sealed, s.failures, s.losses, s.not_started,
-           s.retries, s.retry_delay_seconds, s.timeout_seconds, s.on_lost, s.pack_digest,
+           s.timeout_seconds, s.pack_digest,
            coalesce(v.content, to_jsonb(a)) AS action
     FROM begin_executions(%(rows)s::jsonb, %(worker)s, %(running)s, %(lease)s) AS s
     LEFT JOIN action_version AS v ON v.digest = s.action_version

@@ -190,7 +190,9 @@ class ExecutionRunner:
             runs = before | self._runs.known
             await self._runs.resume({one: begun[one] for one in begun.keys() - {attempt.execution for attempt in held}})
             if self.alone() and (lost := [attempt for attempt in held if attempt.execution not in runs]):
-                self._tell(len(await self.attempts.settle([attempt.lost() for attempt in lost])))
+                not_begun = self._runs.results.unconfirmed
+                results = [attempt.lost(began=attempt.execution not in not_begun) for attempt in lost]
+                self._tell(len(await self.attempts.settle(results)))
         self._tell(await self.routing.settle_lost())
 
     @staticmethod

@@ -200,9 +200,8 @@ class PostgresNodes:
         return heartbeat
 
     async def _connected(self, lease: _NodeLease) -> AsyncConnection[Any]:
-        url = await conninfo_of(self._pool)
-        if "connect_timeout" not in conninfo_to_dict(url):
-            url = make_conninfo(url, connect_timeout=ceil(self._silence))
+        options: Any = {"connect_timeout": ceil(self._silence), **conninfo_to_dict(await conninfo_of(self._pool))}
+        url = make_conninfo(**options)
         self._beats = connection = await connect(url, application_name=f"attune {lease.role.name}")
         with self._bounded():
             await connection.execute("LISTEN attune_node")

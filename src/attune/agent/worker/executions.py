@@ -190,8 +190,7 @@ class ExecutionRunner:
             runs = before | self._runs.known
             await self._runs.resume({one: begun[one] for one in begun.keys() - {attempt.execution for attempt in held}})
             if self.alone() and (lost := [attempt for attempt in held if attempt.execution not in runs]):
-                not_begun = self._runs.results.unconfirmed
-                results = [attempt.lost(began=attempt.execution not in not_begun) for attempt in lost]
+                results = [one.lost(began=one.execution not in self._runs.results.unconfirmed) for one in lost]
                 self._tell(len(await self.attempts.settle(results)))
         self._tell(await self.routing.settle_lost())
 
@@ -266,8 +265,7 @@ class ExecutionRunner:
             return await self._runs.resume({job.execution: attempt})
         node, requirement = self._taking_node(), self._classes.requirement(job.queue)
         if node is None or requirement is None:
-            await self._give_back(job)
-            return
+            return await self._give_back(job)
         interpreters, missing = interpreters_on(requirement, node)
         why = "is not there"
         failing = None if missing else await self.recheck({used["ref"] for used in interpreters.values()})

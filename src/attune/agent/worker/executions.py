@@ -184,8 +184,7 @@ class ExecutionRunner:
 
     async def _recover(self) -> None:
         """Have attempts that nobody runs any more tried again or given up: of this node, and of nodes that are gone."""
-        node = self.node()
-        if node is not None:
+        if (node := self.node()) is not None:
             before, begun = self._runs.known, dict(self._runs.begun)
             held = await self.routing.held(node.id)
             runs = before | self._runs.known

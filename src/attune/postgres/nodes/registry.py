@@ -72,7 +72,6 @@ _DEGRADE = """
         ELSE status::text END::worker_status_enum
     WHERE id = %(id)s RETURNING status::text
 """
-_FIT = "programs can be run here again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +146,9 @@ class PostgresNodes:
                 WHERE w.epoch = coalesce(%(epoch)s, w.epoch)
                 RETURNING id
             """
-            parameters = {
-                "name": registration.name,
-                "role": registration.role.database_role,
-                "host": registration.host,
-                "capabilities": Jsonb(stored_capabilities(registration)),
-                "meta": Jsonb({"pid": registration.pid}),
-                "epoch": self.epoch,
-            }
+            named = {"name": registration.name, "role": registration.role.database_role, "host": registration.host}
+            offered = {"capabilities": Jsonb(stored_capabilities(registration)), "epoch": self.epoch}
+            parameters = {**named, **offered, "meta": Jsonb({"pid": registration.pid})}
             await self._check_lease(connection)
             node_id: int | None = await read_value(connection, query, parameters)
             if node_id is None:
@@ -262,7 +256,9 @@ class PostgresNodes:
                 return
             status = await read_value(connection, _DEGRADE, {"id": node_id, "problem": problem})
             if (before.problem is None) != (problem is None):
-                await write_place_transition(connection, node_id, before.status, status, problem or _FIT)
+                await write_place_transition(
+                    connection, node_id, before.status, status, problem or "programs can be run here again"
+                )
 
     async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
         query = """

@@ -156,7 +156,7 @@ class HeartbeatLoop:
         writers = [writer for service in self.node.services for writer in service.writers]
         beat = await self.node.registration.heartbeat("; ".join(writer.reason for writer in writers if writer.reason))
         last, self.last = self.last, beat
-        if last is not None and beat.reloads != last.reloads:
+        if beat.reloads != (last.reloads if last is not None else 0):  # counted since the name is held
             log.info("reloading, as asked")
             await self.node.registration.reload()
         before = last.status if last is not None else "active"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs/tutorial").glob("*.md")),

@@ -21,7 +21,7 @@ from table import MUTANTS, Mutant
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 2
 WAIT_SECONDS = 600
-_FOLDERS = ("src", "tests")
+_FOLDERS = ("docs", "src", "tests")
 _FILES = ("pyproject.toml",)
 
 

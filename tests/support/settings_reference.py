@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
-from attune.config.kinds import Duration, SettingKind
+from attune.config.kinds import SettingKind
 from attune.config.sections import SettingsSection, variable_of
 from attune.config.settings import Settings
 from attune.core.durations import duration_text
@@ -39,7 +39,7 @@ def _described(cls: type, prefix: str) -> Iterator[SettingDescription]:
 def _written(default: Any, kind: SettingKind) -> str:
     if default is MISSING:
         return "{}"
-    if isinstance(kind, Duration):
+    if kind.expected.startswith("a duration ") and default is not None:
         return duration_text(default)
     if default is None:
         return "not set"

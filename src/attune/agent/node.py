@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -119,21 +119,23 @@ class HeartbeatLoop:
     control: Control
     last: Heartbeat | None = None
     wait: float = 0.0
-    marking: asyncio.Task[None] | None = None
+    must_reload: bool = False
+    beside: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # A node that was away only because the database was is back before it could be judged lost.
         soon = self.node.options.overdue.lost_after / 6
         retry = Backoff(min(_RETRY.first, soon), min(_RETRY.slowest, soon))
         self.refusals = Refusals("heartbeat failed, trying again until it works", "heartbeats work again", retry)
+        self.reloads = Refusals("cannot reload, trying again until it works", "reloaded", retry)
 
     async def beat(self) -> None:
         """Beat until the node is told to stop."""
         try:
             await self._keep_beating()
         finally:
-            if self.marking is not None:
-                self.marking.cancel()
+            for task in self.beside.values():
+                task.cancel()
 
     async def _keep_beating(self) -> None:
         while True:
@@ -147,29 +149,48 @@ class HeartbeatLoop:
                 with suppress(AttuneError):
                     await self.node.options.heal()
                 continue
+            if self.refusals.count:
+                self.node.monitor.send_again()
             self.refusals.worked()
 
     async def _once(self) -> None:
         if self.control.reload.is_set():
             self.control.reload.clear()
-            await self.node.registration.reload()
+            self.must_reload = True
         writers = [writer for service in self.node.services for writer in service.writers]
         beat = await self.node.registration.heartbeat("; ".join(writer.reason for writer in writers if writer.reason))
         last, self.last = self.last, beat
         if beat.reloads != (last.reloads if last is not None else 0):  # counted since the name is held
             log.info("reloading, as asked")
-            await self.node.registration.reload()
+            self.must_reload = True
         before = last.status if last is not None else "active"
         if beat.status != before:
             log.info(f"now {beat.status}", before=before)
-        # Beside it: a connection that has gone silent would hold up the next heartbeat, which finds that out.
-        if self.marking is None or self.marking.done():
-            self.marking = asyncio.create_task(self._mark())
+        self._begin(self._mark)
+        if self.must_reload:
+            self._begin(self._reload)
+        if self.node.registration.is_misjudged:
+            self._begin(self.node.registration.tell_problem)
+
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do *work* beside the heartbeats, unless it still goes on. Raises what ended such work but the database."""
+        for name in [name for name, task in self.beside.items() if task.done()]:
+            with suppress(DatabaseError):
+                self.beside.pop(name).result()
+        if work.__name__ not in self.beside:
+            self.beside[work.__name__] = asyncio.create_task(work())
+
+    async def _reload(self) -> None:
+        self.must_reload = False
+        try:
+            await self.node.registration.reload()
+            self.reloads.worked()
+        except DatabaseError as error:
+            self.reloads.failed(error)
+            self.must_reload = True
 
     async def _mark(self) -> None:
-        with suppress(DatabaseError):
-            await self.node.lifecycle.mark_overdue(self.node.options.overdue, self.node.registration.node_id or 0)
-            await self.node.options.retain()
+        await self.node.lifecycle.mark_overdue(self.node.options.overdue, self.node.registration.node_id or 0)
 
     async def _pause(self) -> None:
         """Wait for the next heartbeat, for news, or to be told something."""

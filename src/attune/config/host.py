@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from attune.config.kinds import BINARY, CommandLine, Flag, Folder, Integer, Text, User
+from attune.config.kinds import BINARY, COMMAND_LINE, FLAG, FOLDER, USER, integer, text
 from attune.config.sections import ListOf, setting
 
-_BINARY = Text("the name of a command or an absolute path", "python3", BINARY, longest=4095)
-_ABSOLUTE = Text("an absolute path", "/usr/bin", r"/[^\x00\n]*", longest=4095)
-_VARIABLE = Text(
+_BINARY = text("the name of a command or an absolute path", "python3", BINARY, longest=4095)
+_ABSOLUTE = text("an absolute path", "/usr/bin", r"/[^\x00\n]*", longest=4095)
+_VARIABLE = text(
     "the name of a variable other than ATTUNE_*, DATABASE_URL and PGPASSWORD",
     "JAVA_HOME",
     r"(?!ATTUNE_|(DATABASE_URL|PGPASSWORD)\Z)[A-Za-z_][A-Za-z0-9_]*",
@@ -29,7 +29,7 @@ class HostSettings:
         "themselves. Neither this nor `allowed_commands` set: any; an empty list: none.",
     )
     allowed_commands: tuple[tuple[str, ...], ...] | None = setting(
-        ListOf(CommandLine(), "a list of commands with their arguments"),
+        ListOf(COMMAND_LINE, "a list of commands with their arguments"),
         None,
         "Commands that checks may run with these arguments and no others: `python3 --version`, or a list of words. "
         "Work may run them with its own.",
@@ -40,7 +40,7 @@ class HostSettings:
         "The only folders that anything is executed from. Not set: any; an empty list: none.",
     )
     trusted_owners: tuple[str, ...] = setting(
-        ListOf(User(), "a list of names or numbers of users"),
+        ListOf(USER, "a list of names or numbers of users"),
         (),
         "Users who may own what is executed, besides root and the user that executes it.",
     )
@@ -50,7 +50,7 @@ class HostSettings:
         "Variables that checks and work see beside the usual harmless ones.",
     )
     run_as: str | None = setting(
-        User(), None, "The user as whom checks and work run, where the service is root. Not set: as the service itself."
+        USER, None, "The user as whom checks and work run, where the service is root. Not set: as the service itself."
     )
     writable: tuple[str, ...] = setting(
         ListOf(_ABSOLUTE, "a list of absolute paths"),
@@ -58,17 +58,17 @@ class HostSettings:
         "Where checks and work may write, besides their own folders and the node's cache.",
     )
     run_folder: Path | None = setting(
-        Folder(), None, "Where the working folders of checks and work are made. Not set: where the service keeps state."
+        FOLDER, None, "Where the working folders of checks and work are made. Not set: where the service keeps state."
     )
     memory_mb: int | None = setting(
-        Integer(16, 1 << 24), None, "How much memory one check or work may use, in MiB of address space. Not set: any."
+        integer(16, 1 << 24), None, "How much memory one check or work may use, in MiB of address space. Not set: any."
     )
     processes: int | None = setting(
-        Integer(1, 1 << 22), None, "How many processes the user of checks and work may have. Not set: any."
+        integer(1, 1 << 22), None, "How many processes the user of checks and work may have. Not set: any."
     )
     no_new_privileges: bool = setting(
-        Flag(), True, "Keep checks and work from getting rights by setuid programs such as sudo."
+        FLAG, True, "Keep checks and work from getting rights by setuid programs such as sudo."
     )
     landlock: bool = setting(
-        Flag(), True, "Let checks and work write only where they may, and signal nobody else, where the kernel has it."
+        FLAG, True, "Let checks and work write only where they may, and signal nobody else, where the kernel has it."
     )

@@ -6,7 +6,9 @@ A kind never converts what was written into something else: `5` is no text, `"5"
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,11 +20,15 @@ _CREDENTIALS = re.compile(r"(://)[^/\s'\"]*@|(password\s*=\s*)[^\s&'\"]*", re.IG
 
 
 class Misfit(NamedTuple):
-    """How a value does not fit: None stands for the kind's own `expected`, the value itself and the kind's example."""
+    """How a value does not fit: None stands for the kind's own `expected`, the value itself and the kind's example.
+
+    `more` follows the hint.
+    """
 
     expected: str | None = None
     got: str | None = None
     hint: str | None = None
+    more: str = ""
 
 
 OTHER = Misfit()
@@ -34,9 +40,6 @@ class SettingKind:
     """What a value may be. `expected` ends the sentence "expected …"; `example` is a value that fits."""
 
     __slots__ = ()
-    verbatim = False
-    """Whether the text of a variable is the value itself, rather than YAML."""
-
     if TYPE_CHECKING:  # in subclasses these are fields or properties
 
         @property
@@ -44,6 +47,11 @@ class SettingKind:
 
         @property
         def example(self) -> str: ...
+
+    @property
+    def verbatim(self) -> bool:
+        """Whether the text of a variable is the value itself, rather than YAML."""
+        return False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -56,25 +64,13 @@ class SettingKind:
 
     def read(self, key: str, node: DocumentNode, faults: list[Fault]) -> Any:
         """The value of *node*; a misfit is added to *faults*, and what is returned then means nothing."""
-        difference = self.misfit(node)
-        if difference is None:
-            return self.value(node)
-        self.refuse(key, node, faults, difference)
-        return None
+        raise NotImplementedError
 
     def refuse(self, key: str, node: DocumentNode, faults: list[Fault], difference: Misfit = OTHER) -> None:
         """Add to *faults* that *node*, at *key*, does not fit."""
         hint = example_of(key, node, self.example) if difference.hint is None else difference.hint
         expected = difference.expected or self.expected
-        faults.append(misfit(key, node, expected, got=difference.got, hint=hint or None))
-
-    def misfit(self, node: DocumentNode) -> Misfit | None:
-        """How *node* does not fit, None where it does."""
-        return None
-
-    def value(self, node: DocumentNode) -> Any:
-        """The value of *node*, which fits."""
-        return node.value
+        faults.append(misfit(key, node, expected, got=difference.got, hint=hint + difference.more or None))
 
 
 def example_of(key: str, node: DocumentNode, example: str) -> str:
@@ -106,143 +102,94 @@ def found(node: DocumentNode) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Text(SettingKind):
-    """Text that matches *pattern* as a whole, by default one line that is not blank."""
+class Scalar(SettingKind):
+    """One value. *accept* gives that of a node, or the `Misfit`."""
 
-    expected: str = "text"
-    example: str = "some text"
-    pattern: str = r"[^\x00-\x1f\x7f]*[^\x00-\x1f\x7f\s][^\x00-\x1f\x7f]*"
-    longest: int = 255
-    verbatim = True
+    expected: str
+    example: str
+    accept: Callable[[DocumentNode], Any]
+    verbatim: bool = False
 
-    def misfit(self, node: DocumentNode) -> Misfit | None:
+    def read(self, key: str, node: DocumentNode, faults: list[Fault]) -> Any:
+        value = self.accept(node)
+        if isinstance(value, Misfit):
+            self.refuse(key, node, faults, value)
+        return value
+
+
+_LINE = r"[^\x00-\x1f\x7f]*[^\x00-\x1f\x7f\s][^\x00-\x1f\x7f]*"
+
+
+def text(
+    expected: str = "text",
+    example: str = "some text",
+    pattern: str = _LINE,
+    longest: int = 255,
+    made: Callable[[str], Any] = str,
+) -> Scalar:
+    """Text that matches *pattern* as a whole, by default one line that is not blank; *made* makes the value of it."""
+
+    def accept(node: DocumentNode) -> Any:
         value = node.value
         if isinstance(value, bool | int | float):
             return Misfit(hint=f"put it in quotes: '{node.written}'")
-        if isinstance(value, str) and len(value) > self.longest:
-            return Misfit(f"{self.expected}, at most {self.longest} characters", f"{len(value)} characters", hint="")
-        fits = isinstance(value, str) and re.fullmatch(self.pattern, value)
-        return None if fits else OTHER
+        if isinstance(value, str) and len(value) > longest:
+            return Misfit(f"{expected}, at most {longest} characters", f"{len(value)} characters", hint="")
+        return made(value) if isinstance(value, str) and re.fullmatch(pattern, value) else OTHER
+
+    return Scalar(expected, example, accept, verbatim=True)
 
 
-SCHEMA = Text("a name of small letters, digits and _", "attune", r"(?!pg_)[a-z_][a-z0-9_]*", longest=63)
+SCHEMA = text("a name of small letters, digits and _", "attune", r"(?!pg_)[a-z_][a-z0-9_]*", longest=63)
 
 
-@dataclass(frozen=True, slots=True)
-class Folder(Text):
-    """The path of a folder; `~` is not expanded, so it is refused."""
-
-    expected: str = "the path of a folder, without ~"
-    example: str = "/var/lib/attune"
-    pattern: str = r"[^~\x00\n][^\x00\n]*"
-    longest: int = 4095
-
-    def value(self, node: DocumentNode) -> Any:
-        return Path(node.value)
+def path(expected: str, example: str, pattern: str) -> Scalar:
+    """A path, of which nothing is expanded."""
+    return text(expected, example, pattern, 4095, Path)
 
 
-@dataclass(frozen=True, slots=True)
-class User(Text):
-    """The name or the number of a user, kept as text."""
-
-    expected: str = "the name or the number of a user"
-    example: str = "linuxbrew"
-    pattern: str = r"[^\s:,/\x00-\x1f\x7f]+"
-
-    def misfit(self, node: DocumentNode) -> Misfit | None:
-        number = isinstance(node.value, int) and not isinstance(node.value, bool) and node.value >= 0
-        return None if number else Text.misfit(self, node)
-
-    def value(self, node: DocumentNode) -> Any:
-        return str(node.value)
+FOLDER = path("the path of a folder, without ~", "/var/lib/attune", r"[^~\x00\n][^\x00\n]*")
+_USER = text("the name or the number of a user", "linuxbrew", r"[^\s:,/\x00-\x1f\x7f]+")
+USER = replace(_USER, accept=lambda node: str(node.value) if _is_whole(node.value, 0) else _USER.accept(node))
+"""The name or the number of a user, kept as text."""
 
 
-class CommandLine(SettingKind):
-    """A command with all its arguments: words with spaces between them, or a list of words."""
-
-    expected = "a command and its arguments, as text or as a list of texts"
-    example = "python3 --version"
-
-    def misfit(self, node: DocumentNode) -> Misfit | None:
-        words = self.value(node)
-        fits = words and all(isinstance(word, str) and "\0" not in word for word in words)
-        return None if fits and re.fullmatch(BINARY, words[0]) else OTHER
-
-    def value(self, node: DocumentNode) -> Any:
-        if isinstance(node.value, str):
-            return tuple(node.value.split())
-        return tuple(word.value for word in node.value) if isinstance(node.value, tuple) else ()
+def _command_line(node: DocumentNode) -> Any:
+    written = node.value if isinstance(node.value, str | tuple) else ""
+    words = written.split() if isinstance(written, str) else [word.value for word in written]
+    fits = words and all(isinstance(word, str) and "\0" not in word for word in words)
+    return tuple(words) if fits and re.fullmatch(BINARY, words[0]) else OTHER
 
 
-class Flag(SettingKind):
-    """True or false."""
-
-    expected = "true or false"
-    example = "true"
-
-    def misfit(self, node: DocumentNode) -> Misfit | None:
-        return None if isinstance(node.value, bool) else OTHER
+COMMAND_LINE = Scalar("a command and its arguments, as text or as a list of texts", "python3 --version", _command_line)
+FLAG = Scalar("true or false", "true", lambda node: node.value if isinstance(node.value, bool) else OTHER)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice(SettingKind):
+def choice(*options: str) -> Scalar:
     """One of some words."""
-
-    options: tuple[str, ...]
-    verbatim = True
-
-    @property
-    def expected(self) -> str:
-        return f"one of {', '.join(self.options)}"
-
-    @property
-    def example(self) -> str:
-        return self.options[0]
-
-    def misfit(self, node: DocumentNode) -> Misfit | None:
-        return None if node.value in self.options else OTHER
+    expected = f"one of {', '.join(options)}"
+    return Scalar(expected, options[0], lambda node: node.value if node.value in options else OTHER, verbatim=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Integer(SettingKind):
+def integer(lowest: int, highest: int) -> Scalar:
     """An integer within bounds."""
-
-    lowest: int
-    highest: int
-
-    @property
-    def expected(self) -> str:
-        return f"a whole number from {self.lowest} to {self.highest}"
-
-    @property
-    def example(self) -> str:
-        return str(self.lowest)
-
-    def misfit(self, node: DocumentNode) -> Misfit | None:
-        number = isinstance(node.value, int) and not isinstance(node.value, bool)
-        return None if number and self.lowest <= node.value <= self.highest else OTHER
+    expected = f"a whole number from {lowest} to {highest}"
+    return Scalar(expected, str(lowest), lambda node: node.value if _is_whole(node.value, lowest, highest) else OTHER)
 
 
-@dataclass(frozen=True, slots=True)
-class Duration(SettingKind):
+def _is_whole(value: object, lowest: int, highest: float = inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
+
+
+def duration(lowest: float, highest: float, example: str = "10s", *, days: bool = False) -> Scalar:
     """A time in seconds within bounds: a number, or text with a unit up to hours, or *days*."""
+    expected = f"a duration from {duration_text(lowest)} to {duration_text(highest)}"
+    units = "ms, s, m, h, d" if days else "ms, s, m, h"
 
-    lowest: float
-    highest: float
-    example: str = "10s"
-    days: bool = False
+    def accept(node: DocumentNode) -> Any:
+        seconds = read_duration(node.value)
+        if seconds is not None and lowest <= seconds <= highest and (days or not str(node.value).endswith("d")):
+            return seconds
+        return Misfit(f"{expected} (a number of seconds, or a number and one of {units})")
 
-    @property
-    def expected(self) -> str:
-        return f"a duration from {duration_text(self.lowest)} to {duration_text(self.highest)}"
-
-    def misfit(self, node: DocumentNode) -> Misfit | None:
-        seconds = self.value(node)
-        has_unit = self.days or not str(node.value).endswith("d")
-        if seconds is not None and self.lowest <= seconds <= self.highest and has_unit:
-            return None
-        units = "ms, s, m, h, d" if self.days else "ms, s, m, h"
-        return Misfit(f"{self.expected} (a number of seconds, or a number and one of {units})")
-
-    def value(self, node: DocumentNode) -> Any:
-        return read_duration(node.value)
+    return Scalar(expected, example, accept)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from attune.config.kinds import Duration
+from attune.config.kinds import duration
 from attune.config.sections import setting
 
 
 def _kept(days: int, meaning: str) -> Any:
-    return setting(Duration(0, 36_500 * 86_400, "30d", days=True), days * 86_400.0, f"{meaning} 0 keeps them for ever.")
+    return setting(duration(0, 36_500 * 86_400, "30d", days=True), days * 86_400.0, f"{meaning} 0 keeps them for ever.")
 
 
 @dataclass(frozen=True, slots=True)

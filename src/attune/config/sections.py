@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from attune.config.kinds import Misfit, SettingKind, Text, example_of, misfit, variable_with
+from attune.config.kinds import Misfit, SettingKind, example_of, misfit, text, variable_with
 from attune.core.documents import DocumentNode
 from attune.core.errors import Fault
 from attune.core.runtimes.aliases import nearest
@@ -128,7 +128,7 @@ class Anything(SettingKind):
         return value
 
 
-RUNTIME_NAMES = ListOf(Text("a name", "python", r"[^\x00]*"), "a list of names")
+RUNTIME_NAMES = ListOf(text("a name", "python", r"[^\x00]*"), "a list of names")
 
 
 class Capabilities(SettingKind):

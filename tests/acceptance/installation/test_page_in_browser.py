@@ -125,6 +125,19 @@ def test_a_person_logs_in_by_the_link_filters_and_sees_a_runtime_go_and_come_bac
     page.context.close()
 
 
+def test_an_event_appears_in_the_list_that_is_looked_at(browser: Browser, installation: Installation) -> None:
+    page = installation.log_in(browser)
+    page.goto(f"{installation.address}/events?q=a+sign")
+    expect(page.locator(".empty")).to_contain_text("Nothing matches")
+    page.wait_for_timeout(500)  # the stream is open
+    for text in ("first", "second"):
+        told = installation.machine.attune("event", "send", "demo.tick", "-p", f"at=a sign, {text}", "-p", "missed:=0")
+        assert told.returncode == 0, told.stderr
+        expect(page.locator("tbody tr").first).to_contain_text(text)
+    expect(page.locator("tbody tr")).to_have_count(2)
+    page.context.close()
+
+
 def test_every_page_is_reached_by_keys_which_one_key_shows(browser: Browser, installation: Installation) -> None:
     page = installation.log_in(browser)
     keys = page.get_by_role("dialog", name="Keys")
@@ -234,6 +247,10 @@ def test_without_javascript_the_pages_still_read(browser: Browser, installation:
     expect(page.locator("table.matrix")).to_contain_text("3.11.7")
     page.locator('td[data-name="python"] a').click()
     expect(page.locator("main")).to_contain_text("verified by `python3 --version`")
+    page.goto(f"{installation.address}/actions/demo.hello_python")
+    expect(page.locator("time").first).to_contain_text("UTC")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_role("heading", name="Execution")).to_be_visible()
     page.context.close()
 
 

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from attune.agent.control import Control
+from attune.agent.health.monitor import HealthMonitor
 from attune.agent.node import HeartbeatLoop, NodeOptions
 from attune.agent.registration import NodeRegistration
 from attune.agent.sensors import builtin, event_forwarder
@@ -32,14 +33,18 @@ from attune.core.access.tokens import Scope
 from attune.core.backoff import Backoff
 from attune.core.errors import DatabaseError
 from attune.core.executions.action import Action
+from attune.core.nodes.health import Transition
+from attune.core.nodes.health_schedule import CheckSchedule
 from attune.core.nodes.role import SENSOR
 from attune.core.ports.nodes import Registration
 from attune.core.ports.worker import AttemptResult, StartedAttempt
 from attune.core.runtimes.selection import Selection, Source
+from attune.core.runtimes.verdict import Status
 from attune.core.sensors.file_watch import FileView
 from attune.core.sensors.sensor import Sensor
 from attune.host.sensors.output_log import SensorFolder
 from attune.operations.runtimes.detect import Detection
+from attune.operations.runtimes.reverify import Round
 from attune.postgres.access.tokens import PostgresTokens
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.events.log import PostgresEventLog
@@ -55,7 +60,8 @@ from sensor_programs import add_sensor
 from web_client import Api, serving
 
 pytestmark = pytest.mark.anyio
-TABLES = ("event", "execution", "execution_output", "worker", "audit")
+TABLES = ("event", "execution", "execution_output", "worker", "runtime_transition", "audit")
+DEFINITION: Any = SimpleNamespace(name="A")
 
 
 @pytest.fixture
@@ -165,33 +171,49 @@ class Writers:
         self.tasks.append(asyncio.ensure_future(work))
 
     async def begin(self) -> dict[str, Writer]:
-        node = await self.node()
         return {
-            "heartbeats": node,
+            **await self.node(),
             "sensor lines": await self.lines(),
             "events": await self.events(),
             **await self.executions(),
             "audit": self.audit(),
         }
 
-    async def node(self) -> Writer:
+    async def node(self) -> dict[str, Writer]:
+        """Its heartbeats, and what its health checks find: *checks* has what each round is to find."""
         registry = PostgresNodes(self.pool)
         registration = NodeRegistration(
             SENSOR, Settings(), registry=registry, detector=SimpleNamespace(), labels=lambda section: {}, name="s1"
         )  # type: ignore[arg-type]
-        registration.detection = Detection(SENSOR, Selection(Source.DATABASE), "database", (), (), 0.0)
+        chosen = Selection(Source.DATABASE)
+        registration.detection = Detection(SENSOR, chosen, "database", (), (), 0.0, definitions=(DEFINITION,))
         await registration.claim()
         self.node_id = await registration.register()
+        checks: list[Transition] = []
+        monitor = HealthMonitor(registration, rounds_of(checks))
+        control = Control()
         parts = SimpleNamespace(
             registration=registration,
             lifecycle=PostgresNodeControl(self.pool),
+            monitor=monitor,
             services=[],
             options=NodeOptions(interval=0.05),
         )
-        loop = HeartbeatLoop(parts, Control())  # type: ignore[arg-type]
+        loop = HeartbeatLoop(parts, control)  # type: ignore[arg-type]
         self.background(loop.beat())
+        self.background(monitor.keep(control.stop))
         self.stack.push_async_callback(registry.leave)
-        return Writer(lambda number: None, "", lambda: loop.refusals.count)
+
+        def find(number: int) -> None:
+            gone = (Status.AVAILABLE, Status.UNAVAILABLE)
+            checks.append(Transition("acme.a", "A", *gone, f"{number}", at=time.monotonic()))
+            monitor.suspect("acme.a")
+
+        query = "SELECT reason::int FROM runtime_transition ORDER BY id"
+        return {
+            "heartbeats": Writer(lambda number: None, "", lambda: loop.refusals.count),
+            "health": Writer(find, query, lambda: monitor._refusals.count),
+        }
 
     async def sensor(self, ref: str, config: Any) -> tuple[Sensor, Any]:
         number = add_sensor(self.server.admin, ref, "file_watch" if config else "a.py", config)
@@ -238,8 +260,7 @@ class Writers:
         self.stack.push_async_callback(store.close, 1.0)
         action = Action("acme.act", "acme", "", "act.sh", runtime_ref="core.python")
         printed = store.printer(StartedAttempt(
-            execution=100, attempt=1, action=action, parameters={}, failures=0, losses=0, retries=0,
-            retry_delay_seconds=0, timeout_seconds=None, on_lost="retry",
+            execution=100, attempt=1, action=action, parameters={}, failures=0, losses=0, timeout_seconds=None,
         ))  # fmt: skip
 
         def settle(number: int) -> None:
@@ -264,6 +285,25 @@ class Writers:
         return Writer(
             write, "SELECT status FROM audit WHERE status IS NOT NULL ORDER BY id", lambda: audit.refusals.count
         )
+
+
+def rounds_of(checks: list[Transition]) -> Any:
+    """A `Reverifier` each round of which finds what is in *checks*."""
+    runtime: Any = SimpleNamespace(definition=DEFINITION)
+
+    def found(kept: Any, suspects: Any) -> Round:
+        transitions = tuple(checks)
+        checks.clear()
+        return Round(kept, transitions=transitions)
+
+    return SimpleNamespace(
+        begin=lambda definitions, verdicts: {"acme.a": runtime},
+        round=found,
+        next_round=lambda kept: None,
+        clock=time.monotonic,
+        schedule=CheckSchedule(),
+        examiner=SimpleNamespace(stop=lambda: None),
+    )
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from attune.core.ports.nodes import Overdue
-from cut_fleets import NAMES, LostAttempt, cut_fleet, cut_for, lost_wrongly
+from cut_fleets import NAMES, cut_fleet, cut_for
 from waiting import wait_for
 from worker_processes import ask
 
@@ -24,13 +24,3 @@ def test_work_runs_once_through_silent_connections_and_an_outage_for_all(
         fleet.check_law(len(NAMES))
 
         assert all(process.poll() is None for process in fleet.processes.values())
-
-
-def test_the_law_finds_workers_that_were_lost_wrongly() -> None:
-    steady = [float(at) for at in range(20)]
-    loss = LostAttempt(1, "w1", 12.0)
-
-    assert lost_wrongly(loss, {"w1": [1.0], "w2": steady}, OVERDUE) is None
-    assert "was heard of 3.0 s before" in str(lost_wrongly(loss, {"w1": [1.0, 9.0], "w2": steady}, OVERDUE))
-    away = [at for at in steady if not 1 < at < 11]
-    assert "only 1.4 s of it alone" in str(lost_wrongly(loss, {"w1": [1.0], "w2": away}, OVERDUE))

@@ -87,7 +87,7 @@ def test_an_empty_installation_says_what_brings_each(migrated_database: str) -> 
         session = await session_of(api)
         for name in LISTS[1:-1]:
             assert re.search(
-                r'class="empty">[^<]+<code>attune (pack load|event send|action run)',
+                r'class="empty"[^>]*>[^<]+<code>attune (pack load|event send|action run)',
                 await get(api, session, f"/{name}"),
             )
 
@@ -198,6 +198,7 @@ def test_terms_that_cannot_be_read_are_said_beside_theirs(migrated_database: str
         status, _, text = await run(api, session, VALUES, require="python >>3")
 
         assert (status, "^ expected" in text) == (422, True)
+        assert 'id="run"' in await get(api, session, "/actions/img.resize/run")
         assert "1234567" not in text
 
     with_api(migrated_database, check)

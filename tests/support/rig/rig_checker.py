@@ -8,8 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from attune.core.executions.execution import FINAL, ExecutionStatus
+from attune.core.ports.nodes import Overdue
 from execution_transitions import TRANSITIONS
+from rig_losses import LostAttempt, lost_wrongly
 
+OVERDUE = Overdue(2.5, 6.0)
 Line = tuple[str, int, int]
 """Name of a sensor, process, and the number that this process gave its line."""
 
@@ -52,7 +55,8 @@ class RigRecord:
     """What a rig has seen.
 
     *asked* has each request's key and the execution that was promised for it, None where no answer came. *executed*
-    has the keys of the executions that are there. *exits* are processes that ended and were not told to.
+    has the keys of the executions that are there. *exits* are processes that ended and were not told to, *beats* the
+    times of the heartbeats that were accepted of each node.
     """
 
     printed: Sequence[Line] = ()
@@ -63,7 +67,8 @@ class RigRecord:
     presences: Sequence[Presence] = ()
     absences: Sequence[Absence] = ()
     exits: Sequence[str] = ()
-    lost_after: float = 6.0
+    beats: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    overdue: Overdue = OVERDUE
 
 
 def faults_of(record: RigRecord) -> list[str]:
@@ -160,10 +165,13 @@ def _loss_faults(record: RigRecord, story: Sequence[StatusChange]) -> Iterator[s
             yield f"attempt {change.attempt} of execution {change.execution} was given up, and nothing says why"
         began = [one.at for one in story if one.after == ExecutionStatus.RUNNING and one.at <= change.at][-1]
         worker = next((one.worker for one in reversed(story) if one.worker and one.at <= change.at), None)
-        if not any(_explains(one, worker, began, change.at, record.lost_after) for one in record.absences):
+        if any(_explains(one, worker, began, change.at, record.overdue.lost_after) for one in record.absences):
+            continue
+        lost = LostAttempt(change.execution, worker or "", change.at)
+        if why := lost_wrongly(lost, record.beats, record.overdue):
             yield (
                 f"attempt {change.attempt} of execution {change.execution} was given up, and its worker {worker} was"
-                f" not away alone: {change.reason}"
+                f" not away alone: {change.reason}; {why}"
             )
 
 

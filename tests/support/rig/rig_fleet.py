@@ -23,13 +23,12 @@ import warm_programs
 from attune.composition.databases import migrate
 from attune.core.access.tokens import Scope
 from attune.core.executions.execution import FINAL
-from attune.core.ports.nodes import Overdue
 from attune.postgres.access.tokens import PostgresTokens
 from attune.postgres.connection import open_pool
 from command_hosts import Machine, free_port
 from logins import LoginRole, Logins
 from pack_folders import write_pack
-from rig_checker import Absence, Line, Presence, RigRecord, StatusChange, missing_lines
+from rig_checker import OVERDUE, Absence, Line, Presence, RigRecord, StatusChange, missing_lines
 from rig_proxy import RigProxies
 from rig_server import RigServer
 from waiting import rows, wait_for
@@ -38,8 +37,7 @@ from worker_processes import load_pack
 WORKERS, SENSORS, APIS = ("w1", "w2", "w3"), ("s1", "s2"), ("a1", "a2")
 NAMES = (*WORKERS, *SENSORS, *APIS)
 ROLES: dict[str, tuple[str, LoginRole]] = {"w": ("worker", "node"), "s": ("sensor", "node"), "a": ("api", "admin")}
-LOST_AFTER, HEALED_WITHIN = 6.0, 60.0
-OVERDUE = Overdue(2.5, LOST_AFTER)
+HEALED_WITHIN = 60.0
 SETTINGS = {
     "ATTUNE__HEARTBEAT__INTERVAL": "1s",
     "ATTUNE__HEARTBEAT__STALE_AFTER": "2.5s",
@@ -94,6 +92,14 @@ RECORD = """
     END;
     $$;
     CREATE TRIGGER record_history AFTER UPDATE ON execution FOR EACH ROW EXECUTE FUNCTION record_history();
+    CREATE TABLE beat (name text, at timestamptz);
+    CREATE FUNCTION record_beat() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+    BEGIN
+        INSERT INTO public.beat VALUES (NEW.name, NEW.last_heartbeat);
+        RETURN NULL;
+    END;
+    $$;
+    CREATE TRIGGER record_beat AFTER UPDATE OF last_heartbeat ON worker FOR EACH ROW EXECUTE FUNCTION record_beat();
 """
 
 
@@ -335,6 +341,7 @@ class Rig:
             " ORDER BY id"
         )
         executed = self.rows("SELECT id, config->>'key' FROM execution ORDER BY id")
+        beats = self.rows("SELECT name, extract(epoch FROM at)::float8 FROM beat")
         lives: dict[tuple[int, str, str], list[float]] = {}
         with suppress(FileNotFoundError):
             for line in (self.folder / "ran").read_text().splitlines():
@@ -349,7 +356,8 @@ class Rig:
             presences=[Presence(key[0], key[1], min(at), max(at)) for key, at in lives.items()],
             absences=list(self.absences),
             exits=list(self.look_for_exits()),
-            lost_after=LOST_AFTER,
+            beats={name: [at for of, at in beats if of == name] for name in (*WORKERS, *SENSORS)},
+            overdue=OVERDUE,
         )
 
     def rest(self) -> None:

@@ -11,10 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from attune.agent import node as node_module
 from attune.agent.control import Control
 from attune.agent.detector import HostDetector
+from attune.agent.health import monitor as monitor_module
 from attune.agent.health.monitor import HealthMonitor
 from attune.agent.node import NodeOptions, NodeParts, run_node
 from attune.agent.place import NodePlace
@@ -232,6 +234,72 @@ async def test_a_reload_that_is_asked_for_before_the_first_heartbeat_is_obeyed()
         here.host.commands["python3"] = printed("Python 3.12.1")
         await here.lifecycle.reload((await here.record()).id)
         await here.until(lambda: here.versions() == ["3.12.1"])
+
+
+async def test_neither_a_reload_nor_a_silent_registry_holds_heartbeats_up() -> None:
+    async with World().running() as here:
+        listed, going = here.catalog.list_runtimes, asyncio.Event()
+
+        async def slow() -> Any:
+            await going.wait()
+            return await listed()
+
+        async def silent(node_id: int, problem: str | None) -> None:
+            await going.wait()
+
+        here.catalog.list_runtimes = slow  # type: ignore[assignment,method-assign]
+        here.registry.degrade = silent  # type: ignore[method-assign]
+        here.host.commands["python3"] = printed("Python 3.12.1")
+        here.control.reload.set()
+        here.problem = "no space"
+        for _ in range(3):
+            before = here.row().last_heartbeat
+            await here.until(lambda: here.row().last_heartbeat != before)  # noqa: B023 - awaited within the round
+        assert here.versions() == ["3.11.7"]
+        going.set()
+        await here.until(lambda: here.versions() == ["3.12.1"])
+
+
+async def test_a_reload_that_the_database_refuses_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with World().running() as here:
+        register, failures = here.registry.register, iter([DatabaseError("no"), DatabaseError("no")])
+
+        async def refused_twice(registration: Any) -> int:
+            for failure in failures:
+                raise failure
+            return await register(registration)
+
+        monkeypatch.setattr(here.registry, "register", refused_twice)
+        here.host.commands["python3"] = printed("Python 3.12.1")
+        with capture_logs() as lines:
+            here.control.reload.set()
+            await here.until(lambda: here.versions() == ["3.12.1"])
+            await here.until(lambda: "reloaded" in [line["event"] for line in lines])
+
+    assert "cannot reload, trying again until it works: no" in [line["event"] for line in lines]
+
+
+async def test_what_checks_found_while_the_registry_was_away_is_told_with_the_first_heartbeat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(monitor_module, "_RETRY", Backoff(1e6, 1e6))
+    async with World().running() as here:
+        here.registry.away = True
+        record_health = here.registry.record_health
+        told = asyncio.Event()
+
+        async def refuse(node_id: int, report: Any) -> bool:
+            told.set()
+            raise DatabaseError("away")
+
+        monkeypatch.setattr(here.registry, "record_health", refuse)
+        here.healed = 2  # it is back when this test says so
+        del here.host.commands["python3"]
+        here.parts.monitor.suspect("core.python")
+        await here.until(lambda: told.is_set() and here.healed > 2)
+        monkeypatch.setattr(here.registry, "record_health", record_health)
+        here.registry.away = False
+        await here.until(lambda: here.row().capabilities["runtimes"] == [])
 
 
 async def test_a_node_that_drains_takes_no_work_until_it_is_resumed() -> None:

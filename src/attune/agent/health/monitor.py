@@ -71,6 +71,11 @@ class HealthMonitor:
         self._suspects_all = True
         self._wake.set()
 
+    def send_again(self) -> None:
+        """Have the registry told at once of what it could not be told."""
+        if self._unsent:
+            self._wake.set()
+
     def found_broken(self, definition: Definition) -> None:
         """Have its runtime verified by *definition*, whose smoke check has just failed, at once and from now on."""
         self._broken[definition.ref] = definition

@@ -31,6 +31,7 @@ from attune.core.ports.worker import (
     WorkRouting,
     WorkRunner,
 )
+from attune.core.runtimes.definition import StartOptions
 from attune.operations.nodes.refusals import Refusals
 
 _LOOK_SECONDS = 0.2
@@ -63,6 +64,7 @@ class ExecutionRunner:
     recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
     broken: Callable[[str, str, float, int], Awaitable[str | None]]  # as in `Attempts`
     default_timeout: float | None
+    start: Callable[[str], StartOptions] = lambda _: StartOptions()  # how work in the runtime of that ref is started
     alone: Callable[[], bool] = lambda: True  # no earlier process of this node can still be at its work
     _ready: dict[str, None] = field(default_factory=dict)  # queues that may have jobs
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -73,8 +75,8 @@ class ExecutionRunner:
     def __post_init__(self) -> None:
         self._suspects = SuspectRuntimes()
         self._classes = Classes(self.routing)
-        found = self.suspect, self.unfit, self._find_broken
-        self._runs = Attempts(self.attempts, self.runner, self.packs, self.secrets, *found, self.default_timeout)
+        found = self.suspect, self.unfit, self._find_broken, self.default_timeout, self.start
+        self._runs = Attempts(self.attempts, self.runner, self.packs, self.secrets, *found)
 
     @property
     def writers(self) -> Sequence[Refusals]:
@@ -144,7 +146,8 @@ class ExecutionRunner:
     async def _obey_notice(self, notice: WorkerNotice) -> bool:
         """Do what *notice* asks for; whether there is a class now that was not known before."""
         if notice.signal is Signal.JOB:
-            self._look_into([notice.about])
+            seconds = self._classes.waits.get(notice.about, 0.0)
+            asyncio.get_running_loop().call_later(seconds, self._look_into, [notice.about])
         elif notice.signal is Signal.CLASS:
             return await self._classes.learn(notice.about)
         elif notice.signal is Signal.REQUEST:
@@ -224,8 +227,7 @@ class ExecutionRunner:
 
     def _free(self) -> int:
         """How many more executions may run here now."""
-        node = self._taking_node()
-        if node is None:
+        if (node := self._taking_node()) is None:
             return 0
         return _AT_ONCE if node.max_concurrent is None else max(0, node.max_concurrent - len(self._jobs))
 
@@ -241,7 +243,7 @@ class ExecutionRunner:
 
     async def _take_from(self, queues: Collection[str], limit: int) -> None:
         try:
-            taken = await self.queue.take(queues, limit)
+            taken = await self.queue.take(queues, limit, self._classes.waits)
         except DatabaseError:
             self._look_into(queues)
             raise
@@ -263,8 +265,7 @@ class ExecutionRunner:
             return await self._runs.resume({job.execution: attempt})
         node, requirement = self._taking_node(), self._classes.requirement(job.queue)
         if node is None or requirement is None:
-            await self._give_back(job)
-            return
+            return await self._give_back(job)
         interpreters, missing = interpreters_on(requirement, node)
         why = "is not there"
         failing = None if missing else await self.recheck({used["ref"] for used in interpreters.values()})
@@ -275,8 +276,7 @@ class ExecutionRunner:
             if not missing:
                 interpreters, missing = interpreters_on(requirement, node)
         if not missing:
-            await self._runs.run(job, interpreters, node)
-            return
+            return await self._runs.run(job, interpreters, node)
         reason = f"given back by worker {node.name}: the interpreter of {', '.join(missing.values())} {why}"
         log.warning(f"execution {job.execution}: {reason}")
         for ref in missing:

@@ -13,7 +13,7 @@ from attune.core.executions.action import Action, with_defaults
 from attune.core.executions.delivery import delivery_faults
 from attune.core.executions.execution import FINAL, Policy
 from attune.core.executions.timeline import TimelineEntry, timeline_text, waits_for
-from attune.core.matching.requirement import Requirement
+from attune.core.matching.requirement import Preference, Requirement, RequirementClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,11 @@ class NewExecution:
         return self.action.requirement_with(self.extra)
 
     @property
+    def work_class(self) -> RequirementClass:
+        """All work that needs and prefers the same. Raises `RequirementError`."""
+        return RequirementClass(self.requirement, tuple(sorted(map(Preference.parse, self.action.prefers), key=str)))
+
+    @property
     def with_defaults(self) -> dict[str, Any]:
         """The parameters, and the defaults of those that are not given."""
         return with_defaults(self.action.param_schema, self.parameters)
@@ -49,6 +54,8 @@ class NewExecution:
 
         What starts later waits: whether a node could take it is not known before.
         """
+        if self.action.is_workflow:
+            raise UsageError(f"{self.action.ref}: {self.action.cannot_run}")
         later = self.not_before, self.delay_seconds
         if None not in later:
             raise UsageError(field="not_before", expected="either a time or a delay", got="both")

@@ -7,11 +7,14 @@ nothing once a newer start has taken the name over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.json import Jsonb
 
 from attune.core.errors import DatabaseError, NameTakenError, SupersededError
@@ -168,11 +171,8 @@ class PostgresNodes:
         try:
             with translated():
                 connection = self._beats or await self._connected(self._lease)
-                cutting = asyncio.get_running_loop().call_later(self._silence, self._cut)
-                try:
+                with self._bounded():
                     heartbeat = await self._beat(connection, node_id, refused)
-                finally:
-                    cutting.cancel()
         except DatabaseError:
             await self._close()
             raise
@@ -182,6 +182,15 @@ class PostgresNodes:
         if heartbeat is None:
             await self._let_go()
         return heartbeat
+
+    @contextmanager
+    def _bounded(self) -> Iterator[None]:
+        """Cut the connection of the heartbeats if it says nothing for too long."""
+        cutting = asyncio.get_running_loop().call_later(self._silence, self._cut)
+        try:
+            yield
+        finally:
+            cutting.cancel()
 
     async def _beat(self, connection: AsyncConnection[Any], node_id: int, refused: str) -> Heartbeat | None:
         heartbeat = await read_one(connection, Heartbeat, _BEAT, (refused[:1000], node_id, self.epoch))
@@ -193,10 +202,12 @@ class PostgresNodes:
         return heartbeat
 
     async def _connected(self, lease: _NodeLease) -> AsyncConnection[Any]:
-        self._beats = connection = await connect(
-            await conninfo_of(self._pool), application_name=f"attune {lease.role.name}"
-        )
-        await connection.execute("LISTEN attune_node")
+        url = await conninfo_of(self._pool)
+        if "connect_timeout" not in conninfo_to_dict(url):
+            url = make_conninfo(url, connect_timeout=ceil(self._silence))
+        self._beats = connection = await connect(url, application_name=f"attune {lease.role.name}")
+        with self._bounded():
+            await connection.execute("LISTEN attune_node")
         return connection
 
     def _cut(self) -> None:

@@ -17,10 +17,12 @@ function mark(element) {
   setTimeout(() => element.classList.remove("changed"), MARKED_MS);
 }
 
+// What holds a list stays: its rows are renewed one by one, and new ones come on top.
+const isList = (element) => element.querySelector("[data-live-list]");
+
 // Cells first, so that only what changed is marked; whole elements where their parts do not match.
 function renew(old, fresh) {
-  const isList = (element) => element.querySelector("[data-live-list]");
-  if (old.isEqualNode(fresh) || (isList(old) && isList(fresh))) return;
+  if (old.isEqualNode(fresh)) return;
   const before = [...old.children];
   const after = [...fresh.children];
   if (old.tagName === "TR" && before.length === after.length) {
@@ -50,7 +52,7 @@ async function refresh() {
     globalThis.localTimes(next);
     for (const old of document.querySelectorAll("[data-live]")) {
       const fresh = next.querySelector(`[data-live="${CSS.escape(old.dataset.live)}"]`);
-      if (fresh) renew(old, document.adoptNode(fresh));
+      if (fresh && !(isList(old) && isList(fresh))) renew(old, document.adoptNode(fresh));
     }
     for (const list of document.querySelectorAll("[data-live-list]")) {
       const fresh = next.querySelector(`[data-live-list="${CSS.escape(list.dataset.liveList)}"]`);

@@ -42,7 +42,7 @@ class HostWorkRunner:
 
     async def run(self, work: Work, output: Output) -> WorkOutcome:
         """Run *work* to its end. Cancelling the call ends all that it started before it returns."""
-        if faults := [*islice(value_faults(work.delivery, _open(work)), 3)]:
+        if faults := [*islice(value_faults(work.delivery, _open(work)), 3)]:  # it cannot be handed over
             return WorkOutcome(WorkEnding.REFUSED, reason="; ".join(map(str, faults)))
         try:
             stdin = await asyncio.to_thread(_stdin_of, work)

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
+from structlog.contextvars import bind_contextvars
+
 from attune.agent.interpreters import interpreter_of
 from attune.agent.logs import log
 from attune.agent.secrets import SecretResolver
 from attune.agent.worker.result_writer import ResultWriter
 from attune.core.backoff import Backoff
 from attune.core.errors import AttuneError, ConfigError, DatabaseError, MissingKeyError, SecretError
-from attune.core.executions.action import OnLost, output_problem, with_defaults
+from attune.core.executions.action import output_problem, with_defaults
 from attune.core.executions.execution import after_loss, after_outcome
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.matching.fleet import Node
@@ -66,8 +68,8 @@ class Attempts:
         """Own the execution of *job*, run it, and return once its result is stored."""
         started = await self.results.start(AttemptStart(job, interpreters), node)
         if started is None:
-            self._cancelled.discard(job.execution)
-            return
+            return self._cancelled.discard(job.execution)
+        bind_contextvars(execution=job.execution, action=started.action.ref)
         task = self.running[job.execution] = asyncio.create_task(
             self._work(started, interpreters, node), name=f"{started.action.ref} #{job.execution}"
         )
@@ -170,18 +172,18 @@ class Attempts:
         return outcome
 
     def _result(self, started: StartedAttempt, outcome: WorkOutcome, node: Node) -> AttemptResult:
-        cancelled = started.execution in self._cancelled
+        action, cancelled = started.action, started.execution in self._cancelled
         self._cancelled.discard(started.execution)
         if outcome.ending is WorkEnding.CANCELLED and not cancelled:  # this node ends
-            then = after_loss(OnLost(started.on_lost), worker=node.name, losses=started.losses, stopped=True)
+            then = after_loss(action.on_lost, worker=node.name, losses=started.losses, stopped=True)
             return AttemptResult(started.execution, started.attempt, then.status.value, then.reason, lost=True)
-        if outcome.ending is WorkEnding.NOT_STARTED and started.action.runtime_ref:
-            self.suspect(started.action.runtime_ref)
+        if outcome.ending is WorkEnding.NOT_STARTED and action.runtime_ref:
+            self.suspect(action.runtime_ref)
         then = after_outcome(
             outcome,
             failures=started.failures,
-            retries=started.retries,
-            backoff=Backoff(started.retry_delay_seconds, started.action.retry_max_delay_seconds),
+            retries=action.retries,
+            backoff=Backoff(action.retry_delay_seconds, action.retry_max_delay_seconds),
             chance=random.random(),
             not_started=started.not_started,
             cancel_asked=cancelled,

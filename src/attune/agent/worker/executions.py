@@ -92,8 +92,7 @@ class ExecutionRunner:
         """Take nothing new, and return when nothing runs any more and all results are stored."""
         self._finishing = True
         self._runs.tell_what_runs()
-        node = self.node()
-        if node is not None:
+        if (node := self.node()) is not None:
             with suppress(DatabaseError):
                 await self.routing.subscribe(node.id, ())
         while tasks := [*self._jobs, *self._takes]:
@@ -116,7 +115,7 @@ class ExecutionRunner:
         while not stop.is_set():
             try:
                 async with self.routing.listening() as inbox:
-                    await self._classes.read_all()
+                    await self._classes.learn()
                     await self._recover()
                     await self._obey(inbox, stop, refusals.worked)
             except DatabaseError as error:
@@ -146,7 +145,8 @@ class ExecutionRunner:
     async def _obey_notice(self, notice: WorkerNotice) -> bool:
         """Do what *notice* asks for; whether there is a class now that was not known before."""
         if notice.signal is Signal.JOB:
-            self._look_into([notice.about])
+            seconds = self._classes.waits.get(notice.about, 0.0)
+            asyncio.get_running_loop().call_later(seconds, self._look_into, [notice.about])
         elif notice.signal is Signal.CLASS:
             return await self._classes.learn(notice.about)
         elif notice.signal is Signal.REQUEST:
@@ -242,10 +242,11 @@ class ExecutionRunner:
 
     async def _take_from(self, queues: Collection[str], limit: int) -> None:
         try:
-            taken = await self.queue.take(queues, limit)
+            taken = await self.queue.take(queues, limit, self._classes.waits)
         except DatabaseError:
             self._look_into(queues)
             raise
+        log.debug(f"took {len(taken)} of at most {limit} jobs", executions=[job.execution for job in taken])
         if len(taken) == limit:  # there may be more
             self._look_into(queues)
         for job in taken:
@@ -264,8 +265,7 @@ class ExecutionRunner:
             return await self._runs.resume({job.execution: attempt})
         node, requirement = self._taking_node(), self._classes.requirement(job.queue)
         if node is None or requirement is None:
-            await self._give_back(job)
-            return
+            return await self._give_back(job)
         interpreters, missing = interpreters_on(requirement, node)
         why = "is not there"
         failing = None if missing else await self.recheck({used["ref"] for used in interpreters.values()})

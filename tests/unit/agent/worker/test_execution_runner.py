@@ -14,11 +14,13 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from attune.agent.secrets import SecretResolver
 from attune.agent.worker import classes, executions, suspect_runtimes
 from attune.agent.worker.executions import ExecutionRunner
-from attune.core.errors import PlaceError
+from attune.core.errors import DatabaseError, PlaceError
 from attune.core.executions import execution
 from attune.core.executions.action import Action, OnLost
 from attune.core.executions.work import WorkEnding, WorkOutcome
@@ -145,6 +147,17 @@ async def test_what_is_asked_for_is_taken_run_and_stored() -> None:
     assert second.environment["ATTUNE_PACK_FOLDER"] == "/packs/abc"
 
 
+async def test_lines_about_an_execution_carry_its_number_and_its_action() -> None:
+    worker = Worker()
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        async with worker.at_work():
+            await worker.ask()
+            await until(lambda: worker.statuses() == ["completed"])
+
+    (line,) = [line for line in lines if "completed after" in line["event"]]
+    assert (line["execution"], line["action"]) == (1, "acme.act")
+
+
 CHOOSY = replace(ACTION, prefers=("zone=eu *3", "gpu"))
 
 
@@ -160,7 +173,7 @@ async def test_a_worker_leaves_work_to_others_by_how_much_they_are_preferred(
     await worker.ask()
     await worker.ask(CHOOSY)
     known = classes.Classes(worker.store)
-    await known.read_all()
+    await known.learn()
 
     assert len(known.satisfied_by(worker.node)) == 2
     assert list(known.waits.values()) == ([seconds] if seconds else [])
@@ -405,6 +418,27 @@ async def test_attempts_that_this_node_does_not_know_of_and_those_of_dead_nodes_
 
     assert worker.store.rows[1].attempt == 2
     assert worker.store.rows[2].reason == "worker w2 was lost while it ran"
+
+
+async def test_what_was_begun_without_this_node_being_told_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, failures = Worker(), iter([DatabaseError("the connection was cut")])
+    start = worker.store.start
+
+    async def unanswered(*args: Any, **options: Any) -> Any:
+        started = await start(*args, **options)
+        for failure in failures:
+            raise failure
+        return started
+
+    monkeypatch.setattr(worker.store, "start", unanswered)
+    async with worker.at_work():
+        await worker.ask(replace(ACTION, on_lost=OnLost.ABANDON))
+        await until(lambda: worker.statuses() == ["completed"])
+
+    row = worker.store.rows[1]
+    assert (row.attempt, row.losses, len(worker.runner.ran)) == (2, 0, 1)
+    why = "given back by worker w1: the database did not answer when it was to begin"
+    assert why in [entry.reason for entry in row.timeline]
 
 
 async def test_a_node_that_drains_finishes_what_runs_and_takes_nothing_new() -> None:

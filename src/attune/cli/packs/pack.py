@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from attune.cli.output import json_option, print_json, print_list
-from attune.cli.session import unknown, who, with_packs
-from attune.composition.databases import is_there
+from attune.cli.session import ask, unknown, who, with_packs
+from attune.composition.databases import is_there, known_names, shipped_runtimes
 from attune.composition.packs import check_folder, shipped
 from attune.config import load_settings
+from attune.core.executions.action import requirement_of_action
+from attune.core.matching.known_names import KnownNames
+from attune.core.matching.terms import RuntimeTerm
+from attune.core.nodes.labels import FACTS
 from attune.core.packs.pack import Pack, PackChange, PackError, PackRecord
+from attune.core.ports.installation import Installation
 from attune.core.ports.packs import PackStore
+from attune.core.runtimes.runtime import Runtime
 
 _KINDS = ("actions", "sensors", "triggers", "rules", "runtimes")
 
@@ -61,21 +68,24 @@ def load(folder: Path, cancel_waiting: bool, as_json: bool) -> None:
 def check(folder: Path, as_json: bool) -> int:
     """Say everything that is wrong with the pack in FOLDER, with file and line. Nothing is written.
 
-    Held against the installation if there is one, else against what is shipped. Exit code 2 for mistakes.
+    Held against the installation if there is one, else against what is shipped. Exit code 2 for mistakes. What is
+    required and no definition is called is a warning: it may be a label.
     """
     try:
-        pack = _checked(folder)
+        pack, names = _checked(folder)
     except PackError as error:
         if not as_json:
             raise
         mistakes = [{"where": str(fault.position), "text": str(fault)} for fault in error.faults]
         print_json({"valid": False, "mistakes": mistakes})
         return error.exit_code
-    counts = _counts(pack)
+    counts, warnings = _counts(pack), [*_undefined(pack, names)]
     if as_json:
-        print_json({"valid": True, "pack": pack.ref, "version": pack.version, **counts})
-    else:
-        click.echo(f"{pack.ref} {pack.version}: valid, {_counted(counts)}")
+        print_json({"valid": True, "pack": pack.ref, "version": pack.version, **counts, "warnings": warnings})
+        return 0
+    click.echo(f"{pack.ref} {pack.version}: valid, {_counted(counts)}")
+    for warning in warnings:
+        click.echo(f"attune: warning: {warning}", err=True)
     return 0
 
 
@@ -127,13 +137,28 @@ def remove(ref: str, cancel_waiting: bool) -> None:
     click.echo(f"removed {ref}")
 
 
-def _checked(folder: Path) -> Pack:
-    async def against(store: PackStore) -> Pack:
-        return (await check_folder(folder, await store.known())).pack
+def _checked(folder: Path) -> tuple[Pack, KnownNames]:
+    """The pack, and what requirements may name where it would be loaded."""
+
+    async def against(installation: Installation) -> tuple[Pack, Sequence[Runtime]]:
+        read = await check_folder(folder, await installation.packs.known())
+        return read.pack, await installation.runtimes.list_runtimes()
 
     if is_there(load_settings()):
-        return with_packs(against)
-    return asyncio.run(check_folder(folder, shipped())).pack
+        pack, runtimes = ask(against)
+    else:
+        pack, runtimes = asyncio.run(check_folder(folder, shipped())).pack, shipped_runtimes()
+    return pack, known_names([*runtimes, *pack.runtimes])
+
+
+def _undefined(pack: Pack, names: KnownNames) -> Iterator[str]:
+    """What no definition is called of what *pack* requires, and the command that adds one."""
+    needs = [(it.ref, it.requires) for it in pack.actions] + [(it.ref, it.requires) for it in pack.sensors]
+    for ref, requires in needs:
+        for term in requirement_of_action(requires).terms:
+            if isinstance(term, RuntimeTerm) and term.name not in {*names.defined, *FACTS}:
+                source = f"--from-catalogue {term.name}" if term.name in names.shipped else "FILE"
+                yield f"{ref}: no definition is called {term.name}; for a runtime: attune runtime add {source}"
 
 
 def _counts(pack: Pack | PackRecord) -> dict[str, int]:

@@ -289,7 +289,7 @@ class Writers:
 
 def rounds_of(checks: list[Transition]) -> Any:
     """A `Reverifier` each round of which finds what is in *checks*."""
-    runtime: Any = SimpleNamespace(definition=DEFINITION)
+    runtime: Any = SimpleNamespace(definition=DEFINITION, health=SimpleNamespace(offered=True))
 
     def found(kept: Any, suspects: Any) -> Round:
         transitions = tuple(checks)

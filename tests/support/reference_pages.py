@@ -14,6 +14,7 @@ import click
 import attune
 import attune.testing
 from attune.cli.main import cli
+from attune.core.packs.spellings import LEFT_OUT, SPELLINGS
 from attune.host.contract.environment import ALLOWED, ALLOWED_PREFIXES
 from attune.host.contract.launch import KINDS
 from settings_reference import settings_reference
@@ -39,6 +40,7 @@ def pages() -> dict[Path, str]:
         folder / "settings.md": settings_reference(),
         folder / "python.md": python_reference(),
         folder / "execution-contract.md": contract_reference(),
+        folder / "other-packs.md": spellings_reference(),
     }
 
 
@@ -120,6 +122,21 @@ def contract_reference() -> str:
     always = ", ".join(f"`{name}`" for name in (*sorted(ALLOWED), *(f"{prefix}*" for prefix in ALLOWED_PREFIXES)))
     page = (ROOT / "tests" / "support" / "execution_contract_page.md").read_text()
     return page.format(table="\n".join(table), allowed=always)
+
+
+def spellings_reference() -> str:
+    """The table of keys that packs of other installations have."""
+    rows = [
+        f"| {', '.join(f'`{key}`' for key in row.written.split())} | {row.kinds.replace(' ', ', ')} | `{row.key}` |"
+        f" {'converted' if row.convert else 'as it is'} |"
+        for row in SPELLINGS
+    ]
+    left = [
+        f"- {kind} with `{key}`{': ' if only else ''}{', '.join(f'`{value}`' for value in only.split())}"
+        for kind, key, only in LEFT_OUT
+    ]
+    page = (ROOT / "tests" / "support" / "other_packs_page.md").read_text()
+    return page.format(table="\n".join(rows), left="\n".join(left))
 
 
 def python_reference() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,8 +14,10 @@ from attune.cli.session import unknown, who, with_packs
 from attune.composition.databases import is_there
 from attune.composition.packs import check_folder, shipped
 from attune.config import load_settings
+from attune.core.errors import Fault
 from attune.core.packs.pack import Pack, PackChange, PackError, PackRecord
 from attune.core.ports.packs import PackStore
+from attune.operations.packs.check import CheckedPack
 
 _KINDS = ("actions", "sensors", "triggers", "rules", "runtimes")
 
@@ -39,15 +42,17 @@ def load(folder: Path, cancel_waiting: bool, as_json: bool) -> None:
     Loading the same folder again changes nothing. Executions that wait run what they were asked of.
     """
 
-    async def write(store: PackStore) -> tuple[str, str, list[PackChange]]:
+    async def write(store: PackStore) -> tuple[CheckedPack, list[PackChange]]:
         read = await check_folder(folder, await store.known())
         changes = await store.load(read.pack, read.files, changed_by=who(), cancel_waiting=cancel_waiting)
-        return read.pack.ref, read.pack.version, list(changes)
+        return read, list(changes)
 
-    ref, version, changes = with_packs(write)
+    read, changes = with_packs(write)
+    ref, version = read.pack.ref, read.pack.version
     if as_json:
-        print_json({"pack": ref, "version": version, "changes": changes})
+        print_json({"pack": ref, "version": version, "changes": changes, "notes": _told(read.notes)})
         return
+    _tell(read.notes)
     for change in changes:
         click.echo(f"{change.what} {change.kind} {change.ref}")
     click.echo(f"{ref} {version}: {'loaded' if changes else 'unchanged'}")
@@ -64,17 +69,17 @@ def check(folder: Path, as_json: bool) -> int:
     Held against the installation if there is one, else against what is shipped. Exit code 2 for mistakes.
     """
     try:
-        pack = _checked(folder)
+        read = _checked(folder)
     except PackError as error:
         if not as_json:
             raise
-        mistakes = [{"where": str(fault.position), "text": str(fault)} for fault in error.faults]
-        print_json({"valid": False, "mistakes": mistakes})
+        print_json({"valid": False, "mistakes": _told(error.faults)})
         return error.exit_code
-    counts = _counts(pack)
+    pack, counts = read.pack, _counts(read.pack)
     if as_json:
-        print_json({"valid": True, "pack": pack.ref, "version": pack.version, **counts})
+        print_json({"valid": True, "pack": pack.ref, "version": pack.version, **counts, "notes": _told(read.notes)})
     else:
+        _tell(read.notes)
         click.echo(f"{pack.ref} {pack.version}: valid, {_counted(counts)}")
     return 0
 
@@ -127,13 +132,19 @@ def remove(ref: str, cancel_waiting: bool) -> None:
     click.echo(f"removed {ref}")
 
 
-def _checked(folder: Path) -> Pack:
-    async def against(store: PackStore) -> Pack:
-        return (await check_folder(folder, await store.known())).pack
+def _checked(folder: Path) -> CheckedPack:
+    async def against(store: PackStore) -> CheckedPack:
+        return await check_folder(folder, await store.known())
 
-    if is_there(load_settings()):
-        return with_packs(against)
-    return asyncio.run(check_folder(folder, shipped())).pack
+    return with_packs(against) if is_there(load_settings()) else asyncio.run(check_folder(folder, shipped()))
+
+
+def _told(faults: Sequence[Fault]) -> list[dict[str, str]]:
+    return [{"where": str(fault.position), "text": str(fault)} for fault in faults]
+
+
+def _tell(notes: Sequence[Fault]) -> None:
+    click.echo("".join(f"{note.position}: {note}\n" for note in notes), nl=False, err=True)
 
 
 def _counts(pack: Pack | PackRecord) -> dict[str, int]:

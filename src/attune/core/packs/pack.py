@@ -60,7 +60,7 @@ class RuleDefinition:
     action_ref: str
     description: str = ""
     enabled: bool = True
-    conditions: tuple[str, ...] = ()
+    conditions: tuple[Any, ...] = ()
     action_params: Mapping[str, Any] = field(default_factory=dict)
     priority: int | None = None
     overlap: Overlap = Overlap.QUEUE

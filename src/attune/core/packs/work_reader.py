@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -43,7 +44,7 @@ def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
     action = Action(
         ref=ref,
         pack_ref=pack,
-        label=section.text("label", required=True) or "",
+        label=read_label(section, ref),
         entrypoint=_entry_point(section),
         description=section.text("description", longest=4000) or "",
         version_constraint=version,
@@ -74,7 +75,7 @@ def read_sensor(section: Section, ref: str) -> WorkDraft[SensorDefinition]:
     runtime, version = _runtime(section, required=True)
     sensor = SensorDefinition(
         ref=ref,
-        label=section.text("label", required=True) or "",
+        label=read_label(section, ref),
         entrypoint=_entry_point(section),
         runtime_ref="",
         trigger_ref=section.text("trigger", "the ref of a trigger", required=True) or "",
@@ -87,6 +88,11 @@ def read_sensor(section: Section, ref: str) -> WorkDraft[SensorDefinition]:
         interpreter_args=section.texts("interpreter_args"),
     )
     return WorkDraft(sensor, runtime, section)
+
+
+def read_label(section: Section, ref: str) -> str:
+    """What people call it: `label`, or the name in *ref* as words."""
+    return section.text("label") or re.sub(r"[_-]+", " ", ref.rpartition(".")[2]).strip().capitalize()
 
 
 def read_priority(section: Section) -> int | None:
@@ -107,7 +113,8 @@ def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[
         return {}
     whole = isinstance(value.get("type"), str) or isinstance(value.get("properties"), dict) or "$schema" in value
     if not whole:
-        value = _from_properties(value, closed)
+        value = {"properties": value, **({"additionalProperties": False} if closed else {})}
+    value = _with_required(value)
     schema = {"type": "object", **value}
     section.faults.extend(schema_problems(schema, section.at(key), node, skip=0 if whole else 1))
     if schema["type"] != "object":
@@ -115,18 +122,14 @@ def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[
     return schema
 
 
-def _from_properties(value: dict[str, Any], closed: bool) -> dict[str, Any]:
-    properties: dict[str, Any] = {}
-    needed = []
-    for name, field_schema in value.items():
-        properties[name] = field_schema
-        if isinstance(field_schema, dict) and isinstance(field_schema.get("required"), bool):
-            properties[name] = {key: below for key, below in field_schema.items() if key != "required"}
-            if field_schema["required"]:
-                needed.append(name)
-    schema: dict[str, Any] = {"properties": properties}
-    if closed:
-        schema["additionalProperties"] = False
+def _with_required(schema: dict[str, Any]) -> dict[str, Any]:
+    """*schema*, whose properties may say `required: true` themselves."""
+    needed = list(listed) if isinstance(listed := schema.get("required", []), list) else []
+    properties = schema.get("properties", {})
+    for name, below in list(properties.items()) if isinstance(properties, dict) else []:
+        if isinstance(below, dict) and isinstance(below.get("required"), bool):
+            properties[name] = {key: value for key, value in below.items() if key != "required"}
+            needed += [name] if below["required"] and name not in needed else []
     return {**schema, "required": needed} if needed else schema
 
 

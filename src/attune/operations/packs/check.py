@@ -22,10 +22,11 @@ ReadDocument = Callable[[bytes, str, list[Fault]], DocumentNode | None]
 
 @dataclass(frozen=True, slots=True)
 class CheckedPack:
-    """A pack without faults, and its files."""
+    """A pack without faults, its files, and what is to be said of it: keys that are not ours, or unknown."""
 
     pack: Pack
     files: tuple[PackFile, ...]
+    notes: tuple[Fault, ...] = ()
 
 
 async def check_files(
@@ -45,9 +46,9 @@ async def check_files(
     draft = read_pack(documents, faults)
     pack = resolve(draft, {file.path: file for file in files}, known, faults)
     faults += await _expression_faults(draft, expressions)
-    if faults:
-        raise PackError(name, in_order(faults))
-    return CheckedPack(pack, tuple(files))
+    if wrong := [fault for fault in in_order(faults) if not fault.harmless]:
+        raise PackError(name, wrong)
+    return CheckedPack(pack, tuple(files), tuple(in_order(faults)))
 
 
 def _documents(files: Sequence[PackFile], read: ReadDocument, faults: list[Fault]) -> Documents | None:
@@ -58,8 +59,10 @@ def _documents(files: Sequence[PackFile], read: ReadDocument, faults: list[Fault
     folders: dict[str, list[DocumentNode]] = {kind: [] for kind in KINDS}
     for file in files:
         kind, _, name = file.path.partition("/")
-        if name.endswith(_SUFFIXES) and (meant := _meant(kind)):
-            faults.append(Fault("", f"the folder {meant}", f"{kind}, which is not read", SourcePosition(file.path)))
+        if name.endswith(_SUFFIXES) and kind not in folders:
+            meant = nearest(kind.lower(), KINDS, 0.85)
+            sentence = f"expected the folder {meant}, got {kind}, which is not read" if meant else f"{kind} is not read"
+            faults.append(Fault("", meant or "", "", SourcePosition(file.path), sentence=sentence, harmless=not meant))
         if not name.endswith(_SUFFIXES) or "/" in name or kind not in folders:
             continue
         node = read(file.content, file.path, faults)
@@ -68,12 +71,6 @@ def _documents(files: Sequence[PackFile], read: ReadDocument, faults: list[Fault
             folders[kind].extend(several)
     head = read(heads[0].content, heads[0].path, faults) if heads else None
     return Documents(head, folders) if head is not None else None
-
-
-def _meant(folder: str) -> str | None:
-    """The folder of `KINDS` that *folder*, which is none, is a misspelling of: `action`, `Rules`."""
-    near = None if folder in KINDS else nearest(folder.lower(), KINDS)
-    return near if near and folder.lower().rstrip("s") in (near, near.rstrip("s")) else None
 
 
 async def _expression_faults(draft: Draft, expressions: Expressions) -> list[Fault]:

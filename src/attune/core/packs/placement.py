@@ -1,0 +1,42 @@
+"""Where work may run, as packs of other installations say it: selectors, tolerations and affinities as our terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from attune.core.access.secrets import text_of
+from attune.core.matching.terms import LabelTerm, RuntimeTerm
+
+_WEIGHTED = {"required": False, "preferred": True}
+_OPERATORS = {"in": False, "exists": False, "notin": True, "doesnotexist": True}  # and whether they say no
+
+
+def selector_terms(labels: Mapping[str, Any]) -> list[str]:
+    """The terms that say of each label that it has its value."""
+    return [str(LabelTerm(name.lower(), (text_of(value),))) for name, value in labels.items()]
+
+
+def toleration_terms(tolerations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """`tolerates KEY`, and `tolerates KEY=VALUE` where there is a value: taints are written either way."""
+    pairs = [(toleration["key"], toleration.get("value")) for toleration in tolerations]
+    return [f'tolerates "{taint}"' for key, value in pairs for taint in ([key, f"{key}={value}"] if value else [key])]
+
+
+def affinity_terms(affinity: Mapping[str, Any], kind: str) -> list[str]:
+    """The terms of one *kind*, `required` or `preferred`, with weights. Raises `ValueError` for others in it."""
+    if affinity.keys() - _WEIGHTED.keys():
+        raise ValueError("an affinity of another kind")
+    return [
+        f"{term} *{max(1, min(100, int(part.get('weight', 1))))}" if _WEIGHTED[kind] else term
+        for part in affinity.get(kind, [])
+        for term in _terms_of(part.get("preference", part))
+    ]
+
+
+def _terms_of(part: Mapping[str, Any]) -> Iterator[str]:
+    yield from selector_terms(part.get("match_labels", {}))
+    for expression in part.get("match_expressions", []):
+        name, no = expression["key"].lower(), _OPERATORS[expression["operator"].lower()]
+        values = tuple(sorted(map(text_of, expression.get("values", []))))
+        yield str(LabelTerm(name, values, no) if values else RuntimeTerm(name, negated=no))

@@ -1,0 +1,3 @@
+class Classy:
+    def run(self):
+        return True

@@ -56,7 +56,6 @@ _.SCHEDULED
 # The matchers on an index and in SQL: the issue on scale puts them into production.
 FleetIndex
 PostgresMatcher
-_.eligible_ids
 
 # What a fake keeps for tests to look at.
 _.aside

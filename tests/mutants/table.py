@@ -352,8 +352,8 @@ MUTANTS = (
     Mutant(
         "without a protection: folders of variables are trusted",
         "src/attune/composition/host_examiner.py",
-        "return trusted | {name",
-        "return passed | {name",
+        "        trusted=trusted,\n",
+        "        trusted=lambda: trusted.given,\n",
         ("tests/integration/executions/test_admitted_work.py",),
     ),
 )

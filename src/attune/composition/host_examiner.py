@@ -16,7 +16,7 @@ from attune.core.nodes.role import Role
 from attune.core.runtimes.selection import Selection, select
 from attune.host.contract.accounts import run_user, user_id
 from attune.host.contract.admission import Admission
-from attune.host.contract.environment import check_environment, trusted_environment
+from attune.host.contract.environment import TrustedEnvironment, check_environment
 from attune.host.contract.execution_contract import ExecutionContract, work_cache
 from attune.host.contract.launch import Limits, RunUser
 from attune.host.contract.ownership import OwnershipRule
@@ -26,6 +26,7 @@ from attune.host.contract.protections import Protection, protections
 from attune.host.contract.readable import ReadableFiles
 from attune.host.contract.run_folders import RunFolders, home_of, run_places
 from attune.host.probing.assemble import HostChecks, HostOptions, assemble
+from attune.host.probing.directory_reader import DirectoryReader
 from attune.host.probing.path_index import PathIndex
 from attune.operations.runtimes.examine import Examiner
 
@@ -51,8 +52,9 @@ def selection_for(settings: Settings, role: Role) -> Selection:
 
 def refused_folders(settings: Settings) -> tuple[str, ...]:
     """Why programs here get no commands, libraries or settings from some folders that PATH and other variables name."""
-    _, reasons = _passed(settings.host, host_policy(settings.host))
-    return (*_checks(settings).paths.refusals(), *reasons)
+    trusted = _trusted(settings.host, host_policy(settings.host))
+    trusted()
+    return (*_checks(settings).paths.refusals(), *trusted.reasons)
 
 
 def place_probe(settings: Settings, folders: Sequence[Path]) -> Callable[[], str | None]:
@@ -94,12 +96,14 @@ def contract_for(settings: Settings) -> ExecutionContract:
     if host.landlock and not host.no_new_privileges and os.geteuid() != 0:
         raise UsageError("host.no_new_privileges: false needs host.landlock: false too, unless root runs Attune")
     owner = None if user is None else (user.uid, user.gid)
-    passed, _ = _passed(host, policy)
+    trusted = _trusted(host, policy)
+    passed = trusted()
     places = (str(host.run_folder),) if host.run_folder else run_places(environment, os.geteuid())
     paths = PathIndex(passed["PATH"], policy)
     return ExecutionContract(
         environment=passed,
-        folders=RunFolders(places, policy.ownership.refuses_working_folder, owner),
+        folders=RunFolders(places, partial(policy.ownership.refuses_folder, sticky=False), owner),
+        trusted=trusted,
         path=paths.trusted_path,
         user=user,
         limits=Limits(memory_bytes=host.memory_mb and host.memory_mb << 20, processes=host.processes),
@@ -123,11 +127,16 @@ def _hidden(settings: Settings, environment: Mapping[str, str], run_places: Sequ
     return frozenset(file for file in found if file.startswith("/") and not file.startswith(_NEVER_HIDDEN))
 
 
-def _passed(host: HostSettings, policy: HostPolicy) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The variables that programs get, and why some folders are left out. What an operator names is taken as it is."""
-    passed = check_environment(process_environment(), host.environment)
-    trusted, reasons = trusted_environment(passed, policy.refuses_folder)
-    return trusted | {name: passed[name] for name in host.environment if name in passed}, reasons
+def _trusted(host: HostSettings, policy: HostPolicy) -> TrustedEnvironment:
+    """The variables that programs get. What an operator names is taken as it is."""
+    user, reader = _run_user(host), DirectoryReader()
+    given = check_environment(process_environment(), host.environment, user.home if user else "")
+
+    def distrusts(path: str) -> str:
+        [answer] = reader.ask(policy.ownership.distrusts, [path])
+        return f"{path} does not answer" if answer is None else answer
+
+    return TrustedEnvironment(given, distrusts, host.environment)
 
 
 def _run_user(host: HostSettings) -> RunUser | None:

@@ -14,7 +14,7 @@ import structlog
 
 from attune.core.access.tokens import Caller
 from attune.core.backoff import Backoff
-from attune.core.errors import AttuneError
+from attune.core.errors import AttuneError, DatabaseError
 from attune.core.ports.access import AccessStore
 from attune.operations.nodes.refusals import Refusals
 
@@ -111,6 +111,11 @@ class AuditWriter:
         self._writing = asyncio.create_task(self._write())
         return True
 
+    def _without_detail(self, line: _Line) -> None:
+        if line.entry.get("detail") is None:
+            _leave_to_log(self._waiting.popleft())
+        line.entry = {**line.entry, "detail": None}
+
     async def _count(self) -> None:
         await asyncio.sleep(_COUNT_SECONDS)
         counted, self._counted = self._counted, {}
@@ -128,7 +133,10 @@ class AuditWriter:
                 elif more:
                     await self._store.count_refusals(line.id, more, now - line.last)
             except AttuneError as error:
-                await asyncio.sleep(self.refusals.failed(error))
+                if isinstance(error, DatabaseError) and error.row_fault:  # it will never be taken as it is
+                    self._without_detail(line)
+                else:
+                    await asyncio.sleep(self.refusals.failed(error))
                 continue
             line.more -= more
             self.refusals.worked()

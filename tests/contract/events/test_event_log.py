@@ -148,6 +148,20 @@ async def test_a_dead_letter_that_is_stored_is_gone_and_one_that_is_refused_stay
         await events.replay(1)
 
 
+async def test_a_dead_letter_that_holds_no_event_is_refused_and_counted(migrated_database: str) -> None:
+    async with open_pool(migrated_database) as pool:
+        async with pool.connection() as connection:
+            await connection.execute(
+                "INSERT INTO dead_letter (id, kind, source, body, reason, sqlstate, times)"
+                " VALUES (9, 'event', 'x', '[1]', 'r', '22000', 2147483646)"
+            )
+        log = PostgresEventLog(pool, recorder(MemoryCipher()))
+
+        for _ in range(2):
+            assert await log.replay(9) == "expected an event, got something else"
+        assert [one.times for one in await log.list_letters()] == [2147483647]
+
+
 async def test_a_dead_letter_that_is_removed_is_gone(events: Any) -> None:
     assert await events.remove_letter(1) is True
     assert await events.remove_letter(1) is False

@@ -226,6 +226,54 @@ def test_a_node_is_refused_what_is_not_its_own(scene: Scene) -> None:
         assert {table for table in before if before[table] != after[table]} == set(), (name, refusal)
 
 
+def test_what_a_node_once_ran_of_a_sensor_lets_it_touch_no_journal_of_another(scene: Scene) -> None:
+    with psycopg.connect(scene.owner) as owner:
+        owner.execute(
+            "INSERT INTO worker (id, name, worker_type, worker_role, status, login)"
+            " SELECT 904, 'was', 'local', 'sensor', 'lost', login FROM worker WHERE name = 'a'"
+        )
+        owner.execute("INSERT INTO sensor_journal (sensor, epoch, worker_name) VALUES (901, 0, 'was')")
+
+    assert scene.a.execute("UPDATE sensor_journal SET shipped = 7 RETURNING worker_name").fetchall() == [("was",)]
+    assert scene.a.execute("DELETE FROM sensor_journal RETURNING worker_name").fetchall() == [("was",)]
+    with psycopg.connect(scene.owner) as owner:
+        assert owner.execute("SELECT worker_name, shipped FROM sensor_journal").fetchall() == [("s", 0)]
+
+
+TIMES: tuple[LiteralString, ...] = (
+    "UPDATE worker SET last_heartbeat = {} WHERE name = 'a'",
+    "INSERT INTO worker_runtime (worker, runtime_ref, name, status, reason, checked_at)"
+    " VALUES (901, 'core.shell', 'shell', 'available', 'x', {})",
+    "INSERT INTO runtime_transition (worker, runtime_ref, name, from_status, to_status, reason, at)"
+    " VALUES (901, 'core.shell', 'shell', 'available', 'unavailable', 'x', {})",
+    "UPDATE execution SET finished_at = {} WHERE id = 901",
+    "UPDATE node_request SET answer = '{{}}', answered_at = {} WHERE id = 901",
+    "UPDATE sensor_lease SET expires_at = {} WHERE sensor = 901",
+)
+
+
+@pytest.mark.parametrize("statement", TIMES)
+def test_no_time_that_is_still_to_come_is_believed(scene: Scene, statement: LiteralString) -> None:
+    with psycopg.connect(scene.owner) as owner:
+        owner.execute("UPDATE execution SET worker = 901 WHERE id = 901")
+        owner.execute("UPDATE sensor_lease SET worker = 901 WHERE sensor = 901")
+    times: tuple[LiteralString, ...] = ("'infinity'", "'-infinity'", "now() + interval '10 years'")
+    for time in times:
+        with pytest.raises(psycopg.errors.CheckViolation, match="still to come, or no time"):
+            scene.a.execute(statement.format(time))
+    scene.a.execute(statement.format("now()"))
+
+
+def test_no_login_of_a_node_can_hold_up_what_begins(scene: Scene) -> None:
+    scene.a.execute("SELECT pg_advisory_lock(hashtext('attune pause'))")
+    with psycopg.connect(scene.owner) as owner:
+        owner.execute("SET lock_timeout = '5s'")
+        owner.execute("SELECT close_start_gate()")
+    for statement in ("SELECT close_start_gate()", "LOCK TABLE start_gate IN EXCLUSIVE MODE"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), scene.a.transaction():
+            scene.a.execute(statement.encode())
+
+
 def test_a_node_reads_only_what_is_asked_of_it_and_what_it_holds(scene: Scene) -> None:
     def count(table: str) -> int:
         row = scene.a.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()

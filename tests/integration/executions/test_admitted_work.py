@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import anyio
 import pytest
 
 from attune.composition.host_examiner import contract_for, refused_folders
@@ -16,6 +17,7 @@ from attune.config import load_settings
 from attune.core.errors import UsageError
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.ports.sensors import SensorProgram
+from attune.host.contract.accounts import run_user
 from attune.host.contract.execution_contract import ExecutionContract
 from attune.host.contract.launch import CHECK
 from attune.host.contract.supervisors import boottime
@@ -142,3 +144,43 @@ async def test_a_home_that_others_can_change_is_nobodys_home(tmp_path: Path, mon
     home.chmod(0o755)
     await act(entry, "/usr/bin/python3")
     assert ran.exists()
+
+
+async def test_a_variable_is_given_up_when_its_place_is_opened_while_the_node_runs(
+    tmp_path: Path, entry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks, seen = tmp_path / "hooks", tmp_path / "seen"
+    monkeypatch.setenv("PYENV_HOOK_PATH", str(hooks))
+    entry.write_text(f"#!/bin/sh\necho ${{PYENV_HOOK_PATH-none}} >{seen}\n")  # noqa: ASYNC240
+    runner = HostWorkRunner(contract())
+
+    async def output(stream: str, text: str) -> None: ...
+
+    async def passed() -> str:
+        await runner.run(Work(entry, None, timeout_seconds=20.0), output)
+        return seen.read_text().strip()
+
+    assert await passed() == str(hooks)
+    hooks.mkdir()
+    hooks.chmod(0o777)
+    with anyio.fail_after(30):
+        while await passed() != "none":
+            pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run programs as another user")
+async def test_the_home_of_the_user_that_the_host_names_is_trusted_no_more_than_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    nobody = replace(run_user("nobody"), home=str(home))
+    monkeypatch.setattr("attune.composition.host_examiner.run_user", lambda name: nobody)
+    runner = contract(run_as="nobody")
+    assert runner.now().environment["HOME"] == str(home)
+    home.chmod(0o777)
+
+    open_home = contract(run_as="nobody")
+
+    assert "HOME" not in open_home.now().environment
+    assert open_home._launch(CHECK, ["true"], "/bin/true", "/own", {}).environment["HOME"] == "/own"

@@ -133,7 +133,8 @@ def script(place: Path) -> Path:
 
 
 def contract_of(folder: Path, **options: Any) -> ExecutionContract:
-    environment = {**default_contract(SERVICE).environment, "ACME_RUBY_HOME": SERVICE["ACME_RUBY_HOME"]}
+    home = options["user"].home if "user" in options else SERVICE["HOME"]
+    environment = {**default_contract(SERVICE).environment, "HOME": home, "ACME_RUBY_HOME": SERVICE["ACME_RUBY_HOME"]}
     folders = RunFolders([str(folder / "run")], owner=options.pop("owner", None))
     contract = replace(default_contract(SERVICE), environment=environment, folders=folders)
     return replace(contract, **options)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import psycopg
 import pytest
 
 from attune import DatabaseError, Settings, UsageError, WorkerRegistration, load_fleet
+from attune.core.matching.matcher import match
+from attune.core.matching.requirement import Requirement
+from attune.core.runtimes.verdict import Status
 from attune.postgres.connection import open_pool
 
 
@@ -22,6 +26,25 @@ def test_the_fleet_is_what_was_registered(migrated_database: str) -> None:
             return len(sensors), by_pool, by_url
 
     assert asyncio.run(registered()) == (0, ["w1"], ["w1"])
+
+
+@pytest.mark.parametrize("instances", ['"x"', "[1]", "7", '[{"version": {"a": 1}}]', '[{"path": []}]', '[{"b": 1}]'])
+def test_a_row_that_no_node_of_ours_writes_makes_that_runtime_invalid_there_and_nothing_else(
+    migrated_database: str, instances: str
+) -> None:
+    with psycopg.connect(migrated_database, autocommit=True) as connection:
+        connection.execute("INSERT INTO worker (id, name, worker_type, status) VALUES (1, 'evil', 'local', 'active')")
+        connection.execute(
+            "INSERT INTO worker_runtime (worker, runtime_ref, name, status, reason, instances, evidence)"
+            " VALUES (1, 'core.python', 'python', 'available', 'x', %s, '{\"command\": 7}')",
+            (instances,),
+        )
+    (node,) = asyncio.run(load_fleet(migrated_database))
+    python = node.capabilities["python"]
+
+    assert (python.status, python.instances) == (Status.INVALID, ())
+    assert python.reason == "what the node wrote of it cannot be read"
+    assert match(Requirement.parse("python"), [node]).eligible == ()
 
 
 def test_another_role_is_refused() -> None:

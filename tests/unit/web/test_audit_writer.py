@@ -56,6 +56,30 @@ async def test_what_is_counted_is_written_when_the_service_ends() -> None:
     assert [(line.actor, line.count) for line in await lines(store)] == [("ci", 7)]
 
 
+async def test_a_line_that_is_never_taken_as_it_is_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryTokens()
+    note = store.note
+
+    async def refuses(caller: Caller | None, entry: dict[str, Any]) -> int:
+        if entry["detail"] == "odd" or entry["path"] == "/never":
+            raise DatabaseError("the database refused: invalid input syntax for type json", row_fault=True)
+        return await note(caller, entry)
+
+    monkeypatch.setattr(store, "note", refuses)
+    audit = AuditWriter(store)
+    with capture_logs() as said:
+        await audit.write(None, {**ENTRY, "path": "/never"})
+        await audit.write(CALLER, {**ENTRY, "detail": "odd"})
+        await audit.write(CALLER, {**ENTRY, "status": 403})
+        await audit.close()
+
+    assert [(line.actor, line.status, line.detail) for line in await lines(store)] == [
+        ("ci", 401, None),
+        ("ci", 403, None),
+    ]
+    assert [(line["event"], line["path"]) for line in said] == [("never in the audit", "/never")]
+
+
 async def test_what_was_done_or_failed_within_is_a_line_each_time() -> None:
     store = MemoryTokens()
     audit = AuditWriter(store)

@@ -6,9 +6,13 @@ Functions on the mapping that the caller read; this module never reads the proce
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from attune.core.access.variables import may_be_secret
+from attune.host.contract.run_folders import home_of
 
 _ALLOWED_NAMES = """
     PATH HOME USER LOGNAME SHELL TMPDIR TZ LD_LIBRARY_PATH
@@ -57,11 +61,11 @@ _FORCED = {
 }
 
 
-def check_environment(source: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
+def check_environment(source: Mapping[str, str], extra: Iterable[str] = (), home: str = "") -> dict[str, str]:
     """What programs get of the environment *source*.
 
     *extra* names more variables to pass on; names that can hold a secret, and Attune's own, are never passed,
-    even then. PATH is always set.
+    even then. PATH is always set, and so is HOME: *home*, else that of *source*, else that of this process's user.
     """
     wanted = ALLOWED.union(extra)
     kept = {
@@ -70,29 +74,49 @@ def check_environment(source: Mapping[str, str], extra: Iterable[str] = ()) -> d
         if (name in wanted or name.startswith(ALLOWED_PREFIXES)) and not may_be_secret(name)
     }
     kept.setdefault("PATH", os.defpath)
+    kept["HOME"] = home or kept.get("HOME") or home_of(os.geteuid())
     return kept | _FORCED
 
 
-_ELSEWHERE = ("PATH", "TMPDIR")  # decided when a program is started
+_ELSEWHERE = frozenset({"PATH", "TMPDIR"})  # decided when a program is started
+_BETWEEN = re.compile(r"[\s;,=]+")
+_FRESH_SECONDS = 1.0
 
 
-def trusted_environment(
-    environment: Mapping[str, str], refuses: Callable[[str], str | None]
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """*environment* without the folders that *refuses* gives a reason against, and the reasons.
+@dataclass
+class TrustedEnvironment:
+    """*given* without the places that *distrusts* gives a reason against, but for the variables *named*.
 
-    What programs read there decides what they do: libraries, settings, modules that they load by themselves.
+    What programs read there decides what they do: libraries, settings, modules that they load by themselves. It is
+    looked at again when a second has passed: only those who are trusted can have changed it meanwhile.
     """
-    trusted, reasons = {}, []
-    for name, value in environment.items():
-        refused = {} if name in _ELSEWHERE else _refused_folders(value, refuses)
-        kept = ":".join(part for part in value.split(":") if part not in refused) if refused else value
-        reasons += [f"{name}: {reason}" for reason in refused.values()]
-        if kept or not refused:
-            trusted[name] = kept
-    return trusted, tuple(reasons)
 
+    given: Mapping[str, str]
+    distrusts: Callable[[str], str]
+    named: Collection[str] = ()
+    clock: Callable[[], float] = time.monotonic
+    reasons: tuple[str, ...] = ()
+    _now: Mapping[str, str] = field(default_factory=dict)
+    _until: float = float("-inf")
 
-def _refused_folders(value: str, refuses: Callable[[str], str | None]) -> dict[str, str]:
-    folders = [part for part in value.split(":") if part.startswith("/") and os.path.isdir(part)]  # noqa: PTH112
-    return {folder: reason for folder in folders if (reason := refuses(folder)) is not None}
+    def __call__(self) -> Mapping[str, str]:
+        """What can be trusted now; `reasons` says why the rest cannot."""
+        if self.clock() >= self._until:
+            now, reasons = dict[str, str](), list[str]()
+            for name, value in self.given.items():
+                refused = self._refused(name, value)
+                kept = ":".join(part for part in value.split(":") if part not in refused)
+                reasons += [f"{name}: {reason}" for reason in refused.values()]
+                if kept or not refused:
+                    now[name] = kept
+            self._now, self.reasons = now, tuple(reasons)
+            self._until = self.clock() + _FRESH_SECONDS
+        return self._now
+
+    def _refused(self, name: str, value: str) -> dict[str, str]:
+        parts = () if name in _ELSEWHERE or name in self.named else value.split(":")
+        return {part: reason for part in parts if (reason := self._refusal(part))}
+
+    def _refusal(self, part: str) -> str:
+        places = dict.fromkeys(place for place in (part, *_BETWEEN.split(part)) if place.startswith("/"))
+        return next(filter(None, map(self.distrusts, places)), "")

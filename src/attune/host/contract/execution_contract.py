@@ -24,7 +24,8 @@ _CACHES = {"XDG_CACHE_HOME": "", "NPM_CONFIG_CACHE": "/npm", "GOMODCACHE": "/go"
 class ExecutionContract:
     """How programs are run here. Only what `launch.KINDS` names differs between checks, actions and sensors.
 
-    `environment` is what all of them get; `path` gives the PATH that they get now, None for that of the environment.
+    `environment` is what all of them get, `trusted` gives what of it they get now, and `path` their PATH now, None for
+    that of the environment. Without a HOME that is trusted they get their folder as one.
     With `confined` they may write to their own folder, the node's cache folder and `writable` only, and read what
     `readable` says, where the kernel can enforce it. Without a `cache_folder` their caches stay where their programs
     put them. `refuses` says why a file is not executed for an entry point, or None.
@@ -33,6 +34,7 @@ class ExecutionContract:
     environment: Mapping[str, str]
     folders: RunFolders
     supervisors: SupervisorPool = field(default_factory=supervisors)
+    trusted: Callable[[], Mapping[str, str]] | None = None
     path: Callable[[], str] | None = None
     user: RunUser | None = None
     limits: Limits = field(default_factory=Limits)
@@ -44,8 +46,8 @@ class ExecutionContract:
     refuses: Callable[[str, str], str | None] | None = None
 
     def now(self) -> ExecutionContract:
-        """The same with today's PATH, for a number of programs that are started together."""
-        return replace(self, environment=self._common(), path=None)
+        """The same with today's environment, for a number of programs that are started together."""
+        return replace(self, environment=self._common(), trusted=None, path=None)
 
     def start(
         self,
@@ -105,14 +107,14 @@ class ExecutionContract:
     def _launch(
         self, kind: ProgramKind, argv: Sequence[str], path: str, folder: str, variables: Mapping[str, str]
     ) -> Launch:
-        own = {"HOME": self._home(), "TMPDIR": folder, RUN_BY: kind.name, **kind.variables, **variables}
+        own = {"TMPDIR": folder, RUN_BY: kind.name, **kind.variables, **variables}
         own_places = (folder, *([self.cache_folder] if self.cache_folder else ()))
         readable = None if kind.reads_all or not self.confined or self.readable is None else self.readable.paths
         return Launch(
             argv=argv,
             path=path,
             folder=folder,
-            environment={**self._common(), **own},
+            environment={"HOME": folder, **self._common(), **own},
             grace_seconds=kind.grace_seconds,
             user=self.user,
             limits=self.limits,
@@ -124,7 +126,10 @@ class ExecutionContract:
         )
 
     def _common(self) -> dict[str, str]:
-        common = {**self.environment, **({"PATH": self.path()} if self.path else {})}
+        common = {
+            **(self.trusted() if self.trusted else self.environment),
+            **({"PATH": self.path()} if self.path else {}),
+        }
         if self.user is not None:
             common |= {"USER": self.user.name, "LOGNAME": self.user.name}
         if self.cache_folder is not None:
@@ -139,9 +144,6 @@ class ExecutionContract:
                 os.mkdir(folder, mode=0o700)  # noqa: PTH102
                 if self.user is not None:
                     os.chown(folder, self.user.uid, self.user.gid)
-
-    def _home(self) -> str:
-        return self.user.home if self.user else self.environment.get("HOME") or home_of(os.geteuid())
 
 
 def work_cache(environment: Mapping[str, str], user: RunUser | None) -> str:

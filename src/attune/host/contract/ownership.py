@@ -57,15 +57,20 @@ class OwnershipRule:
             file = found
         return f"{path} is run by too many scripts"
 
-    def refuses_folder(self, path: str) -> str | None:
-        """Why commands must not be searched for in the folder *path*, or None."""
-        return self._refuses_folder(path, sticky=True)
+    def distrusts(self, path: str) -> str:
+        """Why others may decide what is read at *path*, or "". What is not there they may make, where they can."""
+        try:
+            with closing(_Walk(path)) as walk:
+                self._follow(walk, sticky=True)
+                return ""
+        except RefusedError as refusal:
+            return "" if refusal.absent else str(refusal)
 
-    def refuses_working_folder(self, path: str) -> str | None:
-        """Why programs must not be started in the folder *path*, or None: they read what lies above it."""
-        return self._refuses_folder(path, sticky=False)
+    def refuses_folder(self, path: str, *, sticky: bool = True) -> str | None:
+        """Why commands must not be searched for in the folder *path*, or None.
 
-    def _refuses_folder(self, path: str, *, sticky: bool) -> str | None:
+        Without *sticky*, why programs must not be started there: they read what lies above it.
+        """
         try:
             with closing(_Walk(path)) as walk:
                 self._follow(walk, sticky=sticky)
@@ -102,6 +107,8 @@ class OwnershipRule:
             return "belongs to none of this host's trusted owners"
         if walk.is_link:
             return "" if status.st_size else "is a link that the kernel alone can follow"
+        if stat.S_ISCHR(mode) or stat.S_ISSOCK(mode):  # what comes from it is not what others write to it
+            return ""
         if stat.S_ISREG(mode) and status.st_nlink > 1 and walk.folder_mode & stat.S_IWOTH:
             return "has another name, and everybody could have given it this one"
         if not mode & _OTHERS or (sticky and stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
@@ -191,7 +198,7 @@ class _Walk:
         self._names.pop()
         if target.startswith("/"):
             self._close(self._folder)
-            self._names, self._folder = [], self._root
+            self._names, self._folder, self.folder_mode = [], self._root, os.fstat(self._root).st_mode
 
     def _close(self, fd: int) -> None:
         if fd != self._root:
@@ -203,7 +210,10 @@ class _Walk:
         if number in _SHORTAGES:
             raise error
         if number == errno.ENOENT:
-            return RefusedError(f"{self.place} does not exist", absent=not self.folder_mode & _OTHERS)
+            absent = not self.folder_mode & _OTHERS or not self.folder_mode & stat.S_ISVTX
+            return RefusedError(
+                f"{self.place} does not exist{'' if absent else ', and others can make it'}", absent=absent
+            )
         return RefusedError(f"{self.place} cannot be looked at: {os.strerror(number or errno.EINVAL).lower()}")
 
 

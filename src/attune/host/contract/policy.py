@@ -40,10 +40,6 @@ class HostPolicy:
         """Why the file at absolute *path* is not executed, or None. *known* is as in `OwnershipRule.refuses_file`."""
         return self._refuses_place(path) or self.ownership.refuses_file(path, known)
 
-    def refuses_folder(self, path: str) -> str | None:
-        """Why commands are not searched for in the folder at absolute *path*, or None."""
-        return self.ownership.refuses_folder(path)
-
     def _refuses_place(self, path: str) -> str | None:
         if self.allowed_paths is None:
             return None

@@ -177,7 +177,8 @@ class PathIndex:
         return self._files[path]
 
     def _refused(self, directories: Sequence[str]) -> dict[str, Missing]:
-        answers = self._reader.ask(lambda directory: (_answer(self._policy.refuses_folder, directory),), directories)
+        refuses = self._policy.ownership.refuses_folder
+        answers = self._reader.ask(lambda directory: (_answer(refuses, directory),), directories)
         refusals = {
             directory: Missing(Ending.UNDECIDED, f"PATH directory {directory} {_SILENT}")
             if answer is None

@@ -125,7 +125,9 @@ class PostgresEventLog:
             if error.fault is not DatabaseFault.REJECTED:
                 raise
             refusal = str(error)
-        query = "UPDATE dead_letter SET times = times + 1, reason = %s WHERE id = %s"
+        except (TypeError, ValueError):
+            refusal = "expected an event, got something else"
+        query = "UPDATE dead_letter SET times = least(times, 2147483646) + 1, reason = %s WHERE id = %s"
         await execute(self._pool, query, (refusal, letter))
         return refusal
 

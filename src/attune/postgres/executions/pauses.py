@@ -6,7 +6,7 @@ from attune.postgres.rows import Source, execute
 from attune.queue import jobs
 
 # Who begins work holds the lock together with others, so nothing begins after this.
-_LOCKED = "locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtext('attune pause')))"
+_LOCKED = "locked AS MATERIALIZED (SELECT close_start_gate())"
 _CHANGE = """
     SET paused_at = CASE WHEN %(by)s::text IS NOT NULL THEN now() END, paused_by = %(by)s
     FROM locked WHERE (t.paused_at IS NULL) = (%(by)s::text IS NOT NULL)

@@ -70,15 +70,24 @@ def _node(role: Role, rows: list[Any]) -> Node:
 
 def _capability(row: Any) -> Capability:
     status, command = Status(row.verdict), " ".join(_command(row.command))
-    found, ref = _paths(row.instances), row.runtime_ref
-    return Capability(row.runtime, status, found, row.reason, command, row.age, cached=row.cached, ref=ref)
+    found, ref, reason = _paths(row.instances), row.runtime_ref, row.reason
+    if found is None:  # whoever wrote that is taken at no word
+        status, found, reason = Status.INVALID, (), "what the node wrote of it cannot be read"
+    return Capability(row.runtime, status, found, reason, command, row.age, cached=row.cached, ref=ref)
 
 
 @lru_cache(maxsize=65_536)
-def _paths(text: str) -> tuple[Instance, ...]:
-    return tuple(Instance(**instance) for instance in json.loads(text))
+def _paths(text: str) -> tuple[Instance, ...] | None:
+    """The instances of that JSON, None where it is something else."""
+    try:
+        found = tuple(Instance(**instance) for instance in json.loads(text))
+    except (TypeError, ValueError):
+        return None
+    parts = [part for one in found for part in (one.version, one.path, one.real_path)]
+    return found if all(isinstance(part, str | None) for part in parts) else None
 
 
 @lru_cache(maxsize=4096)
 def _command(text: str) -> tuple[str, ...]:
-    return tuple(json.loads(text))
+    words = json.loads(text)
+    return tuple(map(str, words)) if isinstance(words, list) else ()

@@ -116,12 +116,12 @@ def test_a_sticky_folder_can_be_a_parent_and_nothing_else(tmp_path: Path) -> Non
     assert NOBODY.refuses_folder(str(inner)) is None
     assert "is writable by everybody" in (NOBODY.refuses_folder(str(sticky)) or "")
     for place in (sticky, inner):
-        assert "is writable by everybody" in (NOBODY.refuses_working_folder(str(place)) or "")
+        assert "is writable by everybody" in (NOBODY.refuses_folder(str(place), sticky=False) or "")
 
 
 @pytest.mark.parametrize(("path", "refusal"), [("/usr/bin", None), ("/", None), ("/usr/bin/env", "is not a directory")])
 def test_a_working_folder_has_parents_that_only_trusted_owners_write(path: str, refusal: str | None) -> None:
-    reason = NOBODY.refuses_working_folder(path)
+    reason = NOBODY.refuses_folder(path, sticky=False)
 
     assert reason is None if refusal is None else refusal in (reason or "")
 

@@ -31,20 +31,20 @@ BEGIN
         WHERE p.pronamespace = here::regnamespace AND pg_has_role(p.proowner, 'MEMBER') AND (
             p.proname LIKE 'procrastinate\_%' OR p.proname IN (
                 'announce_class', 'announce_event', 'announce_request', 'announce_sensing', 'audit_actor',
-                'audit_change', 'audit_requests', 'begin_executions', 'claim_node', 'close_circuit_breaker', 'count_refusals',
+                'audit_change', 'audit_requests', 'begin_executions', 'claim_node', 'close_circuit_breaker', 'close_start_gate', 'count_refusals',
                 'count_worker_generation', 'expired', 'filled_queues', 'follow_action_runtime', 'follow_worker_status',
                 'follow_action_priority',
-                'give_back_jobs', 'held_back', 'in_use', 'is_adrift', 'is_live', 'mark_overdue', 'may_decide', 'may_read_all', 'note_change',
+                'give_back_jobs', 'held_back', 'in_use', 'is_adrift', 'is_live', 'keeps_journal', 'mark_overdue', 'may_decide', 'may_read_all', 'note_change',
                 'notify_event_created', 'notify_execution_change',
                 'note_execution', 'note_writing', 'notify_runtime_change', 'notify_token_change', 'offer_executions',
                 'offer_next', 'owns', 'priority_of',
-                'promote_executions', 'reads_queue', 'record_runtime_change', 'record_timeline', 'remove_expired', 'replay_dead_letter', 'resume_attempts',
+                'promote_executions', 'reads_queue', 'record_runtime_change', 'refuse_time', 'record_timeline', 'remove_expired', 'replay_dead_letter', 'resume_attempts',
                 'runs_sensor', 'skipped_by_rule',
                 'stamp_audit', 'sweep_lost', 'take_jobs', 'take_leases', 'tell_node_request', 'tidy_executions',
                 'update_updated_column'))
     LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, %I, pg_temp', object.function, here);
-        IF object.proname NOT IN ('may_decide', 'may_read_all', 'owns', 'runs_sensor', 'is_live', 'in_use',
+        IF object.proname NOT IN ('may_decide', 'may_read_all', 'owns', 'runs_sensor', 'keeps_journal', 'is_live', 'in_use',
                 'held_back', 'priority_of') THEN
             EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', object.function);
         END IF;
@@ -56,7 +56,7 @@ BEGIN
                 AND permitted.rolname IN ('attune_admin', 'attune_node')
                 OR permitted.rolname = 'attune_admin'
                 AND (object.proname LIKE 'procrastinate\_%'
-                    OR object.proname IN ('count_refusals', 'expired', 'replay_dead_letter', 'skipped_by_rule')) THEN
+                    OR object.proname IN ('close_start_gate', 'count_refusals', 'expired', 'replay_dead_letter', 'skipped_by_rule')) THEN
                 EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', object.function, permitted.rolname);
             END IF;
         END LOOP;

@@ -203,8 +203,7 @@ _SYNONYMS = {
     **{"==": "equals", "=": "equals", "eq": "equals", "!=": "not_equals", "ne": "not_equals"},
     **{">": "greater_than", "gt": "greater_than", ">=": "greater_than_or_equal", "gte": "greater_than_or_equal"},
     **{"<": "less_than", "lt": "less_than", "<=": "less_than_or_equal", "lte": "less_than_or_equal"},
-    **{"regex": "matches", "matchregex": "matches", "startswith": "starts_with", "endswith": "ends_with"},
-    **{"lessthan": "less_than", "greaterthan": "greater_than", "ncontains": "not_contains", "inside": "in"},
+    **{"regex": "matches", "startswith": "starts_with", "endswith": "ends_with"},
 }
 
 

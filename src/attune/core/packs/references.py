@@ -8,7 +8,7 @@ from typing import Any
 
 from attune.core.documents import Section
 from attune.core.errors import Fault, RequirementError, shown
-from attune.core.events.template import TemplateError, expressions_in
+from attune.core.events.template import OPEN
 from attune.core.executions.action import Action
 from attune.core.json_schema import value_problems
 from attune.core.packs.pack import Known, Pack, PackFile, RuleDefinition, SensorDefinition
@@ -125,14 +125,7 @@ def _check_parameters(rule: RuleDefinition, section: Section, schema: Mapping[st
     if not schema:
         return
     properties = schema.get("properties", {})
-    templated = {key: True for key, value in rule.action_params.items() if key in properties and _has_template(value)}
+    templated = {key: True for key, value in rule.action_params.items() if key in properties and OPEN in str(value)}
     open_schema = {**schema, "properties": {**properties, **templated}}
     written = section.object_node("parameters")
     section.faults += value_problems(open_schema, rule.action_params, root="parameters", document=written)
-
-
-def _has_template(value: Any) -> bool:
-    try:
-        return next(expressions_in(value), None) is not None
-    except TemplateError:
-        return True

@@ -91,7 +91,7 @@ def respelt(kind: str, node: DocumentNode, faults: list[Fault]) -> DocumentNode 
     for row in SPELLINGS:
         for key in row.written.split() if kind in row.kinds.split() else ():
             if key in others and others[key].value is not None:
-                _respell(row, key, others[key], values, faults)
+                _put(row, key, others[key], values, faults)
     return DocumentNode(values, node.position)
 
 
@@ -116,24 +116,24 @@ def _names(kind: str, values: dict[str, DocumentNode], faults: list[Fault]) -> d
     return values
 
 
-def _respell(
-    row: OtherSpelling, key: str, written: DocumentNode, values: dict[str, DocumentNode], faults: list[Fault]
+def _put(
+    row: OtherSpelling, key: str, said: DocumentNode, values: dict[str, DocumentNode], faults: list[Fault]
 ) -> None:
-    given, value, told = plain(written), written, ""
+    given, value, told = plain(said), said, ""
     if row.convert is not None:
         try:
             made = row.convert(given)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-            faults.append(Fault(key, "the form that others give it", shown(given), written.position))
+            faults.append(Fault(key, "the form that others give it", shown(given), said.position))
             return
         if made in (None, [], {}):
             return
-        value, told = node_of(made, position=written.position), f": {shown(made)}" if made != given else ""
+        value, told = node_of(made, position=said.position), f": {shown(made)}" if made != given else ""
     before = values.get(row.key)
     if before is None or (row.key == "delivery" and before.value == "stdin"):
         values[row.key] = value
     elif isinstance(before.value, tuple) and isinstance(value.value, tuple):
         values[row.key] = DocumentNode(before.value + value.value, before.position)
     elif row.key != "delivery":  # of which the way says more than the form
-        faults.append(Fault(key, f"either {key} or {row.key}", "both", written.position))
-    faults.append(_note(key, f"read as {row.key}{told}", written.position))
+        faults.append(Fault(key, f"either {key} or {row.key}", "both", said.position))
+    faults.append(_note(key, f"read as {row.key}{told}", said.position))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -92,7 +91,7 @@ def read_sensor(section: Section, ref: str) -> WorkDraft[SensorDefinition]:
 
 def read_label(section: Section, ref: str) -> str:
     """What people call it: `label`, or the name in *ref* as words."""
-    return section.text("label") or re.sub(r"[_-]+", " ", ref.rpartition(".")[2]).strip().capitalize()
+    return section.text("label") or ref.rpartition(".")[2].replace("_", " ").replace("-", " ").capitalize()
 
 
 def read_priority(section: Section) -> int | None:

@@ -84,8 +84,8 @@ async def _expression_faults(draft: Draft, expressions: Expressions) -> list[Fau
 def _expression_fault(written: WrittenExpression, result: Evaluated) -> Fault | None:
     if result.problem is not None:
         at = "" if result.line is None else f" (line {result.line}, column {result.column} of {shown(written.text)})"
-        sentence = f"{result.problem}{at}"
-        return Fault(written.path, "an expression", shown(written.text), written.position, sentence=sentence)
+        said = f"{result.problem}{at}"
+        return Fault(written.path, "an expression", shown(written.text), written.position, sentence=said)
     unknown = unknown_names(written.text, result, VARIABLES)
     if unknown:
         known = ", ".join(sorted(VARIABLES))

@@ -103,6 +103,7 @@ def test_a_sensor_has_its_trigger_back(adopted):
         ("core.interval_timer_sensor", 3, "core.intervaltimer"),
         ("acme.idle", None, ""),
     ]
+    assert adopted.value("SELECT config FROM sensor WHERE id = 2") == {"unit": "seconds", "interval": 10}
     assert adopted.query("SELECT updated = created FROM event") == [(True,)]
     assert adopted.query("SELECT updated = resolved_at FROM enforcement ORDER BY id") == [(True,), (None,)]
 

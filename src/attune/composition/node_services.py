@@ -31,7 +31,7 @@ from attune.core.backoff import RestartRules
 from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.sensors import TakenLease
-from attune.core.runtimes.definition import Definition, parse_definition
+from attune.core.runtimes.definition import Definition, StartOptions, parse_definition
 from attune.core.runtimes.verification import Verification
 from attune.core.sensors.sensor import Sensor
 from attune.host.contract.supervisors import boottime
@@ -114,9 +114,8 @@ def sensing_for(
         recheck=monitor.recheck,
         secrets=SecretResolver(PostgresSecrets(pool), keyring_for(settings)),
         packs=packs,
-        restarts=RestartRules(
-            first=sensing.restart_first, slowest=sensing.restart_slowest, healthy_after=sensing.healthy_after
-        ),
+        options=partial(_start_options, registration),
+        restarts=RestartRules(sensing.restart_first, sensing.restart_slowest, sensing.healthy_after),
     )
     builtins = BuiltinSensors(lambda: registration.node_id or 0, events, clock.now, file_view)
 
@@ -143,9 +142,18 @@ def _shipped() -> Mapping[str, Verification]:
     return {one.capability: one.verification for one in shipped if one.verification.smoke is not None}
 
 
+def _definition(registration: NodeRegistration, ref: str) -> Definition | None:
+    return {one.ref: one for one in registration.detection.definitions}.get(ref) if registration.detection else None
+
+
+def _start_options(registration: NodeRegistration, ref: str) -> StartOptions:
+    found = _definition(registration, ref)
+    return found.start.on_host(registration.settings.host.environment) if found else StartOptions()
+
+
 def _provable(registration: NodeRegistration, ref: str) -> tuple[Definition, bool] | None:
     """The definition of *ref*, with the smoke check of the one shipped for its capability where it has none itself."""
-    found = {one.ref: one for one in registration.detection.definitions}.get(ref) if registration.detection else None
+    found = _definition(registration, ref)
     if found and (own := found.verification).smoke is None and (shipped := _shipped().get(found.capability)):
         undecided = (*own.undecided_patterns, *shipped.undecided_patterns)
         return replace(found, verification=replace(own, smoke=shipped.smoke, undecided_patterns=undecided)), False
@@ -171,6 +179,7 @@ def executions_for(
         recheck=monitor.recheck,
         broken=StartChecks(examiner_for(settings), provable, monitor.found_broken).problem,
         default_timeout=settings.executions.timeout,
+        start=partial(_start_options, registration),
         alone=registration.has_work_to_itself,
     )
 

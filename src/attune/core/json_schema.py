@@ -74,6 +74,13 @@ def secret_names(schema: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name, below in properties.items() if _is_secret(below))
 
 
+def defaults_of(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties of *schema* that have a default, with it."""
+    properties = schema.get("properties")
+    known = properties.items() if isinstance(properties, Mapping) else ()
+    return {name: below["default"] for name, below in known if isinstance(below, Mapping) and "default" in below}
+
+
 def typed(schema: Mapping[str, Any], name: str, text: str) -> Any:
     """What *text* stands for as the property *name*: itself, or the JSON that it is where only that fits *schema*."""
     try:

@@ -221,7 +221,7 @@ def test_a_sensor_that_cannot_be_started_says_why(fleet: SensorFleet) -> None:
     add_sensor(fleet.url, "acme.none", "nothing.py", {})
     wait_for(lambda: rows(fleet.url, "SELECT FROM sensor_lease WHERE state = 'backing off'"))
 
-    assert "expected the files of a pack or an absolute entry point, got 'nothing.py'" in lease(fleet.url, "reason")[0]
+    assert "nothing.py: pack acme has no files here: attune pack load DIR" in lease(fleet.url, "reason")[0]
 
 
 def test_nothing_of_a_sensor_is_left_when_its_keeper_or_the_sensor_is_killed(fleet: SensorFleet) -> None:

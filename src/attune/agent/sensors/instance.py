@@ -28,6 +28,7 @@ from attune.core.ports.sensors import (
     SensorStarter,
     TakenLease,
 )
+from attune.core.runtimes.definition import StartOptions
 from attune.core.sensors.assignment import SensorState
 from attune.core.sensors.sensor import Sensor
 
@@ -48,6 +49,7 @@ class SensorContext:
     secrets: SecretResolver
     packs: PackFolders
     restarts: RestartRules = field(default_factory=RestartRules)
+    options: Callable[[str], StartOptions] = lambda _: StartOptions()  # of the runtime with that ref
 
 
 async def command_of(sensor: Sensor, context: SensorContext) -> tuple[str, ...]:
@@ -65,7 +67,8 @@ async def command_of(sensor: Sensor, context: SensorContext) -> tuple[str, ...]:
     if missing:
         raise UsageError(f"the interpreter of {', '.join(missing.values())} is not there")
     interpreter = interpreter_of(sensor.runtime_ref, interpreters, context.node() or node)
-    return (interpreter, *sensor.interpreter_args, str(entrypoint)) if interpreter else (str(entrypoint),)
+    args = (*context.options(sensor.runtime_ref).args, *sensor.interpreter_args)
+    return (interpreter, *args, str(entrypoint)) if interpreter else (str(entrypoint),)
 
 
 async def _entrypoint(sensor: Sensor, context: SensorContext) -> Path:
@@ -73,7 +76,8 @@ async def _entrypoint(sensor: Sensor, context: SensorContext) -> Path:
     if sensor.pack_digest is None:
         if written.is_absolute():
             return written
-        raise AttuneError(f"expected the files of a pack or an absolute entry point, got {sensor.entrypoint!r}")
+        pack = sensor.ref.partition(".")[0]
+        raise AttuneError(f"{sensor.entrypoint}: pack {pack} has no files here: attune pack load DIR")
     return Path(await context.packs.folder(sensor.pack_digest)) / "sensors" / written
 
 
@@ -180,14 +184,9 @@ class ProcessInstance(SensorInstance):
             command = await command_of(self.sensor, self._context)
             values, _, masked = await self._context.secrets.resolve(self.sensor.config)
             await asyncio.to_thread(self._output_log.create)
-            program = SensorProgram(
-                command,
-                self._output_log.path,
-                self._output_log.work,
-                values,
-                {"ATTUNE_SENSOR": self.sensor.ref, "ATTUNE_TRIGGER": self.sensor.trigger_ref},
-                masked,
-            )
+            output, variables = self._output_log, self._context.options(self.sensor.runtime_ref).environment
+            names = {"ATTUNE_SENSOR": self.sensor.ref, "ATTUNE_TRIGGER": self.sensor.trigger_ref}
+            program = SensorProgram(command, output.path, output.work, values, {**variables, **names}, masked)
             process = await self._context.start(
                 program,
                 self._until,

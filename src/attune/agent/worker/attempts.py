@@ -24,10 +24,11 @@ from attune.core.matching.fleet import Node
 from attune.core.nodes.place import place_error
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.worker import AttemptResult, AttemptStart, AttemptStore, QueuedJob, StartedAttempt, WorkRunner
+from attune.core.runtimes.definition import StartOptions
 
 _UNREMARKABLE = ("completed", "cancelled")
 _NAMED = 3  # executions, of those that keep a node from stopping
-_NOT_OF_NAMES = re.compile(r"\W")
+_NO_WORD = re.compile(r"\W")
 
 
 @dataclass(eq=False)
@@ -47,6 +48,7 @@ class Attempts:
     unfit: Callable[[str], None]
     broken: Callable[[str, str, float, int], Awaitable[str | None]]
     default_timeout: float | None
+    start: Callable[[str], StartOptions] = lambda _: StartOptions()
     running: dict[int, asyncio.Task[WorkOutcome]] = field(default_factory=dict)
     begun: dict[int, int] = field(default_factory=dict)  # the number of each attempt that runs
     _cancelled: set[int] = field(default_factory=set)
@@ -132,19 +134,20 @@ class Attempts:
         values, secrets, masked = await self.secrets.resolve(given, action.secrets, started.sealed, started.execution)
         folder = await self.packs.folder(action.pack_digest) if action.pack_digest else None
         entrypoint = PurePath(action.entrypoint) if folder is None else folder / "actions" / action.entrypoint
+        if action.cannot_run:
+            return WorkOutcome(WorkEnding.REFUSED, reason=action.cannot_run)
+        start = self.start(ref := action.runtime_ref or "")
         work = Work(
             entrypoint=entrypoint,
-            interpreter=interpreter_of(action.runtime_ref, interpreters, node) if action.runtime_ref else None,
-            interpreter_args=action.interpreter_args,
+            interpreter=interpreter_of(ref, interpreters, node) if ref else None,
+            interpreter_args=(*start.args, *action.interpreter_args),
             parameters=values,
             secrets=secrets,
             masked=masked,
             delivery=action.delivery,
             environment={
-                **{
-                    f"ATTUNE_RUNTIME_{_NOT_OF_NAMES.sub('_', name.upper())}": used["path"]
-                    for name, used in interpreters.items()
-                },
+                **start.environment,
+                **{f"ATTUNE_RUNTIME_{_NO_WORD.sub('_', n.upper())}": used["path"] for n, used in interpreters.items()},
                 "ATTUNE_ACTION": action.ref,
                 "ATTUNE_EXECUTION": str(started.execution),
                 "ATTUNE_ATTEMPT": str(started.attempt),
@@ -162,8 +165,7 @@ class Attempts:
         if work.interpreter and outcome.ending in (WorkEnding.EXITED, WorkEnding.SIGNALED):
             with suppress(asyncio.CancelledError):  # it has ended, whoever wants to end it now
                 given_back = started.attempt - 1 - started.failures - started.losses - started.not_started
-                ran = outcome.duration_seconds
-                if why := await self.broken(action.runtime_ref or "", work.interpreter, ran, given_back):
+                if why := await self.broken(ref, work.interpreter, outcome.duration_seconds, given_back):
                     return WorkOutcome(WorkEnding.BROKEN, reason=f"given back by worker {node.name}: {why}")
         return outcome
 

@@ -31,6 +31,7 @@ from attune.core.ports.worker import (
     WorkRouting,
     WorkRunner,
 )
+from attune.core.runtimes.definition import StartOptions
 from attune.operations.nodes.refusals import Refusals
 
 _LOOK_SECONDS = 0.2
@@ -63,6 +64,7 @@ class ExecutionRunner:
     recheck: Callable[[Collection[str]], Awaitable[Collection[str] | None]]
     broken: Callable[[str, str, float, int], Awaitable[str | None]]  # as in `Attempts`
     default_timeout: float | None
+    start: Callable[[str], StartOptions] = lambda _: StartOptions()  # how work in the runtime of that ref is started
     alone: Callable[[], bool] = lambda: True  # no earlier process of this node can still be at its work
     _ready: dict[str, None] = field(default_factory=dict)  # queues that may have jobs
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -73,8 +75,8 @@ class ExecutionRunner:
     def __post_init__(self) -> None:
         self._suspects = SuspectRuntimes()
         self._classes = Classes(self.routing)
-        found = self.suspect, self.unfit, self._find_broken
-        self._runs = Attempts(self.attempts, self.runner, self.packs, self.secrets, *found, self.default_timeout)
+        found = self.suspect, self.unfit, self._find_broken, self.default_timeout, self.start
+        self._runs = Attempts(self.attempts, self.runner, self.packs, self.secrets, *found)
 
     @property
     def writers(self) -> Sequence[Refusals]:
@@ -224,8 +226,7 @@ class ExecutionRunner:
 
     def _free(self) -> int:
         """How many more executions may run here now."""
-        node = self._taking_node()
-        if node is None:
+        if (node := self._taking_node()) is None:
             return 0
         return _AT_ONCE if node.max_concurrent is None else max(0, node.max_concurrent - len(self._jobs))
 
@@ -275,8 +276,7 @@ class ExecutionRunner:
             if not missing:
                 interpreters, missing = interpreters_on(requirement, node)
         if not missing:
-            await self._runs.run(job, interpreters, node)
-            return
+            return await self._runs.run(job, interpreters, node)
         reason = f"given back by worker {node.name}: the interpreter of {', '.join(missing.values())} {why}"
         log.warning(f"execution {job.execution}: {reason}")
         for ref in missing:

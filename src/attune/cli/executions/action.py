@@ -46,7 +46,7 @@ def list_command(pack_ref: str | None, as_json: bool) -> None:
         with_executions(lambda store: store.actions(pack_ref)),
         as_json,
         ["ACTION", "STATE", "NEEDS", "WHAT IT DOES"],
-        lambda action: [action.ref, "paused" if action.paused else "", _needs(action), action.label],
+        lambda one: [one.ref, "paused" if one.paused else one.cannot_run, _needs(one), one.label],
         empty="There is no action yet. A pack brings them: attune pack load DIR",
         data=_data,
     )
@@ -77,6 +77,7 @@ def show(ref: str, as_json: bool) -> None:
             ("priority", "" if record.priority is None else str(record.priority)),
             ("at once", f"at most {record.concurrency}" if record.concurrency else ""),
             ("paused by", record.paused or ""),
+            ("cannot run", record.cannot_run),
         ]
     )
     required = record.param_schema.get("required") or ()

@@ -20,6 +20,14 @@ _WAITING = (
 def check_work(settings: Settings) -> Iterator[DoctorFinding]:
     for pause in with_executions(lambda executions: executions.pauses()):
         yield DoctorFinding(WARNING, "work", str(pause), pause.remedy)
+    lacking: dict[str, list[str]] = {}
+    for action in with_executions(lambda executions: executions.actions()):
+        if action.cannot_run:
+            lacking.setdefault(action.cannot_run, []).append(action.ref)
+    for why, refs in lacking.items():
+        more = f" and {len(refs) - 3} more" if len(refs) > 3 else ""
+        text, _, remedy = why.partition(": ")
+        yield DoctorFinding(WARNING, "work", f"{', '.join(refs[:3])}{more}: {text}", remedy or "attune action list")
     waits = False
     for status, level, why, remedy in _WAITING:
         wanted = ExecutionFilter(status=status, limit=_MOST)

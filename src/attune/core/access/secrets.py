@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from attune.core.errors import Fault, UsageError, shown
-from attune.core.json_schema import secret_names, storable_fault, value_problems
+from attune.core.json_schema import defaults_of, secret_names, storable_fault, value_problems
 from attune.core.ports.access import SecretCipher
 
 SHORTEST, LONGEST = 4, 65_536
@@ -53,6 +53,8 @@ def parameter_faults(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -
     if references and isinstance(schema.get("properties"), Mapping):
         known = schema["properties"]
         schema = {**schema, "properties": {**known, **{name: {} for name in references & known.keys()}}}
+    if isinstance(required := schema.get("required"), list):
+        schema = {**schema, "required": [name for name in required if name not in defaults_of(schema)]}
     faults = value_problems(schema, values, root=_ROOT) if schema else []
     for name in secret_names(schema) & values.keys():
         fault = _fault(values[name], f"{_ROOT}.{name}")

@@ -12,7 +12,7 @@ from typing import Any
 from attune.core.access.secrets import parameter_faults, reference_in
 from attune.core.errors import shown
 from attune.core.events.expression import Evaluated
-from attune.core.events.template import OPEN, TemplateError, expressions_in, rendered
+from attune.core.events.template import EARLIER_OPEN, OPEN, TemplateError, expressions_in, rendered
 from attune.core.pattern import PatternError, compile_pattern
 
 
@@ -29,6 +29,7 @@ VARIABLES = frozenset({"payload", "event", "pack"})
 """
 
 _MISSING = object()
+_PATH = re.compile(r"[A-Za-z_]\w*(\.[\w-]+)*")
 _OF_EVENT = re.compile(r"\b(payload|event|trigger)\b")
 
 
@@ -61,11 +62,12 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether a rule fires. `problem` says why it could not be evaluated."""
+    """Whether a rule fires. `problem` says why it could not be evaluated, `warnings` what its templates lacked."""
 
     fires: bool
     parameters: Mapping[str, Any] = field(default_factory=dict)
     problem: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def condition_texts(rule: Rule) -> list[str]:
@@ -76,7 +78,7 @@ def condition_texts(rule: Rule) -> list[str]:
 def parameter_texts(rule: Rule) -> list[str]:
     """The expressions in the parameters of *rule*; none where a template does not end."""
     try:
-        return list(expressions_in(rule.action_params, rule.opening))
+        return [text for text in expressions_in(rule.action_params, rule.opening) if not _is_path(rule, text)]
     except TemplateError:
         return []
 
@@ -92,16 +94,32 @@ def judge_conditions(rule: Rule, payload: Any, evaluated: Mapping[str, Evaluated
     return Decision(True)
 
 
-def fill_parameters(rule: Rule, evaluated: Mapping[str, Evaluated]) -> Decision:
-    """The parameters of the execution that *rule* asks for."""
+def _is_path(rule: Rule, text: str) -> bool:
+    """Whether *text* is a path as rules of earlier versions write it: `trigger.payload.tags.0`."""
+    return rule.opening == EARLIER_OPEN and _PATH.fullmatch(text) is not None
+
+
+def fill_parameters(rule: Rule, evaluated: Mapping[str, Evaluated], variables: Mapping[str, Any]) -> Decision:
+    """The parameters of the execution that *rule* asks for. A path that leads nowhere is null, with a warning."""
+    missing: dict[str, None] = {}
+
+    def value_of(text: str) -> Any:
+        if not _is_path(rule, text):
+            return _value(text, evaluated)
+        if (value := _at(variables, text.split("."))) is _MISSING:
+            missing[text] = value = None
+        return value
+
     try:
-        parameters = rendered(rule.action_params, lambda text: _value(text, evaluated), rule.opening)
+        parameters = rendered(rule.action_params, value_of, rule.opening)
     except (TemplateError, _NoValueError) as error:
         return Decision(False, problem=f"parameters: {error}")
     problems = [*_foreign_references(rule, parameters), *parameter_faults(rule.param_schema, parameters)]
     if problems:
         return Decision(False, problem="; ".join(map(str, problems)))
-    return Decision(True, parameters)
+    return Decision(
+        True, parameters, warnings=tuple(f"{{{{ {text} }}}} is not there, so it is null" for text in missing)
+    )
 
 
 def _foreign_references(rule: Rule, parameters: Mapping[str, Any]) -> Iterator[str]:
@@ -149,8 +167,10 @@ def _legacy(condition: Any, payload: Any) -> bool:
 
 def _field(payload: Any, path: str) -> Any:
     """What stands at `a.b.0`, which may begin with where it is looked for: `payload.`, `event.payload.`."""
-    steps: Sequence[str] = re.sub(r"^(\$\.)?((event|trigger)\.)?payload\.", "", path).removeprefix("$.").split(".")
-    value = payload
+    return _at(payload, re.sub(r"^(\$\.)?((event|trigger)\.)?payload\.", "", path).removeprefix("$.").split("."))
+
+
+def _at(value: Any, steps: Sequence[str]) -> Any:
     for step in steps:
         if isinstance(value, Mapping) and step in value:
             value = value[step]

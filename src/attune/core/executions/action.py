@@ -9,7 +9,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from attune.core.json_schema import schema_problems, secret_names, value_problems
+from attune.core.json_schema import defaults_of, schema_problems, secret_names, value_problems
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.terms import RuntimeTerm, Term
 from attune.core.runtimes.aliases import is_sayable
@@ -31,7 +31,7 @@ class OnLost(StrEnum):
 
 
 # Where the row stands, what is known of its runtime, and what is read as it is when an execution may start.
-_NOT_CONTENT = frozenset({"id", "runtime", "priority", "concurrency", "paused"})
+_NOT_CONTENT = frozenset({"id", "runtime", "priority", "concurrency", "paused", "is_workflow"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Action:
     `result_file` is a file in the working directory that holds the result; None: the last line of output that is JSON.
     `pack_digest` names the pack's files.
     Of `priority`, 0 to 9, the highest starts first. At most `concurrency` executions run at once. `paused` says by whom
-    none is started.
+    none is started. `is_workflow`: it came from an earlier installation, and nothing runs it here.
     """
 
     ref: str
@@ -73,6 +73,15 @@ class Action:
     priority: int | None = None
     concurrency: int | None = None
     paused: str | None = None
+    is_workflow: bool = False
+
+    @property
+    def cannot_run(self) -> str:
+        """What it lacks to be run here, "" where nothing."""
+        if self.is_workflow:
+            return "it is a workflow, and nothing runs workflows here"
+        has_file = self.pack_digest is not None or self.entrypoint.startswith("/")
+        return "" if has_file else f"pack {self.pack_ref} has no files here: attune pack load DIR"
 
     @property
     def requirement(self) -> Requirement:
@@ -132,12 +141,7 @@ def _is_about(term: Term, runtime: str | None) -> bool:
 
 def with_defaults(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """*parameters*, and the defaults that *schema* has for those that are not given."""
-    properties = schema.get("properties")
-    known = properties if isinstance(properties, Mapping) else {}
-    defaults = {
-        name: field["default"] for name, field in known.items() if isinstance(field, Mapping) and "default" in field
-    }
-    return {**defaults, **parameters}
+    return {**defaults_of(schema), **parameters}
 
 
 def output_problem(schema: Mapping[str, Any], result: Any) -> str | None:

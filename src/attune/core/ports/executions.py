@@ -49,6 +49,8 @@ class NewExecution:
 
         What starts later waits: whether a node could take it is not known before.
         """
+        if self.action.is_workflow:
+            raise UsageError(f"{self.action.ref}: {self.action.cannot_run}")
         later = self.not_before, self.delay_seconds
         if None not in later:
             raise UsageError(field="not_before", expected="either a time or a delay", got="both")

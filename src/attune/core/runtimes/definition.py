@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from attune.core.documents import Section
 from attune.core.errors import DefinitionError, Fault, VersionError, shown
@@ -15,7 +16,9 @@ from attune.core.runtimes.verification import Verification, parse_verification
 _BOUNDS = {"min_version": ">={}", "max_version": "<={0} || =={0}.*", "version_constraint": "{}"}
 _ROLES = frozenset({"worker", "sensor"})  # the names of `core/nodes/role.py`
 _NAMES = ("a list of names", "a name")
-_KNOWN_KEYS = (*_BOUNDS, "verification", "recommended_version", "aliases", "roles")
+_KNOWN_KEYS = (*_BOUNDS, "verification", "recommended_version", "aliases", "roles", "start")
+# What decides which programs and libraries are found is the host's to say.
+_OF_THE_HOST = re.compile(r"(PATH|HOME|NODE_OPTIONS|(LD_|PYTHON|ATTUNE_).*)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,19 @@ class DeclaredBound:
 
     text: str
     constraint: Constraint
+
+
+@dataclass(frozen=True, slots=True)
+class StartOptions:
+    """What work in a runtime is started with: arguments of the interpreter, before all others, and variables."""
+
+    args: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def on_host(self, named: Collection[str]) -> StartOptions:
+        """The same without the variables that only a host decides, unless it has *named* them."""
+        kept = {name: one for name, one in self.environment.items() if name in named or not _OF_THE_HOST.match(name)}
+        return replace(self, environment=kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +55,7 @@ class Definition:
     recommended: DeclaredBound | None = None
     aliases: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    start: StartOptions = StartOptions()
 
 
 def proofs_of(runtime: Runtime) -> list[str]:
@@ -99,10 +116,24 @@ def parse_definition(runtime: Runtime) -> Definition:
         recommended=_bound(section, "recommended_version", ">={}", capability),
         aliases=section.texts("aliases", *_NAMES),
         warnings=(*section.warnings, *_name_warnings(runtime)),
+        start=_start(section),
     )
     if section.faults:
         raise DefinitionError(runtime.ref, section.faults)
     return definition
+
+
+def _start(section: Section) -> StartOptions:
+    node = section.node("start")
+    start = section.section("start", node) if node is not None else None
+    if start is None:
+        return StartOptions()
+    environment = start.mapping("environment")
+    for name, value in environment.items():
+        if not isinstance(value, str) or "\0" in name + value or "=" in name or not name:
+            start.refuse("environment", "names of variables with a text each", f"{shown(name)}: {shown(value)}")
+    start.only(("args", "environment"))
+    return StartOptions(start.texts("args"), environment)
 
 
 def _name_warnings(runtime: Runtime) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from attune.core.access.secrets import HIDDEN
@@ -112,7 +113,7 @@ class Reaction(Generic[C]):
         if not decision.fires:
             return decision, [*conditions.values()]
         values = await self._evaluate(parameter_texts(rule), variables, seconds)
-        return fill_parameters(rule, values), [*conditions.values(), *values.values()]
+        return fill_parameters(rule, values, variables), [*conditions.values(), *values.values()]
 
     async def _evaluate(
         self, texts: Sequence[str], variables: Mapping[str, Any], seconds: float
@@ -133,6 +134,7 @@ class Reaction(Generic[C]):
         problems = []
         for (rule, decision), enforcement in zip(plan, enforcements, strict=True):
             problem = decision.problem
+            problems += [f"{rule.ref}: {warning}" for warning in decision.warnings]
             if problem is None:
                 try:
                     secrets = secret_names(rule.param_schema)
@@ -167,7 +169,8 @@ def _variables(event: NewEvent, rule: Rule) -> dict[str, Any]:
     return {
         "payload": event.payload,
         "event": itself,
-        "trigger": itself,  # as rules of earlier versions call it
+        "trigger": itself,  # as rules of earlier versions call it, and what they know of the system
+        "system": {"timestamp": datetime.now(UTC).isoformat(), "rule": {"id": rule.id, "ref": rule.ref}},
         "pack": {"ref": rule.pack_ref, "config": rule.pack_config},
     }
 

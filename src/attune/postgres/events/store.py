@@ -147,6 +147,8 @@ async def request_execution(connection: AsyncConnection[Any], firing: Firing, ci
     """
     action = (await actions_of(connection, [firing.action_ref])).get(firing.action_ref)
     values = with_defaults(action.param_schema if action else {}, firing.parameters)
+    if action and action.is_workflow:
+        raise UsageError(f"{action.ref}: {action.cannot_run}")
     if action and (faults := delivery_faults(action, values)):
         raise UsageError(faults=faults)
     hidden = to_encrypt(firing.secrets, values)

@@ -18,7 +18,7 @@ COLUMNS = f"""
     a.runtime_version_constraint AS version_constraint, a.requires, a.prefers, a.interpreter_args, a.param_schema,
     a.out_schema, a.parameter_delivery AS delivery, a.timeout_seconds, a.retries, a.retry_delay_seconds,
     a.retry_max_delay_seconds, a.grace_seconds, a.on_lost, a.result_file, a.priority, a.concurrency,
-    a.paused_by AS paused, (SELECT p.digest FROM pack AS p WHERE p.id = a.pack) AS pack_digest
+    a.is_workflow, a.paused_by AS paused, (SELECT p.digest FROM pack AS p WHERE p.id = a.pack) AS pack_digest
 """
 # The content of each action that something was asked of: written once, never changed.
 KEEP_VERSIONS = """

@@ -81,6 +81,7 @@ class ActionItem(BaseModel):
     )
     concurrency: int | None = Field(description="How many may run at once, null: any number.", examples=[2])
     paused: str | None = Field(description="Who paused it, null where nobody has.", examples=[None])
+    is_workflow: bool = Field(description="Of an earlier installation: nothing runs it here.", examples=[False])
 
     @classmethod
     def of(cls, action: Action) -> ActionItem:

@@ -84,3 +84,10 @@ def test_json_that_is_too_deep_is_refused() -> None:
     for _ in range(200):
         value = [value]
     assert "levels deep" in str(parameter_faults(SCHEMA, {"all": value})[0])
+
+
+def test_a_required_parameter_that_has_a_default_may_be_left_out() -> None:
+    schema = {"type": "object", "required": ["n", "m"], "properties": {"n": {"type": "integer", "default": 3}}}
+
+    assert [str(fault) for fault in parameter_faults(schema, {})] == ["parameters.m: expected a value, got nothing"]
+    assert parameter_faults(schema, {"m": 1}) == []

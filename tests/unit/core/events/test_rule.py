@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from attune.core.events.expression import Evaluated, unknown_names
-from attune.core.events.rule import Rule, fill_parameters, judge_conditions
+from attune.core.events.rule import Rule, fill_parameters, judge_conditions, parameter_texts
+from attune.core.events.template import EARLIER_OPEN, OPEN
 
 PAYLOAD = {"n": 5, "s": "abc", "flag": True, "list": ["x", 2], "deep": {"a": [{"b": "c"}]}, "none": None}
 _HELD = {"field": "payload.n", "operator": "greater_than", "value": 4}
@@ -111,11 +113,27 @@ def test_parameters_that_the_action_does_not_take_keep_the_rule_from_firing() ->
             "properties": {"width": {"type": "integer"}, "token": {"type": "integer", "secret": True}},
         },
     )
-    decision = fill_parameters(given, {"w": Evaluated("wide"), "t": Evaluated("hunter2")})
+    decision = fill_parameters(given, {"w": Evaluated("wide"), "t": Evaluated("hunter2")}, {})
 
     assert decision.problem == (
         "parameters.width: expected an integer, got 'wide'; parameters.token: expected an integer, got a secret value"
     )
+
+
+def test_rules_of_earlier_versions_follow_paths_and_what_is_not_there_is_null_with_a_warning() -> None:
+    given = Rule(
+        *(1, "acme.r", "acme.a", "acme.t"),
+        action_params={"tag": "{{ trigger.payload.tags.0 }}", "by": "{{ system.rule.ref }}", "no": "{{ payload.x.y }}"},
+        opening=EARLIER_OPEN,
+    )
+    variables = {"payload": {}, "trigger": {"payload": {"tags": ["a", "b"]}}, "system": {"rule": {"ref": "acme.r"}}}
+
+    assert parameter_texts(given) == []
+    decision = fill_parameters(given, {}, variables)
+
+    assert decision.parameters == {"tag": "a", "by": "acme.r", "no": None}
+    assert (decision.fires, decision.warnings) == (True, ("{{ payload.x.y }} is not there, so it is null",))
+    assert parameter_texts(replace(given, opening=OPEN, action_params={"a": "${{ payload.x }}"})) == ["payload.x"]
 
 
 @pytest.mark.parametrize(

@@ -250,3 +250,18 @@ def test_a_name_that_a_requirement_can_say_is_taken_without_a_warning(name: str)
     definition = parse_definition(make_runtime("acme.tool", name, verification(command())))
 
     assert (definition.capability, definition.warnings) == (fold(name), ())
+
+
+def test_what_work_is_started_with_leaves_to_the_host_what_only_a_host_decides() -> None:
+    start = {
+        "args": ["-u"],
+        "environment": {"GREETING": "hi", "PATH": "/x", "LD_PRELOAD": "/x", "PYTHONPATH": "/x", "NODE_OPTIONS": "-r x"},
+    }
+    options = make_definition(command(), start=start).start
+
+    assert (options.on_host(()).args, options.on_host(()).environment) == (("-u",), {"GREETING": "hi"})
+    assert options.on_host(("PYTHONPATH",)).environment == {"GREETING": "hi", "PYTHONPATH": "/x"}
+    assert make_definition(command()).start.environment == {}
+    said = problems_of({"start": {"args": "-u", "environment": {"A": 1}, "env": {}}})
+    for part in ("start.args: expected a list of texts", "start.environment: expected names of variables", "start.env"):
+        assert part in said

@@ -48,6 +48,23 @@ def test_a_config_that_cannot_be_used_is_refused_with_a_sentence(entrypoint: str
     assert any(says in str(one) for one in problems), problems
 
 
+@pytest.mark.parametrize(
+    ("unit", "interval", "every"),
+    [
+        ("seconds", 10, 10),
+        ("minute", 2, 120),
+        ("Hours", 1, 3600),
+        ("day", 0.5, 43_200),
+        ("weeks", 1, None),
+        ("second", "x", None),
+    ],
+)
+def test_an_interval_as_earlier_installations_wrote_it(unit: str, interval: Any, every: float | None) -> None:
+    timer, faults = parse_builtin("core/interval_timer.py", {"unit": unit, "interval": interval})
+
+    assert (getattr(timer, "every", None), len(faults)) == (every, int(every is None))
+
+
 def test_every_fault_of_a_config_is_told() -> None:
     assert len(parse_builtin("file_watch", {"path": 1, "events": 2, "every": 3e9, "x": 4})[1]) == 4
 

@@ -27,15 +27,15 @@ BEGIN
     -- Columns and indexes under names that later revisions use.
     FOR found IN
         SELECT t.name AS relation, c.name FROM (VALUES
-            ('action', 'concurrency interpreter_args on_lost parameter_delivery paused_at paused_by prefers priority requires'
-                ' result_file retries retry_delay_seconds runtime_row_ref timeout_seconds'),
+            ('action', 'concurrency grace_seconds interpreter_args on_lost parameter_delivery paused_at paused_by prefers priority requires'
+                ' result_file retries retry_delay_seconds retry_max_delay_seconds runtime_row_ref timeout_seconds'),
             ('event', 'pending'),
             ('execution', 'action_version attempt deadline dropped_bytes exit_code extra_requires failures finished_at'
                 ' given_priority interpreter job losses lost_attempt not_before not_started on_lost pack_digest policy priority'
                 ' queue reason requirement retries retry_delay_seconds retry_of sealed started_at timeline timeout_seconds worker'
                 ' worker_name'),
             ('pack', 'digest loaded'),
-            ('rule', 'at_most_every_seconds overlap overruns paused priority'),
+            ('rule', 'at_most_every_seconds delay_seconds overlap overruns paused priority'),
             ('sensor', 'interpreter_args requires'),
             ('worker', 'boot_id epoch generation heard_at_uptime instance_key login problem refused')
         ) AS t (name, columns) CROSS JOIN LATERAL unnest(string_to_array(t.columns, ' ')) AS c (name)

@@ -92,6 +92,15 @@ BEGIN
         FROM sensor AS x CROSS JOIN LATERAL attune_placement(to_jsonb(x)) AS t WHERE t.kind = 'requires' GROUP BY x.id) AS p
     WHERE p.id = s.id AND s.requires = '[]';
 
+    -- Timers had their config in the rules of their trigger: one that all of these agree on is the sensor's.
+    INSERT INTO migration_original (table_name, column_name, row_id, old, new)
+    SELECT 'sensor', 'config', id, coalesce(config, 'null'), 'null' FROM sensor
+    WHERE runtime_ref = 'core.sensor.builtin' AND coalesce(config, '{}') IN ('{}', 'null') ON CONFLICT DO NOTHING;
+    UPDATE sensor AS s SET config = r.config
+    FROM (SELECT trigger, min(trigger_params::text)::jsonb AS config FROM rule WHERE enabled AND trigger_params <> '{}'
+        GROUP BY trigger HAVING count(DISTINCT trigger_params) = 1) AS r
+    WHERE r.trigger = s.trigger AND s.runtime_ref = 'core.sensor.builtin' AND coalesce(s.config, '{}') IN ('{}', 'null');
+
     -- Who ran what. What nobody holds any more ends.
     IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'execution'::regclass AND attname = 'earlier_worker') THEN
         UPDATE execution AS e SET worker = e.earlier_worker WHERE e.earlier_worker IS NOT NULL
@@ -165,6 +174,10 @@ BEGIN
         FROM trigger AS t JOIN sensor AS s ON to_jsonb(t) ->> 'sensor' = s.id::text WHERE s.trigger <> t.id
         UNION ALL
         SELECT 'sensor', id, ref, 'no trigger names it' FROM sensor WHERE trigger IS NULL
+        UNION ALL
+        SELECT 'sensor', s.id, s.ref, 'it has no config, and the rules of its trigger do not agree on one' FROM sensor AS s
+        WHERE s.runtime_ref = 'core.sensor.builtin' AND coalesce(s.config, '{}') IN ('{}', 'null')
+            AND EXISTS (SELECT FROM rule AS r WHERE r.trigger = s.trigger AND r.enabled)
         UNION ALL
         SELECT 'sensor', s.id, s.ref, p.said FROM sensor AS s CROSS JOIN LATERAL attune_placement(to_jsonb(s)) AS p WHERE p.kind <> 'requires'
         UNION ALL

@@ -16,7 +16,6 @@ from attune.core.packs.pack import KINDS, Pack, RuleDefinition, SensorDefinition
 from attune.core.packs.spellings import other_keys, respelt
 from attune.core.packs.work_reader import (
     LONGEST_SECONDS,
-    WorkDraft,
     read_action,
     read_label,
     read_parameters,
@@ -33,14 +32,6 @@ _RESERVED = ("core",)
 
 
 @dataclass(frozen=True, slots=True)
-class Documents:
-    """The YAML documents of a pack: `pack.yaml`, and by kind those of its folders."""
-
-    pack: DocumentNode
-    folders: Mapping[str, Sequence[DocumentNode]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class WrittenExpression:
     """An expression that somebody wrote, and what to call its place."""
 
@@ -54,8 +45,8 @@ class Draft:
     """What the documents say, before it is held against everything else."""
 
     pack: Pack
-    actions: list[WorkDraft[Action]] = field(default_factory=list)
-    sensors: list[WorkDraft[SensorDefinition]] = field(default_factory=list)
+    actions: list[tuple[Action, Section]] = field(default_factory=list)
+    sensors: list[tuple[SensorDefinition, Section]] = field(default_factory=list)
     nodes: dict[tuple[str, str], DocumentNode] = field(default_factory=dict)
     expressions: list[WrittenExpression] = field(default_factory=list)
     triggers: list[TriggerDefinition] = field(default_factory=list)
@@ -63,11 +54,11 @@ class Draft:
     runtimes: list[Runtime] = field(default_factory=list)
 
 
-def read_pack(documents: Documents, faults: list[Fault]) -> Draft:
-    """The pack that *documents* describe; what is wrong is added to *faults*."""
-    draft = Draft(_read_head(documents.pack, faults))
+def read_pack(head: DocumentNode, folders: Mapping[str, Sequence[DocumentNode]], faults: list[Fault]) -> Draft:
+    """The pack of `pack.yaml`, *head*, and the documents of its *folders* by kind; what is wrong goes to *faults*."""
+    draft = Draft(_read_head(head, faults))
     for kind in KINDS:
-        for node in documents.folders.get(kind, ()):
+        for node in folders[kind]:
             _read_one(kind, node, draft, faults)
     return draft
 
@@ -221,6 +212,6 @@ def _collect_templates(node: DocumentNode, path: str, draft: Draft, faults: list
 _READERS: dict[str, Callable[[Section, str, Draft], None]] = {
     "triggers": _read_trigger,
     "rules": _read_rule,
-    "actions": lambda section, ref, draft: draft.actions.append(read_action(section, ref, draft.pack.ref)),
-    "sensors": lambda section, ref, draft: draft.sensors.append(read_sensor(section, ref)),
+    "actions": lambda section, ref, draft: draft.actions.append((read_action(section, ref, draft.pack.ref), section)),
+    "sensors": lambda section, ref, draft: draft.sensors.append((read_sensor(section, ref), section)),
 }

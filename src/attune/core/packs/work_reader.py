@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from attune.core.documents import Section
 from attune.core.errors import RequirementError, VersionError, shown
@@ -17,24 +16,14 @@ from attune.core.matching.requirement import Preference
 from attune.core.packs.pack import SensorDefinition
 from attune.core.runtimes.constraint import Constraint
 
-W = TypeVar("W", Action, SensorDefinition)
 LONGEST_SECONDS = 366 * 86_400.0
 LONGEST_GRACE = 3600.0
 _MOST_RETRIES = 1000
 _MOST_AT_ONCE = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class WorkDraft(Generic[W]):
-    """An action or a sensor from `section` whose runtime, a ref or a capability name as written, is not resolved."""
-
-    work: W
-    runtime: str | None
-    section: Section
-
-
-def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
-    """The action that *section* describes."""
+def read_action(section: Section, ref: str, pack: str) -> Action:
+    """The action that *section* describes; its runtime, a ref or a capability name as written, is not resolved."""
     runtime, version = _runtime(section)
     timeout = section.seconds("timeout", 0.01, LONGEST_SECONDS)
     delay = section.seconds("retry_delay", 0, LONGEST_SECONDS)
@@ -46,6 +35,7 @@ def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
         label=read_label(section, ref),
         entrypoint=_entry_point(section),
         description=section.text("description", longest=4000) or "",
+        runtime_ref=runtime,
         version_constraint=version,
         requires=_requires(section),
         prefers=_terms(section, "prefers", "a list of terms such as 'zone=eu *5'", Preference.parse),
@@ -66,17 +56,17 @@ def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
     names = action.param_schema.get("properties", {}).keys() - action.secrets
     for fault in name_faults(action.delivery, sorted(names), "parameters"):
         section.refuse("parameters", fault.expected, f"{fault.got} ({fault.field})")
-    return WorkDraft(action, runtime, section)
+    return action
 
 
-def read_sensor(section: Section, ref: str) -> WorkDraft[SensorDefinition]:
-    """The sensor that *section* describes."""
+def read_sensor(section: Section, ref: str) -> SensorDefinition:
+    """The sensor that *section* describes; its runtime is as written."""
     runtime, version = _runtime(section, required=True)
-    sensor = SensorDefinition(
+    return SensorDefinition(
         ref=ref,
         label=read_label(section, ref),
         entrypoint=_entry_point(section),
-        runtime_ref="",
+        runtime_ref=runtime or "",
         trigger_ref=section.text("trigger", "the ref of a trigger", required=True) or "",
         description=section.text("description", longest=4000) or "",
         enabled=section.flag("enabled", True),
@@ -86,7 +76,6 @@ def read_sensor(section: Section, ref: str) -> WorkDraft[SensorDefinition]:
         requires=_requires(section),
         interpreter_args=section.texts("interpreter_args"),
     )
-    return WorkDraft(sensor, runtime, section)
 
 
 def read_label(section: Section, ref: str) -> str:

@@ -10,7 +10,7 @@ from attune.core.errors import Fault, SourcePosition, shown
 from attune.core.events.expression import Evaluated, unknown_names
 from attune.core.events.rule import VARIABLES
 from attune.core.packs.pack import KINDS, Known, Pack, PackError, PackFile
-from attune.core.packs.reader import Documents, Draft, WrittenExpression, read_pack
+from attune.core.packs.reader import Draft, WrittenExpression, read_pack
 from attune.core.packs.references import resolve
 from attune.core.ports.events import Expressions
 from attune.core.runtimes.aliases import nearest
@@ -40,10 +40,10 @@ async def check_files(
 ) -> CheckedPack:
     """The pack that *files* make; *name* is what errors call it. Raises `PackError`, with *earlier* too."""
     faults = list(earlier)
-    documents = _documents(files, read, faults)
-    if documents is None:
+    head, folders = _documents(files, read, faults)
+    if head is None:
         raise PackError(name, in_order(faults))
-    draft = read_pack(documents, faults)
+    draft = read_pack(head, folders, faults)
     pack = resolve(draft, {file.path: file for file in files}, known, faults)
     faults += await _expression_faults(draft, expressions)
     if wrong := [fault for fault in in_order(faults) if not fault.harmless]:
@@ -51,7 +51,9 @@ async def check_files(
     return CheckedPack(pack, tuple(files), tuple(in_order(faults)))
 
 
-def _documents(files: Sequence[PackFile], read: ReadDocument, faults: list[Fault]) -> Documents | None:
+def _documents(
+    files: Sequence[PackFile], read: ReadDocument, faults: list[Fault]
+) -> tuple[DocumentNode | None, dict[str, list[DocumentNode]]]:
     heads = [file for file in files if file.path in ("pack.yaml", "pack.yml")]
     if len(heads) != 1:
         got = "another" if heads else "none"
@@ -69,8 +71,7 @@ def _documents(files: Sequence[PackFile], read: ReadDocument, faults: list[Fault
         if node is not None:
             several = node.value if kind == "runtimes" and isinstance(node.value, tuple) else (node,)
             folders[kind].extend(several)
-    head = read(heads[0].content, heads[0].path, faults) if heads else None
-    return Documents(head, folders) if head is not None else None
+    return read(heads[0].content, heads[0].path, faults) if heads else None, folders
 
 
 async def _expression_faults(draft: Draft, expressions: Expressions) -> list[Fault]:

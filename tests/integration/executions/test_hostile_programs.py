@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from attune.core.executions.work import Work
+from attune.core.executions.work import Work, WorkEnding
 from attune.core.ports.sensors import SensorProgram
 from attune.core.runtimes.command import Command
 from attune.host.contract.execution_contract import ExecutionContract, default_contract
@@ -157,6 +157,25 @@ async def test_nothing_is_left_of_a_hostile_program(kind: str, tmp_path: Path) -
         assert hostile.left() == []
         if is_soak():
             assert max(took)[0] <= LATEST
+
+
+@pytest.mark.parametrize("signal", ["STOP", "KILL"])
+async def test_an_action_that_ends_its_supervisor_is_told_so(signal: str, tmp_path: Path) -> None:
+    entry = tmp_path / "act"
+    entry.write_text(f"#!/bin/sh\necho last words >&2; kill -{signal} $PPID; sleep 300\n")
+    entry.chmod(0o755)
+    runner, said = HostWorkRunner(default_contract({"PATH": PATH})), []
+
+    async def output(stream: str, text: str) -> None:
+        said.append(text)
+
+    outcome = await runner.run(Work(entry, timeout_seconds=20.0), output)
+
+    assert (outcome.ending, outcome.exit_code, outcome.signal) == (WorkEnding.SIGNALED, None, None)
+    why = "was ended, since what supervised it was killed or stopped; last it said: last words"
+    assert (outcome.reason, outcome.succeeded) == (why, False)
+    entry.write_text("#!/bin/sh\nexit 0\n")
+    assert (await runner.run(Work(entry, timeout_seconds=20.0), output)).succeeded
 
 
 def _command_line(process: Path) -> str:

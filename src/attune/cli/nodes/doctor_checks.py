@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
+from shlex import quote
 
 from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding
 from attune.cli.session import ask
@@ -32,7 +33,7 @@ def check_nodes(settings: Settings) -> Iterator[DoctorFinding]:
     nodes = ask(lambda installation: installation.nodes.list_nodes(), settings)
     for node in nodes:
         if node.problem and node.status in ("degraded", "draining"):
-            remedy = f"attune {node.role} show {node.name}"
+            remedy = f"attune {node.role} show {quote(node.name)}"
             yield DoctorFinding(PROBLEM, f"{node.role}s", f"{node.name} takes nothing: {node.problem}", remedy)
     for role in ROLES.values():
         those = [node for node in nodes if node.role == role.name]
@@ -46,7 +47,7 @@ def check_nodes(settings: Settings) -> Iterator[DoctorFinding]:
             level, text = PROBLEM if role is WORKER else WARNING, f"no {role.name} lives: {heard}"
         elif gone and last is not None:
             more = f", and {len(gone) - 1} more" if len(gone) > 1 else ""
-            level, text, remedy = PROBLEM, f"{text}: {heard}{more}", f"{remedy} --name {last.name}"
+            level, text, remedy = PROBLEM, f"{text}: {heard}{more}", f"{remedy} --name {quote(last.name)}"
         yield DoctorFinding(level, f"{role.name}s", text, remedy if level != OK else None)
 
 

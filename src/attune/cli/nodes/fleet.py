@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
+from shlex import quote
 from typing import Any, TypeVar
 
 import click
@@ -34,7 +35,7 @@ def on_node(role: Role, name: str, work: Callable[[Installation, NodeRecord], Aw
         nodes = {node.name: node for node in await installation.nodes.list_nodes(role)}
         if name not in nodes:
             near = nearest(name, nodes)
-            hint = f"attune {role.name} show {near}" if near else f"attune {role.name} list"
+            hint = f"attune {role.name} show {quote(near)}" if near else f"attune {role.name} list"
             raise UsageError(f"no {role.name} is called {name!r}", hint=hint)
         return await work(installation, nodes[name])
 

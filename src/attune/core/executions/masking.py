@@ -1,4 +1,4 @@
-"""Keeps secrets out of what is printed: each is `***` instead, as it is, and as JSON, URLs, base64 and hex have it.
+"""Keeps secrets out of what is printed: each is `***`, as it is, and as JSON, HTML, URLs, base64 and hex have it.
 
 Base64 and hex are masked however they are cut into lines.
 """
@@ -6,10 +6,11 @@ Base64 and hex are masked however they are cut into lines.
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,13 @@ from attune.core.access.secrets import HIDDEN, SHORTEST
 
 _LINE = 8  # characters; a line of a secret that is shorter is not masked by itself
 _AS_IT_IS: dict[int, int | None] = {}
+_ESCAPES: tuple[Callable[[str], str], ...] = (
+    lambda text: json.dumps(text)[1:-1],
+    lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    html.escape,
+    lambda text: html.escape(text, quote=False),
+    lambda text: html.escape(text, quote=False).replace('"', "&#34;").replace("'", "&#39;"),
+)
 _BASE64 = str.maketrans("-_", "+/", "\r\n")
 _HEX = str.maketrans("ABCDEF", "abcdef", "\r\n")
 
@@ -108,7 +116,10 @@ class _Reading:
 
 def _plain_forms(text: str) -> Iterator[str]:
     yield from (text, *(line for line in text.splitlines() if len(line) >= _LINE))
-    yield from (json.dumps(text, ensure_ascii=only)[1:-1] for only in (True, False))
+    escaped = {text}
+    for _ in range(2):  # JSON in JSON, JSON in HTML
+        escaped |= {escape(form) for form in escaped for escape in _ESCAPES}
+    yield from escaped
     for quoted in (quote(text), quote(text, safe=""), quote_plus(text)):
         yield from (quoted, re.sub("%..", lambda code: code[0].lower(), quoted))
 

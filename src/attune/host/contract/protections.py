@@ -67,7 +67,7 @@ def _hidden(contract: ExecutionContract) -> Protection:
         problem = f"the network share {files.share} lies beside them" if files.share else ""
         problem = problem or ("" if landlock_version() else "this kernel has no Landlock")
     does = "checks and actions cannot read the secrets of this service and its user"
-    return Protection("hidden files", does, problem, "set host.run_as to a user of its own")
+    return Protection("hidden files", does, problem, _remedy(contract, "set host.run_as to a user of its own"))
 
 
 def _landlock(contract: ExecutionContract) -> Protection:
@@ -82,4 +82,13 @@ def _landlock(contract: ExecutionContract) -> Protection:
         problem = f"this kernel has version {version} only, so programs may still " + ", ".join(
             what for needed, what in _LANDLOCK if version < needed
         )
-    return Protection("landlock", f"programs cannot {does}", problem, "use Linux 6.12 or newer with Landlock enabled")
+    return Protection(
+        "landlock",
+        f"programs cannot {does}",
+        problem,
+        _remedy(contract, "use Linux 6.12 or newer with Landlock enabled"),
+    )
+
+
+def _remedy(contract: ExecutionContract, otherwise: str) -> str:
+    return otherwise if contract.confined else "attune config: remove host.landlock"

@@ -72,11 +72,11 @@ class HostWorkRunner:
         masked = mask(result)
         if masked != result:
             problem = "its result holds a secret, which is shown as ***"
-        code = ended.status or 0
+        code = ended.status
         return WorkOutcome(
             ending := _ending(ended),
-            exit_code=code if code >= 0 else None,
-            signal=-code if code < 0 else None,
+            exit_code=code if code is not None and code >= 0 else None,
+            signal=-code if code is not None and code < 0 else None,
             result=masked,
             result_problem=problem,
             reason=_reason(ending, code, work, run.last_said),
@@ -224,10 +224,12 @@ def _not_started(work: Work, error: Exception) -> WorkOutcome:
     return WorkOutcome(_ENDINGS[who], reason=f"nothing can be run: {reason}" if who is Blame.PLACE else reason)
 
 
-def _reason(ending: WorkEnding, code: int, work: Work, last_said: str) -> str:
+def _reason(ending: WorkEnding, code: int | None, work: Work, last_said: str) -> str:
     if ending is WorkEnding.TIMED_OUT:
         return f"ran longer than {work.timeout_seconds:g} s"
     said = f"; last it said: {legible(last_said, 200)}" if last_said else ""
+    if code is None:
+        return f"was ended, since what supervised it was killed or stopped{said}"
     if code < 0:
         return f"was killed by signal {-code} ({signal.Signals(-code).name}){said}"
     return f"ended with exit code {code}{said}" if code else ""

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
@@ -20,15 +20,6 @@ from attune.web.access import caller_of, session_of
 from attune.web.middleware.problems import ProblemError
 from attune.web.services import services_of
 from attune.web.ui.assets import asset
-
-
-class Shown(NamedTuple):
-    """A state as a page shows it: a symbol, a word and a class for the colour, never a colour alone."""
-
-    symbol: str
-    word: str
-    tone: str
-
 
 _STATES = {
     name: look
@@ -54,10 +45,9 @@ _STATES = {
 NODE_STATES = ("active", "busy", "starting", "draining", "degraded", "stale", "lost", "inactive", "error")
 
 
-def state(name: str) -> Shown:
-    """How the state *name* is shown."""
-    symbol, tone = _STATES.get(name, ("·", "none"))
-    return Shown(symbol, name, tone)
+def state(name: str) -> tuple[str, str]:
+    """How the state *name* is shown beside its word: a symbol, and a class for the colour, which never stands alone."""
+    return _STATES.get(name, ("·", "none"))
 
 
 def ago(seconds: float | None) -> str:

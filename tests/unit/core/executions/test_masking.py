@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import time
@@ -66,6 +67,19 @@ def test_base64_and_hex_are_masked_however_they_are_cut_into_lines(
         assert masked == "***"
         assert len(re.sub(r"\s", "", head)) <= per_byte * len(before) + 4
         assert len(re.sub(r"\s", "", tail)) <= 8
+
+
+@given(cuts=st.lists(st.integers(0, 400), max_size=12))
+def test_json_in_json_and_html_are_masked_wherever_they_are_cut(cuts: list[int]) -> None:
+    secret = "a\"b\\c'd<e>&f\n+é"
+    for inner in (True, False):
+        for outer in (True, False):
+            text = json.dumps(json.dumps({"a": secret}, ensure_ascii=inner), ensure_ascii=outer)
+            assert in_pieces([secret], f"<{text}>", cuts) == '<"{\\"a\\": \\"***\\"}">'
+        assert in_pieces([secret], html.escape(json.dumps([secret], ensure_ascii=inner)), cuts) == "[&quot;***&quot;]"
+    for escaped in (html.escape(secret), html.escape(secret, quote=False), "a&#34;b\\c&#39;d&lt;e&gt;&amp;f\n+é"):
+        assert in_pieces([secret], f"<p>{escaped}</p>", cuts) == "<p>***</p>"
+        assert in_pieces([secret], json.dumps({"a": escaped}), cuts) == '{"a": "***"}'
 
 
 @pytest.mark.parametrize(

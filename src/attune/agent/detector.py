@@ -80,14 +80,15 @@ def detection_options(settings: Settings) -> DetectionOptions:
     )
 
 
-def capabilities_of(detection: Detection, settings: Settings) -> dict[str, Any]:
-    """What a node registers after *detection*."""
+def capabilities_of(detection: Detection, settings: Settings, labels: Mapping[str, str]) -> dict[str, Any]:
+    """What a node with *labels* registers after *detection*."""
     section = settings.node((detection.role or WORKER).name)
+    cores = labels.get("cpus", "")
     return build_capabilities(
         detection.selection,
         detection.verdicts,
         version=version("attune"),
-        max_concurrent_executions=section.max_concurrent_executions,
+        max_concurrent_executions=section.max_concurrent_executions or max(1, int(cores) if cores.isdecimal() else 1),
     )
 
 

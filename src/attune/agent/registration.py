@@ -108,7 +108,7 @@ class NodeRegistration:
             capabilities=settings.node(self.role.name).capabilities,
             max_age_seconds=max_age_seconds,
         )
-        return capabilities_of(self.detection, settings)
+        return dict(self._offer(settings).capabilities)
 
     async def register(self, config: Settings | None = None) -> int:
         """Write this node, detecting first if need be; its id. Raises `NameTakenError`, `DatabaseError`.
@@ -181,13 +181,14 @@ class NodeRegistration:
     def _offer(self, settings: Settings) -> Registration:
         assert self.detection is not None
         section = settings.node(self.role.name)
+        labels = self._labels(section)
         return Registration(
             name=self.name,
             role=self.role,
             host=socket.gethostname(),
             pid=os.getpid(),
-            capabilities=capabilities_of(self.detection, settings),
+            capabilities=capabilities_of(self.detection, settings, labels),
             verdicts=self.detection.verdicts,
-            labels=self._labels(section),
+            labels=labels,
             taints=section.taints,
         )

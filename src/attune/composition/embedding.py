@@ -53,7 +53,7 @@ class RuntimeDetector(HostDetector):
         settings = config or load_settings(upwards=False)
         role = role_of_variable(env_var_name)
         detection = await self.detect(settings, role or WORKER, env_var_name, config_capabilities)
-        return capabilities_of(detection, settings)
+        return capabilities_of(detection, settings, host_labels(settings.node((role or WORKER).name)))
 
     async def detect_from_database(self) -> list[str]:
         """The names of all runtimes that are verified on this host, whatever the environment or a file say.

@@ -62,7 +62,12 @@ class NodeSettings:
     drain_timeout: float = setting(
         duration(0, 86_400), 60.0, "How long running work may take to finish when the node is told to stop."
     )
-    max_concurrent_executions: int = setting(integer(1, 10_000), 1, "How many executions run at the same time.")
+    max_concurrent_executions: int | None = setting(
+        integer(1, 10_000),
+        None,
+        "How many executions run at the same time. Not set: as many as there are cores for this process, by its "
+        "affinity and the quotas of its control groups.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

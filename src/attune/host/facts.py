@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from attune.core.nodes.labels import labels_of
 
@@ -34,13 +34,16 @@ def host_facts(root: Path = Path("/")) -> dict[str, str]:
 
     system = os.uname()
     release = text("etc/os-release") or text("usr/lib/os-release")
+    groups = [line[3:] for line in text("proc/self/cgroup").splitlines() if line.startswith("0::")]
+    above = {folder for group in groups for folder in (PurePath(group), *PurePath(group).parents)}
+    quotas = [text(f"sys/fs/cgroup{folder}/cpu.max") for folder in above]
     limits = [text("sys/fs/cgroup/memory.max"), text("sys/fs/cgroup/memory/memory.limit_in_bytes")]
     facts: Mapping[str, object | None] = {
         "os": system.sysname,
         "arch": system.machine,
         "distro": distro(release),
         "kernel": system.release,
-        "cpus": cpus(len(os.sched_getaffinity(0)), text("sys/fs/cgroup/cpu.max")),
+        "cpus": cpus(len(os.sched_getaffinity(0)), text("sys/fs/cgroup/cpu.max"), *quotas),
         "memory_gb": memory_gb(text("proc/meminfo"), limits),
         "container": container(
             text("proc/1/cgroup") + text("proc/self/cgroup"),
@@ -62,11 +65,11 @@ def distro(os_release: str) -> str | None:
     return f"{name}-{version}" if version else name
 
 
-def cpus(allowed: int | None, cpu_max: str = "") -> int | None:
+def cpus(allowed: int | None, *cpu_max: str) -> int | None:
     """How many CPUs work may use: those this process is *allowed*, or fewer where a quota says so (rounded up)."""
-    quota, _, period = cpu_max.strip().partition(" ")
-    if allowed and quota.isascii() and quota.isdigit() and period.isascii() and period.isdigit() and int(period):
-        return max(1, min(allowed, -(-int(quota) // int(period))))
+    for quota, _, period in (text.strip().partition(" ") for text in cpu_max):
+        if allowed and quota.isascii() and quota.isdigit() and period.isascii() and period.isdigit() and int(period):
+            allowed = max(1, min(allowed, -(-int(quota) // int(period))))
     return allowed
 
 

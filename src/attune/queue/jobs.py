@@ -18,7 +18,7 @@ CHANNEL = "procrastinate_queue_v1#"
 """What the channel is called on which new jobs of a queue are announced, without the queue's name."""
 
 # Nodes reach the engine's tables only through functions, which give the jobs of queues that the caller's nodes read.
-TAKE = "SELECT id, execution, queue FROM take_jobs(%(queues)s::text[], %(limit)s)"
+TAKE = "SELECT id, execution, queue FROM take_jobs(%(queues)s::text[], %(limit)s, %(waits)s::float8[])"
 GIVE_BACK = "SELECT give_back_jobs(%(jobs)s::bigint[])"
 FILLED = "SELECT name FROM filled_queues(%(queues)s::text[]) AS q (name)"
 
@@ -49,10 +49,15 @@ class ProcrastinateQueue:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
 
-    async def take(self, queues: Collection[str], limit: int) -> Sequence[QueuedJob]:
+    async def take(
+        self, queues: Collection[str], limit: int, waits: Mapping[str, float] | None = None
+    ) -> Sequence[QueuedJob]:
         if not queues or limit < 1:
             return []
-        rows = await self._rows(TAKE, {"queues": sorted(queues), "limit": limit})
+        names = sorted(queues)
+        rows = await self._rows(
+            TAKE, {"queues": names, "limit": limit, "waits": [(waits or {}).get(name) for name in names]}
+        )
         return [QueuedJob(**row) for row in rows]
 
     async def give_back(self, jobs: Collection[QueuedJob]) -> None:

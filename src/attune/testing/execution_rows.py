@@ -68,10 +68,7 @@ def started_attempt(row: MemoryExecution) -> StartedAttempt:
         failures=row.failures,
         losses=row.losses,
         not_started=row.not_started,
-        retries=action.retries,
-        retry_delay_seconds=action.retry_delay_seconds,
         timeout_seconds=row.asked.timeout_seconds or action.timeout_seconds,
-        on_lost=action.on_lost.value,
     )
 
 

@@ -97,9 +97,14 @@ class MemoryExecutions:
 
     # WorkQueue
 
-    async def take(self, queues: Collection[str], limit: int) -> Sequence[QueuedJob]:
+    async def take(
+        self, queues: Collection[str], limit: int, waits: Mapping[str, float] | None = None
+    ) -> Sequence[QueuedJob]:
         self.require_database()
         free = [job for job in self._jobs.values() if job.queue in queues and job.id not in self._taken]
+        ages = {job.queue: self.rows[job.execution].timeline[-1].at for job in reversed(free)}
+        now = datetime.now(UTC)
+        free = [job for job in free if (now - ages[job.queue]).total_seconds() >= (waits or {}).get(job.queue, 0.0)]
         taken = sorted(free, key=lambda job: -self.rows[job.execution].priority)[: max(0, limit)]
         self._taken |= {job.id for job in taken}
         return taken
@@ -252,10 +257,10 @@ class MemoryExecutions:
         return row
 
     def _classify(self, row: MemoryExecution) -> str:
-        requirement = row.asked.requirement
-        row.queue = requirement.queue
+        work = row.asked.work_class
+        row.queue = work.queue
         if row.queue not in self._classes:
-            self._classes[row.queue] = str(requirement)
+            self._classes[row.queue] = str(work)
             self._tell(Signal.CLASS, row.queue)
         return row.queue
 

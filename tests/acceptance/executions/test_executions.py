@@ -136,7 +136,7 @@ def test_what_fails_is_tried_again_as_often_as_it_says_and_its_timeline_tells(
         "asked for",
         "offered to workers that can run it",
         "started on w1",
-        "to be tried again: ended with exit code 7",
+        "to be tried again: ended with exit code 7; again in 0.1 s, attempt 2 of 2",
         "offered to workers that can run it",
         "started on w1, attempt 2",
         "failed: ended with exit code 7",

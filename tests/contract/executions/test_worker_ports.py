@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -233,6 +234,21 @@ async def test_only_the_present_attempt_can_print_and_end(ports: Ports) -> None:
     assert await ports.status(number) == ("running", 2)
     assert set(await ports.attempts.settle([AttemptResult(number, 2, "completed")])) == {number}
     assert await ports.status(number) == ("completed", 2)
+
+
+async def test_jobs_that_are_left_to_others_are_taken_once_the_oldest_was_left_so_long(ports: Ports) -> None:
+    first, second = await ports.ask(), await ports.ask()
+    await ports.routing.subscribe(ports.workers[0], [PYTHON])
+
+    assert await ports.queue.take([PYTHON], 5, {PYTHON: 3600.0, "cap-other": 0.0}) == []
+    taken: Sequence[QueuedJob] = []
+    async with asyncio.timeout(10):
+        while not taken:
+            taken = await ports.queue.take([PYTHON], 5, {PYTHON: 0.001})
+    assert [job.execution for job in taken] == [first, second]
+    assert await ports.queue.take([PYTHON], 5, {PYTHON: 0.001}) == []
+    await ports.ask()
+    assert len(await ports.queue.take([PYTHON], 5, {"cap-other": 3600.0})) == 1
 
 
 async def test_a_cancel_is_told_to_whom_it_concerns_and_is_not_forgotten_by_a_retry(ports: Ports) -> None:

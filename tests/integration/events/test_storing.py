@@ -260,8 +260,7 @@ class Writers:
         self.stack.push_async_callback(store.close, 1.0)
         action = Action("acme.act", "acme", "", "act.sh", runtime_ref="core.python")
         printed = store.printer(StartedAttempt(
-            execution=100, attempt=1, action=action, parameters={}, failures=0, losses=0, retries=0,
-            retry_delay_seconds=0, timeout_seconds=None, on_lost="retry",
+            execution=100, attempt=1, action=action, parameters={}, failures=0, losses=0, timeout_seconds=None,
         ))  # fmt: skip
 
         def settle(number: int) -> None:

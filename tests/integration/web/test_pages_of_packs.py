@@ -198,6 +198,7 @@ def test_terms_that_cannot_be_read_are_said_beside_theirs(migrated_database: str
         status, _, text = await run(api, session, VALUES, require="python >>3")
 
         assert (status, "^ expected" in text) == (422, True)
+        assert 'id="run"' in await get(api, session, "/actions/img.resize/run")
         assert "1234567" not in text
 
     with_api(migrated_database, check)

@@ -136,6 +136,16 @@ def test_files_below_another_root_are_read(tmp_path: Path) -> None:
     assert (facts["distro"], facts["memory_gb"], facts["container"]) == ("alpine-3.20.1", "15.6", "lxc")
 
 
+def test_quotas_of_this_control_group_and_of_those_above_it_count(tmp_path: Path) -> None:
+    for folder, quota in {"a/b": "max 100000", "a": "100000 100000"}.items():
+        (tmp_path / "sys/fs/cgroup" / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sys/fs/cgroup" / folder / "cpu.max").write_text(quota)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("1:cpu:/\n0::/a/b\n")
+
+    assert host_facts(tmp_path)["cpus"] == "1"
+
+
 def test_gathering_takes_under_two_milliseconds() -> None:
     host_facts()
     times = []

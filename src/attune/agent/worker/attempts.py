@@ -17,7 +17,7 @@ from attune.agent.secrets import SecretResolver
 from attune.agent.worker.result_writer import ResultWriter
 from attune.core.backoff import Backoff
 from attune.core.errors import AttuneError, ConfigError, DatabaseError, MissingKeyError, SecretError
-from attune.core.executions.action import OnLost, output_problem, with_defaults
+from attune.core.executions.action import output_problem, with_defaults
 from attune.core.executions.execution import after_loss, after_outcome
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.matching.fleet import Node
@@ -170,18 +170,18 @@ class Attempts:
         return outcome
 
     def _result(self, started: StartedAttempt, outcome: WorkOutcome, node: Node) -> AttemptResult:
-        cancelled = started.execution in self._cancelled
+        action, cancelled = started.action, started.execution in self._cancelled
         self._cancelled.discard(started.execution)
         if outcome.ending is WorkEnding.CANCELLED and not cancelled:  # this node ends
-            then = after_loss(OnLost(started.on_lost), worker=node.name, losses=started.losses, stopped=True)
+            then = after_loss(action.on_lost, worker=node.name, losses=started.losses, stopped=True)
             return AttemptResult(started.execution, started.attempt, then.status.value, then.reason, lost=True)
-        if outcome.ending is WorkEnding.NOT_STARTED and started.action.runtime_ref:
-            self.suspect(started.action.runtime_ref)
+        if outcome.ending is WorkEnding.NOT_STARTED and action.runtime_ref:
+            self.suspect(action.runtime_ref)
         then = after_outcome(
             outcome,
             failures=started.failures,
-            retries=started.retries,
-            backoff=Backoff(started.retry_delay_seconds, started.action.retry_max_delay_seconds),
+            retries=action.retries,
+            backoff=Backoff(action.retry_delay_seconds, action.retry_max_delay_seconds),
             chance=random.random(),
             not_started=started.not_started,
             cancel_asked=cancelled,

@@ -146,7 +146,8 @@ class ExecutionRunner:
     async def _obey_notice(self, notice: WorkerNotice) -> bool:
         """Do what *notice* asks for; whether there is a class now that was not known before."""
         if notice.signal is Signal.JOB:
-            self._look_into([notice.about])
+            seconds = self._classes.waits.get(notice.about, 0.0)
+            asyncio.get_running_loop().call_later(seconds, self._look_into, [notice.about])
         elif notice.signal is Signal.CLASS:
             return await self._classes.learn(notice.about)
         elif notice.signal is Signal.REQUEST:
@@ -242,7 +243,7 @@ class ExecutionRunner:
 
     async def _take_from(self, queues: Collection[str], limit: int) -> None:
         try:
-            taken = await self.queue.take(queues, limit)
+            taken = await self.queue.take(queues, limit, self._classes.waits)
         except DatabaseError:
             self._look_into(queues)
             raise
@@ -264,8 +265,7 @@ class ExecutionRunner:
             return await self._runs.resume({job.execution: attempt})
         node, requirement = self._taking_node(), self._classes.requirement(job.queue)
         if node is None or requirement is None:
-            await self._give_back(job)
-            return
+            return await self._give_back(job)
         interpreters, missing = interpreters_on(requirement, node)
         why = "is not there"
         failing = None if missing else await self.recheck({used["ref"] for used in interpreters.values()})

@@ -86,7 +86,7 @@ def after_outcome(
         return NextStep(_S.SCHEDULING, outcome.reason, _GIVEN_BACK_SECONDS)
     if failures < retries and outcome.ending is not WorkEnding.REFUSED:
         delay = backoff.delay(failures + 1, chance)
-        again = f"again in {delay:.3g} s, attempt {failures + 2} of {retries + 1}"
+        again = f"again in {round(delay, 1):g} s, attempt {failures + 2} of {retries + 1}"
         return NextStep(_S.SCHEDULING, f"{outcome.reason}; {again}", delay, counts=True)
     ended = _S.TIMEOUT if outcome.ending is WorkEnding.TIMED_OUT else _S.FAILED
     return NextStep(ended, outcome.reason, counts=True)

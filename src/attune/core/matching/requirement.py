@@ -16,6 +16,7 @@ from attune.core.matching.terms import NumberTerm, RuntimeTerm, Term, quoted
 
 _MAX_ALTERNATIVES = 64
 _MAX_CONSTRAINT = 1000
+_PREFERS = "\nprefers "
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,9 @@ class Requirement:
         return requirement
 
     @property
-    def digest(self) -> str:
-        """32 hex digits that name the requirement class: equal for equal needs, however they were written."""
-        return sha256(str(self).encode()).hexdigest()[:32]
-
-    @property
     def queue(self) -> str:
-        """The queue that only nodes able to satisfy this read."""
-        return f"cap-{self.digest}"
+        """The queue of work that prefers nothing; equal for equal needs, however they were written."""
+        return RequirementClass(self).queue
 
     def __str__(self) -> str:
         parts = [*map(str, self.terms), *(f"tolerates {quoted(taint)}" for taint in self.tolerations)]
@@ -73,6 +69,28 @@ class Preference:
 
     def __str__(self) -> str:
         return str(self.term) if self.weight == 1 else f"{self.term} *{self.weight}"
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementClass:
+    """What work needs, and which nodes it prefers: all work that is equal in both has one queue."""
+
+    requirement: Requirement
+    preferences: tuple[Preference, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> RequirementClass:
+        """Read what `str()` writes: a requirement, and a line for each preference. Raises `RequirementError`."""
+        needs, *wishes = text.split(_PREFERS)
+        return cls(Requirement.parse(needs), tuple(map(Preference.parse, wishes)))
+
+    @property
+    def queue(self) -> str:
+        """The queue that only nodes able to satisfy the requirement read."""
+        return f"cap-{sha256(str(self).encode()).hexdigest()[:32]}"
+
+    def __str__(self) -> str:
+        return _PREFERS.join([str(self.requirement), *map(str, self.preferences)])
 
 
 def _order(term: Term) -> tuple[int, str, str]:

@@ -13,7 +13,7 @@ from attune.core.executions.action import Action, with_defaults
 from attune.core.executions.delivery import delivery_faults
 from attune.core.executions.execution import FINAL, Policy
 from attune.core.executions.timeline import TimelineEntry, timeline_text, waits_for
-from attune.core.matching.requirement import Requirement
+from attune.core.matching.requirement import Preference, Requirement, RequirementClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,11 @@ class NewExecution:
     def requirement(self) -> Requirement:
         """What a node must satisfy: the action's terms and those that were added. Raises `RequirementError`."""
         return self.action.requirement_with(self.extra)
+
+    @property
+    def work_class(self) -> RequirementClass:
+        """All work that needs and prefers the same. Raises `RequirementError`."""
+        return RequirementClass(self.requirement, tuple(sorted(map(Preference.parse, self.action.prefers), key=str)))
 
     @property
     def with_defaults(self) -> dict[str, Any]:

@@ -59,10 +59,7 @@ class StartedAttempt:
     failures: int
     losses: int
     not_started: int = 0
-    retries: int
-    retry_delay_seconds: float
     timeout_seconds: float | None
-    on_lost: str
     sealed: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -124,11 +121,13 @@ class WorkerInbox(Protocol):
 class WorkQueue(Protocol):
     """The jobs that can be taken now, by queue; what records work puts it there. All methods raise `DatabaseError`."""
 
-    async def take(self, queues: Collection[str], limit: int) -> Sequence[QueuedJob]:
+    async def take(
+        self, queues: Collection[str], limit: int, waits: Mapping[str, float] | None = None
+    ) -> Sequence[QueuedJob]:
         """At most *limit* jobs of *queues*: by priority, of equal ones the oldest first.
 
-        One that is not begun soon is offered to others again. What has waited for long goes before all else, every
-        second time.
+        Of a queue that is among *waits* only once its oldest job has been left for so many seconds. One that is not
+        begun soon is offered to others again. What has waited for long goes before all else, every second time.
         """
 
     async def give_back(self, jobs: Collection[QueuedJob]) -> None:

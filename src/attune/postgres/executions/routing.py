@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -89,13 +88,12 @@ class PostgresRouting(PostgresStore):
                 WHERE e.status IN ('requested', 'scheduling') AND e.policy IS NOT NULL AND e.queue IS NULL
                 ORDER BY e.id LIMIT 500 FOR UPDATE SKIP LOCKED
             """
-            waiting = await read_all(connection, _Unclassified, query)
-            actions = await actions_of(connection, sorted({execution.action_ref for execution in waiting}))
+            waiting: Sequence[Mapping[str, Any]] = await read_all(connection, dict, query)
+            actions = await actions_of(connection, sorted({execution["action_ref"] for execution in waiting}))
             classes: dict[str, str] = {}
             for execution in waiting:
-                classes |= await _classify_one(
-                    connection, execution, execution.asked or actions.get(execution.action_ref)
-                )
+                asked = action_of(execution["content"]) if execution["content"] else None
+                classes |= await _classify_one(connection, execution, asked or actions.get(execution["action_ref"]))
             return sorted(classes)
 
     @asynccontextmanager
@@ -134,36 +132,23 @@ def _notice(channel: str, payload: str) -> WorkerNotice:
     return WorkerNotice(Signal.JOB, channel.removeprefix(jobs.CHANNEL))
 
 
-@dataclass(frozen=True, slots=True)
-class _Unclassified:
-    id: int
-    action_ref: str
-    extra_requires: Sequence[str]
-    content: Mapping[str, Any] | None
-
-    @property
-    def asked(self) -> Action | None:
-        """The action as it was asked for, where that is kept."""
-        return None if self.content is None else action_of(self.content)
-
-
 async def _classify_one(
-    connection: AsyncConnection[Any], execution: _Unclassified, action: Action | None
+    connection: AsyncConnection[Any], execution: Mapping[str, Any], action: Action | None
 ) -> dict[str, str]:
-    problem = f"expected an action that exists, got {execution.action_ref!r}"
+    problem = f"expected an action that exists, got {execution['action_ref']!r}"
     columns: dict[str, Any] = {}
     if action is not None:
         try:
-            columns = columns_of(NewExecution(action, extra=tuple(execution.extra_requires)))
+            columns = columns_of(NewExecution(action, extra=tuple(execution["extra_requires"])))
         except RequirementError as error:
             problem = f"its requirement cannot be read: {error}"
     if action is None or not columns:
         await connection.execute(
             "UPDATE execution SET status = 'failed', reason = %s, finished_at = now() WHERE id = %s",
-            (problem, execution.id),
+            (problem, execution["id"]),
         )
         return {}
-    classes = {columns["queue"]: columns["requirement"]}
+    classes = {columns["queue"]: columns["class"]}
     await know_classes(connection, classes)
     query = f"""
         WITH versions AS ({KEEP_VERSIONS})
@@ -172,5 +157,5 @@ async def _classify_one(
             action_version = coalesce(action_version, %(version)s),
             priority = priority_of(given_priority, %(priority)s::smallint, enforcement IS NOT NULL) WHERE id = %(id)s
     """
-    await connection.execute(query, {**columns, "id": execution.id, "versions": versions_of([action])})
+    await connection.execute(query, {**columns, "id": execution["id"], "versions": versions_of([action])})
     return classes

@@ -75,7 +75,7 @@ _SUBMIT = f"""
 """
 _START = f"""
     SELECT s.id AS execution, s.attempt, s.config AS parameters, s.sealed, s.failures, s.losses, s.not_started,
-           s.retries, s.retry_delay_seconds, s.timeout_seconds, s.on_lost, s.pack_digest,
+           s.timeout_seconds, s.pack_digest,
            coalesce(v.content, to_jsonb(a)) AS action
     FROM begin_executions(%(rows)s::jsonb, %(worker)s, %(running)s, %(lease)s) AS s
     LEFT JOIN action_version AS v ON v.digest = s.action_version
@@ -236,7 +236,7 @@ async def submit(
         }
         for execution, values, texts, number in zip(executions, given, hidden, numbers, strict=True)
     ]
-    await know_classes(connection, {row["queue"]: row["requirement"] for row in rows})
+    await know_classes(connection, {row["queue"]: row["class"] for row in rows})
     versions = versions_of(execution.action for execution in executions)
     submitted = sorted(await read_values(connection, _SUBMIT, {"rows": json.dumps(rows), "versions": versions}))
     limited = {row["queue"] for row, execution in zip(rows, executions, strict=True) if execution.action.concurrency}
@@ -253,10 +253,11 @@ async def new_numbers(connection: AsyncConnection[Any], count: int) -> list[int]
 
 def columns_of(execution: NewExecution) -> dict[str, Any]:
     """What follows from the action of *execution* and what it requires. Raises `RequirementError`."""
-    requirement, action = execution.requirement, execution.action
+    work, action = execution.work_class, execution.action
     return {
-        "requirement": str(requirement),
-        "queue": requirement.queue,
+        "requirement": str(work.requirement),
+        "class": str(work),
+        "queue": work.queue,
         "retries": action.retries,
         "retry_delay": action.retry_delay_seconds,
         "on_lost": action.on_lost.value,

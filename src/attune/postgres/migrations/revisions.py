@@ -86,6 +86,7 @@ REVISIONS = (
     _with_rights(
         "20260512000001_run_later", "20260508000001_order:held_back", "20260509000001_timeline:record_timeline"
     ),
+    _with_rights("20260512000002_prefers", "20260508000001_order:take_jobs"),
     _with_rights("20260612000001_retention"),
     _plain("20260601000002_earlier_values"),
     _with_rights("20260613000001_own_rows"),

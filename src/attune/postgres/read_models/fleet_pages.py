@@ -22,8 +22,9 @@ from attune.postgres.read_models.node_pages import OFFERED, condition_of
 from attune.postgres.rows import read_all, read_pairs, read_value, transaction
 
 _UNSERVED = """
-    SELECT coalesce(requirement, '*') AS requirement, count(*)::int AS executions, min(created) AS since
-    FROM execution AS e WHERE status = 'requested' AND policy IS NOT NULL GROUP BY queue, requirement
+    SELECT requirement, count(*)::int AS executions, min(created) AS since
+    FROM execution AS e WHERE status = 'requested' AND policy IS NOT NULL AND requirement IS NOT NULL
+    GROUP BY queue, requirement
     HAVING NOT EXISTS (SELECT FROM worker_class AS c JOIN node AS n ON n.id = c.worker
                        WHERE c.queue = e.queue AND n.takes_work)
 """

@@ -51,6 +51,7 @@ class Listing:
             values: dict[str, Any] = {"query": query, "q": q, "any": bool(known), "rows": rows}
             return page(request, self.template, listing=self, pauses=await services.runs.pauses(), **values)
 
+        @router.get(f"/{self.name}/{{key}}/{{_verb}}")  # where a form was refused: whoever loads that again
         @router.get(f"/{self.name}/{{key}}")
         async def entry_page(request: Request, _who: Visitor, services: Given, key: str) -> Response:
             return await self.show(request, services, key)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import sys
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
 
 from attune.agent.secrets import SecretResolver
-from attune.agent.worker import executions, suspect_runtimes
+from attune.agent.worker import classes, executions, suspect_runtimes
 from attune.agent.worker.executions import ExecutionRunner
 from attune.core.errors import PlaceError
 from attune.core.executions import execution
@@ -48,10 +49,19 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 class Worker:
     """A worker with Python, its store, and what it said of its runtimes."""
 
-    def __init__(self, *, max_concurrent: int | None = 4, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        *,
+        max_concurrent: int | None = 4,
+        python: str = sys.executable,
+        number: int = 1,
+        labels: Mapping[str, str] = MappingProxyType({}),
+        store: MemoryExecutions | None = None,
+    ) -> None:
         python_there = Capability("python", instances=(CapabilityInstance("3.11.7", python),), ref="core.python")
-        self.node: Node | None = Node(1, "w1", by_name([python_there]), max_concurrent=max_concurrent)
-        self.store = MemoryExecutions()
+        offer = by_name([python_there])
+        self.node: Node | None = Node(number, f"w{number}", offer, labels, max_concurrent=max_concurrent)
+        self.store = store or MemoryExecutions()
         self.runner = FakeRunner()
         self.secrets = MemorySecrets()
         self.suspected: list[str] = []
@@ -133,6 +143,48 @@ async def test_what_is_asked_for_is_taken_run_and_stored() -> None:
     assert second.entrypoint == PurePath("/packs/abc/actions/act.py")
     assert (second.environment["ATTUNE_EXECUTION"], second.environment["ATTUNE_ATTEMPT"]) == (str(number), "1")
     assert second.environment["ATTUNE_PACK_FOLDER"] == "/packs/abc"
+
+
+CHOOSY = replace(ACTION, prefers=("zone=eu *3", "gpu"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "seconds"),
+    [({"zone": "eu", "gpu": "true"}, 0), ({"zone": "eu"}, 0.25), ({"gpu": "true"}, 0.75), ({}, 1.0)],
+)
+async def test_a_worker_leaves_work_to_others_by_how_much_they_are_preferred(
+    labels: Mapping[str, str], seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classes, "_PREFERRED_SECONDS", 1.0)
+    worker = Worker(labels=labels)
+    await worker.ask()
+    await worker.ask(CHOOSY)
+    known = classes.Classes(worker.store)
+    await known.read_all()
+
+    assert len(known.satisfied_by(worker.node)) == 2
+    assert list(known.waits.values()) == ([seconds] if seconds else [])
+    assert known.satisfied_by(None) == frozenset()
+    assert known.waits == {}
+
+
+async def test_a_preferred_worker_that_is_free_gets_the_work_and_else_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classes, "_PREFERRED_SECONDS", 60.0)
+    other = Worker(number=1)
+    preferred = Worker(number=2, labels={"zone": "eu", "gpu": "true"}, store=other.store)
+    async with other.at_work(), preferred.at_work():
+        await until(lambda: len(other.store._inboxes) == 2)
+        await other.ask(CHOOSY, count=20)
+        await until(lambda: other.statuses() == ["completed"] * 20)
+        assert {row.worker_name for row in other.store.rows.values()} == {"w2"}
+        await other.ask(count=1)
+        await until(lambda: other.statuses() == ["completed"] * 21)
+
+    monkeypatch.setattr(classes, "_PREFERRED_SECONDS", 0.05)
+    alone = Worker(number=3)
+    async with alone.at_work():
+        await alone.ask(CHOOSY, count=6)
+        await until(lambda: alone.statuses() == ["completed"] * 6)
 
 
 async def test_what_was_requested_without_a_class_is_classified_and_run() -> None:

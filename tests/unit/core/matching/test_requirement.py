@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from attune.core.errors import RequirementError
-from attune.core.matching.requirement import Preference, Requirement
+from attune.core.matching.requirement import Preference, Requirement, RequirementClass
 from attune.core.matching.requirement_parser import MAX_LENGTH, MAX_TERMS
 
 
@@ -72,9 +73,8 @@ def test_a_list_of_terms_is_the_same_as_one_text() -> None:
     one = Requirement.parse("python >=3.9,<4; node ^20.1; !docker")
 
     assert Requirement.parse(["node ^20.1", "!docker", "python <4,>=3.9"]) == one
-    assert len(one.digest) == 32 and int(one.digest, 16) >= 0
-    assert one.queue == f"cap-{one.digest}"
-    assert Requirement.parse("python >=3.9").digest == "02aea7efcec08890411998494425101f"  # queues outlive releases
+    assert re.fullmatch("cap-[0-9a-f]{32}", one.queue)
+    assert Requirement.parse("python >=3.9").queue == "cap-02aea7efcec08890411998494425101f"  # queues outlive releases
 
 
 @pytest.mark.parametrize(
@@ -202,3 +202,16 @@ def test_a_preference_is_a_term_with_a_weight(text: str, weight: int, canonical:
 def test_a_malformed_preference_is_refused(text: Any) -> None:
     with pytest.raises(RequirementError):
         Preference.parse(text)
+
+
+def test_a_class_is_a_requirement_with_preferences_and_reads_what_it_writes() -> None:
+    needs = Requirement.parse("python >=3.9; zone=eu")
+    wishes = tuple(map(Preference.parse, ("gpu", "zone=eu *-3")))
+    work = RequirementClass(needs, wishes)
+
+    assert str(work) == "python >=3.9; zone=eu\nprefers gpu\nprefers zone=eu *-3"
+    assert RequirementClass.parse(str(work)) == work
+    assert RequirementClass.parse(str(needs)).queue == needs.queue != work.queue
+    for text in ("python >=3.9\nprefers gpu *0", "python >=3.9\nprefers gpu; zone"):
+        with pytest.raises(RequirementError):
+            RequirementClass.parse(text)

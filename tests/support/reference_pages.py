@@ -14,7 +14,7 @@ import click
 import attune
 import attune.testing
 from attune.cli.main import cli
-from attune.core.packs.spellings import LEFT_OUT, SPELLINGS
+from attune.core.packs.spellings import SPELLINGS
 from attune.host.contract.environment import ALLOWED, ALLOWED_PREFIXES
 from attune.host.contract.launch import KINDS
 from settings_reference import settings_reference
@@ -131,12 +131,8 @@ def spellings_reference() -> str:
         f" {'converted' if row.convert else 'as it is'} |"
         for row in SPELLINGS
     ]
-    left = [
-        f"- {kind} with `{key}`{': ' if only else ''}{', '.join(f'`{value}`' for value in only.split())}"
-        for kind, key, only in LEFT_OUT
-    ]
     page = (ROOT / "tests" / "support" / "other_packs_page.md").read_text()
-    return page.format(table="\n".join(rows), left="\n".join(left))
+    return page.format(table="\n".join(rows))
 
 
 def python_reference() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from attune.core.packs.pack import KINDS, Pack, RuleDefinition, SensorDefinition
 from attune.core.packs.spellings import other_keys, respelt
 from attune.core.packs.work_reader import (
     LONGEST_SECONDS,
+    NAME,
     read_action,
     read_label,
     read_parameters,
@@ -26,7 +28,6 @@ from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime, read_runtime
 
 REF = r"[a-z][a-z0-9_-]{1,99}"
-NAME = r"[a-z0-9_][a-z0-9_-]{0,99}"
 _SEMVER = r"\d+\.\d+\.\d+(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
 _RESERVED = ("core",)
 
@@ -91,14 +92,14 @@ def _read_head(node: DocumentNode, faults: list[Fault]) -> Pack:
     return pack
 
 
-def _section(node: DocumentNode | None, expected: str, faults: list[Fault]) -> Section | None:
-    return Section(DocumentNode({}), "", faults).section("", node, expected) if node else None
+def _section(node: DocumentNode, expected: str, faults: list[Fault]) -> Section | None:
+    return Section(DocumentNode({}), "", faults).section("", node, expected)
 
 
 def _read_one(kind: str, written: DocumentNode, draft: Draft, faults: list[Fault]) -> None:
     node = respelt(kind, written, faults)
     section = _section(node, f"an object that describes one of the pack's {kind}", faults)
-    if node is None or section is None:
+    if section is None:
         return
     if kind == "runtimes":
         ref = _read_runtime(section, node, draft)
@@ -119,9 +120,10 @@ def _ref(section: Section, pack: str) -> str:
     if section.node("ref") is None:
         name = section.text("name", f"a name, or ref: {wanted}", required=True, pattern=NAME)
         return f"{pack}.{name}" if pack and name else ""
-    if section.node("name") is not None:
-        section.refuse("name", "a name that ends the ref, or none")
     ref = section.text("ref", wanted, pattern=rf"{REF}\.{NAME}")
+    name = section.text("name") or ""
+    if ref and re.fullmatch(NAME, name) and not ref.endswith(f".{name}"):
+        section.refuse("name", "a name that ends the ref, or none")
     if ref and pack and not ref.startswith(f"{pack}."):
         section.refuse("ref", f"a ref of this pack, {wanted}", shown(ref))
         return ""

@@ -8,21 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from attune.core.documents import DocumentNode, node_of, plain
-from attune.core.errors import Fault, SourcePosition, shown
+from attune.core.errors import Fault, shown
 from attune.core.events.template import EARLIER_OPEN, OPEN, opening_of, rendered
 from attune.core.packs.placement import affinity_terms, selector_terms, toleration_terms
 
-_NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,99}")
 _STEPS = re.compile(r"(?<=[\w\]])\.(\d+)(?!\w)")
 _OF_EVENT, _PAYLOAD = re.compile(r"\btrigger\.(payload\.)?"), "event.payload."
 _RUNNERS = {"local-shell-script": ("shell", "args")}  # the runtime, and the delivery that goes with it
-_NOT_RUN = "a workflow or a class, which nothing runs here"
-LEFT_OUT = (
-    ("actions", "workflow_file", ""),
-    ("actions", "runner_type", "orquesta mistral-v2 action-chain workflow python-script"),
-    ("sensors", "class_name", ""),
-)
-"""What nothing here can be: in which files, by which key, with which of its values (any)."""
 
 
 def _parameters(written: Any) -> Any:
@@ -77,43 +69,17 @@ def other_keys(kind: str) -> list[str]:
     return [key for row in SPELLINGS if kind in row.kinds.split() for key in row.written.split()]
 
 
-def respelt(kind: str, node: DocumentNode, faults: list[Fault]) -> DocumentNode | None:
-    """The document *node* of a pack with our keys, each change noted in *faults*; None where nothing here can be it."""
+def respelt(kind: str, node: DocumentNode, faults: list[Fault]) -> DocumentNode:
+    """The document *node* of a pack with our keys, each change noted in *faults*."""
     if not isinstance(node.value, Mapping):
         return node
-    for where, key, only in LEFT_OUT:
-        written = node.value.get(key)
-        if kind == where and written is not None and (not only or written.value in only.split()):
-            faults.append(_note(key, f"left out: {_NOT_RUN}", written.position))
-            return None
-    values = _names(kind, dict(node.value), faults)
+    values = dict(node.value)
     others = {key: values.pop(key) for key in other_keys(kind) if key in values}
     for row in SPELLINGS:
         for key in row.written.split() if kind in row.kinds.split() else ():
             if key in others and others[key].value is not None:
                 _put(row, key, others[key], values, faults)
     return DocumentNode(values, node.position)
-
-
-def _note(key: str, sentence: str, position: SourcePosition | None) -> Fault:
-    return Fault(key, "", "", position, sentence=sentence, harmless=True)
-
-
-def _names(kind: str, values: dict[str, DocumentNode], faults: list[Fault]) -> dict[str, DocumentNode]:
-    """*values* with one name: one that agrees with the ref goes, one that people read is the label."""
-    ref, name = values.get("ref"), values.get("name")
-    if name is None or kind == "runtimes" or not isinstance(name.value, str):
-        return values
-    is_name = _NAME.fullmatch(name.value) is not None
-    if kind == "pack":
-        values.setdefault("ref", name)
-    elif ref is None or (is_name and not str(ref.value).endswith(f".{name.value}")):
-        return values
-    del values["name"]
-    if not is_name and "label" not in values:
-        values["label"] = name
-        faults.append(_note("name", "read as label", name.position))
-    return values
 
 
 def _put(
@@ -136,4 +102,4 @@ def _put(
         values[row.key] = DocumentNode(before.value + value.value, before.position)
     elif row.key != "delivery":  # of which the way says more than the form
         faults.append(Fault(key, f"either {key} or {row.key}", "both", said.position))
-    faults.append(_note(key, f"read as {row.key}{told}", said.position))
+    faults.append(Fault(key, row.key, "", said.position, sentence=f"read as {row.key}{told}", harmless=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,6 +17,7 @@ from attune.core.matching.requirement import Preference
 from attune.core.packs.pack import SensorDefinition
 from attune.core.runtimes.constraint import Constraint
 
+NAME = r"[a-z0-9_][a-z0-9_-]{0,99}"
 LONGEST_SECONDS = 366 * 86_400.0
 LONGEST_GRACE = 3600.0
 _MOST_RETRIES = 1000
@@ -79,8 +81,10 @@ def read_sensor(section: Section, ref: str) -> SensorDefinition:
 
 
 def read_label(section: Section, ref: str) -> str:
-    """What people call it: `label`, or the name in *ref* as words."""
-    return section.text("label") or ref.rpartition(".")[2].replace("_", " ").replace("-", " ").capitalize()
+    """What people call it: `label`, a `name` that is none for a ref, or the end of *ref* as words."""
+    name = section.text("name") or ""
+    words = ref.rpartition(".")[2].replace("_", " ").replace("-", " ").capitalize()
+    return section.text("label") or (words if re.fullmatch(NAME, name) else name or words)
 
 
 def read_priority(section: Section) -> int | None:

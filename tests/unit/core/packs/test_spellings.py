@@ -30,11 +30,8 @@ NOTES = {
         "actions/where.yaml:26: default_execution_permission_set_refs: unknown key, ignored",
     ],
     "greetings": [
-        "actions/classy.yaml:3: runner_type: left out: a workflow or a class, which nothing runs here",
-        "actions/plan.yaml:4: runner_type: left out: a workflow or a class, which nothing runs here",
         "policies/limit.yaml: policies is not read",
         "pack.yaml:4: keywords: read as tags",
-        "sensors/poller.yaml:2: class_name: left out",
     ],
     "doors": [
         "sensors/watch.yaml:5: runner_type: read as runtime",

@@ -1,3 +1,0 @@
-class Classy:
-    def run(self):
-        return True

@@ -1,3 +1,0 @@
-class Poller:
-    def poll(self):
-        pass

@@ -160,7 +160,7 @@ class HeartbeatLoop:
         writers = [writer for service in self.node.services for writer in service.writers]
         beat = await self.node.registration.heartbeat("; ".join(writer.reason for writer in writers if writer.reason))
         last, self.last = self.last, beat
-        if last is not None and beat.reloads != last.reloads:
+        if beat.reloads != (last.reloads if last is not None else 0):  # counted since the name is held
             log.info("reloading, as asked")
             self.must_reload = True
         before = last.status if last is not None else "active"

@@ -9,7 +9,6 @@ from attune.client.events import HttpEvents
 from attune.client.executions import HttpExecutions
 from attune.client.runtimes import HttpRuntimes
 from attune.client.wire import OverWire, record_of, segment
-from attune.core.errors import UsageError
 from attune.core.packs.pack import Known, Pack, PackChange, PackFile, PackRecord
 from attune.core.ports.sensors import SensorStatus
 from attune.core.runtimes.definition import capability_name
@@ -43,13 +42,13 @@ class HttpPacks(OverWire):
 
     async def remove_pack(self, ref: str, *, changed_by: str, cancel_waiting: bool = False) -> bool:
         query = {"cancel_waiting": "true"} if cancel_waiting else None
-        return (await self._wire.ask("DELETE", _of(ref), query=query, accept=(404,))).status != 404
+        return (await self._wire.ask("DELETE", f"{_PATH}/{segment(ref)}", query=query, accept=(404,))).status != 404
 
     async def list_packs(self) -> Sequence[PackRecord]:
         return [record_of(PackRecord, data) for data in await self._wire.pages(_PATH)]
 
     async def get_pack(self, ref: str) -> PackRecord | None:
-        answer = await self._wire.ask("GET", _of(ref), accept=(404,))
+        answer = await self._wire.ask("GET", f"{_PATH}/{segment(ref)}", accept=(404,))
         return record_of(PackRecord, answer.data) if answer.status == 200 else None
 
 
@@ -61,9 +60,3 @@ class HttpSensors(OverWire):
 
     async def set_enabled(self, ref: str, enabled: bool) -> bool:
         return await self._wire.switch(f"{_SENSORS}/{segment(ref)}", enabled)
-
-
-def _of(ref: str) -> str:
-    if not ref:
-        raise UsageError("expected the ref of a pack, got nothing", hint="attune pack list")
-    return f"{_PATH}/{segment(ref)}"

@@ -108,6 +108,8 @@ class MemoryNodes:
         if before and not gone and (instance.key is None or instance.key != before.instance.key):
             raise NameTakenError(f"the {role.name} name {name!r} is held by {before.said}")
         self._epoch, self._held = before.epoch + 1 if before else 1, key
+        if node is not None:
+            node.reloads = 0
         self._fleet.holders[key] = _Holder(f"pid {pid} on {host}", instance, self._epoch)
         if before is None or before.left:
             return None
@@ -148,7 +150,7 @@ class MemoryNodes:
         before = {ref: (runtime.name, Status(runtime.status)) for ref, runtime in known.items()}
         for change in registered_anew(before, registration.verdicts):
             transitions.append(_transition(len(transitions) + 1, change, now))
-        node = _Node(record, runtimes, registration, transitions=transitions)
+        node = _Node(record, runtimes, registration, transitions=transitions, reloads=old.reloads if old else 0)
         node.heard_at_uptime = self._fleet.uptime
         self._fleet.nodes[key] = node
         return record.id

@@ -43,7 +43,7 @@ OF_THEIR_OWN = ("fleet", "worker", "runtimes", "runtime", "match", "execution", 
 """The others are made of the same templates: they are looked over by axe once."""
 
 
-LONG = "\u202e\u05e9\u05dc\u05d5\u05dd" + "x" * 200
+LONG = "\u202e\u05e9\u05dc\u05d5\u05dd" + "x" * 180
 
 
 class Installation:
@@ -87,7 +87,8 @@ def installation(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> 
     try:
         wait_for(lambda: "Ctrl-C" in log.read_text())
         pack = {**EVERY_FIELD, "rules/shrink.yaml": EVERY_FIELD["rules/shrink.yaml"].replace("Shrink", LONG)}
-        machine.attune("pack", "load", str(write_pack(folder / "img", pack)))
+        loaded = machine.attune("pack", "load", str(write_pack(folder / "img", pack)))
+        assert loaded.returncode == 0, loaded.stdout + loaded.stderr
         yield Installation(machine)
     finally:
         process.send_signal(signal.SIGINT)
@@ -226,7 +227,8 @@ def test_every_page_fits_and_has_no_serious_fault_for_those_who_see_or_hear_othe
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     for name, path in PAGES.items() if (size, scheme) != ("1280", "dark") else [("fleet", "/")]:
-        page.goto(installation.address + path.format(worker=installation.worker))
+        answer = page.goto(installation.address + path.format(worker=installation.worker))
+        assert answer is not None and answer.ok, name
         if name in OF_THEIR_OWN or (size, scheme) == ("1280", "light"):
             installation.screenshot(page, f"{name}-{size}-{scheme}")
             faults += _axe(page, name)

@@ -121,6 +121,12 @@ async def test_each_request_to_reload_is_counted(living: Any) -> None:
     assert await living.life.reload(node_id) is True
 
     assert await living.registry.heartbeat(node_id) == Heartbeat("active", 2)
+    await living.registry.register(Registration("w1", WORKER, "host-1", 7, {}))
+    assert await living.registry.heartbeat(node_id) == Heartbeat("active", 2)
+    await living.registry.leave(node_id)
+    await living.registry.claim("w1", WORKER, host="host-1", pid=7)
+    await living.registry.register(Registration("w1", WORKER, "host-1", 7, {}))
+    assert await living.registry.heartbeat(node_id) == Heartbeat("active", 0)
 
 
 async def test_a_request_wakes_the_node_that_it_is_for(living: Any) -> None:

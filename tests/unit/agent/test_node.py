@@ -229,6 +229,13 @@ async def test_a_reload_is_obeyed_whoever_asks_for_it() -> None:
     assert not here.control.reload.is_set()
 
 
+async def test_a_reload_that_is_asked_for_before_the_first_heartbeat_is_obeyed() -> None:
+    async with World(interval=60.0).running() as here:
+        here.host.commands["python3"] = printed("Python 3.12.1")
+        await here.lifecycle.reload((await here.record()).id)
+        await here.until(lambda: here.versions() == ["3.12.1"])
+
+
 async def test_neither_a_reload_nor_a_silent_registry_holds_heartbeats_up() -> None:
     async with World().running() as here:
         listed, going = here.catalog.list_runtimes, asyncio.Event()

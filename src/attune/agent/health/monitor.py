@@ -49,6 +49,7 @@ class HealthMonitor:
         self._reverifier = reverifier
         self._definitions: Sequence[Definition] = ()
         self._kept: Mapping[str, MonitoredRuntime] = {}
+        self._offered: set[str] = set()  # at some time
         self._suspects: set[str] = set()
         self._suspects_all = False
         self._broken: dict[str, Definition] = {}
@@ -108,9 +109,10 @@ class HealthMonitor:
             done = await self._round(stop)
             # A round that was interrupted, or is about what has been replaced meanwhile, says nothing.
             if done is not None and not stop.is_set() and self._known() is definitions:
+                _log_round(self._kept, done, self._offered, self._registration.name)
                 self._kept = done.kept
+                self._offered |= {ref for ref, kept in done.kept.items() if kept.health.offered}
                 self._unsent.add(done, self._reverifier.clock())
-                _log_transitions(done)
                 await self._send()
             self._looked.set()
             self._looked = asyncio.Event()
@@ -125,6 +127,7 @@ class HealthMonitor:
             self._definitions = detection.definitions
             begin = self._reverifier.begin
             self._kept = await asyncio.to_thread(begin, detection.definitions, detection.verdicts)
+            self._offered |= {ref for ref, kept in self._kept.items() if kept.health.offered}
             self._unsent = _Unsent(transitions=self._unsent.transitions)
 
     def _pause(self) -> float:
@@ -167,10 +170,19 @@ class HealthMonitor:
             unsent.wait = min(_RETRY.slowest, 2 * unsent.wait)
 
 
-def _log_transitions(done: Round) -> None:
+def _log_round(before: Mapping[str, MonitoredRuntime], done: Round, offered: Collection[str], node: str) -> None:
+    """Say what has changed; *offered* are refs of what was offered at some time."""
     for change in done.transitions:
         about = f"{done.kept[change.runtime_ref].definition.name} ({change.runtime_ref}): {change.reason}"
         if change.to_status.offered:
-            log.info(f"✓ Runtime available again: {about}")
+            log.info(f"✓ Runtime available{' again' if change.runtime_ref in offered else ''}: {about}")
         else:
             log.warning(f"✗ Runtime withdrawn: {about}")
+    for ref in before.keys() & done.checked:
+        old, new = before[ref].health.shown, done.kept[ref].health.shown
+        if old.status.offered and new.status.offered and old.version != new.version:
+            log.info(
+                f"{new.capability} {old.version or 'unknown'} -> {new.version or 'unknown'} on {node}", runtime=ref
+            )
+        if (proof := new.evidence) is not None:
+            log.debug(f"checked {ref}: {new.status.value} in {new.duration_ms} ms", command=proof.command)

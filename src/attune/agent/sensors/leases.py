@@ -166,7 +166,7 @@ class SensorLeases:
             if sensor in renewal.kept:
                 instance.extend(began + _FENCE * self.lease_seconds)
             else:
-                log.warning(f"sensor {instance.sensor.ref}: its lease is lost")
+                log.warning(f"sensor {instance.sensor.ref}: its lease is lost", sensor=instance.sensor.ref)
                 instance.kill()
                 self._leave(sensor, "")
         if renewal.free != self._free:
@@ -197,7 +197,7 @@ class SensorLeases:
         began = self.clock.machine()
         for taken in await self.store.take(node_id, wanted, self.lease_seconds, dead=dead):
             sensor = known[taken.sensor]
-            log.info(f"sensor {sensor.ref} is taken", epoch=taken.epoch)
+            log.info(f"sensor {sensor.ref} is taken", sensor=sensor.ref, epoch=taken.epoch)
             instance = self.sensors.held[sensor.id] = self.begin(sensor, taken, self.sensors.changed.set)
             if not sensor.is_builtin:
                 self.forwarder.expect(taken.output_log)
@@ -240,7 +240,7 @@ class SensorLeases:
     async def _left(self, sensor: int, reason: str) -> None:
         instance = self.sensors.held[sensor]
         if reason:
-            log.info(f"sensor {instance.sensor.ref} is given back: {reason}")
+            log.info(f"sensor {instance.sensor.ref} is given back: {reason}", sensor=instance.sensor.ref)
         await instance.stop()
         del self.sensors.held[sensor]
         known = self.sensors.node()

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
+from structlog.contextvars import bind_contextvars
+
 from attune.agent.interpreters import interpreter_of
 from attune.agent.logs import log
 from attune.agent.secrets import SecretResolver
@@ -66,8 +68,8 @@ class Attempts:
         """Own the execution of *job*, run it, and return once its result is stored."""
         started = await self.results.start(AttemptStart(job, interpreters), node)
         if started is None:
-            self._cancelled.discard(job.execution)
-            return
+            return self._cancelled.discard(job.execution)
+        bind_contextvars(execution=job.execution, action=started.action.ref)
         task = self.running[job.execution] = asyncio.create_task(
             self._work(started, interpreters, node), name=f"{started.action.ref} #{job.execution}"
         )

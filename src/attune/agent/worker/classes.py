@@ -32,13 +32,8 @@ class Classes:
         self.reads: frozenset[str] = frozenset()
         self.waits: dict[str, float] = {}
 
-    async def read_all(self) -> None:
-        """Read every class that there is."""
-        self._learn(await self._routing.classes())
-        await self.refresh()
-
-    async def learn(self, queue: str) -> bool:
-        """Read the class of *queue*; whether it was new."""
+    async def learn(self, queue: str | None = None) -> bool:
+        """Read the class of *queue*, or every class that there is; whether it could be new."""
         if queue in self._known:
             return False
         self._learn(await self._routing.classes(queue))

@@ -92,8 +92,7 @@ class ExecutionRunner:
         """Take nothing new, and return when nothing runs any more and all results are stored."""
         self._finishing = True
         self._runs.tell_what_runs()
-        node = self.node()
-        if node is not None:
+        if (node := self.node()) is not None:
             with suppress(DatabaseError):
                 await self.routing.subscribe(node.id, ())
         while tasks := [*self._jobs, *self._takes]:
@@ -116,7 +115,7 @@ class ExecutionRunner:
         while not stop.is_set():
             try:
                 async with self.routing.listening() as inbox:
-                    await self._classes.read_all()
+                    await self._classes.learn()
                     await self._recover()
                     await self._obey(inbox, stop, refusals.worked)
             except DatabaseError as error:
@@ -247,6 +246,7 @@ class ExecutionRunner:
         except DatabaseError:
             self._look_into(queues)
             raise
+        log.debug(f"took {len(taken)} of at most {limit} jobs", executions=[job.execution for job in taken])
         if len(taken) == limit:  # there may be more
             self._look_into(queues)
         for job in taken:

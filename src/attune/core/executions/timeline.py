@@ -34,12 +34,8 @@ def waits_for(requirement: str | None) -> str:
     return f"waits for a worker with {requirement}" if requirement not in (None, "*") else "waits for a worker"
 
 
-def timeline_text(entries: Sequence[TimelineEntry], requirement: str | None) -> Sequence[tuple[datetime, str]]:
+def timeline_text(entries: Sequence[TimelineEntry], requirement: str | None) -> Iterator[tuple[datetime, str]]:
     """Each of *entries* in words, and how many are left out before one; *requirement* is what the execution needs."""
-    return [*_lines(entries, requirement)]
-
-
-def _lines(entries: Sequence[TimelineEntry], requirement: str | None) -> Iterator[tuple[datetime, str]]:
     begun: set[int] = set()
     for before, entry in pairwise([None, *entries]):
         if entry is None:

@@ -144,7 +144,7 @@ class ExecutionRecord:
     @property
     def history(self) -> Sequence[tuple[datetime, str]]:
         """Its timeline in words."""
-        return timeline_text(self.timeline, self.requirement)
+        return [*timeline_text(self.timeline, self.requirement)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,9 +47,8 @@ class HostWorkRunner:
 
     async def run(self, work: Work, output: Output) -> WorkOutcome:
         """Run *work* to its end. Cancelling the call ends all that it started before it returns."""
-        refusal = _refusal(work)
-        if refusal:
-            return WorkOutcome(WorkEnding.REFUSED, reason=refusal)
+        if faults := [*islice(value_faults(work.delivery, _open(work)), 3)]:  # it cannot be handed over
+            return WorkOutcome(WorkEnding.REFUSED, reason="; ".join(map(str, faults)))
         try:
             stdin = await asyncio.to_thread(_stdin_of, work)
             try:
@@ -212,11 +211,6 @@ def _stdin_of(work: Work) -> int:
         file.write(document_of(handed_over))
     os.lseek(number, 0, os.SEEK_SET)
     return number
-
-
-def _refusal(work: Work) -> str:
-    """What keeps its parameters from being handed over, or ""."""
-    return "; ".join(map(str, islice(value_faults(work.delivery, _open(work)), 3)))
 
 
 def _not_started(work: Work, error: Exception) -> WorkOutcome:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from attune.postgres.rows import Source, execute
 from attune.queue import jobs
 
 # Who begins work holds the lock together with others, so nothing begins after this.
@@ -11,8 +10,8 @@ _CHANGE = """
     SET paused_at = CASE WHEN %(by)s::text IS NOT NULL THEN now() END, paused_by = %(by)s
     FROM locked WHERE (t.paused_at IS NULL) = (%(by)s::text IS NOT NULL)
 """
-_FLEET = f"WITH {_LOCKED} UPDATE fleet_watch AS t {_CHANGE} RETURNING t.paused_at"
-_ACTION = f"""
+PAUSE_FLEET = f"WITH {_LOCKED} UPDATE fleet_watch AS t {_CHANGE} RETURNING t.paused_at"
+PAUSE_ACTION = f"""
     WITH {_LOCKED}, changed AS (
         UPDATE action AS t {_CHANGE} AND t.ref = %(ref)s RETURNING t.id
     ), offered AS (
@@ -30,9 +29,3 @@ PAUSES = """
     UNION ALL
     SELECT ref, paused_at, paused_by FROM action WHERE paused_at IS NOT NULL ORDER BY action_ref NULLS FIRST
 """
-
-
-async def set_paused(source: Source, action_ref: str | None, by: str | None) -> bool:
-    """Pause for *by*, or resume where that is None; whether that changed something."""
-    parameters = {"by": by and by[:300], "ref": action_ref}
-    return bool(await execute(source, _FLEET if action_ref is None else _ACTION, parameters))

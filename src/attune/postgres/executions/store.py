@@ -20,7 +20,7 @@ from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, S
 from attune.postgres.connection import Pool, session, translated
 from attune.postgres.events.dead_letters import store_each
 from attune.postgres.executions.actions import COLUMNS, KEEP_VERSIONS, action_of, versions_of
-from attune.postgres.executions.pauses import set_paused
+from attune.postgres.executions.pauses import PAUSE_ACTION, PAUSE_FLEET
 from attune.postgres.executions.withdrawal import cancelling
 from attune.postgres.rows import (
     PostgresStore,
@@ -193,7 +193,8 @@ class PostgresExecutions(PostgresStore):
         return await read_pairs(self._pool, _CANCEL, {"ids": list(executions), "reason": reason})
 
     async def set_paused(self, action_ref: str | None, by: str | None) -> bool:
-        return await set_paused(self._pool, action_ref, by)
+        parameters = {"by": by and by[:300], "ref": action_ref}
+        return bool(await execute(self._pool, PAUSE_FLEET if action_ref is None else PAUSE_ACTION, parameters))
 
     async def note(self, execution: int, reason: str) -> None:
         await execute(self._pool, "SELECT note_execution(%s, %s)", (execution, reason))

@@ -131,6 +131,8 @@ class PostgresNodes:
                 hint=f"stop it, or start this one with another name: attune {role.name} start --name NAME",
             )
         self._lease = _NodeLease(name, role, instance.key, claimed.epoch)
+        query = "UPDATE worker SET meta = meta - 'reloads' WHERE id = %s AND meta ? 'reloads'"
+        await execute(self._pool, query, (claimed.id,))
         return None if claimed.age is None else Predecessor(claimed.age, bool(claimed.same_boot))
 
     async def register(self, registration: Registration) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
@@ -15,29 +15,37 @@ from attune.core.executions.execution import LEAST_PRIORITY, MOST_PRIORITY, Exec
 from attune.core.executions.timeline import TimelineEntry
 from attune.core.matching.requirement_parser import MAX_TERMS
 from attune.core.packs.work_reader import LONGEST_SECONDS
-from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution
+from attune.core.ports.executions import (
+    CancelledExecutions,
+    ExecutionFilter,
+    ExecutionRecord,
+    NewExecution,
+    StoredOutput,
+)
 from attune.web.access import Operator, Reader
-from attune.web.api.paging import MAX_ID, Answer, Body, Cursor, Limit, Page, before_of, page_of, position_of
+from attune.web.api.paging import MAX_ID, Body, Cursor, Limit, Page, before_of, cursor_of, example_of, position_of
 from attune.web.middleware.problems import ProblemError, documented, usage_errors_as
 from attune.web.services import Given
 
 actions = APIRouter(prefix="/actions", tags=["actions"])
 executions = APIRouter(prefix="/executions", tags=["executions"])
 _PRIORITY = "0 to 9, the highest first. Null: that of the action, else 5, or 4 for what a rule asks for."
-_WHEN = ["2026-11-24T09:00:00Z"]
-_STARTED = {"number": 3, "at": _WHEN[0], "status": "running", "attempt": 1, "worker": "worker-build-7", "reason": None}
-_INTERPRETER = {
-    "python": {
-        "ref": "core.python",
-        "name": "python",
-        "version": "3.11.7",
-        "path": "/usr/bin/python3",
-        "real_path": "/usr/bin/python3.11",
-        "status": "available",
-        "verified_by": "python3 --version",
-        "verified_at": "2026-01-31T12:00:00.000+00:00",
-    }
-}
+_WHEN = datetime(2026, 11, 24, 9, tzinfo=UTC)
+_PYTHON = {
+    "ref": "core.python", "name": "python", "version": "3.11.7", "path": "/usr/bin/python3",
+    "real_path": "/usr/bin/python3.11", "status": "available", "verified_by": "python3 --version",
+    "verified_at": "2026-01-31T12:00:00.000+00:00",
+}  # fmt: skip
+_EXECUTION = ExecutionRecord(
+    id=7, action_ref="demo.hello_python", status="completed", parameters={"name": "world"}, requirement="python >=3.9",
+    policy="wait", deadline=None, attempt=1, failures=0, losses=0, retries=0, worker=1, worker_name="worker-build-7",
+    interpreter={"python": _PYTHON}, pack_digest="0f2b…", exit_code=0, reason=None,
+    result={"greeting": "hello, world"}, timeout_seconds=30.0, dropped_bytes=0, retry_of=None, priority=5,
+    not_before=None, held_back=None, rule_ref="demo.greet", created=_WHEN, updated=_WHEN, started_at=_WHEN,
+    finished_at=_WHEN, waited=0.01, ran=0.12,
+    timeline=[TimelineEntry(3, _WHEN, "running", 1, "worker-build-7", None)],
+)  # fmt: skip
+_OUTPUT = StoredOutput(1, 1, "stdout", "hello, world\n", _WHEN)
 ActionRef = Annotated[str, Path(max_length=300, description="The action's ref.", examples=["demo.hello_python"])]
 ExecutionId = Annotated[int, Path(ge=1, le=MAX_ID, description="The execution's number.", examples=[7])]
 OfPack = Annotated[str | None, Query(max_length=300, description="Only those of this pack.", examples=["demo"])]
@@ -105,70 +113,11 @@ class RunRequest(Body):
     timeout_seconds: float | None = Field(default=None, gt=0, le=31_622_400, examples=[30.0])
     priority: int | None = Field(default=None, ge=LEAST_PRIORITY, le=MOST_PRIORITY, description=_PRIORITY, examples=[5])
     not_before: AwareDatetime | None = Field(
-        default=None, strict=False, description="Start it then, not before.", examples=_WHEN
+        default=None, strict=False, description="Start it then, not before.", examples=[_WHEN]
     )
     delay_seconds: float | None = Field(
         default=None, gt=0, le=LONGEST_SECONDS, description="Start it so long from now.", examples=[600.0]
     )
-
-
-class ExecutionItem(Answer):
-    """An execution. Parameters that its action marks secret are shown as `***`."""
-
-    id: int = Field(examples=[7])
-    action_ref: str = Field(examples=["demo.hello_python"])
-    status: ExecutionStatus = Field(examples=["completed"])
-    reason: str | None = Field(examples=[None])
-    parameters: Any = Field(examples=[{"name": "world"}])
-    result: Any = Field(examples=[{"greeting": "hello, world"}])
-    exit_code: int | None = Field(examples=[0])
-    requirement: str | None = Field(examples=["python >=3.9"])
-    policy: str | None = Field(examples=["wait"])
-    deadline: datetime | None = Field(examples=[None])
-    attempt: int = Field(examples=[1])
-    failures: int = Field(examples=[0])
-    losses: int = Field(examples=[0])
-    retries: int = Field(examples=[0])
-    worker: int | None = Field(examples=[1])
-    worker_name: str | None = Field(examples=["worker-build-7"])
-    interpreter: Any = Field(description="What ran it, and how that was verified, by name.", examples=[_INTERPRETER])
-    pack_digest: str | None = Field(description="Names the pack's files that ran.", examples=["0f2b…"])
-    timeout_seconds: float | None = Field(examples=[30.0])
-    dropped_bytes: int = Field(description="Printed and not kept.", examples=[0])
-    retry_of: int | None = Field(examples=[None])
-    priority: int = Field(description="0 to 9, the highest first.", examples=[5])
-    not_before: datetime | None = Field(description="When its next attempt is due.", examples=[None])
-    held_back: str | None = Field(
-        description="What keeps it from starting, whatever workers there are: a pause, a limit, a time.",
-        examples=[None],
-    )
-    rule_ref: str | None = Field(examples=["demo.greet"])
-    created: datetime = Field(examples=_WHEN)
-    updated: datetime = Field(examples=_WHEN)
-    started_at: datetime | None = Field(examples=_WHEN)
-    finished_at: datetime | None = Field(examples=_WHEN)
-    waited: float = Field(description="Seconds until its present attempt began.", examples=[0.01])
-    ran: float | None = Field(examples=[0.12])
-    timeline: list[TimelineEntry] = Field(
-        description="What happened to it, in order; empty in lists.", examples=[[_STARTED]]
-    )
-
-
-class CancelledItem(Answer):
-    """What was ended, or would be."""
-
-    count: int = Field(examples=[1])
-    executions: list[ExecutionItem] = Field(description="The newest ten, as they were before.")
-
-
-class OutputPiece(Answer):
-    """A piece of what an execution printed."""
-
-    attempt: int = Field(examples=[1])
-    number: int = Field(examples=[1])
-    stream: Literal["stdout", "stderr"] = Field(examples=["stdout"])
-    text: str = Field(examples=["hello, world\n"])
-    at: datetime = Field(examples=_WHEN)
 
 
 class ExecutionExplanation(BaseModel):
@@ -190,10 +139,10 @@ async def get_action(_who: Reader, services: Given, ref: ActionRef) -> ActionIte
     return ActionItem.of(await _action(services, ref))
 
 
-@actions.post("/{ref}/run", status_code=201, summary="Run an action")
+@actions.post("/{ref}/run", status_code=201, summary="Run an action", responses=example_of(_EXECUTION, status=201))
 async def run_action(
     _who: Operator, services: Given, response: Response, ref: ActionRef, body: RunRequest
-) -> ExecutionItem:
+) -> ExecutionRecord:
     """Recorded at once, and run on a worker that satisfies the action and the terms of `require`."""
     action = await _action(services, ref)
     new = NewExecution(
@@ -209,10 +158,10 @@ async def run_action(
     )
     execution = await services.runs.run(new)
     response.headers["Location"] = f"/api/executions/{execution.id}"
-    return ExecutionItem.model_validate(execution)
+    return execution
 
 
-@executions.get("", summary="List executions")
+@executions.get("", summary="List executions", responses=example_of(_EXECUTION, listed=True))
 async def list_executions(
     _who: Reader,
     services: Given,
@@ -221,14 +170,14 @@ async def list_executions(
     worker: OfWorker = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> Page[ExecutionItem]:
+) -> Page[ExecutionRecord]:
     """Newest first: all of them, or those of a status, an action, a worker."""
     wanted = ExecutionFilter(status.value if status else None, action, worker, before_of(cursor), limit)
     records = await services.runs.list(wanted)
-    return page_of(ExecutionItem, records, next=[records[-1].id] if len(records) == limit else None)
+    return Page(data=list(records), next=cursor_of([records[-1].id] if len(records) == limit else None))
 
 
-@executions.post("/cancel", summary="End many")
+@executions.post("/cancel", summary="End many", responses=example_of(CancelledExecutions(1, [_EXECUTION])))
 async def cancel_executions(
     _who: Operator,
     services: Given,
@@ -237,29 +186,29 @@ async def cancel_executions(
     worker: OfWorker = None,
     older_than_seconds: OlderThan = None,
     confirm: Confirm = False,
-) -> CancelledItem:
+) -> CancelledExecutions:
     """Those that are like that and have not ended. Without `confirm` they are only told."""
     wanted = ExecutionFilter(status, action, worker, limit=10, older_than=older_than_seconds)
-    return CancelledItem.model_validate(await services.runs.cancel_all(wanted, preview=not confirm))
+    return await services.runs.cancel_all(wanted, preview=not confirm)
 
 
-@executions.get("/{execution_id}", summary="Show an execution")
-async def get_execution(_who: Reader, services: Given, execution_id: ExecutionId) -> ExecutionItem:
+@executions.get("/{execution_id}", summary="Show an execution", responses=example_of(_EXECUTION))
+async def get_execution(_who: Reader, services: Given, execution_id: ExecutionId) -> ExecutionRecord:
     """Its status, where it runs or ran and with what, and its result."""
-    return ExecutionItem.model_validate(await _execution(services, execution_id))
+    return await _execution(services, execution_id)
 
 
-@executions.get("/{execution_id}/output", summary="What it printed")
+@executions.get("/{execution_id}/output", summary="What it printed", responses=example_of(_OUTPUT, listed=True))
 async def get_execution_output(
     _who: Reader, services: Given, execution_id: ExecutionId, cursor: Cursor = None
-) -> Page[OutputPiece]:
+) -> Page[StoredOutput]:
     """In order, as it was stored while it ran. `next` goes on where this ends."""
     await _execution(services, execution_id)
     position = position_of(cursor, int, int)
     after = (0, 0) if position is None else (min(position[0], 2**31 - 1), min(position[1], 2**31 - 1))
     pieces = await services.runs.output(execution_id, after)
     last = (pieces[-1].attempt, pieces[-1].number) if pieces else None
-    return page_of(OutputPiece, pieces, next=last)
+    return Page(data=list(pieces), next=cursor_of(last))
 
 
 @executions.get("/{execution_id}/explanation", summary="Why it waits")
@@ -269,21 +218,31 @@ async def get_execution_explanation(_who: Reader, services: Given, execution_id:
     return ExecutionExplanation(explanation=explanation.get("explanation", {}), text=explanation.get("text", ""))
 
 
-@executions.post("/{execution_id}/cancel", status_code=202, summary="End it", responses=documented(409))
-async def cancel_execution(_who: Operator, services: Given, execution_id: ExecutionId) -> ExecutionItem:
+@executions.post(
+    "/{execution_id}/cancel",
+    status_code=202,
+    summary="End it",
+    responses=documented(409) | example_of(_EXECUTION, status=202),
+)
+async def cancel_execution(_who: Operator, services: Given, execution_id: ExecutionId) -> ExecutionRecord:
     """At once if it waits; if it runs, its processes are ended."""
     await _execution(services, execution_id)
     with usage_errors_as(409):
-        return ExecutionItem.model_validate(await services.runs.cancel(execution_id))
+        return await services.runs.cancel(execution_id)
 
 
-@executions.post("/{execution_id}/retry", status_code=201, summary="Run it once more", responses=documented(409))
-async def retry_execution(_who: Operator, services: Given, execution_id: ExecutionId) -> ExecutionItem:
+@executions.post(
+    "/{execution_id}/retry",
+    status_code=201,
+    summary="Run it once more",
+    responses=documented(409) | example_of(_EXECUTION, status=201),
+)
+async def retry_execution(_who: Operator, services: Given, execution_id: ExecutionId) -> ExecutionRecord:
     """A new execution of the same action with the same parameters, for one that has ended."""
     execution = await _execution(services, execution_id)
     if not execution.is_final:
         raise ProblemError(409, f"execution {execution_id}: expected one that has ended, got {execution.status}")
-    return ExecutionItem.model_validate(await services.runs.retry(execution_id))
+    return await services.runs.retry(execution_id)
 
 
 async def _action(services: Given, ref: str) -> Action:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attune.core.ports.read_models import PROBE_BUCKETS, FleetMetrics
 
+_log = structlog.get_logger("attune")
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -47,6 +49,10 @@ class RequestFigures:
             route = f"/api{route}"  # FastAPI names a route without the prefix of its router
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._requests.labels(method, route, str(status)).inc()
+        caller = scope.get("state", {}).get("caller")
+        facts = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
+        tell = _log.info if route.startswith("/api/") else _log.debug
+        tell("request", **facts, who=caller.name if caller else None)
         if not route.endswith("/stream"):
             self._seconds.labels(route).observe(seconds)
 

@@ -31,13 +31,10 @@ async def _executions(services: Services, query: Mapping[str, str]) -> Sequence[
 
 
 async def _of_execution(services: Services, execution: ExecutionRecord) -> Mapping[str, Any]:
-    after, output = (0, 0), list[StoredOutput]()
+    output: list[StoredOutput] = []
     for _ in range(_MOST_PIECES):
-        pieces = await services.runs.output(execution.id, after)
-        output += pieces
-        if not pieces:
-            break
-        after = (pieces[-1].attempt, pieces[-1].number)
+        after = (output[-1].attempt, output[-1].number) if output else (0, 0)
+        output += await services.runs.output(execution.id, after)
     return {
         "output": [piece for piece in output if piece.attempt == (output[-1].attempt if output else 0)],
         "explained": await services.runs.explanation(execution) if execution.waits else {},

@@ -8,8 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from attune.core.access.tokens import Scope
-from attune.web.access import allow, client_of, is_same_origin, session_cookie, session_of
+from attune.web.access import Reader, client_of, is_same_origin, session_cookie, session_of
 from attune.web.middleware.problems import ProblemError
 from attune.web.services import Given
 from attune.web.ui.pages import page
@@ -38,10 +37,9 @@ async def log_in(
     return await _enter(request, services, token.strip(), next, by_code=False, failed=failed)
 
 
-@router.post("/logout", dependencies=[])
-async def log_out(request: Request, services: Given) -> Response:
+@router.post("/logout")
+async def log_out(request: Request, _who: Reader, services: Given) -> Response:
     """End the session."""
-    await allow(Scope.READ)(request)
     await services.tokens.log_out(session_of(request))
     services.callers.forget()
     answer = RedirectResponse("/login", 303)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from attune.agent.detector import HostDetector
 from attune.agent.health.monitor import HealthMonitor
@@ -107,6 +108,45 @@ async def test_what_is_gone_is_withdrawn_from_the_registry_and_from_the_registra
     assert world.node.detection is not None and world.node.detection.offered == ["python"]
     await world.node.register()
     assert await world.capabilities() == ["python"]
+
+
+@pytest.mark.parametrize("world", [1000.0], indirect=True)
+async def test_another_version_is_a_line_and_only_what_was_there_is_there_again(world: AssignmentView) -> None:
+    async def look(count: int) -> list[str]:
+        with capture_logs() as lines:
+            world.vigil.suspect("acme.ruby")
+            await world.until(lambda: len(world.registry.reports) == count)
+        return [line["event"] for line in lines]
+
+    await asyncio.sleep(0.1)
+    world.host.commands["ruby"] = lambda argv: printed("ruby 3.3.0")
+    said = await look(1)
+    assert [line for line in said if "->" in line] == ["ruby 3.2.1 -> 3.3.0 on w1"]
+    assert [line for line in said if line.startswith("checked acme.ruby: available in ")]
+    assert not [line for line in await look(2) if "->" in line]
+    world.host.commands["ruby"] = lambda argv: printed("", exit_code=1)
+    assert not [line for line in await look(3) if "Runtime" in line]
+    assert [line.partition(":")[0] for line in await look(4) if "Runtime" in line] == [
+        "✗ Runtime withdrawn"]  # fmt: skip
+    world.host.commands["ruby"] = lambda argv: printed("ruby 3.3.0")
+    said = await look(5) + await look(6)
+    assert [line.partition(":")[0] for line in said if "Runtime" in line] == ["✓ Runtime available again"]
+
+
+async def test_what_never_was_there_is_not_there_again(anyio_backend: str) -> None:
+    world = AssignmentView(1000.0)
+    del world.host.commands["ruby"]
+    await world.node.register()
+    keeping = asyncio.create_task(world.vigil.keep(world.stop))
+    await asyncio.sleep(0.1)
+    world.host.commands["ruby"] = lambda argv: printed("ruby 3.2.1")
+    with capture_logs() as lines:
+        for count in (1, 2):
+            world.vigil.suspect("acme.ruby")
+            await world.until(lambda: len(world.registry.reports) == count)  # noqa: B023
+    world.stop.set()
+    await keeping
+    assert next(line["event"] for line in lines if "Runtime" in line["event"]).startswith("✓ Runtime available: Ruby")
 
 
 @pytest.mark.parametrize("world", [1000.0], indirect=True)

@@ -14,6 +14,8 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from attune.agent.secrets import SecretResolver
 from attune.agent.worker import classes, executions, suspect_runtimes
@@ -145,6 +147,17 @@ async def test_what_is_asked_for_is_taken_run_and_stored() -> None:
     assert second.environment["ATTUNE_PACK_FOLDER"] == "/packs/abc"
 
 
+async def test_lines_about_an_execution_carry_its_number_and_its_action() -> None:
+    worker = Worker()
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        async with worker.at_work():
+            await worker.ask()
+            await until(lambda: worker.statuses() == ["completed"])
+
+    (line,) = [line for line in lines if "completed after" in line["event"]]
+    assert (line["execution"], line["action"]) == (1, "acme.act")
+
+
 CHOOSY = replace(ACTION, prefers=("zone=eu *3", "gpu"))
 
 
@@ -160,7 +173,7 @@ async def test_a_worker_leaves_work_to_others_by_how_much_they_are_preferred(
     await worker.ask()
     await worker.ask(CHOOSY)
     known = classes.Classes(worker.store)
-    await known.read_all()
+    await known.learn()
 
     assert len(known.satisfied_by(worker.node)) == 2
     assert list(known.waits.values()) == ([seconds] if seconds else [])

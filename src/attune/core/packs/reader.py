@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from attune.core.documents import DocumentNode, Section, plain
+from attune.core.documents import DocumentNode, Section, dotted, plain
 from attune.core.errors import DefinitionError, Fault, SourcePosition, shown
 from attune.core.events.rule import Overlap, Rule, judge_conditions
 from attune.core.events.template import Expression, TemplateError, parts_of
@@ -18,10 +18,11 @@ from attune.core.packs.spellings import other_keys, respelt
 from attune.core.packs.work_reader import (
     LONGEST_SECONDS,
     NAME,
+    PRIORITIES,
     read_action,
     read_label,
+    read_number,
     read_parameters,
-    read_priority,
     read_sensor,
 )
 from attune.core.runtimes.examples import validate_definition
@@ -75,8 +76,7 @@ def _read_head(node: DocumentNode, faults: list[Fault]) -> Pack:
         section.refuse("ref", "a ref of your own", f"{shown(ref)}, which is Attune's own pack")
     conf_schema, config = read_parameters(section, "conf_schema"), section.mapping("config")
     if conf_schema:
-        written = section.object_node("config")
-        faults += value_problems(conf_schema, config, root="config", document=written)
+        faults += value_problems(conf_schema, config, root="config", document=section.object_node("config"))
     pack = Pack(
         ref=ref or "",
         label=read_label(section, ref or ""),
@@ -171,7 +171,7 @@ def _read_rule(section: Section, ref: str, draft: Draft) -> None:
         enabled=section.flag("enabled", True),
         conditions=tuple(_conditions(section, draft)),
         action_params=parameters,
-        priority=read_priority(section),
+        priority=read_number(section, "priority", PRIORITIES),
         overlap=section.choice("overlap", Overlap, Overlap.QUEUE),
         at_most_every_seconds=section.seconds("at_most_every", 0.01, LONGEST_SECONDS),
         delay_seconds=section.seconds("delay", 0.01, LONGEST_SECONDS),
@@ -194,12 +194,9 @@ def _conditions(section: Section, draft: Draft) -> Iterator[Any]:
 
 
 def _collect_templates(node: DocumentNode, path: str, draft: Draft, faults: list[Fault]) -> None:
-    if isinstance(node.value, Mapping):
-        for key, below in node.value.items():
-            _collect_templates(below, f"{path}.{key}", draft, faults)
-    elif isinstance(node.value, tuple):
-        for index, below in enumerate(node.value):
-            _collect_templates(below, f"{path}[{index}]", draft, faults)
+    if isinstance(node.value, Mapping | tuple):
+        for step, below in node.value.items() if isinstance(node.value, Mapping) else enumerate(node.value):
+            _collect_templates(below, dotted(path, [step]), draft, faults)
     elif isinstance(node.value, str):
         try:
             parts = parts_of(node.value)

@@ -87,8 +87,8 @@ def _sensor(
     else:
         _check_file("sensors", sensor.entrypoint, section, files, alone=False)
         if sensor.param_schema:
-            written = section.object_node("config")
-            section.faults += value_problems(sensor.param_schema, sensor.config, root="config", document=written)
+            config = section.object_node("config")
+            section.faults += value_problems(sensor.param_schema, sensor.config, root="config", document=config)
     return replace(sensor, runtime_ref=ref or "")
 
 
@@ -96,15 +96,14 @@ def _check_file(folder: str, name: str, section: Section, files: Files, *, alone
     if not name:
         return
     path = f"{folder}/{name}"
-    file = files.get(path)
-    if file is None:
+    if (file := files.get(path)) is None:
         beside = [other for other in files if other.startswith(f"{folder}/") and not other.endswith((".yaml", ".yml"))]
         near = nearest(path, beside)
         meant = f"; did you mean {near[len(folder) + 1 :]}?" if near else ""
         section.refuse("entry_point", "a file of the pack", f"{path}, which is not there{meant}")
     elif alone and not file.executable:
-        expected = "an executable file, for there is no runtime"
-        section.refuse("entry_point", expected, f"{path}, which is not (chmod +x)")
+        got = f"{path}, which is not (chmod +x)"
+        section.refuse("entry_point", "an executable file, for there is no runtime", got)
 
 
 def _check_rule(

@@ -18,6 +18,7 @@ from attune.core.packs.pack import SensorDefinition
 from attune.core.runtimes.constraint import Constraint
 
 NAME = r"[a-z0-9_][a-z0-9_-]{0,99}"
+PRIORITIES = (LEAST_PRIORITY, MOST_PRIORITY)
 LONGEST_SECONDS = 366 * 86_400.0
 LONGEST_GRACE = 3600.0
 _MOST_RETRIES = 1000
@@ -35,7 +36,7 @@ def read_action(section: Section, ref: str, pack: str) -> Action:
         ref=ref,
         pack_ref=pack,
         label=read_label(section, ref),
-        entrypoint=_entry_point(section),
+        entrypoint=_inside(section, "entry_point", "a file beside this one", required=True) or "",
         description=section.text("description", longest=4000) or "",
         runtime_ref=runtime,
         version_constraint=version,
@@ -52,7 +53,7 @@ def read_action(section: Section, ref: str, pack: str) -> Action:
         grace_seconds=section.seconds("grace", 0, LONGEST_GRACE),
         on_lost=section.choice("on_lost", OnLost, OnLost.RETRY),
         result_file=_inside(section, "result_file", "a file in the working directory"),
-        priority=read_priority(section),
+        priority=read_number(section, "priority", PRIORITIES),
         concurrency=read_number(section, "concurrency", (1, _MOST_AT_ONCE)),
     )
     names = action.param_schema.get("properties", {}).keys() - action.secrets
@@ -67,7 +68,7 @@ def read_sensor(section: Section, ref: str) -> SensorDefinition:
     return SensorDefinition(
         ref=ref,
         label=read_label(section, ref),
-        entrypoint=_entry_point(section),
+        entrypoint=_inside(section, "entry_point", "a file beside this one", required=True) or "",
         runtime_ref=runtime or "",
         trigger_ref=section.text("trigger", "the ref of a trigger", required=True) or "",
         description=section.text("description", longest=4000) or "",
@@ -85,11 +86,6 @@ def read_label(section: Section, ref: str) -> str:
     name = section.text("name") or ""
     words = ref.rpartition(".")[2].replace("_", " ").replace("-", " ").capitalize()
     return section.text("label") or (words if re.fullmatch(NAME, name) else name or words)
-
-
-def read_priority(section: Section) -> int | None:
-    """The priority of an action or a rule, None where it is not given."""
-    return read_number(section, "priority", (LEAST_PRIORITY, MOST_PRIORITY))
 
 
 def read_number(section: Section, key: str, bounds: tuple[int, int]) -> int | None:
@@ -168,10 +164,6 @@ def _expected_and_got(error: RequirementError) -> tuple[str, str]:
     """What a sentence needs, with a caret below it where the term cannot be read."""
     caret = "".join(f"\n      {line}" for line in error.caret.splitlines())
     return f"{error.expected} at offset {error.position}", f"{error.got}{caret}"
-
-
-def _entry_point(section: Section) -> str:
-    return _inside(section, "entry_point", "a file beside this one", required=True) or ""
 
 
 def _inside(section: Section, key: str, expected: str, *, required: bool = False) -> str | None:

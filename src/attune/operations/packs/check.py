@@ -56,8 +56,7 @@ def _documents(
 ) -> tuple[DocumentNode | None, dict[str, list[DocumentNode]]]:
     heads = [file for file in files if file.path in ("pack.yaml", "pack.yml")]
     if len(heads) != 1:
-        got = "another" if heads else "none"
-        faults.append(Fault("", "one file of this name", got, SourcePosition("pack.yaml")))
+        faults.append(Fault("", "one file of this name", "another" if heads else "none", SourcePosition("pack.yaml")))
     folders: dict[str, list[DocumentNode]] = {kind: [] for kind in KINDS}
     for file in files:
         kind, _, name = file.path.partition("/")
@@ -87,8 +86,6 @@ def _expression_fault(written: WrittenExpression, result: Evaluated) -> Fault | 
         at = "" if result.line is None else f" (line {result.line}, column {result.column} of {shown(written.text)})"
         said = f"{result.problem}{at}"
         return Fault(written.path, "an expression", shown(written.text), written.position, sentence=said)
-    unknown = unknown_names(written.text, result, VARIABLES)
-    if unknown:
-        known = ", ".join(sorted(VARIABLES))
-        return Fault(written.path, f"the names {known}", ", ".join(unknown), written.position)
-    return None
+    unknown = ", ".join(unknown_names(written.text, result, VARIABLES))
+    expected = f"the names {', '.join(sorted(VARIABLES))}"
+    return Fault(written.path, expected, unknown, written.position) if unknown else None

@@ -45,7 +45,7 @@ repeat: $(STAMP)
 
 # The pages of docs/reference that are made from the code.
 reference: $(STAMP)
-	$(BIN)/python tests/support/reference_pages.py
+	PYTHONPATH=tests/support:tests/support/web $(BIN)/python tests/support/reference_pages.py
 
 bench: $(STAMP)
 	-PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,bench]'

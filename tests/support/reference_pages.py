@@ -13,6 +13,7 @@ import click
 
 import attune
 import attune.testing
+from api_reference import api_reference
 from attune.cli.main import cli
 from attune.core.packs.spellings import SPELLINGS
 from attune.host.contract.environment import ALLOWED, ALLOWED_PREFIXES
@@ -38,6 +39,7 @@ def pages() -> dict[Path, str]:
     return {
         folder / "commands.md": commands_reference(),
         folder / "settings.md": settings_reference(),
+        folder / "api.md": api_reference(),
         folder / "python.md": python_reference(),
         folder / "execution-contract.md": contract_reference(),
         folder / "other-packs.md": spellings_reference(),

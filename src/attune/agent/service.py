@@ -47,12 +47,7 @@ def node_options(settings: Settings, role: Role, heal: Callable[[], Awaitable[No
     return NodeOptions(
         interval=heartbeat.interval,
         drain_timeout=settings.node(role.name).drain_timeout,
-        overdue=Overdue(
-            stale_after=heartbeat.stale_after,
-            lost_after=heartbeat.lost_after,
-            amnesty=heartbeat.amnesty,
-            look_every=heartbeat.interval / 2,
-        ),
+        overdue=Overdue(heartbeat.stale_after, heartbeat.lost_after, heartbeat.amnesty, heartbeat.interval / 2),
         heal=heal,
     )
 

@@ -26,6 +26,10 @@ class MemoryOutput:
     def size(self) -> int:
         return len(self.printed)
 
+    @property
+    def changed(self) -> int:
+        return hash(self.printed)
+
     def create(self) -> None:
         self.exists = True
 

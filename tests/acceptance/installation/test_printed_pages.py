@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from command_hosts import Machine
-from printed_pages import PAGES, Reader, blocks, pattern_of
+from printed_pages import PAGES, ROOT, Reader, blocks, pattern_of
 
 # One installation for all: it is begun by the first, and the last removes it.
 FIRST, LAST = "write-a-pack.md", "remove-attune.md"
-ORDER = sorted(PAGES, key=lambda page: (page.name == LAST, page.name != FIRST))
+ORDER = sorted([*PAGES, ROOT / "docs/reference/api.md"], key=lambda page: (page.name == LAST, page.name != FIRST))
 PROGRAMS = (
     "bash", "basename", "cat", "chmod", "cp", "curl", "cut", "dirname", "env", "git", "grep", "hostname", "id", "jq",
     "ls", "mkdir", "rm", "sed", "sh", "sleep",

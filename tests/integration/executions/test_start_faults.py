@@ -20,7 +20,7 @@ from attune.core.ports.sensors import SensorEnd, SensorProgram
 from attune.host.contract.admission import Admission
 from attune.host.contract.execution_contract import ExecutionContract, default_contract
 from attune.host.contract.policy import HostPolicy
-from attune.host.contract.start_fault import Blame, StartFault, blame, start_fault
+from attune.host.contract.start_fault import StartFault, blame, start_fault
 from attune.host.contract.supervisors import boottime
 from attune.host.executions.runner import HostWorkRunner
 from attune.host.probing.path_index import PathIndex
@@ -226,12 +226,12 @@ def test_every_error_number_has_somebody_to_blame() -> None:
     for number in errno.errorcode:
         error = OSError(number, os.strerror(number), own)
         assert blame(error, own, own)[0] is {
-            StartFault.PLACE: Blame.PLACE,
-            StartFault.READING: Blame.INTERPRETER,
-        }.get(start_fault(error), Blame.WORK)
+            StartFault.PLACE: WorkEnding.NO_PLACE,
+            StartFault.READING: WorkEnding.NOT_STARTED,
+        }.get(start_fault(error), WorkEnding.REFUSED)
         error.filename = host
         blamed = blame(error, host, own)[0]
-        assert (blamed is Blame.WORK) == (number == errno.E2BIG)
-        assert (blamed is Blame.PLACE) == (start_fault(error) is StartFault.PLACE)
+        assert (blamed is WorkEnding.REFUSED) == (number == errno.E2BIG)
+        assert (blamed is WorkEnding.NO_PLACE) == (start_fault(error) is StartFault.PLACE)
         error.filename = "its process"
-        assert blame(error, own, own)[0] is not Blame.WORK or number == errno.E2BIG
+        assert blame(error, own, own)[0] is not WorkEnding.REFUSED or number == errno.E2BIG

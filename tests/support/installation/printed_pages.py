@@ -1,4 +1,4 @@
-"""The blocks of the documentation, and running them as a reader would: typed into one shell, in an empty folder.
+"""The blocks of the documentation, and running them as a reader would: typed into a shell, in an empty folder.
 
 What readers do not see says what is special about the block below it: `<!-- file: PATH -->` is what it belongs into,
 `<!-- ends with 3 -->` how its last command ends, `<!-- not run: REASON -->` why nobody can run it here.
@@ -83,13 +83,16 @@ def blocks(page: Path) -> Iterator[PrintedBlock]:
 
 @dataclass
 class Reader:
-    """Somebody who does what pages print, in one shell with *environment*. *known* stands for what pages make up."""
+    """Somebody who does what pages print, with *environment*. *known* stands for what pages make up."""
 
     folder: Path
     environment: Mapping[str, str]
     known: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._open()
+
+    def _open(self) -> None:
         self._shell = subprocess.Popen(
             ["bash", "--norc"],
             stdin=subprocess.PIPE,
@@ -102,7 +105,9 @@ class Reader:
         )
 
     def follow(self, page: Path) -> list[str]:
-        """Do what *page* says; what was not as it is printed there."""
+        """Do what *page* says, in a shell of its own; what was not as it is printed there."""
+        self.close()
+        self._open()
         wrong = []
         for block in blocks(page):
             if block.reason:

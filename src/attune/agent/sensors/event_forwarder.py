@@ -28,6 +28,10 @@ _MOST_WAITING = 64 * 1024 * 1024
 _TOLD_LINES = 5
 _FORGOTTEN_AFTER = 7 * 86_400.0
 _QUIET_SECONDS = 10.0
+_SHORT = 4096  # bytes, of which nothing has been given back to the disk: that changes a file, too
+_EMPTIED = (
+    "opened its stdout anew and emptied it: what was not stored yet is lost; print, or write >&1, not >/dev/stdout"
+)
 
 
 @dataclass
@@ -40,6 +44,8 @@ class _Reading:
     skipping: bool = False
     tries: int = 0
     bad: int = 0
+    seen: int | None = None  # when the file had last changed, once all of it was stored
+    emptied: bool = False
 
     @property
     def offset(self) -> int:
@@ -149,7 +155,7 @@ class EventForwarder:
         record = await self.events.output_log(reading.file.id)
         if record is None:
             del self._readings[reading.file.id]
-            log.info(f"sensor {reading.record.sensor_ref} is gone, and what it printed last with it")
+            log.warning(f"sensor {reading.record.sensor_ref} is gone, and what it printed last with it")
             return
         reading.record = record
         if not record.over or not reading.file.is_closed:
@@ -168,11 +174,10 @@ class EventForwarder:
 
     async def _step(self, reading: _Reading) -> bool:
         """Store the next lines of an output log; whether there may be more."""
-        if reading.file.size <= reading.offset:
-            return False
-        chunk = reading.file.read(reading.offset, _CHUNK)
-        batch = _batch(reading, chunk)
-        if batch.end == reading.offset:
+        size, seen, reading.seen = reading.file.size, reading.seen, reading.file.changed
+        emptied = size < reading.offset or _is_rewritten(reading, size, seen)
+        batch = _Batch(0) if emptied else _batch(reading, reading.file.read(reading.offset, _CHUNK))
+        if batch.end == reading.offset and not emptied:
             return False
         try:
             stored = await self.events.ship(reading.file.id, reading.offset, batch.end, batch.events, reading.tries)
@@ -187,6 +192,9 @@ class EventForwarder:
             reading.record, reading.skipping = record, False
             return True
         self._stored(reading, batch)
+        if emptied and not reading.emptied:
+            reading.emptied = True
+            log.warning(f"sensor {reading.record.sensor_ref} {_EMPTIED}")
         return True
 
     def _stored(self, reading: _Reading, batch: _Batch) -> None:
@@ -195,7 +203,7 @@ class EventForwarder:
         reading.record = replace(record, shipped=batch.end)
         reading.line += batch.lines
         reading.skipping = batch.skipping
-        reading.tries = 0
+        reading.tries, reading.seen = 0, None
         for sentence in batch.bad[:_TOLD_LINES]:
             log.warning(f"sensor {record.sensor_ref}: {sentence}")
         if len(batch.bad) > _TOLD_LINES:
@@ -212,6 +220,15 @@ class EventForwarder:
                 self.throttle(reading.file.id, True)
             elif waiting < _MOST_WAITING / 2:
                 self.throttle(reading.file.id, False)
+
+
+def _is_rewritten(reading: _Reading, size: int, seen: int | None) -> bool:
+    """Whether what was stored stands there no more, of a file that is as long as it was, or longer."""
+    if not 0 < reading.offset < _SHORT:
+        return False
+    if size == reading.offset:
+        return seen not in (None, reading.seen)
+    return reading.file.read(reading.offset - 1, 1) != b"\n"
 
 
 def _batch(reading: _Reading, chunk: bytes) -> _Batch:

@@ -183,14 +183,14 @@ class ExecutionRunner:
 
     async def _recover(self) -> None:
         """Have attempts that nobody runs any more tried again or given up: of this node, and of nodes that are gone."""
-        node = self.node()
-        if node is not None:
+        if (node := self.node()) is not None:
             before, begun = self._runs.known, dict(self._runs.begun)
             held = await self.routing.held(node.id)
             runs = before | self._runs.known
             await self._runs.resume({one: begun[one] for one in begun.keys() - {attempt.execution for attempt in held}})
             if self.alone() and (lost := [attempt for attempt in held if attempt.execution not in runs]):
-                self._tell(len(await self.attempts.settle([attempt.lost() for attempt in lost])))
+                results = [one.lost(began=one.execution not in self._runs.results.unconfirmed) for one in lost]
+                self._tell(len(await self.attempts.settle(results)))
         self._tell(await self.routing.settle_lost())
 
     @staticmethod

@@ -52,6 +52,7 @@ class ResultWriter:
         self._worker: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.starting: set[int] = set()
+        self.unconfirmed: set[int] = set()  # may have been started, but for the answer, and then do not run
         self.refusals = Refusals("output and results cannot be stored, they wait", "they are stored again", _RETRY)
 
     @property
@@ -140,6 +141,8 @@ class ResultWriter:
                     )
                 except DatabaseError as error:
                     log.debug(f"executions could not be started: {error}")
+                    self.unconfirmed |= {start.wanted.job.execution for start in now}
+                self.unconfirmed -= started.keys()
                 self._worker = node.id
                 for start in now:
                     if not start.answer.done():

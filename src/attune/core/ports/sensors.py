@@ -171,6 +171,10 @@ class SensorOutput(Protocol):
         """Bytes, 0 where there is no file."""
 
     @property
+    def changed(self) -> int:
+        """When it was last written, in nanoseconds; 0 where there is no file."""
+
+    @property
     def exists(self) -> bool: ...
 
     @property

@@ -41,8 +41,11 @@ class HeldAttempt:
     status: str
     worker_name: str
 
-    def lost(self) -> AttemptResult:
-        """What becomes of it once nobody runs it any more."""
+    def lost(self, *, began: bool = True) -> AttemptResult:
+        """What becomes of it once nobody runs it any more, or nobody *began* it."""
+        if not began:
+            reason = f"given back by worker {self.worker_name}: the database did not answer when it was to begin"
+            return AttemptResult(self.execution, self.attempt, ExecutionStatus.SCHEDULING.value, reason)
         asked = self.status == ExecutionStatus.CANCELING
         then = after_loss(OnLost(self.on_lost), worker=self.worker_name, losses=self.losses, cancel_asked=asked)
         return AttemptResult(self.execution, self.attempt, then.status.value, then.reason, lost=True)

@@ -104,18 +104,16 @@ class TrustedEnvironment:
         if self.clock() >= self._until:
             now, reasons = dict[str, str](), list[str]()
             for name, value in self.given.items():
-                refused = self._refused(name, value)
-                kept = ":".join(part for part in value.split(":") if part not in refused)
+                parts = value.split(":")
+                judged = () if name in _ELSEWHERE or name in self.named else parts
+                refused = {part: reason for part in judged if (reason := self._refusal(part))}
+                kept = ":".join(part for part in parts if part not in refused)
                 reasons += [f"{name}: {reason}" for reason in refused.values()]
                 if kept or not refused:
                     now[name] = kept
             self._now, self.reasons = now, tuple(reasons)
             self._until = self.clock() + _FRESH_SECONDS
         return self._now
-
-    def _refused(self, name: str, value: str) -> dict[str, str]:
-        parts = () if name in _ELSEWHERE or name in self.named else value.split(":")
-        return {part: reason for part in parts if (reason := self._refusal(part))}
 
     def _refusal(self, part: str) -> str:
         places = dict.fromkeys(place for place in (part, *_BETWEEN.split(part)) if place.startswith("/"))

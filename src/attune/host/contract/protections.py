@@ -67,15 +67,15 @@ def _hidden(contract: ExecutionContract) -> Protection:
         problem = f"the network share {files.share} lies beside them" if files.share else ""
         problem = problem or ("" if landlock_version() else "this kernel has no Landlock")
     does = "checks and actions cannot read the secrets of this service and its user"
-    return Protection("hidden files", does, problem, _remedy(contract, "set host.run_as to a user of its own"))
+    return Protection("hidden files", does, problem, "set host.run_as to a user of its own")
 
 
 def _landlock(contract: ExecutionContract) -> Protection:
     version = landlock_version()
     does = ", ".join(what for needed, what in _LANDLOCK if version >= needed)
-    problem = ""
+    problem, remedy = "", "use Linux 6.12 or newer with Landlock enabled"
     if not contract.confined:
-        problem = "host.landlock is false"
+        problem, remedy = "host.landlock is false", "attune config: remove host.landlock"
     elif not version:
         problem = "this kernel has no Landlock"
     elif version < _LANDLOCK[-1][0]:
@@ -86,9 +86,5 @@ def _landlock(contract: ExecutionContract) -> Protection:
         "landlock",
         f"programs cannot {does}",
         problem,
-        _remedy(contract, "use Linux 6.12 or newer with Landlock enabled"),
+        remedy,
     )
-
-
-def _remedy(contract: ExecutionContract, otherwise: str) -> str:
-    return otherwise if contract.confined else "attune config: remove host.landlock"

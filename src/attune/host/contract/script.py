@@ -11,15 +11,10 @@ LONGEST_LINE, MOST_SCRIPTS = 256, 5
 def interpreter_of(path: str) -> str | None:
     """What the first line of the script at *path* names after `#!`, or None for anything else."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(path, "rb", 0, opener=lambda name, how: os.open(name, how | os.O_NONBLOCK)) as file:
+            head = file.read(LONGEST_LINE) or b""
     except (OSError, ValueError):
         return None
-    try:
-        head = os.read(file, LONGEST_LINE)
-    except OSError:
-        return None
-    finally:
-        os.close(file)
     if not head.startswith(b"#!"):
         return None
     words = head[2:].split(b"\n", 1)[0].strip(b" \t").replace(b"\t", b" ").split(b" ", 1)

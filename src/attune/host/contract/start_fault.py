@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from attune.core.errors import legible
+from attune.core.executions.work import WorkEnding
 from attune.core.nodes.place import PLACE_FAULTS, described, place_error
 from attune.host.contract.script import LONGEST_LINE, interpreter_of
 
@@ -79,23 +80,16 @@ def check_entry(path: str, entry: str) -> None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), entry)
 
 
-class Blame(StrEnum):
-    """What is to blame for work that was not started."""
-
-    PLACE = "place"  # this host: nothing can be started now
-    INTERPRETER = "interpreter"  # what would run it here, or this host's policy
-    WORK = "work"  # itself, wherever it is started
-
-
-def blame(error: Exception, path: str, entry: str) -> tuple[Blame, str]:
-    """What is to blame for *error*, by which *path* was not executed for the entry point *entry*; and the reason."""
+def blame(error: Exception, path: str, entry: str) -> tuple[WorkEnding, str]:
+    """How work ends that was not started: by *error*, *path* was not executed for its entry point; and the reason."""
     if place := place_error(error, path):
-        return Blame.PLACE, str(place)
+        return WorkEnding.NO_PLACE, str(place)
     if not isinstance(error, OSError):
-        return Blame.INTERPRETER, f"{path} could not be executed: {error}"
+        return WorkEnding.NOT_STARTED, f"{path} could not be executed: {error}"
     fault = start_fault(error)
     at = entry if fault is StartFault.GIVEN else error.filename or path
     reason = f"{at} could not be executed: {start_problem(error, at)}"
     if at not in (path, entry) and fault is not StartFault.READING:  # what it is to be run in, or by
-        return Blame.PLACE, described(error)
-    return Blame.WORK if at == entry and fault is not StartFault.READING else Blame.INTERPRETER, reason
+        return WorkEnding.NO_PLACE, described(error)
+    refused = at == entry and fault is not StartFault.READING
+    return WorkEnding.REFUSED if refused else WorkEnding.NOT_STARTED, reason

@@ -82,9 +82,7 @@ class SupervisedProgram:
         """Begin to start a program; the descriptors stay the caller's. Raises `OSError` if the supervisor is gone."""
         order = os.memfd_create("launch", os.MFD_CLOEXEC)
         try:
-            with os.fdopen(os.dup(order), "wb") as file:
-                file.write(json.dumps(launch.message()).encode())
-            os.lseek(order, 0, os.SEEK_SET)
+            os.pwrite(order, json.dumps(launch.message()).encode(), 0)
             socket.send_fds(self._control, [b"start"], [order, stdin, stdout, stderr])
         finally:
             os.close(order)

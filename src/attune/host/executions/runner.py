@@ -22,7 +22,7 @@ from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.core.ports.worker import Output
 from attune.host.contract.execution_contract import ExecutionContract
 from attune.host.contract.launch import ACTION, ProgramKind
-from attune.host.contract.start_fault import Blame, blame
+from attune.host.contract.start_fault import blame
 from attune.host.contract.supervisors import Ended, News, NotStarted, Started
 from attune.host.executions.kept_output import KeptOutput
 from attune.host.executions.result import Lines, result_of
@@ -30,11 +30,6 @@ from attune.host.executions.result import Lines, result_of
 _CHUNK_BYTES = 32 * 1024
 _PIPE_SECONDS = 0.5  # for somebody else who was handed the pipe
 _NUL = "\N{SYMBOL FOR NULL}"
-_ENDINGS = {
-    Blame.PLACE: WorkEnding.NO_PLACE,
-    Blame.INTERPRETER: WorkEnding.NOT_STARTED,
-    Blame.WORK: WorkEnding.REFUSED,
-}
 
 
 class HostWorkRunner:
@@ -207,15 +202,13 @@ def _stdin_of(work: Work) -> int:
     hidden = work.delivery is not Delivery.STDIN
     handed_over = {name: value for name, value in work.parameters.items() if not hidden or name in work.secrets}
     number = os.memfd_create("parameters")
-    with os.fdopen(os.dup(number), "wb") as file:
-        file.write(document_of(handed_over))
-    os.lseek(number, 0, os.SEEK_SET)
+    os.pwrite(number, document_of(handed_over), 0)
     return number
 
 
 def _not_started(work: Work, error: Exception) -> WorkOutcome:
-    who, reason = blame(error, _argv(work)[0], str(work.entrypoint))
-    return WorkOutcome(_ENDINGS[who], reason=f"nothing can be run: {reason}" if who is Blame.PLACE else reason)
+    ending, reason = blame(error, _argv(work)[0], str(work.entrypoint))
+    return WorkOutcome(ending, reason=f"nothing can be run: {reason}" if ending is WorkEnding.NO_PLACE else reason)
 
 
 def _reason(ending: WorkEnding, code: int | None, work: Work, last_said: str) -> str:

@@ -36,10 +36,11 @@ class OutputLog:
 
     @property
     def size(self) -> int:
-        try:
-            return self.path.stat().st_size
-        except FileNotFoundError:
-            return 0
+        return self.path.stat().st_size if self.exists else 0
+
+    @property
+    def changed(self) -> int:
+        return self.path.stat().st_mtime_ns if self.exists else 0
 
     @property
     def exists(self) -> bool:
@@ -48,15 +49,12 @@ class OutputLog:
     @property
     def is_closed(self) -> bool:
         try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return True
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            with self.path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        finally:
-            os.close(fd)
+        except FileNotFoundError:
+            return True
         return True
 
     def read(self, offset: int, most: int) -> bytes:
@@ -69,13 +67,8 @@ class OutputLog:
         begin, end = -(-begin // _PAGE) * _PAGE, end // _PAGE * _PAGE
         if end <= begin:
             return
-        with contextlib.suppress(OSError):
-            fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                libc = ctypes.CDLL(None)
-                libc.fallocate(fd, _PUNCH_HOLE, ctypes.c_int64(begin), ctypes.c_int64(end - begin))
-            finally:
-                os.close(fd)
+        with contextlib.suppress(OSError), self.path.open("r+b", buffering=0) as file:
+            ctypes.CDLL(None).fallocate(file.fileno(), _PUNCH_HOLE, ctypes.c_int64(begin), ctypes.c_int64(end - begin))
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

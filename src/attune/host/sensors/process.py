@@ -18,10 +18,11 @@ from collections.abc import Callable, Sequence
 
 from attune.core.errors import legible
 from attune.core.executions.masking import Masker
+from attune.core.executions.work import WorkEnding
 from attune.core.ports.sensors import SensorEnd, SensorProgram
 from attune.host.contract.execution_contract import ExecutionContract
 from attune.host.contract.launch import SENSOR
-from attune.host.contract.start_fault import Blame, blame
+from attune.host.contract.start_fault import blame
 from attune.host.contract.supervisors import Ended, NotStarted, Started, SupervisedProgram
 
 _KEPT_LINES = 5
@@ -130,7 +131,7 @@ class SensorProcess:
 
 def _not_started(argv: Sequence[str], error: Exception) -> SensorEnd:
     who, reason = blame(error, argv[0], argv[-1])
-    return SensorEnd(f"cannot be started: {reason}", interpreter_failed=who is Blame.INTERPRETER)
+    return SensorEnd(f"cannot be started: {reason}", interpreter_failed=who is WorkEnding.NOT_STARTED)
 
 
 class HostSensorStarter:
@@ -146,8 +147,7 @@ class HostSensorStarter:
         stdin = os.memfd_create("parameters", os.MFD_CLOEXEC)
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
-            os.write(stdin, json.dumps(dict(program.parameters)).encode())
-            os.lseek(stdin, 0, os.SEEK_SET)
+            os.pwrite(stdin, json.dumps(dict(program.parameters)).encode(), 0)
             argv, streams = program.argv, (stdin, output, writing)
             # another user may not enter the data folder
             folder, variables = str(program.folder) if self._contract.user is None else None, program.environment

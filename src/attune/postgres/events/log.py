@@ -34,8 +34,10 @@ _TRIGGERS = """
     FROM trigger AS t ORDER BY t.ref
 """
 _RULES = f"""
-    SELECT r.ref, r.label, r.enabled, r.trigger_ref, r.action_ref, r.conditions, r.paused, r.priority, r.overlap,
-           r.at_most_every_seconds, r.delay_seconds,
+    SELECT r.ref, r.label, r.enabled, r.trigger_ref, r.action_ref, r.paused, r.priority, r.overlap,
+           CASE WHEN jsonb_typeof(r.conditions) = 'array' THEN r.conditions
+               WHEN r.conditions IN ('{{}}', 'null') THEN '[]' ELSE jsonb_build_array(r.conditions)
+           END AS conditions, r.at_most_every_seconds, r.delay_seconds,
            {without_secrets("r.action_params", "a.param_schema")} AS action_params
     FROM rule AS r LEFT JOIN action AS a ON a.id = r.action ORDER BY r.ref
 """

@@ -70,10 +70,20 @@ def action_of(row: Mapping[str, Any]) -> Action:
     """One row with the columns of `COLUMNS`."""
     read = {
         "description": row["description"] or "",
-        "param_schema": row["param_schema"] if isinstance(row["param_schema"], dict) else {},
+        "param_schema": _schema(row["param_schema"]),
         "out_schema": row["out_schema"] if isinstance(row["out_schema"], dict) else None,
         "delivery": Delivery(row["delivery"]),
         "on_lost": OnLost(row["on_lost"]),
     }
     texts = {name: tuple(row[name] or ()) for name in ("requires", "prefers", "interpreter_args")}
     return Action(**{**row, **read, **texts})
+
+
+def _schema(value: Any) -> dict[str, Any]:
+    """*value* without what is no schema at first sight: earlier installations stored any JSON."""
+    kinds = {"properties": dict, "required": list}
+    kept = value.items() if isinstance(value, dict) else ()
+    schema: dict[str, Any] = {name: one for name, one in kept if isinstance(one, kinds.get(name, object))}
+    if known := schema.get("properties"):
+        schema["properties"] = {name: one if isinstance(one, dict) else {} for name, one in known.items()}
+    return schema

@@ -72,7 +72,6 @@ _DEGRADE = """
         ELSE status::text END::worker_status_enum
     WHERE id = %(id)s RETURNING status::text
 """
-_FIT = "programs can be run here again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +148,9 @@ class PostgresNodes:
                 WHERE w.epoch = coalesce(%(epoch)s, w.epoch)
                 RETURNING id
             """
-            parameters = {
-                "name": registration.name,
-                "role": registration.role.database_role,
-                "host": registration.host,
-                "capabilities": Jsonb(stored_capabilities(registration)),
-                "meta": Jsonb({"pid": registration.pid}),
-                "epoch": self.epoch,
-            }
+            named = {"name": registration.name, "role": registration.role.database_role, "host": registration.host}
+            offered = {"capabilities": Jsonb(stored_capabilities(registration)), "epoch": self.epoch}
+            parameters = {**named, **offered, "meta": Jsonb({"pid": registration.pid})}
             await self._check_lease(connection)
             node_id: int | None = await read_value(connection, query, parameters)
             if node_id is None:
@@ -202,9 +196,8 @@ class PostgresNodes:
         return heartbeat
 
     async def _connected(self, lease: _NodeLease) -> AsyncConnection[Any]:
-        url = await conninfo_of(self._pool)
-        if "connect_timeout" not in conninfo_to_dict(url):
-            url = make_conninfo(url, connect_timeout=ceil(self._silence))
+        options: Any = {"connect_timeout": ceil(self._silence), **conninfo_to_dict(await conninfo_of(self._pool))}
+        url = make_conninfo(**options)
         self._beats = connection = await connect(url, application_name=f"attune {lease.role.name}")
         with self._bounded():
             await connection.execute("LISTEN attune_node")
@@ -265,7 +258,9 @@ class PostgresNodes:
                 return
             status = await read_value(connection, _DEGRADE, {"id": node_id, "problem": problem})
             if (before.problem is None) != (problem is None):
-                await write_place_transition(connection, node_id, before.status, status, problem or _FIT)
+                await write_place_transition(
+                    connection, node_id, before.status, status, problem or "programs can be run here again"
+                )
 
     async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
         query = """

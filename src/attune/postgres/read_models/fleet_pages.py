@@ -61,8 +61,9 @@ class PostgresFleetPages:
             """
             labels = f"""
                 SELECT key, json_object_agg(value, nodes ORDER BY nodes DESC, value)
-                FROM (SELECT key, value, count(*) AS nodes FROM node AS n, jsonb_each_text(n.capabilities -> 'labels')
-                      WHERE jsonb_typeof(n.capabilities -> 'labels') = 'object' AND {condition} GROUP BY 1, 2) AS c
+                FROM (SELECT key, value, count(*) AS nodes FROM node AS n, jsonb_each_text(CASE jsonb_typeof(
+                          n.capabilities -> 'labels') WHEN 'object' THEN n.capabilities -> 'labels' END)
+                      WHERE value IS NOT NULL AND {condition} GROUP BY 1, 2) AS c
                 GROUP BY key ORDER BY key LIMIT 100
             """
             shown = {**parameters, "group": group, "skip": skip, "limit": limit}

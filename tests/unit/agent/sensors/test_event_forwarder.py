@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -193,3 +194,44 @@ async def test_a_sensor_is_held_back_while_too_much_waits(desk: Desk, monkeypatc
 
     assert desk.pressed[-1] is False
     assert desk.numbers == [*range(600)]
+
+
+def put_anew(output_log: OutputLog, number: int) -> None:
+    before = output_log.changed
+    while output_log.changed == before:  # the kernel's clock has ticks
+        with output_log.path.open("ab") as file:
+            subprocess.run(["/bin/sh", "-c", f"echo '{{\"number\": {number}}}' >/dev/stdout"], stdout=file, check=True)
+
+
+async def test_a_sensor_that_empties_its_output_is_told_of_once_and_goes_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(shipping.log, "warning", told.append)
+    output_log = await desk.begin()
+    put(output_log, *range(100, 200))
+    await desk.shipper.ship()
+    for number in (1, 2, 3, 3, 10, 20):  # shorter than what was stored, as long, the same, longer
+        put_anew(output_log, number)
+        await desk.shipper.ship()
+        await desk.shipper.ship()
+
+    assert desk.numbers == [*range(100, 200), 1, 2, 3, 3, 10, 20]
+    assert told == [f"sensor acme.a {shipping._EMPTIED}"]
+    put(output_log, 21)
+    await desk.shipper.ship()
+    assert desk.numbers[-2:] == [20, 21]
+    assert not desk.bad
+
+
+async def test_what_is_only_looked_at_is_not_stored_twice(desk: Desk) -> None:
+    output_log = await desk.begin()
+    put(output_log, *range(2000))
+    for _ in range(3):
+        await desk.shipper.ship()
+    await desk.another().ship(scan=True)
+    put(output_log, 2000)
+    for _ in range(3):
+        await desk.shipper.ship()
+
+    assert desk.numbers == [*range(2001)]

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from attune.agent.secrets import SecretResolver
 from attune.agent.worker import classes, executions, suspect_runtimes
 from attune.agent.worker.executions import ExecutionRunner
-from attune.core.errors import PlaceError
+from attune.core.errors import DatabaseError, PlaceError
 from attune.core.executions import execution
 from attune.core.executions.action import Action, OnLost
 from attune.core.executions.work import WorkEnding, WorkOutcome
@@ -418,6 +418,27 @@ async def test_attempts_that_this_node_does_not_know_of_and_those_of_dead_nodes_
 
     assert worker.store.rows[1].attempt == 2
     assert worker.store.rows[2].reason == "worker w2 was lost while it ran"
+
+
+async def test_what_was_begun_without_this_node_being_told_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, failures = Worker(), iter([DatabaseError("the connection was cut")])
+    start = worker.store.start
+
+    async def unanswered(*args: Any, **options: Any) -> Any:
+        started = await start(*args, **options)
+        for failure in failures:
+            raise failure
+        return started
+
+    monkeypatch.setattr(worker.store, "start", unanswered)
+    async with worker.at_work():
+        await worker.ask(replace(ACTION, on_lost=OnLost.ABANDON))
+        await until(lambda: worker.statuses() == ["completed"])
+
+    row = worker.store.rows[1]
+    assert (row.attempt, row.losses, len(worker.runner.ran)) == (2, 0, 1)
+    why = "given back by worker w1: the database did not answer when it was to begin"
+    assert why in [entry.reason for entry in row.timeline]
 
 
 async def test_a_node_that_drains_finishes_what_runs_and_takes_nothing_new() -> None:

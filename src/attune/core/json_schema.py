@@ -143,15 +143,14 @@ def _walk(node: Any, root: Mapping[str, Any], path: Path) -> Iterator[_Sentence]
 
 
 def _leads_somewhere(root: Mapping[str, Any], reference: str) -> bool:
-    from referencing.exceptions import Unresolvable
-    from referencing.jsonschema import DRAFT202012
+    from referencing import exceptions, jsonschema
 
     if not f"{reference}/".startswith("#/"):
         return False
-    resolver = _no_registry().resolver_with_root(DRAFT202012.create_resource(root))
+    resolver = _no_registry().resolver_with_root(jsonschema.DRAFT202012.create_resource(root))
     try:
         return isinstance(resolver.lookup(reference).contents, Mapping | bool)
-    except (Unresolvable, ValueError, TypeError):
+    except (exceptions.Unresolvable, ValueError, TypeError):
         return False
 
 

@@ -2,14 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.installed-to-run
 STAMP := $(VENV)/.installed
 
 .PHONY: up test detect lint bench coverage mutants soak repeat check browser reference clean
 
-up: $(STAMP)
+up: $(RUN_STAMP)
 	$(BIN)/attune up
 
-detect: $(STAMP)
+detect: $(RUN_STAMP)
 	@$(BIN)/attune detect --local
 
 test: $(STAMP)
@@ -60,11 +61,18 @@ browser:
 clean:
 	rm -rf $(VENV)
 
-$(STAMP): pyproject.toml constraints.txt
+$(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "attune needs Python 3.11 or newer as python3; name another with: make PYTHON=/path/to/python3.12" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "python3 has no venv module; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+
+# What Attune needs to run, and what its tests need as well. Without --quiet: pip shows what it does meanwhile.
+$(RUN_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip install --disable-pip-version-check -e .
 	@touch $@
+
+$(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(RUN_STAMP)

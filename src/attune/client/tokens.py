@@ -55,6 +55,5 @@ class HttpSecrets(OverWire):
 
 
 def _token(data: Any) -> TokenRecord:
-    expired = isinstance(data, dict) and data.get("state") == "expired"
     scope = Scope(data["scope"]) if isinstance(data, dict) and data.get("scope") in set(Scope) else Scope.READ
-    return record_of(TokenRecord, {**data, "scope": scope, "expired": expired} if isinstance(data, dict) else data)
+    return record_of(TokenRecord, {**data, "scope": scope} if isinstance(data, dict) else data)

@@ -41,13 +41,16 @@ class MemoryTokens:
         return record, text
 
     async def list_tokens(self) -> Sequence[TokenRecord]:
-        return [replace(record, expired=self._is_over(record)) for record in reversed(self._records.values())]
+        return [
+            replace(record, state="expired") if self._is_over(record) and not record.revoked else record
+            for record in reversed(self._records.values())
+        ]
 
     async def revoke(self, token_id: int) -> bool:
         record = self._records.get(token_id)
         if record is None or record.revoked is not None:
             return False
-        self._records[token_id] = replace(record, revoked=self._now())
+        self._records[token_id] = replace(record, revoked=self._now(), state="revoked")
         return True
 
     async def login_link(self, token_id: int) -> str:

@@ -99,13 +99,15 @@ async def test_a_name_is_free_again_once_its_token_is_revoked(tokens: Tokens) ->
 
 
 async def test_a_token_ends_with_its_time(tokens: Tokens) -> None:
-    _, text = await tokens.create(expires_in=3600.0)
+    record, text = await tokens.create(expires_in=3600.0)
     caller = await tokens.api.caller(text)
     assert 3500 < caller.expires_in <= 3600
     await tokens.later(3601)
 
     assert await tokens.api.caller(text) is None
     assert [one.state for one in await tokens.operators.list_tokens() if one.name == "ci"] == ["expired"]
+    assert await tokens.operators.revoke(record.id) is True
+    assert [one.state for one in await tokens.operators.list_tokens() if one.name == "ci"] == ["revoked"]
 
 
 async def test_a_login_link_opens_a_session_of_its_token(tokens: Tokens) -> None:

@@ -44,7 +44,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRecord:
-    """A token as it is listed. Times are the database's."""
+    """A token as it is listed; its `state` is `active`, `expired` or `revoked`. Times are the database's."""
 
     id: int
     name: str
@@ -54,14 +54,14 @@ class TokenRecord:
     expires: datetime | None = None
     last_used: datetime | None = None
     revoked: datetime | None = None
-    expired: bool = False
+    state: str = "active"
 
-    @property
-    def state(self) -> str:
-        """`active`, `expired` or `revoked`."""
-        if self.revoked is not None:
-            return "revoked"
-        return "expired" if self.expired else "active"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeToken(TokenRecord):
+    """A new token with its text, which is given this once."""
+
+    token: str
 
 
 def digest_of(secret: str) -> bytes:

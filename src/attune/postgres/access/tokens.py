@@ -18,7 +18,10 @@ from attune.core.errors import UsageError
 from attune.postgres.rows import PostgresStore, execute, read_all, read_one, read_value
 
 CHANNEL = "attune_token"
-_COLUMNS = "id, name, scope, created, created_by, expires, last_used, revoked, expires <= now() AS expired"
+_COLUMNS = """
+    id, name, scope, created, created_by, expires, last_used, revoked,
+    CASE WHEN revoked IS NOT NULL THEN 'revoked' WHEN expires <= now() THEN 'expired' ELSE 'active' END AS state
+"""
 _LIVE = "t.revoked IS NULL AND (t.expires IS NULL OR t.expires > now())"
 
 
@@ -151,5 +154,5 @@ class PostgresTokens(PostgresStore):
         return caller and replace(caller, scope=Scope(caller.scope))
 
 
-def _record(*, scope: str, expired: bool | None, **columns: Any) -> TokenRecord:
-    return TokenRecord(**columns, scope=Scope(scope), expired=bool(expired))
+def _record(*, scope: str, **columns: Any) -> TokenRecord:
+    return TokenRecord(**columns, scope=Scope(scope))

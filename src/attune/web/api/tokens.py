@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -9,10 +10,10 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from attune.core.access.audit import AuditFilter, AuditRecord
-from attune.core.access.tokens import Scope
+from attune.core.access.tokens import MadeToken, Scope, TokenRecord
 from attune.core.ports.access import SecretRecord
 from attune.web.access import Admin, Reader
-from attune.web.api.paging import MAX_ID, Answer, Body, Cursor, Limit, Page, before_of, cursor_of, example_of, page_of
+from attune.web.api.paging import MAX_ID, Body, Cursor, Limit, Page, before_of, cursor_of, example_of
 from attune.web.middleware.problems import ProblemError, documented, usage_errors_as
 from attune.web.services import Given
 
@@ -21,6 +22,8 @@ SecretName = Annotated[str, Path(max_length=300, description="The secret's name.
 TokenId = Annotated[int, Path(ge=1, le=MAX_ID, description="The token's id.", examples=[1])]
 _NOW = datetime(2026, 11, 24, tzinfo=UTC)
 _SECRET = SecretRecord(name="db-password", created=_NOW, updated=_NOW, changed_by="ada@build-7")
+_TOKEN = TokenRecord(id=1, name="ci", scope=Scope.OPERATE, created=_NOW, created_by="ada@build-7", last_used=_NOW)
+_MADE = MadeToken(**asdict(_TOKEN), token="attune_Xk…")
 _AUDIT = AuditRecord(
     id=1, at=_NOW, actor="ci", method="POST", path="/api/workers/1/drain", token=1, client="127.0.0.1", status=202
 )
@@ -34,26 +37,6 @@ class NewToken(Body):
     expires_in: float | None = Field(
         default=None, gt=0, le=1e9, description="Seconds; not given: for good.", examples=[86400.0]
     )
-
-
-class TokenItem(Answer):
-    """A token, without what is secret of it."""
-
-    id: int = Field(examples=[1])
-    name: str = Field(examples=["ci"])
-    scope: Scope = Field(examples=["operate"])
-    state: str = Field(description="`active`, `expired` or `revoked`.", examples=["active"])
-    created: datetime = Field(examples=["2026-11-24T09:00:00Z"])
-    created_by: str = Field(examples=["ada@build-7"])
-    expires: datetime | None = Field(examples=[None])
-    last_used: datetime | None = Field(examples=["2026-11-24T09:00:00Z"])
-    revoked: datetime | None = Field(examples=[None])
-
-
-class MadeToken(TokenItem):
-    """A new token; its text is given this once."""
-
-    token: str = Field(examples=["attune_Xk…"])
 
 
 class SecretValue(Body):
@@ -81,20 +64,22 @@ async def get_me(who: Reader) -> Me:
     return Me(name=who.name, scope=who.scope)
 
 
-@router.get("/tokens", summary="List tokens")
-async def list_tokens(_who: Admin, services: Given) -> Page[TokenItem]:
+@router.get("/tokens", summary="List tokens", responses=example_of(_TOKEN, listed=True))
+async def list_tokens(_who: Admin, services: Given) -> Page[TokenRecord]:
     """Every token, newest first; when each was last used is known to half a minute."""
-    return page_of(TokenItem, await services.tokens.list_tokens())
+    return Page(data=list(await services.tokens.list_tokens()))
 
 
-@router.post("/tokens", status_code=201, summary="Make a token", responses=documented(409))
+@router.post(
+    "/tokens", status_code=201, summary="Make a token", responses=documented(409) | example_of(_MADE, status=201)
+)
 async def create_token(who: Admin, services: Given, body: NewToken) -> MadeToken:
     """Its text is in the answer, and nowhere else."""
     with usage_errors_as(409):
         token, text = await services.tokens.create(
             body.name, body.scope, created_by=who.name, expires_in=body.expires_in
         )
-    return MadeToken(**TokenItem.model_validate(token).model_dump(), token=text)
+    return MadeToken(**asdict(token), token=text)
 
 
 @router.delete("/tokens/{token_id}", status_code=204, summary="Revoke a token")

@@ -238,6 +238,20 @@ MUTANTS = (
         (f"{UNIT}operations/executions",),
     ),
     Mutant(
+        "a file that its sensor has emptied is read on where the last line ended",
+        "src/attune/agent/sensors/event_forwarder.py",
+        "size < reading.offset or _is_rewritten(reading, size, seen)",
+        "False",
+        (f"{UNIT}agent/sensors",),
+    ),
+    Mutant(
+        "what others can make in a sticky folder is trusted",
+        "src/attune/host/contract/ownership.py",
+        "absent = not self.folder_mode & _OTHERS or not self.folder_mode & stat.S_ISVTX",
+        "absent = True",
+        (f"{UNIT}host/contract",),
+    ),
+    Mutant(
         "lines that were left out are counted twice",
         "src/attune/agent/sensors/event_forwarder.py",
         "self._left_out.pop(source, 0)",

@@ -26,6 +26,7 @@ class MemoryPacks:
     """`PackStore` in memory; *shipped* is what an installation has before any pack is loaded."""
 
     def __init__(self, shipped: Known | None = None) -> None:
+        self.waiting: dict[int, str] = {}  # executions that have not begun, and the refs of their actions
         self._shipped = shipped or Known()
         self._loaded: dict[str, _Loaded] = {}
 
@@ -47,9 +48,11 @@ class MemoryPacks:
         if old is not None and (old.pack, digest_of(old.files)) == (pack, digest_of(files)):
             return []
         before, after = old.items() if old else {}, new.items()
+        cancelled = self._cancel(pack.ref) if old and cancel_waiting else []
         self._refuse_where_used(pack.ref, {ref for _, ref in before.keys() - after.keys()})
         self._loaded[pack.ref] = new
         return [
+            *cancelled,
             PackChange("pack", pack.ref, "changed" if old else "added"),
             *(
                 PackChange(*key, "changed" if key in before else "added")
@@ -62,9 +65,15 @@ class MemoryPacks:
     async def remove_pack(self, ref: str, *, changed_by: str, cancel_waiting: bool = False) -> bool:
         loaded = self._loaded.get(ref)
         if loaded is not None:
+            if cancel_waiting:
+                self._cancel(ref)
             self._refuse_where_used(ref, {item for _, item in loaded.items()})
             del self._loaded[ref]
         return loaded is not None
+
+    def _cancel(self, ref: str) -> list[PackChange]:
+        gone = [number for number, action in self.waiting.items() if action.startswith(f"{ref}.")]
+        return [PackChange("execution", str(number), "cancelled") for number in gone if self.waiting.pop(number)]
 
     async def list_packs(self) -> Sequence[PackRecord]:
         return [_record(self._loaded[ref]) for ref in sorted(self._loaded)]
@@ -75,6 +84,7 @@ class MemoryPacks:
     def _refuse_where_used(self, ref: str, gone: Collection[str]) -> None:
         others = [loaded.pack for loaded in self._loaded.values() if loaded.pack.ref != ref]
         users = sorted(user for other in others for user in _users(other, gone))
+        users += [f"execution {number}, which is requested" for number, one in self.waiting.items() if one in gone]
         if users:
             raise InUseError(f"{ref}: expected that nothing uses what is removed, got {', '.join(users)}")
 

@@ -379,7 +379,7 @@ def test_doctor_says_which_folder_of_the_path_is_left_out_and_why(machine: Machi
     (tmp_path / "tools").chmod(0o777)
     done = machine.attune("doctor", PATH=f"{tmp_path}/tools:{os.environ['PATH']}")
 
-    assert f"a folder is left out for programs: {tmp_path}/tools is writable by everybody (owner " in done.stdout
+    assert f"left out for programs: {tmp_path}/tools is writable by everybody (owner " in done.stdout
     assert "try: correct owner or mode, or name the owner in host.trusted_owners" in done.stdout
 
 

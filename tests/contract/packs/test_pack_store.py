@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from attune.client import HttpPacks
@@ -40,9 +41,28 @@ async def packs(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIter
         yield PostgresPacks(pool)
 
 
-async def load(packs: Any, folder: Path) -> Sequence[PackChange]:
+@pytest.fixture
+def ask(packs: Any, request: pytest.FixtureRequest) -> Callable[[], None]:
+    """Have execution 1 of `img.resize` wait."""
+
+    def wait() -> None:
+        if isinstance(packs, MemoryPacks):
+            packs.waiting[1] = "img.resize"
+            return
+        with psycopg.connect(request.getfixturevalue("migrated_database")) as connection:
+            connection.execute(
+                "INSERT INTO execution (id, action, action_ref, pack_digest) SELECT 1, a.id, a.ref, p.digest"
+                " FROM action AS a JOIN pack AS p ON p.id = a.pack WHERE a.ref = 'img.resize'"
+            )
+
+    return wait
+
+
+async def load(packs: Any, folder: Path, *, cancel_waiting: bool = False) -> Sequence[PackChange]:
     checked = await check_folder(folder, await packs.known(), EXPRESSIONS)
-    changes: Sequence[PackChange] = await packs.load(checked.pack, checked.files, changed_by="ann")
+    changes: Sequence[PackChange] = await packs.load(
+        checked.pack, checked.files, changed_by="ann", cancel_waiting=cancel_waiting
+    )
     return changes
 
 
@@ -95,3 +115,25 @@ async def test_a_pack_that_another_uses_stays(packs: Any, tmp_path: Path) -> Non
     assert await packs.remove_pack("img", changed_by="ann") is False
     assert await packs.get_pack("img") is None
     assert "img.made" not in (await packs.known()).triggers
+
+
+async def test_what_waits_for_other_contents_is_cancelled_where_that_is_wanted(
+    packs: Any, ask: Callable[[], None], tmp_path: Path
+) -> None:
+    await load(packs, write_pack(tmp_path))
+    ask()
+    assert list(await load(packs, tmp_path, cancel_waiting=True)) == []
+    write_pack(tmp_path, {"actions/resize.py": "print(2)\n"})
+    assert "cancelled execution 1" not in shown(await load(packs, tmp_path))
+    write_pack(tmp_path, {"actions/resize.py": "print(3)\n"})
+    assert "cancelled execution 1" in shown(await load(packs, tmp_path, cancel_waiting=True))
+
+
+async def test_a_pack_goes_with_what_waits_for_it_where_that_is_wanted(
+    packs: Any, ask: Callable[[], None], tmp_path: Path
+) -> None:
+    await load(packs, write_pack(tmp_path))
+    ask()
+    with pytest.raises(UsageError, match="execution 1, which is requested"):
+        await packs.remove_pack("img", changed_by="ann")
+    assert await packs.remove_pack("img", changed_by="ann", cancel_waiting=True) is True

@@ -211,3 +211,11 @@ async def test_what_starts_later_may_not_be_refused_for_what_the_fleet_is_now(ta
         NewExecution(tables.action, delay_seconds=1.0, policy=Policy.FAIL).check()
     with pytest.raises(UsageError, match="not_before: expected either a time or a delay, got both"):
         NewExecution(tables.action, delay_seconds=1.0, not_before=datetime.now(UTC)).check()
+
+
+async def test_an_execution_tells_which_version_of_its_action_it_runs(tables: Tables) -> None:
+    first = await tables.ask()
+    (second,) = await tables.executions.submit([NewExecution(replace(tables.action, entrypoint="other.py"))])
+    versions = [record.version for number in (first, second) if (record := await tables.pages.get(number))]
+
+    assert versions == ["version 1 of acme.act, 1 newer", "version 2 of acme.act"]

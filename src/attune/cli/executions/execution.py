@@ -136,6 +136,7 @@ def _print(record: ExecutionRecord) -> None:
         ("reason", record.reason or ""),
         ("held back", record.held_back or ""),
         ("action", record.action_ref),
+        ("version", record.version or ""),
         ("rule", record.rule_ref or ""),
         ("parameters", json.dumps(record.parameters, ensure_ascii=False) if record.parameters else ""),
         ("priority", str(record.priority)),

@@ -53,7 +53,7 @@ def check_host(settings: Settings) -> Iterator[DoctorFinding]:
     yield DoctorFinding(OK, "host", f"can run {', '.join(detection.offered)}")
     for reason in refused_folders(settings):
         remedy = "correct owner or mode, or name the owner in host.trusted_owners"
-        yield DoctorFinding(WARNING, "host", f"a folder is left out for programs: {reason}", remedy)
+        yield DoctorFinding(WARNING, "host", f"left out for programs: {reason}", remedy)
     for verdict in detection.verdicts:
         if not verdict.status.offered:
             yield DoctorFinding(

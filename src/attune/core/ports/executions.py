@@ -76,7 +76,7 @@ class ExecutionRecord:
     `interpreter` says by name which file was used for each runtime, of which ref, and how that was verified.
     `pack_digest` names the pack's files that ran. `not_before` is when its next attempt is due.
     `held_back` is what keeps it from starting beside the lack of a node.
-    `timeline` is empty where executions are listed.
+    `timeline` is empty, and `version` None, where executions are listed; that says which content of its action it runs.
     """
 
     id: int
@@ -111,6 +111,7 @@ class ExecutionRecord:
     waited: float
     ran: float | None
     timeline: Sequence[TimelineEntry] = ()
+    version: str | None = None
 
     @property
     def is_final(self) -> bool:

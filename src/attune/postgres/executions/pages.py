@@ -30,7 +30,12 @@ _RECORD = """
            f.rule_ref, e.created, e.updated, e.started_at, e.finished_at,
            extract(epoch FROM coalesce(e.started_at, e.finished_at, now()) - e.created)::float8 AS waited,
            extract(epoch FROM coalesce(e.finished_at, now()) - e.started_at)::float8 AS ran,
-           CASE WHEN %(id)s::bigint IS NOT NULL THEN e.timeline END AS timeline
+           CASE WHEN %(id)s::bigint IS NOT NULL THEN e.timeline END AS timeline,
+           CASE WHEN %(id)s::bigint IS NOT NULL AND v.digest IS NOT NULL THEN (
+               SELECT format('version %%s of %%s', count(*) FILTER (WHERE NOT k.newer), v.action_ref)
+                   || CASE WHEN bool_or(k.newer) THEN format(', %%s newer', count(*) FILTER (WHERE k.newer)) ELSE '' END
+               FROM (SELECT (o.created, o.digest) > (v.created, v.digest) AS newer FROM action_version AS o
+                   WHERE o.action_ref = v.action_ref) AS k) END AS version
     FROM execution AS e LEFT JOIN action AS a ON a.id = e.action LEFT JOIN worker AS w ON w.id = e.worker
     LEFT JOIN action_version AS v ON v.digest = e.action_version LEFT JOIN enforcement AS f ON f.id = e.enforcement
 """

@@ -37,10 +37,8 @@ class DocumentNode:
         """Where *path* below this node is written, or the last part of it that is."""
         node = self
         for step in path:
-            below = node.value.get(step) if isinstance(node.value, Mapping) else None
-            if isinstance(node.value, tuple) and isinstance(step, int) and step < len(node.value):
-                below = node.value[step]
-            if not isinstance(below, DocumentNode):
+            inner = dict(enumerate(node.value)) if isinstance(node.value, tuple) else node.value
+            if not isinstance(inner, Mapping) or not isinstance(below := inner.get(step), DocumentNode):
                 break
             node = below
         return node.position

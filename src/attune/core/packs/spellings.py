@@ -37,8 +37,6 @@ class OtherSpelling:
 
 
 SPELLINGS = (
-    OtherSpelling("keywords", "pack", "tags"),
-    OtherSpelling("config_schema", "pack", "conf_schema"),
     OtherSpelling("runner_type", "actions sensors", "runtime", lambda name: _RUNNERS.get(name, (name,))[0]),
     OtherSpelling("runner_type", "actions", "delivery", lambda name: _RUNNERS.get(name, (name, None))[1]),
     OtherSpelling("runtime_ref", "actions sensors", "runtime"),

@@ -124,16 +124,13 @@ def _with_required(schema: dict[str, Any]) -> dict[str, Any]:
 def _runtime(section: Section, *, required: bool = False) -> tuple[str | None, str | None]:
     runtime = section.text("runtime", "a runtime such as python, or its ref", required=required)
     version = section.text("runtime_version", "a version constraint such as '>=3.9,<4'")
-    if version is None:
-        return runtime, None
-    if runtime is None and section.node("runtime") is None:
+    if version is not None and section.node("runtime") is None:
         section.refuse("runtime_version", "a runtime that it is about", "none")
-        return runtime, None
     try:
-        Constraint.parse(version)
+        Constraint.parse(version or "*")
     except VersionError as error:
         section.refuse("runtime_version", "a version constraint such as '>=3.9,<4'", f"{shown(version)}: {error}")
-        return runtime, None
+        version = None
     return runtime, version
 
 

@@ -32,7 +32,7 @@ class Runtime:
 
 def read_runtime(section: Section, node: DocumentNode, pack: str | None = None) -> Runtime | None:
     """The runtime that *section* of *node* describes, of *pack* or the pack that it names; None after refusing it."""
-    values = {key: plain(section.node(key)) for key in RUNTIME_KEYS}
+    values = {key: plain(section.node(key)) for key in RUNTIME_KEYS}  # asked for, each of them
     ref, name = (section.text(key, required=True) for key in ("ref", "name"))
     if ref is None or name is None:
         return None

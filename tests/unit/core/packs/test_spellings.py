@@ -31,7 +31,6 @@ NOTES = {
     ],
     "greetings": [
         "policies/limit.yaml: policies is not read",
-        "pack.yaml:4: keywords: read as tags",
     ],
     "doors": [
         "sensors/watch.yaml:5: runner_type: read as runtime",

@@ -25,7 +25,14 @@ def machine(tmp_path: Path, logins: Logins) -> Machine:
 
 
 def test_check_load_show_send_and_remove(machine: Machine) -> None:
-    assert machine.attune("pack", "check", "img").stdout == "img 1.0.0: valid, 1 action, 1 sensor, 1 trigger, 1 rule\n"
+    checked = machine.attune("pack", "check", "img")
+    assert checked.stdout == "img 1.0.0: valid, 1 action, 1 sensor, 1 trigger, 1 rule\n"
+    add = "attune runtime add --from-catalogue ffmpeg"
+    warning = f"img.resize: no definition is called ffmpeg; for a runtime: {add}"
+    assert checked.stderr == f"attune: warning: {warning}\n"
+    assert json.loads(machine.attune("pack", "check", "img", "--json").stdout)["warnings"] == [warning]
+    assert machine.attune(*add.split()[1:]).returncode == 0
+    assert machine.attune("pack", "check", "img").stderr == ""
     loaded = machine.attune("pack", "load", "img")
     assert (loaded.returncode, loaded.stdout.splitlines()[-1]) == (0, "img 1.0.0: loaded")
     assert machine.attune("pack", "load", "img").stdout == "img 1.0.0: unchanged\n"

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from attune.cli.output import json_option, print_json, print_list
-from attune.cli.session import unknown, who, with_packs
-from attune.composition.databases import is_there
+from attune.cli.session import ask, unknown, who, with_packs
+from attune.composition.databases import is_there, known_names, shipped_runtimes
 from attune.composition.packs import check_folder, shipped
 from attune.config import load_settings
-from attune.core.errors import Fault
+from attune.core.executions.action import requirement_of_action
+from attune.core.matching.known_names import KnownNames
+from attune.core.matching.terms import RuntimeTerm
+from attune.core.nodes.labels import FACTS
 from attune.core.packs.pack import Pack, PackChange, PackError, PackRecord
+from attune.core.ports.installation import Installation
 from attune.core.ports.packs import PackStore
+from attune.core.runtimes.runtime import Runtime
 from attune.operations.packs.check import CheckedPack
 
 _KINDS = ("actions", "sensors", "triggers", "rules", "runtimes")
@@ -48,11 +53,11 @@ def load(folder: Path, cancel_waiting: bool, as_json: bool) -> None:
         return read, list(changes)
 
     read, changes = with_packs(write)
-    ref, version = read.pack.ref, read.pack.version
+    ref, version, warnings = read.pack.ref, read.pack.version, list(read.notes)
     if as_json:
-        print_json({"pack": ref, "version": version, "changes": changes, "notes": _told(read.notes)})
+        print_json({"pack": ref, "version": version, "changes": changes, "warnings": warnings})
         return
-    _tell(read.notes)
+    _warn(warnings)
     for change in changes:
         click.echo(f"{change.what} {change.kind} {change.ref}")
     click.echo(f"{ref} {version}: {'loaded' if changes else 'unchanged'}")
@@ -66,21 +71,24 @@ def load(folder: Path, cancel_waiting: bool, as_json: bool) -> None:
 def check(folder: Path, as_json: bool) -> int:
     """Say everything that is wrong with the pack in FOLDER, with file and line. Nothing is written.
 
-    Held against the installation if there is one, else against what is shipped. Exit code 2 for mistakes.
+    Held against the installation if there is one, else against what is shipped. Exit code 2 for mistakes. What is
+    required and no definition is called is a warning: it may be a label.
     """
     try:
-        read = _checked(folder)
+        read, names = _checked(folder)
     except PackError as error:
         if not as_json:
             raise
-        print_json({"valid": False, "mistakes": _told(error.faults)})
+        mistakes = [{"where": str(fault.position), "text": str(fault)} for fault in error.faults]
+        print_json({"valid": False, "mistakes": mistakes})
         return error.exit_code
     pack, counts = read.pack, _counts(read.pack)
+    warnings = [*read.notes, *_undefined(pack, names)]
     if as_json:
-        print_json({"valid": True, "pack": pack.ref, "version": pack.version, **counts, "notes": _told(read.notes)})
-    else:
-        _tell(read.notes)
-        click.echo(f"{pack.ref} {pack.version}: valid, {_counted(counts)}")
+        print_json({"valid": True, "pack": pack.ref, "version": pack.version, **counts, "warnings": warnings})
+        return 0
+    click.echo(f"{pack.ref} {pack.version}: valid, {_counted(counts)}")
+    _warn(warnings)
     return 0
 
 
@@ -132,19 +140,32 @@ def remove(ref: str, cancel_waiting: bool) -> None:
     click.echo(f"removed {ref}")
 
 
-def _checked(folder: Path) -> CheckedPack:
-    async def against(store: PackStore) -> CheckedPack:
-        return await check_folder(folder, await store.known())
-
-    return with_packs(against) if is_there(load_settings()) else asyncio.run(check_folder(folder, shipped()))
+def _warn(warnings: Sequence[str]) -> None:
+    click.echo("".join(f"attune: warning: {warning}\n" for warning in warnings), nl=False, err=True)
 
 
-def _told(faults: Sequence[Fault]) -> list[dict[str, str]]:
-    return [{"where": str(fault.position), "text": str(fault)} for fault in faults]
+def _checked(folder: Path) -> tuple[CheckedPack, KnownNames]:
+    """The pack, and what requirements may name where it would be loaded."""
+
+    async def against(installation: Installation) -> tuple[CheckedPack, Sequence[Runtime]]:
+        read = await check_folder(folder, await installation.packs.known())
+        return read, await installation.runtimes.list_runtimes()
+
+    if is_there(load_settings()):
+        read, runtimes = ask(against)
+    else:
+        read, runtimes = asyncio.run(check_folder(folder, shipped())), shipped_runtimes()
+    return read, known_names([*runtimes, *read.pack.runtimes])
 
 
-def _tell(notes: Sequence[Fault]) -> None:
-    click.echo("".join(f"{note.position}: {note}\n" for note in notes), nl=False, err=True)
+def _undefined(pack: Pack, names: KnownNames) -> Iterator[str]:
+    """What no definition is called of what *pack* requires, and the command that adds one."""
+    needs = [(it.ref, it.requires) for it in pack.actions] + [(it.ref, it.requires) for it in pack.sensors]
+    for ref, requires in needs:
+        for term in requirement_of_action(requires).terms:
+            if isinstance(term, RuntimeTerm) and term.name not in {*names.defined, *FACTS}:
+                source = f"--from-catalogue {term.name}" if term.name in names.shipped else "FILE"
+                yield f"{ref}: no definition is called {term.name}; for a runtime: attune runtime add {source}"
 
 
 def _counts(pack: Pack | PackRecord) -> dict[str, int]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -34,7 +35,7 @@ class OnLost(StrEnum):
 _NOT_CONTENT = frozenset({"id", "runtime", "priority", "concurrency", "paused", "is_workflow"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Action:
     """One row of table `action`, read. `runtime_ref` is the ref of its runtime, `runtime` the name, as far as known.
 
@@ -95,13 +96,13 @@ class Action:
             (*self.requires, *extra), runtime=self.runtime, runtime_ref=ref, version_constraint=constraint
         )
 
-    @property
+    @cached_property
     def content(self) -> str:
         """What an execution keeps of it, as JSON that is equal for equal contents."""
         content = {name: value for name, value in asdict(self).items() if name not in _NOT_CONTENT}
         return json.dumps(content, sort_keys=True)
 
-    @property
+    @cached_property
     def version(self) -> str:
         """64 hex digits that name its content."""
         return sha256(self.content.encode()).hexdigest()

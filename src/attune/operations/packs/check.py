@@ -26,7 +26,7 @@ class CheckedPack:
 
     pack: Pack
     files: tuple[PackFile, ...]
-    notes: tuple[Fault, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 async def check_files(
@@ -48,7 +48,7 @@ async def check_files(
     faults += await _expression_faults(draft, expressions)
     if wrong := [fault for fault in in_order(faults) if not fault.harmless]:
         raise PackError(name, wrong)
-    return CheckedPack(pack, tuple(files), tuple(in_order(faults)))
+    return CheckedPack(pack, tuple(files), tuple(f"{note.position}: {note}" for note in in_order(faults)))
 
 
 def _documents(

@@ -46,8 +46,7 @@ def anyio_backend() -> str:
 
 
 async def notes_of(folder: Path) -> list[str]:
-    checked = await check_folder(folder, KNOWN, EXPRESSIONS)
-    return [f"{note.position}: {note}" for note in checked.notes]
+    return list((await check_folder(folder, KNOWN, EXPRESSIONS)).notes)
 
 
 @pytest.mark.parametrize("name", NOTES)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +25,42 @@ def test_what_else_lies_where_working_folders_are_made_is_left_alone(tmp_path: P
 
     assert (kept / "file").read_text() == "important"
     assert not abandoned.exists()
+
+
+def test_what_a_killed_process_left_is_removed_at_the_next_start_and_what_a_live_one_has_stays(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from attune.host.contract.run_folders import RunFolders\n"
+        "folders = RunFolders([sys.argv[1]]); folder = folders.make()\n"
+        "Path(folder, 'half-written').write_text('x'); print(folder, flush=True); sys.stdin.read()"
+    )
+    run = [sys.executable, "-c", script, str(tmp_path)]
+    with (
+        subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as killed,
+        subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as alive,
+    ):
+        assert killed.stdout is not None and alive.stdout is not None
+        left, kept = Path(killed.stdout.readline().strip()), Path(alive.stdout.readline().strip())
+        killed.kill()
+        killed.wait()
+        assert (left / "half-written").exists()
+
+        made = RunFolders([str(tmp_path)])
+        folder = made.make()
+
+        assert not left.parent.exists()
+        assert (kept / "half-written").exists()
+        alive.kill()
+    made.remove(folder)
+
+
+def test_what_a_reboot_left_is_removed_whoever_has_the_number_of_its_process_now(tmp_path: Path) -> None:
+    left = tmp_path / f"{os.getpid()}-0123abcd" / "0011223344556677"
+    left.mkdir(parents=True)
+    (left / "half-written").write_text("x")
+
+    RunFolders([str(tmp_path)]).make()
+
+    assert not left.parent.exists()
 
 
 @pytest.mark.parametrize(

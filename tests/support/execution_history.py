@@ -24,10 +24,10 @@ OFFERS = {"w1": ("shell", "python"), "w2": ("shell", "ruby"), "w3": ("shell", "p
 RECORD = """
     CREATE TABLE history (id bigserial PRIMARY KEY, execution bigint, attempt integer, before text, after text,
                           worker text, at timestamptz DEFAULT clock_timestamp());
-    CREATE FUNCTION record_history() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION record_history() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
     BEGIN
         IF OLD.status IS DISTINCT FROM NEW.status THEN
-            INSERT INTO history (execution, attempt, before, after, worker)
+            INSERT INTO public.history (execution, attempt, before, after, worker)
             VALUES (NEW.id, NEW.attempt, OLD.status, NEW.status, NEW.worker_name);
         END IF;
         RETURN NULL;

@@ -57,7 +57,8 @@ def load(folder: Path, cancel_waiting: bool, as_json: bool) -> None:
     if as_json:
         print_json({"pack": ref, "version": version, "changes": changes, "warnings": warnings})
         return
-    _warn(warnings)
+    for warning in warnings:
+        click.echo(f"attune: warning: {warning}", err=True)
     for change in changes:
         click.echo(f"{change.what} {change.kind} {change.ref}")
     click.echo(f"{ref} {version}: {'loaded' if changes else 'unchanged'}")
@@ -88,7 +89,8 @@ def check(folder: Path, as_json: bool) -> int:
         print_json({"valid": True, "pack": pack.ref, "version": pack.version, **counts, "warnings": warnings})
         return 0
     click.echo(f"{pack.ref} {pack.version}: valid, {_counted(counts)}")
-    _warn(warnings)
+    for warning in warnings:
+        click.echo(f"attune: warning: {warning}", err=True)
     return 0
 
 
@@ -138,10 +140,6 @@ def remove(ref: str, cancel_waiting: bool) -> None:
 
     with_packs(remove_pack)
     click.echo(f"removed {ref}")
-
-
-def _warn(warnings: Sequence[str]) -> None:
-    click.echo("".join(f"attune: warning: {warning}\n" for warning in warnings), nl=False, err=True)
 
 
 def _checked(folder: Path) -> tuple[CheckedPack, KnownNames]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attune.core.access.secrets import text_of
-from attune.core.matching.terms import LabelTerm, RuntimeTerm
+from attune.core.matching.terms import LabelTerm
 
 _WEIGHTED = {"required": False, "preferred": True}
-_OPERATORS = {"in": False, "exists": False, "notin": True, "doesnotexist": True}  # and whether they say no
 
 
-def selector_terms(labels: Mapping[str, Any]) -> list[str]:
+def selector_terms(match_labels: Mapping[str, Any]) -> list[str]:
     """The terms that say of each label that it has its value."""
-    return [str(LabelTerm(name.lower(), (text_of(value),))) for name, value in labels.items()]
+    return [str(LabelTerm(name.lower(), (text_of(value),))) for name, value in match_labels.items()]
 
 
 def toleration_terms(tolerations: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -30,13 +29,5 @@ def affinity_terms(affinity: Mapping[str, Any], kind: str) -> list[str]:
     return [
         f"{term} *{max(1, min(100, int(part.get('weight', 1))))}" if _WEIGHTED[kind] else term
         for part in affinity.get(kind, [])
-        for term in _terms_of(part.get("preference", part))
+        for term in selector_terms(**part.get("preference", part))
     ]
-
-
-def _terms_of(part: Mapping[str, Any]) -> Iterator[str]:
-    yield from selector_terms(part.get("match_labels", {}))
-    for expression in part.get("match_expressions", []):
-        name, no = expression["key"].lower(), _OPERATORS[expression["operator"].lower()]
-        values = tuple(sorted(map(text_of, expression.get("values", []))))
-        yield str(LabelTerm(name, values, no) if values else RuntimeTerm(name, negated=no))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +16,6 @@ from attune.core.packs.pack import KINDS, Pack, RuleDefinition, SensorDefinition
 from attune.core.packs.spellings import other_keys, respelt
 from attune.core.packs.work_reader import (
     LONGEST_SECONDS,
-    NAME,
     PRIORITIES,
     read_action,
     read_label,
@@ -29,6 +27,7 @@ from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime, read_runtime
 
 REF = r"[a-z][a-z0-9_-]{1,99}"
+NAME = r"[a-z0-9_][a-z0-9_-]{0,99}"
 _SEMVER = r"\d+\.\d+\.\d+(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
 _RESERVED = ("core",)
 
@@ -122,7 +121,7 @@ def _ref(section: Section, pack: str) -> str:
         return f"{pack}.{name}" if pack and name else ""
     ref = section.text("ref", wanted, pattern=rf"{REF}\.{NAME}")
     name = section.text("name") or ""
-    if ref and re.fullmatch(NAME, name) and not ref.endswith(f".{name}"):
+    if ref and name and not ref.endswith(f".{name}"):
         section.refuse("name", "a name that ends the ref, or none")
     if ref and pack and not ref.startswith(f"{pack}."):
         section.refuse("ref", f"a ref of this pack, {wanted}", shown(ref))

@@ -14,7 +14,6 @@ from attune.core.packs.placement import affinity_terms, selector_terms, tolerati
 
 _STEPS = re.compile(r"(?<=[\w\]])\.(\d+)(?!\w)")
 _OF_EVENT, _PAYLOAD = re.compile(r"\btrigger\.(payload\.)?"), "event.payload."
-_RUNNERS = {"local-shell-script": ("shell", "args")}  # the runtime, and the delivery that goes with it
 
 
 def _parameters(written: Any) -> Any:
@@ -37,8 +36,7 @@ class OtherSpelling:
 
 
 SPELLINGS = (
-    OtherSpelling("runner_type", "actions sensors", "runtime", lambda name: _RUNNERS.get(name, (name,))[0]),
-    OtherSpelling("runner_type", "actions", "delivery", lambda name: _RUNNERS.get(name, (name, None))[1]),
+    OtherSpelling("runner_type", "actions sensors", "runtime"),
     OtherSpelling("runtime_ref", "actions sensors", "runtime"),
     OtherSpelling("runtime_version_constraint", "actions sensors", "runtime_version"),
     OtherSpelling("entry entrypoint", "actions sensors", "entry_point"),
@@ -80,24 +78,22 @@ def respelt(kind: str, node: DocumentNode, faults: list[Fault]) -> DocumentNode:
     return DocumentNode(values, node.position)
 
 
-def _put(
-    row: OtherSpelling, key: str, said: DocumentNode, values: dict[str, DocumentNode], faults: list[Fault]
-) -> None:
-    given, value, told = plain(said), said, ""
+def _put(row: OtherSpelling, key: str, old: DocumentNode, values: dict[str, DocumentNode], faults: list[Fault]) -> None:
+    given, value, told = plain(old), old, ""
     if row.convert is not None:
         try:
             made = row.convert(given)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-            faults.append(Fault(key, "the form that others give it", shown(given), said.position))
+            faults.append(Fault(key, "the form that others give it", shown(given), old.position))
             return
         if made in (None, [], {}):
             return
-        value, told = node_of(made, position=said.position), f": {shown(made)}" if made != given else ""
+        value, told = node_of(made, position=old.position), f": {shown(made)}" if made != given else ""
     before = values.get(row.key)
     if before is None or (row.key == "delivery" and before.value == "stdin"):
         values[row.key] = value
     elif isinstance(before.value, tuple) and isinstance(value.value, tuple):
         values[row.key] = DocumentNode(before.value + value.value, before.position)
     elif row.key != "delivery":  # of which the way says more than the form
-        faults.append(Fault(key, f"either {key} or {row.key}", "both", said.position))
-    faults.append(Fault(key, row.key, "", said.position, sentence=f"read as {row.key}{told}", harmless=True))
+        faults.append(Fault(key, f"either {key} or {row.key}", "both", old.position))
+    faults.append(Fault(key, row.key, "", old.position, sentence=f"read as {row.key}{told}", harmless=True))

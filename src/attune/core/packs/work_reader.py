@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,7 +16,6 @@ from attune.core.matching.requirement import Preference
 from attune.core.packs.pack import SensorDefinition
 from attune.core.runtimes.constraint import Constraint
 
-NAME = r"[a-z0-9_][a-z0-9_-]{0,99}"
 PRIORITIES = (LEAST_PRIORITY, MOST_PRIORITY)
 LONGEST_SECONDS = 366 * 86_400.0
 LONGEST_GRACE = 3600.0
@@ -82,10 +80,8 @@ def read_sensor(section: Section, ref: str) -> SensorDefinition:
 
 
 def read_label(section: Section, ref: str) -> str:
-    """What people call it: `label`, a `name` that is none for a ref, or the end of *ref* as words."""
-    name = section.text("name") or ""
-    words = ref.rpartition(".")[2].replace("_", " ").replace("-", " ").capitalize()
-    return section.text("label") or (words if re.fullmatch(NAME, name) else name or words)
+    """What people call it: `label`, or the end of *ref* as words."""
+    return section.text("label") or ref.rpartition(".")[2].replace("_", " ").replace("-", " ").capitalize()
 
 
 def read_number(section: Section, key: str, bounds: tuple[int, int]) -> int | None:

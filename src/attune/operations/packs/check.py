@@ -60,10 +60,8 @@ def _documents(
     folders: dict[str, list[DocumentNode]] = {kind: [] for kind in KINDS}
     for file in files:
         kind, _, name = file.path.partition("/")
-        if name.endswith(_SUFFIXES) and kind not in folders:
-            meant = nearest(kind.lower(), KINDS, 0.85)
-            sentence = f"expected the folder {meant}, got {kind}, which is not read" if meant else f"{kind} is not read"
-            faults.append(Fault("", meant or "", "", SourcePosition(file.path), sentence=sentence, harmless=not meant))
+        if kind not in folders and name.endswith(_SUFFIXES) and (meant := nearest(kind.lower(), KINDS, 0.85)):
+            faults.append(Fault("", f"the folder {meant}", f"{kind}, which is not read", SourcePosition(file.path)))
         if not name.endswith(_SUFFIXES) or "/" in name or kind not in folders:
             continue
         node = read(file.content, file.path, faults)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from attune.postgres.embedded.binaries import find_binaries
 from command_hosts import Machine
+from pack_folders import write_pack
 from schema_dump import HERE
+from waiting import wait_for
 
 
 def filled(url: str, *names: str) -> str:
@@ -65,3 +73,81 @@ def test_the_report_is_a_file_that_names_what_was_left(machine: Machine) -> None
     assert "adopted an existing Attune database (upstream-june) at 20260203000001_unify_runtimes\n" in written
     assert "left: trigger acme.hook: its webhook: nothing receives it here\n" in written
     assert "things could not be carried over or need somebody: see report.txt" in done.stdout
+
+
+HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "adopt-a-database.md"
+JUNE = (HERE / "june_schema.sql").read_text()
+STAGES = {
+    "February": ((HERE / "legacy_schema.sql").read_text(), (HERE / "legacy_rows.sql").read_text()),
+    "between": ((HERE / "legacy_schema.sql").read_text(), JUNE.partition("-- mark")[0]),
+    "June": ((HERE / "legacy_schema.sql").read_text(), JUNE, (HERE / "june_rows.sql").read_text()),
+}
+PACK = {
+    "pack.yaml": "ref: acme\nlabel: Acme\nversion: 1.4.0\n",
+    "actions/plain.yaml": "name: plain\nlabel: Plain\nentry_point: plain.sh\nruntime: core.shell\n",
+    "actions/plain.sh": "echo '{\"ran\": true}'\n",
+    "actions/hello.yaml": "name: hello\nlabel: Hello\nentry_point: hello.py\nruntime: core.python\n",
+    "actions/hello.py": "import json, os, sys\nseen = [os.environ.get(n) for n in ('GREETING', 'PYTHONPATH')]\n"
+    "print(json.dumps({'seen': seen, 'unbuffered': sys.stdout.write_through}))\n",
+}
+
+
+def commands() -> list[str]:
+    """What the page has one type, without the installation that goes on until it is stopped."""
+    blocks = re.findall(r"```console\n(.*?)```", HOW_TO.read_text(), re.DOTALL)
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line != "attune up"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_how_to_moves_an_installation_of_each_stage_and_back(
+    tmp_path: Path, blank_database: str, stage: str
+) -> None:
+    machine = Machine(tmp_path, {"DATABASE_URL": blank_database})
+    machine.real("sh")
+    (machine.bin / "python3").symlink_to(Path(sys.executable).resolve())
+    with psycopg.connect(blank_database, autocommit=True) as connection:
+        for text in STAGES[stage]:
+            connection.execute(text.encode())
+    write_pack(tmp_path / "acme", PACK)
+
+    def shell(line: str) -> None:
+        path = f"{find_binaries().folder}/bin:{os.defpath}"
+        environment = machine.environment() | {"PATH": path}
+        done = subprocess.run(
+            ["sh", "-c", line], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+
+    forth, back = commands(), [line for line in commands() if line.startswith(("psql", "pg_restore"))]
+    for line in forth[: -len(back)]:
+        if not line.startswith("attune "):
+            shell(line)
+            continue
+        words = shlex.split(line.replace("/opt/attune/packs/acme", "acme"), comments=True)[1:]
+        done = machine.attune(*words)
+        assert done.returncode == 0 or words == ["doctor"], f"{line}: {done.stdout}{done.stderr}"
+
+    worker = machine.start("worker", "start", "--name", "w1")
+    try:
+        wait_for(lambda: "worker registered" in (tmp_path / "attune.log").read_text())
+        ran = (
+            machine.attune("action", "run", "acme.plain", "--wait", "--json", "--policy", "fail")
+            if stage != "between"
+            else None
+        )
+        assert ran is None or '"ran": true' in ran.stdout, (
+            f"{ran.stdout}{ran.stderr}{(tmp_path / 'attune.log').read_text()}"
+        )
+        if stage == "June":
+            ran = machine.attune("action", "run", "acme.hello", "--wait", "--json", "--policy", "fail")
+            assert json.loads(ran.stdout)["result"] == {"seen": ["hello", None], "unbuffered": True}, ran.stdout
+            refused = machine.attune("action", "run", "acme.flow")
+            assert "acme.flow: it is a workflow, and nothing runs workflows here" in refused.stderr
+            assert "build-2" in machine.attune("worker", "list").stdout
+    finally:
+        worker.terminate()
+        assert worker.wait(60) == 0
+    for line in back:
+        shell(line)
+    assert "not adopted yet" in machine.attune("db", "status").stdout

@@ -51,8 +51,10 @@ def test_an_execution_that_starts_later_says_when(command: Command) -> None:
     assert (code, out) == (0, f"execution {number}: scheduling\n")
     assert re.search(rf"execution {number} waits:\n(.+\n)*held +not before .+ UTC \(in 10 m\)\n", err)
     assert re.search(r"held back:? +not before", command("execution", "show", number)[1])
-    at = command("action", "run", "demo.hello_python", "--at", "2999-01-01T10:00Z", "--json")
-    assert json.loads(at[1])["not_before"] == "2999-01-01T10:00:00+00:00"
+    at = command("action", "run", "demo.hello_python", "--at", "2099-01-01T10:00Z", "--json")
+    assert json.loads(at[1])["not_before"] == "2099-01-01T10:00:00+00:00"
+    far = command("action", "run", "demo.hello_python", "--at", "2999-01-01T10:00Z")
+    assert (far[0], "not_before: expected a time up to the year 2099, got 2999-01-01" in far[2]) == (2, True)
     both = command("action", "run", "demo.hello_python", "--at", "10:00", "--in", "1h")
     assert (both[0], both[1]) == (2, "")
     assert "expected either a time or a delay, got both" in both[2]

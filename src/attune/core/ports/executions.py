@@ -15,6 +15,8 @@ from attune.core.executions.execution import FINAL, Policy
 from attune.core.executions.timeline import TimelineEntry, timeline_text, waits_for
 from attune.core.matching.requirement import Preference, Requirement, RequirementClass
 
+_LAST_YEAR = 2099
+
 
 @dataclass(frozen=True, slots=True)
 class NewExecution:
@@ -59,6 +61,9 @@ class NewExecution:
         later = self.not_before, self.delay_seconds
         if None not in later:
             raise UsageError(field="not_before", expected="either a time or a delay", got="both")
+        if self.not_before is not None and self.not_before.year > _LAST_YEAR:
+            expected = f"a time up to the year {_LAST_YEAR}"
+            raise UsageError(field="not_before", expected=expected, got=self.not_before.isoformat())
         if later != (None, None) and self.policy is not Policy.WAIT:
             raise UsageError(field="policy", expected="wait, for what starts later", got=self.policy.value)
         problems = parameter_faults(self.action.param_schema, self.parameters)

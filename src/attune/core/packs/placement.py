@@ -8,8 +8,6 @@ from typing import Any
 from attune.core.access.secrets import text_of
 from attune.core.matching.terms import LabelTerm
 
-_WEIGHTED = {"required": False, "preferred": True}
-
 
 def selector_terms(match_labels: Mapping[str, Any]) -> list[str]:
     """The terms that say of each label that it has its value."""
@@ -22,12 +20,10 @@ def toleration_terms(tolerations: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f'tolerates "{taint}"' for key, value in pairs for taint in ([key, f"{key}={value}"] if value else [key])]
 
 
-def affinity_terms(affinity: Mapping[str, Any], kind: str) -> list[str]:
-    """The terms of one *kind*, `required` or `preferred`, with weights. Raises `ValueError` for others in it."""
-    if affinity.keys() - _WEIGHTED.keys():
-        raise ValueError("an affinity of another kind")
+def affinity_terms(kind: str, required: Sequence[Any] = (), preferred: Sequence[Any] = ()) -> list[str]:
+    """The terms of one *kind*, `required` or `preferred`, with weights."""
     return [
-        f"{term} *{max(1, min(100, int(part.get('weight', 1))))}" if _WEIGHTED[kind] else term
-        for part in affinity.get(kind, [])
+        f"{term} *{max(1, min(100, int(part.get('weight', 1))))}" if kind == "preferred" else term
+        for part in (preferred if kind == "preferred" else required)
         for term in selector_terms(**part.get("preference", part))
     ]

@@ -132,8 +132,8 @@ def _runtime(section: Section, *, required: bool = False) -> tuple[str | None, s
 
 def _requires(section: Section) -> tuple[str, ...]:
     """Terms, each readable, and together not contradicting."""
-    expected = "a list of terms such as 'python >=3.9'"
-    terms = _terms(section, "requires", expected, lambda text: requirement_of_action([text]))
+    example = "a list of terms such as 'python >=3.9'"
+    terms = _terms(section, "requires", example, lambda text: requirement_of_action([text]))
     try:
         requirement_of_action(terms)
     except RequirementError as error:

@@ -32,7 +32,6 @@ _JSON = frozenset(
     {"distributions", "installation", "requires", "prefers", "interpreter_args", "param_schema", "out_schema"}
     | {"config", "conditions", "action_params"}
 )
-_MAY_BE_ADHOC = (Action, TriggerDefinition, RuleDefinition)
 _SHOWN = 10
 USERS = {
     "runtime": """
@@ -88,7 +87,7 @@ def _further(item: Any, ids: Mapping[tuple[str, str], int]) -> dict[str, Any]:
         further["runtime_version_constraint"] = item.version_constraint
     if isinstance(item, Action):
         further |= {"parameter_delivery": item.delivery.value, "on_lost": item.on_lost.value}
-    return further | ({"is_adhoc": False} if isinstance(item, _MAY_BE_ADHOC) else {})
+    return further | ({"is_adhoc": False} if isinstance(item, Action | TriggerDefinition | RuleDefinition) else {})
 
 
 async def write_row(

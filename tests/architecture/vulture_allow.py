@@ -25,6 +25,9 @@ _.isolation_level
 # Procrastinate calls or reads them; READ_FROM is its version, which a test holds.
 READ_FROM
 
+# Read by name where a pack is stored.
+_.runtime_deps
+
 # Fields of rows and answers: filled by name, and read by whoever gets the JSON or the template.
 _.last_event
 _.started_at

@@ -15,6 +15,7 @@ import attune
 import attune.testing
 from api_reference import api_reference
 from attune.cli.main import cli
+from attune.core.packs.spellings import SPELLINGS
 from attune.host.contract.environment import ALLOWED, ALLOWED_PREFIXES
 from attune.host.contract.launch import KINDS
 from settings_reference import settings_reference
@@ -41,6 +42,7 @@ def pages() -> dict[Path, str]:
         folder / "api.md": api_reference(),
         folder / "python.md": python_reference(),
         folder / "execution-contract.md": contract_reference(),
+        folder / "other-packs.md": spellings_reference(),
     }
 
 
@@ -122,6 +124,17 @@ def contract_reference() -> str:
     always = ", ".join(f"`{name}`" for name in (*sorted(ALLOWED), *(f"{prefix}*" for prefix in ALLOWED_PREFIXES)))
     page = (ROOT / "tests" / "support" / "execution_contract_page.md").read_text()
     return page.format(table="\n".join(table), allowed=always)
+
+
+def spellings_reference() -> str:
+    """The table of keys that packs of other installations have."""
+    rows = [
+        f"| {', '.join(f'`{key}`' for key in row.written.split())} | {row.kinds.replace(' ', ', ')} | `{row.key}` |"
+        f" {'converted' if row.convert else 'as it is'} |"
+        for row in SPELLINGS
+    ]
+    page = (ROOT / "tests" / "support" / "other_packs_page.md").read_text()
+    return page.format(table="\n".join(rows))
 
 
 def python_reference() -> str:

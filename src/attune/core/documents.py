@@ -16,19 +16,8 @@ E = TypeVar("E", bound=StrEnum)
 Path: TypeAlias = "tuple[str | int, ...]"
 
 _LONGEST = 200
-_OTHER_NAMES = {
-    "entry": "entry_point",
-    "entrypoint": "entry_point",
-    "parameter_delivery": "delivery",
-    "param_schema": "parameters",
-    "out_schema": "output",
-    "action_params": "parameters",
-    "conditions": "when",
-    "runtime_ref": "runtime",
-    "trigger_ref": "trigger",
-    "action_ref": "action",
-}  # of the columns and of other installations' packs, which are spelt unlike what they mean
 _DEEPEST = 20
+_TYPING_ERROR = 0.75  # as alike as `lable` and `label` are
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -48,22 +37,20 @@ class DocumentNode:
         """Where *path* below this node is written, or the last part of it that is."""
         node = self
         for step in path:
-            below = node.value.get(step) if isinstance(node.value, Mapping) else None
-            if isinstance(node.value, tuple) and isinstance(step, int) and step < len(node.value):
-                below = node.value[step]
-            if not isinstance(below, DocumentNode):
+            inner = dict(enumerate(node.value)) if isinstance(node.value, tuple) else node.value
+            if not isinstance(inner, Mapping) or not isinstance(below := inner.get(step), DocumentNode):
                 break
             node = below
         return node.position
 
 
-def node_of(value: Any, depth: int = 0) -> DocumentNode:
-    """The JSON *value* as a node without a position. Deeper than anything is read, values stay as they are."""
+def node_of(value: Any, depth: int = 0, position: SourcePosition | None = None) -> DocumentNode:
+    """The JSON *value* as a node, all of it at *position*. Deeper than anything is read, values stay as they are."""
     if depth < _DEEPEST and isinstance(value, Mapping):
-        return DocumentNode({key: node_of(below, depth + 1) for key, below in value.items()})
+        return DocumentNode({key: node_of(below, depth + 1, position) for key, below in value.items()}, position)
     if depth < _DEEPEST and isinstance(value, list):
-        return DocumentNode(tuple(node_of(below, depth + 1) for below in value))
-    return DocumentNode(value)
+        return DocumentNode(tuple(node_of(below, depth + 1, position) for below in value), position)
+    return DocumentNode(value, position)
 
 
 def plain(node: Any) -> Any:
@@ -221,11 +208,9 @@ class Section:
     def mapping(self, key: str) -> dict[str, Any]:
         """An object as plain values, {} where nothing is written."""
         node = self.node(key)
-        if node is not None and isinstance(node.value, Mapping):
-            return dict(plain(node))
-        if node is not None:
+        if node is not None and not isinstance(node.value, Mapping):
             self.refuse(key, "an object")
-        return {}
+        return dict(plain(self.object_node(key)))
 
     def only(self, keys: Sequence[str]) -> None:
         """Refuse every key other than *keys*."""
@@ -233,24 +218,19 @@ class Section:
             if key not in keys:
                 self.refuse(str(key), f"one of {', '.join(keys)}", "an unknown key")
 
-    def finish(self) -> None:
-        """Refuse every key that nobody has asked for."""
-        known = sorted(self._asked)
-        for key, node, near in self._unknown():
-            meant = f"did you mean {self.at(near)}?" if near else f"expected one of {', '.join(known)}"
-            expected = self.at(near) if near else f"one of {', '.join(known)}"
-            self.faults.append(
-                Fault(self.at(key), expected, "an unknown key", node.position, sentence=f"unknown key, {meant}")
-            )
+    def finish(self, also: Sequence[str] = ()) -> None:
+        """Tell of every key that nobody has asked for; refuse what is nearly one of those, or of *also*."""
+        for key, node in self._unknown():
+            near = nearest(key, [*sorted(self._asked), *also], _TYPING_ERROR)
+            said = f"unknown key, did you mean {self.at(near)}?" if near else "unknown key, ignored"
+            self.faults.append(Fault(self.at(key), near or "", "", node.position, sentence=said, harmless=not near))
 
     def warn_unknown(self) -> None:
         """Warn of every key that nobody has asked for."""
-        for key, _, near in self._unknown():
-            self.warnings.append(f"{self.at(str(key))}: unknown key{f', did you mean {near}?' if near else ''}")
+        for key, _ in self._unknown():
+            near = nearest(key, sorted(self._asked))
+            self.warnings.append(f"{self.at(key)}: unknown key{f', did you mean {near}?' if near else ''}")
 
-    def _unknown(self) -> Iterator[tuple[str, DocumentNode, str | None]]:
-        """The keys that nobody has asked for, each with the nearest one that somebody has."""
-        for key, node in self._values.items():
-            if key not in self._asked:
-                meant = _OTHER_NAMES.get(str(key))
-                yield key, node, meant if meant in self._asked else nearest(str(key), sorted(self._asked))
+    def _unknown(self) -> Iterator[tuple[str, DocumentNode]]:
+        """The keys that nobody has asked for."""
+        return ((str(key), node) for key, node in self._values.items() if key not in self._asked)

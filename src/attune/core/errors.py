@@ -60,6 +60,7 @@ class Fault:
     position: SourcePosition | None = None
     hint: str | None = None
     sentence: str | None = None
+    harmless: bool = False  # it is told, and stops nothing
 
     def __str__(self) -> str:
         sentence = self.sentence or f"expected {self.expected}, got {self.got}"

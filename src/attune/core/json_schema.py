@@ -142,21 +142,16 @@ def _walk(node: Any, root: Mapping[str, Any], path: Path) -> Iterator[_Sentence]
             yield from _walk(item, root, (*path, index))
 
 
-def _leads_somewhere(root: Any, reference: str) -> bool:
-    if reference == "#":
-        return True
-    if not reference.startswith("#/"):
+def _leads_somewhere(root: Mapping[str, Any], reference: str) -> bool:
+    from referencing import exceptions, jsonschema
+
+    if not f"{reference}/".startswith("#/"):
         return False
-    node = root
-    for step in reference[2:].split("/"):
-        name = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(node, Mapping) and name in node:
-            node = node[name]
-        elif isinstance(node, list) and name.isdigit() and int(name) < len(node):
-            node = node[int(name)]
-        else:
-            return False
-    return isinstance(node, Mapping | bool)
+    resolver = _no_registry().resolver_with_root(jsonschema.DRAFT202012.create_resource(root))
+    try:
+        return isinstance(resolver.lookup(reference).contents, Mapping | bool)
+    except (exceptions.Unresolvable, ValueError, TypeError):
+        return False
 
 
 def _meta_sentence(error: Any) -> tuple[str, str]:

@@ -98,7 +98,7 @@ def test_one_fault_in_a_folder_and_nothing_is_written(machine: Machine) -> None:
         ("", "expected an object with ref, name and distributions, got null"),
         ("a: [", "ruby.yaml:2:1"),
         ("- 1", "expected an object with ref, name and distributions, got 1"),
-        ("name: X", "ruby.yaml[0].ref: expected a text, got null"),
+        ("name: X", "ruby.yaml[0].ref: expected a text, got nothing"),
         ("ref: Acme.X\nname: X", "expected lower-case <pack>.<name>, at most 200 characters, got 'Acme.X'"),
         ("ref: acme.x\nname: X\ndistribution: {}", "ruby.yaml[0].distribution: expected one of ref, name"),
         ("ref: acme.x\nname: X\ndistributions: [ruby]", "acme.x: distributions: expected an object, got ['ruby']"),

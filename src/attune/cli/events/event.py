@@ -68,15 +68,11 @@ def show_rule(ref: str, as_json: bool) -> None:
     click.echo(f"{rule.ref}: {rule.label}\nenabled: {_enabled(rule)}")
     if rule.paused:
         click.echo(f"paused: {rule.paused}\nIt goes on once it is changed, or by: attune rule enable {rule.ref}")
-    parameters = json.dumps(rule.action_params, ensure_ascii=False)
     click.echo(f"trigger: {rule.trigger_ref}\nwhen: {_when(rule.conditions) or 'always'}")
-    click.echo(f"action: {rule.action_ref}\nparameters: {parameters}")
-    if rule.overlap != "queue":
-        click.echo(f"overlap: {rule.overlap}")
-    if rule.at_most_every_seconds:
-        click.echo(f"at most every: {rule.at_most_every_seconds:g} s")
-    if rule.delay_seconds:
-        click.echo(f"delay: {rule.delay_seconds:g} s")
+    click.echo(f"action: {rule.action_ref}\nparameters: {json.dumps(rule.action_params, ensure_ascii=False)}")
+    seconds = {"at most every": rule.at_most_every_seconds, "delay": rule.delay_seconds}
+    more = {"overlap": rule.overlap.removeprefix("queue")} | {name: f"{s:g} s" for name, s in seconds.items() if s}
+    click.echo("".join(f"{name}: {text}\n" for name, text in more.items() if text), nl=False)
 
 
 def _enabled(rule: RuleRecord) -> str:
@@ -119,13 +115,7 @@ def list_command(trigger_ref: str | None, limit: int, as_json: bool) -> None:
         with_events(lambda events: events.list_events(limit, trigger_ref)),
         as_json,
         ["EVENT", "WHEN", "TRIGGER", "SOURCE", "FOLLOWED BY"],
-        lambda event: [
-            str(event.id),
-            moment(event.created),
-            event.trigger_ref,
-            event.source_ref or "",
-            _followed(event),
-        ],
+        lambda it: [str(it.id), moment(it.created), it.trigger_ref, it.source_ref or "", _followed(it)],
         empty=f"There is no event of the trigger {trigger_ref}: attune trigger list"
         if trigger_ref
         else "There is no event yet. Sensors tell them, and: attune event send REF -p key=value",

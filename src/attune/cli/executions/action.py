@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import click
@@ -148,35 +149,21 @@ def run(
     return 0
 
 
-@action.command(epilog="Example: attune action pause demo.hello_python")
-@click.argument("ref")
-def pause(ref: str) -> None:
-    """Start nothing of the action REF until it is resumed. What runs goes on."""
-    set_paused(ref, paused=True)
-
-
-@action.command(epilog="Example: attune action resume demo.hello_python")
-@click.argument("ref")
-def resume(ref: str) -> None:
-    """Start again what waits of the action REF."""
-    set_paused(ref, paused=False)
-
-
 @click.group(epilog="Example: attune fleet pause")
 def fleet() -> None:
     """The whole fleet: stop all starts in an emergency, and go on."""
 
 
-@fleet.command(name="pause", epilog="Example: attune fleet pause")
-def pause_fleet() -> None:
-    """Start no execution at all until the fleet is resumed. What runs goes on."""
-    set_paused(None, paused=True)
-
-
-@fleet.command(name="resume", epilog="Example: attune fleet resume")
-def resume_fleet() -> None:
-    """Start again what waits; actions that are paused by themselves stay so."""
-    set_paused(None, paused=False)
+_GO_ON = "until it is resumed. What runs goes on."
+_AGAIN = "Start again what waits; actions that are paused by themselves stay so."
+for _verb, _of_action, _of_fleet in (
+    ("pause", f"Start nothing of the action REF {_GO_ON}", f"Start no execution at all {_GO_ON}"),
+    ("resume", "Start again what waits of the action REF.", _AGAIN),
+):
+    _set = partial(set_paused, paused=_verb == "pause")
+    _example = f"Example: attune action {_verb} demo.hello_python"
+    action.add_command(click.Command(_verb, None, _set, [click.Argument(["ref"])], _of_action, _example))
+    fleet.add_command(click.Command(_verb, None, partial(_set, None), [], _of_fleet, f"Example: attune fleet {_verb}"))
 
 
 def _retries(action: Action) -> str:

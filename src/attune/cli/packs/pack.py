@@ -22,6 +22,7 @@ from attune.core.packs.pack import Pack, PackChange, PackError, PackRecord
 from attune.core.ports.installation import Installation
 from attune.core.ports.packs import PackStore
 from attune.core.runtimes.runtime import Runtime
+from attune.operations.packs.check import CheckedPack
 
 _KINDS = ("actions", "sensors", "triggers", "rules", "runtimes")
 
@@ -46,15 +47,18 @@ def load(folder: Path, cancel_waiting: bool, as_json: bool) -> None:
     Loading the same folder again changes nothing. Executions that wait run what they were asked of.
     """
 
-    async def write(store: PackStore) -> tuple[str, str, list[PackChange]]:
+    async def write(store: PackStore) -> tuple[CheckedPack, list[PackChange]]:
         read = await check_folder(folder, await store.known())
         changes = await store.load(read.pack, read.files, changed_by=who(), cancel_waiting=cancel_waiting)
-        return read.pack.ref, read.pack.version, list(changes)
+        return read, list(changes)
 
-    ref, version, changes = with_packs(write)
+    read, changes = with_packs(write)
+    ref, version, warnings = read.pack.ref, read.pack.version, list(read.notes)
     if as_json:
-        print_json({"pack": ref, "version": version, "changes": changes})
+        print_json({"pack": ref, "version": version, "changes": changes, "warnings": warnings})
         return
+    for warning in warnings:
+        click.echo(f"attune: warning: {warning}", err=True)
     for change in changes:
         click.echo(f"{change.what} {change.kind} {change.ref}")
     click.echo(f"{ref} {version}: {'loaded' if changes else 'unchanged'}")
@@ -72,14 +76,15 @@ def check(folder: Path, as_json: bool) -> int:
     required and no definition is called is a warning: it may be a label.
     """
     try:
-        pack, names = _checked(folder)
+        read, names = _checked(folder)
     except PackError as error:
         if not as_json:
             raise
         mistakes = [{"where": str(fault.position), "text": str(fault)} for fault in error.faults]
         print_json({"valid": False, "mistakes": mistakes})
         return error.exit_code
-    counts, warnings = _counts(pack), [*_undefined(pack, names)]
+    pack, counts = read.pack, _counts(read.pack)
+    warnings = [*read.notes, *_undefined(pack, names)]
     if as_json:
         print_json({"valid": True, "pack": pack.ref, "version": pack.version, **counts, "warnings": warnings})
         return 0
@@ -137,18 +142,18 @@ def remove(ref: str, cancel_waiting: bool) -> None:
     click.echo(f"removed {ref}")
 
 
-def _checked(folder: Path) -> tuple[Pack, KnownNames]:
+def _checked(folder: Path) -> tuple[CheckedPack, KnownNames]:
     """The pack, and what requirements may name where it would be loaded."""
 
-    async def against(installation: Installation) -> tuple[Pack, Sequence[Runtime]]:
+    async def against(installation: Installation) -> tuple[CheckedPack, Sequence[Runtime]]:
         read = await check_folder(folder, await installation.packs.known())
-        return read.pack, await installation.runtimes.list_runtimes()
+        return read, await installation.runtimes.list_runtimes()
 
     if is_there(load_settings()):
-        pack, runtimes = ask(against)
+        read, runtimes = ask(against)
     else:
-        pack, runtimes = asyncio.run(check_folder(folder, shipped())).pack, shipped_runtimes()
-    return pack, known_names([*runtimes, *pack.runtimes])
+        read, runtimes = asyncio.run(check_folder(folder, shipped())), shipped_runtimes()
+    return read, known_names([*runtimes, *read.pack.runtimes])
 
 
 def _undefined(pack: Pack, names: KnownNames) -> Iterator[str]:

@@ -10,12 +10,11 @@ from attune.cli.session import ask
 from attune.config import Settings
 from attune.config.document import read_file as read_document_file
 from attune.core.documents import DocumentNode, Section, plain
-from attune.core.errors import DefinitionError, Fault, UsageError, shown
+from attune.core.errors import DefinitionError, Fault, UsageError
 from attune.core.ports.runtimes import RuntimeStore
-from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.runtime import RUNTIME_KEYS, Runtime, read_runtime
 
 T = TypeVar("T")
-_KNOWN = ("ref", "name", "description", "pack_ref", "distributions", "installation")
 
 
 def with_runtimes(work: Callable[[RuntimeStore], Awaitable[T]], settings: Settings | None = None) -> T:
@@ -43,19 +42,8 @@ def _entry(path: Path, index: int, entry: DocumentNode) -> Runtime:
     section = Section(entry, place, faults).section(place, entry, "an object with ref, name and distributions")
     if section is None:
         raise DefinitionError(place, faults)
-    values = plain(entry)
-    for key in ("ref", "name"):
-        if not isinstance(values.get(key), str) or not values[key].strip():
-            section.refuse(key, "a text", shown(values.get(key)))
-    section.only(_KNOWN)
-    if faults:
-        raise DefinitionError(str(values.get("ref") or place), faults)
-    return Runtime(
-        ref=values["ref"],
-        name=values["name"],
-        distributions=values.get("distributions", {}),
-        pack_ref=str(values.get("pack_ref") or values["ref"].partition(".")[0]),
-        description=str(values["description"]) if values.get("description") else None,
-        installation=values.get("installation"),
-        document=entry,
-    )
+    runtime = read_runtime(section, entry)
+    section.only(RUNTIME_KEYS)
+    if runtime is None or faults:
+        raise DefinitionError(str(plain(section.node("ref")) or place), faults)
+    return runtime

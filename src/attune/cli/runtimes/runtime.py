@@ -128,10 +128,8 @@ def history(ref: str, as_json: bool) -> None:
         return
     if not changes:
         raise _unknown(ref, [runtime.ref for runtime in read_runtimes()])
-    rows = []
-    for change in changes:
-        what = change.note or ", ".join(_changed_paths(change.old, change.new))
-        rows.append([moment(change.changed_at), change.operation, change.changed_by, what])
+    what = [change.note or ", ".join(_changed_paths(change.old, change.new)) for change in changes]
+    rows = [[moment(it.changed_at), it.operation, it.changed_by, text] for it, text in zip(changes, what, strict=True)]
     click.echo(listing(["WHEN", "WHAT", "WHO", "CHANGED"], rows))
 
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from attune.core.errors import RequirementError
 from attune.core.matching.requirement_parser import MAX_LENGTH, read_preference, read_requirement
-from attune.core.matching.terms import NumberTerm, RuntimeTerm, Term
+from attune.core.matching.terms import NumberTerm, RuntimeTerm, Term, quoted
 
 _MAX_ALTERNATIVES = 64
 _MAX_CONSTRAINT = 1000
@@ -51,7 +51,7 @@ class Requirement:
         return RequirementClass(self).queue
 
     def __str__(self) -> str:
-        parts = [*map(str, self.terms), *(f"tolerates {taint}" for taint in self.tolerations)]
+        parts = [*map(str, self.terms), *(f"tolerates {quoted(taint)}" for taint in self.tolerations)]
         return "; ".join(parts) or "*"
 
 

@@ -60,9 +60,9 @@ class LabelTerm:
         if len(self.values) == 1:
             value = self.values[0]
             asks_for_version = compares_versions(self.name, value) or FACTS.get(self.name) is LabelKind.NUMBER
-            written = f'"{value}"' if asks_for_version else _quoted(value)
+            written = f'"{value}"' if asks_for_version else quoted(value)
             return f"{self.name}{'!=' if self.negated else '='}{written}"
-        return f"{self.name} {'not in' if self.negated else 'in'} ({', '.join(map(_quoted, self.values))})"
+        return f"{self.name} {'not in' if self.negated else 'in'} ({', '.join(map(quoted, self.values))})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +91,6 @@ def compares_versions(name: str, value: str) -> bool:
     return True
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """*value* as a term has it."""
     return value if WORD.fullmatch(value) else f'"{value}"'

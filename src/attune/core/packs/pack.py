@@ -60,7 +60,7 @@ class RuleDefinition:
     action_ref: str
     description: str = ""
     enabled: bool = True
-    conditions: tuple[str, ...] = ()
+    conditions: tuple[Any, ...] = ()
     action_params: Mapping[str, Any] = field(default_factory=dict)
     priority: int | None = None
     overlap: Overlap = Overlap.QUEUE
@@ -119,9 +119,8 @@ class PackError(AttuneError):
     def __init__(self, name: str, faults: Sequence[Fault]) -> None:
         self.name = name
         count = f"{len(faults)} mistake{'' if len(faults) == 1 else 's'}"
-        lines = "\n".join(f"  {fault.position}: {fault}" for fault in faults)
-        message = f"{name}: expected a pack, got {count}\n{lines}"
-        super().__init__(message, faults=faults, hint="docs/reference/packs.md")
+        lines = [f"{name}: expected a pack, got {count}", *(f"  {fault.position}: {fault}" for fault in faults)]
+        super().__init__("\n".join(lines), faults=faults, hint="docs/reference/packs.md")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from attune.core.documents import DocumentNode, Section, plain
+from attune.core.documents import DocumentNode, Section, dotted, plain
 from attune.core.errors import DefinitionError, Fault, SourcePosition, shown
-from attune.core.events.rule import Overlap
+from attune.core.events.rule import Overlap, Rule, judge_conditions
 from attune.core.events.template import Expression, TemplateError, parts_of
 from attune.core.executions.action import Action
 from attune.core.json_schema import value_problems
 from attune.core.packs.pack import KINDS, Pack, RuleDefinition, SensorDefinition, TriggerDefinition
+from attune.core.packs.spellings import other_keys, respelt
 from attune.core.packs.work_reader import (
     LONGEST_SECONDS,
-    WorkDraft,
+    PRIORITIES,
     read_action,
+    read_label,
+    read_number,
     read_parameters,
-    read_priority,
     read_sensor,
 )
 from attune.core.runtimes.examples import validate_definition
-from attune.core.runtimes.runtime import Runtime
+from attune.core.runtimes.runtime import Runtime, read_runtime
 
 REF = r"[a-z][a-z0-9_-]{1,99}"
 NAME = r"[a-z0-9_][a-z0-9_-]{0,99}"
 _SEMVER = r"\d+\.\d+\.\d+(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
 _RESERVED = ("core",)
-_RUNTIME_KEYS = ("ref", "name", "description", "pack_ref", "distributions", "installation")
-
-
-@dataclass(frozen=True, slots=True)
-class Documents:
-    """The YAML documents of a pack: `pack.yaml`, and by kind those of its folders."""
-
-    pack: DocumentNode
-    folders: Mapping[str, Sequence[DocumentNode]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +46,8 @@ class Draft:
     """What the documents say, before it is held against everything else."""
 
     pack: Pack
-    actions: list[WorkDraft[Action]] = field(default_factory=list)
-    sensors: list[WorkDraft[SensorDefinition]] = field(default_factory=list)
+    actions: list[tuple[Action, Section]] = field(default_factory=list)
+    sensors: list[tuple[SensorDefinition, Section]] = field(default_factory=list)
     nodes: dict[tuple[str, str], DocumentNode] = field(default_factory=dict)
     expressions: list[WrittenExpression] = field(default_factory=list)
     triggers: list[TriggerDefinition] = field(default_factory=list)
@@ -61,17 +55,17 @@ class Draft:
     runtimes: list[Runtime] = field(default_factory=list)
 
 
-def read_pack(documents: Documents, faults: list[Fault]) -> Draft:
-    """The pack that *documents* describe; what is wrong is added to *faults*."""
-    draft = Draft(_read_head(documents.pack, faults))
+def read_pack(head: DocumentNode, folders: Mapping[str, Sequence[DocumentNode]], faults: list[Fault]) -> Draft:
+    """The pack of `pack.yaml`, *head*, and the documents of its *folders* by kind; what is wrong goes to *faults*."""
+    draft = Draft(_read_head(head, faults))
     for kind in KINDS:
-        for node in documents.folders.get(kind, ()):
+        for node in folders[kind]:
             _read_one(kind, node, draft, faults)
     return draft
 
 
 def _read_head(node: DocumentNode, faults: list[Fault]) -> Pack:
-    section = _section(node, "an object with ref, label and version", faults)
+    section = _section(respelt("pack", node, faults), "an object with ref and version", faults)
     if section is None:
         return Pack("", "", "")
     ref = section.text(
@@ -81,11 +75,10 @@ def _read_head(node: DocumentNode, faults: list[Fault]) -> Pack:
         section.refuse("ref", "a ref of your own", f"{shown(ref)}, which is Attune's own pack")
     conf_schema, config = read_parameters(section, "conf_schema"), section.mapping("config")
     if conf_schema:
-        written = section.object_node("config")
-        faults += value_problems(conf_schema, config, root="config", document=written)
+        faults += value_problems(conf_schema, config, root="config", document=section.object_node("config"))
     pack = Pack(
         ref=ref or "",
-        label=section.text("label", required=True) or "",
+        label=read_label(section, ref or ""),
         version=section.text("version", "a version such as 1.0.0", required=True, pattern=_SEMVER) or "",
         description=section.text("description", longest=4000) or "",
         conf_schema=conf_schema,
@@ -94,7 +87,7 @@ def _read_head(node: DocumentNode, faults: list[Fault]) -> Pack:
         runtime_deps=section.texts("runtime_deps"),
         meta=section.mapping("meta"),
     )
-    section.finish()
+    section.finish(other_keys("pack"))
     return pack
 
 
@@ -102,7 +95,8 @@ def _section(node: DocumentNode, expected: str, faults: list[Fault]) -> Section 
     return Section(DocumentNode({}), "", faults).section("", node, expected)
 
 
-def _read_one(kind: str, node: DocumentNode, draft: Draft, faults: list[Fault]) -> None:
+def _read_one(kind: str, written: DocumentNode, draft: Draft, faults: list[Fault]) -> None:
+    node = respelt(kind, written, faults)
     section = _section(node, f"an object that describes one of the pack's {kind}", faults)
     if section is None:
         return
@@ -111,7 +105,7 @@ def _read_one(kind: str, node: DocumentNode, draft: Draft, faults: list[Fault]) 
     else:
         ref = _ref(section, draft.pack.ref)
         _READERS[kind](section, ref, draft)
-        section.finish()
+    section.finish(other_keys(kind))
     if not ref:
         return
     first = draft.nodes.setdefault((kind, ref), node)
@@ -125,9 +119,10 @@ def _ref(section: Section, pack: str) -> str:
     if section.node("ref") is None:
         name = section.text("name", f"a name, or ref: {wanted}", required=True, pattern=NAME)
         return f"{pack}.{name}" if pack and name else ""
-    if section.node("name") is not None:
-        section.refuse("name", "either name or ref", "both")
     ref = section.text("ref", wanted, pattern=rf"{REF}\.{NAME}")
+    name = section.text("name") or ""
+    if ref and name and not ref.endswith(f".{name}"):
+        section.refuse("name", "a name that ends the ref, or none")
     if ref and pack and not ref.startswith(f"{pack}."):
         section.refuse("ref", f"a ref of this pack, {wanted}", shown(ref))
         return ""
@@ -136,37 +131,23 @@ def _ref(section: Section, pack: str) -> str:
 
 def _read_runtime(section: Section, node: DocumentNode, draft: Draft) -> str:
     """The same as `attune runtime load` reads, and refused for the same reasons."""
-    values = {key: plain(section.node(key)) for key in _RUNTIME_KEYS}
-    section.finish()
-    ref, name = values["ref"], values["name"]
     pack = draft.pack.ref
-    if not isinstance(ref, str) or (pack and not ref.startswith(f"{pack}.")):
-        section.refuse("ref", f"a ref of this pack, {pack or '<pack>'}.<name>", shown(ref))
+    runtime = read_runtime(section, node, pack)
+    if runtime is None or (pack and not runtime.ref.startswith(f"{pack}.")):
+        section.refuse("ref", f"a ref of this pack, {pack or '<pack>'}.<name>")
         return ""
-    if not isinstance(name, str) or not name.strip():
-        section.refuse("name", "a text", shown(name))
-        return ""
-    runtime = Runtime(
-        ref,
-        name,
-        plain(node).get("distributions", {}),
-        pack_ref=pack,
-        description=section.text("description", longest=4000),
-        installation=values["installation"],
-        document=node,
-    )
     try:
         validate_definition(runtime)
     except DefinitionError as error:
         section.faults.extend(error.faults)
     draft.runtimes.append(runtime)
-    return ref
+    return runtime.ref
 
 
 def _read_trigger(section: Section, ref: str, draft: Draft) -> None:
     trigger = TriggerDefinition(
         ref=ref,
-        label=section.text("label", required=True) or "",
+        label=read_label(section, ref),
         description=section.text("description", longest=4000) or "",
         enabled=section.flag("enabled", True),
         param_schema=read_parameters(section, "parameters"),
@@ -176,22 +157,20 @@ def _read_trigger(section: Section, ref: str, draft: Draft) -> None:
 
 
 def _read_rule(section: Section, ref: str, draft: Draft) -> None:
-    conditions = _conditions(section)
-    draft.expressions += conditions
     node = section.node("parameters")
     parameters = section.mapping("parameters")
     if node is not None:
         _collect_templates(node, section.at("parameters"), draft, section.faults)
     rule = RuleDefinition(
         ref=ref,
-        label=section.text("label", required=True) or "",
+        label=read_label(section, ref),
         trigger_ref=section.text("trigger", "the ref of a trigger", required=True) or "",
         action_ref=section.text("action", "the ref of an action", required=True) or "",
         description=section.text("description", longest=4000) or "",
         enabled=section.flag("enabled", True),
-        conditions=tuple(written.text for written in conditions),
+        conditions=tuple(_conditions(section, draft)),
         action_params=parameters,
-        priority=read_priority(section),
+        priority=read_number(section, "priority", PRIORITIES),
         overlap=section.choice("overlap", Overlap, Overlap.QUEUE),
         at_most_every_seconds=section.seconds("at_most_every", 0.01, LONGEST_SECONDS),
         delay_seconds=section.seconds("delay", 0.01, LONGEST_SECONDS),
@@ -199,25 +178,24 @@ def _read_rule(section: Section, ref: str, draft: Draft) -> None:
     draft.rules.append((rule, section))
 
 
-def _conditions(section: Section) -> list[WrittenExpression]:
-    """`when`, or `criteria`: an expression, or a list of expressions that must all hold."""
-    key = "when" if section.node("when") is not None or section.node("criteria") is None else "criteria"
-    if key == "when" and section.node("criteria") is not None:
-        section.refuse("criteria", "either when or criteria", "both")
-    node = section.node(key)
-    if node is not None and isinstance(node.value, str) and node.value.strip():
-        return [WrittenExpression(node.value, node.position, section.at(key))]
-    written = section.text_nodes(key, "an expression, or a list of expressions that must all hold")
-    return [WrittenExpression(item.value, item.position, path) for path, item in written]
+def _conditions(section: Section, draft: Draft) -> Iterator[Any]:
+    """`when`: an expression, or a list of expressions, or of objects as rules once had, that must all hold."""
+    node, path = section.node("when"), section.at("when")
+    one = node is not None and isinstance(node.value, str)
+    several = section.items("when", "an expression, or a list of expressions that must all hold")
+    for at, item in [(path, node)] if node is not None and one else several:
+        condition = plain(item)
+        if isinstance(condition, str):
+            draft.expressions.append(WrittenExpression(condition, item.position, at))
+        elif problem := judge_conditions(Rule(0, "", "", "", (condition,)), {}, {}).problem:
+            section.faults.append(Fault(at, "an expression", shown(condition), item.position, sentence=problem))
+        yield condition
 
 
 def _collect_templates(node: DocumentNode, path: str, draft: Draft, faults: list[Fault]) -> None:
-    if isinstance(node.value, Mapping):
-        for key, below in node.value.items():
-            _collect_templates(below, f"{path}.{key}", draft, faults)
-    elif isinstance(node.value, tuple):
-        for index, below in enumerate(node.value):
-            _collect_templates(below, f"{path}[{index}]", draft, faults)
+    if isinstance(node.value, Mapping | tuple):
+        for step, below in node.value.items() if isinstance(node.value, Mapping) else enumerate(node.value):
+            _collect_templates(below, dotted(path, [step]), draft, faults)
     elif isinstance(node.value, str):
         try:
             parts = parts_of(node.value)
@@ -232,6 +210,6 @@ def _collect_templates(node: DocumentNode, path: str, draft: Draft, faults: list
 _READERS: dict[str, Callable[[Section, str, Draft], None]] = {
     "triggers": _read_trigger,
     "rules": _read_rule,
-    "actions": lambda section, ref, draft: draft.actions.append(read_action(section, ref, draft.pack.ref)),
-    "sensors": lambda section, ref, draft: draft.sensors.append(read_sensor(section, ref)),
+    "actions": lambda section, ref, draft: draft.actions.append((read_action(section, ref, draft.pack.ref), section)),
+    "sensors": lambda section, ref, draft: draft.sensors.append((read_sensor(section, ref), section)),
 }

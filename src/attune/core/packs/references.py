@@ -8,12 +8,11 @@ from typing import Any
 
 from attune.core.documents import Section
 from attune.core.errors import Fault, RequirementError, shown
-from attune.core.events.template import TemplateError, expressions_in
+from attune.core.events.template import OPEN
 from attune.core.executions.action import Action
 from attune.core.json_schema import value_problems
 from attune.core.packs.pack import Known, Pack, PackFile, RuleDefinition, SensorDefinition
 from attune.core.packs.reader import Draft
-from attune.core.packs.work_reader import WorkDraft
 from attune.core.runtimes.aliases import fold, nearest
 from attune.core.runtimes.definition import capability_name
 from attune.core.sensors.builtin import BUILTIN_NAMES, parse_builtin
@@ -26,7 +25,7 @@ def resolve(draft: Draft, files: Files, known: Known, faults: list[Fault]) -> Pa
     """The pack of *draft*, whose *files* are by path; what refers to nothing is added to *faults*."""
     runtimes = {**known.runtimes, **{runtime.ref: capability_name(runtime) for runtime in draft.runtimes}}
     triggers = {*known.triggers, *(trigger.ref for trigger in draft.triggers)}
-    actions = [_action(action, runtimes, files, draft.pack.ref) for action in draft.actions]
+    actions = [_action(*written, runtimes, files) for written in draft.actions]
     schemas = {**known.actions, **{action.ref: action.param_schema for action in actions}}
     for rule, section in draft.rules:
         _check_rule(rule, section, triggers, schemas)
@@ -35,7 +34,7 @@ def resolve(draft: Draft, files: Files, known: Known, faults: list[Fault]) -> Pa
         runtimes=tuple(draft.runtimes),
         actions=tuple(actions),
         triggers=tuple(draft.triggers),
-        sensors=tuple(_sensor(sensor, runtimes, triggers, files, draft.pack.ref) for sensor in draft.sensors),
+        sensors=tuple(_sensor(*written, runtimes, triggers, files) for written in draft.sensors),
         rules=tuple(rule for rule, _ in draft.rules),
     )
 
@@ -55,30 +54,29 @@ def _refuse_missing(section: Section, key: str, expected: str, written: str, kno
     section.refuse(key, f"{expected} that exists", f"{shown(written)}, {meant}")
 
 
-def _runtime(written: str | None, section: Section, runtimes: Mapping[str, str], pack: str) -> str | None:
-    ref = None if written is None else find_runtime(written, runtimes, pack)
-    if written is not None and ref is None:
-        _refuse_missing(section, "runtime", "a runtime", written, sorted({*runtimes, *runtimes.values()}))
+def _runtime(work: Action | SensorDefinition, section: Section, runtimes: Mapping[str, str]) -> str | None:
+    ref = find_runtime(work.runtime_ref, runtimes, work.ref.partition(".")[0]) if work.runtime_ref else None
+    if work.runtime_ref and ref is None:
+        _refuse_missing(section, "runtime", "a runtime", work.runtime_ref, sorted({*runtimes, *runtimes.values()}))
     return ref
 
 
-def _action(draft: WorkDraft[Action], runtimes: Mapping[str, str], files: Files, pack: str) -> Action:
-    ref = _runtime(draft.runtime, draft.section, runtimes, pack)
-    _check_file("actions", draft.work.entrypoint, draft.section, files, alone=draft.runtime is None)
-    action = replace(draft.work, runtime_ref=ref, runtime=runtimes[ref] if ref else None)
+def _action(work: Action, section: Section, runtimes: Mapping[str, str], files: Files) -> Action:
+    ref = _runtime(work, section, runtimes)
+    _check_file("actions", work.entrypoint, section, files, alone=work.runtime_ref is None)
+    action = replace(work, runtime_ref=ref, runtime=runtimes[ref] if ref else None)
     try:
         _ = action.requirement
     except RequirementError as error:  # `runtime: python` with `!python` can never run
-        where = (draft.section.node("runtime") or draft.section).position
-        draft.section.refuse("requires", "terms that agree with the runtime", f"this: {error}", position=where)
+        where = (section.node("runtime") or section).position
+        section.refuse("requires", "terms that agree with the runtime", f"this: {error}", position=where)
     return action
 
 
 def _sensor(
-    draft: WorkDraft[SensorDefinition], runtimes: Mapping[str, str], triggers: Collection[str], files: Files, pack: str
+    sensor: SensorDefinition, section: Section, runtimes: Mapping[str, str], triggers: Collection[str], files: Files
 ) -> SensorDefinition:
-    sensor, section = draft.work, draft.section
-    ref = _runtime(draft.runtime, section, runtimes, pack)
+    ref = _runtime(sensor, section, runtimes)
     if sensor.trigger_ref and sensor.trigger_ref not in triggers:
         _refuse_missing(section, "trigger", "a trigger", sensor.trigger_ref, triggers)
     if ref == BUILTIN_RUNTIME:
@@ -89,8 +87,8 @@ def _sensor(
     else:
         _check_file("sensors", sensor.entrypoint, section, files, alone=False)
         if sensor.param_schema:
-            written = section.object_node("config")
-            section.faults += value_problems(sensor.param_schema, sensor.config, root="config", document=written)
+            config = section.object_node("config")
+            section.faults += value_problems(sensor.param_schema, sensor.config, root="config", document=config)
     return replace(sensor, runtime_ref=ref or "")
 
 
@@ -98,15 +96,14 @@ def _check_file(folder: str, name: str, section: Section, files: Files, *, alone
     if not name:
         return
     path = f"{folder}/{name}"
-    file = files.get(path)
-    if file is None:
+    if (file := files.get(path)) is None:
         beside = [other for other in files if other.startswith(f"{folder}/") and not other.endswith((".yaml", ".yml"))]
         near = nearest(path, beside)
         meant = f"; did you mean {near[len(folder) + 1 :]}?" if near else ""
         section.refuse("entry_point", "a file of the pack", f"{path}, which is not there{meant}")
     elif alone and not file.executable:
-        expected = "an executable file, for there is no runtime"
-        section.refuse("entry_point", expected, f"{path}, which is not (chmod +x)")
+        got = f"{path}, which is not (chmod +x)"
+        section.refuse("entry_point", "an executable file, for there is no runtime", got)
 
 
 def _check_rule(
@@ -125,14 +122,7 @@ def _check_parameters(rule: RuleDefinition, section: Section, schema: Mapping[st
     if not schema:
         return
     properties = schema.get("properties", {})
-    templated = {key: True for key, value in rule.action_params.items() if key in properties and _has_template(value)}
+    templated = {key: True for key, value in rule.action_params.items() if key in properties and OPEN in str(value)}
     open_schema = {**schema, "properties": {**properties, **templated}}
     written = section.object_node("parameters")
     section.faults += value_problems(open_schema, rule.action_params, root="parameters", document=written)
-
-
-def _has_template(value: Any) -> bool:
-    try:
-        return next(expressions_in(value), None) is not None
-    except TemplateError:
-        return True

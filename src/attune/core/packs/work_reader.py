@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from attune.core.documents import Section
 from attune.core.errors import RequirementError, VersionError, shown
@@ -17,24 +16,15 @@ from attune.core.matching.requirement import Preference
 from attune.core.packs.pack import SensorDefinition
 from attune.core.runtimes.constraint import Constraint
 
-W = TypeVar("W", Action, SensorDefinition)
+PRIORITIES = (LEAST_PRIORITY, MOST_PRIORITY)
 LONGEST_SECONDS = 366 * 86_400.0
 LONGEST_GRACE = 3600.0
 _MOST_RETRIES = 1000
 _MOST_AT_ONCE = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class WorkDraft(Generic[W]):
-    """An action or a sensor from `section` whose runtime, a ref or a capability name as written, is not resolved."""
-
-    work: W
-    runtime: str | None
-    section: Section
-
-
-def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
-    """The action that *section* describes."""
+def read_action(section: Section, ref: str, pack: str) -> Action:
+    """The action that *section* describes; its runtime, a ref or a capability name as written, is not resolved."""
     runtime, version = _runtime(section)
     timeout = section.seconds("timeout", 0.01, LONGEST_SECONDS)
     delay = section.seconds("retry_delay", 0, LONGEST_SECONDS)
@@ -43,9 +33,10 @@ def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
     action = Action(
         ref=ref,
         pack_ref=pack,
-        label=section.text("label", required=True) or "",
-        entrypoint=_entry_point(section),
+        label=read_label(section, ref),
+        entrypoint=_inside(section, "entry_point", "a file beside this one", required=True) or "",
         description=section.text("description", longest=4000) or "",
+        runtime_ref=runtime,
         version_constraint=version,
         requires=_requires(section),
         prefers=_terms(section, "prefers", "a list of terms such as 'zone=eu *5'", Preference.parse),
@@ -60,23 +51,23 @@ def read_action(section: Section, ref: str, pack: str) -> WorkDraft[Action]:
         grace_seconds=section.seconds("grace", 0, LONGEST_GRACE),
         on_lost=section.choice("on_lost", OnLost, OnLost.RETRY),
         result_file=_inside(section, "result_file", "a file in the working directory"),
-        priority=read_priority(section),
+        priority=read_number(section, "priority", PRIORITIES),
         concurrency=read_number(section, "concurrency", (1, _MOST_AT_ONCE)),
     )
     names = action.param_schema.get("properties", {}).keys() - action.secrets
     for fault in name_faults(action.delivery, sorted(names), "parameters"):
         section.refuse("parameters", fault.expected, f"{fault.got} ({fault.field})")
-    return WorkDraft(action, runtime, section)
+    return action
 
 
-def read_sensor(section: Section, ref: str) -> WorkDraft[SensorDefinition]:
-    """The sensor that *section* describes."""
+def read_sensor(section: Section, ref: str) -> SensorDefinition:
+    """The sensor that *section* describes; its runtime is as written."""
     runtime, version = _runtime(section, required=True)
-    sensor = SensorDefinition(
+    return SensorDefinition(
         ref=ref,
-        label=section.text("label", required=True) or "",
-        entrypoint=_entry_point(section),
-        runtime_ref="",
+        label=read_label(section, ref),
+        entrypoint=_inside(section, "entry_point", "a file beside this one", required=True) or "",
+        runtime_ref=runtime or "",
         trigger_ref=section.text("trigger", "the ref of a trigger", required=True) or "",
         description=section.text("description", longest=4000) or "",
         enabled=section.flag("enabled", True),
@@ -86,12 +77,11 @@ def read_sensor(section: Section, ref: str) -> WorkDraft[SensorDefinition]:
         requires=_requires(section),
         interpreter_args=section.texts("interpreter_args"),
     )
-    return WorkDraft(sensor, runtime, section)
 
 
-def read_priority(section: Section) -> int | None:
-    """The priority of an action or a rule, None where it is not given."""
-    return read_number(section, "priority", (LEAST_PRIORITY, MOST_PRIORITY))
+def read_label(section: Section, ref: str) -> str:
+    """What people call it: `label`, or the end of *ref* as words."""
+    return section.text("label") or ref.rpartition(".")[2].replace("_", " ").replace("-", " ").capitalize()
 
 
 def read_number(section: Section, key: str, bounds: tuple[int, int]) -> int | None:
@@ -107,7 +97,8 @@ def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[
         return {}
     whole = isinstance(value.get("type"), str) or isinstance(value.get("properties"), dict) or "$schema" in value
     if not whole:
-        value = _from_properties(value, closed)
+        value = {"properties": value, **({"additionalProperties": False} if closed else {})}
+    value = _with_required(value)
     schema = {"type": "object", **value}
     section.faults.extend(schema_problems(schema, section.at(key), node, skip=0 if whole else 1))
     if schema["type"] != "object":
@@ -115,41 +106,34 @@ def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[
     return schema
 
 
-def _from_properties(value: dict[str, Any], closed: bool) -> dict[str, Any]:
-    properties: dict[str, Any] = {}
-    needed = []
-    for name, field_schema in value.items():
-        properties[name] = field_schema
-        if isinstance(field_schema, dict) and isinstance(field_schema.get("required"), bool):
-            properties[name] = {key: below for key, below in field_schema.items() if key != "required"}
-            if field_schema["required"]:
-                needed.append(name)
-    schema: dict[str, Any] = {"properties": properties}
-    if closed:
-        schema["additionalProperties"] = False
+def _with_required(schema: dict[str, Any]) -> dict[str, Any]:
+    """*schema*, whose properties may say `required: true` themselves."""
+    needed = list(listed) if isinstance(listed := schema.get("required", []), list) else []
+    properties = schema.get("properties", {})
+    for name, below in list(properties.items()) if isinstance(properties, dict) else []:
+        if isinstance(below, dict) and isinstance(below.get("required"), bool):
+            properties[name] = {key: value for key, value in below.items() if key != "required"}
+            needed += [name] if below["required"] and name not in needed else []
     return {**schema, "required": needed} if needed else schema
 
 
 def _runtime(section: Section, *, required: bool = False) -> tuple[str | None, str | None]:
     runtime = section.text("runtime", "a runtime such as python, or its ref", required=required)
     version = section.text("runtime_version", "a version constraint such as '>=3.9,<4'")
-    if version is None:
-        return runtime, None
-    if runtime is None and section.node("runtime") is None:
+    if version is not None and section.node("runtime") is None:
         section.refuse("runtime_version", "a runtime that it is about", "none")
-        return runtime, None
     try:
-        Constraint.parse(version)
+        Constraint.parse(version or "*")
     except VersionError as error:
         section.refuse("runtime_version", "a version constraint such as '>=3.9,<4'", f"{shown(version)}: {error}")
-        return runtime, None
+        version = None
     return runtime, version
 
 
 def _requires(section: Section) -> tuple[str, ...]:
     """Terms, each readable, and together not contradicting."""
-    expected = "a list of terms such as 'python >=3.9'"
-    terms = _terms(section, "requires", expected, lambda text: requirement_of_action([text]))
+    example = "a list of terms such as 'python >=3.9'"
+    terms = _terms(section, "requires", example, lambda text: requirement_of_action([text]))
     try:
         requirement_of_action(terms)
     except RequirementError as error:
@@ -173,10 +157,6 @@ def _expected_and_got(error: RequirementError) -> tuple[str, str]:
     """What a sentence needs, with a caret below it where the term cannot be read."""
     caret = "".join(f"\n      {line}" for line in error.caret.splitlines())
     return f"{error.expected} at offset {error.position}", f"{error.got}{caret}"
-
-
-def _entry_point(section: Section) -> str:
-    return _inside(section, "entry_point", "a file beside this one", required=True) or ""
 
 
 def _inside(section: Section, key: str, expected: str, *, required: bool = False) -> str | None:

@@ -57,9 +57,9 @@ def names_of(name: str) -> list[str]:
     return [alias for alias, stands_for in ALIASES.items() if stands_for == name]
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that *name* was most likely meant to be, or None."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name that *name* was most likely meant to be, or None; at *cutoff* 1 only the same."""
+    close = get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return close[0] if close else None
 
 

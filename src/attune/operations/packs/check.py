@@ -10,7 +10,7 @@ from attune.core.errors import Fault, SourcePosition, shown
 from attune.core.events.expression import Evaluated, unknown_names
 from attune.core.events.rule import VARIABLES
 from attune.core.packs.pack import KINDS, Known, Pack, PackError, PackFile
-from attune.core.packs.reader import Documents, Draft, WrittenExpression, read_pack
+from attune.core.packs.reader import Draft, WrittenExpression, read_pack
 from attune.core.packs.references import resolve
 from attune.core.ports.events import Expressions
 from attune.core.runtimes.aliases import nearest
@@ -22,10 +22,11 @@ ReadDocument = Callable[[bytes, str, list[Fault]], DocumentNode | None]
 
 @dataclass(frozen=True, slots=True)
 class CheckedPack:
-    """A pack without faults, and its files."""
+    """A pack without faults, its files, and what is to be said of it: keys that are not ours, or unknown."""
 
     pack: Pack
     files: tuple[PackFile, ...]
+    notes: tuple[str, ...] = ()
 
 
 async def check_files(
@@ -39,26 +40,27 @@ async def check_files(
 ) -> CheckedPack:
     """The pack that *files* make; *name* is what errors call it. Raises `PackError`, with *earlier* too."""
     faults = list(earlier)
-    documents = _documents(files, read, faults)
-    if documents is None:
+    head, folders = _documents(files, read, faults)
+    if head is None:
         raise PackError(name, in_order(faults))
-    draft = read_pack(documents, faults)
+    draft = read_pack(head, folders, faults)
     pack = resolve(draft, {file.path: file for file in files}, known, faults)
     faults += await _expression_faults(draft, expressions)
-    if faults:
-        raise PackError(name, in_order(faults))
-    return CheckedPack(pack, tuple(files))
+    if wrong := [fault for fault in in_order(faults) if not fault.harmless]:
+        raise PackError(name, wrong)
+    return CheckedPack(pack, tuple(files), tuple(f"{note.position}: {note}" for note in in_order(faults)))
 
 
-def _documents(files: Sequence[PackFile], read: ReadDocument, faults: list[Fault]) -> Documents | None:
+def _documents(
+    files: Sequence[PackFile], read: ReadDocument, faults: list[Fault]
+) -> tuple[DocumentNode | None, dict[str, list[DocumentNode]]]:
     heads = [file for file in files if file.path in ("pack.yaml", "pack.yml")]
     if len(heads) != 1:
-        got = "another" if heads else "none"
-        faults.append(Fault("", "one file of this name", got, SourcePosition("pack.yaml")))
+        faults.append(Fault("", "one file of this name", "another" if heads else "none", SourcePosition("pack.yaml")))
     folders: dict[str, list[DocumentNode]] = {kind: [] for kind in KINDS}
     for file in files:
         kind, _, name = file.path.partition("/")
-        if name.endswith(_SUFFIXES) and (meant := _meant(kind)):
+        if kind not in folders and name.endswith(_SUFFIXES) and (meant := nearest(kind.lower(), KINDS, 0.85)):
             faults.append(Fault("", f"the folder {meant}", f"{kind}, which is not read", SourcePosition(file.path)))
         if not name.endswith(_SUFFIXES) or "/" in name or kind not in folders:
             continue
@@ -66,14 +68,7 @@ def _documents(files: Sequence[PackFile], read: ReadDocument, faults: list[Fault
         if node is not None:
             several = node.value if kind == "runtimes" and isinstance(node.value, tuple) else (node,)
             folders[kind].extend(several)
-    head = read(heads[0].content, heads[0].path, faults) if heads else None
-    return Documents(head, folders) if head is not None else None
-
-
-def _meant(folder: str) -> str | None:
-    """The folder of `KINDS` that *folder*, which is none, is a misspelling of: `action`, `Rules`."""
-    near = None if folder in KINDS else nearest(folder.lower(), KINDS)
-    return near if near and folder.lower().rstrip("s") in (near, near.rstrip("s")) else None
+    return read(heads[0].content, heads[0].path, faults) if heads else None, folders
 
 
 async def _expression_faults(draft: Draft, expressions: Expressions) -> list[Fault]:
@@ -87,10 +82,8 @@ async def _expression_faults(draft: Draft, expressions: Expressions) -> list[Fau
 def _expression_fault(written: WrittenExpression, result: Evaluated) -> Fault | None:
     if result.problem is not None:
         at = "" if result.line is None else f" (line {result.line}, column {result.column} of {shown(written.text)})"
-        sentence = f"{result.problem}{at}"
-        return Fault(written.path, "an expression", shown(written.text), written.position, sentence=sentence)
-    unknown = unknown_names(written.text, result, VARIABLES)
-    if unknown:
-        known = ", ".join(sorted(VARIABLES))
-        return Fault(written.path, f"the names {known}", ", ".join(unknown), written.position)
-    return None
+        said = f"{result.problem}{at}"
+        return Fault(written.path, "an expression", shown(written.text), written.position, sentence=said)
+    unknown = ", ".join(unknown_names(written.text, result, VARIABLES))
+    expected = f"the names {', '.join(sorted(VARIABLES))}"
+    return Fault(written.path, expected, unknown, written.position) if unknown else None

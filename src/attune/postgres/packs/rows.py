@@ -11,11 +11,13 @@ from psycopg.types.json import Jsonb
 
 from attune.core.errors import InUseError
 from attune.core.executions.action import Action
-from attune.core.packs.pack import KINDS, Pack, PackChange, RuleDefinition, SensorDefinition, TriggerDefinition
+from attune.core.packs.pack import KINDS, Pack, PackChange, RuleDefinition, TriggerDefinition
 from attune.postgres.rows import execute, read_pairs, read_value, read_values
 
 TABLES = {"runtimes": "runtime", "actions": "action", "triggers": "trigger", "sensors": "sensor", "rules": "rule"}
 """The table of each kind."""
+REFERRED = ("runtime", "action", "trigger")
+"""The tables whose rows others refer to, each as `<table>_ref`."""
 
 _COLUMNS = {
     "runtimes": "name description distributions installation",
@@ -79,27 +81,13 @@ def rows_of(pack: Pack, pack_id: int, ids: Mapping[tuple[str, str], int]) -> Ite
 
 def _further(item: Any, ids: Mapping[tuple[str, str], int]) -> dict[str, Any]:
     """The columns whose name or value is not that of the attribute."""
-    match item:
-        case Action():
-            return {
-                "runtime": ids["runtimes", item.runtime_ref] if item.runtime_ref else None,
-                "runtime_version_constraint": item.version_constraint,
-                "parameter_delivery": item.delivery.value,
-                "on_lost": item.on_lost.value,
-                "is_adhoc": False,
-            }
-        case TriggerDefinition():
-            return {"is_adhoc": False}
-        case SensorDefinition():
-            return {
-                "runtime": ids["runtimes", item.runtime_ref],
-                "runtime_version_constraint": item.version_constraint,
-                "trigger": ids["triggers", item.trigger_ref],
-            }
-        case RuleDefinition():
-            action, trigger = ids["actions", item.action_ref], ids["triggers", item.trigger_ref]
-            return {"action": action, "trigger": trigger, "is_adhoc": False}
-    return {}
+    refs = {name: getattr(item, f"{name}_ref") for name in REFERRED if hasattr(item, f"{name}_ref")}
+    further: dict[str, Any] = {name: ids[f"{name}s", ref] if ref else None for name, ref in refs.items()}
+    if hasattr(item, "version_constraint"):
+        further["runtime_version_constraint"] = item.version_constraint
+    if isinstance(item, Action):
+        further |= {"parameter_delivery": item.delivery.value, "on_lost": item.on_lost.value}
+    return further | ({"is_adhoc": False} if isinstance(item, Action | TriggerDefinition | RuleDefinition) else {})
 
 
 async def write_row(

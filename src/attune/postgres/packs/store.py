@@ -16,7 +16,7 @@ from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.postgres.executions.actions import actions_of
 from attune.postgres.executions.withdrawal import cancel_old
-from attune.postgres.packs.rows import TABLES, PackRow, remove_rows, rows_of, write_row
+from attune.postgres.packs.rows import REFERRED, TABLES, PackRow, remove_rows, rows_of, write_row
 from attune.postgres.rows import (
     PostgresStore,
     execute,
@@ -32,14 +32,14 @@ from attune.postgres.rows import (
 CHANNEL = "attune_pack"
 """Where the ref of a pack is told that was loaded or removed."""
 
+_REFS = ", ".join(
+    f"(SELECT coalesce(array_agg(r.ref ORDER BY r.ref), '{{}}') FROM {table} AS r WHERE r.pack = p.id) AS {kind}"
+    for kind, table in TABLES.items()
+)
 _RECORD = f"""
     SELECT p.ref, p.label, p.version, p.description, p.digest, p.is_standard, p.tags, p.updated,
            {without_secrets("p.config", "p.conf_schema")} AS config,
-           (SELECT coalesce(array_agg(r.ref ORDER BY r.ref), '{{}}') FROM runtime AS r WHERE r.pack = p.id) AS runtimes,
-           (SELECT coalesce(array_agg(a.ref ORDER BY a.ref), '{{}}') FROM action AS a WHERE a.pack = p.id) AS actions,
-           (SELECT coalesce(array_agg(t.ref ORDER BY t.ref), '{{}}') FROM trigger AS t WHERE t.pack = p.id) AS triggers,
-           (SELECT coalesce(array_agg(s.ref ORDER BY s.ref), '{{}}') FROM sensor AS s WHERE s.pack = p.id) AS sensors,
-           (SELECT coalesce(array_agg(r.ref ORDER BY r.ref), '{{}}') FROM rule AS r WHERE r.pack = p.id) AS rules,
+           {_REFS},
            (SELECT coalesce(array_agg(f.path ORDER BY f.path), '{{}}')
             FROM pack_file AS f WHERE f.digest = p.digest) AS files
     FROM pack AS p
@@ -196,14 +196,9 @@ async def _load(
 
 def _head(pack: Pack, digest: str) -> dict[str, Any]:
     return {
-        "label": pack.label,
-        "description": pack.description,
-        "version": pack.version,
-        "conf_schema": Jsonb(pack.conf_schema),
-        "config": Jsonb(pack.config),
-        "meta": Jsonb(pack.meta),
-        "tags": list(pack.tags),
-        "runtime_deps": list(pack.runtime_deps),
+        **{name: getattr(pack, name) for name in ("label", "description", "version")},
+        **{name: Jsonb(getattr(pack, name)) for name in ("conf_schema", "config", "meta")},
+        **{name: list(getattr(pack, name)) for name in ("tags", "runtime_deps")},
         "digest": digest,
     }
 
@@ -233,12 +228,8 @@ async def _store_files(connection: AsyncConnection[Any], ref: str, digest: str, 
 
 async def _ids(connection: AsyncConnection[Any], pack: Pack) -> dict[tuple[str, str], int]:
     """The ids of what *pack* refers to outside itself. Raises `UsageError` where one is gone."""
-    wanted = {
-        "runtimes": {action.runtime_ref for action in pack.actions if action.runtime_ref}
-        | {sensor.runtime_ref for sensor in pack.sensors},
-        "triggers": {sensor.trigger_ref for sensor in pack.sensors} | {rule.trigger_ref for rule in pack.rules},
-        "actions": {rule.action_ref for rule in pack.rules},
-    }
+    items = (*pack.actions, *pack.sensors, *pack.rules)
+    wanted = {f"{name}s": {str(getattr(item, f"{name}_ref", None) or "") for item in items} - {""} for name in REFERRED}
     ids: dict[tuple[str, str], int] = {}
     for kind, refs in wanted.items():
         foreign = refs - {*pack.refs(kind)}

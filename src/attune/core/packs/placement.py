@@ -1,0 +1,29 @@
+"""Where work may run, as packs of other installations say it: selectors, tolerations and affinities as our terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attune.core.access.secrets import text_of
+from attune.core.matching.terms import LabelTerm
+
+
+def selector_terms(match_labels: Mapping[str, Any]) -> list[str]:
+    """The terms that say of each label that it has its value."""
+    return [str(LabelTerm(name.lower(), (text_of(value),))) for name, value in match_labels.items()]
+
+
+def toleration_terms(tolerations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """`tolerates KEY`, and `tolerates KEY=VALUE` where there is a value: taints are written either way."""
+    pairs = [(toleration["key"], toleration.get("value")) for toleration in tolerations]
+    return [f'tolerates "{taint}"' for key, value in pairs for taint in ([key, f"{key}={value}"] if value else [key])]
+
+
+def affinity_terms(kind: str, required: Sequence[Any] = (), preferred: Sequence[Any] = ()) -> list[str]:
+    """The terms of one *kind*, `required` or `preferred`, with weights."""
+    return [
+        f"{term} *{max(1, min(100, int(part.get('weight', 1))))}" if kind == "preferred" else term
+        for part in (preferred if kind == "preferred" else required)
+        for term in selector_terms(**part.get("preference", part))
+    ]

@@ -1,0 +1,99 @@
+"""How packs of other installations are spelt: one table of their keys, and documents rewritten to ours by it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from attune.core.documents import DocumentNode, node_of, plain
+from attune.core.errors import Fault, shown
+from attune.core.events.template import EARLIER_OPEN, OPEN, opening_of, rendered
+from attune.core.packs.placement import affinity_terms, selector_terms, toleration_terms
+
+_STEPS = re.compile(r"(?<=[\w\]])\.(\d+)(?!\w)")
+_OF_EVENT, _PAYLOAD = re.compile(r"\btrigger\.(payload\.)?"), "event.payload."
+
+
+def _parameters(written: Any) -> Any:
+    """*written*, with templates as ours: `{{ trigger.payload.tags.0 }}` is `${{ event.payload.tags[0] }}`."""
+    if opening_of(written, declared=False) == OPEN:
+        return written
+    return rendered(
+        written, lambda text: "${{ " + _STEPS.sub(r"[\1]", _OF_EVENT.sub(_PAYLOAD, text)) + " }}", EARLIER_OPEN
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OtherSpelling:
+    """`written` are keys in the files of `kinds` that mean `key`; `convert` makes ours of the value."""
+
+    written: str
+    kinds: str
+    key: str
+    convert: Callable[[Any], Any] | None = None
+
+
+SPELLINGS = (
+    OtherSpelling("runner_type", "actions sensors", "runtime"),
+    OtherSpelling("runtime_ref", "actions sensors", "runtime"),
+    OtherSpelling("runtime_version_constraint", "actions sensors", "runtime_version"),
+    OtherSpelling("entry entrypoint", "actions sensors", "entry_point"),
+    OtherSpelling("param_schema parameters_schema", "actions sensors triggers", "parameters"),
+    OtherSpelling("output_schema out_schema", "actions", "output"),
+    OtherSpelling("parameter_delivery", "actions", "delivery"),
+    OtherSpelling("parameter_format", "actions", "delivery", lambda form: None if form in ("json", "yaml") else form),
+    OtherSpelling("timeout_seconds", "actions", "timeout"),
+    OtherSpelling("max_retries", "actions", "retries"),
+    OtherSpelling("worker_selector", "actions sensors", "requires", selector_terms),
+    OtherSpelling("worker_tolerations", "actions sensors", "requires", toleration_terms),
+    OtherSpelling("worker_affinity", "actions sensors", "requires", lambda said: affinity_terms("required", **said)),
+    OtherSpelling("worker_affinity", "actions", "prefers", lambda said: affinity_terms("preferred", **said)),
+    OtherSpelling("output output_schema out_schema payload_schema", "triggers", "payload"),
+    OtherSpelling("trigger_types", "sensors", "trigger", lambda refs: refs[0]),
+    OtherSpelling("trigger_ref trigger_type", "sensors rules", "trigger"),
+    OtherSpelling("action_ref", "rules", "action"),
+    OtherSpelling("conditions criteria", "rules", "when"),
+    OtherSpelling("action_params", "rules", "parameters", _parameters),
+)
+"""Every key of other installations' packs that means the same as one of ours."""
+
+
+def other_keys(kind: str) -> list[str]:
+    """The keys of other installations that files of *kind* may have."""
+    return [key for row in SPELLINGS if kind in row.kinds.split() for key in row.written.split()]
+
+
+def respelt(kind: str, node: DocumentNode, faults: list[Fault]) -> DocumentNode:
+    """The document *node* of a pack with our keys, each change noted in *faults*."""
+    if not isinstance(node.value, Mapping):
+        return node
+    values = dict(node.value)
+    others = {key: values.pop(key) for key in other_keys(kind) if key in values}
+    for row in SPELLINGS:
+        for key in row.written.split() if kind in row.kinds.split() else ():
+            if key in others and others[key].value is not None:
+                _put(row, key, others[key], values, faults)
+    return DocumentNode(values, node.position)
+
+
+def _put(row: OtherSpelling, key: str, old: DocumentNode, values: dict[str, DocumentNode], faults: list[Fault]) -> None:
+    given, value, told = plain(old), old, ""
+    if row.convert is not None:
+        try:
+            made = row.convert(given)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            faults.append(Fault(key, "the form that others give it", shown(given), old.position))
+            return
+        if made in (None, [], {}):
+            return
+        value, told = node_of(made, position=old.position), f": {shown(made)}" if made != given else ""
+    before = values.get(row.key)
+    if before is None or (row.key == "delivery" and before.value == "stdin"):
+        values[row.key] = value
+    elif isinstance(before.value, tuple) and isinstance(value.value, tuple):
+        values[row.key] = DocumentNode(before.value + value.value, before.position)
+    elif row.key != "delivery":  # of which the way says more than the form
+        faults.append(Fault(key, f"either {key} or {row.key}", "both", old.position))
+    faults.append(Fault(key, row.key, "", old.position, sentence=f"read as {row.key}{told}", harmless=True))

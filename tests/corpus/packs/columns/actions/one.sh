@@ -1,0 +1,2 @@
+read -r given
+echo "$given"

@@ -1,0 +1,4 @@
+import json
+import sys
+
+print(json.dumps({"noted": json.load(sys.stdin)}))

@@ -1,0 +1,103 @@
+"""Keys of other installations: read as ours, told with file and line, and refused where their value has no meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attune.composition.packs import check_folder
+from attune.core.documents import node_of
+from attune.core.errors import Fault
+from attune.core.matching.requirement import Requirement
+from attune.core.packs.pack import KINDS
+from attune.core.packs.spellings import SPELLINGS, other_keys, respelt
+from pack_folders import EXPRESSIONS, IMAGES, KNOWN, mistakes_of, write_pack
+
+pytestmark = pytest.mark.anyio
+PACKS = Path(__file__).parents[3] / "corpus" / "packs"
+NOTES = {
+    "placed": [
+        "actions/where.yaml:6: timeout_seconds: read as timeout",
+        "actions/where.yaml:7: max_retries: read as retries",
+        "actions/where.yaml:8: worker_selector: read as requires: ['zone=eu']",
+        "actions/where.yaml:10: worker_tolerations: read as requires: "
+        "['tolerates \"gpu-only\"', 'tolerates \"team\"', 'tolerates \"team=blue\"']",
+        "actions/where.yaml:17: worker_affinity: read as requires: ['disk=ssd']",
+        "actions/where.yaml:17: worker_affinity: read as prefers: ['rack=r1 *20']",
+        "actions/where.yaml:24: default_execution_permission_set_refs: unknown key, ignored",
+    ],
+    "doors": [
+        "sensors/watch.yaml:5: runner_type: read as runtime",
+        "sensors/watch.yaml:7: trigger_types: read as trigger: 'doors.opened'",
+        "sensors/watch.yaml:8: poll_interval: unknown key, ignored",
+    ],
+}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def notes_of(folder: Path) -> list[str]:
+    return list((await check_folder(folder, KNOWN, EXPRESSIONS)).notes)
+
+
+@pytest.mark.parametrize("name", NOTES)
+async def test_what_is_read_otherwise_is_told_with_file_and_line(name: str) -> None:
+    told = "\n".join(await notes_of(PACKS / name))
+    for expected in NOTES[name]:
+        assert expected in told
+
+
+async def test_what_is_spelt_as_here_is_read_without_a_word(tmp_path: Path) -> None:
+    assert await notes_of(write_pack(tmp_path, IMAGES)) == []
+
+
+async def test_placement_keeps_its_meaning() -> None:
+    placed = (await check_folder(PACKS / "placed", KNOWN, EXPRESSIONS)).pack.actions[0]
+    wanted = 'disk=ssd; zone=eu; tolerates gpu-only; tolerates team; tolerates "team=blue"'
+    assert Requirement.parse(placed.requires) == Requirement.parse(wanted)
+    assert Requirement.parse(str(placed.requirement)) == placed.requirement
+    assert (placed.prefers, placed.timeout_seconds, placed.retries) == (("rack=r1 *20",), 45, 2)
+    assert (placed.label, placed.version_constraint) == ("Where", ">=3.8")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("worker_selector: eu", "worker_selector: expected the form that others give it"),
+        ("worker_affinity: {anti: []}", "worker_affinity: expected the form"),
+        ("worker_affinity: {required: [{match_expressions: [{key: a, operator: Gt}]}]}", "worker_affinity: expected"),
+        ("timeout: 5\ntimeout_seconds: 6", "timeout_seconds: expected either timeout_seconds or timeout, got both"),
+        ("parameter_delivery: argv", "delivery: expected one of stdin, env, args, got 'argv'"),
+        ("worker_selector: {a b: c}", "requires[0]: expected"),
+    ],
+)
+async def test_what_cannot_be_read_so_is_a_mistake(tmp_path: Path, line: str, sentence: str) -> None:
+    files = {"actions/one.yaml": f"name: one\nruntime: python\nentry_point: resize.py\n{line}\n"}
+    found = await mistakes_of(write_pack(write_pack(tmp_path), files))
+    assert [one for one in found if one.startswith("actions/one.yaml:") and sentence in one], "\n".join(found)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["key", "operator", "value", "values", "required", "binary", "x"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(kind=st.sampled_from(["pack", *KINDS]), values=st.data())
+def test_any_value_of_any_key_is_read_or_refused(kind: str, values: st.DataObject) -> None:
+    keys = [*other_keys(kind), "ref", "name", *{row.key for row in SPELLINGS}]
+    document = values.draw(st.dictionaries(st.sampled_from(keys), ANYTHING, max_size=4))
+    faults: list[Fault] = []
+    respelt(kind, node_of(document), faults)
+    assert all(str(fault) for fault in faults)

@@ -20,10 +20,7 @@ SOURCES = sorted(SOURCE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "base"}
 MOST_MODULES, MOST_LINES, MOST_FUNCTION_LINES = 20, 300, 40
-# The house, how programs are run on a host (`host/contract/` with its settings, black holes), what waits or is set
-# aside while the database refuses, secrets, names that no definition has, the audit, what commands explain, and a
-# process for each service of `up`, leases of names.
-MOST_PYTHON = 31_000 + 9_000
+MOST_PYTHON = 40_000  # the limit of the house, with everything that is planned
 
 
 def name_of(path: Path) -> str:

@@ -115,7 +115,9 @@ def sensing_for(
         secrets=SecretResolver(PostgresSecrets(pool), keyring_for(settings)),
         packs=packs,
         options=partial(_start_options, registration),
-        restarts=RestartRules(sensing.restart_first, sensing.restart_slowest, sensing.healthy_after),
+        restarts=RestartRules(
+            first=sensing.restart_first, slowest=sensing.restart_slowest, healthy_after=sensing.healthy_after
+        ),
     )
     builtins = BuiltinSensors(lambda: registration.node_id or 0, events, clock.now, file_view)
 

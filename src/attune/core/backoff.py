@@ -21,7 +21,7 @@ class Backoff:
         return min(self.slowest, plain) * (1 + self.jitter * (2 * chance - 1))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestartRules(Backoff):
     """The delays, after how many seconds past failures are forgotten, and how many in a row count as failed."""
 

@@ -101,7 +101,7 @@ class World:
         )
         reverifier = Reverifier(examiner, self.host, time.monotonic, schedule=CheckSchedule(1e6, 1e6))
         monitor = HealthMonitor(self.registration, reverifier)
-        rules = RestartRules(0.02, 0.05)
+        rules = RestartRules(first=0.02, slowest=0.05)
         self.parts = NodeParts(
             self.registration,
             self.lifecycle,

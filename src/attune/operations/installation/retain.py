@@ -30,9 +30,8 @@ class Retention:
         """Remove for a moment what has expired, at most once a minute unless more is left. Raises `DatabaseError`."""
         if (began := time.monotonic()) < self._again:
             return
-        self._again = began + _EVERY_SECONDS
-        if not await self.remove(lambda: time.monotonic() < began + _PASS_SECONDS):
-            self._again = 0.0
+        is_done = await self.remove(lambda: time.monotonic() < began + _PASS_SECONDS)
+        self._again = began + _EVERY_SECONDS if is_done else 0.0
 
     async def keep_on(self) -> None:
         """`tick` until cancelled."""
@@ -49,8 +48,7 @@ class Retention:
             while True:
                 most, began = self._most.get(kind, _FIRST), time.monotonic()
                 gone = await self.store.remove_expired(kind, most, seconds)
-                took = time.monotonic() - began
-                if took > _LONG:
+                if (took := time.monotonic() - began) > _LONG:
                     self._most[kind] = max(_LEAST, most // 2)
                 elif took < _SHORT and gone >= most:
                     self._most[kind] = min(_MOST, most * 2)

@@ -98,7 +98,7 @@ def sensing_for(
     registration: NodeRegistration, monitor: HealthMonitor, _place: NodePlace, pool: Pool, packs: PackFolders
 ) -> SensorLeases:
     """Runs sensors on the node of *registration*."""
-    sensing = (settings := registration.settings).sensing
+    own = (settings := registration.settings).sensing
 
     def node() -> tuple[str, int] | None:
         return None if registration.node_id is None else (registration.name, registration.node_id)
@@ -115,9 +115,7 @@ def sensing_for(
         secrets=SecretResolver(PostgresSecrets(pool), keyring_for(settings)),
         packs=packs,
         options=partial(_start_options, registration),
-        restarts=RestartRules(
-            first=sensing.restart_first, slowest=sensing.restart_slowest, healthy_after=sensing.healthy_after
-        ),
+        restarts=RestartRules(first=own.restart_first, slowest=own.restart_slowest, healthy_after=own.healthy_after),
     )
     builtins = BuiltinSensors(lambda: registration.node_id or 0, events, clock.now, file_view)
 
@@ -130,7 +128,7 @@ def sensing_for(
         sensors,
         PostgresSensors(pool, lambda: registration.epoch),
         folder,
-        sensing.lease,
+        own.lease,
         clock,
         begin=begin,
         forwarder=EventForwarder(folder, events, sensors.bad_lines, sensors.throttle),

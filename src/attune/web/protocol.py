@@ -51,8 +51,10 @@ class BoundedProtocol(H11Protocol):
         self._connections.authenticated(self.transport, self._address)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, as a problem."""
-        self._refuse(ProblemError(400, f"expected HTTP/1.1, got something else: {msg}"))
+        """Answer what is no HTTP, or has a head that is longer than h11 reads, as a problem."""
+        is_long = len(self.conn.trailing_data[0]) > 64 * 1024
+        status, why = (431, "headers: expected at most 64 KiB, got more") if is_long else (400, "expected HTTP/1.1")
+        self._refuse(ProblemError(status, why if is_long else f"{why}, got something else: {msg}"))
 
     def _time_the_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)

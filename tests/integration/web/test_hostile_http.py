@@ -48,6 +48,14 @@ def chunked(*parts: bytes) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
+def test_a_head_without_end_is_too_long_however_it_arrives(live: Live) -> None:
+    with live.connect() as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"X: a\r\n" * 12_000)
+        answer = connection.recv(65_536)
+
+    assert status_of(answer) == 431
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [

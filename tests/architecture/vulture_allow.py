@@ -69,9 +69,8 @@ _.active
 # The way back of migrations: tests hold every revision to it, and the issue on moving installations uses it.
 downgrade
 
-# Being replaced.
-_.optional
-_.lost_nodes  # settings are taken as a whole: `asdict(settings.retention)`
+# A section of settings that is taken as a whole: `asdict(settings.retention)`.
+_.lost_nodes
 
 # Called by pydantic.
 _._can_lie_in_a_folder

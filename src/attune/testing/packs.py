@@ -124,3 +124,6 @@ class MemoryPackFolders:
         if digest not in self._digests:
             raise UsageError(f"pack version {digest[:12]}: expected one that the database has, got none")
         return PurePath("/packs", digest)
+
+    async def helper(self) -> PurePath:
+        return PurePath("/packs/helper")

@@ -147,15 +147,18 @@ class Attempts:
             secrets=secrets,
             masked=masked,
             delivery=action.delivery,
+            positional=action.positional,
             environment={
                 **start.environment,
                 **{f"ATTUNE_RUNTIME_{_NO_WORD.sub('_', n.upper())}": used["path"] for n, used in interpreters.items()},
+                **({"PYTHONPATH": await self._python_path(start)} if action.runtime == "python" else {}),
                 "ATTUNE_ACTION": action.ref,
                 "ATTUNE_EXECUTION": str(started.execution),
                 "ATTUNE_ATTEMPT": str(started.attempt),
                 "ATTUNE_WORKER": node.name,
                 # Python would write beside what it imports from the folder, which has to stay as it is.
-                **({"ATTUNE_PACK_FOLDER": str(folder), "PYTHONDONTWRITEBYTECODE": "1"} if folder is not None else {}),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                **({"ATTUNE_PACK_FOLDER": str(folder)} if folder is not None else {}),
             },
             timeout_seconds=started.timeout_seconds or self.default_timeout,
             result_file=action.result_file,
@@ -170,6 +173,10 @@ class Attempts:
                 if why := await self.broken(ref, work.interpreter, outcome.duration_seconds, given_back):
                     return WorkOutcome(WorkEnding.BROKEN, reason=f"given back by worker {node.name}: {why}")
         return outcome
+
+    async def _python_path(self, start: StartOptions) -> str:
+        """Where programs in Python find more modules: the helper's folder, and what the runtime names."""
+        return ":".join(filter(None, (str(await self.packs.helper()), start.environment.get("PYTHONPATH"))))
 
     def _result(self, started: StartedAttempt, outcome: WorkOutcome, node: Node) -> AttemptResult:
         action, cancelled = started.action, started.execution in self._cancelled

@@ -21,7 +21,25 @@ class Delivery(StrEnum):
 
     STDIN = "stdin"  # one JSON object
     ENV = "env"  # ATTUNE_PARAM_<NAME>, of A-Z, 0-9 and _; text as it is, anything else as JSON
-    ARGS = "args"  # --name=value, in the order of the schema; never secrets, which go to stdin
+    ARGS = "args"  # --name=value, or the value alone of those with a `position`; never secrets, which go to stdin
+    DOTENV = "dotenv"  # stdin, with a line NAME='value' for each
+    FILE = "file"  # the file that ATTUNE_PARAMETER_FILE names, with one JSON object
+    DOTENV_FILE = "dotenv-file"  # that file, with lines as of dotenv
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether others on the host can see what it brings, so that secrets come by stdin."""
+        return self in (Delivery.ENV, Delivery.ARGS)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is by a file."""
+        return self in (Delivery.FILE, Delivery.DOTENV_FILE)
+
+    @property
+    def is_dotenv(self) -> bool:
+        """Whether it is by lines NAME='value'."""
+        return self in (Delivery.DOTENV, Delivery.DOTENV_FILE)
 
 
 class OnLost(StrEnum):
@@ -111,6 +129,16 @@ class Action:
     def secrets(self) -> frozenset[str]:
         """The parameters that the schema marks with `secret: true`: never in argv, never shown."""
         return secret_names(self.param_schema)
+
+    @property
+    def positional(self) -> tuple[str, ...]:
+        """The parameters whose schema has a `position`, in its order: `delivery: args` does not write their names."""
+        places = {
+            name: below["position"]
+            for name, below in self.param_schema.get("properties", {}).items()
+            if isinstance(below, Mapping) and isinstance(below.get("position"), int)
+        }
+        return tuple(sorted(places, key=places.__getitem__))
 
 
 def requirement_of_action(

@@ -126,6 +126,8 @@ def _joined(before: DocumentNode | None, value: DocumentNode, path: Sequence[str
         return DocumentNode(before.value + value.value, before.position)
     if row.key != "delivery":
         raise _BothError
+    if (before.value, value.value) == ("file", "dotenv"):
+        return DocumentNode("dotenv-file", value.position)
     return value if before.value == "stdin" else before  # the way says more than the form
 
 

@@ -33,3 +33,6 @@ class PackFolders(Protocol):
 
     async def folder(self, digest: str) -> PurePath:
         """The files of the pack version *digest*, fetched if need be. Raises `DatabaseError`, `UsageError`."""
+
+    async def helper(self) -> PurePath:
+        """The folder with what every action in Python can import, and nothing else. Raises what `folder` raises."""

@@ -67,6 +67,18 @@ class RunFolders:
             raise PlaceError(f"no working folder can be made: {described(error, folder)}") from error
         return folder
 
+    def put(self, folder: str, parameters: bytes) -> str:
+        """The path of a new file in *folder* with these *parameters*, for its owner alone. Raises `PlaceError`."""
+        path = f"{folder}/.parameters"
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+                if self._owner is not None:
+                    os.fchown(file.fileno(), *self._owner)
+                file.write(parameters)
+        except OSError as error:
+            raise PlaceError(f"parameters cannot be written: {described(error, path)}") from error
+        return path
+
     def require_room(self, folder: str) -> None:
         """Raise `PlaceError` where *folder* has no room: its file system is full, or has no inode left."""
         room = os.statvfs(folder)

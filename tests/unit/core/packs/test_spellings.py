@@ -75,7 +75,10 @@ async def test_placement_keeps_its_meaning() -> None:
         ("worker_affinity: {anti: []}", "worker_affinity: expected the form"),
         ("worker_affinity: {required: [{match_expressions: [{key: a, operator: Gt}]}]}", "worker_affinity: expected"),
         ("timeout: 5\ntimeout_seconds: 6", "timeout_seconds: expected either timeout_seconds or timeout, got both"),
-        ("parameter_delivery: argv", "delivery: expected one of stdin, env, args, got 'argv'"),
+        (
+            "parameter_delivery: argv",
+            "delivery: expected one of stdin, env, args, dotenv, file, dotenv-file, got 'argv'",
+        ),
         ("worker_selector: {a b: c}", "requires[0]: expected"),
     ],
 )

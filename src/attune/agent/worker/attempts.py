@@ -30,6 +30,7 @@ from attune.core.runtimes.definition import StartOptions
 
 _UNREMARKABLE = ("completed", "cancelled")
 _NAMED = 3  # executions, of those that keep a node from stopping
+_PYTHON = re.compile(r"(.*/)?(python|pypy)[0-9.]*\Z")
 _NO_WORD = re.compile(r"\W")
 
 
@@ -139,9 +140,10 @@ class Attempts:
         if action.cannot_run:
             return WorkOutcome(WorkEnding.REFUSED, reason=action.cannot_run)
         start = self.start(ref := action.runtime_ref or "")
+        interpreter = interpreter_of(ref, interpreters, node) if ref else None
         work = Work(
             entrypoint=entrypoint,
-            interpreter=interpreter_of(ref, interpreters, node) if ref else None,
+            interpreter=interpreter,
             interpreter_args=(*start.args, *action.interpreter_args),
             parameters=values,
             secrets=secrets,
@@ -151,7 +153,7 @@ class Attempts:
             environment={
                 **start.environment,
                 **{f"ATTUNE_RUNTIME_{_NO_WORD.sub('_', n.upper())}": used["path"] for n, used in interpreters.items()},
-                **({"PYTHONPATH": await self._python_path(start)} if action.runtime == "python" else {}),
+                **({"PYTHONPATH": await self._python_path(start)} if _PYTHON.match(interpreter or "") else {}),
                 "ATTUNE_ACTION": action.ref,
                 "ATTUNE_EXECUTION": str(started.execution),
                 "ATTUNE_ATTEMPT": str(started.attempt),

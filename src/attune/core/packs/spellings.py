@@ -11,6 +11,7 @@ from attune.core.documents import DocumentNode, node_of, plain
 from attune.core.errors import Fault, shown
 from attune.core.events.template import EARLIER_OPEN, OPEN, opening_of, rendered
 from attune.core.packs.foreign_runtimes import Partly, proof_of, start_of, version_commands
+from attune.core.packs.foreign_work import rewrite
 from attune.core.packs.placement import affinity_terms, selector_terms, toleration_terms
 
 _STEPS = re.compile(r"(?<=[\w\]])\.(\d+)(?!\w)")
@@ -38,6 +39,7 @@ class OtherSpelling:
 
 
 SPELLINGS = (
+    OtherSpelling("name", "pack", "ref", lambda name: name.lower().replace(" ", "_"), default=True),
     OtherSpelling("runner_type", "actions sensors", "runtime"),
     OtherSpelling("runtime_ref", "actions sensors", "runtime"),
     OtherSpelling("runtime_version_constraint", "actions sensors", "runtime_version"),
@@ -56,7 +58,7 @@ SPELLINGS = (
     OtherSpelling("trigger_types", "sensors", "trigger", lambda refs: refs[0]),
     OtherSpelling("trigger_ref trigger_type", "sensors rules", "trigger"),
     OtherSpelling("action_ref", "rules", "action"),
-    OtherSpelling("conditions criteria", "rules", "when"),
+    OtherSpelling("conditions criteria", "rules", "when", lambda said: said),
     OtherSpelling("action_params", "rules", "parameters", _parameters),
     OtherSpelling("aliases", "runtimes", "distributions.aliases"),
     OtherSpelling("execution_config", "runtimes", "distributions.start", start_of),
@@ -77,6 +79,11 @@ def respelt(kind: str, node: DocumentNode, faults: list[Fault]) -> DocumentNode:
     if not isinstance(node.value, Mapping):
         return node
     values = dict(node.value)
+
+    def note(key: str, said: str) -> None:
+        faults.append(Fault(key, "", "", node.value[key].position, sentence=said, harmless=True))
+
+    rewrite(kind, values, note)
     others = {key: values.pop(key) for key in other_keys(kind) if key in values}
     for row in SPELLINGS:
         for key in row.written.split() if kind in row.kinds.split() else ():

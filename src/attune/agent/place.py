@@ -1,7 +1,5 @@
 """Whether a node has a place to run programs. While it has none it takes no work, and looks again by itself."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 import time

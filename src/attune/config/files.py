@@ -1,7 +1,5 @@
 """Finds the settings file and reads its text, without ever waiting for it."""
 
-from __future__ import annotations
-
 import grp
 import os
 import pwd

@@ -1,7 +1,5 @@
 """The settings `retention.*`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -4,8 +4,6 @@ An index and a query find nodes by them. `judge` decides, once for each distinct
 few, however many nodes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache

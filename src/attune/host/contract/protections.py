@@ -1,7 +1,5 @@
 """What protects this host from the programs that it runs: which protections are active here, and why others are not."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The working folders of programs: new, empty, and below parents that nobody else can write to."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

@@ -1,7 +1,5 @@
 """What a run has to say in the end: the file it declared, or the last line of its output that is JSON."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Puts the parts of this package together: from an environment and options to a runner and a lookup."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Place work on a fleet: who can take it, why the others cannot, and what would help."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any

@@ -83,10 +83,7 @@ class Need(Generic[Holders]):
 
 
 def need_of(
-    terms: Iterable[Term],
-    known: Known[Holders],
-    tolerated: Collection[str] = (),
-    spelt: Callable[[str], str] = str,
+    terms: Iterable[Term], known: Known[Holders], tolerated: Collection[str] = (), spelt: Callable[[str], str] = str
 ) -> Need[Holders]:
     """What work needs that asks for *terms* and tolerates those taints. Texts in *known* are as *spelt*."""
     repelling = [holders for (kind, name), holders in known.items() if kind == TAINT and name not in tolerated]

@@ -80,9 +80,4 @@ def _landlock(contract: ExecutionContract) -> Protection:
         problem = f"this kernel has version {version} only, so programs may still " + ", ".join(
             what for needed, what in _LANDLOCK if version < needed
         )
-    return Protection(
-        "landlock",
-        f"programs cannot {does}",
-        problem,
-        remedy,
-    )
+    return Protection("landlock", f"programs cannot {does}", problem, remedy)

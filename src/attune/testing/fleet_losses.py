@@ -1,13 +1,11 @@
 """What much of a fleet loses within minutes, in memory."""
 
-from __future__ import annotations
-
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from attune.core.nodes.fleet_losses import WINDOW_SECONDS, RuntimeLoss
-from attune.core.ports.nodes import RuntimeRecord
 from attune.core.runtimes.verdict import OFFERED
 from attune.testing.nodes import RUNNING, MemoryFleet
 
@@ -31,23 +29,16 @@ class MemoryFleetLosses:
         return [loss for loss in self._losses() if loss.losing]
 
     def _losses(self) -> list[RuntimeLoss]:
-        live = [node for node in self._fleet.nodes.values() if self._fleet.seen(node).status in RUNNING]
-        found: dict[tuple[str, str], list[tuple[RuntimeRecord, bool, bool]]] = defaultdict(list)
         since = self._fleet.now() - timedelta(seconds=WINDOW_SECONDS)
-        for node in live:
-            for runtime in node.runtimes:
-                lost = node.lost.get(runtime.ref)
-                noted = (runtime, lost is not None, lost is not None and lost > since)
-                found[node.record.role, runtime.ref].append(noted)
-        return [
-            RuntimeLoss(
-                role=role,
-                ref=ref,
-                name=min(runtime.name for runtime, _, _ in rows),
-                live=sum(node.record.role == role for node in live),
-                nodes=sum(runtime.status in OFFERED or lately for runtime, _, lately in rows),
-                losing=sum((lost and runtime.status in OFFERED) or lately for runtime, lost, lately in rows),
-                kept=sum(lost and runtime.status in OFFERED for runtime, lost, _ in rows),
-            )
-            for (role, ref), rows in sorted(found.items(), key=lambda item: item[0])
-        ]
+        nodes = [node for node in self._fleet.nodes.values() if self._fleet.seen(node).status in RUNNING]
+        live = Counter(node.record.role for node in nodes)
+        losses: dict[tuple[str, str], RuntimeLoss] = {}
+        for node, runtime in [(one, runtime) for one in nodes for runtime in one.runtimes]:
+            role, ref, lost = node.record.role, runtime.ref, node.lost.get(runtime.ref)
+            offered, lately = runtime.status in OFFERED, lost is not None and lost > since
+            kept = offered and lost is not None
+            new = RuntimeLoss(role=role, ref=ref, name=runtime.name, live=live[role], nodes=0, losing=0, kept=0)
+            old = losses.get((role, ref), new)
+            counts = old.nodes + (offered or lately), old.losing + (kept or lately), old.kept + kept
+            losses[role, ref] = replace(old, nodes=counts[0], losing=counts[1], kept=counts[2])
+        return [losses[key] for key in sorted(losses)]

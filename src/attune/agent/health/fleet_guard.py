@@ -1,7 +1,5 @@
 """Keeps a changed definition from withdrawing a runtime from much of a fleet: the rest keep their last good verdict."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection
 from dataclasses import replace

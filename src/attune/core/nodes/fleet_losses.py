@@ -1,7 +1,5 @@
 """How many nodes lose one runtime within minutes, and when that is too many at once. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from attune.core.runtimes.verdict import Status, Verdict

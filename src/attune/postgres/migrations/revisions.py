@@ -1,7 +1,5 @@
 """The revisions of the schema, oldest first, and the files of `sql/` that each of them runs on its way up and down."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from pathlib import Path

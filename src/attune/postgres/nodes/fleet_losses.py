@@ -1,7 +1,5 @@
 """Column `lost_at` of `worker_runtime`: how many live nodes lose the same runtime within minutes, or only keep it."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 from attune.core.nodes.fleet_losses import WINDOW_SECONDS, RuntimeLoss

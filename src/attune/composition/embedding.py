@@ -1,5 +1,7 @@
 """What programs that embed Attune use: the detector, the registrations of nodes and the fleet, on their own pool."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack

@@ -1,7 +1,5 @@
 """Connections to PostgreSQL, and its errors as sentences."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

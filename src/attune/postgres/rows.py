@@ -4,8 +4,6 @@ Every function takes a pool, whose errors become `DatabaseError`, or a connectio
 caller's. JSON that Python cannot take in is read as `UnreadableJson`, a time that it does not have as the nearest.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager

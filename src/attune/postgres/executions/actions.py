@@ -1,7 +1,5 @@
 """The table `action`, read. The ref of an action's runtime stands beside it, so nothing reads the table `runtime`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -3,8 +3,6 @@
 A kind never converts what was written into something else: `5` is no text, `"5"` no number, true no integer.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -58,7 +56,7 @@ class SettingKind:
         """The keys below that have a meaning of their own."""
         return ()
 
-    def child(self, name: str) -> SettingKind | None:
+    def child(self, name: str) -> "SettingKind | None":
         """The kind of the value under key *name*, None where there is none."""
         return None
 

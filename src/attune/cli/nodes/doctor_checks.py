@@ -1,12 +1,6 @@
 """What `attune doctor` looks at: what nodes here would offer, and which live."""
 
-<<<<<<< HEAD
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
-=======
-from collections.abc import Iterator
->>>>>>> main
 from math import inf
 from shlex import quote
 

@@ -184,10 +184,8 @@ def _status(definition: Definition, attempts: Sequence[Attempt], decisive: Attem
         first, *names = dict.fromkeys(legible(attempt.check.binary) for attempt in attempts)
         if decisive.outcome.ending is Ending.NOT_FOUND and names:
             more = f" and {len(names) - 2} more" if len(names) > 3 else ""
-            return (
-                Status.UNAVAILABLE,
-                f"{', '.join([first, *names[: 2 if more else 3]])}{more}: {decisive.outcome.detail}",
-            )
+            named = ", ".join([first, *names[: 2 if more else 3]])
+            return Status.UNAVAILABLE, f"{named}{more}: {decisive.outcome.detail}"
     return Status.UNAVAILABLE, decisive.reason
 
 

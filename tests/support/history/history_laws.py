@@ -169,7 +169,7 @@ def _taken(entries: Iterable[HistoryEntry]) -> Iterator[tuple[HistoryEntry, floa
         number = entry.execution or 0
         if entry.kind == "job" and entry.after == "doing":
             taken[number] = entry.at
-        elif entry.kind == "execution" and entry.after == "scheduled":
+        elif entry.kind == "execution" and entry.after == "scheduled" != entry.before:
             offered[number] = entry.at
         elif entry.kind == "execution" and entry.after == "running" and entry.before == "scheduled":
             yield entry, taken.get(number, entry.at), offered.get(number, entry.at)

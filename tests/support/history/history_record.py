@@ -14,9 +14,11 @@ RECORD = """
     CREATE FUNCTION record_execution() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
     BEGIN
         IF OLD.status IS DISTINCT FROM NEW.status OR OLD.priority IS DISTINCT FROM NEW.priority THEN
-            INSERT INTO public.history (kind, execution, attempt, before, after, worker, action, queue, priority, rule)
+            INSERT INTO public.history (kind, execution, attempt, before, after, worker, action, queue, priority, rule,
+                at)
             VALUES ('execution', NEW.id, NEW.attempt, OLD.status, NEW.status, NEW.worker_name, NEW.action_ref,
-                NEW.queue, NEW.priority, (SELECT f.rule_ref FROM public.enforcement AS f WHERE f.id = NEW.enforcement));
+                NEW.queue, NEW.priority, (SELECT f.rule_ref FROM public.enforcement AS f WHERE f.id = NEW.enforcement),
+                CASE WHEN TG_OP = 'INSERT' THEN NEW.created ELSE clock_timestamp() END);
         END IF;
         RETURN NULL;
     END;

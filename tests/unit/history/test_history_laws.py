@@ -118,6 +118,13 @@ def test_what_is_old_may_go_before_what_is_urgent() -> None:
     assert [*priority_faults(story(old, whole(2, 11, 45, 46, **URGENT)))] == []
 
 
+def test_what_is_old_is_so_whatever_priority_it_was_given_meanwhile() -> None:
+    old = whole(1, 10, 40, 41, priority=2)
+    given = [changed(1, 25, "scheduled", "scheduled", priority=2)]
+
+    assert [*priority_faults(story(old, given, whole(2, 11, 45, 46, **URGENT)))] == []
+
+
 def test_a_priority_counts_from_when_it_was_given() -> None:
     raised = [
         changed(2, 11, None, "scheduled", queue="urgent", priority=2),

@@ -1,7 +1,5 @@
 """The life of one node: claim the name, detect, register, beat and keep it true until told to stop, drain, leave."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence

@@ -1,7 +1,5 @@
 """JSON Schemas of pack authors and values held against them, with RE2 patterns and no reference to the outside."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache

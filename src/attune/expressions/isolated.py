@@ -1,7 +1,5 @@
 """Starts and asks the evaluating process, and starts another where an expression has ended it."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

@@ -1,7 +1,5 @@
 """Templates in parameters: text that is one `${{ expression }}` becomes its value, else each in it becomes text."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

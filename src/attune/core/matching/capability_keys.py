@@ -4,8 +4,6 @@ An index and a query find nodes by them. `judge` decides, once for each distinct
 few, however many nodes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -85,10 +83,7 @@ class Need(Generic[Holders]):
 
 
 def need_of(
-    terms: Iterable[Term],
-    known: Known[Holders],
-    tolerated: Collection[str] = (),
-    spelt: Callable[[str], str] = str,
+    terms: Iterable[Term], known: Known[Holders], tolerated: Collection[str] = (), spelt: Callable[[str], str] = str
 ) -> Need[Holders]:
     """What work needs that asks for *terms* and tolerates those taints. Texts in *known* are as *spelt*."""
     repelling = [holders for (kind, name), holders in known.items() if kind == TAINT and name not in tolerated]

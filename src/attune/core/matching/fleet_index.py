@@ -5,8 +5,6 @@ not kept. `matching.match` is the specification: `eligible` gives the ids that i
 threads at once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from itertools import compress
 

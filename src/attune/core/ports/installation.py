@@ -1,7 +1,5 @@
 """What commands ask of an installation, wherever it is: of its database, or of its API on another machine."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol

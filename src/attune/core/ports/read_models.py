@@ -1,7 +1,5 @@
 """What only pages, graphs and lists read of a fleet. What is only passed on is JSON text."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

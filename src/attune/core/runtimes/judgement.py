@@ -1,7 +1,5 @@
 """What running checks means: facts in, verdicts out. `next_check` and `conclude` are the whole procedure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

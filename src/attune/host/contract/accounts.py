@@ -1,7 +1,5 @@
 """The users and groups of this machine, as far as they can be listed."""
 
-from __future__ import annotations
-
 import grp
 import os
 import pwd

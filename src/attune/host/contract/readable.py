@@ -1,7 +1,5 @@
 """Which files programs may read: all but hidden ones. Landlock only allows, so all that lies beside those is named."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Hashable, Iterator

@@ -3,8 +3,6 @@
 A version manager's shim, or any script, stays the same file when it selects another version: only running it tells.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Sequence

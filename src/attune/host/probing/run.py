@@ -82,7 +82,8 @@ class Run:
         while self._queue and burst and not self._limiter.full:
             self._start(self._queue.popleft())
         while self._jobs or self._queue:
-            self._fill()
+            while self._queue and self._limiter.has_slot:
+                self._start(self._queue.popleft())
             for job in self._events.wait(self._pause()):
                 self._take_news(job)
             self._enforce_limits(time.monotonic())
@@ -98,11 +99,6 @@ class Run:
                 self._queue.append(Item(key, command, location.path, location.passed_over))
                 return
             command = self._report(key, command, Outcome(location.ending, detail=location.detail), started=False)
-
-    def _fill(self) -> None:
-        """Start what may start now."""
-        while self._queue and self._limiter.has_slot:
-            self._start(self._queue.popleft())
 
     def _start(self, item: Item) -> None:
         if self._observer is not None and not item.retried:

@@ -12,12 +12,7 @@ from attune.core.runtimes.definition import Definition, capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.selection import Selection, Source, unknown_name_warnings
 from attune.core.runtimes.verdict import Status, Verdict
-from attune.operations.runtimes.examine import (
-    ExaminationObserver,
-    Examiner,
-    commands_of,
-    read_definitions,
-)
+from attune.operations.runtimes.examine import ExaminationObserver, Examiner, commands_of, read_definitions
 
 
 @dataclass(frozen=True, slots=True)

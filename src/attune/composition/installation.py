@@ -1,7 +1,5 @@
 """The composition root of commands: the stores of an installation, by its database or by its API."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -57,6 +57,8 @@ def value_problems(
                 break
     except (RecursionError, ArithmeticError):
         faults.append(Fault(root or "value", "a value that can be checked", "one on which the schema does not end"))
+    except Exception:  # what rows hold as a schema can be anything
+        faults.append(Fault(root or "value", "a value that can be checked", "one whose schema is none"))
     return faults[:_REPORTED]
 
 

@@ -1,7 +1,5 @@
 """`attune doctor`, a self-check that names each problem and the command that fixes it, and `attune status`."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

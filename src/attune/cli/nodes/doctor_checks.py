@@ -1,7 +1,5 @@
 """What `attune doctor` looks at: what nodes here would offer, and which live."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import inf
 from shlex import quote

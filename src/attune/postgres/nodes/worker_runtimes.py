@@ -3,8 +3,6 @@
 Ages come from the node and times from the database, so a host whose clock is wrong tells the right ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The figures of a whole fleet, for graphs and alarms. What it costs is bounded: a slow database is asked seldom."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Figures in Prometheus' words: of the fleet, from the database, and of the requests that this process answered."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any

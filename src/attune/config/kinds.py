@@ -175,6 +175,14 @@ def integer(lowest: int, highest: int) -> Scalar:
     return Scalar(expected, str(lowest), lambda node: node.value if _is_whole(node.value, lowest, highest) else OTHER)
 
 
+def _share(node: DocumentNode) -> Any:
+    fits = isinstance(node.value, int | float) and not isinstance(node.value, bool) and 0 <= node.value <= 1
+    return node.value if fits else OTHER
+
+
+SHARE = Scalar("a number from 0 to 1", "0.3", _share)
+
+
 def _is_whole(value: object, lowest: int, highest: float = inf) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
 

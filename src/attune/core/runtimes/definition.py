@@ -43,7 +43,10 @@ class StartOptions:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a runtime is called, under which folded name nodes offer it, for which roles, and what proves it."""
+    """What a runtime is called, under which folded name nodes offer it, for which roles, and what proves it.
+
+    `kept` is why a node goes on with this one although there is a newer one.
+    """
 
     ref: str
     name: str
@@ -55,6 +58,7 @@ class Definition:
     aliases: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     start: StartOptions = StartOptions()
+    kept: str = ""
 
 
 def proofs_of(runtime: Runtime) -> list[str]:

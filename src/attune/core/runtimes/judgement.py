@@ -147,17 +147,24 @@ def conclude(definition: Definition, attempts: Sequence[Attempt]) -> Verdict:
     decisive = min(attempts, key=_uncertainty, default=None)
     status, reason = _status(definition, attempts, decisive)
     instances = _instances(attempts) if status.offered else ()
+    kept = definition.kept if status.offered else ""
     return Verdict(
         ref=definition.ref,
         capability=definition.capability,
         name=definition.name,
         status=status,
-        reason=reason,
+        reason=f"{reason}; {kept}" if kept else reason,
         instances=instances if verification.discover == "all" else instances[:1],
         evidence=_evidence(decisive) if decisive else None,
         duration_ms=sum(attempt.duration_ms for attempt in attempts),
         warnings=(*definition.warnings, *_recommendation(definition, instances)),
+        kept=kept,
+        refuted=status is Status.UNAVAILABLE and decisive is not None and _refutes(definition, decisive),
     )
+
+
+def _refutes(definition: Definition, attempt: Attempt) -> bool:
+    return attempt.outcome.ending is Ending.REFUSED or attempt.check not in definition.verification.checks
 
 
 def _status(definition: Definition, attempts: Sequence[Attempt], decisive: Attempt | None) -> tuple[Status, str]:

@@ -5,8 +5,6 @@ entry is what its file says: `ref`, `pack_ref`, `name`, `description`, `distribu
 belongs to `attune.core.runtimes.definition`, storing it to `attune.postgres`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

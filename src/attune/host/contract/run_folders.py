@@ -66,8 +66,8 @@ class RunFolders:
         path = f"{folder}/.parameters"
         try:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-                if self._owner is not None:
-                    os.fchown(file.fileno(), *self._owner)
+                if self.owner is not None:
+                    os.fchown(file.fileno(), *self.owner)
                 file.write(parameters)
         except OSError as error:
             raise PlaceError(f"parameters cannot be written: {described(error, path)}") from error

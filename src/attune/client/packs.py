@@ -1,7 +1,5 @@
 """Packs and their sensors, over the API: `PackStore` and `SensorReader`."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Sequence
 

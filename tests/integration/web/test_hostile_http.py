@@ -48,12 +48,40 @@ def chunked(*parts: bytes) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
-def test_a_head_without_end_is_too_long_however_it_arrives(live: Live) -> None:
+@pytest.mark.parametrize(
+    ("start", "then", "status"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n", b"X: a\r\n" * 500, 431),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: ", b"a" * 3_000, 431),
+        (b"GET /", b"a" * 3_000, 414),
+    ],
+    ids=["headers", "header", "address"],
+)
+def test_a_head_without_end_is_too_long_however_it_arrives(live: Live, start: bytes, then: bytes, status: int) -> None:
     with live.connect() as connection:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"X: a\r\n" * 12_000)
-        answer = connection.recv(65_536)
+        connection.settimeout(0.02)
+        connection.sendall(start)
+        assert status_of(answer_amid(connection, then)) == status
 
-    assert status_of(answer) == 431
+
+def answer_amid(connection: socket.socket, piece: bytes, most: int = 200) -> bytes:
+    """What is answered while one `piece` after the other is sent."""
+    for _ in range(most):
+        try:
+            return connection.recv(65_536)
+        except TimeoutError:
+            connection.sendall(piece)
+    raise AssertionError(f"nobody minded {most} pieces")
+
+
+def test_a_head_of_28_kib_is_read_in_pieces_too(live: Live) -> None:
+    with live.connect() as connection:
+        for part in (b"GET /healthz HTTP/1.1\r\nHost: x\r\n", *[b"X-%d: %s\r\n" % (n, b"a" * 7_000) for n in range(4)]):
+            connection.sendall(part)
+            time.sleep(0.05)
+        connection.sendall(b"\r\n")
+
+        assert status_of(whole(connection)) == 200
 
 
 @pytest.mark.parametrize(

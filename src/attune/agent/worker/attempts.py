@@ -1,7 +1,5 @@
 """Runs attempts at executions on this node, from the taken job to the stored result."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 import re

@@ -1,7 +1,5 @@
 """Takes executions for this node: reads the queues that it satisfies, and checks each job again before it begins."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """What this node writes of its executions: many at once in one statement, again and again until it is stored."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """`attune sensor definitions|enable|disable|move`: the sensors that sensor nodes run, where each runs and how it is."""
 
-from __future__ import annotations
-
 import click
 
 from attune.cli.output import json_option, moment, print_facts, print_json, print_list, switch_command, with_symbol

@@ -1,7 +1,5 @@
 """What follows an event: which rules fire, with which parameters. Expressions are evaluated elsewhere, beforehand."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

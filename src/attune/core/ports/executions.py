@@ -1,7 +1,5 @@
 """What executions are asked for with, kept as and read as: the values that cross the border of the database."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

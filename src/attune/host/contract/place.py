@@ -1,7 +1,5 @@
 """The probe of the place where programs run: whether one could be started here now, and its files written."""
 
-from __future__ import annotations
-
 import os
 import select
 import tempfile

@@ -14,8 +14,6 @@ From it, JSON: `{"pid"}` if that is asked for, or `{"errno", "at"}` where it cou
 `{"status", "by", "seconds", "left"}`.
 """
 
-from __future__ import annotations
-
 import array
 import contextlib
 import ctypes

@@ -1,7 +1,5 @@
 """The events of running checks: which have ended, and what they print meanwhile."""
 
-from __future__ import annotations
-
 import contextlib
 import select
 

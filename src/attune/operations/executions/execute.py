@@ -1,7 +1,5 @@
 """Have actions run: check what is asked for, record it, and say at once where nothing could ever take it."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Events, and what rules made of them: the tables `event`, `enforcement`, `rule` and `trigger`, for reacting."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict

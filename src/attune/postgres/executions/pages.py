@@ -1,7 +1,5 @@
 """The table `execution`, read: one, some, what they printed, and how many there are of each status."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any

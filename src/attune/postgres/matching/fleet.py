@@ -3,8 +3,6 @@
 Rows are streamed and equal texts are read once, so that a large fleet costs seconds, not minutes.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache

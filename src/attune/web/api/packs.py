@@ -1,7 +1,5 @@
 """Packs: what each brings, loading one and removing it; and how the sensors are that they bring."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Annotated

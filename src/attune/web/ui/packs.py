@@ -1,7 +1,5 @@
 """Packs and what they bring beside actions and runtimes: triggers, rules and sensors; and what has happened."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The smallest changes that would make work placeable, each tried before it is told: one change, or two together."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

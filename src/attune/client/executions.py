@@ -1,7 +1,5 @@
 """Actions and executions over the API: `ExecutionStore`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any

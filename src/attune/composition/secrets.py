@@ -1,7 +1,5 @@
 """The keys of this process, and what is done with all that is encrypted."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Collection

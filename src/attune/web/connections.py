@@ -1,7 +1,5 @@
 """Which connections the server holds: capped in total, and for each address while nobody has shown a token on them."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import resource

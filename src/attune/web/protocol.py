@@ -1,7 +1,5 @@
 """HTTP/1.1 as the server speaks it: uvicorn's, with a bound on how long the head of a request may take."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """Serves the app on a socket, in the event loop of its caller."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import socket

@@ -1,7 +1,5 @@
 """`attune token`: who may use the API."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

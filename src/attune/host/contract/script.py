@@ -1,7 +1,5 @@
 """What runs a script."""
 
-from __future__ import annotations
-
 import os
 
 LONGEST_LINE, MOST_SCRIPTS = 256, 5

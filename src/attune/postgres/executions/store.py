@@ -3,8 +3,6 @@
 Every write of an attempt names its number: one that was given to another can no longer change anything.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace

@@ -1,7 +1,5 @@
 """The revisions of the schema, oldest first, and the files of `sql/` that each of them runs on its way up and down."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from importlib.metadata import distribution
@@ -91,6 +89,8 @@ REVISIONS = (
     _with_rights("20260612000001_retention"),
     _plain("20260601000002_earlier_values"),
     _with_rights("20260613000001_own_rows"),
+    _plain("20260614000001_fleet_guard"),
+    _with_rights("20260615000001_moves"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

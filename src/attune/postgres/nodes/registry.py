@@ -4,8 +4,6 @@ A node holds its name by a lease in its row: everything that it writes names the
 nothing once a newer start has taken the name over.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

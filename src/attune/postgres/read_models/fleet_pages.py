@@ -1,7 +1,5 @@
 """`FleetPages` on PostgreSQL: the fleet as a matrix of nodes and runtimes, its figures, and where each runtime is."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from attune.core.nodes.role import Role

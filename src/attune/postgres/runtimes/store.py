@@ -1,7 +1,5 @@
 """The table `runtime`: reading and changing definitions, and the history of every change."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

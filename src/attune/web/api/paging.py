@@ -3,8 +3,6 @@
 A cursor is opaque; one that we did not make is refused.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """Definitions of runtimes. Whoever may change them decides what every host executes: that needs scope admin."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from datetime import UTC, datetime

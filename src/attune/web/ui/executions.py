@@ -1,7 +1,5 @@
 """Actions, and what was run of them, what runs, and what waits and why; and running one by a form of its schema."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

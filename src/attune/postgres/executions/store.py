@@ -34,6 +34,7 @@ from attune.queue import jobs
 
 R = TypeVar("R", AttemptResult, OutputChunk)
 Write = Callable[[Source, Sequence[R]], Awaitable[list[int]]]
+_AS_ASKED = ("extra", "policy", "wait_seconds", "timeout_seconds", "retry_of", "delay_seconds")
 _ASIDE = "its result was set aside, see `attune dead-letter list`"
 PRINTED = "attune_output"
 
@@ -224,14 +225,9 @@ async def submit(
             "parameters": {name: value for name, value in values.items() if name not in texts},
             "given_id": number,
             "sealed": encrypted(cipher, texts, number) or None,
-            "extra": list(execution.extra),
-            "policy": execution.policy.value,
-            "wait_seconds": execution.wait_seconds,
-            "timeout_seconds": execution.timeout_seconds,
-            "retry_of": execution.retry_of,
+            **{name: getattr(execution, name) for name in _AS_ASKED},
             "given_priority": execution.priority,
             "not_before": execution.not_before and execution.not_before.isoformat(),
-            "delay_seconds": execution.delay_seconds,
         }
         for execution, values, texts, number in zip(executions, given, hidden, numbers, strict=True)
     ]

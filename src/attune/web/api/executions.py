@@ -144,19 +144,9 @@ async def run_action(
     _who: Operator, services: Given, response: Response, ref: ActionRef, body: RunRequest
 ) -> ExecutionRecord:
     """Recorded at once, and run on a worker that satisfies the action and the terms of `require`."""
-    action = await _action(services, ref)
-    new = NewExecution(
-        action,
-        body.parameters,
-        tuple(body.require),
-        body.policy,
-        body.wait_seconds,
-        body.timeout_seconds,
-        priority=body.priority,
-        not_before=body.not_before,
-        delay_seconds=body.delay_seconds,
-    )
-    execution = await services.runs.run(new)
+    asked = dict(body)
+    extra = tuple(asked.pop("require"))
+    execution = await services.runs.run(NewExecution(await _action(services, ref), extra=extra, **asked))
     response.headers["Location"] = f"/api/executions/{execution.id}"
     return execution
 

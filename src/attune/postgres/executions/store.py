@@ -15,7 +15,7 @@ from attune.core.errors import DatabaseError
 from attune.core.ports.access import SecretCipher
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, StartedAttempt
-from attune.postgres.connection import Pool, session, translated
+from attune.postgres.connection import session, translated
 from attune.postgres.events.dead_letters import store_each
 from attune.postgres.executions.actions import COLUMNS, KEEP_VERSIONS, action_of, versions_of
 from attune.postgres.executions.pauses import PAUSE_ACTION, PAUSE_FLEET
@@ -120,16 +120,7 @@ _CANCEL = cancelling("SELECT id, job FROM execution WHERE id = ANY(%(ids)s) ORDE
 
 
 class PostgresExecutions(PostgresStore):
-    """`AttemptStore` and `ExecutionWriter` on PostgreSQL. All its statements are one transaction each.
-
-    *lease* gives the number of the lease under which attempts are begun; None is under any.
-    """
-
-    def __init__(
-        self, pool: Pool, cipher: SecretCipher | None = None, lease: Callable[[], int | None] = lambda: None
-    ) -> None:
-        super().__init__(pool, cipher)
-        self._lease = lease
+    """`AttemptStore` and `ExecutionWriter` on PostgreSQL. All its statements are one transaction each."""
 
     async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
         with translated():

@@ -1,10 +1,8 @@
 """Actions, and their executions: run, watch, end, run once more."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
@@ -92,7 +90,7 @@ class ActionItem(BaseModel):
     is_workflow: bool = Field(description="Of an earlier installation: nothing runs it here.", examples=[False])
 
     @classmethod
-    def of(cls, action: Action) -> ActionItem:
+    def of(cls, action: Action) -> Self:
         """*action* as it is shown."""
         try:
             requirement = str(action.requirement)

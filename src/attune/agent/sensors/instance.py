@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from attune.agent.control import first_of
 from attune.agent.interpreters import interpreter_of, interpreters_on
 from attune.agent.logs import log
@@ -94,8 +96,9 @@ class SensorInstance:
     def begin(self, until: float) -> None:
         """Run it until that time of the machine's clock, when it must have ended, unless `extend` is called."""
         self.extend(until)
-        self._task = asyncio.create_task(self._run())
-        self._task.add_done_callback(self._broke)
+        with bound_contextvars(sensor=self.sensor.ref):  # so that all that it logs has it
+            self._task = asyncio.create_task(self._run())
+            self._task.add_done_callback(self._broke)
 
     def extend(self, until: float) -> None:
         """Let it go on until that time of the machine's clock."""
@@ -153,7 +156,8 @@ class ProcessInstance(SensorInstance):
         if self._process is not None and on != self._throttled:
             self._throttled = on
             (self._process.pause if on else self._process.resume)()
-            log.warning(f"sensor {self.sensor.ref} {'is held back' if on else 'goes on'}: unstored events")
+            text = f"sensor {self.sensor.ref} {'is held back' if on else 'goes on'}: unstored events"
+            log.warning(text, sensor=self.sensor.ref)
 
     def kill(self) -> None:
         self._stopping.set()
@@ -190,7 +194,7 @@ class ProcessInstance(SensorInstance):
             process = await self._context.start(
                 program,
                 self._until,
-                lambda line: log.info(f"sensor {self.sensor.ref} says: {line}"),
+                lambda line: log.info(f"sensor {self.sensor.ref} says: {line}", sensor=self.sensor.ref),
             )
         except (AttuneError, OSError) as error:
             if isinstance(error, UsageError) and place_error(error) is None:

@@ -276,7 +276,7 @@ class ExecutionRunner:
         if not missing:
             return await self._runs.run(job, interpreters, node)
         reason = f"given back by worker {node.name}: the interpreter of {', '.join(missing.values())} {why}"
-        log.warning(f"execution {job.execution}: {reason}")
+        log.warning(f"execution {job.execution}: {reason}", execution=job.execution)
         for ref in missing:
             self._suspects.add(ref)
             self.suspect(ref)
@@ -295,4 +295,4 @@ class ExecutionRunner:
                 await self.attempts.note(job.execution, reason)
             await self.queue.give_back([job])
         except DatabaseError as error:  # it is offered again by itself, only later
-            log.debug(f"execution {job.execution} could not be given back: {error}")
+            log.debug(f"execution {job.execution} could not be given back: {error}", execution=job.execution)

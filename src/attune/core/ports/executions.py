@@ -266,6 +266,8 @@ class ExecutionReader(ExecutionLists, Protocol):
     async def asked(self, execution: int) -> AskedExecution | None:
         """What was asked for, with the parameters as they were."""
 
+    async def last_placeable(self, execution: int) -> tuple[float, str] | None: ...
+
 
 class ExecutionStore(ExecutionLists, Protocol):
     """Actions, and their executions, of an installation."""

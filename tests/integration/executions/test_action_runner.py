@@ -105,9 +105,11 @@ async def test_parameters_come_as_lines_or_in_a_file_of_the_working_folder_with_
     )
     told = outcome.result
     text, mode = told["file"] or [told["stdin"], None]
-    assert (told["stdin"], mode) == (("", 0o100600) if delivery.is_file else (text, None))
-    assert told["files"] == ([".parameters"] if delivery.is_file else [])
-    assert text == ("name='a b'\ncount='3'\nkey='s3cret'\n" if delivery.is_dotenv else json.dumps(PARAMETERS) + "\n")
+    assert (told["stdin"], mode) == (("", 0o100600) if delivery.endswith("file") else (text, None))
+    assert told["files"] == ([".parameters"] if delivery.endswith("file") else [])
+    assert text == (
+        "name='a b'\ncount='3'\nkey='s3cret'\n" if delivery.startswith("dotenv") else json.dumps(PARAMETERS) + "\n"
+    )
 
 
 @pytest.mark.parametrize(

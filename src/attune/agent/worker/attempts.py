@@ -140,6 +140,9 @@ class Attempts:
             return WorkOutcome(WorkEnding.REFUSED, reason=action.cannot_run)
         start = self.start(ref := action.runtime_ref or "")
         interpreter = interpreter_of(ref, interpreters, node) if ref else None
+        modules = [path] if (path := start.environment.get("PYTHONPATH")) else []
+        if _PYTHON.match(interpreter or ""):
+            modules.insert(0, str(await self.packs.helper()))
         work = Work(
             entrypoint=entrypoint,
             interpreter=interpreter,
@@ -152,7 +155,7 @@ class Attempts:
             environment={
                 **start.environment,
                 **{f"ATTUNE_RUNTIME_{_NO_WORD.sub('_', n.upper())}": used["path"] for n, used in interpreters.items()},
-                **({"PYTHONPATH": await self._python_path(start)} if _PYTHON.match(interpreter or "") else {}),
+                **({"PYTHONPATH": ":".join(modules)} if modules else {}),
                 "ATTUNE_ACTION": action.ref,
                 "ATTUNE_EXECUTION": str(started.execution),
                 "ATTUNE_ATTEMPT": str(started.attempt),
@@ -174,10 +177,6 @@ class Attempts:
                 if why := await self.broken(ref, work.interpreter, outcome.duration_seconds, given_back):
                     return WorkOutcome(WorkEnding.BROKEN, reason=f"given back by worker {node.name}: {why}")
         return outcome
-
-    async def _python_path(self, start: StartOptions) -> str:
-        """Where programs in Python find more modules: the helper's folder, and what the runtime names."""
-        return ":".join(filter(None, (str(await self.packs.helper()), start.environment.get("PYTHONPATH"))))
 
     def _result(self, started: StartedAttempt, outcome: WorkOutcome, node: Node) -> AttemptResult:
         action, cancelled = started.action, started.execution in self._cancelled

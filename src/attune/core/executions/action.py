@@ -29,16 +29,6 @@ class Delivery(StrEnum):
         """Whether others on the host can see what it brings, so that secrets come by stdin."""
         return self in (Delivery.ENV, Delivery.ARGS)
 
-    @property
-    def is_file(self) -> bool:
-        """Whether it is by a file."""
-        return self in (Delivery.FILE, Delivery.DOTENV_FILE)
-
-    @property
-    def is_dotenv(self) -> bool:
-        """Whether it is by lines NAME='value'."""
-        return self in (Delivery.DOTENV, Delivery.DOTENV_FILE)
-
 
 class OnLost(StrEnum):
     """What becomes of an execution whose worker dies."""
@@ -131,12 +121,9 @@ class Action:
     @property
     def positional(self) -> tuple[str, ...]:
         """The parameters whose schema has a `position`, in its order: `delivery: args` does not write their names."""
-        places = {
-            name: below["position"]
-            for name, below in self.param_schema.get("properties", {}).items()
-            if isinstance(below, Mapping) and isinstance(below.get("position"), int)
-        }
-        return tuple(sorted(places, key=places.__getitem__))
+        written = self.param_schema.get("properties", {}).items()
+        places = {name: below.get("position") for name, below in written if isinstance(below, Mapping)}
+        return tuple(name for _, name in sorted((at, name) for name, at in places.items() if isinstance(at, int)))
 
 
 def requirement_of_action(

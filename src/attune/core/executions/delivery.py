@@ -13,6 +13,7 @@ LONGEST_VALUE = 128 * 1024 - 1
 """Bytes of one argument or variable with its name: the kernel's limit, less the end mark."""
 LONGEST_TOTAL = 1024 * 1024
 """Bytes of all of them together; the kernel has room for twice as much, the node's own variables included."""
+_LINES = (Delivery.DOTENV, Delivery.DOTENV_FILE)
 _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9_]")
 _NOT_IN_ARGUMENTS = re.compile(r"[=\s\x00-\x1f\x7f'\"\\]")
 
@@ -25,8 +26,8 @@ def variables_of(delivery: Delivery, parameters: Mapping[str, Any], positional: 
     if delivery is Delivery.STDIN:
         return {}
     way = {"dotenv": "stdin", "dotenv-file": "file"}.get(delivery, str(delivery))
-    told = {"ATTUNE_PARAMETER_DELIVERY": way, "ATTUNE_PARAMETER_FORMAT": "dotenv" if delivery.is_dotenv else "json"}
-    if delivery.is_seen or delivery.is_dotenv:  # which is text, whatever it was, and under a name that may be another
+    told = {"ATTUNE_PARAMETER_DELIVERY": way, "ATTUNE_PARAMETER_FORMAT": "dotenv" if delivery in _LINES else "json"}
+    if delivery.is_seen or delivery in _LINES:  # which is text, whatever it was, and under a name that may be another
         places = {name: f":{index}" for index, name in enumerate(positional, 1) if delivery is Delivery.ARGS}
         types = {name: "text" if isinstance(value, str) else "json" for name, value in parameters.items()}
         told["ATTUNE_PARAMETER_TYPES"] = json.dumps({name: types[name] + places.get(name, "") for name in types})
@@ -44,7 +45,7 @@ def document_of(parameters: Mapping[str, Any], delivery: Delivery = Delivery.STD
     """What a program reads that is given all *parameters* at once: a line of JSON, or lines `NAME='value'`."""
     texts = {name: text_of(value).replace("'", "'\\''") for name, value in parameters.items()}
     lines = [f"{name}='{text}'" for name, text in texts.items()]
-    text = "\n".join([*lines, ""]) if delivery.is_dotenv else json.dumps(parameters, ensure_ascii=False) + "\n"
+    text = "\n".join([*lines, ""]) if delivery in _LINES else json.dumps(parameters, ensure_ascii=False) + "\n"
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -56,7 +57,7 @@ def name_faults(delivery: Delivery, names: Collection[str], root: str = "paramet
         if other := taken.get(variable):
             yield Fault(f"{root}.{name}", "a variable of its own", f"{variable}, which is that of {other} too")
         taken.setdefault(variable, name)
-    for name in names if delivery is Delivery.ARGS or delivery.is_dotenv else ():
+    for name in names if delivery is Delivery.ARGS or delivery in _LINES else ():
         if not name or _NOT_IN_ARGUMENTS.search(name):
             expected = f"a name without '=', quotes and blanks, as delivery: {delivery} needs it"
             yield Fault(f"{root}.{name}", expected, shown(name))
@@ -66,7 +67,7 @@ def value_faults(delivery: Delivery, parameters: Mapping[str, Any], root: str = 
     """Which of *parameters*, without those that come by another way, cannot be handed over by *delivery*."""
     yield from name_faults(delivery, parameters, root)
     total = 0
-    for name, value in parameters.items() if delivery.is_seen or delivery.is_dotenv else ():
+    for name, value in parameters.items() if delivery.is_seen or delivery in _LINES else ():
         variables = _in_variables({name: value}) if delivery is Delivery.ENV else {f"--{name}": text_of(value)}
         sizes = [len(f"{key}={text}".encode("utf-8", "surrogatepass")) for key, text in variables.items()]
         total += sum(sizes) + len(sizes)

@@ -1,7 +1,5 @@
 """Actions, sensors and rules of StackStorm, in the form of the earlier installation, and what runs nowhere here."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -66,13 +64,8 @@ def _rewrite_script(values: Values, note: Note) -> None:
     values["runner_type"] = DocumentNode("shell", position)
     values.setdefault("delivery", DocumentNode("args", position))
     note("runner_type", "read as runtime: shell, delivery: args")
-    given = values.get("parameters")
-    if given is None or not isinstance(given.value, Mapping):
-        return
-    seconds = given.value.get("timeout", DocumentNode({})).value
-    if isinstance(seconds, Mapping) and isinstance(seconds.get("default"), DocumentNode):
-        values.setdefault("timeout", seconds["default"])
-    if left := [name for name in _OF_THE_RUNNER if name in given.value]:
+    given = values.get("parameters", DocumentNode({}))
+    if isinstance(given.value, Mapping) and (left := [name for name in _OF_THE_RUNNER if name in given.value]):
         kept = {name: node for name, node in given.value.items() if name not in left}
         values["parameters"] = DocumentNode(kept, given.position)
         note("parameters", f"left out, for they are the runner's: {', '.join(left)}")

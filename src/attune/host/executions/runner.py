@@ -108,7 +108,7 @@ class _Run:
                 streams,
                 entry=entry,
                 variables=variables,
-                parameters=document_of(work.parameters, work.delivery) if work.delivery.is_file else None,
+                parameters=document_of(work.parameters, work.delivery) if work.delivery.endswith("file") else None,
                 seconds=seconds,
             )
         except BaseException:
@@ -209,7 +209,7 @@ def _stdin_of(work: Work) -> int:
     if work.delivery.is_seen:
         secrets = {name: value for name, value in work.parameters.items() if name in work.secrets}
         os.pwrite(number, document_of(secrets), 0)
-    elif not work.delivery.is_file:
+    elif not work.delivery.endswith("file"):
         os.pwrite(number, document_of(work.parameters, work.delivery), 0)
     return number
 

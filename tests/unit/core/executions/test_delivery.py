@@ -35,9 +35,9 @@ def test_a_program_is_told_how_its_parameters_come(delivery: Delivery) -> None:
         assert told == {}
         return
     assert told["ATTUNE_PARAMETER_DELIVERY"] == (
-        delivery if delivery.is_seen else "file" if delivery.is_file else "stdin"
+        delivery if delivery.is_seen else "file" if delivery.endswith("file") else "stdin"
     )
-    assert told["ATTUNE_PARAMETER_FORMAT"] == ("dotenv" if delivery.is_dotenv else "json")
+    assert told["ATTUNE_PARAMETER_FORMAT"] == ("dotenv" if delivery.startswith("dotenv") else "json")
 
 
 def refused(delivery: Delivery, parameters: dict[str, Any], schema: dict[str, Any] | None = None) -> str:

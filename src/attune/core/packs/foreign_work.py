@@ -1,7 +1,7 @@
 """Actions, sensors and rules of StackStorm, in the form of the earlier installation, and what runs nowhere here."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from attune.core.documents import DocumentNode, node_of, plain
@@ -26,8 +26,8 @@ _CRITERIA: dict[str, tuple[str, str]] = {
 """Operators of criteria: ours, and the pattern that a text is written into, literally unless it was one."""
 
 
-def why_left(kind: str, values: Mapping[str, DocumentNode]) -> str:
-    """Why what *values* describe runs nowhere here, "" where it may."""
+def why_left(kind: str, values: Mapping[str, DocumentNode], left: Collection[str] = ()) -> str:
+    """Why what *values* describe runs nowhere here, "" where it may; *left* are refs of what does not."""
     said = {key: plain(node) for key, node in values.items()}
     if kind == "actions" and any(said.get(key) for key in ("workflow_file", "workflow_def", "is_workflow", "tasks")):
         return "it is a workflow, and nothing runs workflows here"
@@ -36,11 +36,14 @@ def why_left(kind: str, values: Mapping[str, DocumentNode]) -> str:
         return f"nothing runs the runner_type {runner} here"
     if kind == "sensors" and said.get("class_name"):
         return "it is a class, and only programs run here"
-    trigger = said.get("trigger")
-    trigger = trigger.get("type") if isinstance(trigger, Mapping) else trigger
+    trigger, action = _inner(said.get("trigger"), "type"), _inner(said.get("action"), "ref") or said.get("action_ref")
     if kind == "rules" and isinstance(trigger, str) and trigger.startswith("core.st2."):
         return f"nothing tells of {trigger} here"
-    return ""
+    return f"its action {action} is left out" if kind == "rules" and isinstance(action, str) and action in left else ""
+
+
+def _inner(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, Mapping) else value
 
 
 def rewrite(kind: str, values: Values, note: Note) -> None:

@@ -100,7 +100,7 @@ def _section(node: DocumentNode, expected: str, faults: list[Fault]) -> Section 
 
 
 def _read_one(kind: str, written: DocumentNode, draft: Draft, faults: list[Fault]) -> None:
-    if isinstance(written.value, Mapping) and (why := why_left(kind, written.value)):
+    if isinstance(written.value, Mapping) and (why := why_left(kind, written.value, draft.left)):
         _leave_out(kind, written, why, draft, faults)
         return
     node = respelt(kind, written, faults)

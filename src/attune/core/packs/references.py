@@ -27,8 +27,7 @@ def resolve(draft: Draft, files: Files, known: Known, faults: list[Fault]) -> Pa
     triggers = {*known.triggers, *(trigger.ref for trigger in draft.triggers)}
     actions = [_action(*written, runtimes, files) for written in draft.actions]
     schemas = {**known.actions, **{action.ref: action.param_schema for action in actions}}
-    rules = [(rule, section) for rule, section in draft.rules if not _is_left(rule, section, draft)]
-    for rule, section in rules:
+    for rule, section in draft.rules:
         _check_rule(rule, section, triggers, schemas)
     return replace(
         draft.pack,
@@ -36,7 +35,7 @@ def resolve(draft: Draft, files: Files, known: Known, faults: list[Fault]) -> Pa
         actions=tuple(actions),
         triggers=tuple(draft.triggers),
         sensors=tuple(_sensor(*written, runtimes, triggers, files) for written in draft.sensors),
-        rules=tuple(rule for rule, _ in rules),
+        rules=tuple(rule for rule, _ in draft.rules),
     )
 
 
@@ -105,15 +104,6 @@ def _check_file(folder: str, name: str, section: Section, files: Files, *, alone
     elif alone and not file.executable:
         got = f"{path}, which is not (chmod +x)"
         section.refuse("entry_point", "an executable file, for there is no runtime", got)
-
-
-def _is_left(rule: RuleDefinition, section: Section, draft: Draft) -> bool:
-    """Whether *rule* is left out with its action, which is told."""
-    if rule.action_ref not in draft.left:
-        return False
-    said = f"left out, as its action {rule.action_ref} is"
-    section.faults.append(Fault("", "", "", section.position, sentence=said, harmless=True))
-    return True
 
 
 def _check_rule(

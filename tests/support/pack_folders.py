@@ -19,7 +19,7 @@ from attune.postgres.connection import Pool
 from attune.postgres.packs.store import PostgresPacks
 from attune.testing import MemoryCipher
 
-CORPUS = Path(__file__).parents[1] / "corpus"
+HERE = Path(__file__).parent
 EXPRESSIONS = IsolatedExpressions()
 KNOWN = Known({"core.python": "python", "core.shell": "shell", "core.sensor.builtin": "builtin"})
 
@@ -107,8 +107,8 @@ def write_pack(folder: Path, files: Mapping[str, str | bytes | None] = IMAGES) -
 
 
 def other_packs() -> dict[str, dict[str, Any]]:
-    """The packs in `corpus/other_packs.yaml` by ref: files, what their actions give, what is told of them."""
-    packs: dict[str, dict[str, Any]] = yaml.safe_load((CORPUS / "other_packs.yaml").read_text())
+    """The packs in `other_packs.yaml` by ref: files, what their actions give, what is told of them."""
+    packs: dict[str, dict[str, Any]] = yaml.safe_load((HERE / "other_packs.yaml").read_text())
     return packs
 
 

@@ -1,7 +1,5 @@
 """Packs, and the folders of their files, in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Where packs are kept, and where their files lie on a host."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Protocol

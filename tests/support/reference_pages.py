@@ -225,7 +225,7 @@ def _annotation(value: Any) -> Any:
     if value is inspect.Signature.empty:
         return value
     text = value if isinstance(value, str) else inspect.formatannotation(value)
-    return _Shown(re.sub(r"\b([a-z_]\w*\.)+(?=[A-Z])", "", text))
+    return _Shown(re.sub(r"\b([a-z_]\w*\.)+(?=_?[A-Z])", "", text))
 
 
 def _default(value: Any) -> Any:

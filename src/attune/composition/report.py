@@ -93,10 +93,6 @@ def detect_here(
     **how: Any,
 ) -> Detection:
     """What *runtimes* come to on this host, *only* those of these names or refs; *how*: further `DetectionOptions`."""
-    options = DetectionOptions(
-        settings.detection.verify_overrides,
-        settings.detection.deadline,
-        only=frozenset((*only, *map(fold, only))),
-        **how,
-    )
+    names, limits = frozenset((*only, *map(fold, only))), settings.detection
+    options = DetectionOptions(limits.verify_overrides, limits.deadline, only=names, **how)
     return detect_runtimes(runtimes, selection_for(settings, role), role, examiner_for(settings), options, observer)

@@ -30,10 +30,9 @@ def demo_folder() -> Path:
     return _HERE / "demo"
 
 
-def helper() -> tuple[str, bytes]:
-    """The name and the content of the module that actions in Python can import."""
-    name = "attune_action.py"
-    return name, (_HERE / "helper" / name).read_bytes()
+def helper_file() -> Path:
+    """The module that actions in Python can import."""
+    return _HERE / "helper" / "attune_action.py"
 
 
 def find(name: str) -> Entry | None:

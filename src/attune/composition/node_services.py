@@ -19,7 +19,7 @@ from attune.agent.sensors.leases import DatabaseClock, NodeSensors, SensorLeases
 from attune.agent.service import node_options, run_service
 from attune.agent.worker.executions import ExecutionRunner
 from attune.agent.worker.start_checks import StartChecks
-from attune.catalogue import helper
+from attune.catalogue import helper_file
 from attune.composition.databases import data_dir, shipped_runtimes
 from attune.composition.embedding import REGISTRATIONS
 from attune.composition.events import record_for_sensors
@@ -79,8 +79,9 @@ def node_parts(
     folder = data_dir(settings) / "packs"
     probe = place_probe(settings, [folder])
     place = NodePlace(registration, probe, settings.health.interval, healed=monitor.suspect_all)
+    helper = PackFile(helper_file().name, helper_file().read_bytes())
     readers = None if user is None else user.gid
-    packs = PackCache(folder, PostgresPacks(pool).files, readers, tell=log.warning, helper_files=[PackFile(*helper())])
+    packs = PackCache(folder, PostgresPacks(pool).files, readers, tell=log.warning, helper_files=[helper])
     services = [make(registration, monitor, place, pool, packs) for make in _MAKERS[role.name]]
     retain = Retention(PostgresRetention(pool), asdict(settings.retention)).tick
     options = replace(node_options(settings, role, heal), retain=retain)

@@ -8,6 +8,7 @@ import re
 import shlex
 import sys
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 
@@ -30,19 +31,15 @@ def log(*texts: Any) -> None:
 def _parameters() -> dict[str, Any]:
     way = os.environ.get("ATTUNE_PARAMETER_DELIVERY", "stdin")
     types = json.loads(os.environ.get("ATTUNE_PARAMETER_TYPES", "{}"))
-    if way == "file":
-        with open(os.environ["ATTUNE_PARAMETER_FILE"], encoding="utf-8") as file:
-            text = file.read()
-    else:
-        text = sys.stdin.buffer.read().decode("utf-8")
-    if os.environ.get("ATTUNE_PARAMETER_FORMAT") == "dotenv":
-        return _typed(types, dict(pair.split("=", 1) for pair in shlex.split(text)))
-    read: dict[str, Any] = json.loads(text or "{}")  # with `env` and `args`, the secret ones
+    given = Path(os.environ["ATTUNE_PARAMETER_FILE"]).read_bytes() if way == "file" else sys.stdin.buffer.read()
+    is_dotenv = os.environ.get("ATTUNE_PARAMETER_FORMAT") == "dotenv"
+    read: dict[str, Any] = {} if is_dotenv else json.loads(given or b"{}")  # with `env` and `args`, the secret ones
+    texts = dict(pair.split("=", 1) for pair in shlex.split(given.decode())) if is_dotenv else {}
     if way == "env":
-        names = {name: "ATTUNE_PARAM_" + re.sub("[^A-Z0-9_]", "_", name.upper()) for name in types}
-        read.update(_typed(types, {name: os.environ[variable] for name, variable in names.items()}))
+        texts = {name: os.environ["ATTUNE_PARAM_" + re.sub("[^A-Z0-9_]", "_", name.upper())] for name in types}
     elif way == "args":
-        read.update(_typed(types, _arguments(types)))
+        texts = _arguments(types)
+    read.update({name: json.loads(text) if types[name][:4] == "json" else text for name, text in texts.items()})
     return read
 
 
@@ -53,7 +50,3 @@ def _arguments(types: dict[str, str]) -> dict[str, str]:
     texts = dict(argument[2:].split("=", 1) for argument in sys.argv[1 : len(sys.argv) - len(bare)])
     texts.update({name: bare[place - 1] for name, place in places.items()})
     return texts
-
-
-def _typed(types: dict[str, str], texts: dict[str, str]) -> dict[str, Any]:
-    return {name: json.loads(text) if types.get(name, "")[:4] == "json" else text for name, text in texts.items()}

@@ -24,10 +24,9 @@ class Delivery(StrEnum):
     FILE = "file"  # the file that ATTUNE_PARAMETER_FILE names, with one JSON object
     DOTENV_FILE = "dotenv-file"  # that file, with lines as of dotenv
 
-    @property
-    def is_seen(self) -> bool:
-        """Whether others on the host can see what it brings, so that secrets come by stdin."""
-        return self in (Delivery.ENV, Delivery.ARGS)
+
+SEEN = (Delivery.ENV, Delivery.ARGS)
+"""What others on the host can see, so that secrets come by stdin."""
 
 
 class OnLost(StrEnum):

@@ -7,7 +7,7 @@ from typing import Any
 
 from attune.core.access.secrets import reference_in, text_of
 from attune.core.errors import Fault, shown
-from attune.core.executions.action import Action, Delivery
+from attune.core.executions.action import SEEN, Action, Delivery
 
 LONGEST_VALUE = 128 * 1024 - 1
 """Bytes of one argument or variable with its name: the kernel's limit, less the end mark."""
@@ -27,7 +27,7 @@ def variables_of(delivery: Delivery, parameters: Mapping[str, Any], positional: 
         return {}
     way = {"dotenv": "stdin", "dotenv-file": "file"}.get(delivery, str(delivery))
     told = {"ATTUNE_PARAMETER_DELIVERY": way, "ATTUNE_PARAMETER_FORMAT": "dotenv" if delivery in _LINES else "json"}
-    if delivery.is_seen or delivery in _LINES:  # which is text, whatever it was, and under a name that may be another
+    if delivery in SEEN or delivery in _LINES:  # which is text, whatever it was, and under a name that may be another
         places = {name: f":{index}" for index, name in enumerate(positional, 1) if delivery is Delivery.ARGS}
         types = {name: "text" if isinstance(value, str) else "json" for name, value in parameters.items()}
         told["ATTUNE_PARAMETER_TYPES"] = json.dumps({name: types[name] + places.get(name, "") for name in types})
@@ -67,15 +67,15 @@ def value_faults(delivery: Delivery, parameters: Mapping[str, Any], root: str = 
     """Which of *parameters*, without those that come by another way, cannot be handed over by *delivery*."""
     yield from name_faults(delivery, parameters, root)
     total = 0
-    for name, value in parameters.items() if delivery.is_seen or delivery in _LINES else ():
+    for name, value in parameters.items() if delivery in SEEN or delivery in _LINES else ():
         variables = _in_variables({name: value}) if delivery is Delivery.ENV else {f"--{name}": text_of(value)}
         sizes = [len(f"{key}={text}".encode("utf-8", "surrogatepass")) for key, text in variables.items()]
         total += sum(sizes) + len(sizes)
         if "\0" in text_of(value):
             yield Fault(f"{root}.{name}", "text without NUL", shown(value))
-        elif delivery.is_seen and (size := max(sizes)) > LONGEST_VALUE:
+        elif delivery in SEEN and (size := max(sizes)) > LONGEST_VALUE:
             yield Fault(f"{root}.{name}", f"at most 128 KiB with its name, for delivery: {delivery}", f"{size} bytes")
-    if delivery.is_seen and total > LONGEST_TOTAL:
+    if delivery in SEEN and total > LONGEST_TOTAL:
         yield Fault(root, f"at most 1 MiB in all, for delivery: {delivery}", f"{total} bytes")
 
 
@@ -84,7 +84,7 @@ def delivery_faults(action: Action, parameters: Mapping[str, Any]) -> list[Fault
     open_ones = {
         name: value
         for name, value in parameters.items()
-        if not action.delivery.is_seen or (name not in action.secrets and reference_in(value) is None)
+        if action.delivery not in SEEN or (name not in action.secrets and reference_in(value) is None)
     }
     return [*value_faults(action.delivery, open_ones)]
 

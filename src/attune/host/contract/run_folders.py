@@ -62,15 +62,12 @@ class RunFolders:
         return folder
 
     def put(self, folder: str, parameters: bytes) -> str:
-        """The path of a new file in *folder* with these *parameters*, for its owner alone. Raises `PlaceError`."""
+        """The path of a new file in *folder* with these *parameters*, for its owner alone. Raises `OSError`."""
         path = f"{folder}/.parameters"
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-                if self.owner is not None:
-                    os.fchown(file.fileno(), *self.owner)
-                file.write(parameters)
-        except OSError as error:
-            raise PlaceError(f"parameters cannot be written: {described(error, path)}") from error
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            if self.owner is not None:
+                os.fchown(file.fileno(), *self.owner)
+            file.write(parameters)
         return path
 
     def require_room(self, folder: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from attune.core.errors import UsageError, legible
-from attune.core.executions.action import Delivery
+from attune.core.executions.action import SEEN, Delivery
 from attune.core.executions.delivery import arguments_of, document_of, value_faults, variables_of
 from attune.core.executions.masking import Masker
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
@@ -101,15 +101,9 @@ class _Run:
                 pipes[stream] = os.pipe2(os.O_CLOEXEC)
             streams = (stdin, pipes["stdout"][1], pipes["stderr"][1])
             entry = str(work.entrypoint)
+            given = document_of(work.parameters, work.delivery) if work.delivery.endswith("file") else None
             self._program = contract.start(
-                kind,
-                argv,
-                argv[0],
-                streams,
-                entry=entry,
-                variables=variables,
-                parameters=document_of(work.parameters, work.delivery) if work.delivery.endswith("file") else None,
-                seconds=seconds,
+                kind, argv, argv[0], streams, entry=entry, variables=variables, parameters=given, seconds=seconds
             )
         except BaseException:
             for reading, _ in pipes.values():
@@ -199,14 +193,14 @@ def _argv(work: Work) -> list[str]:
 def _open(work: Work) -> dict[str, Any]:
     """The parameters that come as the delivery says: without secrets, where others could see them."""
     return {
-        name: value for name, value in work.parameters.items() if not work.delivery.is_seen or name not in work.secrets
+        name: value for name, value in work.parameters.items() if work.delivery not in SEEN or name not in work.secrets
     }
 
 
 def _stdin_of(work: Work) -> int:
     """A file that holds what the work reads: no writer that could be blocked, and no name that could be read."""
     number = os.memfd_create("parameters")
-    if work.delivery.is_seen:
+    if work.delivery in SEEN:
         secrets = {name: value for name, value in work.parameters.items() if name in work.secrets}
         os.pwrite(number, document_of(secrets), 0)
     elif not work.delivery.endswith("file"):

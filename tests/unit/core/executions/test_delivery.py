@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attune.core.errors import UsageError
-from attune.core.executions.action import Action, Delivery, output_problem
+from attune.core.executions.action import SEEN, Action, Delivery, output_problem
 from attune.core.executions.delivery import LONGEST_VALUE, arguments_of, document_of, variables_of
 from attune.core.ports.executions import NewExecution
 
@@ -35,7 +35,7 @@ def test_a_program_is_told_how_its_parameters_come(delivery: Delivery) -> None:
         assert told == {}
         return
     assert told["ATTUNE_PARAMETER_DELIVERY"] == (
-        delivery if delivery.is_seen else "file" if delivery.endswith("file") else "stdin"
+        delivery if delivery in SEEN else "file" if delivery.endswith("file") else "stdin"
     )
     assert told["ATTUNE_PARAMETER_FORMAT"] == ("dotenv" if delivery.startswith("dotenv") else "json")
 

@@ -64,6 +64,7 @@ NAMES = {
     "DELETE /api/packs/{ref}": "remove_pack",
     "GET /api/sensor-definitions": "list_sensor_definitions",
     "PATCH /api/sensor-definitions/{ref}": "switch_sensor",
+    "POST /api/sensor-definitions/{ref}/move": "move_sensor",
     "GET /api/triggers": "list_triggers",
     "GET /api/rules": "list_rules",
     "PATCH /api/rules/{ref}": "switch_rule",

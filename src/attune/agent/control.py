@@ -1,7 +1,5 @@
 """What people and signals ask of a running node."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,7 +1,5 @@
 """The last look before work begins: the interpreters that this node's verdicts name, and whether they are there."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime

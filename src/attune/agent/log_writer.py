@@ -1,7 +1,5 @@
 """Writes lines for whoever reads the log, and never waits for them: a reader that is slow or gone stops no service."""
 
-from __future__ import annotations
-
 import os
 import select
 import threading

@@ -1,7 +1,5 @@
 """How a node logs: lines for people on a terminal, JSON objects where a program reads them."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from collections.abc import MutableMapping

@@ -1,7 +1,5 @@
 """The life of one node: claim the name, detect, register, beat and keep it true until told to stop, drain, leave."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -97,6 +95,7 @@ async def _join(node: NodeParts) -> None:
     await registration.detect_capabilities(max_age_seconds=MAX_CACHED_AGE_SECONDS)
     node_id = await registration.register()
     log.info(f"{registration.role.name} registered", id=node_id)
+    await registration.tell_losses()
 
 
 async def _drain(node: NodeParts, hurry: asyncio.Event) -> None:

@@ -1,7 +1,5 @@
 """Runs services as processes of their own, copies of this one, and starts them again when they end."""
 
-from __future__ import annotations
-
 import asyncio
 import ctypes
 import gc

@@ -1,7 +1,5 @@
 """Answers what is asked of this node: dry-runs of definitions, within its limits, of which nothing is registered."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """What work is given that is secret: decrypted and looked up when it begins, on the node that runs it."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Run a node in this process until a signal says stop; systemd is told how it is, as sd_notify(3) describes it."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable

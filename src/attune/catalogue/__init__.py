@@ -5,8 +5,6 @@ The folder `demo` beside them is a pack as `attune pack load` reads it. An entry
 `attune.core.runtimes.definition`, storing it to `attune.postgres`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

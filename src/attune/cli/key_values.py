@@ -1,7 +1,5 @@
 """`-p key=text` and `-p key:=json`, as several commands take them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The entry point: finds the command, imports only that, and turns errors into one sentence and an exit code."""
 
-from __future__ import annotations
-
 import sys
 import warnings
 from collections.abc import Callable

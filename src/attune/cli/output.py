@@ -3,8 +3,6 @@
 A colour is never the only sign.
 """
 
-from __future__ import annotations
-
 import json
 import locale
 import sys

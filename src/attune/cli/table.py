@@ -1,7 +1,5 @@
 """Plain tables: numbers line up, only the last column wraps, colour is never the only sign."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Triggers, rules, events and what was set aside, over the API: `EventReader`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any

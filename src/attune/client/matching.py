@@ -1,7 +1,5 @@
 """Where work can run, over the API: `Matcher`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

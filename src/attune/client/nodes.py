@@ -1,7 +1,5 @@
 """Nodes over the API: `NodeReader` and `NodeControl`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from attune.client.wire import ApiAnswer, OverWire, Wire, record_of

@@ -1,7 +1,5 @@
 """Why no answer came and what one that is no success means, as the errors that the database's stores raise too."""
 
-from __future__ import annotations
-
 import os
 import ssl
 from collections.abc import Mapping

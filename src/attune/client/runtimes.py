@@ -1,7 +1,5 @@
 """Definitions over the API: `RuntimeStore`. The history names the token, whoever the caller says it is."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from attune.client.wire import OverWire, record_of, segment

@@ -1,7 +1,5 @@
 """Who may use the API, and named secrets, over the API itself: `TokenStore` and `SecretEditor`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

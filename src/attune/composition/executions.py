@@ -1,7 +1,5 @@
 """Puts together what runs actions, what says where they can run, and the names that requirements may use."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 

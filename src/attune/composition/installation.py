@@ -1,7 +1,5 @@
 """The composition root of commands: the stores of an installation, by its database or by its API."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +21,14 @@ async def connected(settings: Settings, who: str) -> AsyncIterator[Installation]
 
 @asynccontextmanager
 async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
-    from attune import client
+    from attune.client.events import HttpEvents
+    from attune.client.executions import HttpExecutions
+    from attune.client.matching import HttpMatcher
+    from attune.client.nodes import HttpControl, HttpNodes
+    from attune.client.packs import HttpPacks, HttpSensors
+    from attune.client.runtimes import HttpRuntimes
+    from attune.client.tokens import HttpSecrets, HttpTokens
+    from attune.client.wire import Wire
 
     url = settings.api.url
     assert url is not None
@@ -32,19 +37,19 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
             f"api.token: expected a token for the API at {url}, got none",
             hint="set ATTUNE_TOKEN to what this prints, where the database is: attune token create NAME",
         )
-    async with client.Wire(url, settings.api.token) as wire:
+    async with Wire(url, settings.api.token) as wire:
         yield Installation(
             f"the API at {url}",
-            client.HttpRuntimes(wire),
-            client.HttpNodes(wire),
-            client.HttpControl(wire),
-            client.HttpMatcher(wire),
-            client.HttpTokens(wire),
-            client.HttpSensors(wire),
-            client.HttpPacks(wire),
-            client.HttpEvents(wire),
-            client.HttpExecutions(wire),
-            client.HttpSecrets(wire),
+            HttpRuntimes(wire),
+            HttpNodes(wire),
+            HttpControl(wire),
+            HttpMatcher(wire),
+            HttpTokens(wire),
+            HttpSensors(wire),
+            HttpPacks(wire),
+            HttpEvents(wire),
+            HttpExecutions(wire),
+            HttpSecrets(wire),
         )
 
 
@@ -60,6 +65,7 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
     from attune.postgres.access.tokens import PostgresTokens
     from attune.postgres.connection import open_pool, without_password
     from attune.postgres.events.log import PostgresEventLog
+    from attune.postgres.nodes.fleet_losses import PostgresFleetLosses
     from attune.postgres.nodes.node_control import PostgresNodeControl
     from attune.postgres.nodes.registry import PostgresNodes
     from attune.postgres.packs.store import PostgresPacks
@@ -84,6 +90,7 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
                 execution_service(pool, nodes, keys),
                 PostgresSecrets(pool, keys),
                 PostgresRetention(pool),
+                PostgresFleetLosses(pool),
             )
 
 

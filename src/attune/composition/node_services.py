@@ -1,7 +1,5 @@
 """The parts of a node. What nodes of each role do beside their heartbeat is a table, and nothing else differs."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
@@ -126,7 +124,7 @@ def sensing_for(
 
     return SensorLeases(
         sensors,
-        PostgresSensors(pool, lambda: registration.epoch),
+        PostgresSensors(pool, lease=lambda: registration.epoch),
         folder,
         own.lease,
         clock,

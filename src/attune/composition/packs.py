@@ -1,7 +1,5 @@
 """Packs in folders of this host, checked against an installation or against what is shipped."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The API of an installation: what its routes work with, and serving it."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

@@ -1,7 +1,5 @@
 """Where PostgreSQL and the API are, and the token: checked as far as a slip can be named, and never shown whole."""
 
-from __future__ import annotations
-
 import re
 from ipaddress import ip_network
 from typing import Any

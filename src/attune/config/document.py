@@ -3,8 +3,6 @@
 Numbers count only in their plain decimal form: `010`, `1_000`, `1:30` and dates stay text. `yes` is true, `no` false.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import replace

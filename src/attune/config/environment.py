@@ -1,7 +1,5 @@
 """The only reader of the process's environment."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Finds the settings file and reads its text, without ever waiting for it."""
 
-from __future__ import annotations
-
 import grp
 import os
 import pwd
@@ -48,12 +46,9 @@ def find_file(environ: Mapping[str, str], cwd: Path, *, upwards: bool = True) ->
     if named:
         text = read_text(cwd / named, named, lambda status: _refuse_writable(named, status))
         if text is None:
-            raise ConfigError(
-                field="ATTUNE_CONFIG",
-                expected="an existing file",
-                got=f"{shown(named)}, which does not exist",
-                hint="correct the path, or unset ATTUNE_CONFIG to use attune.yaml or the defaults",
-            )
+            got = f"{shown(named)}, which does not exist"
+            hint = "correct the path, or unset ATTUNE_CONFIG to use attune.yaml or the defaults"
+            raise ConfigError(field="ATTUNE_CONFIG", expected="an existing file", got=got, hint=hint)
         return SettingsFile(cwd / named, named, text)
     sudo, staged = environ.get("SUDO_UID"), f"config.{_stage(environ)}.yaml"
     if not os.access(cwd, os.X_OK) and cwd.exists():
@@ -104,12 +99,8 @@ def _folders_above(cwd: Path, sudo: str | None) -> Iterator[Path]:
 def _stage(environ: Mapping[str, str]) -> str:
     stage = environ.get("ATTUNE_ENVIRONMENT", "").strip() or "development"
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", stage):
-        raise ConfigError(
-            field="ATTUNE_ENVIRONMENT",
-            expected="letters, digits, '_', '.' and '-'",
-            got=shown(stage),
-            hint="set it to a word such as production",
-        )
+        expected, hint = "letters, digits, '_', '.' and '-'", "set it to a word such as production"
+        raise ConfigError(field="ATTUNE_ENVIRONMENT", expected=expected, got=shown(stage), hint=hint)
     return stage
 
 
@@ -117,12 +108,9 @@ def _refuse_foreign(path: Path, name: str, status: os.stat_result, sudo: str | N
     """Refuse the file at *path*, or a link there, unless it is ours, root's or that of the user behind *sudo*."""
     for owner in (status.st_uid, path.lstat().st_uid):
         if owner not in _ours(sudo):
-            raise ConfigError(
-                field=name,
-                expected="a file of this user or of root",
-                got=f"one that belongs to {_user_name(owner)}, who may have put it here",
-                hint=f"remove it, or set ATTUNE_CONFIG={name} if it is to be trusted",
-            )
+            got = f"one that belongs to {_user_name(owner)}, who may have put it here"
+            hint = f"remove it, or set ATTUNE_CONFIG={name} if it is to be trusted"
+            raise ConfigError(field=name, expected="a file of this user or of root", got=got, hint=hint)
 
 
 def _ours(sudo: str | None) -> set[int]:
@@ -131,12 +119,8 @@ def _ours(sudo: str | None) -> set[int]:
 
 def _refuse_writable(name: str, status: os.stat_result) -> None:
     if _others_may_write(status):
-        raise ConfigError(
-            field=name,
-            expected="a file that nobody else may write to",
-            got=f"one of mode {stat.S_IMODE(status.st_mode):04o}",
-            hint=f"chmod go-w {name}",
-        )
+        expected, got = "a file that nobody else may write to", f"one of mode {stat.S_IMODE(status.st_mode):04o}"
+        raise ConfigError(field=name, expected=expected, got=got, hint=f"chmod go-w {name}")
 
 
 def _user_name(user: int) -> str:
@@ -190,11 +174,6 @@ def decoded(content: bytes, name: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(
-            field=name,
-            expected="UTF-8 text",
-            got=f"the byte 0x{content[error.start]:02x}",
-            position=SourcePosition(name, line),
-            hint="save the file as UTF-8",
-        ) from None
+        place = SourcePosition(name, content.count(b"\n", 0, error.start) + 1)
+        got, hint = f"the byte 0x{content[error.start]:02x}", "save the file as UTF-8"
+        raise ConfigError(field=name, expected="UTF-8 text", got=got, position=place, hint=hint) from None

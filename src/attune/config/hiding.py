@@ -1,7 +1,5 @@
 """Keeps the variables of a service from those who look at its process from outside."""
 
-from __future__ import annotations
-
 import ctypes
 import json
 import os

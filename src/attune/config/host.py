@@ -1,8 +1,6 @@
 """The settings `host.*`."""
 # ruff: noqa: RUF009 - `setting` makes dataclass fields, not shared defaults
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The kinds of setting that hold others: sections (dataclasses of settings), lists, and keys of the user's own."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator

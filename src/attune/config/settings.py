@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 from attune.config.addresses import API_URL, DATABASE_URL, NETWORK, TOKEN
 from attune.config.host import HostSettings
-from attune.config.kinds import FLAG, FOLDER, SCHEMA, choice, duration, integer, path, text
-from attune.config.retention import RetentionSettings
+from attune.config.kinds import FLAG, FOLDER, SCHEMA, SHARE, choice, duration, integer, path, text
 from attune.config.sections import Capabilities, ListOf, MapOf, section, setting
 
 _NODE_NAME = text(
@@ -119,6 +118,13 @@ class HealthSettings:
     successes_to_restore: int = setting(
         integer(1, 100), 1, "How many passed checks in a row bring a withdrawn runtime back."
     )
+    fleet_guard: float = setting(
+        SHARE,
+        0.3,
+        "A reload keeps the last good verdict on a runtime where more than this share of the live nodes that had it "
+        "would lose it within ten minutes to a changed definition, or to checks that could not decide; of five live "
+        "nodes at least. 1: never.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +193,24 @@ class ExecutionSettings:
     output_kept: int = setting(
         integer(4096, 1 << 26), 1 << 20, "How many bytes of each stream are kept, a quarter of them from its end."
     )
+
+
+def _kept(days: int, meaning: str) -> Any:
+    return setting(duration(0, 36_500 * 86_400, "30d", days=True), days * 86_400.0, f"{meaning} 0 keeps them for ever.")
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How long what has ended is kept. What something else refers to, or waits for, stays as long as that does."""
+
+    executions: float = _kept(30, "Executions, from their end, with their output and timeline.")
+    output: float = _kept(30, "What executions printed, from their end.")
+    enforcements: float = _kept(30, "Decisions of rules; one that an execution names stays with it.")
+    events: float = _kept(30, "Events; one that an enforcement names stays with it.")
+    transitions: float = _kept(90, "Changes of what nodes offer.")
+    audit: float = _kept(365, "Lines of the audit.")
+    lost_nodes: float = _kept(7, "Nodes that are inactive or lost, from when they were heard of last.")
+    history: float = _kept(0, "Changes of definitions.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """Spans of time as people say them."""
 
-from __future__ import annotations
-
 import re
 from datetime import datetime, time, timedelta
 

@@ -1,7 +1,5 @@
 """JSON Schemas of pack authors and values held against them, with RE2 patterns and no reference to the outside."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -59,6 +57,8 @@ def value_problems(
                 break
     except (RecursionError, ArithmeticError):
         faults.append(Fault(root or "value", "a value that can be checked", "one on which the schema does not end"))
+    except Exception:  # what rows hold as a schema can be anything
+        faults.append(Fault(root or "value", "a value that can be checked", "one whose schema is none"))
     return faults[:_REPORTED]
 
 

@@ -1,7 +1,5 @@
 """Patterns that operators write: RE2, which matches in linear time whatever the pattern (https://github.com/google/re2)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any

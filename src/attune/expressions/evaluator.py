@@ -5,8 +5,6 @@ cannot be stopped from within. An answer begins with the seconds that it took. R
 Attune's.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import resource

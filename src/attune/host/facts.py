@@ -1,7 +1,5 @@
 """Facts about this host, as labels, from files of the kernel and the distribution. What cannot be told is left out."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Mapping

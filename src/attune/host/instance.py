@@ -1,7 +1,5 @@
 """What tells a node on this host from others of its name, and whether an earlier process of it still lives."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 from contextlib import suppress

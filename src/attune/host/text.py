@@ -1,7 +1,5 @@
 """What a command printed, as text that is safe to store, match and show."""
 
-from __future__ import annotations
-
 import re
 
 _ESCAPES = re.compile(

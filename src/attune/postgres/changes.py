@@ -1,7 +1,5 @@
 """Table `change`, and the channels that say that something changed."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 

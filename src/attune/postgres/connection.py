@@ -1,7 +1,5 @@
 """Connections to PostgreSQL, and its errors as sentences."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os
@@ -91,12 +89,14 @@ async def connect(url: str, *, application_name: str = "attune") -> AsyncConnect
     """One connection of its own. Raises `DatabaseError`."""
     with translated(url):
         connection = await AsyncConnection.connect(node_conninfo(url, application_name), autocommit=True)
-        await _keep_alive(connection)
+        await _prepare(connection)
         return connection
 
 
-async def _keep_alive(connection: AsyncConnection[Any]) -> None:
-    """Have the server, too, notice that this side is gone."""
+async def _prepare(connection: AsyncConnection[Any]) -> None:
+    """Have times come in a form that is read here, and the server notice that this side is gone."""
+    if not (connection.info.parameter_status("DateStyle") or "").startswith("ISO"):
+        await connection.execute("SET datestyle = 'ISO'")
     if not (connection.info.host or "/").startswith(("/", "@")):
         await connection.execute(_SERVER_KEEPALIVE)
 
@@ -185,7 +185,7 @@ async def open_pool(
 
     async def configure(connection: AsyncConnection[Any]) -> None:
         made.add(connection)
-        await _keep_alive(connection)
+        await _prepare(connection)
         if lock_seconds is not None:
             await connection.execute(f"SET lock_timeout = '{lock_seconds}s'".encode())
 

@@ -1,7 +1,5 @@
 """What PostgreSQL's errors mean: the one table from SQLSTATE to kind and remedy, and `DatabaseError` made from it."""
 
-from __future__ import annotations
-
 import psycopg
 
 from attune.core.errors import DatabaseError, DatabaseFault

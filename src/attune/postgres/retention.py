@@ -1,7 +1,5 @@
 """What has ended, and its removal, on PostgreSQL: the functions `expired` and `remove_expired` of the schema."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from psycopg.types.json import Jsonb

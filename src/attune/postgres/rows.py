@@ -1,17 +1,17 @@
 """Runs statements and reads their rows as records: the columns of a query are named like the fields of its record.
 
 Every function takes a pool, whose errors become `DatabaseError`, or a connection, whose transaction and errors are the
-caller's. JSON that Python cannot take in is read as `UnreadableJson`.
+caller's. JSON that Python cannot take in is read as `UnreadableJson`, a time that it does not have as the nearest.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from psycopg import AsyncConnection, AsyncCursor
+from psycopg import AsyncConnection, AsyncCursor, DataError, adapters
+from psycopg.adapt import Buffer, Loader
 from psycopg.rows import AsyncRowFactory, kwargs_row, scalar_row, tuple_row
 from psycopg.types.json import set_json_loads
 
@@ -27,11 +27,17 @@ Make = Callable[..., Record]
 
 
 class PostgresStore:
-    """What reads and writes on *pool*. *cipher* is for what is secret."""
+    """What reads and writes on *pool*. *cipher* is for what is secret.
 
-    def __init__(self, pool: Pool, cipher: SecretCipher | None = None) -> None:
+    *lease* gives the number of the lease under which a node begins anything; None is under any.
+    """
+
+    def __init__(
+        self, pool: Pool, cipher: SecretCipher | None = None, lease: Callable[[], int | None] = lambda: None
+    ) -> None:
         self._pool = pool
         self._cipher: Any = cipher
+        self._lease = lease
 
 
 class UnreadableJson(str):
@@ -111,6 +117,7 @@ async def _executed(
         return
     async with source.cursor(row_factory=row_factory) as cursor:
         set_json_loads(_loads, cursor)
+        cursor.adapters.register_loader("timestamptz", _Times)
         # Without parameters a `%` in *query* stands for itself.
         await cursor.execute(query.encode(), parameters or None)
         yield cursor
@@ -134,6 +141,21 @@ def _loads(text: str | bytes) -> Any:
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
     return _TOO_DEEP if level else value
+
+
+class _Times(Loader):
+    """Reads times; `infinity` and years beyond 1 to 9999 as the first or the last that fits any zone."""
+
+    def __init__(self, oid: int, context: Any = None) -> None:
+        super().__init__(oid, context)
+        self._load = adapters.get_loader(oid, self.format)(oid, context).load  # type: ignore[misc]
+
+    def load(self, data: Buffer) -> Any:
+        try:
+            return self._load(data)
+        except DataError:
+            early = bytes(data).startswith(b"-") or bytes(data).endswith(b"BC")
+            return datetime(1, 1, 3, tzinfo=UTC) if early else datetime(9999, 12, 29, tzinfo=UTC)
 
 
 _TOO_DEEP = UnreadableJson(f"JSON nested more than {_DEEPEST} levels deep")

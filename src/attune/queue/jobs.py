@@ -4,8 +4,6 @@ Statements about executions are put together from these pieces, so that a row an
 Read from version 3.10 of the library; a test fails when another one is installed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 

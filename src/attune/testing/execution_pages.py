@@ -71,6 +71,11 @@ class MemoryExecutionPages:
         paused = sorted(self._store.paused.items(), key=lambda one: one[0] or "")
         return [Pause(ref, datetime.now(UTC), by) for ref, by in paused]
 
+    async def last_placeable(self, execution: int) -> tuple[float, str] | None:
+        own, rows = self._store.rows.get(execution), self._store.rows.values()
+        names = [row.worker_name for row in rows if own and row.queue == own.queue and row.attempt]
+        return (0.0, names[-1]) if names else None
+
     async def asked(self, execution: int) -> AskedExecution | None:
         row = self._store.rows.get(execution)
         if row is None:

@@ -1,7 +1,5 @@
 """Executions in memory, as their table has them."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field

@@ -50,6 +50,7 @@ class FakeSensor:
     program: SensorProgram
     until: float
     output: MemoryOutput
+    complain: Callable[[str], None]
     failure: SensorEnd | None = None
     pid: int | None = 4711
     asked: list[str] = field(default_factory=list)
@@ -114,5 +115,5 @@ class FakeSensorHost:
         output = self.output_log(UUID(program.output_log.parent.name))
         output.is_closed = False
         failure = self.failures.pop(0) if self.failures else None
-        self.started.append(FakeSensor(program, until, output, failure))
+        self.started.append(FakeSensor(program, until, output, complain, failure))
         return self.started[-1]

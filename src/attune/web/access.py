@@ -1,7 +1,5 @@
 """Who calls, and whether they may: a bearer token, or the cookie of a page with proof that the page itself asked."""
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Awaitable, Callable
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The application: the routes, and the middleware that every request passes."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

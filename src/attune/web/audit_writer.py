@@ -1,7 +1,5 @@
 """Writes the audit of one API process: requests one by one, and counts of refusals that come again."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import Counter, deque

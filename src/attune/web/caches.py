@@ -1,7 +1,5 @@
 """What an API process remembers between requests, as long as it would hear of a change: callers, fleet, answers."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import OrderedDict

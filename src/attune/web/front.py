@@ -1,7 +1,5 @@
 """What stands before the API: proxies that may say whom they speak for, and the names that it is reached by."""
 
-from __future__ import annotations
-
 import re
 import socket
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """One connection of this process listens to the database, for every stream and every wait of the process."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections import OrderedDict

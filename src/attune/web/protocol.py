@@ -1,7 +1,5 @@
 """HTTP/1.1 as the server speaks it: uvicorn's, with a bound on how long the head of a request may take."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from typing import Any
@@ -14,6 +12,7 @@ from attune.web.connections import ConnectionLimits
 from attune.web.middleware.problems import MEDIA_TYPE, ProblemError
 
 HEAD_SECONDS = 20.0
+HEAD_BYTES = 64 * 1024
 
 
 class BoundedProtocol(H11Protocol):
@@ -52,9 +51,11 @@ class BoundedProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, or has a head that is longer than h11 reads, as a problem."""
-        is_long = len(self.conn.trailing_data[0]) > 64 * 1024
-        status, why = (431, "headers: expected at most 64 KiB, got more") if is_long else (400, "expected HTTP/1.1")
-        self._refuse(ProblemError(status, why if is_long else f"{why}, got something else: {msg}"))
+        head = self.conn.trailing_data[0]
+        status, part = (431, "headers") if b"\n" in head else (414, "address")
+        too_long = ProblemError(status, f"{part}: expected at most {HEAD_BYTES} bytes, got more")
+        is_long = len(head) > HEAD_BYTES
+        self._refuse(too_long if is_long else ProblemError(400, f"expected HTTP/1.1, got something else: {msg}"))
 
     def _time_the_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
@@ -65,11 +66,8 @@ class BoundedProtocol(H11Protocol):
             self._head_timer = None
 
     def _too_slow(self) -> None:
-        self._head_timer = None
         if not self.transport.is_closing():
-            self._refuse(
-                ProblemError(408, f"expected the head of a request within {HEAD_SECONDS:.0f} s, got less of it")
-            )
+            self._refuse(ProblemError(408, f"expected the head of a request within {HEAD_SECONDS:.0f} s, got less"))
 
     def _refuse(self, problem: ProblemError) -> None:
         self._stop_timing()
@@ -83,7 +81,6 @@ class BoundedProtocol(H11Protocol):
         for event in (
             h11.Response(status_code=problem.status, headers=headers, reason=problem.body()["title"].encode()),
             h11.Data(data=body),
-            h11.EndOfMessage(),
         ):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()

@@ -1,7 +1,5 @@
 """Serves the app on a socket, in the event loop of its caller."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import socket
@@ -15,7 +13,7 @@ from attune.core.errors import AttuneError, UsageError
 from attune.web.app import create_app
 from attune.web.connections import ApiListener, ConnectionLimits, room_for_connections
 from attune.web.middleware.audit import word_of
-from attune.web.protocol import BoundedProtocol
+from attune.web.protocol import HEAD_BYTES, BoundedProtocol
 from attune.web.services import Services
 
 _GRACE_SECONDS = 3
@@ -94,6 +92,7 @@ def _config(services: Services) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         http=partial(BoundedProtocol, connections),  # type: ignore[arg-type]
+        h11_max_incomplete_event_size=HEAD_BYTES,
         ws="none",
     )
 

@@ -1,7 +1,5 @@
 """What the routes work with, made once for each process and handed to them by the app."""
 
-from __future__ import annotations
-
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -126,6 +127,21 @@ async def test_what_is_run_is_recorded_with_what_it_needs_and_without_its_secret
     assert made.parameters == {"width": 3, "key": "***"}
     assert (await executions.store.get(made.id)).created == made.created
     assert (await executions.store.explanation(made))["text"]
+
+
+async def test_what_waits_says_when_and_where_such_work_was_last_begun(executions: Store) -> None:
+    first = await executions.run()
+    before = await executions.store.explanation(first)
+    await executions.start(first)
+    await executions.attempts.settle([AttemptResult(first.id, 1, "completed")])
+    await executions.routing.subscribe(executions.worker, [])
+    waiting, other = await executions.run(), await executions.run("acme.other", extra=("gpu",))
+    after = await executions.store.explanation(waiting)
+
+    assert before["explanation"]["history"] is None
+    assert re.fullmatch(r"last placeable \d+s ago, on w1", after["explanation"]["history"])
+    assert after["text"].splitlines()[-1].startswith("history   last placeable")
+    assert (await executions.store.explanation(other))["explanation"]["history"] is None
 
 
 async def test_what_starts_later_waits_for_its_time(executions: Store) -> None:

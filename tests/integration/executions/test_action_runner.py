@@ -159,6 +159,12 @@ async def test_how_long_work_has_to_end_by_itself_is_its_own(tmp_path: Path, gra
     assert (outcome.ending, out) == (WorkEnding.TIMED_OUT, said)
 
 
+async def test_a_time_limit_of_a_year_is_kept(tmp_path: Path) -> None:
+    outcome, out, _ = await run(tmp_path, "print('ran')", timeout_seconds=31_622_400.0)
+
+    assert (outcome.ending, out) == (WorkEnding.EXITED, "ran\n")
+
+
 async def test_a_cancelled_run_leaves_nothing(tmp_path: Path) -> None:
     script = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     task = asyncio.create_task(run(tmp_path, script))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta, timezone
 
+import psycopg
 import pytest
 from psycopg import Rollback
 
@@ -109,3 +111,25 @@ def test_a_task_that_is_cancelled_as_a_connection_comes_free_ends_and_gives_it_b
             await check(pool)
 
     asyncio.run(run())
+
+
+def test_a_time_that_python_does_not_have_spoils_no_other_row(blank_database: str) -> None:
+    times = "SELECT unnest(ARRAY['infinity', '20000-01-01', '-infinity', '0044-03-15 BC', '2026-11-27']::timestamptz[])"
+
+    async def check(pool: Pool) -> None:
+        read = [time.astimezone(timezone(timedelta(hours=14))).year for time in await read_values(pool, times)]
+
+        assert read == [9999, 9999, 1, 1, 2026]
+
+    with_pool(blank_database, check)
+
+
+@pytest.mark.parametrize("style", ["German", "SQL, DMY", "Postgres, MDY"])
+def test_times_are_read_whatever_the_date_style_of_the_database(blank_database: str, style: str) -> None:
+    with psycopg.connect(blank_database, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET datestyle = '{style}'".encode())
+
+    async def check(pool: Pool) -> None:
+        assert (await read_value(pool, "SELECT '2026-11-27T10:00Z'::timestamptz")).hour == 10
+
+    with_pool(blank_database, check)

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from attune import DatabaseError, Settings, UsageError, WorkerRegistration, load_fleet
+from attune.core.matching.explain import explain
 from attune.core.matching.matcher import match
 from attune.core.matching.requirement import Requirement
 from attune.core.runtimes.verdict import Status
@@ -45,6 +46,24 @@ def test_a_row_that_no_node_of_ours_writes_makes_that_runtime_invalid_there_and_
     assert (python.status, python.instances) == (Status.INVALID, ())
     assert python.reason == "what the node wrote of it cannot be read"
     assert match(Requirement.parse("python"), [node]).eligible == ()
+
+
+def test_what_a_check_could_not_decide_says_what_was_good_last_and_when(migrated_database: str) -> None:
+    with psycopg.connect(migrated_database, autocommit=True) as connection:
+        connection.execute("INSERT INTO worker (id, name, worker_type, status) VALUES (1, 'w9', 'local', 'active')")
+        connection.execute(
+            "INSERT INTO worker_runtime (worker, runtime_ref, name, status, version, reason, instances, since)"
+            " VALUES"
+            " (1, 'core.python', 'python', 'unknown', '3.12.1', 'check timed out', '[]', now() - interval '41m'),"
+            " (1, 'core.shell', 'shell', 'available', '5.2', 'verified', '[]', now() - interval '9m'),"
+            " (1, 'core.ruby', 'ruby', 'unknown', NULL, 'check timed out', '[]', now() - interval '9m')"
+        )
+    (node,) = asyncio.run(load_fleet(migrated_database))
+    because = explain(Requirement.parse("python"), [node]).terms[0].causes[0].found
+
+    assert because == "check timed out, last good 3.12.1 41m ago"
+    shell, ruby = node.capabilities["shell"], node.capabilities["ruby"]
+    assert [shell.last_good_version, shell.last_good_age, ruby.last_good_version, ruby.last_good_age] == [None] * 4
 
 
 def test_another_role_is_refused() -> None:

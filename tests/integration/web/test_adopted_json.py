@@ -31,6 +31,11 @@ COLUMNS = {
     "action": "param_schema out_schema",
     "execution": "config result workflow_task",
 }
+# These are lists by a check of the table, of anything.
+LISTS = (
+    *(("action", column) for column in ("requires", "prefers", "interpreter_args")),
+    *(("sensor", column) for column in ("requires", "interpreter_args")),
+)
 LEAVES = (
     None,
     True,
@@ -98,6 +103,12 @@ def scatter(url: str, chance: random.Random) -> None:
                         *map(sql.Identifier, (table, column))
                     )
                     connection.execute(change, (json.dumps(value(chance)), row))
+        for table, column in LISTS:
+            change = sql.SQL("UPDATE {} SET {} = %s").format(*map(sql.Identifier, (table, column)))
+            connection.execute(change, (json.dumps([value(chance), value(chance)]),))
+        for table in ("event", "execution", "runtime", "action", "pack"):
+            time = chance.choice(("infinity", "-infinity", "20000-01-01", "0044-03-15 BC"))
+            connection.execute(sql.SQL("UPDATE {} SET created = %s").format(sql.Identifier(table)), (time,))
 
 
 async def read_everything(api: Api) -> int:
@@ -132,7 +143,7 @@ KEYS_OF_ROWS = ("1", "2", "core.python", "acme", "acme.deploy", "acme.rule", "ac
 
 
 @pytest.mark.parametrize("seed", range(80 if is_soak() else 3))
-def test_any_json_in_any_column_can_be_read(blank_database: str, seed: int) -> None:
+def test_any_json_in_any_column_and_any_time_can_be_read(blank_database: str, seed: int) -> None:
     with psycopg.connect(blank_database, autocommit=True) as connection:
         for name in ("legacy_schema", "june_schema", "june_rows"):
             connection.execute((HERE / f"{name}.sql").read_bytes())

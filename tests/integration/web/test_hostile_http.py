@@ -51,8 +51,27 @@ def chunked(*parts: bytes) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
-def test_a_head_without_end_is_too_long_however_it_arrives(live: Live) -> None:
-    assert status_of(live.say(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"X: a\r\n" * 12_000)) == 431
+@pytest.mark.parametrize(
+    ("start", "then", "status"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n", b"X: a\r\n" * 500, 431),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: ", b"a" * 3_000, 431),
+        (b"GET /", b"a" * 3_000, 414),
+    ],
+    ids=["headers", "header", "address"],
+)
+def test_a_head_without_end_is_too_long_however_it_arrives(live: Live, start: bytes, then: bytes, status: int) -> None:
+    assert status_of(trickle(live, start, then)) == status
+
+
+def test_a_head_of_28_kib_is_read_in_pieces_too(live: Live) -> None:
+    with live.connect() as connection:
+        for part in (b"GET /healthz HTTP/1.1\r\nHost: x\r\n", *[b"X-%d: %s\r\n" % (n, b"a" * 7_000) for n in range(4)]):
+            connection.sendall(part)
+            time.sleep(0.05)
+        connection.sendall(b"\r\n")
+
+        assert status_of(whole(connection)) == 200
 
 
 @pytest.mark.parametrize(
@@ -115,7 +134,7 @@ def test_two_hundred_strangers_leave_the_server_answering(live: Live) -> None:
 
 
 def trickle(live: Live, first: bytes, drop: bytes) -> bytes:
-    """What is answered to somebody who goes on sending a byte every 20 ms."""
+    """What is answered to somebody who goes on sending *drop* every 20 ms."""
     with live.connect() as connection:
         connection.sendall(first)
         for _ in range(3000):

@@ -405,7 +405,7 @@ async def test_what_work_finds_wrong_degrades_a_node_at_once_and_a_probe_that_pa
 
     here = World()
     place = here.parts.place
-    place._rules = Noted()
+    place.rules = Noted()
     async with here.running():
         for _ in range(3):
             place.unfit("nothing can be run: fork: resource temporarily unavailable")

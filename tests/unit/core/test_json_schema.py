@@ -113,3 +113,10 @@ def test_a_schema_without_end_is_told() -> None:
 
 def test_many_problems_are_cut_off() -> None:
     assert len(value_problems(schema(), {f"k{number}": 1 for number in range(100)})) == 20
+
+
+@pytest.mark.parametrize(
+    "given", [{"type": 5}, {"type": "text"}, {"allOf": [{"$ref": "http://x"}]}, {"enum": 5}, {"minimum": "a"}]
+)
+def test_what_is_no_schema_is_told(given: dict[str, Any]) -> None:
+    assert value_problems(given, 1)[-1].got == "one whose schema is none"

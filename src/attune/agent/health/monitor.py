@@ -1,7 +1,5 @@
 """Keeps true what a node has registered: round after round of health checks, and the registry told of each change."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress

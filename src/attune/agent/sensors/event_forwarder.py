@@ -3,13 +3,13 @@
 While the database is away the lines wait in their file; where too many wait, their sensor is held back.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from uuid import UUID
+
+from structlog.contextvars import bound_contextvars
 
 from attune.agent.logs import log
 from attune.core.backoff import Backoff
@@ -117,7 +117,8 @@ class EventForwarder:
         """Do *work* with every output log. What is refused of one is added to *refused*, and keeps no other waiting."""
         for reading in list(self._readings.values()):
             try:
-                await work(reading)
+                with bound_contextvars(sensor=reading.record.sensor_ref):
+                    await work(reading)
             except DatabaseError as error:
                 if not error.sqlstate:  # nobody answers
                     raise
@@ -284,4 +285,5 @@ class EventLogLimiter:
         self._told[source] = now
         more = self._left_out.pop(source, 0)
         left_out = f" ({more} more since the last line on it)" if more else ""
-        self._tell(f"{source}: an event has not led to what it should: {sentence}{left_out}")
+        with bound_contextvars(sensor=event.sensor_ref):
+            self._tell(f"{source}: an event has not led to what it should: {sentence}{left_out}")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from structlog.contextvars import bound_contextvars
 
 from attune.agent.control import first_of
 from attune.agent.interpreters import interpreter_of, interpreters_on
@@ -32,6 +35,8 @@ from attune.core.runtimes.definition import StartOptions
 from attune.core.sensors.assignment import SensorState
 from attune.core.sensors.sensor import Sensor
 
+_KEPT_LINES, _KEPT_CHARACTERS = 20, 4096
+_LINES_SECONDS = 3.0  # between two reports that say nothing but what was printed
 Changed = Callable[[], None]
 Watch = Callable[["BuiltinInstance"], Coroutine[Any, Any, None]]
 
@@ -89,13 +94,15 @@ class SensorInstance:
         self.taken = taken
         self.report = SensorReport(taken.sensor, taken.epoch, SensorState.STARTING)
         self._changed = changed
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, until: float) -> None:
         """Run it until that time of the machine's clock, when it must have ended, unless `extend` is called."""
         self.extend(until)
-        self._task = asyncio.create_task(self._run())
-        self._task.add_done_callback(self._broke)
+        with bound_contextvars(sensor=self.sensor.ref):  # so that all that it logs has it
+            self._task = asyncio.create_task(self._run())
+            self._task.add_done_callback(self._broke)
 
     def extend(self, until: float) -> None:
         """Let it go on until that time of the machine's clock."""
@@ -115,7 +122,8 @@ class SensorInstance:
 
     def say(self, state: SensorState, reason: str = "", *, pid: int | None = None, restarts: int = 0) -> None:
         """Tell how it is."""
-        self.report = replace(self.report, state=state, reason=reason, pid=pid, restarts=restarts)
+        lines = "\n".join(self._lines)[-_KEPT_CHARACTERS:]
+        self.report = replace(self.report, state=state, reason=reason, pid=pid, restarts=restarts, last_lines=lines)
         self._changed()
 
     async def _run(self) -> None:
@@ -143,6 +151,7 @@ class ProcessInstance(SensorInstance):
         self._process: RunningSensor | None = None
         self._throttled = False
         self._restarts = Restarts()
+        self._telling: asyncio.TimerHandle | None = None
 
     def extend(self, until: float) -> None:
         self._until = max(self._until, until)
@@ -153,7 +162,8 @@ class ProcessInstance(SensorInstance):
         if self._process is not None and on != self._throttled:
             self._throttled = on
             (self._process.pause if on else self._process.resume)()
-            log.warning(f"sensor {self.sensor.ref} {'is held back' if on else 'goes on'}: unstored events")
+            text = f"sensor {self.sensor.ref} {'is held back' if on else 'goes on'}: unstored events"
+            log.warning(text, sensor=self.sensor.ref)
 
     def kill(self) -> None:
         self._stopping.set()
@@ -190,7 +200,7 @@ class ProcessInstance(SensorInstance):
             process = await self._context.start(
                 program,
                 self._until,
-                lambda line: log.info(f"sensor {self.sensor.ref} says: {line}"),
+                self._printed,
             )
         except (AttuneError, OSError) as error:
             if isinstance(error, UsageError) and place_error(error) is None:
@@ -212,6 +222,16 @@ class ProcessInstance(SensorInstance):
         finally:
             self._process = None
             process.kill()
+
+    def _printed(self, line: str) -> None:
+        log.info(f"sensor {self.sensor.ref} says: {line}", sensor=self.sensor.ref)
+        self._lines.append(line)
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_LINES_SECONDS, self._tell_lines)
+
+    def _tell_lines(self) -> None:
+        self._telling = None
+        self.say(self.report.state, self.report.reason, pid=self.report.pid, restarts=self.report.restarts)
 
     async def _back_off(self, end: SensorEnd, ran_for: float) -> None:
         rules = self._context.restarts

@@ -1,7 +1,5 @@
 """Runs attempts at executions on this node, from the taken job to the stored result."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 import re
@@ -110,7 +108,7 @@ class Attempts:
     def disown(self, execution: int) -> None:
         """End *execution*: it was given to another while this node was not heard of."""
         if execution in self.running:
-            log.warning(f"execution {execution} was given to another node; it is ended here")
+            log.warning(f"execution {execution} was given to another node; it is ended here", execution=execution)
             self.cancel(execution)
 
     def tell_what_runs(self) -> None:
@@ -119,7 +117,8 @@ class Attempts:
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         runs, them = ("execution still runs", "it") if len(names) == 1 else ("executions still run", "them")
         if names:
-            log.info(f"stopping: {len(names)} {runs} ({', '.join(names[:_NAMED])}{more}); Ctrl-C again ends {them}")
+            text = f"stopping: {len(names)} {runs} ({', '.join(names[:_NAMED])}{more}); Ctrl-C again ends {them}"
+            log.info(text, executions=sorted(self.running))
 
     async def close(self, seconds: float) -> None:
         """End all that runs, because this node ends, and store within *seconds* what came of it."""

@@ -1,7 +1,5 @@
 """The requirement classes that this node knows of, and which of them it satisfies."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Takes executions for this node: reads the queues that it satisfies, and checks each job again before it begins."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
@@ -278,7 +276,7 @@ class ExecutionRunner:
         if not missing:
             return await self._runs.run(job, interpreters, node)
         reason = f"given back by worker {node.name}: the interpreter of {', '.join(missing.values())} {why}"
-        log.warning(f"execution {job.execution}: {reason}")
+        log.warning(f"execution {job.execution}: {reason}", execution=job.execution)
         for ref in missing:
             self._suspects.add(ref)
             self.suspect(ref)
@@ -297,4 +295,4 @@ class ExecutionRunner:
                 await self.attempts.note(job.execution, reason)
             await self.queue.give_back([job])
         except DatabaseError as error:  # it is offered again by itself, only later
-            log.debug(f"execution {job.execution} could not be given back: {error}")
+            log.debug(f"execution {job.execution} could not be given back: {error}", execution=job.execution)

@@ -1,7 +1,5 @@
 """What this node writes of its executions: many at once in one statement, again and again until it is stored."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,7 +75,8 @@ class ResultWriter:
             async with asyncio.timeout(seconds):
                 await self.drained()
         except TimeoutError:
-            log.warning(f"{len(self._ending)} results could not be stored; their executions are run again")
+            text = f"{len(self._ending)} results could not be stored; their executions are run again"
+            log.warning(text, executions=sorted(self._ending))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -190,6 +189,7 @@ class ResultWriter:
                 execution = end.result.execution
                 self._ending.discard(execution)
                 if execution not in stored:
-                    log.warning(f"execution {execution} was given to another node; what it did here is dropped")
+                    text = f"execution {execution} was given to another node; what it did here is dropped"
+                    log.warning(text, execution=execution)
                 if not end.stored.done():
                     end.stored.set_result(None)

@@ -1,7 +1,5 @@
 """Whether an interpreter still starts, looked at when what it ran has failed."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Runtimes that work has just found broken: not offered until their check has had time to decide."""
 
-from __future__ import annotations
-
 import time
 
 from attune.core.matching.fleet import Node

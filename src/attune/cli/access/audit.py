@@ -1,7 +1,5 @@
 """`attune audit`: who asked for what, what was changed, and what was refused."""
 
-from __future__ import annotations
-
 import click
 
 from attune.cli.output import json_option, moment, print_list

@@ -1,7 +1,5 @@
 """`attune secret`: values with a name, for work."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 from typing import IO

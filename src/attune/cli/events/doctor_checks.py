@@ -1,7 +1,5 @@
 """What `attune doctor` looks at: what the database refused, events without their rules, and rules that are paused."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding

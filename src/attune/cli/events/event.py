@@ -1,7 +1,5 @@
 """`attune trigger`, `attune rule` and `attune event`: what can happen, what follows it, and what has happened."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 

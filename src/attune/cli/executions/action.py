@@ -1,7 +1,5 @@
 """`attune action …`: what can be run, and running it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime

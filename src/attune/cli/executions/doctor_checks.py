@@ -1,7 +1,5 @@
 """What `attune doctor` looks at: work that waits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding

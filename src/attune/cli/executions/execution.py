@@ -1,7 +1,5 @@
 """`attune execution …`: what was run, what runs, what waits and why."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """What the commands on actions and executions share: how they follow one, and show one."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 

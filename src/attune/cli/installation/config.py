@@ -1,7 +1,5 @@
 """`attune config show`: the settings that are in force, and where each comes from."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

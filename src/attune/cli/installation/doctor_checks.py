@@ -1,7 +1,5 @@
 """What `attune doctor` looks at: port, database, key of secrets, and how this host protects itself."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException

@@ -1,7 +1,5 @@
 """What `attune doctor` finds: one thing that was looked at, how it is, and what helps."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"

@@ -1,7 +1,5 @@
 """`attune match`: which nodes can run this, why the others cannot, and what would help."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

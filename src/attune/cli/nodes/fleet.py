@@ -1,7 +1,5 @@
 """What the registry knows of nodes, for people and as JSON."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict

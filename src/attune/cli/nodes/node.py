@@ -10,9 +10,9 @@ import click
 
 from attune.cli.nodes.fleet import on_node, print_node, print_nodes, watch_nodes
 from attune.cli.output import json_option
-from attune.cli.sensors.sensor import definitions, disable, enable
+from attune.cli.sensors.sensor import definitions, disable, enable, move, print_sensor
 from attune.core.errors import UsageError, shown
-from attune.core.nodes.role import ROLES, Role
+from attune.core.nodes.role import ROLES, SENSOR, Role
 from attune.core.ports.installation import Installation
 from attune.core.ports.nodes import NodeRecord
 
@@ -103,7 +103,7 @@ def start_node(
 
 
 def _add_reads(group: click.Group, role: Role) -> None:
-    name = role.name
+    name, more = role.name, " With the ref of a sensor: how that is." if role is SENSOR else ""
 
     @group.command(
         name="list", help=f"The {name}s, with what they offer.", epilog=f"Example: attune {name} list --json"
@@ -117,14 +117,16 @@ def _add_reads(group: click.Group, role: Role) -> None:
             print_nodes(role, as_json)
 
     @group.command(
-        help=f"One {name}: every runtime with its verdict and evidence.", epilog=f"Example: attune {name} show {name}-1"
+        help=f"One {name}: every runtime with its verdict and evidence.{more}",
+        epilog=f"Example: attune {name} show {name}-1",
     )
     @click.argument("name")
     @json_option
     def show(name: str, as_json: bool) -> None:
-        print_node(role, name, as_json)
+        if role is not SENSOR or not print_sensor(name, as_json):
+            print_node(role, name, as_json)
 
 
 worker, sensor = (_group(role) for role in ROLES.values())
-for _command in (definitions, enable, disable):
+for _command in (definitions, enable, disable, move):
     sensor.add_command(_command)

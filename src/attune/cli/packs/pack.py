@@ -1,7 +1,5 @@
 """`attune pack …`: folders with actions, sensors, triggers and rules."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path

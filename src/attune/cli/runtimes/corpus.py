@@ -1,7 +1,5 @@
 """`attune runtime check --corpus`: recorded outputs, read by the definitions that are shipped."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Definitions for commands: from the installation, and from files somebody wrote."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """`attune detect`: what this machine can run, with proof."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """What `attune doctor` looks at: the definitions, names that none has, and what this host can run."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 
 from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding

@@ -1,7 +1,5 @@
 """`attune runtime …`: the definitions, which say what proves a runtime."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import replace

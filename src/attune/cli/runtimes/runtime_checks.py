@@ -1,7 +1,5 @@
 """What `attune runtime check` finds out about definitions, without saving anything."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The audit: its lines, which of them are wanted, and what it keeps of the body of a request."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

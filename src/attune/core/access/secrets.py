@@ -1,7 +1,5 @@
 """Secrets: values with a name, the references `secret:NAME` to them in parameters, and parameters that are secret."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping

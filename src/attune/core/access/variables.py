@@ -1,7 +1,5 @@
 """Which environment variables may hold a secret."""
 
-from __future__ import annotations
-
 _WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "KEY", "CREDENTIAL", "DATABASE_URL")
 _PREFIXES = ("ATTUNE_", "PG")
 

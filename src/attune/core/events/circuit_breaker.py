@@ -1,7 +1,5 @@
 """The circuit breaker of rules: how much processor time an event's rules may take, and which rule is paused."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from attune.core.events.rule import BreakerState, Rule

@@ -1,7 +1,5 @@
 """Triggers, rules and events as commands show them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,7 +1,5 @@
 """What an expression came to, and who can tell."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Actions as they stand in the table `action`, and what each needs of the node that runs it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace

@@ -1,7 +1,5 @@
 """How parameters reach the program of an action: what they are called there, how large they may be, what collides."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping

@@ -1,7 +1,5 @@
 """The states of an execution of an action, and what follows an attempt."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

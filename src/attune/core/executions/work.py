@@ -1,7 +1,5 @@
 """One run of an action or a sensor as a process: what to start, and what came of it. Starting it is `host/`'s."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The reasons for which nodes fail one term, grouped: "6 have 18.x, 2 have none", each with the nodes it holds for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

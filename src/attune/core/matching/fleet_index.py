@@ -5,10 +5,10 @@ not kept. `matching.match` is the specification: `eligible` gives the ids that i
 threads at once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
+from functools import reduce
 from itertools import compress
+from operator import or_
 
 from attune.core.matching.capability_keys import Key, keys_of, need_of
 from attune.core.matching.fleet import Node, NodeStatus
@@ -137,7 +137,4 @@ class FleetIndex:
 
 
 def _union(several: Iterable[KeyHolders]) -> int:
-    bits = 0
-    for holders in several:
-        bits |= holders.bits
-    return bits
+    return reduce(or_, (holders.bits for holders in several), 0)

@@ -1,7 +1,5 @@
 """The nodes that lack least, and how far a version is from being admitted."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest

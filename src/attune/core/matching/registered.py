@@ -1,7 +1,5 @@
 """Nodes that have just registered, as the matcher sees them."""
 
-from __future__ import annotations
-
 from attune.core.matching.fleet import Node, capabilities_of
 from attune.core.nodes.capabilities import execution_limit
 from attune.core.nodes.labels import labels_of

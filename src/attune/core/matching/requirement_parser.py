@@ -12,8 +12,6 @@
 `name=value` with a version as its value asks for that version (`python=3.11`); in quotes a value is always a text.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 

@@ -1,7 +1,5 @@
 """Whether one term holds on one node: the rules, with which an index or a query must agree, and a stable reason."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a node stores about itself in `worker.capabilities`: the dict that other programs read."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

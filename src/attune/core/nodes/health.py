@@ -1,7 +1,5 @@
 """Whether a runtime stays offered after each new look at it. Pure: times are seconds of a clock that goes forward."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """When each runtime is looked at again: cheaply often, fully seldom, spread. Pure: clock and chance are given."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from random import Random

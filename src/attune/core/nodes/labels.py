@@ -1,7 +1,5 @@
 """Labels of a node, and the facts among them: labels with a fixed meaning that the host reports about itself."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from enum import Enum
 

@@ -1,7 +1,5 @@
 """Faults of the place where programs run, told from those of what is run there."""
 
-from __future__ import annotations
-
 import errno
 
 from attune.core.errors import PlaceError

@@ -1,7 +1,5 @@
 """What somebody asks of a running node and waits for: now, a dry-run of a definition on its host."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

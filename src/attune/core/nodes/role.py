@@ -1,7 +1,5 @@
 """The two roles of a node. Everything that differs between a worker and a sensor is a row of this table."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Who may use the API, what was asked of it, and named secrets."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """What changes in an installation, as the API passes it on."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Triggers, rules and events: as commands show them, and as reacting to events needs them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 

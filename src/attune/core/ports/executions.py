@@ -1,7 +1,5 @@
 """What executions are asked for with, kept as and read as: the values that cross the border of the database."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -267,6 +265,8 @@ class ExecutionReader(ExecutionLists, Protocol):
 
     async def asked(self, execution: int) -> AskedExecution | None:
         """What was asked for, with the parameters as they were."""
+
+    async def last_placeable(self, execution: int) -> tuple[float, str] | None: ...
 
 
 class ExecutionStore(ExecutionLists, Protocol):

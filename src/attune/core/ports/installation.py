@@ -1,7 +1,5 @@
 """What commands ask of an installation, wherever it is: of its database, or of its API on another machine."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +8,7 @@ from attune.core.ports.access import SecretEditor, TokenStore
 from attune.core.ports.events import EventReader
 from attune.core.ports.executions import ExecutionStore
 from attune.core.ports.matching import Matcher
-from attune.core.ports.nodes import NodeControl, NodeReader
+from attune.core.ports.nodes import FleetLosses, NodeControl, NodeReader
 from attune.core.ports.packs import PackStore
 from attune.core.ports.runtimes import RuntimeStore
 from attune.core.ports.sensors import SensorReader
@@ -48,7 +46,10 @@ class RetentionStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The stores of one installation, `origin` without secrets. `retention` is None where only its API is at hand."""
+    """The stores of one installation, `origin` without secrets.
+
+    `retention` and `losses` are None where only its API is at hand.
+    """
 
     origin: str
     runtimes: RuntimeStore
@@ -62,3 +63,4 @@ class Installation:
     executions: ExecutionStore
     secrets: SecretEditor
     retention: RetentionStore | None = None
+    losses: FleetLosses | None = None

@@ -1,7 +1,5 @@
 """What only pages, graphs and lists read of a fleet. What is only passed on is JSON text."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -126,6 +124,7 @@ class FleetMetrics:
     pending_events: int
     paused_rules: int
     removed: Mapping[str, int]
+    losses: Mapping[tuple[str, str, str], int]
 
 
 class NodePages(Protocol):

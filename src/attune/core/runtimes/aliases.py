@@ -1,7 +1,5 @@
 """How runtimes are named in requirements: names, different ones of which may mean one runtime, and refs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """A command to run on a host, and what running it came to."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

@@ -1,7 +1,5 @@
 """The grammar of version constraints: text in, alternatives or one exact error out."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable

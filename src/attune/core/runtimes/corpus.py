@@ -1,7 +1,5 @@
 """Recorded outputs of programs, and whether definitions read them right."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A definition's own tests, judged without running anything, and with them whether a definition may be stored."""
 
-from __future__ import annotations
-
 from attune.core.errors import DefinitionError, Fault, shown
 from attune.core.runtimes.command import Ending, Outcome
 from attune.core.runtimes.definition import Definition, parse_definition, unknown_keys

@@ -7,8 +7,6 @@ one, which counts only after the word "version" or after the program's name. Dat
 are never versions.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

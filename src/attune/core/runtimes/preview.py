@@ -1,7 +1,5 @@
 """What a change of a definition would do to a fleet: what each node has now, and what a dry-run on it found."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum

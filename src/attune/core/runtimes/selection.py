@@ -1,7 +1,5 @@
 """Which runtimes a node offers is decided in three tiers: environment variable, config file, database detection."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

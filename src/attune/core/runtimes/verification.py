@@ -1,7 +1,5 @@
 """What proves that a runtime is present: the commands to try, read from `distributions.verification`."""
 
-from __future__ import annotations
-
 import unicodedata
 from dataclasses import dataclass, field
 from typing import Literal

@@ -3,8 +3,6 @@
 A key is 32 bytes in base64; commas or spaces part them, the newest first. A ciphertext begins with the id of its key.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

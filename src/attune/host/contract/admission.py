@@ -1,7 +1,5 @@
 """The question that is asked before any work is started: whether this host agrees to execute it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from attune.core.ports.runtimes import PathLookup

@@ -3,8 +3,6 @@
 The files are those of the kernel's Documentation/admin-guide/cgroup-v2.rst. Imports only the standard library.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 

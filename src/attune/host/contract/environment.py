@@ -3,8 +3,6 @@
 Functions on the mapping that the caller read; this module never reads the process's own environment.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import time

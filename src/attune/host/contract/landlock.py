@@ -3,8 +3,6 @@
 The system calls and their numbers are those of linux/landlock.h. Imports only the standard library.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

@@ -1,7 +1,5 @@
 """The execution contract: what every program gets that is started here, and the table of what differs by kind."""
 
-from __future__ import annotations
-
 import resource
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields

@@ -1,7 +1,5 @@
 """What this host agrees to execute, whatever the definitions ask for: the settings `host.*` as one value."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What protects this host from the programs that it runs: which protections are active here, and why others are not."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 
@@ -82,9 +80,4 @@ def _landlock(contract: ExecutionContract) -> Protection:
         problem = f"this kernel has version {version} only, so programs may still " + ", ".join(
             what for needed, what in _LANDLOCK if version < needed
         )
-    return Protection(
-        "landlock",
-        f"programs cannot {does}",
-        problem,
-        remedy,
-    )
+    return Protection("landlock", f"programs cannot {does}", problem, remedy)

@@ -1,7 +1,5 @@
 """The working folders of programs: new, empty, and below parents that nobody else can write to."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os
@@ -12,6 +10,7 @@ import stat
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from attune.core.errors import PlaceError
@@ -38,31 +37,26 @@ LEAST_BYTES = 16 * 1024  # with less, a file system counts as full
 _OURS = re.compile(r"[0-9]+-[0-9a-f]{8}")
 
 
+@dataclass(eq=False)
 class RunFolders:
     """Makes folders in the first of *places* whose every parent passes *refuses*, which says why one does not.
 
     What an earlier process has left there, even after kill -9, is removed. Safe to use from several threads at once.
     """
 
-    def __init__(
-        self,
-        places: Sequence[str],
-        refuses: Callable[[str], str | None] = lambda folder: None,
-        owner: tuple[int, int] | None = None,
-    ) -> None:
-        self._places = places
-        self._refuses = refuses
-        self._owner = owner
-        self._lock = threading.Lock()
-        self._base: tuple[int, str] | None = None  # the process that made it, and its path
+    places: Sequence[str]
+    refuses: Callable[[str], str | None] = lambda folder: None
+    owner: tuple[int, int] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _base: tuple[int, str] | None = None  # the process that made it, and its path
 
     def make(self) -> str:
         """A new empty folder that its owner alone can enter. Raises `PlaceError` where there is no place for one."""
         folder = f"{self._own_place()}/{os.urandom(8).hex()}"
         try:
             os.mkdir(folder, 0o700)  # noqa: PTH102
-            if self._owner is not None:
-                os.chown(folder, *self._owner)
+            if self.owner is not None:
+                os.chown(folder, *self.owner)
         except OSError as error:
             raise PlaceError(f"no working folder can be made: {described(error, folder)}") from error
         return folder
@@ -70,7 +64,7 @@ class RunFolders:
     def require_room(self, folder: str) -> None:
         """Raise `PlaceError` where *folder* has no room: its file system is full, or has no inode left."""
         room = os.statvfs(folder)
-        free = room.f_bfree if os.geteuid() == 0 and self._owner is None else room.f_bavail
+        free = room.f_bfree if os.geteuid() == 0 and self.owner is None else room.f_bavail
         if free * room.f_frsize < LEAST_BYTES:
             raise PlaceError(f"{folder}: no space left on device")
         if room.f_files and not room.f_favail:
@@ -80,7 +74,7 @@ class RunFolders:
         """Whether *folder*, which `make` made, is empty and still its owner's alone."""
         try:
             status = os.lstat(folder)
-            owner = (os.geteuid(), os.getegid()) if self._owner is None else self._owner
+            owner = (os.geteuid(), os.getegid()) if self.owner is None else self.owner
             private = status.st_mode == stat.S_IFDIR | 0o700 and (status.st_uid, status.st_gid) == owner
             return private and not os.listdir(folder)  # noqa: PTH208
         except OSError:
@@ -113,12 +107,12 @@ class RunFolders:
 
     def _open_place(self) -> tuple[str, int]:
         refusals = []
-        for place in self._places:
+        for place in self.places:
             try:
                 os.makedirs(place, mode=0o711, exist_ok=True)  # noqa: PTH103
-                if self._owner is not None:
+                if self.owner is not None:
                     _let_through(Path(place).parent)
-                refusal = self._refuses(place)
+                refusal = self.refuses(place)
                 if refusal is None:
                     _remove_abandoned(place)
                     return _locked_folder(place)

@@ -5,8 +5,6 @@ socket that it is sent. It has one thread and imports little, so a fork takes it
 supervisor that was killed has left.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

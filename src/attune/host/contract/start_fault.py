@@ -1,7 +1,5 @@
 """Why the system does not execute a file: whose fault each error number is, and a sentence for it."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

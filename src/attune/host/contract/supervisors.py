@@ -1,7 +1,5 @@
 """The node's side of its supervisors (see `supervisor`): one spawner for the whole process, which start programs."""
 
-from __future__ import annotations
-
 import asyncio
 import atexit
 import contextlib

@@ -1,7 +1,5 @@
 """What is kept of a stream that a program prints: its start, handed on at once, and its end."""
 
-from __future__ import annotations
-
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 

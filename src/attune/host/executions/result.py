@@ -1,7 +1,5 @@
 """What a run has to say in the end: the file it declared, or the last line of its output that is JSON."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -78,7 +76,8 @@ def result_of(
     try:
         content = _content(folder, declared)
     except (OSError, ValueError) as error:
-        return None, f"result file {declared}: expected a file of JSON, got {_why(error)}"
+        why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+        return None, f"result file {declared}: expected a file of JSON, got {why}"
     return _read(content, f"result file {declared}", mask)
 
 
@@ -117,7 +116,3 @@ def _read(content: bytes, what: str, mask: Callable[[str], str]) -> tuple[Any, s
         return None, f"{what}: expected JSON, got {shown(mask(content.decode('utf-8', 'replace'))[:200])}"
     fault = storable_fault(value)
     return (None, f"{what}: expected {fault.expected}, got {fault.got}") if fault else (value, None)
-
-
-def _why(error: Exception) -> str:
-    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)

@@ -3,8 +3,6 @@
 What it prints goes on in pieces while it runs. What its output means is `result.py`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import codecs
 import os
@@ -58,7 +56,7 @@ class HostWorkRunner:
         finally:
             await asyncio.shield(asyncio.to_thread(run.close))
 
-    async def _outcome(self, work: Work, run: _Run, ended: NotStarted | Ended) -> WorkOutcome:
+    async def _outcome(self, work: Work, run: "_Run", ended: NotStarted | Ended) -> WorkOutcome:
         if isinstance(ended, NotStarted):
             return _not_started(work, ended.error)
         mask = run.masker.mask

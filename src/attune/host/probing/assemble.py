@@ -1,7 +1,5 @@
 """Puts the parts of this package together: from an environment and options to a runner and a lookup."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -41,10 +39,8 @@ class HostChecks:
     cache: HostOutcomeCache | None = None
 
 
-def assemble(
-    environment: Mapping[str, str], options: HostOptions | None = None, *, clock: Callable[[], float] = time.time
-) -> HostChecks:
-    """The means to run checks here. *environment* is that of this process; *clock* gives seconds since the epoch.
+def assemble(environment: Mapping[str, str], options: HostOptions | None = None) -> HostChecks:
+    """The means to run checks here. *environment* is that of this process.
 
     Raises `UsageError` in a program that is itself run as a check, an action or a sensor: it could go on for ever.
     """
@@ -55,8 +51,8 @@ def assemble(
     paths = PathIndex(contract.environment["PATH"], options.policy)
     contract = replace(contract, path=paths.trusted_path)
     concurrency = None if options.concurrency is None else bounded_concurrency(options.concurrency)
-    runner = HostRunner(contract, paths, concurrency=concurrency, clock=clock)
+    runner = HostRunner(contract, paths, concurrency=concurrency)
     if options.cache_folder is None:
         return HostChecks(runner, paths)
-    surroundings = CacheSurroundings(contract.now().environment, host_identity(), clock)
+    surroundings = CacheSurroundings(contract.now().environment, host_identity(), time.time)
     return HostChecks(runner, paths, HostOutcomeCache(options.cache_folder, paths, surroundings, options.warn))

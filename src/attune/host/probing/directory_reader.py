@@ -1,7 +1,5 @@
 """Asks the disk about directories, and gives up on those that do not answer, as a dead network share does."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Sequence

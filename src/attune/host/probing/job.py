@@ -1,7 +1,5 @@
 """One started check and what it comes to: its process, its time limit, and the outcome when it is over."""
 
-from __future__ import annotations
-
 import signal
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Measured on two cores: four CPU-bound checks at a time are as fast as more. Any 
 every moment before its start is lost: so a moderate number of them start all at once.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Only native binaries are kept: scripts and links to version managers choose anew
 does not cover (a library that the program opens itself) may have changed: a kept outcome is to be verified soon after.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -3,8 +3,6 @@
 A name that no listing holds costs a few dictionary look-ups and no system call. Running is left to others.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import re

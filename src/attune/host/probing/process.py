@@ -3,8 +3,6 @@
 Knows nothing of other processes or of what an outcome means; the run decides when.
 """
 
-from __future__ import annotations
-
 import os
 import resource
 import signal

@@ -1,7 +1,5 @@
 """What it means when the system does not start a command: the ending, the sentence, and whether to try again."""
 
-from __future__ import annotations
-
 import errno
 import os
 

@@ -1,13 +1,12 @@
 """One call of the runner: starts as many checks as the machine bears, ends them in time, and collects outcomes."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
 from attune.core.ports.runtimes import Next, RunObserver
 from attune.core.runtimes.command import Command, Ending, Missing, Outcome
@@ -47,7 +46,7 @@ class Run:
         self._deadline = float("inf")
         self._closed = ""
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> Self:
         self._contract = self._context.contract.now()
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._events = EventLoop(self._waker)
@@ -82,7 +81,8 @@ class Run:
         while self._queue and burst and not self._limiter.full:
             self._start(self._queue.popleft())
         while self._jobs or self._queue:
-            self._fill()
+            while self._queue and self._limiter.has_slot:
+                self._start(self._queue.popleft())
             for job in self._events.wait(self._pause()):
                 self._take_news(job)
             self._enforce_limits(time.monotonic())
@@ -98,11 +98,6 @@ class Run:
                 self._queue.append(Item(key, command, location.path, location.passed_over))
                 return
             command = self._report(key, command, Outcome(location.ending, detail=location.detail), started=False)
-
-    def _fill(self) -> None:
-        """Start what may start now."""
-        while self._queue and self._limiter.has_slot:
-            self._start(self._queue.popleft())
 
     def _start(self, item: Item) -> None:
         if self._observer is not None and not item.retried:

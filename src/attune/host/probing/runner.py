@@ -3,8 +3,6 @@
 What belongs to one call lives in `run`; this module holds what the calls share, and can stop them.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 import time

@@ -1,7 +1,5 @@
 """One output stream of a check: read without ever blocking, kept up to a limit, the rest dropped."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

@@ -1,7 +1,5 @@
 """Records events and does what their rules say, in the transaction of whoever brings them."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime

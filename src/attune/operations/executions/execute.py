@@ -1,16 +1,15 @@
 """Have actions run: check what is asked for, record it, and say at once where nothing could ever take it."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from attune.core.durations import coarse
 from attune.core.errors import UsageError
 from attune.core.executions.action import Action
 from attune.core.executions.execution import FINAL, Policy
 from attune.core.matching.explain import explain
-from attune.core.matching.explanation import Waiting
+from attune.core.matching.explanation import PlacementOutcome, Waiting
 from attune.core.matching.fleet import Node
 from attune.core.matching.known_names import KnownNames
 from attune.core.matching.requirement import Requirement
@@ -109,7 +108,11 @@ class ExecutionService:
             left = (execution.deadline - execution.created).total_seconds() - execution.waited
         waiting = Waiting(execution.waited, execution.policy or "wait", left, execution.held_back)
         explained = explain(requirement, await self.fleet(), known=await self.names())
-        explanation = replace(explained, waiting=waiting)
+        before = None
+        if explained.outcome is PlacementOutcome.BLOCKED:
+            before = await self.reader.last_placeable(execution.id)
+        history = before and f"last placeable {coarse(before[0])} ago, on {before[1]}"
+        explanation = replace(explained, waiting=waiting, history=history)
         return {"explanation": explanation.to_data(), "text": str(explanation)}
 
     async def _refuse_where_hopeless(self, execution: int, asked: NewExecution) -> None:

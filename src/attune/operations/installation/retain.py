@@ -1,7 +1,5 @@
 """Remove what has ended and was kept long enough, in batches that are small enough to hold nobody up."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Mapping

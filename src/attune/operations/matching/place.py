@@ -1,9 +1,8 @@
 """Place work on a fleet: who can take it, why the others cannot, and what would help."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from attune.core.matching.explain import explain
@@ -18,19 +17,15 @@ async def every_name() -> None:
     """Names, where each counts as known."""
 
 
+@dataclass(frozen=True)
 class FleetMatcher:
     """`Matcher` on the fleet of a registry; *names* gives those that requirements may use."""
 
-    def __init__(
-        self,
-        fleet: Callable[[Role], Awaitable[Sequence[Node]]],
-        names: Callable[[], Awaitable[KnownNames | None]] = every_name,
-    ) -> None:
-        self._fleet = fleet
-        self._names = names
+    fleet: Callable[[Role], Awaitable[Sequence[Node]]]
+    names: Callable[[], Awaitable[KnownNames | None]] = every_name
 
     async def answer(self, query: MatchQuery) -> Mapping[str, Any]:
-        return await asyncio.to_thread(place, query, await self._fleet(query.role), await self._names())
+        return await asyncio.to_thread(place, query, await self.fleet(query.role), await self.names())
 
 
 def place(query: MatchQuery, nodes: Sequence[Node], known: KnownNames | None = None) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Ask running nodes something and wait for their answers, no longer than a time limit."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any

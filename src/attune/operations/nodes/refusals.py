@@ -1,7 +1,5 @@
 """What a writer cannot store: tried again ever more slowly, told once for each reason, and counted."""
 
-from __future__ import annotations
-
 import random
 
 import structlog

@@ -1,7 +1,5 @@
 """Look again at runtimes that were verified: cheaply where that is enough, with their commands where it is not."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace

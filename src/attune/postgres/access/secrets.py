@@ -1,7 +1,5 @@
 """The table `secret`: named secrets, encrypted."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 

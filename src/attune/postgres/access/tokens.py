@@ -1,7 +1,5 @@
 """Tokens of the API, the login links and sessions made from them, and the audit of what was done with them."""
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence

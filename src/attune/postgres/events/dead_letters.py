@@ -1,7 +1,5 @@
 """Stores rows of which some are refused: those are set aside, in the table `dead_letter`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict

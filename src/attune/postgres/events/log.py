@@ -1,7 +1,5 @@
 """Triggers, rules and events, read for people; and the one switch of a rule."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace

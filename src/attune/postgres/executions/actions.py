@@ -1,7 +1,5 @@
 """The table `action`, read. The ref of an action's runtime stands beside it, so nothing reads the table `runtime`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -75,7 +73,8 @@ def action_of(row: Mapping[str, Any]) -> Action:
         "delivery": Delivery(row["delivery"]),
         "on_lost": OnLost(row["on_lost"]),
     }
-    texts = {name: tuple(row[name] or ()) for name in ("requires", "prefers", "interpreter_args")}
+    lists = {name: row[name] or () for name in ("requires", "prefers", "interpreter_args")}
+    texts = {name: tuple(one if isinstance(one, str) else json.dumps(one) for one in lists[name]) for name in lists}
     return Action(**{**row, **read, **texts})
 
 

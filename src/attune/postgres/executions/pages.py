@@ -1,7 +1,5 @@
 """The table `execution`, read: one, some, what they printed, and how many there are of each status."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -77,6 +75,24 @@ class PostgresExecutionPages(PostgresStore):
 
     async def pauses(self) -> Sequence[Pause]:
         return await read_all(self._pool, Pause, PAUSES)
+
+    async def last_placeable(self, execution: int) -> tuple[float, str] | None:
+        """How many seconds ago a worker last could, or did, take such work, and its name.
+
+        Only the latest work is looked at: otherwise looking for it could mean the whole table.
+        """
+        query = """
+            WITH own AS (SELECT queue FROM execution WHERE id = %(id)s)
+            SELECT extract(epoch FROM now() - could.at)::float8 AS age, could.name FROM (
+                SELECT n.last_heartbeat AS at, n.name
+                FROM own JOIN worker_class AS c USING (queue) JOIN node AS n ON n.id = c.worker
+                UNION ALL
+                SELECT e.started_at, e.worker_name FROM (
+                    SELECT queue, started_at, worker_name FROM execution ORDER BY id DESC LIMIT 10000) AS e
+                JOIN own USING (queue)) AS could
+            WHERE could.at IS NOT NULL AND could.name IS NOT NULL ORDER BY could.at DESC LIMIT 1
+        """
+        return await read_one(self._pool, lambda age, name: (age, name), query, {"id": execution})
 
     async def asked(self, execution: int) -> AskedExecution | None:
         query = """

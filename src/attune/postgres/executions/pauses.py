@@ -1,7 +1,5 @@
 """Pauses: in the row of an action, and of the whole fleet in `fleet_watch`. Who begins work looks at both."""
 
-from __future__ import annotations
-
 from attune.queue import jobs
 
 # Who begins work holds the lock together with others, so nothing begins after this.

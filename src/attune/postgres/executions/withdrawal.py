@@ -1,7 +1,5 @@
 """Executions cancelled: those that are named, and those that wait for what a pack has no more."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

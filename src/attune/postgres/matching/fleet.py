@@ -3,8 +3,6 @@
 Rows are streamed and equal texts are read once, so that a large fleet costs seconds, not minutes.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
@@ -27,6 +25,8 @@ _FLEET = """
            r.runtime_ref, r.name AS runtime, r.status AS verdict, r.instances::text, r.reason,
            coalesce((r.evidence -> 'command')::text, '[]') AS command,
            extract(epoch FROM now() - r.checked_at)::float8 AS age,
+           CASE r.status WHEN 'unknown' THEN r.version END AS good_version,
+           extract(epoch FROM now() - r.since)::float8 AS unchanged,
            coalesce(r.evidence -> 'cached' = 'true', false) AS cached
     FROM node AS n
     LEFT JOIN worker_runtime AS r ON r.worker = n.id
@@ -73,7 +73,8 @@ def _capability(row: Any) -> Capability:
     found, ref, reason = _paths(row.instances), row.runtime_ref, row.reason
     if found is None:  # whoever wrote that is taken at no word
         status, found, reason = Status.INVALID, (), "what the node wrote of it cannot be read"
-    return Capability(row.runtime, status, found, reason, command, row.age, cached=row.cached, ref=ref)
+    good = row.good_version, row.unchanged if row.good_version else None
+    return Capability(row.runtime, status, found, reason, command, row.age, *good, cached=row.cached, ref=ref)
 
 
 @lru_cache(maxsize=65_536)

@@ -4,8 +4,6 @@ The query looks for nodes that hold some capabilities and none of others; which 
 `requirement_sql.py` finds out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What a requirement comes to in terms of table `capability`: which of its rows a node must hold, and which not."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from attune.core.matching.capability_keys import Need, is_bare, need_of

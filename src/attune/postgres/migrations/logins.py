@@ -1,7 +1,5 @@
 """Logins of the three roles, one for each node: made, altered, and given the rights of `sql/rights.sql`."""
 
-from __future__ import annotations
-
 import secrets
 from typing import Literal
 from urllib.parse import quote, urlsplit
@@ -13,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from attune.core.errors import DatabaseError, UsageError
 from attune.core.ports.nodes import Overdue
 from attune.postgres.migrations.revisions import statement_text
-from attune.postgres.migrations.run import changing
+from attune.postgres.migrations.session import changing
 
 LoginRole = Literal["node", "admin", "reader"]
 _LONGEST = 63  # bytes of a role's name

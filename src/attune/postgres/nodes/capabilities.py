@@ -4,8 +4,6 @@ Writing them belongs here, asking them to `matching.py`. A long text is kept by 
 still tells it from every other: an index entry has a limit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any

@@ -3,8 +3,6 @@
 All times are the database's, so hosts whose clocks are wrong change nothing.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict
 
 from attune.core.errors import UsageError

@@ -1,7 +1,5 @@
 """The table `node_request`: what is asked of nodes, and what they answer. Requests end by the database's clock."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 

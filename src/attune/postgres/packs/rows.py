@@ -1,7 +1,5 @@
 """The rows that a pack consists of: written where they differ, removed where nothing uses them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Packs in the database: what a folder says, and its files, written as one; see `rows.py` for the rows."""
 
-from __future__ import annotations
-
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,16 +1,16 @@
 """The figures of a whole fleet, for graphs and alarms. What it costs is bounded: a slow database is asked seldom."""
 
-from __future__ import annotations
-
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection
 
+from attune.core.nodes.fleet_losses import RuntimeLoss
 from attune.core.ports.read_models import PROBE_BUCKETS, FleetMetrics, Probes
 from attune.postgres.connection import Pool
+from attune.postgres.nodes.fleet_losses import read_losses
 from attune.postgres.rows import read_all, read_pairs, read_value, transaction
 
 _FRESH_SECONDS = 5.0
@@ -57,8 +57,7 @@ class PostgresMetrics:
         self._tally: dict[tuple[str, str], int] = {}
         self._tallied = 0
 
-    async def read(self) -> FleetMetrics:
-        """The figures, at most a few seconds old. Raises `DatabaseError`."""
+    async def metrics(self) -> FleetMetrics:
         async with self._reading:
             began = time.monotonic()
             if self._known is not None and began < self._known[1]:
@@ -83,6 +82,7 @@ class PostgresMetrics:
             refusing_nodes=await read_value(connection, "SELECT count(*) FROM refusing_node"),
             pending_events=await read_value(connection, "SELECT count(*) FROM event WHERE pending"),
             paused_rules=await read_value(connection, "SELECT count(*) FROM rule WHERE enabled AND paused IS NOT NULL"),
+            losses=_counted(await read_losses(connection)),
             removed=await read_pairs(connection, "SELECT ROW(kind), removed FROM retention"),
         )
 
@@ -103,3 +103,8 @@ class PostgresMetrics:
             self._tally[labels] = self._tally.get(labels, 0) + settled
             self._tallied = max(self._tallied, last)
         return counts
+
+
+def _counted(losses: Sequence[RuntimeLoss]) -> Mapping[tuple[str, str, str], int]:
+    kept = {(loss.role, loss.ref, "kept"): loss.kept for loss in losses}
+    return kept | {(loss.role, loss.ref, "lost"): loss.losing - loss.kept for loss in losses}

@@ -3,8 +3,6 @@
 A fleet may have 100,000 nodes, and a node many runtimes: what is only passed on is not read into Python.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """What a change of a definition is compared with: the nodes that would verify it, and the work that uses it."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 from attune.core.runtimes.preview import AffectedWork, PreviewCandidate

@@ -4,8 +4,6 @@ What becomes of an event (rules, executions) is the `record` that is passed in. 
 the delete of a sensor locks them (sensor, lease, log, position): an event refers to its sensor, so it comes first.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID

@@ -1,7 +1,5 @@
 """Triggers, rules and events: what there is, what happened, and telling of something that happened."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Annotated, Any
 

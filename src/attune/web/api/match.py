@@ -1,7 +1,5 @@
 """Where can this run? The nodes that can, why the others cannot, and what would help."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from fastapi import APIRouter

@@ -1,7 +1,5 @@
 """Pauses: an emergency stop of what starts, of one action or of the whole fleet."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Annotated
 

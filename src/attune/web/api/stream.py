@@ -1,7 +1,5 @@
 """Changes as they happen, as server-sent events (WHATWG HTML, 9.2); a stream goes on where it broke off."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import AsyncIterator

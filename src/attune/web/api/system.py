@@ -1,7 +1,5 @@
 """Whether this process lives, whether it can work, and the figures of the fleet."""
 
-from __future__ import annotations
-
 import asyncio
 
 from fastapi import APIRouter, Request, Response

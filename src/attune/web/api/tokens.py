@@ -1,7 +1,5 @@
 """Tokens, named secrets and the audit, for administrators; and who one is."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Literal

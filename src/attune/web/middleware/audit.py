@@ -1,7 +1,5 @@
 """Writes down every change that was asked for and everybody who was refused, with who, what and how it ended."""
 
-from __future__ import annotations
-
 from http import HTTPStatus
 from typing import Any
 

@@ -3,8 +3,6 @@
 Plain ASGI, since this runs for each request.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """What goes wrong, as `application/problem+json` (RFC 9457): for programs the same shape whatever it was."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

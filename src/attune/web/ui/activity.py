@@ -1,7 +1,5 @@
 """What happens in the fleet, newest first."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """The API's documentation as a page: made of the OpenAPI document, with nothing from elsewhere."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Styles and modules, under addresses that hold a digest of their content, so that a browser may keep them for ever."""
 
-from __future__ import annotations
-
 import hashlib
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The fleet: is everything that should run able to run?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """The form of an action: a field for each property of its schema, and the values that a person has typed into them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Lists and what stands in them: the one way in which runtimes, packs, what they bring and executions are shown."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

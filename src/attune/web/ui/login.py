@@ -1,7 +1,5 @@
 """Logging in to the page: by the link that a terminal printed, or with a token; and logging out."""
 
-from __future__ import annotations
-
 from math import ceil
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Where can this run? The rows of the explanation, and what would help."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 

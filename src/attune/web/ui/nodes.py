@@ -1,7 +1,5 @@
 """One node: what can this machine run, and why not something else? And what an operator asks of it."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 

@@ -1,7 +1,5 @@
 """Packs and what they bring beside actions and runtimes: triggers, rules and sensors; and what has happened."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,6 +53,7 @@ for _listing in (
         verbs={
             "enable": lambda services, ref, _who: services.sensors.set_enabled(ref, True),
             "disable": lambda services, ref, _who: services.sensors.set_enabled(ref, False),
+            "move": lambda services, ref, _who: services.sensors.move(ref),
         },
     ),
 ):

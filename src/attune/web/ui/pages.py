@@ -1,7 +1,5 @@
 """How a page is made: a template, what every page knows of the request, and how states and times are shown."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """Definitions: where is Python, in which versions, and what proves it?"""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """What could cure one fault of a node: a change of the node, or of what the work asks for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum

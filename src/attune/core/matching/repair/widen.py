@@ -1,7 +1,5 @@
 """Constraints moved as little as possible: to admit one version more, or the version that would satisfy one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from attune.core.errors import VersionError

@@ -49,7 +49,7 @@ def test_a_process_and_a_file_that_a_run_leaves_are_named(monkeypatch: pytest.Mo
             socket.rmdir()
 
     assert left[:2] == [f"still running: {lasting.pid} sleep 300 ", f"not removed: {folder / 'forgotten'}"]
-    assert f"not removed: {socket}" in left[2:]  # beside those of other runs
+    assert f"not removed: {socket}" in left[2:]
     assert not Path(folder).exists()
 
 

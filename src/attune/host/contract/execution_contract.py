@@ -64,27 +64,23 @@ class ExecutionContract:
     ) -> SupervisedProgram:
         """Begin to start the file at *path*, in *folder* or else in a new one, with *variables* beside those of all.
 
-        *streams* are its stdin, stdout and stderr, which stay the caller's. Pass the program to `end` at its end.
-        *parameters* are in a file of the folder, which `ATTUNE_PARAMETER_FILE` names.
-        *entry* is the entry point of work, which has to be admitted. Raises `UsageError` where it is not or there is no
-        place for a folder or no room in it, and `OSError` where it does not exist or no process can be started.
+        *streams* are its stdin, stdout and stderr, which stay the caller's, *parameters* what a file of the folder has.
+        Pass it to `end` at its end. *entry* is the entry point of work, which has to be admitted. Raises `UsageError`
+        where it is not or there is no place for a folder or no room in it, `OSError` where no process can be started.
         """
         if entry is not None and self.refuses is not None:
             check_entry(path, entry)
             if refusal := self.refuses(path, entry):
                 raise UsageError(refusal)
         seen = None if kind.reads_all or not self.confined or self.readable is None else self.readable.look()
-        own = (self.folders, self.writable, self.no_new_privileges, self.cache_folder)
-        key = (kind.offline, self.confined, seen, *own)
+        key = (kind.offline, self.confined, seen, self.writable, self.no_new_privileges, self.cache_folder)
         while True:
-            program = self.supervisors.take(key if folder is None else None)
+            program = self.supervisors.take((self.folders, *key) if folder is None else None)
             try:
                 program.folder = program.folder or folder or self.folders.make()
                 self.folders.require_room(program.folder)
-                given = dict(variables or {})
-                if parameters is not None:
-                    given["ATTUNE_PARAMETER_FILE"] = self.folders.put(program.folder, parameters)
-                launch = self._launch(kind, argv, path, program.folder, given)
+                given = {} if parameters is None else self.folders.put(program.folder, parameters)
+                launch = self._launch(kind, argv, path, program.folder, {**(variables or {}), **given})
                 program.start(replace(launch, seconds=seconds, until=until), *streams)
                 return program
             except ConnectionError:  # an idle one that somebody killed: the next is another

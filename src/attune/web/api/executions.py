@@ -1,10 +1,11 @@
 """Actions, and their executions: run, watch, end, run once more."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, WrapSerializer
+from pydantic import AwareDatetime, BaseModel, Field, WrapSerializer
 
 from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
@@ -91,13 +92,13 @@ class ExecutionExplanation(BaseModel):
     text: str = Field(examples=["BLOCKED 12s   policy wait"])
 
 
-_ACTION = TypeAdapter(ActionItem).dump_python(
+_ACTION = asdict(
     Action(
         ref="demo.hello_python", pack_ref="demo", id=7, label="Hello from Python", entrypoint="hello.py",
         description="Says which interpreter it runs with.", runtime="python", runtime_ref="core.python",
         version_constraint=">=3.9", requires=("zone=eu",), param_schema={"type": "object"}, pack_digest="0f2b…",
     )
-)  # fmt: skip
+) | {"requirement": "core.python >=3.9; zone=eu"}  # fmt: skip
 
 
 @actions.get("", summary="List actions", responses=example_of(_ACTION, listed=True))

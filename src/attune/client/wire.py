@@ -99,6 +99,7 @@ class Wire:
     async def pages(self, path: str, *, missing_is_empty: bool = False) -> list[Any]:
         """Every entry of the list at *path*, page by page."""
         entries: list[Any] = []
+        seen: set[str] = set()
         cursor: str | None = None
         while True:
             query: dict[str, str | int] = {"limit": _PAGE, **({"cursor": cursor} if cursor else {})}
@@ -112,6 +113,9 @@ class Wire:
             cursor = page.get("next")
             if not cursor:
                 return entries
+            if cursor in seen:
+                raise ApiError(f"expected the next page from {self.url}{path}, got one that was there before")
+            seen.add(cursor)
 
     async def _exchange(
         self, method: str, url: str, query: Mapping[str, str | int] | None, body: object

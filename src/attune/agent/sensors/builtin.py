@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,23 +17,25 @@ from attune.core.ports.sensors import SensorEvents
 from attune.core.sensors.assignment import SensorState
 from attune.core.sensors.builtin import parse_builtin
 from attune.core.sensors.event_line import NewEvent
-from attune.core.sensors.file_watch import FileView, FileWatch, view_of
+from attune.core.sensors.file_watch import FileChange, FileView, FileWatch, view_of
 from attune.core.sensors.timers import Timer, TimerFired
 from attune.operations.nodes.refusals import Refusals
 
 T = TypeVar("T")
 _SHORTEST_SLEEP, _LONGEST_SLEEP = 0.01, 30.0
 _RETRY = Backoff(0.4, 5.0)
+_PAUSE = 10  # times what a look at files took
+Look = Callable[[], FileView | None]
 
 
 @dataclass(frozen=True)
 class BuiltinSensors:
-    """What the built-in sensors of a node share. `look` gives the files that a pattern names."""
+    """What the built-in sensors of a node share. `looker` gives what looks at the files of a pattern."""
 
     node_id: Callable[[], int]
     events: SensorEvents
     now: Callable[[], datetime]
-    look: Callable[[str], FileView]
+    looker: Callable[[str], Look]
 
     async def watch(self, instance: BuiltinInstance) -> None:
         """Run until cancelled, or until its lease is over."""
@@ -67,36 +70,42 @@ class BuiltinSensors:
             await asyncio.sleep(min(max(wait, _SHORTEST_SLEEP), _LONGEST_SLEEP))
 
     async def _watch_files(self, instance: BuiltinInstance, watch: FileWatch, position: Any) -> None:
-        before = view_of(position)
+        before, look = view_of(position, watch.path), self.looker(watch.path)
         while True:
+            began = time.monotonic()
             try:
-                view = await asyncio.to_thread(self.look, watch.path)
+                view = await asyncio.to_thread(look)
             except (AttuneError, OSError) as error:
                 instance.tell(SensorState.FAILED, str(error))
                 await asyncio.sleep(_LONGEST_SLEEP)
                 continue
-            absent = view.gone_since(before)
-            if absent or view.missing:
-                instance.tell(SensorState.WAITING, f"waits: {absent or view.missing}")
-            else:
-                instance.tell(SensorState.RUNNING, f"watches {watch.path}: {len(view.files)} files")
-            if not absent and view != before:
-                if not await self._fire(instance, view.position(), self._payloads(instance, watch, before, view)):
-                    return
-                before = view
-            await asyncio.sleep(watch.every)
+            if view is not None:
+                absent = view.gone_since(before)
+                if absent or view.missing:
+                    instance.tell(SensorState.WAITING, f"waits: {absent or view.missing}")
+                else:
+                    instance.tell(SensorState.RUNNING, f"watches {watch.path}: {len(view.files)} files {view.where}")
+                if not absent and view != before:
+                    if not await self._tell_files(instance, watch, before, view):
+                        return
+                    before = view
+            await asyncio.sleep(max(watch.every, _PAUSE * (time.monotonic() - began)))
 
-    def _payloads(
+    async def _tell_files(
         self, instance: BuiltinInstance, watch: FileWatch, before: FileView | None, view: FileView
-    ) -> list[Mapping[str, Any]]:
-        if before is None:
-            return []
-        happened = view.changes_since(before)
-        if happened is None:
+    ) -> bool:
+        """Store what happened since *before*, and what to remember; False if the lease is over."""
+        steps: Iterable[tuple[FileView, Sequence[FileChange]]] = [(view, ())]
+        if before is not None and before.place in ("", view.place):
+            steps = view.steps_since(before)
+        elif before is not None:
             log.warning(f"sensor {instance.sensor.ref} begins anew: {watch.path} is now another place, {view.place}")
-            return []
         at = self.now().isoformat()
-        return [change.payload(at) for change in happened if change.event in watch.events]
+        for step, happened in steps:
+            payloads = [change.payload(at) for change in happened if change.event in watch.events]
+            if not await self._fire(instance, step.position(watch.path), payloads):
+                return False
+        return True
 
     async def _fire(self, instance: BuiltinInstance, position: Any, payloads: Sequence[Mapping[str, Any]]) -> bool:
         """Store; False if the lease is over."""

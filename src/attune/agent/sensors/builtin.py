@@ -1,7 +1,5 @@
 """Runs the built-in sensors: each watches, and stores what it fires with what it must remember, in one transaction."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence

@@ -53,6 +53,7 @@ def start_api(settings: Settings, bound: socket.socket | None = None, supervisor
             keep=asdict(settings.retention),
         )
 
-    with use_database(settings) as database, bound or listen(settings.api.host, settings.api.port) as listening:
+    with use_database(settings) as database:
         require_migrated(database.url)
-        asyncio.run(serve(database, listening))
+        with bound or listen(settings.api.host, settings.api.port) as listening:
+            asyncio.run(serve(database, listening))

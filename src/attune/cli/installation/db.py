@@ -53,6 +53,9 @@ def migrate_command(sql: bool, report: TextIO | None) -> None:
         click.echo(migration_sql(settings))
         return
     with use_database(settings, create=True) as database:
+        if locks := migration_state(database.url).locks:
+            text = f"locked for longer than a second, so that nodes and the API wait: {', '.join(locks)}"
+            click.echo(f"while this migrates, these are {text}", err=True)
         done, written = migrate(database.url)
         core = [f"core pack: {', '.join(written)}"] if written else []
         lines, left = [*_lines(done), *core], [f"left: {one}" for one in done.left]

@@ -8,17 +8,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 
 from attune.core.errors import legible
 from attune.host.contract.accounts import LocalGroups, group_text, user_text
-from attune.host.contract.script import MOST_SCRIPTS, interpreter_of
+from attune.host.contract.script import MOST_SCRIPTS, first_line_of
 
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_LINKS = 40  # as the kernel follows
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
+
+
+Members = Callable[[int], Collection[int] | None]
 
 
 class OwnershipRule:
@@ -28,12 +31,7 @@ class OwnershipRule:
     cannot be listed. A question raises `OSError` where it cannot be answered, for want of descriptors or memory.
     """
 
-    def __init__(
-        self,
-        user: int,
-        trusted_owners: Collection[int] = (),
-        members: Callable[[int], Collection[int] | None] | None = None,
-    ) -> None:
+    def __init__(self, user: int, trusted_owners: Collection[int] = (), members: Members | None = None) -> None:
         self._trusted = frozenset((0, user, *trusted_owners))
         self._members = members or LocalGroups()
 
@@ -85,9 +83,24 @@ class OwnershipRule:
                 self._follow(walk, sticky=True)
                 if not stat.S_ISREG(walk.status.st_mode):
                     return RefusedError(f"{path} is not a regular file")
-                return interpreter_of(f"/proc/self/fd/{walk.fd}")
+                words = first_line_of(f"/proc/self/fd/{walk.fd}")
         except RefusedError as refusal:
             return refusal
+        for word in words[1:]:
+            if (place := word.rpartition("=")[2]).startswith("/") and (reason := self.distrusts(place)):
+                return RefusedError(f"{path} is run with {legible(word)}: {reason}")
+        return self._found_by_env(words) if words and words[0].endswith("/env") else next(iter(words), None)
+
+    def _found_by_env(self, words: Sequence[str]) -> str | None:
+        """What `env`, the first of the *words* of a script, runs from PATH; `env` itself where that is refused."""
+        if isinstance(self._program(words[0]), RefusedError):
+            return words[0]
+        name = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
+        for folder in [] if "/" in name else os.environ.get("PATH", os.defpath).split(":"):
+            path = f"{folder}/{name}"
+            if name and folder.startswith("/") and os.access(path, os.X_OK) and not self.refuses_folder(folder):
+                return path
+        return name if name.startswith("/") else None
 
     def _follow(self, walk: _Walk, *, sticky: bool) -> None:
         """Look at every hop. With *sticky*, sticky folders may be parents: there nobody replaces what others own."""

@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,8 +97,10 @@ NAMES = tuple(revision.name for revision in REVISIONS)
 
 @cache
 def statement_text(name: str) -> str:
-    """The text of `sql/<name>.sql`, or of the function of a name like `file:function`."""
+    """The text of `sql/<name>.sql`, or of the function of a name like `file:function`; the engine brings its own."""
     file, _, function = name.partition(":")
+    if file == "procrastinate":
+        return Path(str(distribution(file).locate_file("procrastinate/sql/schema.sql"))).read_text(encoding="utf-8")
     text = (Path(__file__).parent / "sql" / f"{file}.sql").read_text(encoding="utf-8")
     if not function:
         return text

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-
-from watchfiles._rust_notify import RustNotify  # documented as "rust backend direct usage"
+from typing import TYPE_CHECKING
 
 from attune.core.sensors.file_watch import FileView
 from attune.host.sensors.file_stamps import Place, file_view, place_of
+
+if TYPE_CHECKING:
+    from watchfiles._rust_notify import RustNotify
 
 _SETTLE_SECONDS = 1.0  # in which it is looked each time: a folder that is new is not watched at once
 _LOOK_SECONDS = 30.0  # even if nothing is told: of a write to mapped memory, nothing ever is
@@ -44,6 +46,8 @@ def _notifier(place: Place | None) -> RustNotify | None:
     """What tells of changes at *place*; None if it must be looked at instead."""
     if place is None or (len(place.parts) > 1 and "**" not in place.parts):  # most of what lies there is not meant
         return None
+    from watchfiles._rust_notify import RustNotify  # its public interface to what wakes without a thread of ours
+
     try:
         return RustNotify([place.root], False, False, 0, "**" in place.parts, True)
     except (OSError, RuntimeError):  # so many folders are not watched by one user

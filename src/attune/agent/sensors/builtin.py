@@ -22,7 +22,7 @@ from attune.operations.nodes.refusals import Refusals
 T = TypeVar("T")
 _SHORTEST_SLEEP, _LONGEST_SLEEP = 0.01, 30.0
 _RETRY = Backoff(0.4, 5.0)
-_PAUSE = 10  # times what a look at files took
+_PAUSE, _LONGEST_PAUSE = 4, 10.0  # times what a look at files took, and at most
 Look = Callable[[], FileView | None]
 
 
@@ -87,7 +87,7 @@ class BuiltinSensors:
                     if not await self._tell_files(instance, watch, before, view):
                         return
                     before = view
-            await asyncio.sleep(max(watch.every, _PAUSE * (time.monotonic() - began)))
+            await asyncio.sleep(max(watch.every, min(_PAUSE * (time.monotonic() - began), _LONGEST_PAUSE)))
 
     async def _tell_files(
         self, instance: BuiltinInstance, watch: FileWatch, before: FileView | None, view: FileView

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from attune.agent.sensors import builtin
 from attune.agent.sensors.builtin import BuiltinSensors, Look
 from attune.agent.sensors.instance import BuiltinInstance
 from attune.core.sensors.assignment import SensorState
@@ -31,6 +32,11 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builtin, "_PAUSE", 0)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from attune.core.ports.sensors import SensorEvents
 from attune.core.sensors.assignment import SensorState
 from attune.core.sensors.builtin import parse_builtin
 from attune.core.sensors.event_line import NewEvent
-from attune.core.sensors.file_watch import FileChange, FileView, FileWatch, view_of
+from attune.core.sensors.file_watch import FileView, FileWatch, view_of
 from attune.core.sensors.timers import Timer, TimerFired
 from attune.operations.nodes.refusals import Refusals
 
@@ -93,13 +93,10 @@ class BuiltinSensors:
         self, instance: BuiltinInstance, watch: FileWatch, before: FileView | None, view: FileView
     ) -> bool:
         """Store what happened since *before*, and what to remember; False if the lease is over."""
-        steps: Iterable[tuple[FileView, Sequence[FileChange]]] = [(view, ())]
-        if before is not None and before.place in ("", view.place):
-            steps = view.steps_since(before)
-        elif before is not None:
+        if view.is_elsewhere(before):
             log.warning(f"sensor {instance.sensor.ref} begins anew: {watch.path} is now another place, {view.place}")
         at = self.now().isoformat()
-        for step, happened in steps:
+        for step, happened in view.steps_since(before):
             payloads = [change.payload(at) for change in happened if change.event in watch.events]
             if not await self._fire(instance, step.position(watch.path), payloads):
                 return False

@@ -53,9 +53,14 @@ class FileView:
         gone = [] if before is None else sorted({*before.mounts} - {*self.mounts})
         return f"nothing is mounted at {gone[0]}" if gone else ""
 
-    def steps_since(self, before: FileView) -> Iterator[tuple[FileView, list[FileChange]]]:
+    def is_elsewhere(self, before: FileView | None) -> bool:
+        """Whether *before* was at another place, so that this is where a watch begins anew."""
+        return before is not None and before.place not in ("", self.place)
+
+    def steps_since(self, before: FileView | None) -> Iterator[tuple[FileView, list[FileChange]]]:
         """What happened since *before*, so many changes at a time, each with the view that they lead to."""
-        happened, files = [*changes(before.files, self.files)], dict(before.files)
+        known = self.files if before is None or self.is_elsewhere(before) else before.files
+        happened, files = [*changes(known, self.files)], dict(known)
         for begin in range(0, len(happened) or 1, MOST_CHANGES):
             part = happened[begin : begin + MOST_CHANGES]
             for change in part:

@@ -1,5 +1,6 @@
 """What a path, a folder or a pattern names on this host: a stamp for each file, and where they lie."""
 
+import contextlib
 import errno
 import glob
 import os
@@ -21,26 +22,15 @@ _MOUNTS = Path("/proc/self/mountinfo")
 _TELLS = ("bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "jfs", "ramfs", "tmpfs", "vfat", "xfs", "zfs")
 
 
-class Mount(NamedTuple):
-    """Something that is mounted."""
-
-    point: str
-    kind: str = "an unknown file system"
-    source: str = ""
-
-
 class Place(NamedTuple):
-    """The folder below which a pattern is looked for, and what it really is.
-
-    `parts` are what follows of the pattern; `mounts` what holds the folder, and what is mounted below it.
-    """
+    """The folder below which `parts` are looked for; `mounts`: what holds it, and what is mounted below."""
 
     root: str
     parts: tuple[str, ...]
     real: str
     device: int
     inode: int
-    mounts: tuple[Mount, ...]
+    mounts: tuple[tuple[str, str], ...]
 
 
 def place_of(path: str) -> Place | None:
@@ -65,14 +55,14 @@ def file_view(path: str) -> FileView:
     stamps, linked = _stamps(place)
     if place_of(path) != place:
         return FileView("", missing=f"{place.root} has become another folder")
-    holder, *below = place.mounts
-    mounts = [holder.point] if holder.point != "/" else []
-    for mount in below:
-        here = f"{place.root}{mount.point[len(place.real) :]}/"
-        mounts += [mount.point] if any(file.startswith(here) for file in stamps) else []
+    (holder, disk), *below = place.mounts
+    points = [holder] if holder != "/" else []
+    for point, _ in below:
+        here = f"{place.root}{point[len(place.real) :]}/"
+        points += [point] if any(file.startswith(here) for file in stamps) else []
     missing = "" if glob.has_magic(path) or Path(path).exists() else f"{path} is not there"
-    where = f"in {place.real} on {holder.kind} {holder.source}"
-    return FileView(name, stamps, tuple(mounts), missing, where, told=holder.kind in _TELLS and not linked)
+    told = disk.split()[0] in _TELLS and not linked
+    return FileView(name, stamps, tuple(points), missing, f"in {place.real} on {disk}", told)
 
 
 def _split(path: str) -> tuple[str, tuple[str, ...]]:
@@ -123,18 +113,16 @@ def _of(name: str, read: Callable[[str], T]) -> T | None:
         return None
 
 
-def _mounts(real: str) -> tuple[Mount, ...]:
-    """What holds the folder *real*, and what is mounted below it."""
-    try:
-        lines = os.fsdecode(_MOUNTS.read_bytes()).splitlines()
-    except OSError:
-        lines = []
-    mounts = {"/": Mount("/")}
-    for line in lines:
-        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4])
-        mounts[point] = Mount(point, *line.partition(" - ")[2].split()[:2])
+def _mounts(real: str) -> tuple[tuple[str, str], ...]:
+    """What holds the folder *real*, and what is mounted below it: where, and file system and source in one text."""
+    mounts = {"/": "an unknown file system"}
+    with contextlib.suppress(OSError):
+        for line in os.fsdecode(_MOUNTS.read_bytes()).splitlines():
+            point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4])
+            mounts[point] = " ".join(line.partition(" - ")[2].split()[:2])
     holder = max((point for point in mounts if _holds(point, real)), key=len)
-    return mounts[holder], *(mounts[point] for point in sorted(mounts) if point != real and _holds(real, point))
+    below = [point for point in sorted(mounts) if point != real and _holds(real, point)]
+    return tuple((point, mounts[point]) for point in (holder, *below))
 
 
 def _holds(folder: str, path: str) -> bool:

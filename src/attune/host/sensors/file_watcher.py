@@ -1,7 +1,5 @@
 """Looks at what a pattern names again and again: when inotify tells of a change, or each time where it does not."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,7 +12,7 @@ if TYPE_CHECKING:
 
 _SETTLE_SECONDS = 1.0  # in which it is looked each time: a folder that is new is not watched at once
 _LOOK_SECONDS = 30.0  # even if nothing is told: of a write to mapped memory, nothing ever is
-_MILLISECOND = 1
+_AT_ONCE = (1, 1, 1, None)  # in milliseconds
 
 
 class FileWatcher:
@@ -30,7 +28,7 @@ class FileWatcher:
         """Raises as `file_view`."""
         now, place = time.monotonic(), place_of(self.path)
         if self._notify and place == self._kept[0]:
-            if self._notify.watch(_MILLISECOND, _MILLISECOND, _MILLISECOND, None) != "timeout":
+            if self._notify.watch(*_AT_ONCE) != "timeout":
                 self._told = now
             elif now - self._told > _SETTLE_SECONDS and now - self._looked < _LOOK_SECONDS:
                 return None
@@ -42,7 +40,7 @@ class FileWatcher:
         return replace(view, where=f"{view.where}, by {'inotify' if self._notify else 'polling'}")
 
 
-def _notifier(place: Place | None) -> RustNotify | None:
+def _notifier(place: Place | None) -> "RustNotify | None":
     """What tells of changes at *place*; None if it must be looked at instead."""
     if place is None or (len(place.parts) > 1 and "**" not in place.parts):  # most of what lies there is not meant
         return None

@@ -41,10 +41,7 @@ class RuntimeDetector(HostDetector):
         super().__init__(catalog, (lambda _settings: examiner) if examiner else examiner_for)
 
     async def detect_capabilities(
-        self,
-        config: Settings | None,
-        env_var_name: str,
-        config_capabilities: Mapping[str, Any] | None = None,
+        self, config: Settings | None, env_var_name: str, config_capabilities: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """The capabilities to register, as stored in `worker.capabilities`.
 

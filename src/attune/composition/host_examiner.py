@@ -167,7 +167,9 @@ def host_policy(host: HostSettings) -> HostPolicy:
         None if host.allowed_binaries is None else frozenset(host.allowed_binaries),
         None if host.allowed_commands is None else frozenset(host.allowed_commands),
         host.allowed_paths,
-        OwnershipRule(user.uid if user else os.geteuid(), owners),
+        OwnershipRule(
+            user.uid if user else os.geteuid(), owners, search_path=process_environment().get("PATH", os.defpath)
+        ),
     )
 
 

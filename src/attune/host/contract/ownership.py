@@ -28,12 +28,20 @@ class OwnershipRule:
     """Which files and folders nobody but root, *user* and trusted owners can change.
 
     *user* is the id of the user as whom programs run. *members* gives the users who are in a group, None where they
-    cannot be listed. A question raises `OSError` where it cannot be answered, for want of descriptors or memory.
+    cannot be listed. `env` looks for programs on *search_path*. A question raises `OSError` where it cannot be
+    answered, for want of descriptors or memory.
     """
 
-    def __init__(self, user: int, trusted_owners: Collection[int] = (), members: Members | None = None) -> None:
+    def __init__(
+        self,
+        user: int,
+        trusted_owners: Collection[int] = (),
+        members: Members | None = None,
+        search_path: str = os.defpath,
+    ) -> None:
         self._trusted = frozenset((0, user, *trusted_owners))
         self._members = members or LocalGroups()
+        self._folders = [folder for folder in search_path.split(":") if folder.startswith("/")]
 
     def refuses_file(self, path: str, known: Programs | None = None) -> str | None:
         """Why the file at *path* must not be executed, or None. What runs a script is looked at too.
@@ -96,9 +104,9 @@ class OwnershipRule:
         if isinstance(self._program(words[0]), RefusedError):
             return words[0]
         name = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
-        for folder in [] if "/" in name else os.environ.get("PATH", os.defpath).split(":"):
+        for folder in self._folders if name and "/" not in name else ():
             path = f"{folder}/{name}"
-            if name and folder.startswith("/") and os.access(path, os.X_OK) and not self.refuses_folder(folder):
+            if os.access(path, os.X_OK) and not self.refuses_folder(folder):
                 return path
         return name if name.startswith("/") else None
 

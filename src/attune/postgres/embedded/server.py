@@ -90,6 +90,7 @@ class EmbeddedServer:
             try:
                 if not holder.is_current:  # the folder was removed, and nobody can join this server any more
                     processes.end_all(self._mark, self._account.uid)
+                    self._folders.forget_socket()
                     return
                 with alone(self._folders.lock, seconds=_LOCK_SECONDS):
                     if holder.try_alone():

@@ -61,7 +61,7 @@ def file_view(path: str) -> FileView:
         here = f"{place.root}{point[len(place.real) :]}/"
         points += [point] if any(file.startswith(here) for file in stamps) else []
     missing = "" if glob.has_magic(path) or Path(path).exists() else f"{path} is not there"
-    told = disk.split()[0] in _TELLS and not linked
+    told = not linked and all(kind.split()[0] in _TELLS for _, kind in place.mounts)
     return FileView(name, stamps, tuple(points), missing, f"in {place.real} on {disk}", told)
 
 

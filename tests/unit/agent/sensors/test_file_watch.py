@@ -241,6 +241,10 @@ def test_a_share_below_the_folder_is_one_of_the_mounts_once_a_file_lies_there(
     assert (view.where, view.told) == (f"in {tmp_path}/in on nfs4 server:/in", False)
     table.write_text("\n".join(lines[:2]))
     assert file_view(f"{tmp_path}/in/**").gone_since(view) == f"nothing is mounted at {tmp_path}/in/a share"
+    local = lines[1].replace("nfs4 server:/in", "ext4 /dev/sdb")
+    for below, told in (([], True), (lines[2:3], False), (lines[3:], True)):
+        table.write_text("\n".join([lines[0], local, *below]))
+        assert file_view(f"{tmp_path}/in/**").told is told
 
 
 def test_what_inotify_tells_of_is_looked_at_and_else_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

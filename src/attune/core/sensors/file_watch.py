@@ -1,7 +1,5 @@
 """The built-in sensor `file_watch`: what has happened to files between two looks. Pure; looking is `host/`'s."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -46,18 +44,18 @@ class FileView:
         """What a watch of *path* remembers of it."""
         return {"path": path, "place": self.place, "mounts": list(self.mounts), "files": dict(self.files)}
 
-    def gone_since(self, before: FileView | None) -> str:
+    def gone_since(self, before: "FileView | None") -> str:
         """What is not there of what *before* has seen, as a sentence; "" where this can be compared with it."""
         if self.missing and (not self.place or (before is not None and before.place != self.place)):
             return self.missing
         gone = [] if before is None else sorted({*before.mounts} - {*self.mounts})
         return f"nothing is mounted at {gone[0]}" if gone else ""
 
-    def is_elsewhere(self, before: FileView | None) -> bool:
+    def is_elsewhere(self, before: "FileView | None") -> bool:
         """Whether *before* was at another place, so that this is where a watch begins anew."""
         return before is not None and before.place not in ("", self.place)
 
-    def steps_since(self, before: FileView | None) -> Iterator[tuple[FileView, list[FileChange]]]:
+    def steps_since(self, before: "FileView | None") -> Iterator[tuple["FileView", list["FileChange"]]]:
         """What happened since *before*, so many changes at a time, each with the view that they lead to."""
         known = self.files if before is None or self.is_elsewhere(before) else before.files
         happened, files = [*changes(known, self.files)], dict(known)

@@ -176,7 +176,7 @@ async def watched_round(
     seed: int,
     links: bool = True,
     wrapped: Callable[[Look], Look] = lambda look: look,
-    patience: float = 30.0,
+    within: float = 30.0,
 ) -> Round:
     """Do *operations* on a tree below *folder*, with *pauses* in which the fold of the events must become the tree."""
     tree = FileTree(folder / "tree", seed, links)
@@ -193,7 +193,7 @@ async def watched_round(
     instance.begin(0)
     done = Round(0, [])
     try:
-        await _until(lambda: store._positions.get(1), patience, "the watch began")
+        await _until(lambda: store._positions.get(1), within, "the watch began")
         for number in range(1, operations + 1):
             tree.operate()
             await asyncio.sleep(tree.chance.choice((0, 0, 0.001)))
@@ -207,7 +207,7 @@ async def watched_round(
                         fold(event)
                     return fold.known == tree.now
 
-                await _until(agreed, patience, "the events make the tree")
+                await _until(agreed, within, "the events make the tree")
                 done.waited.append(time.monotonic() - began)
     finally:
         await instance.stop()
@@ -218,8 +218,8 @@ def _is_plain(file: Path) -> bool:
     return file.is_file() and not file.is_symlink()
 
 
-async def _until(condition: Callable[[], Any], patience: float, what: str) -> None:
-    end = time.monotonic() + patience
+async def _until(condition: Callable[[], Any], within: float, what: str) -> None:
+    end = time.monotonic() + within
     while not condition():
-        assert time.monotonic() < end, f"expected that {what} within {patience:g} s"
+        assert time.monotonic() < end, f"expected that {what} within {within:g} s"
         await asyncio.sleep(0.01)

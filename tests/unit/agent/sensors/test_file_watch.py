@@ -316,4 +316,4 @@ def inventive(look: Look) -> Look:
 @pytest.mark.parametrize(("bug", "says"), [(forgetful, "never went|make"), (deaf, "make"), (inventive, "never had")])
 async def test_the_check_of_histories_finds_bugs_that_are_planted(tmp_path: Path, bug: Any, says: str) -> None:
     with pytest.raises(AssertionError, match=says):
-        await watched_round(tmp_path, operations=100, pauses=10, seed=3, wrapped=bug, patience=1)
+        await watched_round(tmp_path, operations=100, pauses=10, seed=3, wrapped=bug, within=1)

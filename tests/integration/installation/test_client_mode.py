@@ -101,8 +101,6 @@ class Places:
 def places(server_url: str, template_database: str) -> Iterator[Places]:
     first = create_database(server_url, template=template_database)
     inhabit(first)
-    with psycopg.connect(first) as connection:  # else a node is missed between two that ask
-        connection.execute("UPDATE worker SET last_heartbeat = now() + interval '1 h'")
     second = create_database(server_url, template=str(conninfo_to_dict(first)["dbname"]))
     with live_api(second) as live:
         yield Places(first, second, live)
@@ -164,7 +162,10 @@ def unaged(text: str) -> str:
 def test_what_is_read_is_the_same(
     on_database: Callable[[str], Said], over_http: Callable[[str], Said], command: str
 ) -> None:
-    direct, http = on_database(command), over_http(command)
+    for _ in range(3):  # a node may be missed between the two
+        direct, http = on_database(command), over_http(command)
+        if http == direct:
+            break
 
     assert http == direct
     assert direct[1] or direct[0] == 2 or "logs" in command

@@ -25,6 +25,10 @@ _.isolation_level
 # Procrastinate calls or reads them; READ_FROM is its version, which a test holds.
 READ_FROM
 
+# Only compared, as parts of a tuple.
+_.device
+_.inode
+
 # Read by name where a pack is stored.
 _.runtime_deps
 
@@ -55,10 +59,6 @@ _.DISABLED
 _.SKIP
 _.REQUESTED
 _.SCHEDULED
-
-# The matchers on an index and in SQL: the issue on scale puts them into production.
-FleetIndex
-PostgresMatcher
 
 # What a fake keeps for tests to look at.
 _.aside

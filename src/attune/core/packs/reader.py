@@ -1,7 +1,5 @@
 """Reads the documents of a pack into values, with everything that is wrong in them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +10,7 @@ from attune.core.events.rule import Overlap, Rule, judge_conditions
 from attune.core.events.template import Expression, TemplateError, parts_of
 from attune.core.executions.action import Action
 from attune.core.json_schema import value_problems
+from attune.core.packs.foreign_work import why_left
 from attune.core.packs.pack import KINDS, Pack, RuleDefinition, SensorDefinition, TriggerDefinition
 from attune.core.packs.spellings import other_keys, respelt
 from attune.core.packs.work_reader import (
@@ -29,7 +28,7 @@ from attune.core.runtimes.runtime import Runtime, read_runtime
 REF = r"[a-z][a-z0-9_-]{1,99}"
 NAME = r"[a-z0-9_][a-z0-9_-]{0,99}"
 _SEMVER = r"\d+\.\d+\.\d+(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
-_RESERVED = ("core",)
+RESERVED = ("core",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +52,14 @@ class Draft:
     triggers: list[TriggerDefinition] = field(default_factory=list)
     rules: list[tuple[RuleDefinition, Section]] = field(default_factory=list)
     runtimes: list[Runtime] = field(default_factory=list)
+    left: set[str] = field(default_factory=set)  # the refs of what runs nowhere here
 
 
 def read_pack(head: DocumentNode, folders: Mapping[str, Sequence[DocumentNode]], faults: list[Fault]) -> Draft:
-    """The pack of `pack.yaml`, *head*, and the documents of its *folders* by kind; what is wrong goes to *faults*."""
+    """The pack of `pack.yaml`, *head*, and the documents of its *folders*; what is wrong goes to *faults*."""
     draft = Draft(_read_head(head, faults))
+    for node in folders["workflows"]:
+        _leave_out("workflows", node, "nothing runs workflows here", draft, faults)
     for kind in KINDS:
         for node in folders[kind]:
             _read_one(kind, node, draft, faults)
@@ -71,7 +73,7 @@ def _read_head(node: DocumentNode, faults: list[Fault]) -> Pack:
     ref = section.text(
         "ref", "lower-case letters, digits, _ and -, at least two, such as my_pack", required=True, pattern=REF
     )
-    if ref in _RESERVED:
+    if ref in RESERVED:
         section.refuse("ref", "a ref of your own", f"{shown(ref)}, which is Attune's own pack")
     conf_schema, config = read_parameters(section, "conf_schema"), section.mapping("config")
     if conf_schema:
@@ -96,6 +98,9 @@ def _section(node: DocumentNode, expected: str, faults: list[Fault]) -> Section 
 
 
 def _read_one(kind: str, written: DocumentNode, draft: Draft, faults: list[Fault]) -> None:
+    if isinstance(written.value, Mapping) and (why := why_left(kind, written.value, draft.left)):
+        _leave_out(kind, written, why, draft, faults)
+        return
     node = respelt(kind, written, faults)
     section = _section(node, f"an object that describes one of the pack's {kind}", faults)
     if section is None:
@@ -111,6 +116,16 @@ def _read_one(kind: str, written: DocumentNode, draft: Draft, faults: list[Fault
     first = draft.nodes.setdefault((kind, ref), node)
     if first is not node:
         section.refuse("ref", "each ref once", f"{ref} again after {first.position}", position=node.position)
+
+
+def _leave_out(kind: str, node: DocumentNode, why: str, draft: Draft, faults: list[Fault]) -> None:
+    """Tell that *node* is left out. The triggers that a sensor of another installation describes are read."""
+    faults.append(Fault("", "", "", node.position, sentence=f"left out: {why}", harmless=True))
+    draft.left.add(_ref(Section(node, "", []), draft.pack.ref))
+    types = node.value.get("trigger_types", node).value if kind == "sensors" else ()
+    for trigger in types if isinstance(types, tuple) else ():
+        if isinstance(trigger.value, Mapping):
+            _read_one("triggers", trigger, draft, faults)
 
 
 def _ref(section: Section, pack: str) -> str:

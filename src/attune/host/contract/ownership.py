@@ -3,8 +3,6 @@
 Every hop to a file is opened from the one before it and looked at there: no name is looked up twice.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat
@@ -43,7 +41,7 @@ class OwnershipRule:
         self._members = members or LocalGroups()
         self._folders = [folder for folder in search_path.split(":") if folder.startswith("/")]
 
-    def refuses_file(self, path: str, known: Programs | None = None) -> str | None:
+    def refuses_file(self, path: str, known: "Programs | None" = None) -> str | None:
         """Why the file at *path* must not be executed, or None. What runs a script is looked at too.
 
         *known* keeps what was found, for other questions of the same moment: many scripts are run by one program.
@@ -84,7 +82,7 @@ class OwnershipRule:
         except RefusedError as refusal:
             return str(refusal)
 
-    def _program(self, path: str) -> str | RefusedError | None:
+    def _program(self, path: str) -> "str | RefusedError | None":
         """What runs the program at *path*, if that is a script, or why it must not be executed."""
         try:
             with closing(_Walk(path)) as walk:
@@ -110,7 +108,7 @@ class OwnershipRule:
                 return path
         return name if name.startswith("/") else None
 
-    def _follow(self, walk: _Walk, *, sticky: bool) -> None:
+    def _follow(self, walk: "_Walk", *, sticky: bool) -> None:
         """Look at every hop. With *sticky*, sticky folders may be parents: there nobody replaces what others own."""
         while True:
             fault = self._fault(walk, sticky=sticky and bool(walk.rest))
@@ -120,7 +118,7 @@ class OwnershipRule:
             if not walk.step():
                 return
 
-    def _fault(self, walk: _Walk, *, sticky: bool) -> str:
+    def _fault(self, walk: "_Walk", *, sticky: bool) -> str:
         """What is wrong with the hop that was reached, or ""."""
         status = walk.status
         mode = status.st_mode

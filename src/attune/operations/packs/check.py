@@ -1,7 +1,5 @@
 """From the files of a pack to a pack that can be stored: everything that can be wrong is found first, all of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -46,8 +44,8 @@ async def check_files(
     draft = read_pack(head, folders, faults)
     pack = resolve(draft, {file.path: file for file in files}, known, faults)
     faults += await _expression_faults(draft, expressions)
-    if wrong := [fault for fault in in_order(faults) if not fault.harmless]:
-        raise PackError(name, wrong)
+    if not all(fault.harmless for fault in faults):
+        raise PackError(name, in_order(faults))
     return CheckedPack(pack, tuple(files), tuple(f"{note.position}: {note}" for note in in_order(faults)))
 
 
@@ -57,14 +55,14 @@ def _documents(
     heads = [file for file in files if file.path in ("pack.yaml", "pack.yml")]
     if len(heads) != 1:
         faults.append(Fault("", "one file of this name", "another" if heads else "none", SourcePosition("pack.yaml")))
-    folders: dict[str, list[DocumentNode]] = {kind: [] for kind in KINDS}
+    folders: dict[str, list[DocumentNode]] = {kind: [] for kind in (*KINDS, "workflows")}
     for file in files:
         kind, _, name = file.path.partition("/")
         if kind not in folders and name.endswith(_SUFFIXES) and (meant := nearest(kind.lower(), KINDS, 0.85)):
             faults.append(Fault("", f"the folder {meant}", f"{kind}, which is not read", SourcePosition(file.path)))
         if not name.endswith(_SUFFIXES) or "/" in name or kind not in folders:
             continue
-        node = read(file.content, file.path, faults)
+        node = read(file.content, file.path, faults if kind in KINDS else [])  # what is left out has no mistakes
         if node is not None:
             several = node.value if kind == "runtimes" and isinstance(node.value, tuple) else (node,)
             folders[kind].extend(several)

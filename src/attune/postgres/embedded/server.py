@@ -4,8 +4,6 @@ Any number of processes and threads may hold one server. The first to come start
 and whoever dies in between is known to be gone because the kernel drops its lock.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import sys
@@ -98,7 +96,7 @@ class EmbeddedServer:
             finally:
                 holder.close()
 
-    def __enter__(self) -> EmbeddedServer:
+    def __enter__(self) -> "EmbeddedServer":
         self.acquire()
         return self
 

@@ -3,8 +3,6 @@
 All times are the database's. A lease that has expired is never renewed, so whoever sees it expired may rely on it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -90,10 +88,6 @@ _STATUS = """
 class PostgresSensors(PostgresStore):
     """`LeaseStore` and `SensorReader` on PostgreSQL."""
 
-    async def sensors(self) -> Sequence[Sensor]:
-        """Every definition, by ref."""
-        return await read_all(self._pool, _sensor, f"{_SENSORS} ORDER BY s.ref")
-
     async def world(self) -> AssignmentView:
         with translated():
             async with session(self._pool) as connection:
@@ -142,7 +136,7 @@ class PostgresSensors(PostgresStore):
         return found[1].name
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[_Listener]:
+    async def listening(self) -> "AsyncIterator[_Listener]":
         async with listening(self._pool, _CHANNELS, "attune sensing") as connection:
             yield _Listener(connection)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from attune.cli.installation import backup
 from attune.cli.output import json_option, print_json
 from attune.cli.session import ask
 from attune.cli.table import table, terminal_width
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
 
 @click.group(epilog="Example: attune db migrate")
 def db() -> None:
-    """The database: migrate, grant, status, check, retention, url, shell."""
+    """The database: migrate, grant, status, check, dump, restore, upgrade, retention, url, shell."""
+
+
+for command in (backup.dump, backup.restore, backup.upgrade):
+    db.add_command(command)
 
 
 @db.command("migrate", epilog="Example: attune db migrate --sql | less")

@@ -35,8 +35,7 @@ def find(name: str) -> Entry | None:
     wanted = name.strip().lower()
     for entry in (*core_pack(), *extras()):
         ref: str = entry["ref"]
-        aliases = entry["distributions"].get("aliases", [])
-        if wanted in (ref, ref.partition(".")[2], entry["name"].lower(), *aliases):
+        if wanted in (ref, ref.partition(".")[2], entry["name"].lower(), *entry["distributions"].get("aliases", [])):
             return entry
     return None
 

@@ -124,7 +124,7 @@ def sensing_for(
 
     return SensorLeases(
         sensors,
-        PostgresSensors(pool, lambda: registration.epoch),
+        PostgresSensors(pool, lease=lambda: registration.epoch),
         folder,
         own.lease,
         clock,

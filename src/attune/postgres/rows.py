@@ -27,11 +27,17 @@ Make = Callable[..., Record]
 
 
 class PostgresStore:
-    """What reads and writes on *pool*. *cipher* is for what is secret."""
+    """What reads and writes on *pool*. *cipher* is for what is secret.
 
-    def __init__(self, pool: Pool, cipher: SecretCipher | None = None) -> None:
+    *lease* gives the number of the lease under which a node begins anything; None is under any.
+    """
+
+    def __init__(
+        self, pool: Pool, cipher: SecretCipher | None = None, lease: Callable[[], int | None] = lambda: None
+    ) -> None:
         self._pool = pool
         self._cipher: Any = cipher
+        self._lease = lease
 
 
 class UnreadableJson(str):

@@ -1,7 +1,5 @@
 """A pack: what a folder brings to an installation, as values."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -21,6 +21,9 @@ _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
 
 
+Members = Callable[[int], Collection[int] | None]
+
+
 class OwnershipRule:
     """Which files and folders nobody but root, *user* and trusted owners can change.
 
@@ -28,12 +31,7 @@ class OwnershipRule:
     cannot be listed. A question raises `OSError` where it cannot be answered, for want of descriptors or memory.
     """
 
-    def __init__(
-        self,
-        user: int,
-        trusted_owners: Collection[int] = (),
-        members: Callable[[int], Collection[int] | None] | None = None,
-    ) -> None:
+    def __init__(self, user: int, trusted_owners: Collection[int] = (), members: Members | None = None) -> None:
         self._trusted = frozenset((0, user, *trusted_owners))
         self._members = members or LocalGroups()
 

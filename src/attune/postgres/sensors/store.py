@@ -6,7 +6,7 @@ All times are the database's. A lease that has expired is never renewed, so whoe
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -18,7 +18,7 @@ from attune.core.nodes.role import SENSOR
 from attune.core.ports.sensors import Renewal, SensorReport, SensorStatus, TakenLease, explained
 from attune.core.sensors.assignment import AssignmentView, Lease, move_target
 from attune.core.sensors.sensor import Sensor
-from attune.postgres.connection import Pool, listening, session, translated
+from attune.postgres.connection import listening, session, translated
 from attune.postgres.matching.fleet import read_fleet
 from attune.postgres.rows import PostgresStore, execute, read_all
 
@@ -88,11 +88,7 @@ _STATUS = """
 
 
 class PostgresSensors(PostgresStore):
-    """`LeaseStore` and `SensorReader` on PostgreSQL. *lease* is as in `PostgresExecutions`."""
-
-    def __init__(self, pool: Pool, lease: Callable[[], int | None] = lambda: None) -> None:
-        super().__init__(pool)
-        self._lease = lease
+    """`LeaseStore` and `SensorReader` on PostgreSQL."""
 
     async def sensors(self) -> Sequence[Sensor]:
         """Every definition, by ref."""

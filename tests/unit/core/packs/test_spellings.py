@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from attune.core.errors import Fault
 from attune.core.matching.requirement import Requirement
 from attune.core.packs.pack import KINDS
 from attune.core.packs.spellings import SPELLINGS, other_keys, respelt
+from attune.core.runtimes.definition import Definition, parse_definition
 from pack_folders import EXPRESSIONS, IMAGES, KNOWN, mistakes_of, write_pack
 
 pytestmark = pytest.mark.anyio
@@ -83,11 +85,74 @@ async def test_what_cannot_be_read_so_is_a_mistake(tmp_path: Path, line: str, se
     assert [one for one in found if one.startswith("actions/one.yaml:") and sentence in one], "\n".join(found)
 
 
+RUNTIME = """
+    ref: made.py
+    name: Py
+    aliases: [mypy, py3]
+    execution_config:
+      interpreter: {binary: python3, args: ["-u"], file_extension: .py}
+      environment: {env_type: virtualenv, dir_name: .venv}
+      env_vars: {GREETING: hello, PATH: /nowhere, PYTHONPATH: /there, MORE: {operation: prepend, value: x}}
+    versions:
+      - {version: "2.7", execution_config: {interpreter: {binary: python2.7}}}
+      - version: "3.11"
+        is_default: true
+        distributions: {verification: {commands: [{binary: python3.11, args: ["-V"], pattern: "Python 3"}]}}
+      - {version: "3.9", execution_config: {interpreter: {binary: "{env_dir}/bin/python"}}}
+    """
+PROVEN = "distributions: {verification: {commands: [{binary: python3, args: [--version], pattern: Python 3}]}}\n"
+
+
+async def runtime_of(folder: Path, text: str) -> tuple[Definition, str]:
+    """The definition that a pack brings whose one runtime is *text*, and what is said of it."""
+    files = {"pack.yaml": "ref: made\nversion: 1.0.0\n", "runtimes/one.yaml": text}
+    checked = await check_folder(write_pack(folder, files), KNOWN, EXPRESSIONS)
+    return parse_definition(checked.pack.runtimes[0]), "\n".join(checked.notes)
+
+
+async def test_a_runtime_is_a_definition_with_what_starts_it_and_its_versions(tmp_path: Path) -> None:
+    definition, told = await runtime_of(tmp_path, RUNTIME)
+    assert (definition.capability, definition.aliases) == ("mypy", ("mypy", "py3"))
+    checks = [check.argv for check in definition.verification.checks]
+    assert checks == [("python3", "--version"), ("python3.11", "-V"), ("python2.7", "--version")]
+    assert definition.verification.discover == "all"
+    assert definition.start.args == ("-u",)
+    assert definition.start.on_host(()).environment == {"GREETING": "hello"}
+    assert definition.start.on_host(("PATH",)).environment == {"GREETING": "hello", "PATH": "/nowhere"}
+    assert "runtimes/one.yaml:4: execution_config: left out: environment, env_vars.MORE\n" in told
+    assert "runtimes/one.yaml:8: versions: left out: 3.9, which names no command\n" in told
+
+
+async def test_what_proves_a_runtime_is_not_replaced_by_what_starts_it(tmp_path: Path) -> None:
+    definition, told = await runtime_of(tmp_path, dedent(RUNTIME).strip().partition("versions:")[0] + PROVEN)
+    assert [(check.argv, check.pattern) for check in definition.verification.checks] == [
+        (("python3", "--version"), "Python 3")
+    ]
+    assert (definition.verification.discover, "distributions.verification" in told) == ("first", False)
+
+
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["key", "operator", "value", "values", "required", "binary", "x"]), inner)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "key",
+                    "operator",
+                    "value",
+                    "values",
+                    "required",
+                    "binary",
+                    "env_vars",
+                    "interpreter",
+                    "version",
+                    "distributions",
+                    "x",
+                ]
+            ),
+            inner,
+        )
     ),
     max_leaves=8,
 )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from attune import catalogue
@@ -21,7 +20,6 @@ from attune.core.runtimes.definition import names_of_definition
 from attune.core.runtimes.runtime import Runtime
 
 if TYPE_CHECKING:
-    from attune.postgres.dumps import DumpReport
     from attune.postgres.embedded.server import EmbeddedServer
     from attune.postgres.migrations.logins import LoginRole as LoginRole  # noqa: PLC0414 - commands name it
     from attune.postgres.migrations.run import MigrationReport as MigrationReport  # noqa: PLC0414 - commands name it
@@ -157,34 +155,6 @@ def open_psql(settings: Settings, database: Database, arguments: Sequence[str]) 
     terminals = {"TERMINFO_DIRS": "/etc/terminfo:/lib/terminfo:/usr/share/terminfo"}  # the bundled one looks at two
     argv = [program or bundled, "--dbname", database.url, *arguments]
     return subprocess.run(argv, env=terminals | environment).returncode
-
-
-def dump_database(url: str, file: Path, told: Callable[[int], object]) -> DumpReport:
-    """Write the database into *file*; *told* gets the bytes so far."""
-    from attune.postgres.dumps import dump
-
-    return dump(url, file, process_environment(), told)
-
-
-def restore_database(url: str, file: Path, told: Callable[[int], object]) -> DumpReport:
-    """Put what *file* holds in place of what the database holds."""
-    from attune.postgres.dumps import restore
-
-    return restore(url, file, process_environment(), told)
-
-
-def upgrade_embedded(settings: Settings, told: Callable[[int], object]) -> tuple[int, int, Path | None]:
-    """Move the embedded database to the newest PostgreSQL; both versions, and where the former folder is kept."""
-    from attune.postgres.embedded.upgrade import upgrade
-
-    def move(old: str, new: str) -> None:
-        with TemporaryDirectory(dir=data_dir(settings), prefix=".upgrade-") as folder:
-            dump_database(old, file := Path(folder) / "dump", told)
-            restore_database(new, file, told)
-
-    if settings.database.url:
-        raise UsageError("expected the embedded database, got database.url", hint="upgrade that server itself")
-    return upgrade(data_dir(settings), move)
 
 
 async def seed(url: str) -> list[str]:

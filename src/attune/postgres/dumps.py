@@ -5,7 +5,7 @@ import re
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,8 @@ from attune.postgres.migrations.session import BEGIN, looking
 from attune.postgres.migrations.stages import EXPECTED, own_tables
 from attune.postgres.migrations.survey import survey_database
 
+Environment = Mapping[str, str]
 Told = Callable[[int], object]
-_POLL_SECONDS = 0.3
 _COPY = re.compile(rb'COPY \S+\.("?)(\w+)\1 .*FROM stdin;\n')
 _SCHEMA = re.compile(rb'(COMMENT ON|CREATE) SCHEMA "?(\w+)')
 _TABLES = "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' ORDER BY 1"
@@ -46,30 +46,22 @@ _EMPTY = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class DumpReport:
-    """What was written or restored: rows by table, and the revision of the schema."""
-
-    rows: Mapping[str, int]
-    revision: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Programs:
     """The programs of one version, and the database at `url` for them; its password is not among the arguments."""
 
     url: str
     folder: Path
-    environment: Mapping[str, str]
+    environment: Environment
 
     def start(self, program: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
         known: dict[str, Any] = conninfo_to_dict(self.url)
         password = {"PGPASSWORD": str(known.pop("password"))} if known.get("password") else {}
         to = () if program == "pg_restore" else ("--dbname", make_conninfo(**known))
-        environment = {**self.environment, **password}
-        return subprocess.Popen([self.folder / program, *to, *arguments], env=environment, **options)
+        argv = [self.folder / program, *to, *arguments]
+        return subprocess.Popen(argv, env={**self.environment, **password}, **options)
 
-    def script(self, file: Path, rows: Counter[str], first: dict[str, bytes]) -> Iterator[bytes]:
-        """What restores *file*, line by line; counts the rows of each table, and keeps its first one.
+    def script(self, file: Path) -> Iterator[tuple[str, bytes]]:
+        """What restores *file*, line by line, each with the table of which it is a row, "" for other lines.
 
         Raises `DatabaseError` where the file is no whole dump, after what could be read of it.
         """
@@ -77,26 +69,18 @@ class _Programs:
             reading = self.start("pg_restore", "--file=-", str(file), stdout=subprocess.PIPE, stderr=said)
             assert reading.stdout is not None
             table = ""
-            try:
+            with reading.stdout:
                 for line in reading.stdout:
-                    yield line
-                    if not table:
-                        if begins := _COPY.fullmatch(line):
-                            rows[table := begins[2].decode()] += 0
-                    elif line == b"\\.\n":
-                        table = ""
-                    else:
-                        rows[table] += 1
-                        first.setdefault(table, line)
-            finally:
-                reading.stdout.close()
-                code = reading.wait()
-            if code:
+                    table = "" if line == b"\\.\n" else table
+                    yield table, line
+                    if not table and (begins := _COPY.fullmatch(line)):
+                        table = begins[2].decode()
+            if reading.wait():
                 raise DatabaseError(f"expected a whole dump in {file}, got one that cannot be read: {_last(said)}")
 
 
-def dump(url: str, file: Path, environment: Mapping[str, str], told: Told) -> DumpReport:
-    """Write what the database at *url* holds at this moment into *file*, which appears whole or not at all.
+def dump(url: str, file: Path, environment: Environment, told: Told) -> Mapping[str, int]:
+    """Write what the database at *url* holds at this moment into *file*, whole or not at all; the rows by table.
 
     *told* gets the bytes so far. Raises `DatabaseError` also where reading it back gives other rows; `OSError`.
     """
@@ -106,28 +90,27 @@ def dump(url: str, file: Path, environment: Mapping[str, str], told: Told) -> Du
         if (problem := survey.problem() or (survey.finding() if survey.origin == "empty" else None)) is not None:
             raise problem
         programs = _programs(url, connection, environment)
-        (snapshot,) = connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
+        [(snapshot,)] = connection.execute("SELECT pg_export_snapshot()")
         descriptor, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
-        half, rows = Path(name), Counter[str]()
+        half = Path(name)
         try:
-            os.close(descriptor)
             options = ("--format=custom", f"--snapshot={snapshot}", f'--schema="{survey.schema}"')
             _write(programs, half, told, *options, "--no-owner", "--no-privileges")
-            for _ in programs.script(half, rows, {}):
-                pass
+            rows = Counter(table for table, _ in programs.script(half) if table)
             for (table,) in connection.execute(_TABLES, [survey.schema]).fetchall():
-                if (number := _rows(connection, survey.schema, table)) != rows[table]:
+                [(number,)] = connection.execute(f'SELECT count(*) FROM "{survey.schema}"."{table}"'.encode())
+                if number != rows[table]:
                     raise DatabaseError(f"expected {number} rows of {table} in the dump, got {rows[table]}")
-            with half.open("rb") as written:
-                os.fsync(written.fileno())
+            os.fsync(descriptor)
             half.rename(file)
         finally:
+            os.close(descriptor)
             half.unlink(missing_ok=True)
-    return DumpReport(rows, survey.reached or "none")
+    return rows
 
 
-def restore(url: str, file: Path, environment: Mapping[str, str], told: Told) -> DumpReport:
-    """Put what *file* holds in place of what the database at *url* holds, in one transaction.
+def restore(url: str, file: Path, environment: Environment, told: Told) -> Mapping[str, int]:
+    """Put what *file* holds in place of what the database at *url* holds, in one transaction; the rows by table.
 
     Raises `DatabaseError` where somebody is connected, where the database holds what is not Attune's, and where *file*
     is no whole dump of this version of Attune or an earlier one; the database is as it was then.
@@ -142,55 +125,49 @@ def restore(url: str, file: Path, environment: Mapping[str, str], told: Told) ->
         if who := ", ".join(one for (one,) in connection.execute(_CONNECTED)):
             raise DatabaseError(f"expected nobody to use the database, got {who}", hint="stop them first: attune down")
         programs = _programs(url, connection, environment)
-    rows: Counter[str] = Counter()
-    first: dict[str, bytes] = {}
+    rows, done = Counter[str](), 0
     with tempfile.TemporaryFile() as said:
         options = ("-X", "--quiet", "--set=ON_ERROR_STOP=1")
         loading = programs.start("psql", *options, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said)
         assert loading.stdin is not None
         try:
-            with suppress(BrokenPipeError):  # psql says why it ended
-                done = 0
-                for line in _transaction(programs, file, survey.schema, rows, first):
+            with suppress(BrokenPipeError), loading.stdin:  # psql says why it ended
+                for line in _transaction(programs, file, survey.schema, rows):
                     loading.stdin.write(line)
-                    done += len(line)
-                    told(done)
-                loading.stdin.close()
-            code = loading.wait()
-        finally:
+                    told(done := done + len(line))
+        except BaseException:
             loading.kill()
-            loading.wait()
-            with suppress(BrokenPipeError):
-                loading.stdin.close()
+            raise
+        finally:
+            code = loading.wait()
         if code:
             raise DatabaseError(f"the database refused {file}: {_last(said)}; nothing was changed")
-    return DumpReport(rows, first["alembic_version"].decode().strip())
+    return rows
 
 
-def _transaction(
-    programs: _Programs, file: Path, schema: str, rows: Counter[str], first: dict[str, bytes]
-) -> Iterator[bytes]:
+def _transaction(programs: _Programs, file: Path, schema: str, rows: Counter[str]) -> Iterator[bytes]:
     """What psql is to run: it ends with a commit only where all of *file* has been read and every row is there."""
-    yield "".join(f"{statement};\n" for statement in ("BEGIN", *BEGIN)).encode()
-    yield _EMPTY.format(schema).encode()
-    for line in programs.script(file, rows, first):
-        made = None if rows else _SCHEMA.match(line)  # after the first row of a table it may be data
+    yield "".join(f"{statement};\n" for statement in ("BEGIN", *BEGIN)).encode() + _EMPTY.format(schema).encode()
+    revision = "something else"
+    for table, line in programs.script(file):
+        made = None if table else _SCHEMA.match(line)
+        if table:
+            rows[table] += 1
+            revision = line.decode().strip() if table == "alembic_version" else revision
         if made is None:
             yield line
         elif made[2].decode() != schema:
             raise DatabaseError(f"expected a dump of schema {schema}, got one of {made[2].decode()}: {file}")
         elif made[1] == b"CREATE":
             yield f'CREATE SCHEMA IF NOT EXISTS "{schema}";\n'.encode()
-    revision = first.get("alembic_version", b"").decode().strip()
     if revision not in NAMES:
-        of = revision or "something else"
-        raise DatabaseError(f"expected a dump of Attune up to {NAMES[-1]}, got one of {of}: {file}")
+        raise DatabaseError(f"expected a dump of Attune up to {NAMES[-1]}, got one of {revision}: {file}")
     yield f'SET search_path = "{schema}";\n'.encode()
     for table, number in rows.items():
-        yield (
-            f"DO $check$ BEGIN IF (SELECT count(*) FROM {table}) <> {number} THEN"
-            f" RAISE EXCEPTION 'expected {number} rows in {schema}.{table}'; END IF; END $check$;\n"
-        ).encode()
+        check = (
+            f"IF (SELECT count(*) FROM {table}) <> {number} THEN RAISE EXCEPTION 'expected {number} rows of {table}'"
+        )
+        yield f"DO $check$ BEGIN {check}; END IF; END $check$;\n".encode()
     yield f"{statement_text('rights')}\nCOMMIT;\n".encode()
 
 
@@ -198,30 +175,23 @@ def _write(programs: _Programs, file: Path, told: Told, *arguments: str) -> None
     with tempfile.TemporaryFile() as said:
         writing = programs.start("pg_dump", f"--file={file}", *arguments, stdout=subprocess.DEVNULL, stderr=said)
         try:
-            while True:
-                with suppress(subprocess.TimeoutExpired):
-                    code = writing.wait(_POLL_SECONDS)
-                    break
+            while writing.poll() is None:
                 told(file.stat().st_size)
+                with suppress(subprocess.TimeoutExpired):
+                    writing.wait(0.3)
         finally:
             writing.kill()
-            writing.wait()
-        if code:
+        if writing.wait():
             raise DatabaseError(f"the database could not be dumped: {_last(said)}")
 
 
-def _programs(url: str, connection: psycopg.Connection[Any], environment: Mapping[str, str]) -> _Programs:
+def _programs(url: str, connection: psycopg.Connection[Any], environment: Environment) -> _Programs:
     folder = client_programs(connection.info.server_version // 10000, environment.get("PATH"))
     return _Programs(url, folder, environment)
 
 
-def _rows(connection: psycopg.Connection[Any], schema: str, table: str) -> int:
-    row = connection.execute(f'SELECT count(*) FROM "{schema}"."{table}"'.encode()).fetchone()
-    return int(row[0]) if row else 0
-
-
 def _last(said: Any) -> str:
     said.seek(0)
-    lines: Sequence[str] = said.read().decode(errors="replace").strip().splitlines()
+    lines = said.read().decode(errors="replace").strip().splitlines()
     telling = [line for line in lines if "error:" in line.lower()] or [*lines, "it said nothing"]
     return re.split(r"(?i)error: +", telling[0])[-1].strip()

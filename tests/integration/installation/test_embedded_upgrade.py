@@ -50,6 +50,13 @@ def earlier(
                 inhabit(url)
                 return digests(url)
 
+    def write_access(folder: Path, *others: Any) -> None:
+        written(folder, *others)
+        idents = folder / "pg_ident.conf"
+        idents.write_text(idents.read_text().replace(" all", " attune"))  # PostgreSQL 15 knows no `all` there
+
+    written = cluster._write_access
+    monkeypatch.setattr(cluster, "_write_access", write_access)
     monkeypatch.setenv("ATTUNE_DATA_DIR", str(place / "data"))
     return make
 
@@ -83,7 +90,7 @@ def test_an_upgrade_that_fails_leaves_the_database_as_it_was(
         raise DatabaseError("no space")
 
     with monkeypatch.context() as patch:
-        patch.setattr("attune.composition.databases.restore_database", fail)
+        patch.setattr("attune.composition.backup.restore", fail)
         assert run(["db", "upgrade"]) == 1
     assert cluster.major_version(data / "postgres") == old
     assert run(["db", "upgrade"]) == 0

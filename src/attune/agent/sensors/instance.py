@@ -1,7 +1,5 @@
 """One sensor on this node: its process, started again when it ends, for as long as the lease lasts."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections import deque

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from attune.composition.databases import dump_database, restore_database, upgrade_embedded, use_database
+from attune.composition.databases import use_database
 from attune.composition.secrets import keyring_for
-from attune.config import load_settings
+from attune.config import load_settings, process_environment
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -22,10 +22,12 @@ def dump(file: Path) -> None:
 
     FILE is in the custom format of pg_dump, for this user only. Logins and the key of secrets are not in it.
     """
+    from attune.composition import backup
+
     settings = load_settings()
     with use_database(settings) as database, _progress("written") as told:
-        report = dump_database(database.url, file.absolute(), told)
-    click.echo(f"{file}: {sum(report.rows.values()):,} rows of {len(report.rows)} tables, revision {report.revision}")
+        rows = backup.dump(database.url, file.absolute(), process_environment(), told)
+    click.echo(f"{file}: {sum(rows.values()):,} rows of {len(rows)} tables")
     click.echo(f"not in it: the key of secrets; keep a copy of {keyring_for(settings).source}", err=True)
 
 
@@ -34,21 +36,24 @@ def dump(file: Path) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask before what the database holds is replaced.")
 def restore(file: Path, yes: bool) -> None:
     """Put what FILE holds in place of what the database holds, all or nothing. Nobody may use it meanwhile."""
-    settings = load_settings()
-    with use_database(settings, create=True) as database:
+    from attune.composition import backup
+
+    with use_database(load_settings(), create=True) as database:
         if not yes and sys.stdin.isatty():
             click.confirm(f"Replace all that {database.shown} holds by {file}?", abort=True, err=True)
         with _progress("read") as told:
-            report = restore_database(database.url, file.absolute(), told)
-    click.echo(f"{file}: {sum(report.rows.values()):,} rows of {len(report.rows)} tables, revision {report.revision}")
+            rows = backup.restore(database.url, file.absolute(), process_environment(), told)
+    click.echo(f"{file}: {sum(rows.values()):,} rows of {len(rows)} tables")
     click.echo("logins are not in a dump: make those of nodes again with attune db grant NAME", err=True)
 
 
 @click.command(epilog="Example: attune down && attune db upgrade")
 def upgrade() -> None:
     """Move the embedded database to the newest PostgreSQL that is installed. The former folder is kept beside it."""
+    from attune.composition import backup
+
     with _progress("moved") as told:
-        before, after, kept = upgrade_embedded(load_settings(), told)
+        before, after, kept = backup.upgrade_embedded(load_settings(), told)
     if kept is None:
         click.echo(f"nothing to do: the database is of PostgreSQL {before}, and {after} is installed")
     else:

@@ -1,7 +1,5 @@
 """Runtimes as packs of other installations describe them: how they are started, and their versions, as definitions."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Where work may run, as packs of other installations say it: selectors, tolerations and affinities as our terms."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Reads the documents of a pack into values, with everything that is wrong in them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """How packs of other installations are spelt: one table of their keys, and documents rewritten to ours by it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Actions and sensors as a pack's documents describe them: what is run, with what, on which nodes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any

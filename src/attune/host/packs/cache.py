@@ -1,7 +1,5 @@
 """Where the files of packs lie on this host: a folder for each version, made once from what the database has."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

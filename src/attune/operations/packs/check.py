@@ -1,7 +1,5 @@
 """From the files of a pack to a pack that can be stored: everything that can be wrong is found first, all of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Attune knows what every machine of a fleet can really run, and proves it."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """What ships with Attune as data: runtime definitions, one YAML file each, in the packs `core` and `extras`.
 
-The folder `demo` beside them is a pack as `attune pack load` reads it. An entry is what its file says: `ref`,
-`pack_ref`, `name`, `description`, `distributions`. Reading it as a definition belongs to
-`attune.core.runtimes.definition`, storing it to `attune.postgres`.
+The folder `demo` beside them is a pack as `attune pack load` reads it, `helper` what actions in Python can import. An
+entry is what its file says: `ref`, `pack_ref`, `name`, `description`, `distributions`. Reading it as a definition
+belongs to `attune.core.runtimes.definition`, storing it to `attune.postgres`.
 """
 
 from pathlib import Path
@@ -28,6 +28,11 @@ def extras() -> list[Entry]:
 def demo_folder() -> Path:
     """The pack that a newcomer sees at work."""
     return _HERE / "demo"
+
+
+def helper_file() -> Path:
+    """The module that actions in Python can import."""
+    return _HERE / "helper" / "attune_action.py"
 
 
 def find(name: str) -> Entry | None:

@@ -1,7 +1,5 @@
 """What this host can run, for programs that want to know: no database and no event loop is needed."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Errors that Attune raises on purpose: each says what was expected, what was found and where, `hint` what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum

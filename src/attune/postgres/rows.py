@@ -109,10 +109,7 @@ async def _executed(
 ) -> AsyncIterator[AsyncCursor[Any]]:
     if not isinstance(source, AsyncConnection):
         with translated():
-            async with (
-                session(source) as connection,
-                _executed(connection, row_factory, query, parameters) as cursor,
-            ):
+            async with session(source) as connection, _executed(connection, row_factory, query, parameters) as cursor:
                 yield cursor
         return
     async with source.cursor(row_factory=row_factory) as cursor:

@@ -1,7 +1,5 @@
 """A host that starts no sensor: its files in memory, and sensor processes that a test prints with and ends."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

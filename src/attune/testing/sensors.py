@@ -1,7 +1,5 @@
 """Sensors, their leases and their events in memory."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -57,7 +55,7 @@ class MemorySensors:
     _positions: dict[int, Any] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[MemorySensors]:
+    async def listening(self) -> "AsyncIterator[MemorySensors]":
         self._require_database()
         yield self
 

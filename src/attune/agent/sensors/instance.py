@@ -195,11 +195,7 @@ class ProcessInstance(SensorInstance):
             output, variables = self._output_log, self._context.options(self.sensor.runtime_ref).environment
             names = {"ATTUNE_SENSOR": self.sensor.ref, "ATTUNE_TRIGGER": self.sensor.trigger_ref}
             program = SensorProgram(command, output.path, output.work, values, {**variables, **names}, masked)
-            process = await self._context.start(
-                program,
-                self._until,
-                self._printed,
-            )
+            process = await self._context.start(program, self._until, self._printed)
         except (AttuneError, OSError) as error:
             if isinstance(error, UsageError) and place_error(error) is None:
                 self._context.suspect(self.sensor.runtime_ref)

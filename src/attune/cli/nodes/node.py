@@ -1,7 +1,5 @@
 """`attune worker …` and `attune sensor …`: the same commands for both roles."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from typing import TYPE_CHECKING
@@ -89,7 +87,7 @@ def _add_start(group: click.Group, role: Role) -> None:
 
 
 def start_node(
-    settings: Settings, role: Role, name: str | None = None, supervisor: socket.socket | None = None
+    settings: "Settings", role: Role, name: str | None = None, supervisor: socket.socket | None = None
 ) -> None:
     """Run a node of *role* until a signal, or until *supervisor* says so."""
     from attune.agent.logs import configure_logging

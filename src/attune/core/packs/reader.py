@@ -54,7 +54,7 @@ class Draft:
 
 
 def read_pack(head: DocumentNode, folders: Mapping[str, Sequence[DocumentNode]], faults: list[Fault]) -> Draft:
-    """The pack of `pack.yaml`, *head*, and the documents of its *folders* by kind; what is wrong goes to *faults*."""
+    """The pack of `pack.yaml`, *head*, and the documents of its *folders*; what is wrong goes to *faults*."""
     draft = Draft(_read_head(head, faults))
     for kind in KINDS:
         for node in folders[kind]:

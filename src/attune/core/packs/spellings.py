@@ -36,6 +36,7 @@ class OtherSpelling:
 
 
 SPELLINGS = (
+    OtherSpelling("name", "pack", "ref", lambda name: name.lower().replace(" ", "_"), default=True),
     OtherSpelling("runner_type", "actions sensors", "runtime"),
     OtherSpelling("runtime_ref", "actions sensors", "runtime"),
     OtherSpelling("runtime_version_constraint", "actions sensors", "runtime_version"),
@@ -54,7 +55,7 @@ SPELLINGS = (
     OtherSpelling("trigger_types", "sensors", "trigger", lambda refs: refs[0]),
     OtherSpelling("trigger_ref trigger_type", "sensors rules", "trigger"),
     OtherSpelling("action_ref", "rules", "action"),
-    OtherSpelling("conditions criteria", "rules", "when"),
+    OtherSpelling("conditions criteria", "rules", "when", lambda said: said),
     OtherSpelling("action_params", "rules", "parameters", _parameters),
     OtherSpelling("aliases", "runtimes", "distributions.aliases"),
     OtherSpelling("execution_config", "runtimes", "distributions.start", start_of),
@@ -91,10 +92,9 @@ def _put(row: OtherSpelling, key: str, old: DocumentNode, values: dict[str, Docu
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             faults.append(Fault(key, "the form that others give it", shown(given), old.position))
             return
-        if isinstance(made, Partly):
-            made, left = made
-            if left:
-                faults.append(Fault(key, "", "", old.position, sentence=f"left out: {left}", harmless=True))
+        made, left = made if isinstance(made, Partly) else (made, "")
+        if left:
+            faults.append(Fault(key, "", "", old.position, sentence=f"left out: {left}", harmless=True))
         if made in (None, [], {}):
             return
         value, told = node_of(made, position=old.position), f": {shown(made)}" if made != given else ""
@@ -102,14 +102,14 @@ def _put(row: OtherSpelling, key: str, old: DocumentNode, values: dict[str, Docu
     before = values.get(first)
     try:
         values[first] = _joined(before, value, path, row)
-    except _BothError:
+    except ValueError:
         faults.append(Fault(key, f"either {key} or {row.key}", "both", old.position))
     if not row.default or plain(before) != plain(values[first]):
         faults.append(Fault(key, row.key, "", old.position, sentence=f"read as {row.key}{told}", harmless=True))
 
 
 def _joined(before: DocumentNode | None, value: DocumentNode, path: Sequence[str], row: OtherSpelling) -> DocumentNode:
-    """*before* with *value* at *path* below it. Raises `_BothError` where another value stands there."""
+    """*before* with *value* at *path* below it. Raises `ValueError` where another value stands there."""
     if path:
         outer = before if before is not None and before.value is not None else DocumentNode({}, value.position)
         if not isinstance(outer.value, Mapping):
@@ -123,9 +123,7 @@ def _joined(before: DocumentNode | None, value: DocumentNode, path: Sequence[str
     if isinstance(before.value, tuple) and isinstance(value.value, tuple):
         return DocumentNode(before.value + value.value, before.position)
     if row.key != "delivery":
-        raise _BothError
+        raise ValueError(row.key)
+    if (before.value, value.value) == ("file", "dotenv"):
+        return DocumentNode("dotenv-file", value.position)
     return value if before.value == "stdin" else before  # the way says more than the form
-
-
-class _BothError(ValueError):
-    pass

@@ -1,7 +1,5 @@
 """What running sensors needs of a database and of a host. `attune.testing` has fakes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace

@@ -5,8 +5,6 @@ move it, for a sensor sees what its node sees. What nobody holds goes to the abl
 the fewest sensors; the next ones in line step in, one after the other, where that one does not act.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -131,7 +129,7 @@ def why_waiting(sensor: Sensor, nodes: Iterable[Node]) -> str:
     return f"no sensor node can run it: {'; '.join(parts)}{f' and {more} more' if more > 0 else ''}"
 
 
-def _why_not_keep(lease: Lease, sensor: Sensor | None, node: Node | None, able: _Able) -> str:
+def _why_not_keep(lease: Lease, sensor: Sensor | None, node: Node | None, able: "_Able") -> str:
     if sensor is None:
         return "it is disabled or gone"
     if node is None:
@@ -151,7 +149,7 @@ def _why_not_keep(lease: Lease, sensor: Sensor | None, node: Node | None, able: 
     return f"{node.name} cannot run it any more: {', '.join(unmet) or 'a taint'}"
 
 
-def _take(me: int, world: AssignmentView, able: _Able) -> tuple[tuple[int, ...], bool]:
+def _take(me: int, world: AssignmentView, able: "_Able") -> tuple[tuple[int, ...], bool]:
     """What *me* takes, and whether there is anything that some node can take. Counts what it gives to whom."""
     take: list[int] = []
     pending = False

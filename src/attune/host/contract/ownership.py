@@ -3,8 +3,6 @@
 Every hop to a file is opened from the one before it and looked at there: no name is looked up twice.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat
@@ -28,14 +26,22 @@ class OwnershipRule:
     """Which files and folders nobody but root, *user* and trusted owners can change.
 
     *user* is the id of the user as whom programs run. *members* gives the users who are in a group, None where they
-    cannot be listed. A question raises `OSError` where it cannot be answered, for want of descriptors or memory.
+    cannot be listed. `env` looks for programs on *search_path*. A question raises `OSError` where it cannot be
+    answered, for want of descriptors or memory.
     """
 
-    def __init__(self, user: int, trusted_owners: Collection[int] = (), members: Members | None = None) -> None:
+    def __init__(
+        self,
+        user: int,
+        trusted_owners: Collection[int] = (),
+        members: Members | None = None,
+        search_path: str = os.defpath,
+    ) -> None:
         self._trusted = frozenset((0, user, *trusted_owners))
         self._members = members or LocalGroups()
+        self._folders = [folder for folder in search_path.split(":") if folder.startswith("/")]
 
-    def refuses_file(self, path: str, known: Programs | None = None) -> str | None:
+    def refuses_file(self, path: str, known: "Programs | None" = None) -> str | None:
         """Why the file at *path* must not be executed, or None. What runs a script is looked at too.
 
         *known* keeps what was found, for other questions of the same moment: many scripts are run by one program.
@@ -76,7 +82,7 @@ class OwnershipRule:
         except RefusedError as refusal:
             return str(refusal)
 
-    def _program(self, path: str) -> str | RefusedError | None:
+    def _program(self, path: str) -> "str | RefusedError | None":
         """What runs the program at *path*, if that is a script, or why it must not be executed."""
         try:
             with closing(_Walk(path)) as walk:
@@ -96,13 +102,13 @@ class OwnershipRule:
         if isinstance(self._program(words[0]), RefusedError):
             return words[0]
         name = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
-        for folder in [] if "/" in name else os.environ.get("PATH", os.defpath).split(":"):
+        for folder in self._folders if name and "/" not in name else ():
             path = f"{folder}/{name}"
-            if name and folder.startswith("/") and os.access(path, os.X_OK) and not self.refuses_folder(folder):
+            if os.access(path, os.X_OK) and not self.refuses_folder(folder):
                 return path
         return name if name.startswith("/") else None
 
-    def _follow(self, walk: _Walk, *, sticky: bool) -> None:
+    def _follow(self, walk: "_Walk", *, sticky: bool) -> None:
         """Look at every hop. With *sticky*, sticky folders may be parents: there nobody replaces what others own."""
         while True:
             fault = self._fault(walk, sticky=sticky and bool(walk.rest))
@@ -112,7 +118,7 @@ class OwnershipRule:
             if not walk.step():
                 return
 
-    def _fault(self, walk: _Walk, *, sticky: bool) -> str:
+    def _fault(self, walk: "_Walk", *, sticky: bool) -> str:
         """What is wrong with the hop that was reached, or ""."""
         status = walk.status
         mode = status.st_mode

@@ -18,4 +18,5 @@ def first_line_of(path: str) -> list[str]:
             head = file.read(LONGEST_LINE) or b""
     except (OSError, ValueError):
         return []
-    return os.fsdecode(head[2:].split(b"\n", 1)[0]).split() if head.startswith(b"#!") else []
+    line = os.fsdecode(head[2:].split(b"\n", 1)[0]) if head.startswith(b"#!") else ""
+    return [word for word in line.replace("\t", " ").split(" ") if word]  # a carriage return is part of one

@@ -44,8 +44,8 @@ async def check_files(
     draft = read_pack(head, folders, faults)
     pack = resolve(draft, {file.path: file for file in files}, known, faults)
     faults += await _expression_faults(draft, expressions)
-    if wrong := [fault for fault in in_order(faults) if not fault.harmless]:
-        raise PackError(name, wrong)
+    if not all(fault.harmless for fault in faults):
+        raise PackError(name, in_order(faults))
     return CheckedPack(pack, tuple(files), tuple(f"{note.position}: {note}" for note in in_order(faults)))
 
 

@@ -91,6 +91,7 @@ REVISIONS = (
     _with_rights("20260613000001_own_rows"),
     _plain("20260614000001_fleet_guard"),
     _with_rights("20260615000001_moves"),
+    _plain("20260614000002_deliveries"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

@@ -113,10 +113,7 @@ def _refusal(error: psycopg.Error, what: str, hint: str, blockers: Sequence[str]
             hint="stop the services that use it, or wait for the other migration, then migrate again",
         )
     if isinstance(error, errors.InsufficientPrivilege):
-        return DatabaseError(
-            f"the database role may not {what}: {said}; nothing was changed",
-            hint=hint,
-        )
+        return DatabaseError(f"the database role may not {what}: {said}; nothing was changed", hint=hint)
     # Without a code from the server, the connection could not be made or was lost.
     if error.sqlstate is None:
         return DatabaseError(f"the database cannot be reached: {said}")

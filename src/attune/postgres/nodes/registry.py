@@ -255,7 +255,9 @@ class PostgresNodes:
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
         query = """
-            SELECT id, name, role, host, status, capabilities, last_heartbeat, heartbeat_age, pid, generation, problem
+            SELECT id, name, role, host, status, capabilities, last_heartbeat, heartbeat_age, pid, generation,
+                coalesce(problem, (SELECT w.meta->>'drain_reason' FROM worker AS w
+                                   WHERE w.id = node.id AND w.status = 'draining')) AS problem
             FROM node WHERE %(role)s::text IS NULL OR role = %(role)s ORDER BY role DESC, name
         """
         return await read_all(self._pool, NodeRecord, query, {"role": role.name if role else None})

@@ -3,8 +3,6 @@
 All times are the database's. A lease that has expired is never renewed, so whoever sees it expired may rely on it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -142,7 +140,7 @@ class PostgresSensors(PostgresStore):
         return found[1].name
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[_Listener]:
+    async def listening(self) -> "AsyncIterator[_Listener]":
         async with listening(self._pool, _CHANNELS, "attune sensing") as connection:
             yield _Listener(connection)
 

@@ -71,7 +71,7 @@ class ActionItem(BaseModel):
     version_constraint: str | None = Field(description="Of its runtime.", examples=[">=3.9"])
     entrypoint: str = Field(examples=["hello.py"])
     interpreter_args: list[str] = Field(examples=[["-u"]])
-    delivery: str = Field(description="How it gets its parameters: `stdin`, `env` or `args`.", examples=["stdin"])
+    delivery: str = Field(description="How it gets its parameters, such as `stdin` or `env`.", examples=["stdin"])
     param_schema: dict[str, Any] = Field(examples=[{"type": "object"}])
     out_schema: dict[str, Any] | None = Field(description="Of its result.", examples=[None])
     result_file: str | None = Field(examples=[None])

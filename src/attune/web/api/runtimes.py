@@ -15,17 +15,7 @@ from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
 from attune.web.access import Admin, Reader
-from attune.web.api.paging import (
-    Answer,
-    Body,
-    Cursor,
-    Limit,
-    Page,
-    before_of,
-    cursor_of,
-    example_of,
-    position_of,
-)
+from attune.web.api.paging import Answer, Body, Cursor, Limit, Page, before_of, cursor_of, example_of, position_of
 from attune.web.middleware.problems import ProblemError, documented, existing, invalid, usage_errors_as
 from attune.web.services import Given
 

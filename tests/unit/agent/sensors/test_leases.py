@@ -97,7 +97,7 @@ class SensorNode:
 
     async def until(self, condition: Callable[[], Any]) -> Any:
         """What *condition* is, once it is true."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 100
         while not (value := condition()):
             assert time.monotonic() < end, "expected the condition to become true"
             await asyncio.sleep(0.01)
@@ -110,7 +110,7 @@ class SensorNode:
 
     async def status(self, state: str, number: int = 0) -> SensorStatus:
         """How sensor *number* is, once it is in *state*."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 100
         while (found := (await self.store.status())[number]).state != state:
             assert time.monotonic() < end, found
             await asyncio.sleep(0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from textwrap import dedent
 
@@ -16,7 +17,7 @@ from attune.core.matching.requirement import Requirement
 from attune.core.packs.pack import KINDS
 from attune.core.packs.spellings import SPELLINGS, other_keys, respelt
 from attune.core.runtimes.definition import Definition, parse_definition
-from pack_folders import EXPRESSIONS, IMAGES, KNOWN, mistakes_of, write_pack
+from pack_folders import EXPRESSIONS, IMAGES, KNOWN, mistakes_of, other_packs, write_other_pack, write_pack
 
 pytestmark = pytest.mark.anyio
 PACKS = Path(__file__).parents[3] / "corpus" / "packs"
@@ -55,6 +56,34 @@ async def test_what_is_read_otherwise_is_told_with_file_and_line(name: str) -> N
         assert expected in told
 
 
+@pytest.mark.parametrize("ref", other_packs())
+async def test_every_pack_of_the_table_is_read_and_what_is_read_otherwise_told(tmp_path: Path, ref: str) -> None:
+    told = "\n".join(await notes_of(write_other_pack(tmp_path, ref)))
+    for expected in other_packs()[ref].get("told", ()):
+        assert expected in re.sub(r":[0-9]+: left", ":1: left", told)
+
+
+NEAR = [
+    ("spoken", "runtimes/py.yaml", "execution_config", "execution_confg"),
+    ("spoken", "runtimes/py.yaml", "distributions", "distribution"),
+    ("lines", "actions/read.yaml", "parameter_delivery", "parameter_delivry"),
+    ("filed", "actions/sum.yaml", "entry_point", "entry_pont"),
+    ("filed", "actions/sum.yaml", "parameters", "paramters"),
+    ("variables", "actions/show.yaml", "runner_type", "runer_type"),
+    ("chosen", "actions/where.yaml", "worker_affinity", "worker_afinity"),
+]
+
+
+@pytest.mark.parametrize(("ref", "file", "key", "near"), NEAR)
+async def test_what_is_nearly_a_key_that_matters_is_a_mistake(
+    tmp_path: Path, ref: str, file: str, key: str, near: str
+) -> None:
+    path = write_other_pack(tmp_path, ref) / file
+    path.write_text(re.sub(f"^{key}:", f"{near}:", path.read_text(), flags=re.MULTILINE))
+    found = "\n".join(await mistakes_of(tmp_path / ref))
+    assert re.search(rf"{file}:\d+: {near}: unknown key, did you mean {key}\?", found), found
+
+
 async def test_what_is_spelt_as_here_is_read_without_a_word(tmp_path: Path) -> None:
     assert await notes_of(write_pack(tmp_path, IMAGES)) == []
 
@@ -75,7 +104,10 @@ async def test_placement_keeps_its_meaning() -> None:
         ("worker_affinity: {anti: []}", "worker_affinity: expected the form"),
         ("worker_affinity: {required: [{match_expressions: [{key: a, operator: Gt}]}]}", "worker_affinity: expected"),
         ("timeout: 5\ntimeout_seconds: 6", "timeout_seconds: expected either timeout_seconds or timeout, got both"),
-        ("parameter_delivery: argv", "delivery: expected one of stdin, env, args, got 'argv'"),
+        (
+            "parameter_delivery: argv",
+            "delivery: expected one of stdin, env, args, dotenv, file, dotenv-file, got 'argv'",
+        ),
         ("worker_selector: {a b: c}", "requires[0]: expected"),
     ],
 )
@@ -161,8 +193,18 @@ ANYTHING = st.recursive(
 @settings(max_examples=200, deadline=None)
 @given(kind=st.sampled_from(["pack", *KINDS]), values=st.data())
 def test_any_value_of_any_key_is_read_or_refused(kind: str, values: st.DataObject) -> None:
-    keys = [*other_keys(kind), "ref", "name", *{row.key for row in SPELLINGS}]
+    keys = [
+        *other_keys(kind),
+        "ref",
+        "name",
+        "trigger",
+        "action",
+        "criteria",
+        "class_name",
+        *{row.key for row in SPELLINGS},
+    ]
     document = values.draw(st.dictionaries(st.sampled_from(keys), ANYTHING, max_size=4))
     faults: list[Fault] = []
-    respelt(kind, node_of(document), faults)
+    node = node_of(document)
+    respelt(kind, node, faults)
     assert all(str(fault) for fault in faults)

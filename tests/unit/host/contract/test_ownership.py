@@ -201,20 +201,20 @@ def test_what_runs_a_script_is_looked_at_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["{env} tool", "{env} -S tool -x", "{env} A=b tool", "{env} {tool}"])
-def test_what_env_finds_for_a_script_is_looked_at_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
-) -> None:
+def test_what_env_finds_for_a_script_is_looked_at_too(tmp_path: Path, line: str) -> None:
     tool = program(tmp_path / "elsewhere/tool")
     folder(tmp_path / "open", 0o777)
     program(tmp_path / "open/tool")
     folder(tmp_path / "bin")
     (tmp_path / "bin/tool").symlink_to(tool)
-    monkeypatch.setenv("PATH", f"relative:{tmp_path}/open:{tmp_path}/bin:/usr/bin")
+    rule = OwnershipRule(
+        ME, members=lambda group: set(), search_path=f"relative:{tmp_path}/open:{tmp_path}/bin:/usr/bin"
+    )
     script = program(tmp_path / "script", f"#!{line.format(env='/usr/bin/env', tool=tool)}\n")
-    assert NOBODY.refuses_file(script) is None
+    assert rule.refuses_file(script) is None
 
     (tmp_path / "elsewhere").chmod(0o777)
-    assert "elsewhere, which is writable by everybody" in (NOBODY.refuses_file(script) or "").replace(
+    assert "elsewhere, which is writable by everybody" in (rule.refuses_file(script) or "").replace(
         f"{tmp_path}/elsewhere is", f"{tmp_path}/elsewhere, which is"
     )
 

@@ -88,8 +88,7 @@ def find_binaries(*, major: int | None = None) -> Binaries:
     fitting = [binaries for binaries in installed if major in (None, binaries.major)]
     if not fitting:
         versions = ", ".join(binaries.version for binaries in installed)
-        hint = "attune db upgrade" if major and major < installed[-1].major else _HINT
-        raise DatabaseError(f"expected binaries of PostgreSQL {major}, found {versions}", hint=hint)
+        raise DatabaseError(f"expected binaries of PostgreSQL {major}, found {versions}", hint=_HINT)
     return fitting[-1]
 
 
@@ -115,17 +114,6 @@ def client_programs(major: int, path: str | None) -> Path:
     raise DatabaseError(
         f"expected pg_dump of PostgreSQL {major} or newer, got {', '.join(versions.values()) or 'none'}",
         hint=f"install the client programs of PostgreSQL {major}, on Debian: postgresql-client-{major}",
-    )
-
-
-def server_programs(major: int) -> Binaries:
-    """PostgreSQL *major*, of the wheel or of this host. Raises `DatabaseError`."""
-    for binaries in (*_installed(), *(Binaries(folder, _version_of(folder)) for folder in _HOST.glob(str(major)))):
-        if binaries.major == major:
-            return binaries
-    raise DatabaseError(
-        f"expected the programs of PostgreSQL {major}, which made this database, got none",
-        hint=f"install that version beside the new one, on Debian: postgresql-{major}",
     )
 
 

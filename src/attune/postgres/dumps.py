@@ -119,9 +119,8 @@ def restore(url: str, file: Path, environment: Environment, told: Told) -> Mappi
         survey = survey_database(connection)
         others = sorted(survey.tables.keys() - EXPECTED.keys() - own_tables() - {"alembic_version", "_sqlx_migrations"})
         if others or survey.origin not in ("empty", "attune"):
-            what = f"got other tables in schema {survey.schema}: {', '.join(others[:5])}"
-            hint = "restore into a database of its own"
-            raise survey.problem() or DatabaseError(f"expected an empty database or one of Attune, {what}", hint=hint)
+            what = f"expected an empty database or one of Attune, got other tables: {', '.join(others[:5])}"
+            raise survey.problem() or DatabaseError(what, hint="restore into a database of its own")
         if who := ", ".join(one for (one,) in connection.execute(_CONNECTED)):
             raise DatabaseError(f"expected nobody to use the database, got {who}", hint="stop them first: attune down")
         programs = _programs(url, connection, environment)
@@ -135,11 +134,8 @@ def restore(url: str, file: Path, environment: Environment, told: Told) -> Mappi
                 for line in _transaction(programs, file, survey.schema, rows):
                     loading.stdin.write(line)
                     told(done := done + len(line))
-        except BaseException:
-            loading.kill()
-            raise
         finally:
-            code = loading.wait()
+            code = loading.wait()  # without the commit it ends as it began
         if code:
             raise DatabaseError(f"the database refused {file}: {_last(said)}; nothing was changed")
     return rows
@@ -194,4 +190,4 @@ def _last(said: Any) -> str:
     said.seek(0)
     lines = said.read().decode(errors="replace").strip().splitlines()
     telling = [line for line in lines if "error:" in line.lower()] or [*lines, "it said nothing"]
-    return re.split(r"(?i)error: +", telling[0])[-1].strip()
+    return re.split(r"(?i)error: +", telling[0])[-1]

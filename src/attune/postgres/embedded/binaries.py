@@ -104,9 +104,8 @@ def client_programs(major: int, path: str | None) -> Path:
 
     Raises `DatabaseError`.
     """
-    host = sorted(_HOST.glob("*/bin"))
     on_path = [Path(found).parent] if (found := shutil.which("pg_restore", path=path)) else []
-    folders = [*(one.folder / "bin" for one in _installed()), *host, *on_path]
+    folders = [*(one.folder / "bin" for one in _installed()), *_HOST.glob("*/bin"), *on_path]
     versions = {folder: _version_of(folder.parent, "pg_dump") for folder in folders if (folder / "pg_dump").exists()}
     fitting = [(number, folder) for folder, text in versions.items() if (number := int(text.split(".")[0])) >= major]
     if fitting:

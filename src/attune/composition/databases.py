@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -153,6 +153,13 @@ def open_psql(settings: Settings, database: Database, arguments: Sequence[str]) 
     terminals = {"TERMINFO_DIRS": "/etc/terminfo:/lib/terminfo:/usr/share/terminfo"}  # the bundled one looks at two
     argv = [program or bundled, "--dbname", database.url, *arguments]
     return subprocess.run(argv, env=terminals | environment).returncode
+
+
+def move_rows(url: str, file: Path, told: Callable[[int], object], *, back: bool = False) -> Mapping[str, int]:
+    """Write the database into *file*, or put *back* what it holds; the rows by table. *told* gets the bytes so far."""
+    from attune.postgres.dumps import dump, restore
+
+    return (restore if back else dump)(url, file, process_environment(), told)
 
 
 async def seed(url: str) -> list[str]:

@@ -1,9 +1,13 @@
 """`attune db …`: migrations, state, a psql session."""
 
 import asyncio
+import sys
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -16,11 +20,12 @@ from attune.composition.databases import (
     migrate,
     migration_sql,
     migration_state,
+    move_rows,
     open_psql,
     require_migrated,
     use_database,
 )
-from attune.composition.secrets import ensure_key
+from attune.composition.secrets import ensure_key, keyring_for
 from attune.config import load_settings
 from attune.core.durations import coarse
 
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
 
 @click.group(epilog="Example: attune db migrate")
 def db() -> None:
-    """The database: migrate, grant, status, check, retention, url, shell."""
+    """The database: migrate, grant, status, check, dump, restore, retention, url, shell."""
 
 
 @db.command("migrate", epilog="Example: attune db migrate --sql | less")
@@ -151,6 +156,50 @@ def retention(apply: bool, as_json: bool) -> None:
         for one in found
     ]
     click.echo(table(("KIND", "KEPT", "EXPIRED", "REMOVED"), rows, width=terminal_width()))
+
+
+@db.command(epilog="Example: attune db dump attune.dump")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def dump(file: Path) -> None:
+    """Write the database into FILE, as it is at one moment, while it is used; then read FILE back.
+
+    FILE is in the custom format of pg_dump, for this user only. Logins and the key of secrets are not in it.
+    """
+    settings = load_settings()
+    with use_database(settings) as database, _progress() as told:
+        rows = move_rows(database.url, file.absolute(), told)
+    click.echo(f"{file}: {sum(rows.values()):,} rows of {len(rows)} tables")
+    click.echo(f"not in it: the key of secrets; keep a copy of {keyring_for(settings).source}", err=True)
+
+
+@db.command(epilog="Example: attune db restore attune.dump && attune db migrate")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--yes", is_flag=True, help="Do not ask before what the database holds is replaced.")
+def restore(file: Path, yes: bool) -> None:
+    """Put what FILE holds in place of what the database holds, all or nothing. Nobody may use it meanwhile."""
+    with use_database(load_settings(), create=True) as database:
+        if not yes and sys.stdin.isatty():
+            click.confirm(f"Replace all that {database.shown} holds by {file}?", abort=True, err=True)
+        with _progress() as told:
+            rows = move_rows(database.url, file.absolute(), told, back=True)
+    click.echo(f"{file}: {sum(rows.values()):,} rows of {len(rows)} tables")
+    click.echo("logins are not in a dump: make those of nodes again with attune db grant NAME", err=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int], None]]:
+    """Shows on a terminal how many bytes are done, once a second."""
+    begun = shown = time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal shown
+        if sys.stderr.isatty() and time.monotonic() > shown + 1:
+            shown = time.monotonic()
+            click.echo(f"\r{done / 1e6:,.0f} MB, {shown - begun:.0f} s ", nl=False, err=True)
+
+    yield tell
+    if shown > begun:
+        click.echo(err=True)
 
 
 @db.command(epilog="Example: attune db check && attune worker start")

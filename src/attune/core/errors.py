@@ -160,15 +160,7 @@ class _NotationError(AttuneError):
     exit_code = 2
     position: int
 
-    def __init__(
-        self,
-        what: str,
-        text: str,
-        position: int,
-        expected: str,
-        got: str,
-        hint: str | None = None,
-    ) -> None:
+    def __init__(self, what: str, text: str, position: int, expected: str, got: str, hint: str | None = None) -> None:
         brief = text if len(text) <= 60 else f"{text[:60]}…"
         message = f"{what} {brief!r}: expected {expected} at offset {position}, got {got}"
         super().__init__(message, field=f"offset {position} of {shown(text)}", expected=expected, got=got, hint=hint)

@@ -27,7 +27,6 @@ NAMES = {
     "DELETE /api/runtimes/{ref}": "delete_runtime",
     "POST /api/runtimes/validate": "validate_runtime",
     "GET /api/runtimes/{ref}/history": "get_runtime_history",
-    "GET /api/runtimes/{ref}/coverage": "get_runtime_coverage",
     "POST /api/runtimes/check": "check_runtime",
     "POST /api/runtimes/preview": "preview_runtime",
     "GET /api/workers": "list_workers",

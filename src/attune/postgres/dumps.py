@@ -32,17 +32,6 @@ _CONNECTED = """
     FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY 1
 """
-_OURS = "NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.objid = o.oid AND d.deptype = 'e')"
-_EMPTY = f"""
-    SELECT format('DROP %s IF EXISTS %s.%I CASCADE', kind, relnamespace::regnamespace, relname)
-    FROM pg_class AS o JOIN (VALUES ('r', 'TABLE'), ('v', 'VIEW'), ('S', 'SEQUENCE'), ('c', 'TYPE')) AS k (letter, kind)
-        ON letter = relkind::text
-    WHERE relnamespace = to_regnamespace('"{{0}}"') AND {_OURS} \\gexec
-    SELECT format('DROP ROUTINE IF EXISTS %s CASCADE', oid::regprocedure)
-    FROM pg_proc AS o WHERE pronamespace = to_regnamespace('"{{0}}"') AND {_OURS} \\gexec
-    SELECT format('DROP TYPE IF EXISTS %s CASCADE', oid::regtype)
-    FROM pg_type AS o WHERE typnamespace = to_regnamespace('"{{0}}"') AND typtype IN ('e', 'd') AND {_OURS} \\gexec
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +132,10 @@ def restore(url: str, file: Path, environment: Environment, told: Told) -> Mappi
 
 def _transaction(programs: _Programs, file: Path, schema: str, rows: Counter[str]) -> Iterator[bytes]:
     """What psql is to run: it ends with a commit only where all of *file* has been read and every row is there."""
-    yield "".join(f"{statement};\n" for statement in ("BEGIN", *BEGIN)).encode() + _EMPTY.format(schema).encode()
+    yield (
+        "".join(f"{statement};\n" for statement in ("BEGIN", *BEGIN)).encode()
+        + statement_text("empty_schema").format(schema).encode()
+    )
     revision = "something else"
     for table, line in programs.script(file):
         made = None if table else _SCHEMA.match(line)

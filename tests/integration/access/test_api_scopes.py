@@ -22,7 +22,6 @@ NEEDS: dict[str, Scope | None] = {
     "DELETE /api/pauses": Scope.OPERATE,
     "GET /api/runtimes": Scope.READ,
     "GET /api/runtimes/{ref}": Scope.READ,
-    "GET /api/runtimes/{ref}/coverage": Scope.READ,
     "POST /api/runtimes": Scope.ADMIN,
     "POST /api/runtimes/validate": Scope.READ,
     "PUT /api/runtimes/{ref}": Scope.ADMIN,

@@ -123,20 +123,6 @@ def test_a_runtime_in_use_stays_and_its_users_are_named(migrated_database: str) 
     with_api(migrated_database, check)
 
 
-def test_coverage_counts_the_nodes_that_are_not_gone(migrated_database: str) -> None:
-    async def check(api: Api) -> None:
-        pool = api.pool
-        await register(pool, "a", verdict("python", "3.11.7"))
-        await register(pool, "b", verdict("python", "3.9.2"))
-        gone = await register(pool, "c", verdict("python", "3.9.2"))
-        await api.services.nodes.leave(gone)
-        answer = await api.http.get("/api/runtimes/core.python/coverage", headers=api.as_(Scope.READ))
-
-        assert answer.json() == {"nodes": 2, "statuses": {"available": 2}, "versions": {"3.11.7": 1, "3.9.2": 1}}
-
-    with_api(migrated_database, check)
-
-
 def test_where_something_can_run_is_answered_with_the_reasons(migrated_database: str) -> None:
     async def check(api: Api) -> None:
         pool, may = api.pool, api.as_(Scope.READ)

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from attune.core.access.tokens import Caller
-from attune.core.ports.read_models import RuntimeCounts
 from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
@@ -85,14 +84,6 @@ class Validated(BaseModel):
 
 class SavedRuntime(Validated, RuntimeDefinition):
     """A definition that was just stored, and what about it is doubtful."""
-
-
-class CoverageItem(Answer):
-    """How many nodes know a runtime, by status, and by version where it is offered."""
-
-    nodes: int = Field(examples=[12])
-    statuses: dict[str, int] = Field(examples=[{"available": 9, "unavailable": 3}])
-    versions: dict[str, int] = Field(examples=[{"3.11.7": 8, "3.9.2": 1}])
 
 
 def etag_of(runtime: Runtime) -> str:
@@ -210,14 +201,6 @@ async def get_runtime_history(
     skipped = before_of(cursor) or 0
     reached = skipped + limit
     return Page(data=changes[skipped:reached], next=cursor_of([reached] if len(changes) > reached else None))
-
-
-@router.get("/{ref}/coverage", summary="Where a runtime is")
-async def get_runtime_coverage(_who: Reader, services: Given, ref: Ref) -> CoverageItem:
-    """How many nodes that are not gone have it, in which state and version."""
-    await _known(services, ref)
-    counts = await services.fleet_pages.runtime_counts(ref)
-    return CoverageItem.model_validate(counts.get(ref, RuntimeCounts()))
 
 
 async def _known(services: Given, ref: str) -> Runtime:

@@ -56,6 +56,7 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
     from attune.composition.secrets import keyring_for
     from attune.postgres.access.secrets import PostgresSecrets
     from attune.postgres.access.tokens import PostgresTokens
+    from attune.postgres.api_processes import PostgresApiProcesses
     from attune.postgres.connection import open_pool, without_password
     from attune.postgres.events.log import PostgresEventLog
     from attune.postgres.nodes.node_control import PostgresNodeControl
@@ -82,6 +83,7 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
                 execution_service(pool, nodes, keys),
                 PostgresSecrets(pool, keys),
                 PostgresRetention(pool),
+                PostgresApiProcesses(pool),
             )
 
 

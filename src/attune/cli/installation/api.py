@@ -51,6 +51,7 @@ def start_api(settings: Settings, bound: socket.socket | None = None, supervisor
             on_ready=lambda _: tell(said),
             heal=database.heal,
             keep=asdict(settings.retention),
+            told_every=settings.heartbeat.interval,
         )
 
     with use_database(settings) as database, bound or listen(settings.api.host, settings.api.port) as listening:

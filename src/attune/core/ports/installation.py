@@ -44,9 +44,28 @@ class RetentionStore(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiProcess:
+    """A process that serves the API at *address*, and how many seconds ago it last told of itself."""
+
+    address: str
+    process: int
+    age: float
+
+
+class ApiProcesses(Protocol):
+    """Processes that serve the API, as they tell of themselves."""
+
+    async def note(self, address: str, process: int | None) -> None:
+        """Note that *process* serves at *address*, None that nobody is to; who was silent for a day is forgotten."""
+
+    async def known(self) -> Sequence[ApiProcess]:
+        """Those that are to serve, by address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The stores of one installation, `origin` without secrets. `retention` is None where only its API is at hand."""
+    """The stores of one installation, `origin` without secrets. The last two are None where only its API is at hand."""
 
     origin: str
     runtimes: RuntimeStore
@@ -60,3 +79,4 @@ class Installation:
     executions: ExecutionStore
     secrets: SecretEditor
     retention: RetentionStore | None = None
+    apis: ApiProcesses | None = None

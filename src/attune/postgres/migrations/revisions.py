@@ -90,6 +90,7 @@ REVISIONS = (
     _with_rights("20260612000001_retention"),
     _plain("20260601000002_earlier_values"),
     _with_rights("20260613000001_own_rows"),
+    _with_rights("20260616000001_api_processes"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

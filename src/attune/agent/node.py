@@ -95,6 +95,7 @@ async def _join(node: NodeParts) -> None:
     await registration.detect_capabilities(max_age_seconds=MAX_CACHED_AGE_SECONDS)
     node_id = await registration.register()
     log.info(f"{registration.role.name} registered", id=node_id)
+    await registration.tell_losses()
 
 
 async def _drain(node: NodeParts, hurry: asyncio.Event) -> None:

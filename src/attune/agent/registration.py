@@ -6,17 +6,28 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
 from attune.agent.detector import HostDetector, capabilities_of
+from attune.agent.health.fleet_guard import FleetGuard
 from attune.config import NodeSettings, Settings
+from attune.core.errors import DatabaseError
 from attune.core.matching.fleet import Node
 from attune.core.matching.registered import registered_node
 from attune.core.nodes.health import CheckedVerdict, Transition
 from attune.core.nodes.role import Role
-from attune.core.ports.nodes import HealthReport, Heartbeat, NodeInstance, NodeRegistry, Predecessor, Registration
+from attune.core.ports.nodes import (
+    FleetLosses,
+    HealthReport,
+    Heartbeat,
+    NodeInstance,
+    NodeRegistry,
+    Predecessor,
+    Registration,
+)
 from attune.operations.runtimes.detect import Detection
 
 
@@ -45,6 +56,7 @@ class NodeRegistration:
         detector: HostDetector,
         labels: Callable[[NodeSettings], Mapping[str, str]],
         instance: Callable[[str], InstanceFile] | None = None,
+        losses: FleetLosses | None = None,
         name: str | None = None,
     ) -> None:
         self.role = role
@@ -52,6 +64,7 @@ class NodeRegistration:
         self._registry = registry
         self._detector = detector
         self._labels = labels
+        self._guard = None if losses is None else FleetGuard(losses, config.health.fleet_guard)
         self.name = name or config.node(role.name).name or f"{role.name}-{socket.gethostname()}"
         self._instance = instance(self.name) if instance is not None else None
         self._predecessor: tuple[Predecessor, float] | None = None  # and when the name was taken over from it
@@ -102,13 +115,14 @@ class NodeRegistration:
     ) -> dict[str, Any]:
         """What this host can run, as `register` will write it; cached proofs count up to that age."""
         settings = config or self.settings
-        self.detection = await self._detector.detect(
-            settings,
-            self.role,
-            capabilities=settings.node(self.role.name).capabilities,
-            max_age_seconds=max_age_seconds,
-        )
+        self.detection = await self._detect(settings, max_age_seconds)
         return dict(self._offer(settings).capabilities)
+
+    async def _detect(self, settings: Settings, max_age_seconds: float = 0.0) -> Detection:
+        capabilities = settings.node(self.role.name).capabilities
+        return await self._detector.detect(
+            settings, self.role, capabilities=capabilities, max_age_seconds=max_age_seconds
+        )
 
     async def register(self, config: Settings | None = None) -> int:
         """Write this node, detecting first if need be; its id. Raises `NameTakenError`, `DatabaseError`.
@@ -152,8 +166,18 @@ class NodeRegistration:
 
     async def reload(self) -> None:
         """Read the definitions again, verify them on this host and register what was found."""
-        await self.detect_capabilities()
+        detection = await self._detect(self.settings)
+        if self._guard is not None and self.node_id is not None and self.detection is not None:
+            detection = await self._guard.kept(self.node_id, self.detection, detection)
+        self.detection = detection
         await self.register()
+
+    async def tell_losses(self, refs: Collection[str] | None = None) -> None:
+        """Say which of *refs*, else of what this node does not offer, much of the fleet has lost lately."""
+        if self._guard is not None and self.node_id is not None and self.detection is not None:
+            missing = {verdict.ref for verdict in self.detection.verdicts if not verdict.status.offered}
+            with suppress(DatabaseError):
+                await self._guard.tell(self.node_id, missing if refs is None else missing.intersection(refs))
 
     async def record_health(
         self, now: float, checked: Sequence[CheckedVerdict], transitions: Sequence[Transition], offer_changed: bool
@@ -168,7 +192,9 @@ class NodeRegistration:
                 return False
             offer = self._offer(self.settings) if offer_changed else None
             report = HealthReport(now, checked, transitions, offer)
-            return await self._registry.record_health(self.node_id, report)
+            stored = await self._registry.record_health(self.node_id, report)
+        await self.tell_losses([transition.runtime_ref for transition in transitions])
+        return stored
 
     async def deregister(self) -> None:
         """Go inactive and give the name back."""

@@ -24,6 +24,7 @@ from attune.host.instance import HostInstance
 from attune.operations.runtimes.detect import detect
 from attune.operations.runtimes.examine import Examiner
 from attune.postgres.connection import Pool, open_pool
+from attune.postgres.nodes.fleet_losses import PostgresFleetLosses
 from attune.postgres.nodes.registry import PostgresNodes
 from attune.postgres.runtimes.store import PostgresRuntimes
 
@@ -98,6 +99,7 @@ class PoolRegistration(NodeRegistration):
             detector=detector or RuntimeDetector(pool),
             labels=host_labels,
             instance=lambda name: HostInstance(data_dir(config) / "nodes", self._role, name),
+            losses=PostgresFleetLosses(pool) if registry is None else None,
             name=name,
         )
 

@@ -59,6 +59,7 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
     from attune.postgres.api_processes import PostgresApiProcesses
     from attune.postgres.connection import open_pool, without_password
     from attune.postgres.events.log import PostgresEventLog
+    from attune.postgres.nodes.fleet_losses import PostgresFleetLosses
     from attune.postgres.nodes.node_control import PostgresNodeControl
     from attune.postgres.nodes.registry import PostgresNodes
     from attune.postgres.packs.store import PostgresPacks
@@ -83,7 +84,11 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
                 execution_service(pool, nodes, keys),
                 PostgresSecrets(pool, keys),
                 PostgresRetention(pool),
+<<<<<<< HEAD
                 PostgresApiProcesses(pool),
+=======
+                PostgresFleetLosses(pool),
+>>>>>>> e
             )
 
 

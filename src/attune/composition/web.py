@@ -57,7 +57,7 @@ async def serve_api(
 ) -> None:
     """Serve the API of the database at *url* on *bound* until *stop* is set, as `serve` says.
 
-    What has ended is kept as long as *keep* says, in seconds by kind. Every so many seconds the process tells of itself.
+    What has ended is kept as long as *keep* says, in seconds by kind. The process tells of itself so often.
     """
     async with open_pool(url, application_name="attune api", size=8) as pool:
         services = services_on(pool, cipher, front)

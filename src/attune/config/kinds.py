@@ -3,8 +3,6 @@
 A kind never converts what was written into something else: `5` is no text, `"5"` no number, true no integer.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -58,7 +56,7 @@ class SettingKind:
         """The keys below that have a meaning of their own."""
         return ()
 
-    def child(self, name: str) -> SettingKind | None:
+    def child(self, name: str) -> "SettingKind | None":
         """The kind of the value under key *name*, None where there is none."""
         return None
 
@@ -175,6 +173,14 @@ def integer(lowest: int, highest: int) -> Scalar:
     """An integer within bounds."""
     expected = f"a whole number from {lowest} to {highest}"
     return Scalar(expected, str(lowest), lambda node: node.value if _is_whole(node.value, lowest, highest) else OTHER)
+
+
+def _share(node: DocumentNode) -> Any:
+    fits = isinstance(node.value, int | float) and not isinstance(node.value, bool) and 0 <= node.value <= 1
+    return node.value if fits else OTHER
+
+
+SHARE = Scalar("a number from 0 to 1", "0.3", _share)
 
 
 def _is_whole(value: object, lowest: int, highest: float = inf) -> bool:

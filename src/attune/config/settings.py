@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from attune.config.addresses import API_URL, DATABASE_URL, NETWORK, TOKEN
 from attune.config.host import HostSettings
-from attune.config.kinds import FLAG, FOLDER, SCHEMA, choice, duration, integer, path, text
+from attune.config.kinds import FLAG, FOLDER, SCHEMA, SHARE, choice, duration, integer, path, text
 from attune.config.sections import Capabilities, ListOf, MapOf, section, setting
 
 _NODE_NAME = text(
@@ -117,6 +117,13 @@ class HealthSettings:
     )
     successes_to_restore: int = setting(
         integer(1, 100), 1, "How many passed checks in a row bring a withdrawn runtime back."
+    )
+    fleet_guard: float = setting(
+        SHARE,
+        0.3,
+        "A reload keeps the last good verdict on a runtime where more than this share of the live nodes that had it "
+        "would lose it within ten minutes to a changed definition, or to checks that could not decide; of five live "
+        "nodes at least. 1: never.",
     )
 
 

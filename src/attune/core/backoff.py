@@ -1,7 +1,5 @@
 """How long to wait before something that failed is tried again: exponentially longer, with jitter."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 
@@ -42,6 +40,6 @@ class Restarts:
     failures: int = 0
     total: int = 0
 
-    def ended(self, ran_for: float, rules: RestartRules) -> Restarts:
+    def ended(self, ran_for: float, rules: RestartRules) -> "Restarts":
         """After another end; *ran_for* seconds."""
         return Restarts(1 if ran_for >= rules.healthy_after else self.failures + 1, self.total + 1)

@@ -1,7 +1,5 @@
 """Hand-written documents, in JSON or YAML: values that know their position, and objects that collect every fault."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -191,7 +189,7 @@ class Section:
         """The texts of a list."""
         return tuple(node.value for _, node in self.text_nodes(key, expected, item))
 
-    def section(self, path: str, node: DocumentNode, expected: str = "an object") -> Section | None:
+    def section(self, path: str, node: DocumentNode, expected: str = "an object") -> "Section | None":
         """*node*, at *path*, as an object, or None after noting that it is none."""
         if isinstance(node.value, Mapping):
             return Section(node, path, self.faults, self.warnings)

@@ -17,6 +17,7 @@ from attune.core.errors import AttuneError, shown
 from attune.core.events.expression import LONGEST_EXPRESSION, Evaluated
 
 _EVALUATOR = Path(__file__).with_name("evaluator.py")
+_ANSWER_SECONDS = 30.0  # for a host on which the process gets no time at all
 _SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?(.*)")
 
 
@@ -29,16 +30,13 @@ class ExpressionsUnavailableError(AttuneError):
 class IsolatedExpressions:
     """`Expressions` by CEL in a process of its own, started when it is first needed.
 
-    An expression by itself gets *cpu_seconds* of processor time, the process *memory_bytes*. *answer_seconds* is for a
-    host on which the process gets no time at all. Safe for several tasks and threads, which wait for each other.
+    An expression by itself gets *cpu_seconds* of processor time, the process *memory_bytes*. Safe for several tasks and
+    threads, which wait for each other.
     """
 
-    def __init__(
-        self, *, cpu_seconds: float = 1.0, memory_bytes: int = 512 << 20, answer_seconds: float = 30.0
-    ) -> None:
+    def __init__(self, *, cpu_seconds: float = 1.0, memory_bytes: int = 512 << 20) -> None:
         self._cpu_seconds = cpu_seconds
         self._memory_bytes = memory_bytes
-        self._answer_seconds = answer_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
@@ -96,7 +94,7 @@ class IsolatedExpressions:
         if self._socket is None or self._process is None or self._process.poll() is not None:
             self._stop()
             self._socket, other_end = socket.socketpair()
-            self._socket.settimeout(self._answer_seconds)
+            self._socket.settimeout(_ANSWER_SECONDS)
             command = [sys.executable, "-P", str(_EVALUATOR), str(self._memory_bytes)]
             try:
                 self._process = subprocess.Popen(
@@ -120,7 +118,7 @@ class IsolatedExpressions:
         code = None if process is None or timed_out else process.wait(5)
         self._stop()
         if timed_out:
-            return f"expected an answer within {self._answer_seconds:g} s, got none"
+            return f"expected an answer within {_ANSWER_SECONDS:g} s, got none"
         if code == -signal.SIGPROF:
             return f"expected at most {seconds:g} s of processor time, got more"
         if code in (-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV):

@@ -5,6 +5,7 @@ from attune.testing.changes import MemoryChanges
 from attune.testing.events import MemoryEventLog, MemoryEvents, MemoryExpressions
 from attune.testing.execution_pages import MemoryActions, MemoryExecutionPages
 from attune.testing.executions import MemoryExecutions
+from attune.testing.fleet_losses import MemoryFleetLosses
 from attune.testing.host import FakeHost, FakeRunner, MemoryOutcomes, printed
 from attune.testing.node_control import MemoryNodeControl
 from attune.testing.node_requests import MemoryNodeRequests
@@ -30,6 +31,7 @@ __all__ = [
     "MemoryExecutions",
     "MemoryExpressions",
     "MemoryFleet",
+    "MemoryFleetLosses",
     "MemoryNodeControl",
     "MemoryNodeRequests",
     "MemoryNodes",

@@ -25,7 +25,7 @@ from attune.core.ports.nodes import (
     Registration,
     RuntimeRecord,
 )
-from attune.core.runtimes.verdict import Status
+from attune.core.runtimes.verdict import OFFERED, Status, Verdict
 
 
 @dataclass
@@ -38,6 +38,7 @@ class _Node:
     reloads: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     transitions: list[TransitionRecord] = field(default_factory=list)
+    lost: dict[str, datetime] = field(default_factory=dict)  # when, by ref, also of what is only kept
 
 
 @dataclass
@@ -152,6 +153,8 @@ class MemoryNodes:
             transitions.append(_transition(len(transitions) + 1, change, now))
         node = _Node(record, runtimes, registration, transitions=transitions, reloads=old.reloads if old else 0)
         node.heard_at_uptime = self._fleet.uptime
+        node.lost = dict(old.lost) if old else {}
+        _note_lost(node, known, registration.verdicts, now)
         self._fleet.nodes[key] = node
         return record.id
 
@@ -187,6 +190,7 @@ class MemoryNodes:
             node.record = replace(node.record, capabilities=capabilities, generation=generation)
             node.registration = report.offer
         known = {runtime.ref: runtime for runtime in node.runtimes}
+        _note_lost(node, known, [checked.verdict for checked in report.checked], received)
         changed = {change.runtime_ref: change.at for change in report.transitions}
         for checked in report.checked:
             times = (checked.at, changed.get(checked.verdict.ref, checked.at))
@@ -247,6 +251,14 @@ class MemoryNodes:
 
 def _generation(before: NodeRecord, offer: Registration) -> int:
     return before.generation + (dict(before.capabilities) != stored_capabilities(offer))
+
+
+def _note_lost(node: _Node, before: Mapping[str, RuntimeRecord], verdicts: Sequence[Verdict], now: datetime) -> None:
+    for verdict in verdicts:
+        if verdict.status.offered and not verdict.kept:
+            node.lost.pop(verdict.ref, None)
+        elif verdict.kept or (verdict.ref in before and before[verdict.ref].status in OFFERED):
+            node.lost.setdefault(verdict.ref, now)
 
 
 def _transition(number: int, change: Transition, at: datetime) -> TransitionRecord:

@@ -153,7 +153,8 @@ def _execution_faults(record: RigRecord) -> Iterator[str]:
         for earlier, later in itertools.pairwise(story):
             if later.before != earlier.after:
                 yield f"execution {execution} was {earlier.after}, and then became {later.after} after {later.before}"
-        begun = [change.attempt for change in story if change.after == ExecutionStatus.RUNNING]
+        starts = [(change.attempt, change.worker) for change in story if change.after == ExecutionStatus.RUNNING]
+        begun = [attempt for attempt, _ in dict.fromkeys(starts)]  # one that was lost may go on where it is
         if begun != sorted(set(begun)):
             yield f"execution {execution} began an attempt twice: {begun}"
         yield from _loss_faults(record, story)

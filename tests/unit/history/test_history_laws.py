@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from execution_history import story_is_right
 from history_laws import (
     HistoryEntry,
     RuleLaw,
@@ -200,3 +201,31 @@ def test_what_waits_longer_than_its_turn(served: list[Served], limits: dict[str,
     found = [*late_faults(served, {"w1": 1, "w2": 1}, limits, 7.0)]
 
     assert [int(sentence.split()[1]) for sentence in found] == late
+
+
+ENDED = [
+    changed(1, 2, "scheduled", "running", attempt=1, worker="w1"),
+    changed(1, 3, "running", "completed", attempt=1),
+]
+LOST = [ENDED[0], changed(1, 3, "running", "requested", attempt=1, worker="w1")]
+
+
+@pytest.mark.parametrize(
+    ("story", "runs", "wrong"),
+    [
+        (ENDED, 1, None),
+        (ENDED, 2, "ran 2 times"),
+        (ENDED[:1], 1, "ended 0 times"),
+        ([*ENDED, ENDED[1]], 1, "ended 2 times"),
+        ([*ENDED, changed(1, 4, "completed", "requested", attempt=1)], 1, "went on after its end"),
+        ([changed(1, 1, "requested", "completed", attempt=0)], 0, "HistoryEntry"),
+        ([*LOST, changed(1, 4, "requested", "running", attempt=1, worker="w1"), ENDED[1]], 1, None),
+        ([*LOST, changed(1, 4, "requested", "running", attempt=1, worker="w2"), ENDED[1]], 1, "began on two workers"),
+    ],
+)
+def test_the_story_of_one_execution(story: list[HistoryEntry], runs: int, wrong: str | None) -> None:
+    if wrong is None:
+        story_is_right(1, story, runs)
+    else:
+        with pytest.raises(AssertionError, match=wrong):
+            story_is_right(1, story, runs)

@@ -110,3 +110,15 @@ def test_processes_of_two_attempts_may_overlap_only_where_the_first_worker_was_c
 
     assert faults_of(replace(WELL, presences=presences, absences=[CUT])) == []
     assert faults_of(replace(WELL, presences=presences, absences=[replace(CUT, was_killed=True)])) != []
+
+
+@pytest.mark.parametrize(("worker", "said"), [("w1", []), ("w2", ["execution 5 began an attempt twice: [1, 1]"])])
+def test_an_attempt_that_was_lost_may_go_on_but_nowhere_else(worker: str, said: list[str]) -> None:
+    story = [
+        *again(30)[:3],
+        StatusChange(5, 1, "requested", "running", worker, None, 31),
+        StatusChange(5, 1, "running", "completed", worker, None, 32),
+    ]
+    record = replace(WELL, changes=FOUR + story, absences=[CUT, Absence("w1", 12, 31)])
+
+    assert [fault for fault in faults_of(record) if "twice" in fault] == said

@@ -18,7 +18,7 @@ from attune.cli.installation.doctor_checks import (
     check_secrets,
 )
 from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding
-from attune.cli.nodes.doctor_checks import check_nodes, check_selections
+from attune.cli.nodes.doctor_checks import check_losses, check_nodes, check_selections
 from attune.cli.output import json_option, print_json
 from attune.cli.runtimes.doctor_checks import check_definitions, check_host
 from attune.composition.installation import api_warnings
@@ -48,6 +48,7 @@ CHECKS = (
     DoctorCheck("secrets", check_secrets, asks_installation=True),
     DoctorCheck("definitions", check_definitions, asks_installation=True),
     NODES,
+    DoctorCheck("fleet", check_losses, asks_installation=True),
     WORK,
     DoctorCheck("protections", check_protections),
     DoctorCheck("host", check_host),

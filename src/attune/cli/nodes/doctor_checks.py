@@ -1,6 +1,6 @@
 """What `attune doctor` looks at: what nodes here would offer, and which live."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf
 from shlex import quote
 
@@ -10,8 +10,9 @@ from attune.composition.host_examiner import selection_for
 from attune.config import Settings
 from attune.core.durations import coarse
 from attune.core.errors import AttuneError
+from attune.core.nodes.fleet_losses import RuntimeLoss
 from attune.core.nodes.role import ROLES, WORKER
-from attune.core.ports.nodes import NodeRecord
+from attune.core.ports.nodes import FleetLosses, NodeRecord
 
 
 def check_selections(settings: Settings) -> Iterator[DoctorFinding]:
@@ -47,6 +48,21 @@ def check_nodes(settings: Settings) -> Iterator[DoctorFinding]:
             more = f", and {len(gone) - 1} more" if len(gone) > 1 else ""
             level, text, remedy = PROBLEM, f"{text}: {heard}{more}", f"{remedy} --name {quote(last.name)}"
         yield DoctorFinding(level, f"{role.name}s", text, remedy if level != OK else None)
+
+
+def check_losses(settings: Settings) -> Iterator[DoctorFinding]:
+    for loss in ask(lambda installation: _losses(installation.losses), settings):
+        too_many = loss.exceeds(settings.health.fleet_guard)
+        if loss.kept or too_many:
+            text = (
+                f"{loss.name} ({loss.ref}) fails on {loss} that had it lately; {loss.kept} keep their last good verdict"
+            )
+            remedy = f"attune runtime history {quote(loss.ref)}"
+            yield DoctorFinding(PROBLEM if too_many else WARNING, "fleet", text, remedy)
+
+
+async def _losses(losses: FleetLosses | None) -> Sequence[RuntimeLoss]:
+    return await losses.list_losses() if losses is not None else ()
 
 
 def _heard(node: NodeRecord) -> str:

@@ -1,7 +1,7 @@
 """Templates in parameters: text that is one `${{ expression }}` becomes its value, else each in it becomes text."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,16 +67,11 @@ def _end_of(text: str, start: int, begin: int) -> int:
     raise TemplateError(start)
 
 
-def expressions_in(value: Any, opening: str = OPEN) -> Iterator[str]:
+def expressions_in(value: Any, opening: str = OPEN) -> list[str]:
     """The expressions of every template in *value*, keys apart. Raises `TemplateError`."""
-    if isinstance(value, str):
-        yield from (part.text for part in parts_of(value, opening) if isinstance(part, Expression))
-    elif isinstance(value, Mapping):
-        for below in value.values():
-            yield from expressions_in(below, opening)
-    elif isinstance(value, list | tuple):
-        for below in value:
-            yield from expressions_in(below, opening)
+    found: list[str] = []
+    rendered(value, found.append, opening)
+    return found
 
 
 def rendered(value: Any, values: Callable[[str], Any], opening: str = OPEN) -> Any:

@@ -3,8 +3,6 @@
 Base64 and hex are masked however they are cut into lines.
 """
 
-from __future__ import annotations
-
 import base64
 import html
 import json
@@ -13,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, quote_plus
 
 from attune.core.access.secrets import HIDDEN, SHORTEST
@@ -81,7 +79,7 @@ class _Reading:
         self.forms = sorted({form for form in forms if len(form) >= SHORTEST}, key=len, reverse=True)
         self._whole = self._text = ""
 
-    def of(self, text: str) -> _Reading:
+    def of(self, text: str) -> Self:
         """The same forms, and *text*."""
         read = copy(self)
         read._whole, read._text = text, text.translate(self._table) if self._table else text

@@ -1,12 +1,10 @@
 """What happened to an execution, from when it was asked for to its end: as entries, and in words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,7 @@ class TimelineEntry:
     reason: str | None
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> TimelineEntry:
+    def of(cls, data: Mapping[str, Any]) -> Self:
         """The entry that *data* of the database says."""
         return cls(**{**data, "at": datetime.fromisoformat(data["at"])})
 

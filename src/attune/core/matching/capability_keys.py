@@ -19,7 +19,6 @@ RUNTIME, LABEL, HAS_LABEL, TAINT = "runtime", "label", "has_label", "taint"
 _CACHED = "cached"  # stands for the status of what is available by an earlier check, and not verified again yet
 _NOBODY = Node(0, "")
 _NEUTRAL = "runtime"  # a name that is no fact, so that only the capability is judged
-_REMEMBERED = 2048  # keys of one term
 
 Holders = TypeVar("Holders")
 Known = Mapping[tuple[str, str], Mapping[tuple[str, str], Holders]]
@@ -98,23 +97,9 @@ def is_bare(term: Term) -> bool:
     return isinstance(term, RuntimeTerm) and (term.constraint is None or not term.may_be_label)
 
 
+@lru_cache(maxsize=2**16)
 def _truth(term: Term, kind: str, value: str, status: str) -> Truth:
     """What the matcher says of a node that has only this, negation aside; remembered."""
-    judged = _judged(term)
-    truth = judged.get((kind, value, status))
-    if truth is None:
-        if len(judged) >= _REMEMBERED:
-            judged.clear()
-        truth = judged[kind, value, status] = _judge(term, kind, value, status)
-    return truth
-
-
-@lru_cache(maxsize=256)
-def _judged(term: Term) -> dict[tuple[str, str, str], Truth]:
-    return {}
-
-
-def _judge(term: Term, kind: str, value: str, status: str) -> Truth:
     positive = replace(term, negated=False) if isinstance(term, RuntimeTerm) else term
     if kind == LABEL:
         return judge(positive, Node(0, "", labels={term.name: value})).truth

@@ -6,7 +6,9 @@ threads at once.
 """
 
 from collections.abc import Iterable
+from functools import reduce
 from itertools import compress
+from operator import or_
 
 from attune.core.matching.capability_keys import Key, keys_of, need_of
 from attune.core.matching.fleet import Node, NodeStatus
@@ -135,7 +137,4 @@ class FleetIndex:
 
 
 def _union(several: Iterable[KeyHolders]) -> int:
-    bits = 0
-    for holders in several:
-        bits |= holders.bits
-    return bits
+    return reduce(or_, (holders.bits for holders in several), 0)

@@ -266,8 +266,7 @@ class ExecutionReader(ExecutionLists, Protocol):
     async def asked(self, execution: int) -> AskedExecution | None:
         """What was asked for, with the parameters as they were."""
 
-    async def last_placeable(self, execution: int) -> tuple[float, str] | None:
-        """How many seconds ago a worker last could, or did, take such work, and its name; None where none is known."""
+    async def last_placeable(self, execution: int) -> tuple[float, str] | None: ...
 
 
 class ExecutionStore(ExecutionLists, Protocol):

@@ -8,7 +8,7 @@ from attune.core.ports.access import SecretEditor, TokenStore
 from attune.core.ports.events import EventReader
 from attune.core.ports.executions import ExecutionStore
 from attune.core.ports.matching import Matcher
-from attune.core.ports.nodes import NodeControl, NodeReader
+from attune.core.ports.nodes import FleetLosses, NodeControl, NodeReader
 from attune.core.ports.packs import PackStore
 from attune.core.ports.runtimes import RuntimeStore
 from attune.core.ports.sensors import SensorReader
@@ -65,7 +65,14 @@ class ApiProcesses(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Installation:
+<<<<<<< HEAD
     """The stores of one installation, `origin` without secrets. The last two are None where only its API is at hand."""
+=======
+    """The stores of one installation, `origin` without secrets.
+
+    `retention` and `losses` are None where only its API is at hand.
+    """
+>>>>>>> e
 
     origin: str
     runtimes: RuntimeStore
@@ -79,4 +86,8 @@ class Installation:
     executions: ExecutionStore
     secrets: SecretEditor
     retention: RetentionStore | None = None
+<<<<<<< HEAD
     apis: ApiProcesses | None = None
+=======
+    losses: FleetLosses | None = None
+>>>>>>> e

@@ -12,6 +12,7 @@ from attune.core.runtimes.verdict import Verdict
 
 if TYPE_CHECKING:  # `attune detect` needs neither, and starts often
     from attune.core.matching.fleet import Node
+    from attune.core.nodes.fleet_losses import RuntimeLoss
     from attune.core.nodes.health import CheckedVerdict, Transition, TransitionRecord
     from attune.core.nodes.requests import NodeRequest
 
@@ -186,6 +187,16 @@ class NodeRegistry(NodeReader, Protocol):
 
     async def fleet(self, role: Role) -> Sequence[Node]:
         """Every node of *role* as the matcher sees it, by id."""
+
+
+class FleetLosses(Protocol):
+    """Where nodes see how much of the fleet loses a runtime within minutes."""
+
+    async def note_losing(self, node_id: int, refs: Collection[str]) -> Sequence[RuntimeLoss]:
+        """Note, for all others at once, which of *refs* a node loses unless it keeps them; each among its role."""
+
+    async def list_losses(self) -> Sequence[RuntimeLoss]:
+        """What is lost or kept at present, by role and ref."""
 
 
 class NodeRequests(Protocol):

@@ -124,6 +124,7 @@ class FleetMetrics:
     pending_events: int
     paused_rules: int
     removed: Mapping[str, int]
+    losses: Mapping[tuple[str, str, str], int]
 
 
 class NodePages(Protocol):

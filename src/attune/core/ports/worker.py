@@ -1,7 +1,5 @@
 """What a worker takes jobs from, is told, and writes its attempts to."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -28,6 +26,23 @@ class AttemptStart:
 
     job: QueuedJob
     interpreters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptResult:
+    """What an attempt came to. Accepted only while that attempt is the execution's present one."""
+
+    execution: int
+    attempt: int
+    status: str
+    reason: str = ""
+    result: Any = None
+    exit_code: int | None = None
+    dropped_bytes: int = 0
+    delay_seconds: float = 0.0
+    failed: bool = False
+    lost: bool = False
+    not_started: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,23 +79,6 @@ class StartedAttempt:
     not_started: int = 0
     timeout_seconds: float | None
     sealed: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptResult:
-    """What an attempt came to. Accepted only while that attempt is the execution's present one."""
-
-    execution: int
-    attempt: int
-    status: str
-    reason: str = ""
-    result: Any = None
-    exit_code: int | None = None
-    dropped_bytes: int = 0
-    delay_seconds: float = 0.0
-    failed: bool = False
-    lost: bool = False
-    not_started: bool = False
 
 
 @dataclass(frozen=True, slots=True)

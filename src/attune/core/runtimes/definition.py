@@ -1,10 +1,9 @@
 """A runtime definition: the row of table `runtime`, read once into values that the rest can rely on."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from attune.core.documents import Section
 from attune.core.errors import DefinitionError, Fault, VersionError, shown
@@ -36,7 +35,7 @@ class StartOptions:
     args: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def on_host(self, named: Collection[str]) -> StartOptions:
+    def on_host(self, named: Collection[str]) -> Self:
         """The same without the variables that only a host decides, unless it has *named* them."""
         kept = {name: one for name, one in self.environment.items() if name in named or not _OF_THE_HOST.match(name)}
         return replace(self, environment=kept)
@@ -44,7 +43,10 @@ class StartOptions:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a runtime is called, under which folded name nodes offer it, for which roles, and what proves it."""
+    """What a runtime is called, under which folded name nodes offer it, for which roles, and what proves it.
+
+    `kept` is why a node goes on with this one although there is a newer one.
+    """
 
     ref: str
     name: str
@@ -56,6 +58,7 @@ class Definition:
     aliases: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     start: StartOptions = StartOptions()
+    kept: str = ""
 
 
 def proofs_of(runtime: Runtime) -> list[str]:

@@ -147,17 +147,24 @@ def conclude(definition: Definition, attempts: Sequence[Attempt]) -> Verdict:
     decisive = min(attempts, key=_uncertainty, default=None)
     status, reason = _status(definition, attempts, decisive)
     instances = _instances(attempts) if status.offered else ()
+    kept = definition.kept if status.offered else ""
     return Verdict(
         ref=definition.ref,
         capability=definition.capability,
         name=definition.name,
         status=status,
-        reason=reason,
+        reason=f"{reason}; {kept}" if kept else reason,
         instances=instances if verification.discover == "all" else instances[:1],
         evidence=_evidence(decisive) if decisive else None,
         duration_ms=sum(attempt.duration_ms for attempt in attempts),
         warnings=(*definition.warnings, *_recommendation(definition, instances)),
+        kept=kept,
+        refuted=status is Status.UNAVAILABLE and decisive is not None and _refutes(definition, decisive),
     )
+
+
+def _refutes(definition: Definition, attempt: Attempt) -> bool:
+    return attempt.outcome.ending is Ending.REFUSED or attempt.check not in definition.verification.checks
 
 
 def _status(definition: Definition, attempts: Sequence[Attempt], decisive: Attempt | None) -> tuple[Status, str]:
@@ -177,10 +184,8 @@ def _status(definition: Definition, attempts: Sequence[Attempt], decisive: Attem
         first, *names = dict.fromkeys(legible(attempt.check.binary) for attempt in attempts)
         if decisive.outcome.ending is Ending.NOT_FOUND and names:
             more = f" and {len(names) - 2} more" if len(names) > 3 else ""
-            return (
-                Status.UNAVAILABLE,
-                f"{', '.join([first, *names[: 2 if more else 3]])}{more}: {decisive.outcome.detail}",
-            )
+            named = ", ".join([first, *names[: 2 if more else 3]])
+            return Status.UNAVAILABLE, f"{named}{more}: {decisive.outcome.detail}"
     return Status.UNAVAILABLE, decisive.reason
 
 

@@ -62,7 +62,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a runtime is there, and why. `reason` is one sentence, shown alike everywhere."""
+    """Whether a runtime is there, and why. `reason` is one sentence, shown alike everywhere.
+
+    `kept` is why it stays although it was not found again. `refuted`: the host's policy or the smoke check says no.
+    """
 
     ref: str
     capability: str
@@ -73,6 +76,8 @@ class Verdict:
     evidence: Evidence | None = None
     duration_ms: float = 0.0
     warnings: tuple[str, ...] = ()
+    kept: str = ""
+    refuted: bool = False
 
     @property
     def is_cached(self) -> bool:

@@ -211,10 +211,9 @@ def _build(
 
 
 def _strip(release: tuple[int, ...]) -> tuple[int, ...]:
-    length = len(release)
-    while length > 1 and release[length - 1] == 0:
-        length -= 1
-    return release[:length]
+    while len(release) > 1 and release[-1] == 0:
+        release = release[:-1]
+    return release
 
 
 def _number(text: str, match: re.Match[str]) -> int:

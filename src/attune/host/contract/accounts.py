@@ -3,7 +3,7 @@
 import grp
 import os
 import pwd
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 
 from attune.core.errors import UsageError
@@ -27,7 +27,7 @@ class LocalGroups:
         self._known: dict[int, frozenset[int] | None] = {}
 
     def __call__(self, group: int) -> frozenset[int] | None:
-        stamp = [_stamp(path) for path in (self._switch, *_FILES)]
+        stamp = [stamp_of(path) for path in (self._switch, *_FILES)]
         if stamp != self._stamp:
             self._stamp, self._known = stamp, {}
         if group not in self._known:
@@ -92,7 +92,8 @@ def _members(group: int) -> frozenset[int] | None:
     )
 
 
-def _stamp(path: str) -> object:
+def stamp_of(path: str) -> Hashable:
+    """What tells one state of the file or folder at *path* from another, or why it cannot be looked at."""
     try:
         status = os.stat(path)  # noqa: PTH116
     except OSError as error:

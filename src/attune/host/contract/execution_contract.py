@@ -1,11 +1,10 @@
 """The execution contract of this host: one place decides how every check, action and sensor is run."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from attune.core.errors import UsageError
 from attune.host.contract.environment import RUN_BY, check_environment
@@ -45,7 +44,7 @@ class ExecutionContract:
     cache_folder: str | None = None
     refuses: Callable[[str, str], str | None] | None = None
 
-    def now(self) -> ExecutionContract:
+    def now(self) -> Self:
         """The same with today's environment, for a number of programs that are started together."""
         return replace(self, environment=self._common(), trusted=None, path=None)
 

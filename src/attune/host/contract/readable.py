@@ -6,6 +6,8 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from attune.host.contract.accounts import stamp_of
+
 _HISTORY = re.compile(r"\.\w+_history")  # of what was typed, passwords included
 _SHARE = re.compile(r"nfs|cifs|smb|afs|ceph|lustre|gpfs|beegfs|9p|autofs|fuse(?!\.lxcfs)")
 _OF_DESKTOPS = ("fuse.gvfsd-fuse", "fuse.portal")
@@ -36,7 +38,7 @@ class ReadableFiles:
     def look(self) -> Hashable:
         """Bring `paths`, which covers what may be read, up to date; the same value as before if nothing changed."""
         mounts = _MOUNTS.read_text("utf-8", "surrogateescape")
-        seen = (mounts, *(_changed(folder) for folder in self._above))
+        seen = (mounts, *(stamp_of(folder) for folder in self._above))
         if seen != self._seen:
             kinds = {mount.split()[4]: mount.rpartition(" - ")[2].split()[0] for mount in mounts.splitlines()}
             found = [path for path in self._beside() if kinds.get(path) not in _OF_DESKTOPS]
@@ -55,10 +57,3 @@ class ReadableFiles:
             for entry in entries:
                 if entry.path not in known and not entry.is_symlink() and not _HISTORY.fullmatch(entry.name):
                     yield entry.path
-
-
-def _changed(folder: str) -> int | None:
-    try:
-        return os.stat(folder).st_mtime_ns  # noqa: PTH116
-    except OSError:
-        return None

@@ -26,14 +26,9 @@ class FileProbe:
         return [self._snapshot(group) for group in binaries]
 
     def _snapshot(self, group: Sequence[str]) -> Snapshot:
-        files: list[object] = []
-        newest = 0
-        for binary in group:
-            file = self._file(binary)
-            files.append(file)
-            if not isinstance(file, str):
-                newest = max(newest, file[1][4], file[2][4])
-        return Snapshot(tuple(files), newest / 1e9)
+        files = tuple(map(self._file, group))
+        changes = [state[4] for file in files if not isinstance(file, str) for state in file[1:]]
+        return Snapshot(files, max(changes, default=0) / 1e9)
 
     def _file(self, binary: str) -> str | tuple[str, State, State]:
         location = self._paths.find(binary)

@@ -1,13 +1,12 @@
 """One call of the runner: starts as many checks as the machine bears, ends them in time, and collects outcomes."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
 from attune.core.ports.runtimes import Next, RunObserver
 from attune.core.runtimes.command import Command, Ending, Missing, Outcome
@@ -47,7 +46,7 @@ class Run:
         self._deadline = float("inf")
         self._closed = ""
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> Self:
         self._contract = self._context.contract.now()
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._events = EventLoop(self._waker)

@@ -68,16 +68,14 @@ def detect(
     examined = iter(examiner.examine(definitions, **limits, observer=observer))
     verified = [next(examined) if isinstance(item, Definition) else item for item in read]
     verdicts = [*verified, *_unverified(runtimes, selection, options, examiner)]
+    if options.only:
+        verdicts = [verdict for verdict in verdicts if options.only & {verdict.capability, verdict.ref}]
     known = [name for runtime in runtimes for name in (capability_name(runtime), runtime.ref)]
     return Detection(
         role=role,
         selection=selection,
         origin=options.origin,
-        verdicts=tuple(
-            verdict
-            for verdict in verdicts
-            if not options.only or verdict.capability in options.only or verdict.ref in options.only
-        ),
+        verdicts=tuple(verdicts),
         warnings=(*selection.warnings, *unknown_name_warnings(selection.names or (), known)),
         duration_ms=(perf_counter() - started) * 1000,
         definitions=definitions,

@@ -4,8 +4,6 @@ PostgreSQL refuses to run as root. Root therefore runs it as `attune`, a user th
 other program runs as that one. Everybody else runs it as themselves.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import pwd

@@ -1,7 +1,5 @@
 """Makes the database folder ("cluster"), whole or not at all, and reads what it says about itself."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -8,8 +8,6 @@ DATA/postgres.lock      held alone while the server is started or stopped
 DATA/postgres.holders   held together by every process that uses the server
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -4,8 +4,6 @@ Every one of them carries a mark in its command line or title. Process ids in fi
 may have given them to another program since.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Starts, finds and stops the server process of one cluster. Who may do that when is decided in `server`."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -3,8 +3,6 @@
 No driver is needed, and nothing is believed that another user's process says.
 """
 
-from __future__ import annotations
-
 import errno
 import socket
 import struct

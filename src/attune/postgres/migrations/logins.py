@@ -1,7 +1,5 @@
 """Logins of the three roles, one for each node: made, altered, and given the rights of `sql/rights.sql`."""
 
-from __future__ import annotations
-
 import secrets
 from typing import Literal
 from urllib.parse import quote, urlsplit

@@ -1,7 +1,5 @@
 """The revisions of the schema, oldest first, and the files of `sql/` that each of them runs on its way up and down."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from pathlib import Path
@@ -90,6 +88,7 @@ REVISIONS = (
     _with_rights("20260612000001_retention"),
     _plain("20260601000002_earlier_values"),
     _with_rights("20260613000001_own_rows"),
+    _plain("20260614000001_fleet_guard"),
     _with_rights("20260616000001_api_processes"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)

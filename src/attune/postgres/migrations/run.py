@@ -3,8 +3,6 @@
 Whose database it is, `survey_database` finds out; what a revision does is in `sql/`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass

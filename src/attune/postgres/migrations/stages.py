@@ -1,7 +1,5 @@
 """The stages that a database can be found in: empty, ours, an earlier installation's, newer, or somebody else's."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Look at a database before it is migrated. Objects count where unqualified names create them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

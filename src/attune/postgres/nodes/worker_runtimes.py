@@ -120,20 +120,24 @@ async def _write_rows(
     """Insert or update *rows*: of `_row_of` with `since_age` and `failures`. *failures*, SQL, is the new count."""
     query = f"""
         INSERT INTO worker_runtime AS old (worker, runtime_ref, name, status, version, path, instances, reason,
-                                           evidence, checked_at, since, failures)
+                                           evidence, checked_at, since, failures, lost_at)
         SELECT %s, new.runtime_ref, new.name, new.status, new.version, new.path, new.instances, new.reason,
                new.evidence, now() - new.age * interval '1 second', now() - new.since_age * interval '1 second',
-               new.failures
+               new.failures, CASE WHEN new.kept THEN now() END
         FROM jsonb_to_recordset(%s) AS new(runtime_ref text, name text, status text, version text, path text,
                                            instances jsonb, reason text, evidence jsonb, age float8,
-                                           since_age float8, failures int)
+                                           since_age float8, failures int, kept boolean)
         ON CONFLICT (worker, runtime_ref) DO UPDATE SET
             name = excluded.name, status = excluded.status, reason = excluded.reason, evidence = excluded.evidence,
             version = CASE excluded.status WHEN 'unknown' THEN old.version ELSE excluded.version END,
             path = CASE excluded.status WHEN 'unknown' THEN old.path ELSE excluded.path END,
             instances = CASE excluded.status WHEN 'unknown' THEN old.instances ELSE excluded.instances END,
             checked_at = excluded.checked_at, failures = {failures},
-            since = CASE WHEN old.status = excluded.status THEN old.since ELSE excluded.since END
+            since = CASE WHEN old.status = excluded.status THEN old.since ELSE excluded.since END,
+            lost_at = CASE
+                WHEN excluded.status IN ('available', 'declared', 'assumed') AND excluded.lost_at IS NULL THEN NULL
+                WHEN old.status IN ('available', 'declared', 'assumed') THEN coalesce(old.lost_at, now())
+                ELSE coalesce(old.lost_at, excluded.lost_at) END
     """
     await connection.execute(query.encode(), (node_id, Jsonb(storable_json(rows))))
 
@@ -142,7 +146,8 @@ def _row_of(verdict: Verdict) -> dict[str, Any]:
     """The row of a verdict as an object, and more. `age` is that of what was remembered, in seconds."""
     evidence = verdict.evidence
     age = (evidence.cached_age if evidence else None) or 0.0
-    return {**verdict_data(verdict), "runtime_ref": verdict.ref, "evidence": _evidence(evidence), "age": age}
+    own = {"runtime_ref": verdict.ref, "evidence": _evidence(evidence), "age": age, "kept": bool(verdict.kept)}
+    return {**verdict_data(verdict), **own}
 
 
 def _evidence(evidence: Evidence | None) -> dict[str, Any] | None:

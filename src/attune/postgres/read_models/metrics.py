@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection
 
+from attune.core.nodes.fleet_losses import RuntimeLoss
 from attune.core.ports.read_models import PROBE_BUCKETS, FleetMetrics, Probes
 from attune.postgres.connection import Pool
+from attune.postgres.nodes.fleet_losses import read_losses
 from attune.postgres.rows import read_all, read_pairs, read_value, transaction
 
 _FRESH_SECONDS = 5.0
@@ -81,6 +83,7 @@ class PostgresMetrics:
             refusing_nodes=await read_value(connection, "SELECT count(*) FROM refusing_node"),
             pending_events=await read_value(connection, "SELECT count(*) FROM event WHERE pending"),
             paused_rules=await read_value(connection, "SELECT count(*) FROM rule WHERE enabled AND paused IS NOT NULL"),
+            losses=_counted(await read_losses(connection)),
             removed=await read_pairs(connection, "SELECT ROW(kind), removed FROM retention"),
         )
 
@@ -101,3 +104,8 @@ class PostgresMetrics:
             self._tally[labels] = self._tally.get(labels, 0) + settled
             self._tallied = max(self._tallied, last)
         return counts
+
+
+def _counted(losses: Sequence[RuntimeLoss]) -> Mapping[tuple[str, str, str], int]:
+    kept = {(loss.role, loss.ref, "kept"): loss.kept for loss in losses}
+    return kept | {(loss.role, loss.ref, "lost"): loss.losing - loss.kept for loss in losses}

@@ -122,6 +122,8 @@ class _FleetCollector(Collector):
         yield GaugeMetricFamily("attune_pending_events", text, value=measures.pending_events)
         text = "Rules that are paused by their circuit breakers."
         yield GaugeMetricFamily("attune_paused_rules", text, value=measures.paused_rules)
+        text = "Live nodes that lately lost a runtime, and those that only keep their last good verdict on it."
+        yield _counts(GaugeMetricFamily, "attune_runtime_losses", text, "role runtime state", measures.losses)
         text = "Rows that had ended and were kept long enough, by kind."
         yield _counts(CounterMetricFamily, "attune_retention_removed", text, "kind", measures.removed)
 

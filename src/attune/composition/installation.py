@@ -84,11 +84,8 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
                 execution_service(pool, nodes, keys),
                 PostgresSecrets(pool, keys),
                 PostgresRetention(pool),
-<<<<<<< HEAD
-                PostgresApiProcesses(pool),
-=======
                 PostgresFleetLosses(pool),
->>>>>>> e
+                PostgresApiProcesses(pool),
             )
 
 

@@ -65,14 +65,10 @@ class ApiProcesses(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-<<<<<<< HEAD
-    """The stores of one installation, `origin` without secrets. The last two are None where only its API is at hand."""
-=======
     """The stores of one installation, `origin` without secrets.
 
-    `retention` and `losses` are None where only its API is at hand.
+    The last three are None where only its API is at hand.
     """
->>>>>>> e
 
     origin: str
     runtimes: RuntimeStore
@@ -86,8 +82,5 @@ class Installation:
     executions: ExecutionStore
     secrets: SecretEditor
     retention: RetentionStore | None = None
-<<<<<<< HEAD
-    apis: ApiProcesses | None = None
-=======
     losses: FleetLosses | None = None
->>>>>>> e
+    apis: ApiProcesses | None = None

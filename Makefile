@@ -1,5 +1,6 @@
 # Two commands do everything: `make up` and `make test`. Everything else is a shorthand.
 PYTHON ?= python3
+unexport PYTHONDONTWRITEBYTECODE  # else each process of the tests compiles all modules anew
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-to-run
@@ -14,7 +15,7 @@ detect: $(RUN_STAMP)
 	@$(BIN)/attune detect --local
 
 test: $(STAMP)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

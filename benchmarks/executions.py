@@ -66,6 +66,9 @@ class NoPacks:
     async def folder(self, digest: str) -> PurePath:
         raise AssertionError(digest)
 
+    async def helper(self) -> PurePath:
+        raise AssertionError
+
 
 async def _worker(pool: Pool) -> Node:
     """A worker that offers everything the benchmarks ask for."""

@@ -23,17 +23,17 @@ from typing import Any
 
 from attune.core.matching.explain import explain
 from attune.core.matching.fleet import Node, NodeStatus
-from attune.core.matching.fleet_index import FleetIndex
 from attune.core.matching.requirement import Preference, Requirement
 from attune.core.matching.term_judgement import judge
 from attune.core.runtimes.interval import Truth
 from attune.postgres.connection import open_pool
 from attune.postgres.embedded.server import EmbeddedServer
-from attune.postgres.matching.matcher import PostgresMatcher
 from attune.postgres.migrations.run import upgrade
 from benchmarks.fleet import changed, nodes
+from benchmarks.fleet_index import FleetIndex
 from benchmarks.fleet_tables import fill
 from benchmarks.probing import Figure, seconds
+from benchmarks.sql_matcher import PostgresMatcher
 
 WORKERS = 100_000
 ROUNDS = 7

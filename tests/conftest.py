@@ -13,7 +13,10 @@ from hypothesis import settings
 import warm_programs
 from databases import (  # noqa: F401
     blank_database,
+    installed,
     migrated_database,
+    migrated_folder,
+    on_database,
     server_dir,
     server_url,
     template_database,

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import whole_run
 from soak_results import SoakResults
 from whole_run import begin_run, default_signals, end_run
 
@@ -33,18 +34,22 @@ def test_what_is_started_has_the_signals_of_a_terminal_even_where_the_run_ignore
 def test_a_process_and_a_file_that_a_run_leaves_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     before = os.environ["TMPDIR"], tempfile.tempdir
+    monkeypatch.setattr(whole_run, "BEFORE", set())
     folder = begin_run()
     assert folder is not None
+    socket = Path(tempfile.mkdtemp(prefix="attune-0-", dir="/tmp"))
     (folder / "forgotten").touch()
     (folder / "pytest-of-somebody").mkdir()
     with subprocess.Popen(["sleep", "300"], cwd=folder) as lasting:
         try:
-            left = end_run(folder)
+            left = end_run(folder, 0.1)
         finally:
             os.environ["TMPDIR"], tempfile.tempdir = before
             lasting.kill()
+            socket.rmdir()
 
-    assert left == [f"still running: {lasting.pid} sleep 300 ", f"not removed: {folder / 'forgotten'}"]
+    assert left[:2] == [f"still running: {lasting.pid} sleep 300 ", f"not removed: {folder / 'forgotten'}"]
+    assert f"not removed: {socket}" in left[2:]
     assert not Path(folder).exists()
 
 

@@ -56,10 +56,6 @@ _.SKIP
 _.REQUESTED
 _.SCHEDULED
 
-# The matchers on an index and in SQL: the issue on scale puts them into production.
-FleetIndex
-PostgresMatcher
-
 # What a fake keeps for tests to look at.
 _.aside
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from attune.client import HttpControl, HttpNodes, HttpRuntimes
+from attune.client.nodes import HttpControl, HttpNodes
+from attune.client.runtimes import HttpRuntimes
 from attune.core.access.tokens import Scope
 from attune.core.nodes.role import SENSOR
 from attune.core.ports.nodes import Registration

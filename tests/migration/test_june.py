@@ -117,6 +117,15 @@ def test_executions_keep_who_ran_them_and_what_nobody_holds_ends(adopted):
     assert row(adopted, "action", "acme.flow")["is_workflow"] is True
 
 
+def test_actions_get_their_parameters_as_before(adopted):
+    assert adopted.query(
+        "SELECT ref, parameter_delivery FROM action WHERE parameter_delivery <> 'stdin' ORDER BY id"
+    ) == [
+        ("acme.deploy", "file"),
+        ("acme.odd", "dotenv"),
+    ]
+
+
 def test_what_cannot_be_carried_is_named(adopted):
     found = left(adopted)
 
@@ -124,15 +133,10 @@ def test_what_cannot_be_carried_is_named(adopted):
     assert "sensor acme.watch is bound to trigger acme.found" in found["trigger", "acme.lost"][0]
     assert found["sensor", "acme.idle"] == ["no trigger names it"]
     assert found["action", "acme.flow"] == ["it is a workflow: nothing runs workflows here"]
-    assert found["action", "acme.deploy"] == [
-        'default_execution_permission_set_refs ["acme.all"]',
-        "parameter_delivery file",
-        "parameter_format yaml",
-    ]
+    assert found["action", "acme.deploy"] == ['default_execution_permission_set_refs ["acme.all"]']
     odd = " ".join(found["action", "acme.odd"])
     for said in (
         "accesses_mcp true",
-        "parameter_format dotenv",
         'zone with blanks and "quotes"',
         '"text"',
         "tolerations",
@@ -207,7 +211,7 @@ def test_a_stage_between_is_adopted_too(new_database):
     upgrade(database.url)
 
     action = row(database, "action", "acme.a")
-    assert (action["timeout_seconds"], action["retries"], action["parameter_delivery"]) == (5, 1, "stdin")
-    assert left(database) == {("action", "acme.a"): ["parameter_delivery file"]}
+    assert (action["timeout_seconds"], action["retries"], action["parameter_delivery"]) == (5, 1, "file")
+    assert left(database) == {}
     downgrade(database.url, UNIFIED)
     assert rows_of(database, *OURS) == before

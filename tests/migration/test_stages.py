@@ -9,7 +9,7 @@ import pytest
 
 from attune.core.errors import DatabaseError
 from attune.postgres.connection import with_schema
-from attune.postgres.migrations import run
+from attune.postgres.migrations import session
 from attune.postgres.migrations.run import NAMES, state, upgrade, upgrade_sql
 from schema_dump import HERE, schema_of
 
@@ -116,9 +116,9 @@ def test_tables_of_others_beside_ours_are_told_of(database):
 
 
 def test_who_holds_the_lock_is_named(june, monkeypatch):
-    monkeypatch.setattr(run, "_LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(run, "_WAIT_SECONDS", 1)
-    monkeypatch.setattr(run, "_BEGIN", ("SET LOCAL lock_timeout = '1s'", *run._BEGIN[1:]))
+    monkeypatch.setattr(session, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(session, "_WAIT_SECONDS", 1)
+    monkeypatch.setattr(session, "BEGIN", ("SET LOCAL lock_timeout = '1s'", *session.BEGIN[1:]))
     held, over = threading.Event(), threading.Event()
 
     def hold():

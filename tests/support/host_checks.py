@@ -48,7 +48,7 @@ class Sandbox:
 
     def left_behind(self) -> list[str]:
         """The command lines of processes of this sandbox; waits a moment for those that are just ending."""
-        until = time.monotonic() + 2
+        until = time.monotonic() + 60
         while (left := self._alive()) and time.monotonic() < until:
             time.sleep(0.02)
         return left

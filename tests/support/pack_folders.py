@@ -7,6 +7,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import yaml
+
 from attune.composition.events import reaction
 from attune.composition.packs import check_folder
 from attune.core.packs.pack import Known, PackChange, PackError
@@ -17,6 +19,7 @@ from attune.postgres.connection import Pool
 from attune.postgres.packs.store import PostgresPacks
 from attune.testing import MemoryCipher
 
+HERE = Path(__file__).parent
 EXPRESSIONS = IsolatedExpressions()
 KNOWN = Known({"core.python": "python", "core.shell": "shell", "core.sensor.builtin": "builtin"})
 
@@ -101,6 +104,24 @@ def write_pack(folder: Path, files: Mapping[str, str | bytes | None] = IMAGES) -
         else:
             path.write_text(dedent(content).lstrip("\n"))
     return folder
+
+
+def other_packs() -> dict[str, dict[str, Any]]:
+    """The packs in `other_packs.yaml` by ref: files, what their actions give, what is told of them."""
+    packs: dict[str, dict[str, Any]] = yaml.safe_load((HERE / "other_packs.yaml").read_text())
+    return packs
+
+
+def write_other_pack(folder: Path, ref: str) -> Path:
+    """The pack *ref* of `other_packs` as a folder in *folder*."""
+    files = other_packs()[ref]["files"]
+    return write_pack(
+        folder / ref,
+        {
+            name: text if isinstance(text, str) else yaml.safe_dump(text, sort_keys=False)
+            for name, text in files.items()
+        },
+    )
 
 
 async def mistakes_of(folder: Path, known: Known = KNOWN) -> list[str]:

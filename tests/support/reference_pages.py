@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -220,7 +221,11 @@ def _signature(value: Any) -> str:
 
 
 def _annotation(value: Any) -> Any:
-    return _Shown(value) if isinstance(value, str) else value
+    """What stands in the source: without the modules of names."""
+    if value is inspect.Signature.empty:
+        return value
+    text = value if isinstance(value, str) else inspect.formatannotation(value)
+    return _Shown(re.sub(r"\b([a-z_]\w*\.)+(?=_?[A-Z])", "", text))
 
 
 def _default(value: Any) -> Any:

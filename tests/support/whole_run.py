@@ -10,9 +10,12 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+BEFORE: set[Path] = set()
+"""Folders of sockets that were there when the run began."""
 OFTEN_IGNORED = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
 """What `nohup`, a shell's background job or a supervisor may have had ignored."""
 
@@ -36,6 +39,7 @@ def begin_run() -> Path | None:
         return None
     folder = Path(tempfile.mkdtemp(prefix="at-", dir=_fast_place()))  # a short name: sockets lie below it
     folder.chmod(0o711)  # a server's own user passes through
+    BEFORE.update(_socket_folders())
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     return folder
 
@@ -50,23 +54,33 @@ def _fast_place() -> str | None:
     return "/dev/shm" if roomy and "TMPDIR" not in os.environ else None
 
 
-def end_run(folder: Path) -> list[str]:
-    """What the run left: processes that know *folder*, and what lies in it; the folder is removed."""
-    left = [f"still running: {process}" for process in _lasting_processes(folder)]
+def end_run(folder: Path, seconds: float = 10) -> list[str]:
+    """What the run left: processes that know *folder*, what lies in it, sockets elsewhere; the folder is removed.
+
+    What ends by itself within *seconds* is not left.
+    """
+    left = [f"still running: {process}" for process in _lasting(lambda: _processes_below(folder), seconds)]
     left += [f"not removed: {path}" for path in folder.iterdir() if not path.name.startswith("pytest-of-")]
+    if set(folder.parent.glob("at-????????")) == {folder}:  # else it may be another run that has made them
+        left += [f"not removed: {path}" for path in _lasting(lambda: _socket_folders() - BEFORE, seconds)]
     tempfile.tempdir = None
     os.environ.pop("TMPDIR", None)
     shutil.rmtree(folder, ignore_errors=True)
     return left
 
 
-def _lasting_processes(folder: Path) -> list[str]:
-    """Those that do not end by themselves within a moment."""
-    for _ in range(200):
-        if not list(_processes_below(folder)):
-            return []
+def _lasting(look: Callable[[], Iterable[Any]], seconds: float) -> list[Any]:
+    """What *look* still finds after *seconds*."""
+    until = time.monotonic() + seconds
+    while (found := list(look())) and time.monotonic() < until:
         time.sleep(0.05)
-    return list(_processes_below(folder))
+    return found
+
+
+def _socket_folders() -> set[Path]:
+    """Folders that embedded servers made for their sockets, because the path of their data is long, and do not use."""
+    used = Path("/proc/net/unix").read_text()
+    return {path for path in Path("/tmp").glob("attune-[0-9]*-????????") if f"{path}/" not in used}
 
 
 def _processes_below(folder: Path) -> Iterator[str]:

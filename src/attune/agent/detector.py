@@ -1,7 +1,5 @@
 """What this host can run, decided in three tiers, for workers and sensors alike."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A node's registration: detect what the host can run, claim the name, write the row, keep it alive."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import socket

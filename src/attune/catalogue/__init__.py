@@ -1,8 +1,8 @@
 """What ships with Attune as data: runtime definitions, one YAML file each, in the packs `core` and `extras`.
 
-The folder `demo` beside them is a pack as `attune pack load` reads it. An entry is what its file says: `ref`,
-`pack_ref`, `name`, `description`, `distributions`. Reading it as a definition belongs to
-`attune.core.runtimes.definition`, storing it to `attune.postgres`.
+The folder `demo` beside them is a pack as `attune pack load` reads it, `helper` what actions in Python can import. An
+entry is what its file says: `ref`, `pack_ref`, `name`, `description`, `distributions`. Reading it as a definition
+belongs to `attune.core.runtimes.definition`, storing it to `attune.postgres`.
 """
 
 from pathlib import Path
@@ -30,13 +30,17 @@ def demo_folder() -> Path:
     return _HERE / "demo"
 
 
+def helper_file() -> Path:
+    """The module that actions in Python can import."""
+    return _HERE / "helper" / "attune_action.py"
+
+
 def find(name: str) -> Entry | None:
     """The entry of that ref (`extras.ruby`), short name (`ruby`), display name or alias, or None."""
     wanted = name.strip().lower()
     for entry in (*core_pack(), *extras()):
         ref: str = entry["ref"]
-        aliases = entry["distributions"].get("aliases", [])
-        if wanted in (ref, ref.partition(".")[2], entry["name"].lower(), *aliases):
+        if wanted in (ref, ref.partition(".")[2], entry["name"].lower(), *entry["distributions"].get("aliases", [])):
             return entry
     return None
 

@@ -1,7 +1,5 @@
 """What a person sees while checks run: what is done, and one line per running check with its age."""
 
-from __future__ import annotations
-
 from threading import Lock
 from time import monotonic
 
@@ -29,7 +27,7 @@ class Progress:
             console=Console(stderr=True), get_renderable=self._draw, refresh_per_second=12, transient=True
         )
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> "Progress":
         self._live.start()
         return self
 

@@ -1,7 +1,5 @@
 """How a command gets at an installation: whatever the settings lead to, database or API."""
 
-from __future__ import annotations
-
 import asyncio
 import getpass
 import socket
@@ -22,7 +20,7 @@ T = TypeVar("T")
 Store = TypeVar("Store")
 
 
-def ask(work: Callable[[Installation], Awaitable[T]], settings: Settings | None = None) -> T:
+def ask(work: "Callable[[Installation], Awaitable[T]]", settings: Settings | None = None) -> T:
     """What *work* gives on the installation of *settings* (the process's own); warnings go to stderr."""
     from attune.composition.installation import api_warnings, connected  # 80 ms, and not every command asks
 
@@ -37,7 +35,7 @@ def ask(work: Callable[[Installation], Awaitable[T]], settings: Settings | None 
     return asyncio.run(work_on_installation())
 
 
-def _with(store_of: Callable[[Installation], Store]) -> Callable[[Callable[[Store], Awaitable[T]]], T]:
+def _with(store_of: "Callable[[Installation], Store]") -> Callable[[Callable[[Store], Awaitable[T]]], T]:
     """Runs work on one store of the installation."""
     return lambda work: ask(lambda installation: work(store_of(installation)))
 

@@ -35,16 +35,10 @@ class HttpExecutions(OverWire):
         return _action(await self._wire.get(f"/api/actions/{segment(ref)}"))
 
     async def run(self, asked: NewExecution) -> ExecutionRecord:
-        body = {
-            "parameters": dict(asked.parameters),
-            "require": list(asked.extra),
-            "policy": asked.policy.value,
-            "wait_seconds": asked.wait_seconds,
-            "timeout_seconds": asked.timeout_seconds,
-            "priority": asked.priority,
-            "not_before": asked.not_before and asked.not_before.isoformat(),
-            "delay_seconds": asked.delay_seconds,
-        }
+        plain = ("policy", "wait_seconds", "timeout_seconds", "priority", "delay_seconds")
+        body = {name: getattr(asked, name) for name in plain}
+        body |= {"parameters": dict(asked.parameters), "require": list(asked.extra)}
+        body["not_before"] = asked.not_before and asked.not_before.isoformat()
         return await self._post(f"/api/actions/{segment(asked.action.ref)}/run", body)
 
     async def get(self, execution: int) -> ExecutionRecord:

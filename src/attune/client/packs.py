@@ -58,3 +58,7 @@ class HttpSensors(OverWire):
 
     async def set_enabled(self, ref: str, enabled: bool) -> bool:
         return await self._wire.switch(f"{_SENSORS}/{segment(ref)}", enabled)
+
+    async def move(self, ref: str, to: str | None = None) -> str | None:
+        answer = await self._wire.ask("POST", f"{_SENSORS}/{segment(ref)}/move", body={"to": to}, accept=(404,))
+        return str(answer.data["to"]) if answer.status == 200 else None

@@ -3,15 +3,13 @@
 The token goes to the configured address and nowhere else: redirects are reported, not followed.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -50,7 +48,7 @@ class Wire:
         except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:  # a proxy or certificates that cannot be
             raise ApiError(f"cannot talk to {self.url}: {legible(str(error))}") from error
 
-    async def __aenter__(self) -> Wire:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_error: object) -> None:

@@ -1,7 +1,5 @@
 """The composition root: from settings to a database, and to everything that works on it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -31,7 +29,7 @@ class Database:
     """The database in use. `server` is None where it is the operator's own."""
 
     url: str
-    server: EmbeddedServer | None = None
+    server: "EmbeddedServer | None" = None
 
     @property
     def shown(self) -> str:
@@ -48,7 +46,7 @@ class Database:
             await asyncio.to_thread(self.server.ensure_running)
 
 
-def embedded_server(settings: Settings) -> EmbeddedServer:
+def embedded_server(settings: Settings) -> "EmbeddedServer":
     """The server of this machine's data folder, started or not."""
     from attune.postgres.embedded.server import EmbeddedServer
 
@@ -109,7 +107,7 @@ def is_there(settings: Settings) -> bool:
     return is_remote(settings) or has_database(settings)
 
 
-def migrate(url: str, *, adopt: bool = True) -> tuple[MigrationReport, list[str]]:
+def migrate(url: str, *, adopt: bool = True) -> "tuple[MigrationReport, list[str]]":
     """Bring the database to this version of Attune, and give a new one the core pack; the refs of what was written.
 
     Raises `DatabaseError` where it is an earlier installation's and *adopt* is False.
@@ -121,7 +119,7 @@ def migrate(url: str, *, adopt: bool = True) -> tuple[MigrationReport, list[str]
     return upgrade(url, adopt=adopt), asyncio.run(seed(url))
 
 
-def grant_login(settings: Settings, url: str, name: str, role: LoginRole, *, with_password: bool) -> str:
+def grant_login(settings: Settings, url: str, name: str, role: "LoginRole", *, with_password: bool) -> str:
     """Make or alter the login of *name*; the URL that it connects with."""
     from attune.core.ports.nodes import Overdue
     from attune.postgres.migrations import logins
@@ -140,7 +138,7 @@ def migration_sql(settings: Settings) -> str:
         return upgrade_sql(database.url)
 
 
-def migration_state(url: str) -> MigrationState:
+def migration_state(url: str) -> "MigrationState":
     """Which revision the database has, and what is pending."""
     from attune.postgres.migrations.run import state
 

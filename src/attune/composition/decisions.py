@@ -1,26 +1,22 @@
 """What only an operator's process does, beside serving: the rules of events that nodes brought, and new classes."""
 
-from __future__ import annotations
-
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from psycopg import AsyncConnection
 
 from attune.agent.logs import log
 from attune.composition.events import reaction
 from attune.core.errors import DatabaseError
 from attune.core.ports.access import SecretCipher
 from attune.core.sensors.event_line import NewEvent
+from attune.operations.events.react import Reaction
 from attune.operations.nodes.refusals import Refusals
 from attune.postgres.connection import Pool
 from attune.postgres.events.dead_letters import store_each
 from attune.postgres.events.store import take_pending
 from attune.postgres.executions.routing import PostgresRouting
 from attune.postgres.rows import read_value, transaction
-
-if TYPE_CHECKING:
-    from psycopg import AsyncConnection
-
-    from attune.operations.events.react import Reaction
 
 _LOOK_SECONDS = 1.0
 _MOST_EVENTS = 20  # before what they have asked for is classified, however many more there are

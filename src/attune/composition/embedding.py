@@ -1,7 +1,5 @@
 """What programs that embed Attune use: the detector, the registrations of nodes and the fleet, on their own pool."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -36,15 +34,12 @@ class RuntimeDetector(HostDetector):
     `detect` is called and never behind your back.
     """
 
-    def __init__(self, source: Pool | RuntimeCatalog, *, examiner: Examiner | None = None) -> None:
+    def __init__(self, source: "Pool | RuntimeCatalog", *, examiner: Examiner | None = None) -> None:
         catalog: RuntimeCatalog = source if hasattr(source, "list_runtimes") else PostgresRuntimes(source)
         super().__init__(catalog, (lambda _settings: examiner) if examiner else examiner_for)
 
     async def detect_capabilities(
-        self,
-        config: Settings | None,
-        env_var_name: str,
-        config_capabilities: Mapping[str, Any] | None = None,
+        self, config: Settings | None, env_var_name: str, config_capabilities: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """The capabilities to register, as stored in `worker.capabilities`.
 
@@ -85,7 +80,7 @@ class PoolRegistration(NodeRegistration):
 
     def __init__(
         self,
-        pool: Pool,
+        pool: "Pool",
         config: Settings,
         *,
         name: str | None = None,
@@ -122,7 +117,7 @@ REGISTRATIONS: Mapping[str, type[PoolRegistration]] = {
 }
 
 
-async def load_fleet(source: Pool | str, role: str = "worker") -> Sequence[Node]:
+async def load_fleet(source: "Pool | str", role: str = "worker") -> Sequence[Node]:
     """All nodes of one role, `worker` or `sensor`, as `match` and `explain` take them.
 
     *source* is an open psycopg `AsyncConnectionPool`, or the URL of a database.

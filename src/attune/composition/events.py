@@ -1,23 +1,19 @@
 """Puts together what turns events into executions: rules, the engine of their expressions, and the tables."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from psycopg import AsyncConnection
 
 from attune.core.ports.access import SecretCipher
 from attune.core.ports.events import Expressions
 from attune.core.sensors.event_line import NewEvent
 from attune.expressions import IsolatedExpressions
 from attune.operations.events.react import Reaction
+from attune.postgres.events.log import Recorder
 from attune.postgres.events.store import PostgresEventTables, request_execution
-
-if TYPE_CHECKING:
-    from psycopg import AsyncConnection
-
-    from attune.postgres.events.log import Recorder
-    from attune.postgres.sensors.events import Record
+from attune.postgres.sensors.events import Record
 
 
 @cache

@@ -1,7 +1,5 @@
 """An examiner for this machine, put together from its settings."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +69,7 @@ def _examiner(settings: Settings, checks: HostChecks) -> Examiner:
     return Examiner(checks.runner, checks.paths, checks.cache, max_timeout_seconds=settings.detection.max_timeout)
 
 
-def reverifier_for(settings: Settings) -> Reverifier:
+def reverifier_for(settings: Settings) -> "Reverifier":
     """What keeps true on this host what was found there."""
     from attune.core.nodes.health import HealthPolicy
     from attune.core.nodes.health_schedule import CheckSchedule
@@ -167,7 +165,9 @@ def host_policy(host: HostSettings) -> HostPolicy:
         None if host.allowed_binaries is None else frozenset(host.allowed_binaries),
         None if host.allowed_commands is None else frozenset(host.allowed_commands),
         host.allowed_paths,
-        OwnershipRule(user.uid if user else os.geteuid(), owners),
+        OwnershipRule(
+            user.uid if user else os.geteuid(), owners, search_path=process_environment().get("PATH", os.defpath)
+        ),
     )
 
 

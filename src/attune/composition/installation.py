@@ -21,7 +21,14 @@ async def connected(settings: Settings, who: str) -> AsyncIterator[Installation]
 
 @asynccontextmanager
 async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
-    from attune import client
+    from attune.client.events import HttpEvents
+    from attune.client.executions import HttpExecutions
+    from attune.client.matching import HttpMatcher
+    from attune.client.nodes import HttpControl, HttpNodes
+    from attune.client.packs import HttpPacks, HttpSensors
+    from attune.client.runtimes import HttpRuntimes
+    from attune.client.tokens import HttpSecrets, HttpTokens
+    from attune.client.wire import Wire
 
     url = settings.api.url
     assert url is not None
@@ -30,19 +37,19 @@ async def _by_api(settings: Settings) -> AsyncIterator[Installation]:
             f"api.token: expected a token for the API at {url}, got none",
             hint="set ATTUNE_TOKEN to what this prints, where the database is: attune token create NAME",
         )
-    async with client.Wire(url, settings.api.token) as wire:
+    async with Wire(url, settings.api.token) as wire:
         yield Installation(
             f"the API at {url}",
-            client.HttpRuntimes(wire),
-            client.HttpNodes(wire),
-            client.HttpControl(wire),
-            client.HttpMatcher(wire),
-            client.HttpTokens(wire),
-            client.HttpSensors(wire),
-            client.HttpPacks(wire),
-            client.HttpEvents(wire),
-            client.HttpExecutions(wire),
-            client.HttpSecrets(wire),
+            HttpRuntimes(wire),
+            HttpNodes(wire),
+            HttpControl(wire),
+            HttpMatcher(wire),
+            HttpTokens(wire),
+            HttpSensors(wire),
+            HttpPacks(wire),
+            HttpEvents(wire),
+            HttpExecutions(wire),
+            HttpSecrets(wire),
         )
 
 

@@ -19,6 +19,7 @@ from attune.agent.sensors.leases import DatabaseClock, NodeSensors, SensorLeases
 from attune.agent.service import node_options, run_service
 from attune.agent.worker.executions import ExecutionRunner
 from attune.agent.worker.start_checks import StartChecks
+from attune.catalogue import helper_file
 from attune.composition.databases import data_dir, shipped_runtimes
 from attune.composition.embedding import REGISTRATIONS
 from attune.composition.events import record_for_sensors
@@ -27,6 +28,7 @@ from attune.composition.secrets import keyring_for
 from attune.config import Settings
 from attune.core.backoff import RestartRules
 from attune.core.nodes.role import SENSOR, WORKER, Role
+from attune.core.packs.pack import PackFile
 from attune.core.ports.packs import PackFolders
 from attune.core.ports.sensors import TakenLease
 from attune.core.runtimes.definition import Definition, StartOptions, parse_definition
@@ -77,7 +79,9 @@ def node_parts(
     folder = data_dir(settings) / "packs"
     probe = place_probe(settings, [folder])
     place = NodePlace(registration, probe, settings.health.interval, healed=monitor.suspect_all)
-    packs = PackCache(folder, PostgresPacks(pool).files, None if user is None else user.gid, log.warning)
+    helper = PackFile(helper_file().name, helper_file().read_bytes())
+    readers = None if user is None else user.gid
+    packs = PackCache(folder, PostgresPacks(pool).files, readers, tell=log.warning, helper_files=[helper])
     services = [make(registration, monitor, place, pool, packs) for make in _MAKERS[role.name]]
     retain = Retention(PostgresRetention(pool), asdict(settings.retention)).tick
     options = replace(node_options(settings, role, heal), retain=retain)
@@ -124,7 +128,7 @@ def sensing_for(
 
     return SensorLeases(
         sensors,
-        PostgresSensors(pool, lambda: registration.epoch),
+        PostgresSensors(pool, lease=lambda: registration.epoch),
         folder,
         own.lease,
         clock,

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Collection
 
-from attune.composition.databases import data_dir, has_database, is_remote, use_database
+from attune.composition.databases import data_dir, has_database, is_remote, require_migrated, use_database
 from attune.config import Settings, variable
 from attune.core.errors import ConfigError, UsageError
 from attune.host.access.keyring import KEY_VARIABLE, Keyring
@@ -42,6 +42,7 @@ async def rotate_keys(settings: Settings, url: str) -> tuple[str, int, int]:
     from attune.postgres.connection import open_pool
 
     keys = keyring_for(settings)
+    await asyncio.to_thread(require_migrated, url)
     if not keys.ids:
         raise UsageError(f"expected a key to go on from, got none in {keys.source}", hint="attune db migrate")
     async with open_pool(url, application_name="attune key", size=1) as pool:

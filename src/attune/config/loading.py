@@ -1,7 +1,5 @@
 """Puts the settings of a process together: environment over file over default."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path

@@ -1,8 +1,6 @@
 """Every setting: name, what it may be, default and meaning, in one table of frozen dataclasses."""
 # ruff: noqa: RUF009 - `setting` and `section` make dataclass fields, not shared defaults
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Errors that Attune raises on purpose: each says what was expected, what was found and where, `hint` what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -111,6 +109,13 @@ class UsageError(AttuneError):
 
     exit_code = 2
     code = "usage"
+
+
+class UnmetError(AttuneError):
+    """A host does not meet what was required of it; the message says what was found instead."""
+
+    exit_code = 3
+    code = "unmet"
 
 
 class PlaceError(UsageError):

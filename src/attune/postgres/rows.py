@@ -27,11 +27,17 @@ Make = Callable[..., Record]
 
 
 class PostgresStore:
-    """What reads and writes on *pool*. *cipher* is for what is secret."""
+    """What reads and writes on *pool*. *cipher* is for what is secret.
 
-    def __init__(self, pool: Pool, cipher: SecretCipher | None = None) -> None:
+    *lease* gives the number of the lease under which a node begins anything; None is under any.
+    """
+
+    def __init__(
+        self, pool: Pool, cipher: SecretCipher | None = None, lease: Callable[[], int | None] = lambda: None
+    ) -> None:
         self._pool = pool
         self._cipher: Any = cipher
+        self._lease = lease
 
 
 class UnreadableJson(str):
@@ -103,10 +109,7 @@ async def _executed(
 ) -> AsyncIterator[AsyncCursor[Any]]:
     if not isinstance(source, AsyncConnection):
         with translated():
-            async with (
-                session(source) as connection,
-                _executed(connection, row_factory, query, parameters) as cursor,
-            ):
+            async with session(source) as connection, _executed(connection, row_factory, query, parameters) as cursor:
                 yield cursor
         return
     async with source.cursor(row_factory=row_factory) as cursor:

@@ -1,7 +1,5 @@
 """Tokens, sessions, the audit and secrets in memory."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace

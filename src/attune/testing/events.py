@@ -1,7 +1,5 @@
 """Events, rules and expressions in memory."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Actions, and executions as people read them, in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Executions in memory: their queues, and what workers write of them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """A host that runs nothing, and a cache of what it said."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace

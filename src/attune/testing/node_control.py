@@ -1,7 +1,5 @@
 """What operators ask of nodes, and what becomes of those that are not heard of, in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

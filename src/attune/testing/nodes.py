@@ -1,7 +1,5 @@
 """Nodes and their life, in memory."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Packs, and the folders of their files, in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -124,3 +122,6 @@ class MemoryPackFolders:
         if digest not in self._digests:
             raise UsageError(f"pack version {digest[:12]}: expected one that the database has, got none")
         return PurePath("/packs", digest)
+
+    async def helper(self) -> PurePath:
+        return PurePath("/packs/helper")

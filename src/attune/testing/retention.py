@@ -1,7 +1,5 @@
 """What has ended, and its removal, and who serves the API, in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 

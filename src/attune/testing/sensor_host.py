@@ -1,7 +1,5 @@
 """A host that starts no sensor: its files in memory, and sensor processes that a test prints with and ends."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -50,6 +48,7 @@ class FakeSensor:
     program: SensorProgram
     until: float
     output: MemoryOutput
+    complain: Callable[[str], None]
     failure: SensorEnd | None = None
     pid: int | None = 4711
     asked: list[str] = field(default_factory=list)
@@ -114,5 +113,5 @@ class FakeSensorHost:
         output = self.output_log(UUID(program.output_log.parent.name))
         output.is_closed = False
         failure = self.failures.pop(0) if self.failures else None
-        self.started.append(FakeSensor(program, until, output, failure))
+        self.started.append(FakeSensor(program, until, output, complain, failure))
         return self.started[-1]

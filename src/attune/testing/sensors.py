@@ -1,7 +1,5 @@
 """Sensors, their leases and their events in memory."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -13,7 +11,7 @@ from uuid import UUID, uuid4
 from attune.core.errors import DatabaseError
 from attune.core.matching.fleet import Node
 from attune.core.ports.sensors import OutputLogRecord, Renewal, SensorReport, SensorStatus, TakenLease, explained
-from attune.core.sensors.assignment import AssignmentView, Lease, SensorState
+from attune.core.sensors.assignment import AssignmentView, Lease, SensorState, move_target
 from attune.core.sensors.event_line import NewEvent
 from attune.core.sensors.sensor import Sensor
 
@@ -26,6 +24,7 @@ class _Lease:
     expires_at: datetime
     since: datetime
     report: SensorReport
+    wanted: int | None = None
 
 
 @dataclass
@@ -56,7 +55,7 @@ class MemorySensors:
     _positions: dict[int, Any] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[MemorySensors]:
+    async def listening(self) -> "AsyncIterator[MemorySensors]":
         self._require_database()
         yield self
 
@@ -89,6 +88,7 @@ class MemorySensors:
                 (lease.expires_at - now).total_seconds(),
                 (now - lease.taken_at).total_seconds(),
                 ids.get((sensor, lease.epoch)),
+                lease.wanted,
             )
             for sensor, lease in self._leases.items()
         }
@@ -149,7 +149,8 @@ class MemorySensors:
         report = lease.report if lease else SensorReport(sensor.id, 0, SensorState.WAITING)
         runs = lease is not None and lease.expires_at > self.now()
         state = report.state.value if runs else "waiting"
-        name = next((node.name for node in self.nodes if lease and node.id == lease.worker), None) if runs else None
+        names = {node.id: node.name for node in self.nodes}
+        name = names.get(lease.worker or 0) if lease and runs else None
         return SensorStatus(
             id=sensor.id,
             ref=sensor.ref,
@@ -164,7 +165,17 @@ class MemorySensors:
             restarts=report.restarts,
             bad_lines=report.bad_lines,
             since=lease.since if lease else None,
+            wanted=names.get(lease.wanted or 0) if lease and lease.wanted != lease.worker else None,
+            last_lines=report.last_lines,
         )
+
+    async def move(self, ref: str, to: str | None = None) -> str | None:
+        found = move_target(ref, to, await self.world())
+        if found is None:
+            return None
+        self._leases[found[0].id].wanted = found[1].id
+        self.changed.set()
+        return found[1].name
 
     async def set_enabled(self, ref: str, enabled: bool) -> bool:
         self._require_database()

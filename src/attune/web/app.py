@@ -112,7 +112,7 @@ _WITH_BODY = (408, 413)  # what the limits say of bodies
 def _add_problems(operation: dict[str, Any], *, may_be_missing: bool) -> None:
     """Add to *operation* the problems that its route need not name: those of the limits, of access and of paths."""
     answers = operation.setdefault("responses", {})
-    statuses = [400]
+    statuses = [400, 414, 431]  # of any address and head
     if operation.get("security"):
         statuses += _GUARDED
     if "requestBody" in operation:

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -23,24 +24,17 @@ _AT_ONCE = 32
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
+@dataclass(eq=False)
 class ConnectionLimits:
     """The connections of one process. A stranger is one on which no live token was shown; the oldest make room."""
 
-    def __init__(
-        self,
-        most: int,
-        is_exempt: Callable[[str], bool],
-        refused: Callable[[str, int], object],
-        *,
-        strangers: int = 128,
-    ) -> None:
-        self.most = most
-        self.refused = refused  # told of the address and the status of what was no request
-        self._strangers = strangers
-        self._is_exempt = is_exempt
-        self._waiting: dict[str, dict[asyncio.Transport, None]] = {}
-        self._known: set[asyncio.Transport] = set()
-        self._addresses: dict[str, float] = {}
+    most: int
+    is_exempt: Callable[[str], bool]
+    refused: Callable[[str, int], object]  # told of the address and the status of what was no request
+    strangers: int = 128
+    _waiting: dict[str, dict[asyncio.Transport, None]] = field(default_factory=dict)
+    _known: set[asyncio.Transport] = field(default_factory=set)
+    _addresses: dict[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self._known) + sum(map(len, self._waiting.values()))
@@ -49,7 +43,7 @@ class ConnectionLimits:
         """Count a new *connection*, for which another one may be ended."""
         of_address = self._waiting.setdefault(address, {})
         of_address[connection] = None
-        if len(of_address) > self._strangers and not self._is_known(address):
+        if len(of_address) > self.strangers and not self._is_known(address):
             self._drop_first(address)
         elif len(self) > self.most:
             self._drop_first(max(self._waiting, key=lambda key: len(self._waiting[key])))
@@ -69,7 +63,7 @@ class ConnectionLimits:
 
     def _is_known(self, address: str) -> bool:
         seen = self._addresses.get(address)
-        return self._is_exempt(address) or (seen is not None and time.monotonic() - seen < _KNOWN_SECONDS)
+        return self.is_exempt(address) or (seen is not None and time.monotonic() - seen < _KNOWN_SECONDS)
 
     def _drop_first(self, address: str) -> None:
         first = next(iter(self._waiting[address]))

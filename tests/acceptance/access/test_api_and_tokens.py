@@ -20,10 +20,10 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
+@pytest.mark.usefixtures("on_database")
 def test_a_token_opens_the_api_until_it_is_revoked(machine: Machine) -> None:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    assert machine.attune("db", "migrate").returncode == 0
     api = machine.start("api", "start", ATTUNE__API__PORT=str(port))
     try:
         wait_for(lambda: _answers(f"{address}/readyz"))
@@ -48,6 +48,7 @@ def test_a_token_opens_the_api_until_it_is_revoked(machine: Machine) -> None:
         assert api.wait(60) == 0
 
 
+@pytest.mark.usefixtures("installed")
 def test_up_names_what_makes_a_login_link_and_keeps_its_token_to_itself(machine: Machine, tmp_path: Path) -> None:
     log = tmp_path / "up.log"
     up = machine.start("up", log=log)

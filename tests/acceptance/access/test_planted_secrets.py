@@ -293,14 +293,14 @@ def test_no_secret_reaches_work_that_was_not_given_it(
         ask(migrated_database, [("check.victim", {"key": "secret:theirs"})])
         # folders come and go meanwhile, which `os.walk` takes as it is
         notes = lambda: [Path(folder, "note") for folder, _, files in os.walk(place) if "note" in files]  # noqa: E731
-        wait_for(lambda: any(file.read_text() == secret(planted.tag, "10") for file in notes()), 30)
+        wait_for(lambda: any(file.read_text() == secret(planted.tag, "10") for file in notes()))
         planted.reports.clear()
         start("worker", "start", "--name", "w2")
-        wait_for(lambda: "check" in planted.reports, 30)
+        wait_for(lambda: "check" in planted.reports)
         ask(migrated_database, [("check.hostile", {})])
-        wait_for(lambda: "action" in planted.reports, 30)
+        wait_for(lambda: "action" in planted.reports)
         start("sensor", "start", "--name", "s1")
-        wait_for(lambda: "sensor" in planted.reports, 30)
+        wait_for(lambda: "sensor" in planted.reports)
         assert notes()
 
     for kind in ("check", "action"):

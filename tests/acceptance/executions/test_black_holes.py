@@ -60,7 +60,7 @@ def test_a_run_folder_that_fails_at_work_costs_no_work(fleet: WorkerFleet, place
     assert f"takes nothing: {problem}" in told.stdout
 
     out_of_the_way(place / "run")
-    wait_for(lambda: status(fleet.url)[HOLE] == "active", seconds=30)
+    wait_for(lambda: status(fleet.url)[HOLE] == "active")
     changes = rows(fleet.url, "SELECT name, from_status, to_status FROM runtime_transition ORDER BY id")
     assert changes == [("place", "active", "degraded"), ("place", "degraded", "active")]
     ask(fleet.url, [("check.shell", {"told": str(fleet.told)})] * 60)
@@ -78,7 +78,7 @@ def test_a_run_folder_on_a_full_file_system_costs_no_work(fleet: WorkerFleet, pl
         ((problem,),) = rows(fleet.url, f"SELECT problem FROM worker WHERE name = '{HOLE}'")
         assert re.search(f"{place / 'run'}.*: no {'space' if lacks == 'space' else '(inode|space)'} left", problem)
         shutil.rmtree(rest)
-        wait_for(lambda: status(fleet.url)[HOLE] == "active", seconds=30)
+        wait_for(lambda: status(fleet.url)[HOLE] == "active")
 
 
 def test_a_worker_that_starts_without_a_place_takes_nothing_at_all(fleet: WorkerFleet, place: Path) -> None:
@@ -91,8 +91,8 @@ def test_a_worker_that_starts_without_a_place_takes_nothing_at_all(fleet: Worker
     assert given_back(fleet) == 0
     assert "python" not in offered(fleet)
     (place / "run").unlink()
-    wait_for(lambda: status(fleet.url)[HOLE] == "active", seconds=30)
-    wait_for(lambda: "python" in offered(fleet), seconds=30)
+    wait_for(lambda: status(fleet.url)[HOLE] == "active")
+    wait_for(lambda: "python" in offered(fleet))
 
 
 @pytest.mark.parametrize("definition", ["with a smoke check", "without one"])
@@ -106,7 +106,7 @@ def test_a_python_that_breaks_between_two_checks_costs_no_work(fleet: WorkerFlee
     broken.touch()
     costs_no_work(fleet, "check.python", 100)
 
-    wait_for(lambda: "python" not in offered(fleet), seconds=30)
+    wait_for(lambda: "python" not in offered(fleet))
     ((reason,),) = rows(fleet.url, REASON)
     assert "says its version, but could not be started for real" in reason
     assert "No module named 'encodings'" in reason
@@ -114,4 +114,4 @@ def test_a_python_that_breaks_between_two_checks_costs_no_work(fleet: WorkerFlee
     operator = Machine(fleet.folder / HOLE, {"DATABASE_URL": fleet.logins.url("ops", "admin")})
     told = operator.attune("worker", "reload", HOLE)
     assert told.returncode == 0, told.stderr
-    wait_for(lambda: "python" in offered(fleet), seconds=30)
+    wait_for(lambda: "python" in offered(fleet))

@@ -60,6 +60,7 @@ def test_up_goes_on_in_the_background_until_down(machine: Machine) -> None:
     assert state(machine)["attune"] == "not up"
 
 
+@pytest.mark.usefixtures("installed")
 def test_what_does_not_come_up_says_why(machine: Machine) -> None:
     failed = machine.attune("up", "--detach", ATTUNE__API__HOST="192.0.2.1")
 
@@ -67,6 +68,7 @@ def test_what_does_not_come_up_says_why(machine: Machine) -> None:
     assert state(machine)["attune"] == "not up"
 
 
+@pytest.mark.usefixtures("installed")
 def test_a_killed_one_is_not_taken_for_one_that_is_up(machine: Machine) -> None:
     assert machine.attune("up", "--detach").returncode == 0
     os.kill(process_of(machine), signal.SIGKILL)
@@ -109,6 +111,7 @@ def started(machine: Machine, **streams: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([*ATTUNE, "up"], env=machine.environment(), cwd=machine.folder, **streams)
 
 
+@pytest.mark.usefixtures("installed")
 def test_a_reader_of_the_log_that_goes_or_stops_reading_stops_nothing(machine: Machine) -> None:
     for close in (True, False):
         process = started(machine, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -126,6 +129,7 @@ def test_a_reader_of_the_log_that_goes_or_stops_reading_stops_nothing(machine: M
             process.stdout.close()
 
 
+@pytest.mark.usefixtures("installed")
 def test_up_ends_with_its_terminal_but_reloads_on_the_same_signal_while_that_is_there(machine: Machine) -> None:
     terminal, theirs = os.openpty()
     program = "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0)"

@@ -20,14 +20,18 @@ from pathlib import Path
 import pytest
 
 from command_hosts import ATTUNE, Machine
+from databases import copy_stopped
 from waiting import wait_for
+
+pytestmark = pytest.mark.xdist_group("up")  # its server is started once
 
 
 @pytest.fixture(scope="module")
-def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def far(tmp_path_factory: pytest.TempPathFactory, migrated_folder: Path) -> Iterator[Machine]:
     """A machine without a database, whose variables lead to one where everything is up."""
     place = tmp_path_factory.mktemp("up")
     machine = Machine(place)
+    copy_stopped(migrated_folder, place / "data")
     machine.command("python3", "Python 3.11.7")
     log = place / "up.log"
     with socket.socket() as probe:

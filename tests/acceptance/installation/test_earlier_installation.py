@@ -141,7 +141,10 @@ def test_the_how_to_moves_an_installation_of_each_stage_and_back(
         )
         if stage == "June":
             ran = machine.attune("action", "run", "acme.hello", "--wait", "--json", "--policy", "fail")
-            assert json.loads(ran.stdout)["result"] == {"seen": ["hello", None], "unbuffered": True}, ran.stdout
+            result = json.loads(ran.stdout)["result"]
+            helper = Path(result["seen"].pop())  # the one folder that is named, and not that of env_vars
+            assert [path.name for path in helper.iterdir()] == ["attune_action.py"]
+            assert result == {"seen": ["hello"], "unbuffered": True}
             refused = machine.attune("action", "run", "acme.flow")
             assert "acme.flow: it is a workflow, and nothing runs workflows here" in refused.stderr
             assert "build-2" in machine.attune("worker", "list").stdout
@@ -151,3 +154,29 @@ def test_the_how_to_moves_an_installation_of_each_stage_and_back(
     for line in back:
         shell(line)
     assert "not adopted yet" in machine.attune("db", "status").stdout
+
+
+def test_an_adopted_timer_fires_and_a_drained_node_says_why(machine: Machine, tmp_path: Path) -> None:
+    url = machine.variables["DATABASE_URL"]
+    machine.real("sh")
+    with psycopg.connect(url, autocommit=True) as connection:
+        every = """UPDATE rule SET trigger_params = '{"unit": "seconds", "interval": 1}' WHERE ref = 'acme.every10'"""
+        connection.execute(every)
+    assert machine.attune("db", "migrate").returncode == 0
+    assert machine.attune("pack", "load", str(write_pack(tmp_path / "acme", PACK))).returncode == 0
+
+    assert "\ntakes nothing: disk is full\n" in machine.attune("worker", "show", "build-2").stdout
+    nodes = [machine.start("worker", "start", "--name", "w1"), machine.start("sensor", "start", "--name", "s1")]
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            fired = """
+                SELECT v.source_ref, x.result FROM execution AS x JOIN enforcement AS e ON e.id = x.enforcement
+                JOIN event AS v ON v.id = e.event
+                WHERE e.rule_ref = 'acme.every10' AND v.trigger_ref = 'core.intervaltimer' AND x.status = 'completed'
+            """
+            done = wait_for(lambda: connection.execute(fired).fetchone())
+        assert done == ("core.interval_timer_sensor", {"ran": True})
+    finally:
+        for node in nodes:
+            node.terminate()
+        assert [node.wait(60) for node in nodes] == [0, 0]

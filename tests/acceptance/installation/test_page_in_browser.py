@@ -13,8 +13,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from browser import AXE, SCREENSHOTS, chromium, require
 from command_hosts import Machine
+from databases import copy_stopped
 from pack_folders import EVERY_FIELD, write_pack
 from waiting import wait_for
+
+pytestmark = pytest.mark.xdist_group("page")  # its server is started once
 
 SIZES = {"1280": (1280, 900), "390": (390, 844)}
 PAGES = {
@@ -76,9 +79,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def installation(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installation(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory, migrated_folder: Path
+) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("up")
     machine = Machine(folder)
+    copy_stopped(migrated_folder, folder / "data")
     machine.command("python3", "Python 3.11.7")
     machine.command("node", "v20.20.2")
     machine.variables |= {"ATTUNE__HEALTH__INTERVAL": "0.3s", "ATTUNE__HEARTBEAT__INTERVAL": "0.5s"}

@@ -112,6 +112,7 @@ def execution(machine: Machine) -> dict[str, Any]:
     return shown
 
 
+@pytest.mark.usefixtures("installed")
 def test_each_process_is_started_again_while_the_others_go_on(machine: Machine) -> None:
     process = machine.start("up", log=machine.folder / "up.log")
     try:
@@ -142,6 +143,7 @@ def test_each_process_is_started_again_while_the_others_go_on(machine: Machine) 
     assert log_of(machine).index("worker stops") < log_of(machine).index("attune is down.")
 
 
+@pytest.mark.usefixtures("installed")
 def test_nothing_is_left_of_one_that_is_killed(machine: Machine) -> None:
     process = machine.start("up", log=machine.folder / "up.log")
     wait_until_up(machine)
@@ -160,6 +162,7 @@ def test_nothing_is_left_of_one_that_is_killed(machine: Machine) -> None:
         assert set(left) == {"postgres", *(f"attune {service}" for service in SERVICES)}
 
 
+@pytest.mark.usefixtures("installed")
 def test_ctrl_c_says_what_is_waited_for_and_again_ends_it(machine: Machine) -> None:
     with up_on_terminal(machine) as (process, terminal):
         begin_work(machine)

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("wheel")]  # one worker builds it
 
 
 def run(*command: str | Path, cwd: Path, **variables: str) -> str:

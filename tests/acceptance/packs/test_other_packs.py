@@ -11,6 +11,7 @@ import pytest
 
 from command_hosts import Machine
 from logins import Logins
+from pack_folders import other_packs, write_other_pack
 from waiting import status, wait_for
 from worker_processes import WorkerFleet, ask, load_pack, shown
 
@@ -32,6 +33,7 @@ EVENTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "columns.t": ({"a": "c"}, {"a": "c"}),
 }
 NOT_FOLLOWED = {"doors.opened": {"door": {"name": "front"}, "tags": []}}
+WRITTEN = other_packs()
 LABELS = "{zone: eu, disk: ssd, rack: r1}"
 
 
@@ -61,20 +63,26 @@ def fleet(tmp_path: Path, migrated_database: str) -> Iterator[WorkerFleet]:
     made.close()
 
 
-def test_the_actions_and_rules_of_other_packs_run(fleet: WorkerFleet, operator: Machine) -> None:
-    for folder in sorted(PACKS.iterdir()):
+def test_the_actions_and_rules_of_other_packs_run(fleet: WorkerFleet, operator: Machine, tmp_path: Path) -> None:
+    for folder in (*sorted(PACKS.iterdir()), *(write_other_pack(tmp_path / "written", ref) for ref in WRITTEN)):
         load_pack(fleet.url, folder)
     assert {ref.split(".")[0] for ref in RUNS} == {folder.name for folder in PACKS.iterdir()}
     fleet.start("w1")
     wait_for(lambda: status(fleet.url) == {"w1": "active"})
 
-    numbers = ask(fleet.url, [(ref, given) for ref, (given, _) in RUNS.items()])
-    for number, (ref, (_, result)) in zip(numbers, RUNS.items(), strict=True):
+    runs = {**RUNS, **{ref: tuple(run) for pack in WRITTEN.values() for ref, run in pack["runs"].items()}}
+    numbers = ask(fleet.url, [(ref, given) for ref, (given, _) in runs.items()])
+    for number, (ref, (_, result)) in zip(numbers, runs.items(), strict=True):
         done = ended(fleet.url, number)
         assert (done["status"], done["result"]) == ("completed", result), (ref, done["reason"])
 
     for trigger, (payload, parameters) in EVENTS.items():
         (number,) = send(operator, trigger, payload)
         assert shown(fleet.url, number)["config"] == parameters
+    for trigger, sent in [item for pack in WRITTEN.values() for item in pack.get("events", {}).items()]:
+        for payload, parameters in sent:
+            asked = send(operator, trigger, payload)
+            assert [shown(fleet.url, number)["config"] for number in asked] == [parameters] * len(asked), payload
+            assert len(asked) == (parameters is not None), payload
     for trigger, payload in NOT_FOLLOWED.items():
         assert send(operator, trigger, payload) == []

@@ -52,7 +52,8 @@ def test_check_load_show_send_and_remove(machine: Machine) -> None:
 
 
 def test_mistakes_are_told_whole_and_as_json(machine: Machine) -> None:
-    write_pack(machine.folder / "img", {"rules/shrink.yaml": "name: s\nlable: S\n", "actions/resize.py": None})
+    rule = "name: s\nlable: S\nauthor: Ann\n"
+    write_pack(machine.folder / "img", {"rules/shrink.yaml": rule, "actions/resize.py": None})
     for command in ("check", "load"):
         done = machine.attune("pack", command, "img")
         assert done.returncode == 2
@@ -63,11 +64,13 @@ def test_mistakes_are_told_whole_and_as_json(machine: Machine) -> None:
             "  rules/shrink.yaml:1: trigger: expected the ref of a trigger, got nothing",
             "  rules/shrink.yaml:1: action: expected the ref of an action, got nothing",
             "  rules/shrink.yaml:2: lable: unknown key, did you mean label?",
+            "  warning: rules/shrink.yaml:3: author: unknown key, ignored",
             "try: docs/reference/packs.md",
         ]
     told = json.loads(machine.attune("pack", "check", "img", "--json").stdout)
 
     assert (told["valid"], told["mistakes"][-1]["where"]) == (False, "rules/shrink.yaml:2")
+    assert told["warnings"] == ["rules/shrink.yaml:3: author: unknown key, ignored"]
     assert [one["ref"] for one in json.loads(machine.attune("pack", "list", "--json").stdout)] == ["core"]
 
 

@@ -65,10 +65,10 @@ def test_a_requirement_that_holds_exits_with_0_and_one_that_does_not_with_3(mach
     assert "Traceback" not in failed.stderr
 
 
+@pytest.mark.usefixtures("on_database")
 def test_what_no_definition_covers_is_verified_as_shipped_or_unknown(machine: Machine) -> None:
     machine.command("java", 'openjdk version "17.0.15" 2025-04-15')
     machine.command("docker", "Docker version 28.2.2, build e6534b4")
-    machine.attune("db", "migrate")
 
     def said(*terms: str, only: str = "") -> tuple[int, str]:
         required = [word for term in terms for word in ("--require", term)]

@@ -52,3 +52,49 @@ def test_the_documented_calls_work_and_print_nothing_on_their_own(tmp_path: Path
         "True 3.11.7",
     ]
     assert "Detecting worker capabilities..." in done.stderr
+
+
+LIBRARY = """
+import sys
+import attune
+report = attune.detect(only=["python3", "ruby"])
+print(report.runtimes, report.require("python >=3.9", "os=linux")["python"].path)
+for terms in (["python >=3.12", "ruby"], ["pythn"]):
+    try:
+        report.require(*terms)
+    except attune.UnmetError as error:
+        print(error.exit_code, error)
+own = attune.Runtime(
+    ref="acme.tool", name="Tool", distributions={"verification": {"commands": [{"binary": "python3", "args": ["-V"]}]}}
+)
+print(attune.detect([own]).runtimes)
+heavy = "psycopg psycopg_pool procrastinate alembic fastapi starlette uvicorn pydantic structlog click rich httpx"
+print(sorted(name for name in sys.modules if name in heavy.split()))
+print(sorted({name.split(".")[1] for name in sys.modules if name.startswith("attune.")}))
+"""
+
+
+def test_detect_is_a_library_that_needs_no_database_and_loads_none_of_its_modules(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    path = machine.command("python3", "Python 3.11.7")
+    program = tmp_path / "program.py"
+    program.write_text(LIBRARY)
+    done = subprocess.run(
+        [sys.executable, program], env=machine.environment(), cwd=tmp_path, capture_output=True, text=True, timeout=90
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"['python'] {path}"
+    assert lines[1].startswith("3 requirement not met: python >=3.12: found 3.11.7 at ")
+    assert "; requirement not met: ruby: unavailable, " in lines[1]
+    assert lines[2] == "3 requirement not met: pythn: no definition is called pythn, did you mean python?"
+    assert lines[3:5] == ["['tool']", "[]"]
+    assert [layer for layer in ("web", "agent", "queue", "client") if f"'{layer}'" in lines[5]] == []
+
+
+def test_importing_attune_alone_loads_nothing_of_it() -> None:
+    program = "import sys, attune; print([name for name in sys.modules if name.startswith('attune.')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=90)
+
+    assert done.stdout == "[]\n"

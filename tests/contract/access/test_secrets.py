@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from attune.client import HttpSecrets
+from attune.client.tokens import HttpSecrets
 from attune.core.access.secrets import place_of
 from attune.core.access.tokens import Scope
 from attune.core.errors import SecretError, UsageError

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from attune.client import HttpEvents
+from attune.client.events import HttpEvents
 from attune.composition.events import recorder
 from attune.core.access.tokens import Scope
 from attune.core.errors import UsageError

@@ -242,7 +242,7 @@ async def test_jobs_that_are_left_to_others_are_taken_once_the_oldest_was_left_s
 
     assert await ports.queue.take([PYTHON], 5, {PYTHON: 3600.0, "cap-other": 0.0}) == []
     taken: Sequence[QueuedJob] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         while not taken:
             taken = await ports.queue.take([PYTHON], 5, {PYTHON: 0.001})
     assert [job.execution for job in taken] == [first, second]

@@ -23,7 +23,11 @@ def folders(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     async def fetch(digest: str) -> Sequence[PackFile] | None:
         return FILES if digest == DIGEST else None
 
-    return MemoryPackFolders(DIGEST) if request.param == "memory" else PackCache(tmp_path, fetch)
+    return (
+        MemoryPackFolders(DIGEST)
+        if request.param == "memory"
+        else PackCache(tmp_path, fetch, helper_files=[PackFile("m.py", b"")])
+    )
 
 
 async def test_a_version_has_one_folder(folders: Any) -> None:
@@ -36,3 +40,10 @@ async def test_a_version_has_one_folder(folders: Any) -> None:
 async def test_a_version_that_nobody_has_is_refused(folders: Any) -> None:
     with pytest.raises(UsageError, match="expected one that the database has, got none"):
         await folders.folder("0" * 64)
+
+
+async def test_what_actions_in_python_can_import_has_a_folder_of_its_own(folders: Any) -> None:
+    folder = await folders.helper()
+
+    assert folder.is_absolute()
+    assert folder != await folders.folder(DIGEST)

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from attune.client import HttpPacks
+from attune.client.packs import HttpPacks
 from attune.composition.packs import check_folder
 from attune.core.access.tokens import Scope
 from attune.core.errors import UsageError

@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 from psycopg import AsyncConnection
 
-from attune.core.errors import DatabaseError
+from attune.core.errors import DatabaseError, UsageError
+from attune.core.matching.fleet import Capability, CapabilityInstance, Node, by_name
 from attune.core.nodes.role import SENSOR
 from attune.core.ports.nodes import Registration
 from attune.core.ports.sensors import SensorReport
@@ -40,6 +41,7 @@ class Stores:
     sensors: tuple[int, int, int]
     later: Callable[[float], Awaitable[None]]
     stored: Callable[[], Awaitable[list[Any]]]
+    can_run: Callable[[], Awaitable[None]]
 
 
 def in_memory() -> Stores:
@@ -56,7 +58,11 @@ def in_memory() -> Stores:
     async def stored() -> list[Any]:
         return [(one.trigger_ref, one.payload, one.sensor_ref) for one in store.events]
 
-    return Stores(store, store, (1, 2), (1, 2, 3), later, stored)
+    async def can_run() -> None:
+        python = by_name([Capability("python", instances=(CapabilityInstance("3.11", "/python"),), ref="core.python")])
+        store.nodes = [Node(one, f"s{one - 1}", python, role="sensor") for one in (1, 2)]
+
+    return Stores(store, store, (1, 2), (1, 2, 3), later, stored, can_run)
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -86,8 +92,18 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
                 query = "SELECT trigger_ref, payload, source_ref FROM event ORDER BY id"
                 return await (await connection.execute(query)).fetchall()
 
+        async def can_run() -> None:
+            async with pool.connection() as connection:
+                await connection.execute(
+                    "INSERT INTO worker_runtime (worker, runtime_ref, name, status, reason, instances)"
+                    " SELECT id, 'core.python', 'python', 'available', '', '[{\"version\": \"3\", \"path\": \"/p\"}]'"
+                    " FROM worker"
+                )
+
         events = PostgresSensorEvents(pool, insert)
-        yield Stores(PostgresSensors(pool), events, (nodes[0], nodes[1]), tuple(ids), later, stored)  # type: ignore[arg-type]
+        yield Stores(
+            PostgresSensors(pool), events, (nodes[0], nodes[1]), (ids[0], ids[1], ids[2]), later, stored, can_run
+        )
         for registry in registries:
             await registry.leave()
 
@@ -199,6 +215,45 @@ async def test_reports_are_those_of_the_holder(stores: Stores) -> None:
     waiting = (await stores.leases.status())[0]
     assert (waiting.state, waiting.node, waiting.pid) == ("waiting", None, None)
     assert waiting.reason.startswith("no sensor node ")
+
+
+async def test_what_was_printed_last_is_kept_until_another_takes_the_lease(stores: Stores) -> None:
+    sensor = stores.sensors[0]
+    await stores.leases.take(stores.nodes[0], [sensor], 10)
+    await stores.leases.report(stores.nodes[0], [SensorReport(sensor, 1, SensorState.RUNNING, last_lines="a\nb")])
+    await stores.leases.release(stores.nodes[0], {sensor: 1})
+    kept = (await stores.leases.status())[0].last_lines
+    await stores.leases.take(stores.nodes[1], [sensor], 10)
+
+    assert (kept, (await stores.leases.status())[0].last_lines) == ("a\nb", "")
+
+
+async def test_a_move_is_wanted_until_somebody_takes_the_lease(stores: Stores) -> None:
+    first, second = stores.nodes
+    sensor = stores.sensors[0]
+    await stores.can_run()
+    await stores.leases.take(first, [sensor], 10)
+    for to in (None, "s1"):
+        assert await stores.leases.move("acme.a", to) == "s1"
+        status = (await stores.leases.status())[0]
+        assert (status.node, status.wanted) == ("s0", "s1")
+    assert await stores.leases.move("acme.nothing") is None
+    with pytest.raises(UsageError, match="no sensor node is called 's9'"):
+        await stores.leases.move("acme.a", "s9")
+    assert (await stores.leases.world()).leases[sensor].wanted == second
+    await stores.leases.release(first, {sensor: 1})
+    await stores.leases.take(second, [sensor], 10)
+
+    assert (await stores.leases.world()).leases[sensor].wanted is None
+    assert (await stores.leases.status())[0].wanted is None
+
+
+async def test_a_move_is_heard_of(stores: Stores) -> None:
+    await stores.can_run()
+    await stores.leases.take(stores.nodes[0], stores.sensors, 10)
+    async with stores.leases.listening() as changes:
+        await stores.leases.move("acme.a")
+        assert await changes.news(10) is True
 
 
 async def test_lines_are_stored_once_and_in_their_order(stores: Stores) -> None:

@@ -59,6 +59,7 @@ NEEDS: dict[str, Scope | None] = {
     "DELETE /api/packs/{ref}": Scope.ADMIN,
     "GET /api/sensor-definitions": Scope.READ,
     "PATCH /api/sensor-definitions/{ref}": Scope.OPERATE,
+    "POST /api/sensor-definitions/{ref}/move": Scope.OPERATE,
     "GET /api/triggers": Scope.READ,
     "GET /api/rules": Scope.READ,
     "PATCH /api/rules/{ref}": Scope.OPERATE,

@@ -31,6 +31,7 @@ _SCENE: tuple[LiteralString, ...] = (
     " conditions, enabled, action_params) VALUES (901, 'acme.r', 901, 'acme', 'x', 'x', 901, 'acme.act', 901, 'acme.t',"
     " '[]', true, '{\"key\": \"hush\"}')",
     "INSERT INTO api_token (id, name, digest, scope, created_by) VALUES (901, 'ci', 'hush', 'read', 'ann')",
+    "INSERT INTO sensor_lease (sensor, worker, expires_at) VALUES (901, 901, now())",
     "INSERT INTO dead_letter (id, kind, source, body, reason, sqlstate)"
     " VALUES (901, 'event', 'acme.s', 'hush', 'x', '22001')",
 )
@@ -51,6 +52,7 @@ _CHANGES: dict[LiteralString, tuple[str, str, Any, int]] = {
     ),
     "UPDATE rule SET enabled = false": ("UPDATE", "rule acme.r", {"enabled": [True, False]}, 1),
     "UPDATE sensor SET enabled = false": ("UPDATE", "sensor acme.s", {"enabled": [True, False]}, 1),
+    "UPDATE sensor_lease SET wanted = 902": ("UPDATE", "sensor acme.s", {"node": ["a", "b"]}, 1),
     "UPDATE trigger SET label = 'y' WHERE id = 901": ("UPDATE", "trigger acme.t", {"label": ["x", "y"]}, 1),
     'UPDATE pack SET config = \'{"key": "hushed"}\' WHERE id = 901': ("UPDATE", "pack acme", {"config": "***"}, 1),
     "INSERT INTO secret (name, value, changed_by) VALUES ('db', 'hush', 'ann')": (
@@ -137,6 +139,7 @@ _LIFE: tuple[LiteralString, ...] = (
     "UPDATE execution SET status = 'running' WHERE id = 902",
     "UPDATE execution SET status = 'completed', result = '1' WHERE id = 902",
     "UPDATE runtime SET name = name",
+    "UPDATE sensor_lease SET wanted = NULL, renewed_at = now()",
     "UPDATE node_request SET answer = '{}', answered_at = now()",
 )
 

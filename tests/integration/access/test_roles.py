@@ -189,6 +189,7 @@ ATTACKS: dict[str, LiteralString] = {
     "steal a lease": "UPDATE sensor_lease SET worker = 901",
     "end a lease": "UPDATE sensor_lease SET expires_at = now()",
     "delete a lease": "DELETE FROM sensor_lease",
+    "send a sensor to itself": "UPDATE sensor_lease SET wanted = 901",
     "take a lease for another": 'SELECT take_leases(\'[{"sensor": 901, "dead": 1}]\', 903, 60)',
     "take a lease that is held": 'SELECT take_leases(\'[{"sensor": 901, "dead": 1}]\', 901, 60)',
     "skip lines of a sensor": "UPDATE sensor_journal SET shipped = 999",

@@ -60,6 +60,18 @@ async def test_a_rule_asks_at_most_every_so_often(pool: Pool) -> None:
     assert len((await happen(pool, "img.made", EVENT))[0].executions) == 1
 
 
+@pytest.mark.parametrize("column", ["delay_seconds", "at_most_every_seconds"])
+@pytest.mark.parametrize("seconds", ["NaN", "infinity", "1e11"])
+async def test_a_rule_whose_row_has_too_long_a_time_asks_for_nothing_and_spoils_no_event(
+    pool: Pool, column: str, seconds: str
+) -> None:
+    await execute(pool, f"UPDATE rule SET {column} = %s", (seconds,))
+    (made,) = await happen(pool, "img.made", EVENT)
+
+    assert made.executions == ()
+    assert "expected at most 8784h, got more" in made.problems[0]
+
+
 async def test_what_rules_ask_for_goes_after_what_people_ask_for(pool: Pool) -> None:
     await happen(pool, "img.made", EVENT)
     await execute(pool, "UPDATE rule SET priority = 7")

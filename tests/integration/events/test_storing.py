@@ -306,7 +306,7 @@ def rounds_of(checks: list[Transition]) -> Any:
     )
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 100) -> None:
     """Wait until *condition*, which may look into the database, holds."""
     end = time.monotonic() + seconds
     while not await asyncio.to_thread(condition):

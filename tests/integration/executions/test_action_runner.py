@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from attune import catalogue
 from attune.core.executions.action import Delivery
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
 from attune.host.contract.execution_contract import default_contract
@@ -55,13 +56,19 @@ print(json.dumps({"stdin": sys.stdin.read(), "argv": sys.argv[1:], "environment"
                   "folder": os.getcwd(), "files": os.listdir(), "session": os.getsid(0) == os.getpid()}))
 """
 PARAMETERS: Mapping[str, Any] = {"name": "a b", "count": 3, "key": "s3cret"}
+NAMED = (("NAME", "a b"), ("COUNT", "3"))
 
 
 @pytest.mark.parametrize(
     ("delivery", "stdin", "argv", "variables"),
     [
         (Delivery.STDIN, PARAMETERS, [], {}),
-        (Delivery.ENV, {"key": "s3cret"}, [], {"ATTUNE_PARAM_NAME": "a b", "ATTUNE_PARAM_COUNT": "3"}),
+        (
+            Delivery.ENV,
+            {"key": "s3cret"},
+            [],
+            {f"ATTUNE_{kind}_{name}": text for kind in ("PARAM", "ACTION") for name, text in NAMED},
+        ),
         (Delivery.ARGS, {"key": "s3cret"}, ["--name=a b", "--count=3"], {}),
     ],
 )
@@ -74,12 +81,35 @@ async def test_parameters_come_as_the_action_says_and_secrets_on_stdin(
     told = outcome.result
     assert (json.loads(told["stdin"]), told["argv"]) == (stdin, argv)
     environment = told["environment"]
-    assert {name: value for name, value in environment.items() if name.startswith("ATTUNE_")} == variables
+    assert {
+        name: value for name, value in environment.items() if name.startswith(("ATTUNE_PARAM_", "ATTUNE_ACTION"))
+    } == variables
     assert environment["OWN"] == "1"
     assert not {"DATABASE_URL", "ATTUNE_TOKEN"} & {*environment}
     assert told["session"]
     assert told["files"] == []
     assert not any(Path(told["folder"]).glob("*"))  # noqa: ASYNC240
+
+
+@pytest.mark.parametrize("delivery", [Delivery.DOTENV, Delivery.FILE, Delivery.DOTENV_FILE])
+async def test_parameters_come_as_lines_or_in_a_file_of_the_working_folder_with_secrets(
+    tmp_path: Path, delivery: Delivery
+) -> None:
+    outcome, _, _ = await run(
+        tmp_path,
+        "import os; given = os.environ.get('ATTUNE_PARAMETER_FILE')\n"
+        + TELL.replace('"argv"', '"file": given and [open(given).read(), os.stat(given).st_mode], "argv"'),
+        parameters=PARAMETERS,
+        secrets=frozenset({"key"}),
+        delivery=delivery,
+    )
+    told = outcome.result
+    text, mode = told["file"] or [told["stdin"], None]
+    assert (told["stdin"], mode) == (("", 0o100600) if delivery.endswith("file") else (text, None))
+    assert told["files"] == ([".parameters"] if delivery.endswith("file") else [])
+    assert text == (
+        "name='a b'\ncount='3'\nkey='s3cret'\n" if delivery.startswith("dotenv") else json.dumps(PARAMETERS) + "\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,6 +189,12 @@ async def test_how_long_work_has_to_end_by_itself_is_its_own(tmp_path: Path, gra
     assert (outcome.ending, out) == (WorkEnding.TIMED_OUT, said)
 
 
+async def test_a_time_limit_of_a_year_is_kept(tmp_path: Path) -> None:
+    outcome, out, _ = await run(tmp_path, "print('ran')", timeout_seconds=31_622_400.0)
+
+    assert (outcome.ending, out) == (WorkEnding.EXITED, "ran\n")
+
+
 async def test_a_cancelled_run_leaves_nothing(tmp_path: Path) -> None:
     script = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     task = asyncio.create_task(run(tmp_path, script))
@@ -226,3 +262,25 @@ def _lives(pid: str) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:
         return False
+
+
+HELPED = "from attune_action import log, parameters, result\nlog('told')\nresult(parameters())\nassert parameters()\n"
+GIVEN: Mapping[str, Any] = {
+    "text": "it's \"5\"\nof =them", "five": "5", "n": 5, "dry-run": True, "list": [1, "a"], "object": {"a": None},
+    "nothing": None, "empty": "", "last": "--text=no",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("delivery", Delivery)
+async def test_the_helper_gives_the_same_parameters_by_every_delivery(tmp_path: Path, delivery: Delivery) -> None:
+    outcome, printed, said = await run(
+        tmp_path,
+        HELPED,
+        parameters={**GIVEN, "key": "s3cret"},
+        secrets=frozenset({"key"}),
+        delivery=delivery,
+        positional=("five", "unknown", "last"),
+        environment={"PYTHONPATH": str(Path(catalogue.__file__).parent / "helper"), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert outcome.result == {**GIVEN, "key": "s3cret"}, outcome.reason
+    assert (len(printed.splitlines()), said) == (1, "told\n")

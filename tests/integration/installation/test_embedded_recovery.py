@@ -36,7 +36,7 @@ def kill_server(server: EmbeddedServer) -> int:
     pid = postmaster(server.data_dir)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 100
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.002)
     return pid

@@ -77,6 +77,16 @@ def test_a_very_deep_folder_gets_a_short_socket_that_is_tidied_away(tmp_path: Pa
     assert not short.exists()
 
 
+def test_a_short_socket_folder_goes_when_its_data_is_removed(data_dir: Path) -> None:
+    server = EmbeddedServer(data_dir.rename(data_dir.with_name("with space")))
+    short = Path(server.acquire().partition("host=")[2].partition("&")[0])
+    shutil.rmtree(server.data_dir)
+    assert short.match("/tmp/attune-*")
+    server.release()
+
+    assert not short.exists()
+
+
 def test_a_short_socket_folder_that_was_lost_comes_back_at_the_same_place(tmp_path: Path) -> None:
     with EmbeddedServer(tmp_path / "with space") as server:
         url = server.acquire()

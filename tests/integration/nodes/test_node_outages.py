@@ -102,10 +102,10 @@ def test_sighup_reads_the_definitions_again(machine: Machine, started: Any, migr
     wait_for(lambda: "ruby" in rows(migrated_database, "SELECT capabilities->'runtimes' FROM worker")[0][0])
 
 
+@pytest.mark.usefixtures("installed")
 def test_a_node_outlives_its_database_says_so_once_and_heals_its_row(machine: Machine, started: Any) -> None:
     del machine.variables["DATABASE_URL"]
     log = machine.folder / "up.log"
-    assert machine.attune("db", "migrate").returncode == 0
     started("worker", "start", "--name", "w1", log=log)
     wait_for(lambda: "worker registered" in log.read_text())
     postmaster = machine.folder / "data" / "postgres" / "postmaster.pid"

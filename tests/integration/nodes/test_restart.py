@@ -51,7 +51,7 @@ class Restarts:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            assert self.process.wait(20) == 0
+            assert self.process.wait(100) == 0
 
     @property
     def java(self) -> Any:

@@ -284,7 +284,7 @@ async def test_whoever_listens_hears_of_a_load_and_not_of_one_that_changes_nothi
         await load(pool, write_pack(tmp_path))
         await load(pool, tmp_path)
         await PostgresPacks(pool).remove_pack("img", changed_by="ann")
-        heard = [note.payload async for note in listener.notifies(timeout=5, stop_after=2)]
+        heard = [note.payload async for note in listener.notifies(timeout=100, stop_after=2)]
         more = [note.payload async for note in listener.notifies(timeout=0.05)]
     finally:
         await listener.close()

@@ -279,6 +279,34 @@ def test_built_in_sensors_neither_lose_nor_repeat_themselves_when_their_node_die
     assert "cron: expected a cron expression such as '*/5 * * * *', " in rows(fleet.url, failed)[0][0]
 
 
+def test_a_sensor_moves_where_an_operator_wants_it_and_shows_what_it_printed_last(fleet: SensorFleet) -> None:
+    fleet.lease = "60s"
+    started(fleet, "s1", "s2")
+    program = fleet.folder / "mail.py"
+    program.write_text(
+        "import json, sys, time\njson.load(sys.stdin)\nprint('mail to', 'ops', file=sys.stderr, flush=True)\n"
+        "time.sleep(0.2)\nprint(json.dumps({'number': 1}), flush=True)\ntime.sleep(600)\n"
+    )
+    add_sensor(fleet.url, "acme.mail", str(program), {})
+    wait_for(lambda: "acme.mail" in fleet.holders())
+    before = fleet.holders()["acme.mail"]
+    (other,) = {"s1", "s2"} - {before}
+    attune = fleet.machine(before).attune
+    moved = attune("sensor", "move", "acme.mail", "--to", other)
+    assert (moved.returncode, moved.stdout) == (0, f"acme.mail is to run on {other}\n")
+    wait_for(lambda: fleet.holders().get("acme.mail") == other)
+    wait_for(lambda: lease(fleet.url, "last_lines, wanted") == ("mail to ops", None))
+
+    shown = attune("sensor", "show", "acme.mail").stdout
+    assert shown.startswith(f"acme.mail  + running  on {other}\n") and "stderr:\nmail to ops\n" in shown
+    assert json.loads(attune("sensor", "show", "acme.mail", "--json").stdout)["last_lines"] == "mail to ops"
+    assert "acme.mail is given back: it moves to " + other in fleet.log(before).read_text()
+    refused = [attune("sensor", "move", *words) for words in (["acme.mial"], ["acme.mail", "--to", "s3"])]
+    assert [one.returncode for one in refused] == [2, 2]
+    assert "attune sensor move acme.mail" in refused[0].stderr
+    assert "no sensor node is called 's3'" in refused[1].stderr
+
+
 def test_commands_show_and_switch_sensors(fleet: SensorFleet) -> None:
     started(fleet, "s1")
     fleet.add("one")

@@ -26,7 +26,7 @@ class Reader:
     async def event(self, *kinds: str) -> dict[str, Any]:
         """The next event of *kinds*."""
         found: dict[str, str] = {}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(100):
             async for line in self._lines:
                 name, _, value = line.partition(": ")
                 if line and name:

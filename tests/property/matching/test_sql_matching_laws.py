@@ -7,11 +7,11 @@ from random import Random
 from typing import Any
 
 import pytest
+from benchmarks.sql_matcher import PostgresMatcher
 
 from attune.core.matching.fleet import Node
 from attune.core.matching.matcher import match
 from attune.postgres.connection import Pool, open_pool
-from attune.postgres.matching.matcher import PostgresMatcher
 from attune.postgres.nodes.capabilities import write_capabilities
 from effort import share
 from random_fleets import TAINTS, changed_node, random_node, random_preferences, random_requirement

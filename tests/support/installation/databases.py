@@ -21,6 +21,7 @@ import psycopg
 import pytest
 
 from attune.postgres.embedded.server import EmbeddedServer
+from command_hosts import Machine
 
 TEMPLATE = "attune_template"
 """The database that `migrated_database` is copied from."""
@@ -92,11 +93,37 @@ def made_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def copy_stopped(made: Path, to: Path) -> None:
+    """Copy data folder *made*, whose server is not running; the copy's socket is its own."""
+    subprocess.run(["cp", "-a", made, to], check=True)
+    (to / "postgres.socket").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def migrated_folder(server_dir: Path) -> Path:
+    """A data folder as `attune db migrate` makes it, once for all workers of this run; for copying."""
+    place = server_dir / "installation"
+    with (server_dir / "installation.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not place.exists():
+            (making := Machine(server_dir / "making")).folder.mkdir()
+            done = making.attune("db", "migrate")
+            assert done.returncode == 0, done.stderr
+            making.folder.rename(place)
+    return place / "data"
+
+
+@pytest.fixture
+def installed(machine: Machine, migrated_folder: Path) -> None:
+    """The test's `machine` is as after `attune db migrate`, which takes seconds."""
+    copy_stopped(migrated_folder, machine.folder / "data")
+
+
 @pytest.fixture
 def data_dir(made_folder: Path) -> Iterator[Path]:
     """A data folder of this test's own, with a database whose server is not running; short enough for its socket."""
     place = Path(tempfile.mkdtemp(prefix="attune-data-"))
-    subprocess.run(["cp", "-a", made_folder, place / "data"], check=True)
+    copy_stopped(made_folder, place / "data")
     yield place / "data"
     shutil.rmtree(place, ignore_errors=True)
 
@@ -146,6 +173,12 @@ def template_database(server_url: str, server_dir: Path, migrate_hook: Callable[
     """The name of the database that `migrated_database` copies."""
     make_template(server_url, server_dir / "template.lock", migrate_hook)
     return TEMPLATE
+
+
+@pytest.fixture
+def on_database(machine: Machine, migrated_database: str) -> None:
+    """The test's `machine` has a database on this run's server, which no command has to start."""
+    machine.variables["DATABASE_URL"] = migrated_database
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,14 +29,15 @@ class Live:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def connect(self, timeout: float = 10) -> socket.socket:
+    def connect(self, timeout: float = 100) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout)
 
-    def say(self, sent: bytes, timeout: float = 10) -> bytes:
+    def say(self, sent: bytes, timeout: float = 100) -> bytes:
         """What is answered to *sent* until the other side hangs up or says nothing for a moment."""
         with self.connect(timeout) as connection:
-            connection.sendall(sent)
             received = b""
+            with suppress(OSError):  # refused before its end
+                connection.sendall(sent)
             try:
                 while part := connection.recv(65_536):
                     received += part

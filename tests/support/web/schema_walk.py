@@ -77,7 +77,7 @@ def walk(
             session=session,
             headers={"Authorization": f"Bearer {token}"},
             checks=CHECKS,
-            timeout=20,
+            timeout=120,  # ends what hangs
         )
 
     with session:

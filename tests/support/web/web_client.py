@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from attune.client import Wire
+from attune.client.wire import Wire
 from attune.composition.web import serve_api, services_on
 from attune.core.access.tokens import Scope
 from attune.postgres.connection import Pool, open_pool

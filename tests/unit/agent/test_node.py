@@ -137,7 +137,7 @@ class World:
             await task
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 100
         while not condition():
             assert time.monotonic() < end, "expected the condition to become true"
             await asyncio.sleep(0.01)

@@ -1,7 +1,5 @@
 """Runs the built-in sensors: each watches, and stores what it fires with what it must remember, in one transaction."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass

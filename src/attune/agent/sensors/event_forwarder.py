@@ -3,8 +3,6 @@
 While the database is away the lines wait in their file; where too many wait, their sensor is held back.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable

@@ -1,9 +1,8 @@
 """One sensor on this node: its process, started again when it ends, for as long as the lease lasts."""
 
-from __future__ import annotations
-
 import asyncio
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,6 +33,8 @@ from attune.core.runtimes.definition import StartOptions
 from attune.core.sensors.assignment import SensorState
 from attune.core.sensors.sensor import Sensor
 
+_KEPT_LINES, _KEPT_CHARACTERS = 20, 4096
+_LINES_SECONDS = 3.0  # between two reports that say nothing but what was printed
 Changed = Callable[[], None]
 Watch = Callable[["BuiltinInstance"], Coroutine[Any, Any, None]]
 
@@ -91,6 +92,7 @@ class SensorInstance:
         self.taken = taken
         self.report = SensorReport(taken.sensor, taken.epoch, SensorState.STARTING)
         self._changed = changed
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, until: float) -> None:
@@ -118,7 +120,8 @@ class SensorInstance:
 
     def say(self, state: SensorState, reason: str = "", *, pid: int | None = None, restarts: int = 0) -> None:
         """Tell how it is."""
-        self.report = replace(self.report, state=state, reason=reason, pid=pid, restarts=restarts)
+        lines = "\n".join(self._lines)[-_KEPT_CHARACTERS:]
+        self.report = replace(self.report, state=state, reason=reason, pid=pid, restarts=restarts, last_lines=lines)
         self._changed()
 
     async def _run(self) -> None:
@@ -146,6 +149,7 @@ class ProcessInstance(SensorInstance):
         self._process: RunningSensor | None = None
         self._throttled = False
         self._restarts = Restarts()
+        self._telling: asyncio.TimerHandle | None = None
 
     def extend(self, until: float) -> None:
         self._until = max(self._until, until)
@@ -191,11 +195,7 @@ class ProcessInstance(SensorInstance):
             output, variables = self._output_log, self._context.options(self.sensor.runtime_ref).environment
             names = {"ATTUNE_SENSOR": self.sensor.ref, "ATTUNE_TRIGGER": self.sensor.trigger_ref}
             program = SensorProgram(command, output.path, output.work, values, {**variables, **names}, masked)
-            process = await self._context.start(
-                program,
-                self._until,
-                lambda line: log.info(f"sensor {self.sensor.ref} says: {line}", sensor=self.sensor.ref),
-            )
+            process = await self._context.start(program, self._until, self._printed)
         except (AttuneError, OSError) as error:
             if isinstance(error, UsageError) and place_error(error) is None:
                 self._context.suspect(self.sensor.runtime_ref)
@@ -216,6 +216,16 @@ class ProcessInstance(SensorInstance):
         finally:
             self._process = None
             process.kill()
+
+    def _printed(self, line: str) -> None:
+        log.info(f"sensor {self.sensor.ref} says: {line}", sensor=self.sensor.ref)
+        self._lines.append(line)
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_LINES_SECONDS, self._tell_lines)
+
+    def _tell_lines(self) -> None:
+        self._telling = None
+        self.say(self.report.state, self.report.reason, pid=self.report.pid, restarts=self.report.restarts)
 
     async def _back_off(self, end: SensorEnd, ran_for: float) -> None:
         rules = self._context.restarts

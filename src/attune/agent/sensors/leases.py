@@ -1,7 +1,5 @@
 """Runs sensors on this node: takes leases, runs what it holds, and gives back what it can no longer run."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress

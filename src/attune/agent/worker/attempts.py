@@ -138,24 +138,21 @@ class Attempts:
         if action.cannot_run:
             return WorkOutcome(WorkEnding.REFUSED, reason=action.cannot_run)
         start = self.start(ref := action.runtime_ref or "")
+        interpreter = interpreter_of(ref, interpreters, node) if ref else None
+        environment = {**start.environment, **_environment(started, node, interpreters, folder)}
+        if PurePath(interpreter or "").name.startswith(("python", "pypy")):
+            places = str(await self.packs.helper()), start.environment.get("PYTHONPATH")
+            environment["PYTHONPATH"] = ":".join(filter(None, places))
         work = Work(
             entrypoint=entrypoint,
-            interpreter=interpreter_of(ref, interpreters, node) if ref else None,
+            interpreter=interpreter,
             interpreter_args=(*start.args, *action.interpreter_args),
             parameters=values,
             secrets=secrets,
             masked=masked,
             delivery=action.delivery,
-            environment={
-                **start.environment,
-                **{f"ATTUNE_RUNTIME_{_NO_WORD.sub('_', n.upper())}": used["path"] for n, used in interpreters.items()},
-                "ATTUNE_ACTION": action.ref,
-                "ATTUNE_EXECUTION": str(started.execution),
-                "ATTUNE_ATTEMPT": str(started.attempt),
-                "ATTUNE_WORKER": node.name,
-                # Python would write beside what it imports from the folder, which has to stay as it is.
-                **({"ATTUNE_PACK_FOLDER": str(folder), "PYTHONDONTWRITEBYTECODE": "1"} if folder is not None else {}),
-            },
+            positional=action.positional,
+            environment=environment,
             timeout_seconds=started.timeout_seconds or self.default_timeout,
             result_file=action.result_file,
             grace_seconds=action.grace_seconds,
@@ -199,6 +196,21 @@ class Attempts:
             failed=then.counts,
             not_started=outcome.ending is WorkEnding.NOT_STARTED,
         )
+
+
+def _environment(
+    started: StartedAttempt, node: Node, interpreters: Mapping[str, Any], folder: PurePath | None
+) -> dict[str, str]:
+    return {
+        **{f"ATTUNE_RUNTIME_{_NO_WORD.sub('_', n.upper())}": used["path"] for n, used in interpreters.items()},
+        "ATTUNE_ACTION": started.action.ref,
+        "ATTUNE_EXECUTION": str(started.execution),
+        "ATTUNE_ATTEMPT": str(started.attempt),
+        "ATTUNE_WORKER": node.name,
+        # Python would write beside what it imports from the folder, which has to stay as it is.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **({"ATTUNE_PACK_FOLDER": str(folder)} if folder is not None else {}),
+    }
 
 
 async def _held_against(schema: Mapping[str, Any] | None, outcome: WorkOutcome) -> WorkOutcome:

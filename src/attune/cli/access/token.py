@@ -1,6 +1,6 @@
 """`attune token`: who may use the API."""
 
-from typing import Any
+from dataclasses import asdict
 
 import click
 
@@ -36,7 +36,7 @@ def create(name: str, scope: str, expires: str | None, as_json: bool) -> None:
     lasts = seconds_of(expires, "--expires") if expires else None
     record, text = with_tokens(lambda tokens: tokens.create(name, Scope(scope), created_by=who(), expires_in=lasts))
     if as_json:
-        print_json({**_data(record), "token": text})
+        print_json({**asdict(record), "token": text})
         return
     click.echo(text)
     click.echo("Keep it now: it cannot be shown again.", err=True)
@@ -51,7 +51,6 @@ def list_(as_json: bool) -> None:
         as_json,
         ["ID", "NAME", "SCOPE", "STATE", "EXPIRES", "LAST USED", "MADE BY"],
         _row,
-        data=_data,
     )
 
 
@@ -97,15 +96,3 @@ async def _live(tokens: TokenStore, wanted: str) -> TokenRecord:
             return token
     sentence = f"expected the id or the name of a live token, got {shown(wanted)}"
     raise unknown(sentence, wanted, [token.name for token in live], "attune token list")
-
-
-def _data(token: TokenRecord) -> dict[str, Any]:
-    times = {name: getattr(token, name) for name in ("created", "expires", "last_used", "revoked")}
-    return {
-        "id": token.id,
-        "name": token.name,
-        "scope": token.scope.value,
-        "state": token.state,
-        "created_by": token.created_by,
-        **{name: time.isoformat() if time else None for name, time in times.items()},
-    }

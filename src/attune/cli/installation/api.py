@@ -1,7 +1,5 @@
 """`attune api start`: the HTTP API and the page, until a signal."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from dataclasses import asdict
@@ -27,7 +25,9 @@ def start() -> None:
     start_api(load_settings(upwards=False))
 
 
-def start_api(settings: Settings, bound: socket.socket | None = None, supervisor: socket.socket | None = None) -> None:
+def start_api(
+    settings: "Settings", bound: socket.socket | None = None, supervisor: socket.socket | None = None
+) -> None:
     """Serve, on *bound* where that is given, until a signal or until *supervisor* says so."""
     from attune.agent.control import Control, obey_signals, obey_supervisor
     from attune.agent.logs import configure_logging, log
@@ -38,7 +38,7 @@ def start_api(settings: Settings, bound: socket.socket | None = None, supervisor
 
     configure_logging(form=settings.log.format, level=settings.log.level)
 
-    async def serve(database: Database, bound: socket.socket) -> None:
+    async def serve(database: "Database", bound: socket.socket) -> None:
         obey_signals(control := Control())
         tell = log.info if supervisor is None else obey_supervisor(control, supervisor)
         said = f"the API is served on {settings.api.public_url or address_of(bound)}/api/docs"
@@ -54,6 +54,7 @@ def start_api(settings: Settings, bound: socket.socket | None = None, supervisor
             told_every=settings.heartbeat.interval,
         )
 
-    with use_database(settings) as database, bound or listen(settings.api.host, settings.api.port) as listening:
+    with use_database(settings) as database:
         require_migrated(database.url)
-        asyncio.run(serve(database, listening))
+        with bound or listen(settings.api.host, settings.api.port) as listening:
+            asyncio.run(serve(database, listening))

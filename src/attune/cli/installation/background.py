@@ -1,7 +1,5 @@
 """`attune up --detach` and `attune down`: what is up here, found by a lock that dies with it."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os
@@ -79,7 +77,7 @@ def refuse_second(folder: Path) -> None:
         raise AttuneError(f"attune is up already: process {up.process}{where}", hint="attune down")
 
 
-def start_detached(settings: Settings, options: list[str]) -> int:
+def start_detached(settings: "Settings", options: list[str]) -> int:
     """Start `attune up` with *options* as a process without a terminal, and wait until it is up; the exit code."""
     from attune.composition.databases import data_dir, use_database
 

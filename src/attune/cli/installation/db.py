@@ -1,7 +1,5 @@
 """`attune db …`: migrations, state, a psql session."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -53,6 +51,9 @@ def migrate_command(sql: bool, report: TextIO | None) -> None:
         click.echo(migration_sql(settings))
         return
     with use_database(settings, create=True) as database:
+        if locks := migration_state(database.url).locks:
+            text = f"locked for longer than a second, so that nodes and the API wait: {', '.join(locks)}"
+            click.echo(f"while this migrates, these are {text}", err=True)
         done, written = migrate(database.url)
         core = [f"core pack: {', '.join(written)}"] if written else []
         lines, left = [*_lines(done), *core], [f"left: {one}" for one in done.left]
@@ -66,7 +67,7 @@ def migrate_command(sql: bool, report: TextIO | None) -> None:
             click.echo(said, err=True)
 
 
-def _lines(report: MigrationReport) -> Iterator[str]:
+def _lines(report: "MigrationReport") -> Iterator[str]:
     if report.adopted:
         yield f"adopted an existing Attune database ({report.origin}) at {report.adopted}"
     for revision in report.applied:
@@ -89,7 +90,7 @@ def _lines(report: MigrationReport) -> Iterator[str]:
     help="node: the node of that name; admin: `attune api` and operators; reader: who only looks.",
 )
 @click.option("--password", is_flag=True, help="Give it a new generated password, which is printed this once.")
-def grant(name: str, role: LoginRole, password: bool) -> None:
+def grant(name: str, role: "LoginRole", password: bool) -> None:
     """Make or alter the login of NAME, `attune_<role>_<NAME>`, and print the URL that it connects with.
 
     A node that is registered under NAME belongs to it from then on. Rights are set as this version wants them.
@@ -131,7 +132,7 @@ def retention(apply: bool, as_json: bool) -> None:
 
     keep = asdict(load_settings().retention)
 
-    async def work(store: RetentionStore | None) -> Sequence[RetainedRows]:
+    async def work(store: "RetentionStore | None") -> "Sequence[RetainedRows]":
         assert store is not None
         if apply:
             gone: Counter[str] = Counter()

@@ -1,7 +1,5 @@
 """`attune up`: everything on this machine, until Ctrl-C."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import socket
@@ -75,13 +73,13 @@ def say(text: str, *, err: bool = False) -> None:
         silence(sys.stderr if err else sys.stdout)
 
 
-def is_chosen(settings: Settings) -> bool:
+def is_chosen(settings: "Settings") -> bool:
     """Whether the port of the API was chosen, and is not the one that happens to be the default."""
     return variable("ATTUNE__API__PORT") is not None or settings.api.port != type(settings.api)().port
 
 
 async def _everything(
-    settings: Settings, database: Database, bound: socket.socket, tell_address: Callable[[str], None]
+    settings: "Settings", database: "Database", bound: socket.socket, tell_address: Callable[[str], None]
 ) -> None:
     """Run both nodes and the API until a signal; the API goes last, so that the page shows the nodes leave."""
     import attune.composition.node_services
@@ -94,7 +92,7 @@ async def _everything(
     from attune.core.nodes.role import ROLES, Role
     from attune.web.server import address_of
 
-    def node(role: Role, supervisor: socket.socket) -> int:
+    def node(role: "Role", supervisor: socket.socket) -> int:
         bound.close()
         return reported(lambda: start_node(settings, role, supervisor=supervisor))
 
@@ -115,7 +113,7 @@ async def _everything(
 
 
 async def _announce(
-    settings: Settings, database: Database, names: str, address: str, tell_address: Callable[[str], None]
+    settings: "Settings", database: "Database", names: str, address: str, tell_address: Callable[[str], None]
 ) -> None:
     """Say once that everything is up, and how to look at it."""
     from attune.agent.service import notify
@@ -137,7 +135,7 @@ async def _announce(
     say(f"In the terminal: `{attune} worker list` and `{attune} sensor list`. Ctrl-C stops everything.")
 
 
-async def _token(tokens: AccessStore, file: Path) -> int:
+async def _token(tokens: "AccessStore", file: Path) -> int:
     """The administrator's token in *file*, or one that is made and kept there."""
     kept = _kept_token(file)
     caller = await tokens.caller(kept) if kept else None

@@ -1,7 +1,5 @@
 """`attune worker …` and `attune sensor …`: the same commands for both roles."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from typing import TYPE_CHECKING
@@ -10,9 +8,9 @@ import click
 
 from attune.cli.nodes.fleet import on_node, print_node, print_nodes, watch_nodes
 from attune.cli.output import json_option
-from attune.cli.sensors.sensor import definitions, disable, enable
+from attune.cli.sensors.sensor import definitions, disable, enable, move, print_sensor
 from attune.core.errors import UsageError, shown
-from attune.core.nodes.role import ROLES, Role
+from attune.core.nodes.role import ROLES, SENSOR, Role
 from attune.core.ports.installation import Installation
 from attune.core.ports.nodes import NodeRecord
 
@@ -89,7 +87,7 @@ def _add_start(group: click.Group, role: Role) -> None:
 
 
 def start_node(
-    settings: Settings, role: Role, name: str | None = None, supervisor: socket.socket | None = None
+    settings: "Settings", role: Role, name: str | None = None, supervisor: socket.socket | None = None
 ) -> None:
     """Run a node of *role* until a signal, or until *supervisor* says so."""
     from attune.agent.logs import configure_logging
@@ -103,7 +101,7 @@ def start_node(
 
 
 def _add_reads(group: click.Group, role: Role) -> None:
-    name = role.name
+    name, more = role.name, " With the ref of a sensor: how that is." if role is SENSOR else ""
 
     @group.command(
         name="list", help=f"The {name}s, with what they offer.", epilog=f"Example: attune {name} list --json"
@@ -117,14 +115,16 @@ def _add_reads(group: click.Group, role: Role) -> None:
             print_nodes(role, as_json)
 
     @group.command(
-        help=f"One {name}: every runtime with its verdict and evidence.", epilog=f"Example: attune {name} show {name}-1"
+        help=f"One {name}: every runtime with its verdict and evidence.{more}",
+        epilog=f"Example: attune {name} show {name}-1",
     )
     @click.argument("name")
     @json_option
     def show(name: str, as_json: bool) -> None:
-        print_node(role, name, as_json)
+        if role is not SENSOR or not print_sensor(name, as_json):
+            print_node(role, name, as_json)
 
 
 worker, sensor = (_group(role) for role in ROLES.values())
-for _command in (definitions, enable, disable):
+for _command in (definitions, enable, disable, move):
     sensor.add_command(_command)

@@ -79,7 +79,7 @@ def check(folder: Path, as_json: bool) -> int:
         if not as_json:
             raise
         mistakes = [{"where": str(fault.position), "text": str(fault)} for fault in error.faults]
-        print_json({"valid": False, "mistakes": mistakes})
+        print_json({"valid": False, "mistakes": mistakes, "warnings": error.notes})
         return error.exit_code
     pack, counts = read.pack, _counts(read.pack)
     warnings = [*read.notes, *_undefined(pack, names)]

@@ -1,7 +1,5 @@
 """Who may do what through the API: scopes, and tokens as digests. Making random text is left to others."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +16,7 @@ class Scope(StrEnum):
     OPERATE = "operate"  # drain, reload, run work
     ADMIN = "admin"  # change definitions, which are commands that every host runs, and tokens
 
-    def holds(self, other: Scope) -> bool:
+    def holds(self, other: "Scope") -> bool:
         """Whether whoever has this scope may do what needs *other*."""
         return _ORDER.index(self) >= _ORDER.index(other)
 

@@ -156,16 +156,12 @@ def _legacy(condition: Any, payload: Any) -> bool:
     compare = _OPERATORS.get(_SYNONYMS.get(operator, operator))
     if compare is None:
         raise _NoValueError(f"operator: expected one of {', '.join(sorted(_OPERATORS))}, got {shown(operator)}")
-    value = _field(payload, condition["field"])
+    field = re.sub(r"^(\$\.)?((event|trigger)\.)?payload\.", "", condition["field"])  # it may say where to look
+    value = _at(payload, field.removeprefix("$.").split("."))
     try:
         return compare(value, condition.get("value"))
     except TypeError:
         return False  # a number is neither more nor less than a text
-
-
-def _field(payload: Any, path: str) -> Any:
-    """What stands at `a.b.0`, which may begin with where it is looked for: `payload.`, `event.payload.`."""
-    return _at(payload, re.sub(r"^(\$\.)?((event|trigger)\.)?payload\.", "", path).removeprefix("$.").split("."))
 
 
 def _at(value: Any, steps: Sequence[str]) -> Any:

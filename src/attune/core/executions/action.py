@@ -19,7 +19,14 @@ class Delivery(StrEnum):
 
     STDIN = "stdin"  # one JSON object
     ENV = "env"  # ATTUNE_PARAM_<NAME>, of A-Z, 0-9 and _; text as it is, anything else as JSON
-    ARGS = "args"  # --name=value, in the order of the schema; never secrets, which go to stdin
+    ARGS = "args"  # --name=value, or the value alone of those with a `position`; never secrets, which go to stdin
+    DOTENV = "dotenv"  # stdin, with a line NAME='value' for each
+    FILE = "file"  # the file that ATTUNE_PARAMETER_FILE names, with one JSON object
+    DOTENV_FILE = "dotenv-file"  # that file, with lines as of dotenv
+
+
+SEEN = (Delivery.ENV, Delivery.ARGS)
+"""What others on the host can see, so that secrets come by stdin."""
 
 
 class OnLost(StrEnum):
@@ -109,6 +116,13 @@ class Action:
     def secrets(self) -> frozenset[str]:
         """The parameters that the schema marks with `secret: true`: never in argv, never shown."""
         return secret_names(self.param_schema)
+
+    @property
+    def positional(self) -> tuple[str, ...]:
+        """The parameters whose schema has a `position`, in its order: `delivery: args` does not write their names."""
+        written = self.param_schema.get("properties", {}).items()
+        places = {name: below.get("position") for name, below in written if isinstance(below, Mapping)}
+        return tuple(name for _, name in sorted((at, name) for name, at in places.items() if isinstance(at, int)))
 
 
 def requirement_of_action(

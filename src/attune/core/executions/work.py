@@ -15,7 +15,7 @@ class Work:
 
     `entrypoint` is an absolute path. `environment` is added to the harmless variables that every run gets.
     `grace_seconds` pass between SIGTERM and SIGKILL; None: the contract's.
-    `secrets` are names of parameters, `masked` the texts that must not be seen in what it prints.
+    `secrets` and `positional` are names of parameters, `masked` the texts that must not be seen in what it prints.
     """
 
     entrypoint: PurePath
@@ -25,6 +25,7 @@ class Work:
     secrets: frozenset[str] = frozenset()
     masked: tuple[str, ...] = ()
     delivery: Delivery = Delivery.STDIN
+    positional: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout_seconds: float | None = None
     result_file: str | None = None

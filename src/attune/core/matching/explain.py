@@ -1,7 +1,5 @@
 """Explains where work stands on a fleet: every node counted once, every term on every node."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Why work runs or does not run on a fleet, as data and in words: headline, needs, fleet, terms, nearest, repair."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum

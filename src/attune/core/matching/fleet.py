@@ -1,7 +1,5 @@
 """Nodes as the matcher sees them: what they can run, their labels and taints, and whether they can take work."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -49,7 +47,7 @@ class Capability:
     checked_at: float | None = None
 
     @classmethod
-    def of(cls, verdict: Verdict) -> Capability:
+    def of(cls, verdict: Verdict) -> "Capability":
         """What *verdict* says, without an age: it was reached just now."""
         evidence = verdict.evidence
         return cls(
@@ -83,7 +81,7 @@ class Node:
     running: int = 0
     max_concurrent: int | None = None
 
-    def without(self, runtimes: Collection[str]) -> Node:
+    def without(self, runtimes: Collection[str]) -> "Node":
         """The same node as if it had none of *runtimes* (refs, or names that stand for no ref)."""
         gone = {self.capabilities[key].name for key in runtimes if key in self.capabilities}
         left = {key: kept for key, kept in self.capabilities.items() if key not in runtimes and key not in gone}

@@ -1,7 +1,5 @@
 """Which nodes can do work, best first, and what is in the way on every other node. The specification of matching."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 

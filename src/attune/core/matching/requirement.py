@@ -4,8 +4,6 @@
 separated by `;` or a new line. `str()` is canonical and parses back to an equal requirement.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -27,16 +25,16 @@ class Requirement:
     needs are equal values.
     """
 
-    terms: tuple[Term, ...] = ()
+    terms: "tuple[Term, ...]" = ()
     tolerations: tuple[str, ...] = ()
 
     @staticmethod
-    def parse(source: str | Iterable[str]) -> Requirement:
+    def parse(source: str | Iterable[str]) -> "Requirement":
         """Read one text, or several of them. Raises `RequirementError`, whatever *source* is."""
         return Requirement.of(*read_requirement(source))
 
     @classmethod
-    def of(cls, terms: Iterable[Term], tolerations: Iterable[str] = ()) -> Requirement:
+    def of(cls, terms: "Iterable[Term]", tolerations: Iterable[str] = ()) -> "Requirement":
         """The canonical requirement of *terms*. Raises `RequirementError` where they contradict or grow too long."""
         requirement = cls(tuple(sorted(_joined(terms), key=_order)), tuple(sorted(set(tolerations))))
         text = str(requirement)
@@ -59,11 +57,11 @@ class Requirement:
 class Preference:
     """A term that ranks nodes: those where it holds get `weight`, which is negative to avoid them."""
 
-    term: Term
+    term: "Term"
     weight: int = 1
 
     @staticmethod
-    def parse(text: str) -> Preference:
+    def parse(text: str) -> "Preference":
         """Read `zone=eu` or `zone=eu *5` (a weight from -100 to 100, not 0). Raises `RequirementError`."""
         return Preference(*read_preference(text))
 
@@ -79,7 +77,7 @@ class RequirementClass:
     preferences: tuple[Preference, ...] = ()
 
     @classmethod
-    def parse(cls, text: str) -> RequirementClass:
+    def parse(cls, text: str) -> "RequirementClass":
         """Read what `str()` writes: a requirement, and a line for each preference. Raises `RequirementError`."""
         needs, *wishes = text.split(_PREFERS)
         return cls(Requirement.parse(needs), tuple(map(Preference.parse, wishes)))
@@ -93,14 +91,14 @@ class RequirementClass:
         return _PREFERS.join([str(self.requirement), *map(str, self.preferences)])
 
 
-def _order(term: Term) -> tuple[int, str, str]:
+def _order(term: "Term") -> tuple[int, str, str]:
     """Where *term* stands in the canonical form."""
     if isinstance(term, RuntimeTerm):
         return (int(term.negated), term.name, str(term))
     return (2 if isinstance(term, NumberTerm) else 3, term.name, str(term))
 
 
-def _joined(terms: Iterable[Term]) -> set[Term]:
+def _joined(terms: "Iterable[Term]") -> "set[Term]":
     """*terms* with all that one runtime must satisfy in one term, for one interpreter has to satisfy it all."""
     wanted: dict[str, RuntimeTerm] = {}
     others: set[Term] = set()

@@ -4,8 +4,6 @@ A term sees little of a node (`signature_of`), and a fleet repeats itself: each 
 are then grouped by what their terms came to. That is what keeps 100,000 nodes under a second.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The terms of a requirement, as values. `str()` of each is canonical."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """A pack: what a folder brings to an installation, as values."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -111,16 +109,18 @@ class PackChange:
 
 
 class PackError(AttuneError):
-    """A folder is no pack; `faults` holds everything that is wrong, by file and line."""
+    """A folder is no pack; `faults` holds everything that is wrong, by file and line, `notes` what is only told."""
 
     exit_code = 2
     code = "pack"
 
     def __init__(self, name: str, faults: Sequence[Fault]) -> None:
         self.name = name
-        count = f"{len(faults)} mistake{'' if len(faults) == 1 else 's'}"
-        lines = [f"{name}: expected a pack, got {count}", *(f"  {fault.position}: {fault}" for fault in faults)]
-        super().__init__("\n".join(lines), faults=faults, hint="docs/reference/packs.md")
+        self.notes = tuple(f"{fault.position}: {fault}" for fault in faults if fault.harmless)
+        wrong = [fault for fault in faults if not fault.harmless]
+        lines = [f"{name}: expected a pack, got {len(wrong)} mistake{'' if len(wrong) == 1 else 's'}"]
+        lines += [f"  {fault.position}: {fault}" for fault in wrong] + [f"  warning: {note}" for note in self.notes]
+        super().__init__("\n".join(lines), faults=wrong, hint="docs/reference/packs.md")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

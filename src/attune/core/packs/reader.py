@@ -1,7 +1,5 @@
 """Reads the documents of a pack into values, with everything that is wrong in them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +54,7 @@ class Draft:
 
 
 def read_pack(head: DocumentNode, folders: Mapping[str, Sequence[DocumentNode]], faults: list[Fault]) -> Draft:
-    """The pack of `pack.yaml`, *head*, and the documents of its *folders* by kind; what is wrong goes to *faults*."""
+    """The pack of `pack.yaml`, *head*, and the documents of its *folders*; what is wrong goes to *faults*."""
     draft = Draft(_read_head(head, faults))
     for kind in KINDS:
         for node in folders[kind]:

@@ -1,7 +1,5 @@
 """Holds a pack against itself and against its installation: everything that is named must be there."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any

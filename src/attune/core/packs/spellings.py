@@ -1,15 +1,14 @@
 """How packs of other installations are spelt: one table of their keys, and documents rewritten to ours by it."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from attune.core.documents import DocumentNode, node_of, plain
 from attune.core.errors import Fault, shown
 from attune.core.events.template import EARLIER_OPEN, OPEN, opening_of, rendered
+from attune.core.packs.foreign_runtimes import Partly, proof_of, start_of, version_commands
 from attune.core.packs.placement import affinity_terms, selector_terms, toleration_terms
 
 _STEPS = re.compile(r"(?<=[\w\]])\.(\d+)(?!\w)")
@@ -27,15 +26,17 @@ def _parameters(written: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class OtherSpelling:
-    """`written` are keys in the files of `kinds` that mean `key`; `convert` makes ours of the value."""
+    """`written` are keys in the files of `kinds` that mean `key`, or a path; `convert` makes ours of the value."""
 
     written: str
     kinds: str
     key: str
     convert: Callable[[Any], Any] | None = None
+    default: bool = False  # only where ours does not stand
 
 
 SPELLINGS = (
+    OtherSpelling("name", "pack", "ref", lambda name: name.lower().replace(" ", "_"), default=True),
     OtherSpelling("runner_type", "actions sensors", "runtime"),
     OtherSpelling("runtime_ref", "actions sensors", "runtime"),
     OtherSpelling("runtime_version_constraint", "actions sensors", "runtime_version"),
@@ -54,8 +55,13 @@ SPELLINGS = (
     OtherSpelling("trigger_types", "sensors", "trigger", lambda refs: refs[0]),
     OtherSpelling("trigger_ref trigger_type", "sensors rules", "trigger"),
     OtherSpelling("action_ref", "rules", "action"),
-    OtherSpelling("conditions criteria", "rules", "when"),
+    OtherSpelling("conditions criteria", "rules", "when", lambda said: said),
     OtherSpelling("action_params", "rules", "parameters", _parameters),
+    OtherSpelling("aliases", "runtimes", "distributions.aliases"),
+    OtherSpelling("execution_config", "runtimes", "distributions.start", start_of),
+    OtherSpelling("execution_config", "runtimes", "distributions.verification", proof_of, default=True),
+    OtherSpelling("versions", "runtimes", "distributions.verification.commands", version_commands),
+    OtherSpelling("versions", "runtimes", "distributions.verification.discover", lambda told: "all" if told else None),
 )
 """Every key of other installations' packs that means the same as one of ours."""
 
@@ -86,14 +92,38 @@ def _put(row: OtherSpelling, key: str, old: DocumentNode, values: dict[str, Docu
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             faults.append(Fault(key, "the form that others give it", shown(given), old.position))
             return
+        made, left = made if isinstance(made, Partly) else (made, "")
+        if left:
+            faults.append(Fault(key, "", "", old.position, sentence=f"left out: {left}", harmless=True))
         if made in (None, [], {}):
             return
         value, told = node_of(made, position=old.position), f": {shown(made)}" if made != given else ""
-    before = values.get(row.key)
-    if before is None or (row.key == "delivery" and before.value == "stdin"):
-        values[row.key] = value
-    elif isinstance(before.value, tuple) and isinstance(value.value, tuple):
-        values[row.key] = DocumentNode(before.value + value.value, before.position)
-    elif row.key != "delivery":  # of which the way says more than the form
+    first, *path = row.key.split(".")
+    before = values.get(first)
+    try:
+        values[first] = _joined(before, value, path, row)
+    except ValueError:
         faults.append(Fault(key, f"either {key} or {row.key}", "both", old.position))
-    faults.append(Fault(key, row.key, "", old.position, sentence=f"read as {row.key}{told}", harmless=True))
+    if not row.default or plain(before) != plain(values[first]):
+        faults.append(Fault(key, row.key, "", old.position, sentence=f"read as {row.key}{told}", harmless=True))
+
+
+def _joined(before: DocumentNode | None, value: DocumentNode, path: Sequence[str], row: OtherSpelling) -> DocumentNode:
+    """*before* with *value* at *path* below it. Raises `ValueError` where another value stands there."""
+    if path:
+        outer = before if before is not None and before.value is not None else DocumentNode({}, value.position)
+        if not isinstance(outer.value, Mapping):
+            return outer  # and refused when it is read
+        below = _joined(outer.value.get(path[0]), value, path[1:], row)
+        return DocumentNode({**outer.value, path[0]: below}, outer.position)
+    if before is None or before.value is None:
+        return value
+    if row.default:
+        return before
+    if isinstance(before.value, tuple) and isinstance(value.value, tuple):
+        return DocumentNode(before.value + value.value, before.position)
+    if row.key != "delivery":
+        raise ValueError(row.key)
+    if (before.value, value.value) == ("file", "dotenv"):
+        return DocumentNode("dotenv-file", value.position)
+    return value if before.value == "stdin" else before  # the way says more than the form

@@ -1,7 +1,5 @@
 """Actions and sensors as a pack's documents describe them: what is run, with what, on which nodes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
@@ -107,13 +105,15 @@ def read_parameters(section: Section, key: str, *, closed: bool = True) -> dict[
 
 
 def _with_required(schema: dict[str, Any]) -> dict[str, Any]:
-    """*schema*, whose properties may say `required: true` themselves."""
+    """*schema*, whose properties may say `required: true` themselves, and `immutable: true` of their default."""
     needed = list(listed) if isinstance(listed := schema.get("required", []), list) else []
     properties = schema.get("properties", {})
     for name, below in list(properties.items()) if isinstance(properties, dict) else []:
         if isinstance(below, dict) and isinstance(below.get("required"), bool):
             properties[name] = {key: value for key, value in below.items() if key != "required"}
             needed += [name] if below["required"] and name not in needed else []
+        if isinstance(below, dict) and below.get("immutable") is True and "default" in below:
+            properties[name] = {**properties[name], "const": below["default"]}
     return {**schema, "required": needed} if needed else schema
 
 

@@ -1,7 +1,5 @@
 """Where nodes register and live."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -73,8 +71,8 @@ class HealthReport:
     """What health checks found by *now*, on the sender's clock; `offer` is what it registers, None for no change."""
 
     now: float
-    checked: Sequence[CheckedVerdict] = ()
-    transitions: Sequence[Transition] = ()
+    checked: "Sequence[CheckedVerdict]" = ()
+    transitions: "Sequence[Transition]" = ()
     offer: Registration | None = None
 
 
@@ -145,7 +143,7 @@ class NodeReader(Protocol):
     async def node_runtimes(self, node_id: int) -> Sequence[RuntimeRecord]:
         """What is known of every runtime on a node, by ref."""
 
-    async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
+    async def node_transitions(self, node_id: int, limit: int = 100) -> "Sequence[TransitionRecord]":
         """The last changes of what a node offers, newest first."""
 
 
@@ -185,17 +183,17 @@ class NodeRegistry(NodeReader, Protocol):
     async def leave(self, node_id: int | None = None) -> None:
         """Mark the node inactive and give its name back."""
 
-    async def fleet(self, role: Role) -> Sequence[Node]:
+    async def fleet(self, role: Role) -> "Sequence[Node]":
         """Every node of *role* as the matcher sees it, by id."""
 
 
 class FleetLosses(Protocol):
     """Where nodes see how much of the fleet loses a runtime within minutes."""
 
-    async def note_losing(self, node_id: int, refs: Collection[str]) -> Sequence[RuntimeLoss]:
+    async def note_losing(self, node_id: int, refs: Collection[str]) -> "Sequence[RuntimeLoss]":
         """Note, for all others at once, which of *refs* a node loses unless it keeps them; each among its role."""
 
-    async def list_losses(self) -> Sequence[RuntimeLoss]:
+    async def list_losses(self) -> "Sequence[RuntimeLoss]":
         """What is lost or kept at present, by role and ref."""
 
 
@@ -210,7 +208,7 @@ class NodeRequests(Protocol):
     async def answers(self, requests: Collection[int]) -> Mapping[int, Mapping[str, Any]]:
         """The answers that are there, by the id of the request."""
 
-    async def open(self, node_id: int, known: Collection[int] = ()) -> Sequence[NodeRequest]:
+    async def open(self, node_id: int, known: Collection[int] = ()) -> "Sequence[NodeRequest]":
         """What is asked of a node and not answered yet, oldest first, without those that are *known*."""
 
     async def answer(self, request: int, answer: Mapping[str, Any]) -> bool:

@@ -1,7 +1,5 @@
 """Where packs are kept, and where their files lie on a host."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Protocol
@@ -33,3 +31,6 @@ class PackFolders(Protocol):
 
     async def folder(self, digest: str) -> PurePath:
         """The files of the pack version *digest*, fetched if need be. Raises `DatabaseError`, `UsageError`."""
+
+    async def helper(self) -> PurePath:
+        """The folder with what every action in Python can import, and nothing else. Raises what `folder` raises."""

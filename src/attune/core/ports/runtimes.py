@@ -1,7 +1,5 @@
 """Running checks on a host, and where definitions come from."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,7 +64,7 @@ class PathLookup(Protocol):
 class SnapshotReader(Protocol):
     """The cheap check of whether a command may have changed."""
 
-    def look(self, binaries: Sequence[Sequence[str]]) -> Sequence[Snapshot]:
+    def look(self, binaries: Sequence[Sequence[str]]) -> "Sequence[Snapshot]":
         """What the files of each group of commands are now. Starts no process."""
 
 

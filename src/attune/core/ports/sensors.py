@@ -1,7 +1,5 @@
 """What running sensors needs of a database and of a host. `attune.testing` has fakes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -44,11 +42,15 @@ class SensorReport:
     restarts: int = 0
     bad_lines: int = 0
     pid: int | None = None
+    last_lines: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorStatus:
-    """How a sensor is, as the database knows it. `node` is the name of the node that runs it."""
+    """How a sensor is, as the database knows it. `node` runs it, `wanted` is the one that it is to move to.
+
+    `last_lines` are those that it printed last on stderr, by default "".
+    """
 
     id: int
     ref: str
@@ -63,6 +65,8 @@ class SensorStatus:
     restarts: int
     bad_lines: int
     since: datetime | None
+    wanted: str | None = None
+    last_lines: str = ""
 
 
 def explained(statuses: Sequence[SensorStatus], world: AssignmentView) -> list[SensorStatus]:
@@ -121,13 +125,19 @@ class LeaseStore(Protocol):
 
 
 class SensorReader(Protocol):
-    """How sensors are, and their switch."""
+    """How sensors are, their switch, and where they run."""
 
     async def status(self) -> Sequence[SensorStatus]:
         """How every sensor is, by ref; for one that waits, why."""
 
     async def set_enabled(self, ref: str, enabled: bool) -> bool:
         """Switch a sensor on or off; False if there is none of that ref."""
+
+    async def move(self, ref: str, to: str | None = None) -> str | None:
+        """Have a sensor run on the node called *to*, else on another, whose name is returned; None: none is enabled.
+
+        Raises `UsageError` with what is in the way.
+        """
 
 
 class SensorEvents(Protocol):

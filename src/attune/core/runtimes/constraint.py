@@ -8,8 +8,6 @@ a bare `3.11`, `=3.11` and `==3.11.*` are the series. A pre-release stands just 
 `constraint_parser.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,7 +24,7 @@ class Constraint:
     clauses: tuple[Clause, ...]
 
     @staticmethod
-    def parse(text: str, runtime: str = "") -> Constraint:
+    def parse(text: str, runtime: str = "") -> "Constraint":
         """Read *text*, which is about the capability *runtime*: of Java, 1.8 is 8.
 
         Raises `VersionError` with the offset of the fault, what was expected and what was found.
@@ -34,7 +32,7 @@ class Constraint:
         return _parse(text, counts_as_java(runtime))
 
     @classmethod
-    def of(cls, clauses: Iterable[Clause]) -> Constraint:
+    def of(cls, clauses: Iterable[Clause]) -> "Constraint":
         """The constraint that at least one of *clauses* holds."""
         possible = {clause for clause in clauses if clause != NEVER} or {NEVER}
         return cls(tuple(sorted(possible, key=lambda clause: (*order_of(clause.interval), str(clause)))))
@@ -56,10 +54,10 @@ class Constraint:
             truth |= clause.check(version)
         return truth
 
-    def __or__(self, other: Constraint) -> Constraint:
+    def __or__(self, other: "Constraint") -> "Constraint":
         return Constraint.of((*self.clauses, *other.clauses))
 
-    def __and__(self, other: Constraint) -> Constraint:
+    def __and__(self, other: "Constraint") -> "Constraint":
         pairs = ((mine, theirs) for mine in self.clauses for theirs in other.clauses)
         return Constraint.of(
             Clause.of((mine.interval, theirs.interval), (*mine.excluded, *theirs.excluded)) for mine, theirs in pairs

@@ -1,7 +1,5 @@
 """Intervals of versions, with a three-valued answer to whether a version lies inside."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -16,13 +14,13 @@ class Truth(Enum):
     UNKNOWN = 1
     YES = 2
 
-    def __and__(self, other: Truth) -> Truth:
+    def __and__(self, other: "Truth") -> "Truth":
         return self if self.value <= other.value else other
 
-    def __or__(self, other: Truth) -> Truth:
+    def __or__(self, other: "Truth") -> "Truth":
         return self if self.value >= other.value else other
 
-    def __invert__(self) -> Truth:
+    def __invert__(self) -> "Truth":
         return Truth(2 - self.value)
 
     def __bool__(self) -> bool:
@@ -50,7 +48,7 @@ class Bound:
     place: Place
 
     @classmethod
-    def at(cls, version: Version, edge: Edge) -> Bound:
+    def at(cls, version: Version, edge: Edge) -> "Bound":
         # Zeros at the end say nothing, except of a release that is itself the last one inside.
         if version.is_plain and edge is not Edge.AFTER:
             version = without_zeros(version)
@@ -77,7 +75,7 @@ class Interval:
     upper: Bound | None = None
 
     @classmethod
-    def series(cls, release: tuple[int, ...], edge: Edge = Edge.BEFORE) -> Interval:
+    def series(cls, release: tuple[int, ...], edge: Edge = Edge.BEFORE) -> "Interval":
         return cls(Bound.at(plain(release), edge), Bound.at(plain(after(release)), Edge.BELOW))
 
     @property
@@ -85,20 +83,20 @@ class Interval:
         return [bound for bound in (self.lower, self.upper) if bound is not None]
 
     @classmethod
-    def exactly(cls, version: Version) -> Interval:
+    def exactly(cls, version: Version) -> "Interval":
         return cls(Bound.at(version, Edge.BEFORE), Bound.at(version, Edge.AFTER))
 
     def check(self, version: Version) -> Truth:
         above = Truth.YES if self.lower is None else self.lower.is_under(version)
         return above if self.upper is None else above & ~self.upper.is_under(version)
 
-    def overlaps(self, other: Interval) -> bool:
+    def overlaps(self, other: "Interval") -> bool:
         def below(lower: Bound | None, upper: Bound | None) -> bool:
             return lower is None or upper is None or lower.place < upper.place
 
         return below(self.lower, other.upper) and below(other.lower, self.upper) and below(self.lower, self.upper)
 
-    def narrowed(self, other: Interval) -> Interval:
+    def narrowed(self, other: "Interval") -> "Interval":
         lowers = [bound for bound in (self.lower, other.lower) if bound is not None]
         uppers = [bound for bound in (self.upper, other.upper) if bound is not None]
         return Interval(
@@ -115,7 +113,7 @@ class Clause:
     excluded: tuple[Interval, ...] = ()
 
     @classmethod
-    def of(cls, intervals: Iterable[Interval], excluded: Iterable[Interval] = ()) -> Clause:
+    def of(cls, intervals: Iterable[Interval], excluded: Iterable[Interval] = ()) -> "Clause":
         """what is in all of *intervals* and in none of *excluded*."""
         whole = Interval()
         for interval in intervals:

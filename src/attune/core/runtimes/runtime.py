@@ -1,7 +1,5 @@
 """A runtime as it stands in the table `runtime`: the row, unread."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What examining a runtime on a host came to: status, reason, instances and evidence, as values."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any

@@ -1,7 +1,5 @@
 """Versions as programs print them, of any length and pre-release spelling, vendor suffixes dropped; their order."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -62,17 +60,17 @@ class Version:
     that two equal versions always get the same verdicts. `str()` is canonical and parses back to the same version.
     """
 
-    sort_key: tuple[Key, int]
+    sort_key: "tuple[Key, int]"
     release: tuple[int, ...] = ()
     text: str = ""
 
     @staticmethod
-    def parse(text: str) -> Version:
+    def parse(text: str) -> "Version":
         """The version that *text* begins with, whatever vendors append to it; raises `VersionError`."""
         return _parse(text, False)[0]
 
     @staticmethod
-    def read(text: str) -> Version | None:
+    def read(text: str) -> "Version | None":
         """Like `parse`, but None where *text* is no version."""
         try:
             return _parse(text, False)[0]
@@ -80,12 +78,12 @@ class Version:
             return None
 
     @staticmethod
-    def parse_exactly(text: str) -> Version:
+    def parse_exactly(text: str) -> "Version":
         """Like `parse`, but also raises `VersionError` for a vendor suffix, which is never compared."""
         return _parse(text, True)[0]
 
     @property
-    def key(self) -> Key:
+    def key(self) -> "Key":
         """Where the version stands; trailing zeros do not count, so `3.12` and `3.12.0` share it."""
         return self.sort_key[0]
 

@@ -5,15 +5,13 @@ move it, for a sensor sees what its node sees. What nobody holds goes to the abl
 the fewest sensors; the next ones in line step in, one after the other, where that one does not act.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from uuid import UUID
 
-from attune.core.errors import RequirementError
+from attune.core.errors import RequirementError, UsageError
 from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.matcher import match
 from attune.core.sensors.sensor import Sensor
@@ -38,6 +36,7 @@ class Lease:
 
     `left` until it expires: it is free if that is not above 0, and has been free for that long. `age` since it was
     taken. `epoch` grows with each holder; `output_log` is the id of the file that takes what the sensor prints in it.
+    `wanted` is the node that an operator wants it to move to.
     """
 
     sensor: int
@@ -46,6 +45,7 @@ class Lease:
     left: float
     age: float = 0.0
     output_log: UUID | None = None
+    wanted: int | None = None
 
     @property
     def is_free(self) -> bool:
@@ -75,10 +75,37 @@ def plan(me: int, world: AssignmentView) -> AssignmentPlan:
     mine = [lease for lease in world.leases.values() if lease.worker == me and not lease.is_free]
     known = {sensor.id: sensor for sensor in world.sensors}
     node = next((candidate for candidate in world.nodes if candidate.id == me), None)
-    back = {lease.sensor: reason for lease in mine if (reason := _why_not_keep(known.get(lease.sensor), node))}
-    counts = Counter(lease.worker for lease in world.leases.values() if lease.worker and not lease.is_free)
-    take, pending = _take(me, world, counts)
+    able = _Able(world)
+    back = {
+        lease.sensor: reason for lease in mine if (reason := _why_not_keep(lease, known.get(lease.sensor), node, able))
+    }
+    take, pending = _take(me, world, able)
     return AssignmentPlan(take, back, pending)
+
+
+def move_target(ref: str, to: str | None, world: AssignmentView) -> tuple[Sensor, Node] | None:
+    """The sensor *ref* and where it moves: the node called *to*, else another that can run it; None: none is enabled.
+
+    Raises `UsageError` with what is in the way.
+    """
+    sensor = next((sensor for sensor in world.sensors if sensor.ref == ref), None)
+    if sensor is None:
+        return None
+    lease = world.leases.get(sensor.id)
+    if lease is None or lease.is_free:
+        raise UsageError(f"expected a sensor that runs, got {ref}, which waits: {why_waiting(sensor, world.nodes)}")
+    others = [node for node in world.nodes if (node.id != lease.worker if to is None else node.name == to)]
+    if not others:
+        raise UsageError("there is no other sensor node" if to is None else f"no sensor node is called {to!r}")
+    counts = _counts(world)
+    able = _Able(replace(world, nodes=others)).nodes(sensor)
+    if not able:
+        raise UsageError(f"{ref} stays where it is: {why_waiting(sensor, others)}")
+    return sensor, min(able, key=lambda node: (counts[node.id], node.name))
+
+
+def _counts(world: AssignmentView) -> Counter[int]:
+    return Counter(lease.worker for lease in world.leases.values() if lease.worker and not lease.is_free)
 
 
 def why_waiting(sensor: Sensor, nodes: Iterable[Node]) -> str:
@@ -102,7 +129,7 @@ def why_waiting(sensor: Sensor, nodes: Iterable[Node]) -> str:
     return f"no sensor node can run it: {'; '.join(parts)}{f' and {more} more' if more > 0 else ''}"
 
 
-def _why_not_keep(sensor: Sensor | None, node: Node | None) -> str:
+def _why_not_keep(lease: Lease, sensor: Sensor | None, node: Node | None, able: "_Able") -> str:
     if sensor is None:
         return "it is disabled or gone"
     if node is None:
@@ -116,21 +143,23 @@ def _why_not_keep(sensor: Sensor | None, node: Node | None) -> str:
     # A heartbeat that is late says nothing of a node that renews its leases.
     placement = match(requirement, [replace(node, status=NodeStatus.ACTIVE, running=0)])
     if placement.eligible:
-        return ""
+        to = next((other.name for other in able.nodes(sensor) if other.id == lease.wanted != node.id), None)
+        return f"it moves to {to}" if to else ""
     unmet = [f"{finding.term}: {finding.on(node)}" for finding in placement.others[0].unmet]
     return f"{node.name} cannot run it any more: {', '.join(unmet) or 'a taint'}"
 
 
-def _take(me: int, world: AssignmentView, counts: Counter[int]) -> tuple[tuple[int, ...], bool]:
+def _take(me: int, world: AssignmentView, able: "_Able") -> tuple[tuple[int, ...], bool]:
     """What *me* takes, and whether there is anything that some node can take. Counts what it gives to whom."""
     take: list[int] = []
     pending = False
-    able = _Able(world)
+    counts = _counts(world)
     for sensor in sorted(world.sensors, key=lambda sensor: sensor.ref):
         lease = world.leases.get(sensor.id)
         if lease is not None and not lease.is_free:
             continue
         line = sorted(able.nodes(sensor), key=lambda node: (counts[node.id], node.name, node.id))
+        line.sort(key=lambda node: lease is None or node.id != lease.wanted)
         if not line:
             continue
         pending = True

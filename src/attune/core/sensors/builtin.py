@@ -1,7 +1,5 @@
 """The sensors that are part of Attune: which there are, and what is wrong with a config."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from attune.core.documents import DocumentNode, Section, node_of, plain

@@ -1,7 +1,5 @@
 """One line that a sensor printed: an event, or what is wrong with it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

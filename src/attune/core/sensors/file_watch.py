@@ -1,7 +1,5 @@
 """The built-in sensor `file_watch`: what has happened to files between two looks. Pure; looking is `host/`'s."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,7 +40,7 @@ class FileView:
         """What a watch remembers of it."""
         return {"place": self.place, "mounted": self.mounted, "files": dict(self.files)}
 
-    def gone_since(self, before: FileView | None) -> str:
+    def gone_since(self, before: "FileView | None") -> str:
         """What is not there of what *before* has seen, as a sentence; "" where this can be compared with it."""
         if self.missing and (not self.place or (before is not None and before.place != self.place)):
             return self.missing
@@ -50,7 +48,7 @@ class FileView:
             return f"nothing is mounted at {self.place.split(' ', 2)[-1]}"
         return ""
 
-    def changes_since(self, before: FileView) -> list[FileChange] | None:
+    def changes_since(self, before: "FileView") -> "list[FileChange] | None":
         """What happened since *before*; None where that was elsewhere, and this is where a watch begins anew."""
         return [*changes(before.files, self.files)] if before.place in ("", self.place) else None
 

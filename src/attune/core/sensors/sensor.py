@@ -1,7 +1,5 @@
 """Sensors as they stand in the table `sensor`, and what each needs of the node that runs it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

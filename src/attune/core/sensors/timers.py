@@ -1,7 +1,5 @@
 """The built-in sensors `interval` and `cron`. Pure. What fell due unfired is fired once, with a count of misses."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any

@@ -58,28 +58,29 @@ class ExecutionContract:
         entry: str | None = None,
         folder: str | None = None,
         variables: Mapping[str, str] | None = None,
+        parameters: bytes | None = None,
         seconds: float | None = None,
         until: float | None = None,
     ) -> SupervisedProgram:
         """Begin to start the file at *path*, in *folder* or else in a new one, with *variables* beside those of all.
 
-        *streams* are its stdin, stdout and stderr, which stay the caller's. Pass the program to `end` at its end.
-        *entry* is the entry point of work, which has to be admitted. Raises `UsageError` where it is not or there is no
-        place for a folder or no room in it, and `OSError` where it does not exist or no process can be started.
+        *streams* are its stdin, stdout and stderr, which stay the caller's, *parameters* what a file of the folder has.
+        Pass it to `end` at its end. *entry* is the entry point of work, which has to be admitted. Raises `UsageError`
+        where it is not or there is no place for a folder or no room in it, `OSError` where no process can be started.
         """
         if entry is not None and self.refuses is not None:
             check_entry(path, entry)
             if refusal := self.refuses(path, entry):
                 raise UsageError(refusal)
         seen = None if kind.reads_all or not self.confined or self.readable is None else self.readable.look()
-        own = (self.folders, self.writable, self.no_new_privileges, self.cache_folder)
-        key = (kind.offline, self.confined, seen, *own)
+        key = (kind.offline, self.confined, seen, self.writable, self.no_new_privileges, self.cache_folder)
         while True:
-            program = self.supervisors.take(key if folder is None else None)
+            program = self.supervisors.take((self.folders, *key) if folder is None else None)
             try:
                 program.folder = program.folder or folder or self.folders.make()
                 self.folders.require_room(program.folder)
-                launch = self._launch(kind, argv, path, program.folder, variables or {})
+                given = {} if parameters is None else self.folders.put(program.folder, parameters)
+                launch = self._launch(kind, argv, path, program.folder, {**(variables or {}), **given})
                 program.start(replace(launch, seconds=seconds, until=until), *streams)
                 return program
             except ConnectionError:  # an idle one that somebody killed: the next is another
@@ -106,14 +107,16 @@ class ExecutionContract:
     def _launch(
         self, kind: ProgramKind, argv: Sequence[str], path: str, folder: str, variables: Mapping[str, str]
     ) -> Launch:
-        own = {"TMPDIR": folder, RUN_BY: kind.name, **kind.variables, **variables}
+        own, common = {"TMPDIR": folder, RUN_BY: kind.name, **kind.variables, **variables}, self._common()
+        if "PYTHONPATH" in own and "PYTHONPATH" in common:  # where modules lie that the host names, too
+            own["PYTHONPATH"] += f":{common['PYTHONPATH']}"
         own_places = (folder, *([self.cache_folder] if self.cache_folder else ()))
         readable = None if kind.reads_all or not self.confined or self.readable is None else self.readable.paths
         return Launch(
             argv=argv,
             path=path,
             folder=folder,
-            environment={"HOME": folder, **self._common(), **own},
+            environment={"HOME": folder, **common, **own},
             grace_seconds=kind.grace_seconds,
             user=self.user,
             limits=self.limits,

@@ -3,17 +3,15 @@
 Every hop to a file is opened from the one before it and looked at there: no name is looked up twice.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 
 from attune.core.errors import legible
 from attune.host.contract.accounts import LocalGroups, group_text, user_text
-from attune.host.contract.script import MOST_SCRIPTS, interpreter_of
+from attune.host.contract.script import MOST_SCRIPTS, first_line_of
 
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_LINKS = 40  # as the kernel follows
@@ -21,23 +19,29 @@ _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
 
 
+Members = Callable[[int], Collection[int] | None]
+
+
 class OwnershipRule:
     """Which files and folders nobody but root, *user* and trusted owners can change.
 
     *user* is the id of the user as whom programs run. *members* gives the users who are in a group, None where they
-    cannot be listed. A question raises `OSError` where it cannot be answered, for want of descriptors or memory.
+    cannot be listed. `env` looks for programs on *search_path*. A question raises `OSError` where it cannot be
+    answered, for want of descriptors or memory.
     """
 
     def __init__(
         self,
         user: int,
         trusted_owners: Collection[int] = (),
-        members: Callable[[int], Collection[int] | None] | None = None,
+        members: Members | None = None,
+        search_path: str = os.defpath,
     ) -> None:
         self._trusted = frozenset((0, user, *trusted_owners))
         self._members = members or LocalGroups()
+        self._folders = [folder for folder in search_path.split(":") if folder.startswith("/")]
 
-    def refuses_file(self, path: str, known: Programs | None = None) -> str | None:
+    def refuses_file(self, path: str, known: "Programs | None" = None) -> str | None:
         """Why the file at *path* must not be executed, or None. What runs a script is looked at too.
 
         *known* keeps what was found, for other questions of the same moment: many scripts are run by one program.
@@ -78,18 +82,33 @@ class OwnershipRule:
         except RefusedError as refusal:
             return str(refusal)
 
-    def _program(self, path: str) -> str | RefusedError | None:
+    def _program(self, path: str) -> "str | RefusedError | None":
         """What runs the program at *path*, if that is a script, or why it must not be executed."""
         try:
             with closing(_Walk(path)) as walk:
                 self._follow(walk, sticky=True)
                 if not stat.S_ISREG(walk.status.st_mode):
                     return RefusedError(f"{path} is not a regular file")
-                return interpreter_of(f"/proc/self/fd/{walk.fd}")
+                words = first_line_of(f"/proc/self/fd/{walk.fd}")
         except RefusedError as refusal:
             return refusal
+        for word in words[1:]:
+            if (place := word.rpartition("=")[2]).startswith("/") and (reason := self.distrusts(place)):
+                return RefusedError(f"{path} is run with {legible(word)}: {reason}")
+        return self._found_by_env(words) if words and words[0].endswith("/env") else next(iter(words), None)
 
-    def _follow(self, walk: _Walk, *, sticky: bool) -> None:
+    def _found_by_env(self, words: Sequence[str]) -> str | None:
+        """What `env`, the first of the *words* of a script, runs from PATH; `env` itself where that is refused."""
+        if isinstance(self._program(words[0]), RefusedError):
+            return words[0]
+        name = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
+        for folder in self._folders if name and "/" not in name else ():
+            path = f"{folder}/{name}"
+            if os.access(path, os.X_OK) and not self.refuses_folder(folder):
+                return path
+        return name if name.startswith("/") else None
+
+    def _follow(self, walk: "_Walk", *, sticky: bool) -> None:
         """Look at every hop. With *sticky*, sticky folders may be parents: there nobody replaces what others own."""
         while True:
             fault = self._fault(walk, sticky=sticky and bool(walk.rest))
@@ -99,7 +118,7 @@ class OwnershipRule:
             if not walk.step():
                 return
 
-    def _fault(self, walk: _Walk, *, sticky: bool) -> str:
+    def _fault(self, walk: "_Walk", *, sticky: bool) -> str:
         """What is wrong with the hop that was reached, or ""."""
         status = walk.status
         mode = status.st_mode

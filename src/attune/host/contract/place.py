@@ -23,7 +23,9 @@ def place_problem(contract: ExecutionContract, folders: Iterable[Path] = ()) -> 
         folder = contract.folders.make()
         try:
             for at in (folder, *map(str, folders)):
-                _write(at)
+                Path(at).mkdir(mode=0o700, parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=at, buffering=0) as file:
+                    file.write(bytes(LEAST_BYTES))
             return _start(contract)
         finally:
             contract.folders.remove(folder)
@@ -32,12 +34,6 @@ def place_problem(contract: ExecutionContract, folders: Iterable[Path] = ()) -> 
         if place is None and not isinstance(error, OSError):
             raise
         return str(place) if place else described(error, at)  # type: ignore[arg-type]
-
-
-def _write(folder: str) -> None:
-    Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-        file.write(bytes(LEAST_BYTES))
 
 
 def _start(contract: ExecutionContract) -> str | None:

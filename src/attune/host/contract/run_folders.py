@@ -61,6 +61,15 @@ class RunFolders:
             raise PlaceError(f"no working folder can be made: {described(error, folder)}") from error
         return folder
 
+    def put(self, folder: str, parameters: bytes) -> dict[str, str]:
+        """The variable that names a new file in *folder* with *parameters*, its owner's alone. Raises `OSError`."""
+        path = f"{folder}/.parameters"
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            if self.owner is not None:
+                os.fchown(file.fileno(), *self.owner)
+            file.write(parameters)
+        return {"ATTUNE_PARAMETER_FILE": path}
+
     def require_room(self, folder: str) -> None:
         """Raise `PlaceError` where *folder* has no room: its file system is full, or has no inode left."""
         room = os.statvfs(folder)

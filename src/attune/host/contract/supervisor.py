@@ -35,6 +35,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _LAST_WAIT_SECONDS = 2.0
 _QUICK_WAIT_SECONDS = 0.1  # where a control group does the rest
 _NEVER = float("inf")
+_LONGEST_WAIT = 3600.0  # poll knows no more than 2^31 milliseconds
 _DEFAULT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -116,7 +117,7 @@ class Supervisor:
         while True:
             self._enforce()
             due = min(self._until, self._deadline) - now()
-            ready = [fd for fd, _ in self._poll.poll(None if due == _NEVER else max(0.0, due) * 1000 + 1)]
+            ready = [fd for fd, _ in self._poll.poll(min(max(0.0, due), _LONGEST_WAIT) * 1000 + 1)]
             if pidfd in ready:
                 break
             if ready:

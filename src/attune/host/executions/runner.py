@@ -3,8 +3,6 @@
 What it prints goes on in pieces while it runs. What its output means is `result.py`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import codecs
 import os
@@ -15,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from attune.core.errors import UsageError, legible
-from attune.core.executions.action import Delivery
+from attune.core.executions.action import SEEN, Delivery
 from attune.core.executions.delivery import arguments_of, document_of, value_faults, variables_of
 from attune.core.executions.masking import Masker
 from attune.core.executions.work import Work, WorkEnding, WorkOutcome
@@ -58,7 +56,7 @@ class HostWorkRunner:
         finally:
             await asyncio.shield(asyncio.to_thread(run.close))
 
-    async def _outcome(self, work: Work, run: _Run, ended: NotStarted | Ended) -> WorkOutcome:
+    async def _outcome(self, work: Work, run: "_Run", ended: NotStarted | Ended) -> WorkOutcome:
         if isinstance(ended, NotStarted):
             return _not_started(work, ended.error)
         mask = run.masker.mask
@@ -103,8 +101,9 @@ class _Run:
                 pipes[stream] = os.pipe2(os.O_CLOEXEC)
             streams = (stdin, pipes["stdout"][1], pipes["stderr"][1])
             entry = str(work.entrypoint)
+            given = document_of(work.parameters, work.delivery) if work.delivery.endswith("file") else None
             self._program = contract.start(
-                kind, argv, argv[0], streams, entry=entry, variables=variables, seconds=seconds
+                kind, argv, argv[0], streams, entry=entry, variables=variables, parameters=given, seconds=seconds
             )
         except BaseException:
             for reading, _ in pipes.values():
@@ -182,27 +181,30 @@ def _ending(ended: Ended) -> WorkEnding:
 
 
 def _variables(work: Work) -> dict[str, str]:
-    variables = dict(work.environment)
-    return variables | variables_of(_open(work)) if work.delivery is Delivery.ENV else variables
+    return {**work.environment, **variables_of(work.delivery, _open(work), work.positional)}
 
 
 def _argv(work: Work) -> list[str]:
     argv = [work.interpreter, *work.interpreter_args] if work.interpreter else []
     argv.append(str(work.entrypoint))
-    return argv + arguments_of(_open(work)) if work.delivery is Delivery.ARGS else argv
+    return argv + arguments_of(_open(work), work.positional) if work.delivery is Delivery.ARGS else argv
 
 
 def _open(work: Work) -> dict[str, Any]:
-    """The parameters that are no secrets."""
-    return {name: value for name, value in work.parameters.items() if name not in work.secrets}
+    """The parameters that come as the delivery says: without secrets, where others could see them."""
+    return {
+        name: value for name, value in work.parameters.items() if work.delivery not in SEEN or name not in work.secrets
+    }
 
 
 def _stdin_of(work: Work) -> int:
     """A file that holds what the work reads: no writer that could be blocked, and no name that could be read."""
-    hidden = work.delivery is not Delivery.STDIN
-    handed_over = {name: value for name, value in work.parameters.items() if not hidden or name in work.secrets}
     number = os.memfd_create("parameters")
-    os.pwrite(number, document_of(handed_over), 0)
+    if work.delivery in SEEN:
+        secrets = {name: value for name, value in work.parameters.items() if name in work.secrets}
+        os.pwrite(number, document_of(secrets), 0)
+    elif not work.delivery.endswith("file"):
+        os.pwrite(number, document_of(work.parameters, work.delivery), 0)
     return number
 
 

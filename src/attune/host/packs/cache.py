@@ -1,7 +1,5 @@
 """Where the files of packs lie on this host: a folder for each version, made once from what the database has."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os
@@ -33,13 +31,14 @@ class PackCache:
     """`PackFolders` below *root*. *fetch* gives the files of a version, None where nobody has it any more.
 
     The *readers*, a group, may read them too: the one as which packs are run, where that is not our own. *tell* hears
-    of a version that somebody has changed here, and that is made anew.
+    of a version that somebody has changed here, and that is made anew. Actions in Python can import *helper_files*.
     """
 
     root: Path
     fetch: Fetch
     readers: int | None = None
     tell: Callable[[str], None] = lambda _: None
+    helper_files: Sequence[PackFile] = ()
     _ready: dict[str, FolderState] = field(default_factory=dict)
     _making: dict[str, asyncio.Task[Path]] = field(default_factory=dict)
 
@@ -59,13 +58,17 @@ class PackCache:
             making.add_done_callback(lambda _: self._making.pop(digest, None))
         return await asyncio.shield(making)
 
+    async def helper(self) -> Path:
+        """The folder with `helper_files`. Raises what `folder` raises."""
+        return await self.folder(digest_of(self.helper_files))
+
     async def _make(self, digest: str) -> Path:
         target = self.root / digest
         state = await asyncio.to_thread(self._settled, target, digest)
         if state is None:
             if digest in self._ready:
                 self.tell(f"files of pack version {digest[:12]} were changed in {target}: they are written anew")
-            files = await self.fetch(digest)
+            files = self.helper_files if digest == digest_of(self.helper_files) else await self.fetch(digest)
             if files is None:
                 raise UsageError(
                     f"pack version {digest[:12]}: expected one that the database has, got none",

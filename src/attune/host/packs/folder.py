@@ -1,7 +1,5 @@
 """Reads the folder of a pack: regular files only, bounded, and nothing from outside it."""
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Iterator

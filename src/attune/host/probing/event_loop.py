@@ -1,7 +1,6 @@
 """The events of running checks: which have ended, and what they print meanwhile."""
 
-import contextlib
-import select
+import selectors
 
 from attune.host.probing.job import Job
 from attune.host.probing.stream import Stream
@@ -18,53 +17,45 @@ class EventLoop:
     """
 
     def __init__(self, waker: int) -> None:
-        self._epoll = select.epoll()
-        self._epoll.register(waker, select.EPOLLIN)
-        self._waker = waker
-        self._by_program: dict[int, Job] = {}
-        self._pipes: dict[int, Stream] = {}
-        self._floods: dict[int, Stream] = {}
+        self._selector = selectors.EpollSelector()
+        self._selector.register(waker, selectors.EVENT_READ)
+        self._floods: set[Stream] = set()
         self.woken = False
 
     def close(self) -> None:
-        self._epoll.close()
+        self._selector.close()
 
     def add(self, job: Job) -> None:
         """Begin to watch a job that has just been started."""
-        process = job.process
-        self._by_program[process.program.fileno()] = job
-        self._epoll.register(process.program, select.EPOLLIN)
-        for stream in (process.stdout, process.stderr):
-            self._pipes[stream.fd] = stream
-            self._epoll.register(stream.fd, select.EPOLLIN)
+        self._selector.register(job.process.program, selectors.EVENT_READ, job)
+        for stream in (job.process.stdout, job.process.stderr):
+            self._selector.register(stream.fd, selectors.EVENT_READ, stream)
 
     def remove(self, job: Job) -> None:
         """Forget a job, before its descriptors are closed."""
-        del self._by_program[job.process.program.fileno()]
-        self._epoll.unregister(job.process.program)
+        self._selector.unregister(job.process.program)
         for stream in (job.process.stdout, job.process.stderr):
-            self._floods.pop(stream.fd, None)
-            if self._pipes.pop(stream.fd, None) is not None:
-                self._epoll.unregister(stream.fd)
+            self._floods.discard(stream)
+            if stream.fd in self._selector.get_map():
+                self._selector.unregister(stream.fd)
 
     def wait(self, seconds: float) -> list[Job]:
         """Wait at most so long; the jobs of which there is news."""
         if self._floods:
             seconds = min(seconds, _FLOOD_SECONDS)
         heard: list[Job] = []
-        for fd, _ in self._epoll.poll(min(seconds, _LONGEST_SECONDS)):
-            stream = self._pipes.get(fd)
-            if stream is not None:
-                self._read(stream)
-            elif fd == self._waker:
+        for key, _ in self._selector.select(min(seconds, _LONGEST_SECONDS)):
+            if isinstance(key.data, Stream):
+                self._read(key.data)
+            elif key.data is None:
                 self.woken = True
-                self._epoll.unregister(fd)
+                self._selector.unregister(key.fd)
             else:
-                heard.append(self._by_program[fd])
-        for stream in list(self._floods.values()):
+                heard.append(key.data)
+        for stream in list(self._floods):
             stream.drain()
             if not stream.open:
-                del self._floods[stream.fd]
+                self._floods.discard(stream)
         return heard
 
     def _read(self, stream: Stream) -> None:
@@ -72,7 +63,5 @@ class EventLoop:
         if stream.open and not stream.flooding:
             return
         if stream.open:
-            self._floods[stream.fd] = stream
-        del self._pipes[stream.fd]
-        with contextlib.suppress(FileNotFoundError):
-            self._epoll.unregister(stream.fd)
+            self._floods.add(stream)
+        self._selector.unregister(stream.fd)

@@ -1,7 +1,5 @@
 """What a path, a folder or a pattern names on this host: a stamp for each file, and where they lie."""
 
-from __future__ import annotations
-
 import errno
 import glob
 import os

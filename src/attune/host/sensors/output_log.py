@@ -5,8 +5,6 @@ FOLDER/ID/work      the sensor's working directory
 FOLDER/NAME.node    held alone by the live node of that name
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import fcntl

@@ -4,8 +4,6 @@ The sensor prints into a file, not into a pipe: what it has printed outlives the
 anything lives that may print into it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import fcntl
@@ -15,6 +13,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from attune.core.errors import legible
 from attune.core.executions.masking import Masker
@@ -31,31 +30,25 @@ _LOCK_SECONDS = 2.0
 _ENDED_BY = {"time": "lease", "supervisor": ""}
 
 
+@dataclass(eq=False)
 class SensorProcess:
     """`RunningSensor`, by way of its supervisor."""
 
-    def __init__(
-        self,
-        contract: ExecutionContract,
-        program: SupervisedProgram,
-        argv: Sequence[str],
-        stderr: int,
-        complain: Callable[[str], None],
-        masker: Masker,
-    ) -> None:
-        self._masker = masker
-        self._contract = contract
-        self._argv = argv
-        self._program: SupervisedProgram | None = program
-        self._stderr = stderr
-        self._complain = complain
-        self._last: deque[str] = deque(maxlen=_KEPT_LINES)
+    contract: ExecutionContract
+    program: SupervisedProgram | None
+    argv: Sequence[str]
+    stderr: int
+    complain: Callable[[str], None]
+    masker: Masker
+    pid: int | None = None
+    _last: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT_LINES))
+
+    def __post_init__(self) -> None:
         self._errors = asyncio.create_task(self._read_errors())
-        self.pid: int | None = None
 
     def extend(self, until: float) -> None:
-        if self._program is not None:
-            self._program.extend(until)
+        if self.program is not None:
+            self.program.extend(until)
 
     def pause(self) -> None:
         self._signal(signal.SIGSTOP)
@@ -64,8 +57,8 @@ class SensorProcess:
         self._signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        if self._program is not None:
-            self._program.stop()
+        if self.program is not None:
+            self.program.stop()
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
@@ -77,7 +70,7 @@ class SensorProcess:
             return None
         await self._collect(news)
         if isinstance(news, NotStarted):
-            return _not_started(self._argv, news.error)
+            return _not_started(self.argv, news.error)
         return SensorEnd("cannot be started: what was to start it has ended")
 
     async def end(self) -> SensorEnd:
@@ -93,25 +86,25 @@ class SensorProcess:
         return SensorEnd(f"ended with exit code {news.status}{said}", by)
 
     async def _news(self) -> Started | NotStarted | Ended:
-        assert self._program is not None
-        return await self._program.news()
+        assert self.program is not None
+        return await self.program.news()
 
     async def _collect(self, news: Started | NotStarted | Ended) -> None:
-        program, self._program = self._program, None
+        program, self.program = self.program, None
         if program is not None:
-            self._contract.end(program, news)
+            self.contract.end(program, news)
         await asyncio.wait({self._errors}, timeout=0.5)  # somebody else may have been handed the pipe
         self._errors.cancel()
         await asyncio.gather(self._errors, return_exceptions=True)
 
     def _signal(self, number: int) -> None:
-        if self._program is not None:
-            self._program.signal(number)
+        if self.program is not None:
+            self.program.signal(number)
 
     async def _read_errors(self) -> None:
         reader = asyncio.StreamReader(limit=_LONGEST_LINE)
         protocol = asyncio.StreamReaderProtocol(reader)
-        pipe = os.fdopen(self._stderr, "rb")
+        pipe = os.fdopen(self.stderr, "rb")
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, pipe)
         try:
             while True:
@@ -121,10 +114,10 @@ class SensorProcess:
                     continue
                 if not line:
                     return
-                text = legible(self._masker.mask(line.decode("utf-8", "replace").rstrip()))
+                text = legible(self.masker.mask(line.decode("utf-8", "replace").rstrip()))
                 if text:
                     self._last.append(text)
-                    self._complain(text)
+                    self.complain(text)
         finally:
             transport.close()
 

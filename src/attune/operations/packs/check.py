@@ -1,7 +1,5 @@
 """From the files of a pack to a pack that can be stored: everything that can be wrong is found first, all of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -46,8 +44,8 @@ async def check_files(
     draft = read_pack(head, folders, faults)
     pack = resolve(draft, {file.path: file for file in files}, known, faults)
     faults += await _expression_faults(draft, expressions)
-    if wrong := [fault for fault in in_order(faults) if not fault.harmless]:
-        raise PackError(name, wrong)
+    if not all(fault.harmless for fault in faults):
+        raise PackError(name, in_order(faults))
     return CheckedPack(pack, tuple(files), tuple(f"{note.position}: {note}" for note in in_order(faults)))
 
 

@@ -1,7 +1,5 @@
 """Decide what a node offers: the selection's names as declared, or what the definitions verify on this host."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter

@@ -1,7 +1,5 @@
 """Examine a host: run the checks of many definitions and conclude a verdict on each."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace

@@ -3,8 +3,6 @@
 The wheel's package is located but never imported: its own supervisor is not used.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re
@@ -41,7 +39,7 @@ class Binaries:
             raise DatabaseError(f"PostgreSQL {self.version} in {self.folder} has no program {name}", hint=_HINT)
         return program
 
-    def copied_to(self, place: Path) -> Binaries:
+    def copied_to(self, place: Path) -> "Binaries":
         """What the server needs of this installation, readable for everybody, under *place*; copied once.
 
         Raises `OSError`. The copy appears whole or not at all.

@@ -46,6 +46,7 @@ class Folders:
         self.lock = data / "postgres.lock"
         self.holders = data / "postgres.holders"
         self._socket_note = data / "postgres.socket"
+        self._elsewhere = ""
 
     def socket(self, account: Account) -> Path | None:
         """The folder of the socket if it is there and nobody else's, otherwise None."""
@@ -53,6 +54,7 @@ class Folders:
         if not _fits(folder):
             noted = read_small(self._socket_note)
             folder = Path(noted.strip()) if noted else self._socket_note
+            self._elsewhere = noted or self._elsewhere
         return folder if _is_private(folder, account.uid) else None
 
     def make_socket(self, account: Account) -> Path:
@@ -71,11 +73,12 @@ class Folders:
         return folder
 
     def forget_socket(self) -> None:
-        """Remove the folder elsewhere, if there is one; for a server that was stopped."""
-        noted = read_small(self._socket_note)
-        if noted:
-            with contextlib.suppress(OSError):
-                Path(noted.strip()).rmdir()
+        """Remove the folder elsewhere, if there is or was one; for a server that was stopped."""
+        folder = Path((read_small(self._socket_note) or self._elsewhere).strip() or self._socket_note)
+        with contextlib.suppress(OSError):
+            for left in folder.glob(".s.PGSQL.*"):
+                left.unlink()
+            folder.rmdir()
 
     def _private_folder_elsewhere(self, account: Account) -> Path:
         noted = read_small(self._socket_note)

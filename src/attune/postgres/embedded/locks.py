@@ -4,8 +4,6 @@ Each `LockFile` has its own open file description: two of them exclude each othe
 made by fork does not keep its parent's locks, and programs started by us do not inherit them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os
@@ -16,7 +14,7 @@ from pathlib import Path
 
 from attune.core.errors import DatabaseError
 
-_open_files: weakref.WeakSet[LockFile] = weakref.WeakSet()
+_open_files: "weakref.WeakSet[LockFile]" = weakref.WeakSet()
 
 
 class LockFile:

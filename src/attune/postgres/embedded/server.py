@@ -4,8 +4,6 @@ Any number of processes and threads may hold one server. The first to come start
 and whoever dies in between is known to be gone because the kernel drops its lock.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import sys
@@ -90,6 +88,7 @@ class EmbeddedServer:
             try:
                 if not holder.is_current:  # the folder was removed, and nobody can join this server any more
                     processes.end_all(self._mark, self._account.uid)
+                    self._folders.forget_socket()
                     return
                 with alone(self._folders.lock, seconds=_LOCK_SECONDS):
                     if holder.try_alone():
@@ -97,7 +96,7 @@ class EmbeddedServer:
             finally:
                 holder.close()
 
-    def __enter__(self) -> EmbeddedServer:
+    def __enter__(self) -> "EmbeddedServer":
         self.acquire()
         return self
 

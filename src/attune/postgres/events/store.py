@@ -15,6 +15,7 @@ from attune.core.events.rule import BreakerState, Firing, NewEnforcement, Rule
 from attune.core.events.template import opening_of
 from attune.core.executions.action import with_defaults
 from attune.core.executions.delivery import delivery_faults
+from attune.core.packs.work_reader import LONGEST_SECONDS
 from attune.core.ports.access import SecretCipher
 from attune.core.sensors.event_line import NewEvent
 from attune.postgres.executions.actions import KEEP_VERSIONS, actions_of, versions_of
@@ -124,12 +125,21 @@ async def take_pending(connection: AsyncConnection[Any]) -> tuple[int, NewEvent]
     return await read_one(connection, pending, query)
 
 
+# Rows of `rule` can have any number; such a time cannot be added to another.
+_SKIPPED = """
+    SELECT CASE WHEN greatest(r.delay_seconds, r.at_most_every_seconds) > %(most)s
+        THEN 'delay, at_most_every: expected at most 8784h, got more' ELSE skipped_by_rule(%(enforcement)s) END
+    FROM (SELECT) AS given
+    LEFT JOIN rule AS r ON r.id = (SELECT f.rule FROM enforcement AS f WHERE f.id = %(enforcement)s)
+"""
+
+
 async def request_execution(connection: AsyncConnection[Any], firing: Firing, cipher: SecretCipher) -> int:
     """A row of table `execution` that waits, with the action as it is now; its id.
 
     Raises `UsageError` where the rule asks for none at present.
     """
-    if why := await read_value(connection, "SELECT skipped_by_rule(%s)", (firing.enforcement,)):
+    if why := await read_value(connection, _SKIPPED, {"enforcement": firing.enforcement, "most": LONGEST_SECONDS}):
         raise UsageError(why)
     query = f"""
         WITH versions AS ({KEEP_VERSIONS})

@@ -4,8 +4,6 @@ Work that no live node can take waits in `execution`, where it costs the queue n
 that can take it reads its queue, and taken back when the last such node is gone.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -31,6 +29,30 @@ _HELD = """
     FROM execution AS e LEFT JOIN worker AS w ON w.id = e.worker
     WHERE e.status IN ('running', 'canceling') AND e.policy IS NOT NULL
 """
+
+
+class Listener:
+    """`WorkerInbox` on a connection."""
+
+    def __init__(self, connection: AsyncConnection[Any]) -> None:
+        self._connection = connection
+        self._queues: set[str] = set()
+
+    async def follow_queues(self, queues: Collection[str]) -> None:
+        wanted = set(queues)
+        commands = [f'LISTEN "{jobs.CHANNEL}{queue}"' for queue in sorted(wanted - self._queues)]
+        commands += [f'UNLISTEN "{jobs.CHANNEL}{queue}"' for queue in sorted(self._queues - wanted)]
+        if commands:
+            with translated():
+                await self._connection.execute(";".join(commands).encode())
+        self._queues = wanted
+
+    async def receive(self, seconds: float) -> list[WorkerNotice]:
+        with translated():
+            return [
+                _notice(notice.channel, notice.payload)
+                async for notice in self._connection.notifies(timeout=seconds, stop_after=1)
+            ]
 
 
 class PostgresRouting(PostgresStore):
@@ -100,30 +122,6 @@ class PostgresRouting(PostgresStore):
     async def listening(self) -> AsyncIterator[Listener]:
         async with listening(self._pool, _SIGNALS, "attune work") as connection:
             yield Listener(connection)
-
-
-class Listener:
-    """`WorkerInbox` on a connection."""
-
-    def __init__(self, connection: AsyncConnection[Any]) -> None:
-        self._connection = connection
-        self._queues: set[str] = set()
-
-    async def follow_queues(self, queues: Collection[str]) -> None:
-        wanted = set(queues)
-        commands = [f'LISTEN "{jobs.CHANNEL}{queue}"' for queue in sorted(wanted - self._queues)]
-        commands += [f'UNLISTEN "{jobs.CHANNEL}{queue}"' for queue in sorted(self._queues - wanted)]
-        if commands:
-            with translated():
-                await self._connection.execute(";".join(commands).encode())
-        self._queues = wanted
-
-    async def receive(self, seconds: float) -> list[WorkerNotice]:
-        with translated():
-            return [
-                _notice(notice.channel, notice.payload)
-                async for notice in self._connection.notifies(timeout=seconds, stop_after=1)
-            ]
 
 
 def _notice(channel: str, payload: str) -> WorkerNotice:

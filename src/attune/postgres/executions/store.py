@@ -15,7 +15,7 @@ from attune.core.errors import DatabaseError
 from attune.core.ports.access import SecretCipher
 from attune.core.ports.executions import NewExecution
 from attune.core.ports.worker import AttemptResult, AttemptStart, OutputChunk, StartedAttempt
-from attune.postgres.connection import Pool, session, translated
+from attune.postgres.connection import session, translated
 from attune.postgres.events.dead_letters import store_each
 from attune.postgres.executions.actions import COLUMNS, KEEP_VERSIONS, action_of, versions_of
 from attune.postgres.executions.pauses import PAUSE_ACTION, PAUSE_FLEET
@@ -34,6 +34,7 @@ from attune.queue import jobs
 
 R = TypeVar("R", AttemptResult, OutputChunk)
 Write = Callable[[Source, Sequence[R]], Awaitable[list[int]]]
+_AS_ASKED = ("extra", "policy", "wait_seconds", "timeout_seconds", "retry_of", "delay_seconds")
 _ASIDE = "its result was set aside, see `attune dead-letter list`"
 PRINTED = "attune_output"
 
@@ -119,16 +120,7 @@ _CANCEL = cancelling("SELECT id, job FROM execution WHERE id = ANY(%(ids)s) ORDE
 
 
 class PostgresExecutions(PostgresStore):
-    """`AttemptStore` and `ExecutionWriter` on PostgreSQL. All its statements are one transaction each.
-
-    *lease* gives the number of the lease under which attempts are begun; None is under any.
-    """
-
-    def __init__(
-        self, pool: Pool, cipher: SecretCipher | None = None, lease: Callable[[], int | None] = lambda: None
-    ) -> None:
-        super().__init__(pool, cipher)
-        self._lease = lease
+    """`AttemptStore` and `ExecutionWriter` on PostgreSQL. All its statements are one transaction each."""
 
     async def submit(self, asked: Sequence[NewExecution]) -> list[int]:
         with translated():
@@ -224,14 +216,9 @@ async def submit(
             "parameters": {name: value for name, value in values.items() if name not in texts},
             "given_id": number,
             "sealed": encrypted(cipher, texts, number) or None,
-            "extra": list(execution.extra),
-            "policy": execution.policy.value,
-            "wait_seconds": execution.wait_seconds,
-            "timeout_seconds": execution.timeout_seconds,
-            "retry_of": execution.retry_of,
+            **{name: getattr(execution, name) for name in _AS_ASKED},
             "given_priority": execution.priority,
             "not_before": execution.not_before and execution.not_before.isoformat(),
-            "delay_seconds": execution.delay_seconds,
         }
         for execution, values, texts, number in zip(executions, given, hidden, numbers, strict=True)
     ]

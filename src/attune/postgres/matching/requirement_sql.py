@@ -10,10 +10,7 @@ from attune.postgres.rows import Source, read_pairs
 
 
 async def needs_of(
-    source: Source,
-    requirement: Requirement,
-    preferences: Sequence[Preference],
-    tolerations: Iterable[str],
+    source: Source, requirement: Requirement, preferences: Sequence[Preference], tolerations: Iterable[str]
 ) -> tuple[Need[int], list[tuple[Need[int], int]]]:
     """What *requirement* needs, and what each preference does, with its weight: ids of rows of table `capability`."""
     terms = [*requirement.terms, *(preference.term for preference in preferences)]

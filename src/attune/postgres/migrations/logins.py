@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from attune.core.errors import DatabaseError, UsageError
 from attune.core.ports.nodes import Overdue
 from attune.postgres.migrations.revisions import statement_text
-from attune.postgres.migrations.run import changing
+from attune.postgres.migrations.session import changing
 
 LoginRole = Literal["node", "admin", "reader"]
 _LONGEST = 63  # bytes of a role's name

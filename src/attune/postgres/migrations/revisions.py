@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,6 +90,8 @@ REVISIONS = (
     _plain("20260601000002_earlier_values"),
     _with_rights("20260613000001_own_rows"),
     _plain("20260614000001_fleet_guard"),
+    _with_rights("20260615000001_moves"),
+    _plain("20260614000002_deliveries"),
     _with_rights("20260616000001_api_processes"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
@@ -96,8 +99,10 @@ NAMES = tuple(revision.name for revision in REVISIONS)
 
 @cache
 def statement_text(name: str) -> str:
-    """The text of `sql/<name>.sql`, or of the function of a name like `file:function`."""
+    """The text of `sql/<name>.sql`, or of the function of a name like `file:function`; the engine brings its own."""
     file, _, function = name.partition(":")
+    if file == "procrastinate":
+        return Path(str(distribution(file).locate_file("procrastinate/sql/schema.sql"))).read_text(encoding="utf-8")
     text = (Path(__file__).parent / "sql" / f"{file}.sql").read_text(encoding="utf-8")
     if not function:
         return text

@@ -3,18 +3,16 @@
 Whose database it is, `survey_database` finds out; what a revision does is in `sql/`.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Event, Thread
 from typing import Any
 
 import psycopg
-from psycopg import errors
 
 from attune.core.errors import DatabaseError, UsageError
-from attune.postgres.connection import translated
 from attune.postgres.migrations.revisions import FINISHED, NAMES, REVISIONS, UNIFIED, statement_text
+from attune.postgres.migrations.session import BEGIN, LOCK_SECONDS, changing, looking, until_unlocked
 from attune.postgres.migrations.stages import EXPECTED, DatabaseSurvey, Origin, own_tables
 from attune.postgres.migrations.survey import survey_database
 
@@ -25,23 +23,6 @@ _VERSION_TABLE = (
 )
 _STAMP = "DELETE FROM alembic_version; INSERT INTO alembic_version (version_num) VALUES ('{}');"
 
-_WAIT_SECONDS = 60
-_LOOK_SECONDS = 1.0
-_BEGIN = (
-    f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'",
-    "SET LOCAL statement_timeout = 0",
-    "SET LOCAL idle_in_transaction_session_timeout = 0",
-    "SET LOCAL client_min_messages = warning",
-    # Rows are kept as JSON, where a time must read the same whoever migrates.
-    "SET LOCAL timezone = 'UTC'",
-    # Any constant will do, as long as every version of Attune uses the same: "attune" in ASCII.
-    f"SELECT pg_advisory_xact_lock({0x617474756E65})",
-)
-"""What a migration begins with; the last statement waits until no other migrates this database."""
-_MAY_MIGRATE = (
-    "connect as the role that owns the schema, or have an administrator run what `attune db migrate --sql` prints"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class MigrationState:
@@ -49,7 +30,8 @@ class MigrationState:
 
     `current` is None until a revision is recorded in it; `pending` is what an upgrade would apply, in order.
     `finding` says in one sentence what stands between it and this version of Attune, None where nothing does, and
-    `remedy` the way out; `problem` is that sentence where an upgrade would be refused.
+    `remedy` the way out; `problem` is that sentence where an upgrade would be refused. `locks` names the tables that an
+    upgrade would keep from a running fleet for longer than a second.
     """
 
     current: str | None
@@ -59,6 +41,7 @@ class MigrationState:
     problem: str | None = None
     remedy: str | None = None
     finding: str | None = None
+    locks: tuple[str, ...] = ()
 
     def require_newest(self) -> None:
         """Raises `DatabaseError` unless this version of Attune can work with the database as it is."""
@@ -91,6 +74,12 @@ class MigrationReport:
     left: tuple[str, ...] = ()
 
 
+_MANY_ROWS = 200_000  # what takes longer than a second to index or to rewrite
+_FUNCTION = re.compile(r"\bAS \$(\w*)\$.*?\$\1\$", re.DOTALL)
+_LARGE = """
+SELECT relname, reltuples::bigint FROM pg_class
+WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND reltuples > %s ORDER BY 1
+"""
 _LEFT = """
 SELECT format('%s %s: %s', table_name, new #>> '{}', said.value)
 FROM migration_original, jsonb_array_elements_text(old) AS said WHERE column_name = 'left'
@@ -108,13 +97,24 @@ ORDER BY 1
 
 def state(url: str) -> MigrationState:
     """Where the database at *url* (a libpq URL) stands. Raises `DatabaseError` if it cannot be read."""
-    with _looking(url) as connection:
+    with looking(url) as connection:
         survey = survey_database(connection)
+        large = connection.execute(_LARGE, [_MANY_ROWS]).fetchall()
     problem, finding = survey.problem(), survey.finding()
     pending = NAMES[_count(survey.reached) :] if problem is None or survey.origin != "foreign" else ()
+    locks = tuple(f"{table} (about {rows:,} rows)" for table, rows in large if pending and _rewrites(survey, table))
     current = survey.revisions[0] if survey.revisions else None
     said, remedy = (str(finding), finding.hint) if finding else (None, None)
-    return MigrationState(current, NAMES[-1], pending, survey.origin, said if problem else None, remedy, said)
+    return MigrationState(current, NAMES[-1], pending, survey.origin, said if problem else None, remedy, said, locks)
+
+
+def _rewrites(survey: DatabaseSurvey, table: str) -> bool:
+    """Whether what is pending reads or writes all of *table* under a lock."""
+    text = _FUNCTION.sub("", "\n".join(_way_up(survey, len(REVISIONS))))
+    change = rf"ALTER TABLE {table}\b[^;]*\b(?:CONSTRAINT|CHECK|TYPE|NOT NULL|STORED|UNIQUE|PRIMARY)\b"
+    return (
+        re.search(rf"\bINDEX (?:IF NOT EXISTS )?\w* ?ON {table}\b|^ *UPDATE {table}\b|{change}", text, re.M) is not None
+    )
 
 
 def upgrade(url: str, revision: str = NAMES[-1], *, adopt: bool = True) -> MigrationReport:
@@ -123,9 +123,15 @@ def upgrade(url: str, revision: str = NAMES[-1], *, adopt: bool = True) -> Migra
     Safe to call from several processes at once: one migrates, the others find nothing left to do. Raises
     `DatabaseError` if the database is not ours, incomplete or refuses; it is then as it was before.
     """
+    return until_unlocked(lambda: _upgrade(url, revision, adopt))
+
+
+def _upgrade(url: str, revision: str, adopt: bool) -> MigrationReport:
     end = _count(revision)
     with changing(url) as connection:
         survey = _usable(connection)
+        if survey.origin == "attune":
+            connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
         if survey.adopts and not adopt and (finding := survey.finding()):
             raise finding
         before = _count_runtimes(connection) if "runtime" in survey.tables else 0
@@ -164,12 +170,12 @@ def upgrade_sql(url: str | None) -> str:
     """
     survey = None
     if url is not None:
-        with _looking(url) as connection:
+        with looking(url) as connection:
             survey = _usable(connection)
         if survey.revisions and survey.reached == NAMES[-1]:
             return f"-- Nothing is pending: the database is at {survey.reached}.\n"
     texts = _way_up(survey, len(REVISIONS))
-    return "\n\n".join(["BEGIN;", *(f"{statement};" for statement in _BEGIN), *texts, "COMMIT;\n"])
+    return "\n\n".join(["BEGIN;", *(f"{statement};" for statement in BEGIN), *texts, "COMMIT;\n"])
 
 
 def _usable(connection: psycopg.Connection[Any]) -> DatabaseSurvey:
@@ -210,87 +216,3 @@ def _unify_counts(connection: psycopg.Connection[Any], before: int) -> UnifyCoun
     ).fetchone()
     assert row is not None
     return UnifyCounts(before, _count_runtimes(connection), int(row[0]), int(row[1]))
-
-
-@contextmanager
-def _looking(url: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection that only reads. Raises `DatabaseError` if the database refuses."""
-    with translated(url), psycopg.connect(url, application_name="attune migrate") as connection:
-        connection.read_only = True
-        yield connection
-
-
-@contextmanager
-def changing(url: str, *, what: str = "migrate", hint: str = _MAY_MIGRATE) -> Iterator[psycopg.Connection[Any]]:
-    """A connection in the one transaction of a migration, alone among all that migrate this database.
-
-    Committed if the block ends, rolled back if it raises. Raises `DatabaseError` if the database refuses.
-    """
-    blockers: list[str] = []
-    try:
-        with (
-            psycopg.connect(url, application_name="attune migrate") as connection,
-            _watched(url, connection.info.backend_pid, blockers),
-        ):
-            # What another migration has just committed must be seen, whatever the role's default level is.
-            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-            for statement in _BEGIN:
-                connection.execute(statement)
-            yield connection
-    except psycopg.Error as error:
-        raise _refusal(error, what, hint, blockers) from error
-
-
-_BLOCKERS = """
-SELECT format('process %%s (%%s of %%s, in its transaction since %%s, statement begun %%s: %%s)', pid,
-    coalesce(nullif(application_name, ''), 'no name'), usename, xact_start::timestamptz(0),
-    query_start::timestamptz(0), left(regexp_replace(query, '\\s+', ' ', 'g'), 80))
-FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids(%s)) ORDER BY xact_start
-"""
-
-
-@contextmanager
-def _watched(url: str, process: int, blockers: list[str]) -> Iterator[None]:
-    """Keep in *blockers* who has last kept the session *process* waiting, as a second connection sees it."""
-    done = Event()
-
-    def look() -> None:
-        while not done.wait(_LOOK_SECONDS):
-            with suppress(psycopg.Error), psycopg.connect(url, application_name="attune migrate") as other:
-                blockers[:] = [said for (said,) in other.execute(_BLOCKERS, [process])] or blockers
-
-    watcher = Thread(target=look, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
-
-
-def _refusal(error: psycopg.Error, what: str, hint: str, blockers: Sequence[str] = ()) -> DatabaseError:
-    said = _sentence(error)
-    if isinstance(error, errors.LockNotAvailable):
-        return DatabaseError(
-            f"the database stayed locked by {' and '.join(blockers) or 'another session'} for {_WAIT_SECONDS} seconds;"
-            " nothing was changed",
-            hint="stop the services that use it, or wait for the other migration, then migrate again",
-        )
-    if isinstance(error, errors.InsufficientPrivilege):
-        return DatabaseError(
-            f"the database role may not {what}: {said}; nothing was changed",
-            hint=hint,
-        )
-    # Without a code from the server, the connection could not be made or was lost.
-    if error.sqlstate is None:
-        return DatabaseError(f"the database cannot be reached: {said}")
-    return DatabaseError(
-        f"the database refused the migration: {said}; nothing was changed", hint=error.diag.message_hint
-    )
-
-
-def _sentence(error: psycopg.Error) -> str:
-    """The first line of what PostgreSQL said, with its detail."""
-    lines = str(error).strip().splitlines()
-    text = error.diag.message_primary or (lines[0] if lines else type(error).__name__)
-    return f"{text} ({error.diag.message_detail})" if error.diag.message_detail else text

@@ -193,9 +193,9 @@ class DatabaseSurvey:
 
     def _foreign(self) -> DatabaseError:
         if self.revisions:
-            if max(self.revisions) > max(NAMES) and _REVISION.fullmatch(max(self.revisions)):
+            if _REVISION.fullmatch(max(self.revisions)):
                 return DatabaseError(
-                    f"the database is of a newer Attune: it is at {max(self.revisions)}, this one knows {max(NAMES)}",
+                    f"the database is of a newer Attune: it is at {max(self.revisions)}, this one knows {NAMES[-1]}",
                     hint="use that version of Attune, or a database of its own for this one",
                 )
             return DatabaseError(

@@ -30,8 +30,8 @@ class PostgresNodeControl(PostgresStore):
         return await self._ask(f"status = 'draining' WHERE status IN {_LIVE}", node_id)
 
     async def resume(self, node_id: int) -> bool:
-        change = f"status = CASE status WHEN 'draining' THEN 'active' ELSE status END WHERE status IN {_LIVE}"
-        return await self._ask(change, node_id)
+        change = "status = CASE status WHEN 'draining' THEN 'active' ELSE status END, meta = meta - 'drain_reason'"
+        return await self._ask(f"{change} WHERE status IN {_LIVE}", node_id)
 
     async def reload(self, node_id: int) -> bool:
         change = (

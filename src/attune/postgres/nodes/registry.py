@@ -73,21 +73,6 @@ _DEGRADE = """
 
 
 @dataclass(frozen=True, slots=True)
-class _Before:
-    status: str
-    problem: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Claimed:
-    id: int
-    epoch: int | None
-    holder: str | None
-    age: float | None
-    same_boot: bool | None
-
-
-@dataclass(frozen=True, slots=True)
 class _NodeLease:
     name: str
     role: Role
@@ -120,17 +105,17 @@ class PostgresNodes:
         instance = instance or NodeInstance()
         asked = {"name": name, "role": role.database_role, "host": host, "pid": pid}
         asked |= {"key": instance.key, "boot": instance.boot}
-        claimed = await read_one(self._pool, _Claimed, _CLAIM, asked)
-        if claimed is None or claimed.epoch is None:
-            holder = claimed.holder if claimed is not None else "another process"
+        claimed: dict[str, Any] | None = await read_one(self._pool, dict, _CLAIM, asked)
+        if claimed is None or claimed["epoch"] is None:
+            holder = claimed["holder"] if claimed is not None else "another process"
             raise NameTakenError(
                 f"the {role.name} name {name!r} is held by {holder}",
                 hint=f"stop it, or start this one with another name: attune {role.name} start --name NAME",
             )
-        self._lease = _NodeLease(name, role, instance.key, claimed.epoch)
+        self._lease = _NodeLease(name, role, instance.key, claimed["epoch"])
         query = "UPDATE worker SET meta = meta - 'reloads' WHERE id = %s AND meta ? 'reloads'"
-        await execute(self._pool, query, (claimed.id,))
-        return None if claimed.age is None else Predecessor(claimed.age, bool(claimed.same_boot))
+        await execute(self._pool, query, (claimed["id"],))
+        return None if claimed["age"] is None else Predecessor(claimed["age"], bool(claimed["same_boot"]))
 
     async def register(self, registration: Registration) -> int:
         async with transaction(self._pool) as connection:
@@ -251,13 +236,14 @@ class PostgresNodes:
 
     async def degrade(self, node_id: int, problem: str | None) -> None:
         async with transaction(self._pool) as connection:
-            before = await read_one(connection, _Before, _PROBLEM, {"id": node_id, "epoch": self.epoch})
+            asked = {"id": node_id, "epoch": self.epoch}
+            before: dict[str, Any] | None = await read_one(connection, dict, _PROBLEM, asked)
             if before is None:
                 return
             status = await read_value(connection, _DEGRADE, {"id": node_id, "problem": problem})
-            if (before.problem is None) != (problem is None):
+            if (before["problem"] is None) != (problem is None):
                 await write_place_transition(
-                    connection, node_id, before.status, status, problem or "programs can be run here again"
+                    connection, node_id, before["status"], status, problem or "programs can be run here again"
                 )
 
     async def node_transitions(self, node_id: int, limit: int = 100) -> Sequence[TransitionRecord]:
@@ -269,7 +255,9 @@ class PostgresNodes:
 
     async def list_nodes(self, role: Role | None = None) -> Sequence[NodeRecord]:
         query = """
-            SELECT id, name, role, host, status, capabilities, last_heartbeat, heartbeat_age, pid, generation, problem
+            SELECT id, name, role, host, status, capabilities, last_heartbeat, heartbeat_age, pid, generation,
+                coalesce(problem, (SELECT w.meta->>'drain_reason' FROM worker AS w
+                                   WHERE w.id = node.id AND w.status = 'draining')) AS problem
             FROM node WHERE %(role)s::text IS NULL OR role = %(role)s ORDER BY role DESC, name
         """
         return await read_all(self._pool, NodeRecord, query, {"role": role.name if role else None})

@@ -6,7 +6,6 @@ from attune.core.nodes.role import Role
 from attune.core.ports.read_models import (
     FleetFigures,
     FleetMatrix,
-    FleetMetrics,
     MatrixColumn,
     MatrixRow,
     NodeFilter,
@@ -14,7 +13,6 @@ from attune.core.ports.read_models import (
     UnservedDemand,
 )
 from attune.core.runtimes.verdict import Status
-from attune.postgres.connection import Pool
 from attune.postgres.read_models.metrics import PostgresMetrics
 from attune.postgres.read_models.node_pages import OFFERED, condition_of
 from attune.postgres.rows import read_all, read_pairs, read_value, transaction
@@ -28,12 +26,8 @@ _UNSERVED = """
 """
 
 
-class PostgresFleetPages:
+class PostgresFleetPages(PostgresMetrics):
     """`FleetPages` on PostgreSQL."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self._metrics = PostgresMetrics(pool)
 
     async def matrix(
         self, role: Role, wanted: NodeFilter, *, group: str = "", skip: int = 0, limit: int = 200
@@ -103,6 +97,3 @@ class PostgresFleetPages:
             if version and Status(status).offered:
                 of_ref.versions[version] += nodes
         return counts
-
-    async def metrics(self) -> FleetMetrics:
-        return await self._metrics.read()

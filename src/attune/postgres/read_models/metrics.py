@@ -57,8 +57,7 @@ class PostgresMetrics:
         self._tally: dict[tuple[str, str], int] = {}
         self._tallied = 0
 
-    async def read(self) -> FleetMetrics:
-        """The figures, at most a few seconds old. Raises `DatabaseError`."""
+    async def metrics(self) -> FleetMetrics:
         async with self._reading:
             began = time.monotonic()
             if self._known is not None and began < self._known[1]:

@@ -147,11 +147,6 @@ async def _seed_one(connection: Any, runtime: Runtime, *, new: bool) -> bool:
 
 def _values(runtime: Runtime) -> dict[str, Any]:
     """The columns of a row, but for the id of its pack."""
-    return {
-        "ref": runtime.ref,
-        "pack_ref": runtime.pack_ref,
-        "description": runtime.description,
-        "name": runtime.name,
-        "distributions": Jsonb(runtime.distributions),
-        "installation": Jsonb(runtime.installation) if runtime.installation is not None else None,
-    }
+    installation = None if runtime.installation is None else Jsonb(runtime.installation)
+    plain = {name: getattr(runtime, name) for name in ("ref", "pack_ref", "description", "name")}
+    return {**plain, "distributions": Jsonb(runtime.distributions), "installation": installation}

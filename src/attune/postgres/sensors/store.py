@@ -3,10 +3,8 @@
 All times are the database's. A lease that has expired is never renewed, so whoever sees it expired may rely on it.
 """
 
-from __future__ import annotations
-
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -16,9 +14,9 @@ from psycopg import AsyncConnection
 
 from attune.core.nodes.role import SENSOR
 from attune.core.ports.sensors import Renewal, SensorReport, SensorStatus, TakenLease, explained
-from attune.core.sensors.assignment import AssignmentView, Lease
+from attune.core.sensors.assignment import AssignmentView, Lease, move_target
 from attune.core.sensors.sensor import Sensor
-from attune.postgres.connection import Pool, listening, session, translated
+from attune.postgres.connection import listening, session, translated
 from attune.postgres.matching.fleet import read_fleet
 from attune.postgres.rows import PostgresStore, execute, read_all
 
@@ -33,10 +31,10 @@ _SENSORS = """
 """
 _LEASES = """
     SELECT l.sensor, l.worker, l.epoch, extract(epoch FROM l.expires_at - now())::float8 AS left,
-           extract(epoch FROM now() - l.taken_at)::float8 AS age, j.id AS output_log
+           extract(epoch FROM now() - l.taken_at)::float8 AS age, j.id AS output_log, l.wanted
     FROM sensor_lease AS l LEFT JOIN sensor_journal AS j ON j.sensor = l.sensor AND j.epoch = l.epoch
     UNION ALL
-    SELECT s.id, NULL, 0, extract(epoch FROM s.updated - now())::float8, 0, NULL
+    SELECT s.id, NULL, 0, extract(epoch FROM s.updated - now())::float8, 0, NULL, NULL
     FROM sensor AS s WHERE s.enabled AND NOT EXISTS (SELECT FROM sensor_lease AS l WHERE l.sensor = s.id)
 """
 _TAKE = "SELECT sensor, epoch, output_log FROM take_leases(%(wanted)s::jsonb, %(worker)s, %(seconds)s, %(lease)s)"
@@ -66,9 +64,11 @@ _RELEASE = """
 _REPORT = """
     UPDATE sensor_lease AS l SET
         since = CASE WHEN l.state <> r.state THEN now() ELSE l.since END,
-        state = r.state, reason = r.reason, restarts = r.restarts, bad_lines = r.bad_lines, pid = r.pid
+        state = r.state, reason = r.reason, restarts = r.restarts, bad_lines = r.bad_lines, pid = r.pid,
+        last_lines = r.last_lines
     FROM jsonb_to_recordset(%(reports)s::jsonb)
-        AS r(sensor bigint, epoch bigint, state text, reason text, restarts integer, bad_lines bigint, pid integer)
+        AS r(sensor bigint, epoch bigint, state text, reason text, restarts integer, bad_lines bigint, pid integer,
+             last_lines text)
     WHERE l.sensor = r.sensor AND l.epoch = r.epoch AND l.worker = %(worker)s
 """
 _STATUS = """
@@ -78,18 +78,15 @@ _STATUS = """
            CASE WHEN l.expires_at > now() THEN w.name END AS node,
            CASE WHEN l.expires_at > now() THEN l.pid END AS pid,
            coalesce(l.epoch, 0) AS epoch, coalesce(l.restarts, 0) AS restarts, coalesce(l.bad_lines, 0) AS bad_lines,
-           l.since
+           l.since, coalesce(l.last_lines, '') AS last_lines,
+           (SELECT name FROM worker WHERE id = l.wanted AND id <> l.worker) AS wanted
     FROM sensor AS s LEFT JOIN sensor_lease AS l ON l.sensor = s.id LEFT JOIN worker AS w ON w.id = l.worker
     ORDER BY s.ref
 """
 
 
 class PostgresSensors(PostgresStore):
-    """`LeaseStore` and `SensorReader` on PostgreSQL. *lease* is as in `PostgresExecutions`."""
-
-    def __init__(self, pool: Pool, lease: Callable[[], int | None] = lambda: None) -> None:
-        super().__init__(pool)
-        self._lease = lease
+    """`LeaseStore` and `SensorReader` on PostgreSQL."""
 
     async def sensors(self) -> Sequence[Sensor]:
         """Every definition, by ref."""
@@ -134,8 +131,16 @@ class PostgresSensors(PostgresStore):
     async def set_enabled(self, ref: str, enabled: bool) -> bool:
         return bool(await execute(self._pool, "UPDATE sensor SET enabled = %s WHERE ref = %s", (enabled, ref)))
 
+    async def move(self, ref: str, to: str | None = None) -> str | None:
+        found = move_target(ref, to, await self.world())
+        if found is None:
+            return None
+        query = "UPDATE sensor_lease SET wanted = %s WHERE sensor = %s"
+        await execute(self._pool, query, (found[1].id, found[0].id))
+        return found[1].name
+
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[_Listener]:
+    async def listening(self) -> "AsyncIterator[_Listener]":
         async with listening(self._pool, _CHANNELS, "attune sensing") as connection:
             yield _Listener(connection)
 

@@ -1,10 +1,8 @@
 """Dry-runs of definitions on live nodes, before anything is saved. They run commands there: that needs scope admin."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import APIRouter
 from pydantic import AliasPath, BaseModel, Field, model_validator
@@ -44,7 +42,7 @@ class _About(Body):
     )
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> _About:
+    def _one_of_both(self) -> Self:
         if (self.definition is None) == (self.ref is None):
             got = "neither" if self.ref is None else "both"
             raise PydanticCustomError("choice", "`definition` or `ref`", {"got": got})

@@ -15,17 +15,7 @@ from attune.core.events.event import (
     TriggerRecord,
 )
 from attune.web.access import Operator, Reader
-from attune.web.api.paging import (
-    MAX_ID,
-    Body,
-    Cursor,
-    Limit,
-    Page,
-    SwitchBody,
-    before_of,
-    cursor_of,
-    example_of,
-)
+from attune.web.api.paging import MAX_ID, Body, Cursor, Limit, Page, SwitchBody, before_of, cursor_of, example_of
 from attune.web.middleware.problems import ProblemError, documented, existing, usage_errors_as
 from attune.web.services import Given
 

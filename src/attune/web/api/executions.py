@@ -1,10 +1,8 @@
 """Actions, and their executions: run, watch, end, run once more."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
@@ -73,7 +71,7 @@ class ActionItem(BaseModel):
     version_constraint: str | None = Field(description="Of its runtime.", examples=[">=3.9"])
     entrypoint: str = Field(examples=["hello.py"])
     interpreter_args: list[str] = Field(examples=[["-u"]])
-    delivery: str = Field(description="How it gets its parameters: `stdin`, `env` or `args`.", examples=["stdin"])
+    delivery: str = Field(description="How it gets its parameters, such as `stdin` or `env`.", examples=["stdin"])
     param_schema: dict[str, Any] = Field(examples=[{"type": "object"}])
     out_schema: dict[str, Any] | None = Field(description="Of its result.", examples=[None])
     result_file: str | None = Field(examples=[None])
@@ -92,7 +90,7 @@ class ActionItem(BaseModel):
     is_workflow: bool = Field(description="Of an earlier installation: nothing runs it here.", examples=[False])
 
     @classmethod
-    def of(cls, action: Action) -> ActionItem:
+    def of(cls, action: Action) -> Self:
         """*action* as it is shown."""
         try:
             requirement = str(action.requirement)
@@ -144,19 +142,9 @@ async def run_action(
     _who: Operator, services: Given, response: Response, ref: ActionRef, body: RunRequest
 ) -> ExecutionRecord:
     """Recorded at once, and run on a worker that satisfies the action and the terms of `require`."""
-    action = await _action(services, ref)
-    new = NewExecution(
-        action,
-        body.parameters,
-        tuple(body.require),
-        body.policy,
-        body.wait_seconds,
-        body.timeout_seconds,
-        priority=body.priority,
-        not_before=body.not_before,
-        delay_seconds=body.delay_seconds,
-    )
-    execution = await services.runs.run(new)
+    asked = dict(body)
+    extra = tuple(asked.pop("require"))
+    execution = await services.runs.run(NewExecution(await _action(services, ref), extra=extra, **asked))
     response.headers["Location"] = f"/api/executions/{execution.id}"
     return execution
 

@@ -1,9 +1,7 @@
 """Workers and sensors: the same routes for both roles, for a role is data."""
 
-from __future__ import annotations
-
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -133,7 +131,7 @@ class NodeQuery(BaseModel):
     cursor: str | None = Field(default=None, max_length=1000, description="`next` of the page before.")
 
     @classmethod
-    def of(cls, parameters: QueryParams) -> NodeQuery:
+    def of(cls, parameters: QueryParams) -> Self:
         """What *parameters* ask for. Raises `ProblemError` with every fault."""
         values: dict[str, object] = {
             name: parameters.getlist(name) if name in _LISTS else parameters.getlist(name)[-1] for name in parameters

@@ -11,7 +11,7 @@ from attune.core.packs.pack import PackChange, PackFile, PackRecord
 from attune.core.ports.sensors import SensorStatus
 from attune.web.access import Admin, Operator, Reader
 from attune.web.api.paging import Body, Page, SwitchBody, example_of
-from attune.web.middleware.problems import ProblemError, existing
+from attune.web.middleware.problems import ProblemError, documented, existing, usage_errors_as
 from attune.web.services import Given
 
 router = APIRouter(tags=["packs"])
@@ -28,6 +28,7 @@ _PACK = PackRecord(
 _SENSOR = SensorStatus(
     id=7, ref="demo.clock", trigger_ref="demo.tick", enabled=True, runtime_ref="core.sensor.builtin", state="running",
     reason="", node="sensor-1", pid=None, epoch=1, restarts=0, bad_lines=0, since=datetime(2026, 11, 24, tzinfo=UTC),
+    wanted=None, last_lines="",
 )  # fmt: skip
 
 
@@ -59,6 +60,12 @@ class PackBody(Body):
         if len(set(paths)) < len(paths) or folders & set(paths) or not all(map(str.isprintable, paths)):
             raise ValueError("each printable path once, and none that is a folder too")
         return files
+
+
+class SensorMove(Body):
+    """Where a sensor is to run."""
+
+    to: str | None = Field(default=None, max_length=255, description="Null for any other node.", examples=["s2"])
 
 
 @router.get("/packs", summary="List packs", responses=example_of(_PACK, listed=True))
@@ -105,3 +112,11 @@ async def switch_sensor(_who: Operator, services: Given, ref: Ref, body: SwitchB
     """On: one node that can runs it. Off: it ends wherever it runs."""
     if not (ref.isprintable() and await services.sensors.set_enabled(ref, body.enabled)):
         raise ProblemError(404, f"no sensor has the ref {ref!r}")
+
+
+@router.post("/sensor-definitions/{ref}/move", summary="Move a sensor to another node", responses=documented(409))
+async def move_sensor(_who: Operator, services: Given, ref: Ref, body: SensorMove) -> SensorMove:
+    """It ends where it runs, and begins there; answers with the node. One that cannot run it is refused."""
+    with usage_errors_as(409):
+        node = await services.sensors.move(ref, body.to) if ref.isprintable() else None
+    return SensorMove(to=existing(node, f"no enabled sensor has the ref {ref!r}"))

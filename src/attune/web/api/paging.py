@@ -5,7 +5,7 @@ A cursor is opaque; one that we did not make is refused.
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query, Response
@@ -49,19 +49,11 @@ class Page(BaseModel, Generic[Item]):
     next: str | None = Field(default=None, examples=[None])
 
 
-Model = TypeVar("Model", bound=BaseModel)
-
-
 def example_of(record: object, *, listed: bool = False, status: int = 200) -> dict[int | str, dict[str, Any]]:
     """The answer *record*, a dataclass, or a page of it, for the OpenAPI description of its route."""
     shown = to_jsonable_python(record)
     example = {"data": [shown], "next": None} if listed else shown
     return {status: {"content": {"application/json": {"example": example}}}}
-
-
-def page_of(item: type[Model], records: Iterable[object], *, next: Sequence[Any] | None = None) -> Page[Model]:
-    """A page of *records*, each as an *item*; the following page begins after the position *next*."""
-    return Page(data=[item.model_validate(record) for record in records], next=cursor_of(next))
 
 
 def cursor_of(position: Sequence[Any] | None) -> str | None:

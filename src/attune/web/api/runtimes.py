@@ -15,18 +15,7 @@ from attune.core.ports.runtimes import RuntimeChange
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.runtime import Runtime
 from attune.web.access import Admin, Reader
-from attune.web.api.paging import (
-    Answer,
-    Body,
-    Cursor,
-    Limit,
-    Page,
-    before_of,
-    cursor_of,
-    example_of,
-    page_of,
-    position_of,
-)
+from attune.web.api.paging import Answer, Body, Cursor, Limit, Page, before_of, cursor_of, example_of, position_of
 from attune.web.middleware.problems import ProblemError, documented, existing, invalid, usage_errors_as
 from attune.web.services import Given
 
@@ -58,14 +47,7 @@ class RuntimeBody(Body):
 
     def runtime(self, ref: str) -> Runtime:
         """The row that this is under *ref*."""
-        return Runtime(
-            ref,
-            self.name,
-            self.distributions,
-            pack_ref=self.pack_ref or ref.partition(".")[0],
-            description=self.description,
-            installation=self.installation,
-        )
+        return Runtime(**{**dict(self), "ref": ref, "pack_ref": self.pack_ref or ref.partition(".")[0]})
 
 
 class NewRuntime(RuntimeBody):
@@ -128,8 +110,8 @@ async def list_runtimes(
     after = position_of(cursor, str)
     runtimes = [it for it in await services.runtimes.list_runtimes() if after is None or it.ref > after[0]]
     runtimes.sort(key=lambda runtime: runtime.ref)
-    page = runtimes[:limit]
-    return page_of(RuntimeDefinition, page, next=[page[-1].ref] if len(runtimes) > limit else None)
+    page = [RuntimeDefinition.model_validate(runtime) for runtime in runtimes[:limit]]
+    return Page(data=page, next=cursor_of([page[-1].ref] if len(runtimes) > limit else None))
 
 
 @router.get("/{ref}", summary="Show a definition")

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from attune.core.access.tokens import Caller
-from attune.core.errors import Fault, RequirementError, UsageError
+from attune.core.durations import seconds_of
+from attune.core.errors import Fault, RequirementError, UsageError, shown
 from attune.core.executions.action import Action
-from attune.core.executions.execution import ExecutionStatus
+from attune.core.executions.execution import LEAST_PRIORITY, MOST_PRIORITY, ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, NewExecution, StoredOutput
 from attune.web.access import Operator
 from attune.web.services import Given, Services
@@ -20,6 +21,7 @@ from attune.web.ui.pages import lines_of
 router = APIRouter(include_in_schema=False)
 _LAST = 10
 _MOST_PIECES = 4
+_PRIORITIES = range(LEAST_PRIORITY, MOST_PRIORITY + 1)
 
 
 async def _executions(services: Services, query: Mapping[str, str]) -> Sequence[ExecutionRecord]:
@@ -49,7 +51,12 @@ async def _of_action(services: Services, action: Action) -> Mapping[str, Any]:
     except RequirementError:
         needs = ""
     executions = await services.runs.list(ExecutionFilter(action_ref=action.ref, limit=_LAST))
-    return {"needs": needs, "executions": executions, "fields": fields_of(action.param_schema)}
+    return {
+        "needs": needs,
+        "executions": executions,
+        "fields": fields_of(action.param_schema),
+        "priorities": _PRIORITIES,
+    }
 
 
 _ACTIONS = Listing(
@@ -84,8 +91,8 @@ async def run_action(request: Request, _who: Operator, services: Given, ref: str
     texts = {name.removeprefix(f"{ROOT}."): text for name, text in form.items() if name.startswith(f"{ROOT}.")}
     require, fault = form.get("require", ""), ""
     values, faults = values_of(action.param_schema, texts)
-    asked = NewExecution(action, values, tuple(lines_of(require)))
     try:
+        asked = NewExecution(action, values, tuple(lines_of(require)), **_how(form))
         if not faults:
             return RedirectResponse(f"/executions/{(await services.runs.run(asked)).id}", 303)
         asked.check()
@@ -96,7 +103,20 @@ async def run_action(request: Request, _who: Operator, services: Given, ref: str
         faults += [it for it in error.faults or [Fault("", "", "", sentence=str(error))] if it.field not in known]
     fields = fields_of(action.param_schema, texts, faults)
     beside = [fault for fault in faults if not any(field.has(fault) for field in fields)]
-    return await _ACTIONS.show(request, services, ref, 422, fields=fields, beside=beside, require=require, fault=fault)
+    told = {"fields": fields, "beside": beside, "require": require, "fault": fault, "how": form}
+    return await _ACTIONS.show(request, services, ref, 422, **told)
+
+
+def _how(form: Mapping[str, str]) -> dict[str, Any]:
+    """What was typed beside the parameters. Raises `UsageError`."""
+    typed = {name: form.get(name, "").strip() for name in ("priority", "timeout", "in")}
+    if typed["priority"] not in {"", *map(str, _PRIORITIES)}:
+        raise UsageError(field="priority", expected=f"0 to {MOST_PRIORITY}", got=shown(typed["priority"]))
+    return {
+        "priority": int(typed["priority"]) if typed["priority"] else None,
+        "timeout_seconds": seconds_of(typed["timeout"], "time limit") if typed["timeout"] else None,
+        "delay_seconds": seconds_of(typed["in"], "start in") if typed["in"] else None,
+    }
 
 
 for _listing in (_ACTIONS, _EXECUTIONS):

@@ -28,12 +28,4 @@ async def match_page(
             answer = await services.matcher.answer(query)
     except RequirementError as error:
         fault = error.caret
-    return page(
-        request,
-        "match.html",
-        needs=needs,
-        prefer=prefer,
-        role=chosen.name,
-        fault=fault,
-        answer=answer,
-    )
+    return page(request, "match.html", needs=needs, prefer=prefer, role=chosen.name, fault=fault, answer=answer)

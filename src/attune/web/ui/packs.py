@@ -53,6 +53,7 @@ for _listing in (
         verbs={
             "enable": lambda services, ref, _who: services.sensors.set_enabled(ref, True),
             "disable": lambda services, ref, _who: services.sensors.set_enabled(ref, False),
+            "move": lambda services, ref, _who: services.sensors.move(ref),
         },
     ),
 ):

@@ -77,7 +77,7 @@ class AssignmentView:
         return record.capabilities["runtimes"]
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 100
         while not condition():
             assert time.monotonic() < end, condition
             await asyncio.sleep(0.01)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 
 from attune.agent.secrets import SecretResolver
+from attune.agent.sensors import instance
 from attune.agent.sensors.builtin import BuiltinSensors
 from attune.agent.sensors.event_forwarder import EventForwarder
 from attune.agent.sensors.instance import BuiltinInstance, ProcessInstance, SensorContext, SensorInstance
 from attune.agent.sensors.leases import DatabaseClock, NodeSensors, SensorLeases
 from attune.core.backoff import RestartRules
 from attune.core.matching.fleet import Capability, CapabilityInstance
-from attune.core.ports.sensors import SensorEnd, SensorStatus, TakenLease
+from attune.core.ports.sensors import SensorEnd, SensorReport, SensorStatus, TakenLease
 from attune.core.sensors.sensor import Sensor
 from attune.testing import FakeSensor, FakeSensorHost, MemoryPackFolders, MemorySecrets, MemorySensors
 from fleets import capability, node
@@ -96,7 +97,7 @@ class SensorNode:
 
     async def until(self, condition: Callable[[], Any]) -> Any:
         """What *condition* is, once it is true."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 100
         while not (value := condition()):
             assert time.monotonic() < end, "expected the condition to become true"
             await asyncio.sleep(0.01)
@@ -109,7 +110,7 @@ class SensorNode:
 
     async def status(self, state: str, number: int = 0) -> SensorStatus:
         """How sensor *number* is, once it is in *state*."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 100
         while (found := (await self.store.status())[number]).state != state:
             assert time.monotonic() < end, found
             await asyncio.sleep(0.01)
@@ -141,6 +142,48 @@ async def test_what_a_sensor_prints_is_stored_once_and_lines_that_are_no_events_
         assert (await here.status("running")).bad_lines == 1
 
     assert [event.payload["number"] for event in here.store.events] == [0, 1, 2]
+
+
+async def test_what_a_sensor_printed_last_on_stderr_is_told_at_once_with_its_state_and_else_seldom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(instance, "_LINES_SECONDS", 0.2)
+    async with SensorNode(TICK).running() as here:
+        sensor = await here.run()
+        await here.status("running")
+        told: list[str] = []
+        report = here.store.report
+
+        async def counted(node_id: int, reports: Sequence[SensorReport]) -> None:
+            told.extend(one.last_lines for one in reports)
+            await report(node_id, reports)
+
+        monkeypatch.setattr(here.store, "report", counted)
+        for number in range(1000):
+            sensor.complain(f"line {number} {'x' * 300}")
+            if number % 100 == 0:
+                await asyncio.sleep(0.001)
+        await here.until(lambda: told and told[-1].splitlines()[-1].startswith("line 999 "))
+        assert len(told) < 20
+        sensor.complain("the disk is full")
+        sensor.finish("ended with exit code 3")
+        await here.until(lambda: told[-1].endswith("\nthe disk is full"))
+
+    assert len(told[-1]) == 4096
+
+
+async def test_a_sensor_that_an_operator_moves_is_given_back_and_waits_for_that_node() -> None:
+    async with SensorNode(TICK).running() as here:
+        sensor = await here.run()
+        await here.status("running")
+        here.store.nodes.append(replace(here.store.nodes[0], id=2, name="w2"))
+        assert await here.store.move("acme.tick", "w2") == "w2"
+        await here.until(lambda: not here.sensors.held)
+        taken = await here.store.take(2, [1], 10)
+        moved = (await here.store.status())[0]
+
+    assert (sensor.asked, [one.epoch for one in taken]) == (["stop"], [2])
+    assert (moved.node, moved.wanted) == ("w2", None)
 
 
 async def test_a_sensor_that_ends_is_started_again_and_counts_as_failed_when_it_flaps() -> None:

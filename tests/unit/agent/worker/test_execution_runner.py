@@ -118,7 +118,7 @@ class Worker:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
 
@@ -481,7 +481,7 @@ async def test_a_node_can_be_closed_while_the_database_is_away() -> None:
         await until(lambda: worker.runner.ran)
         worker.store.away = True
         worker.stop.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(100):
             await worker.work.close()
 
     assert worker.statuses() == ["running"]

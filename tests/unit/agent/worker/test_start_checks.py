@@ -41,7 +41,7 @@ class Checked:
 
     def _answer(self, argv: tuple[str, ...]) -> Outcome:
         starts = self.starts
-        assert self.goes_on.wait(10)
+        assert self.goes_on.wait(100)
         time.sleep(0.01)
         return printed(argv[-1]) if starts else printed("no module named encodings", exit_code=1)
 

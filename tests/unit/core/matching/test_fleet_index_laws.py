@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
+from benchmarks.fleet_index import FleetIndex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attune.core.matching.fleet import Node
-from attune.core.matching.fleet_index import FleetIndex
 from attune.core.matching.matcher import match
 from attune.core.matching.requirement import Requirement
 from effort import share

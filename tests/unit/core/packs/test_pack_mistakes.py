@@ -76,7 +76,7 @@ EXPECTED = [
     "actions/resize.yaml:10: parameters.width.type: expected one of array, boolean",
     "actions/resize.yaml:12: timeout: expected a time from 0.01 to",
     "actions/resize.yaml:13: retries: expected a whole number from 0 to 1000, got -1",
-    "actions/resize.yaml:14: delivery: expected one of stdin, env, args, got 'argv'",
+    "actions/resize.yaml:14: delivery: expected one of stdin, env, args, dotenv, file, dotenv-file, got 'argv'",
     "actions/resize.yaml:15: on_lost: expected one of retry, abandon, got 'ignore'",
     "pack.yaml:3: version: expected a version such as 1.0.0, got 1.0, which needs quotes",
     "pack.yaml:4: lable: unknown key, did you mean label?",

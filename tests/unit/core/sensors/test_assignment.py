@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
+from attune.core.errors import UsageError
 from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus, by_name
 from attune.core.runtimes.verdict import Status
-from attune.core.sensors.assignment import AssignmentPlan, AssignmentView, Lease, plan, why_waiting
+from attune.core.sensors.assignment import AssignmentPlan, AssignmentView, Lease, move_target, plan, why_waiting
 from attune.core.sensors.sensor import Sensor
 
 
@@ -82,6 +87,51 @@ def test_a_sensor_stays_where_it_is_though_another_node_has_less_to_do() -> None
     leases = [Lease(one.id, 1, 1, left=5.0, age=1e6) for one in sensors]
 
     assert [plan(one, world(nodes, sensors, *leases)) for one in (1, 2)] == [AssignmentPlan(), AssignmentPlan()]
+
+
+def test_a_sensor_moves_to_the_node_that_is_wanted_and_nobody_else_steps_in_before_it() -> None:
+    nodes, sensors = [node(1, "3.11"), node(2, "3.11"), node(3, "3.11")], [sensor(1), sensor(2)]
+    held = Lease(1, 1, 1, left=5.0, wanted=3)
+    other = Lease(2, 3, 1, left=5.0)
+    before = world(nodes, sensors, held, other)
+    free = world(nodes, sensors, replace(held, worker=None, left=-0.5), other)
+    late = world(nodes, sensors, replace(held, worker=None, left=-1.5), other)
+
+    assert plan(1, before).give_back == {1: "it moves to s3"}
+    assert [plan(one, free).take for one in (1, 2, 3)] == [(), (), (1,)]
+    assert [plan(one, late).take for one in (1, 2, 3)] == [(1,), (), (1,)]
+
+
+def test_a_sensor_is_not_given_back_for_a_node_that_cannot_take_it_or_has_it() -> None:
+    sensors = [sensor(1, "python >=3.11")]
+    for wanted in (node(2, "3.9"), node(2, "3.12", status=NodeStatus.LOST), node(1, "3.11")):
+        held = Lease(1, 1, 1, left=5.0, wanted=wanted.id)
+        assert plan(1, world([node(1, "3.11"), wanted], sensors, held)).give_back == {}
+
+
+def test_where_a_sensor_moves_and_what_is_in_the_way() -> None:
+    nodes = [node(1, "3.11"), node(2, "3.11"), node(3, "3.11"), node(4, "3.9")]
+    leases = [Lease(1, 1, 1, left=5.0), Lease(2, 2, 1, left=5.0), Lease(3, 4, 1, left=-1.0)]
+    view = world(nodes, [sensor(one, "python >=3.11") for one in (1, 2, 3)], *leases)
+
+    def target(ref: str, to: str | None = None, where: AssignmentView = view) -> str:
+        found = move_target(ref, to, where)
+        return found[1].name if found else "nowhere"
+
+    def refusal(ref: str, to: str | None = None, where: AssignmentView = view) -> str:
+        with pytest.raises(UsageError) as caught:
+            move_target(ref, to, where)
+        return str(caught.value)
+
+    assert [target("acme.01"), target("acme.01", "s2"), target("acme.01", "s1"), target("acme.09")] == [
+        "s3", "s2", "s1", "nowhere"
+    ]  # fmt: skip
+    assert refusal("acme.01", "s4").startswith(
+        "acme.01 stays where it is: no sensor node can run it: s4 core.python >=3.11: found 3.9"
+    )
+    assert refusal("acme.01", "s9") == "no sensor node is called 's9'"
+    assert refusal("acme.03") == "expected a sensor that runs, got acme.03, which waits: s1 is about to take it"
+    assert refusal("acme.01", where=world(nodes[:1], [sensor(1)], leases[0])) == "there is no other sensor node"
 
 
 def test_why_a_sensor_waits() -> None:

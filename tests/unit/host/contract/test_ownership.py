@@ -200,6 +200,35 @@ def test_what_runs_a_script_is_looked_at_too(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("line", ["{env} tool", "{env} -S tool -x", "{env} A=b tool", "{env} {tool}"])
+def test_what_env_finds_for_a_script_is_looked_at_too(tmp_path: Path, line: str) -> None:
+    tool = program(tmp_path / "elsewhere/tool")
+    folder(tmp_path / "open", 0o777)
+    program(tmp_path / "open/tool")
+    folder(tmp_path / "bin")
+    (tmp_path / "bin/tool").symlink_to(tool)
+    rule = OwnershipRule(
+        ME, members=lambda group: set(), search_path=f"relative:{tmp_path}/open:{tmp_path}/bin:/usr/bin"
+    )
+    script = program(tmp_path / "script", f"#!{line.format(env='/usr/bin/env', tool=tool)}\n")
+    assert rule.refuses_file(script) is None
+
+    (tmp_path / "elsewhere").chmod(0o777)
+    assert "elsewhere, which is writable by everybody" in (rule.refuses_file(script) or "").replace(
+        f"{tmp_path}/elsewhere is", f"{tmp_path}/elsewhere, which is"
+    )
+
+
+@pytest.mark.parametrize("argument", ["{open}/evil.sh", "-S LD_PRELOAD={open}/evil.so true", "--file={open}/missing"])
+def test_what_a_script_is_run_with_is_looked_at_too(tmp_path: Path, argument: str) -> None:
+    folder(tmp_path / "open", 0o755)
+    script = program(tmp_path / "script", f"#!/usr/bin/env {argument.format(open=tmp_path / 'open')}\n")
+    assert NOBODY.refuses_file(script) is None
+
+    (tmp_path / "open").chmod(0o777)
+    assert f"{tmp_path}/open is writable by everybody" in (NOBODY.refuses_file(script) or "")
+
+
 def test_an_interpreter_that_nobody_can_put_there_is_left_to_the_kernel_to_miss(tmp_path: Path) -> None:
     assert NOBODY.refuses_file(program(tmp_path / "script", "#!/no/such/interpreter\n")) is None
     folder(tmp_path / "sticky", 0o1777)

@@ -134,7 +134,8 @@ class _Trial:
         able = self._able_when(relaxed)
         count = sum(len(profile.nodes) for profile in able.values())
         for node_id in {change.node_id for change in changes if change.node_id is not None}:
-            profile, node = self._find(node_id)
+            pairs = ((profile, node) for profile in self._profile_of.values() for node in profile.nodes)
+            profile, node = next((profile, node) for profile, node in pairs if node.id == node_id)
             (after,) = survey(*applied(changes, self._requirement, [node])).profiles
             count += (after.category is Category.ABLE) - (profile.nodes[0].id in able)
         return count
@@ -151,7 +152,3 @@ class _Trial:
             profiles = {node.id: self._profile_of[node.id] for profile in able for node in profile.nodes}
             self._able[relaxed] = profiles
         return profiles
-
-    def _find(self, node_id: int) -> tuple[Profile, Node]:
-        pairs = ((profile, node) for profile in self._profile_of.values() for node in profile.nodes)
-        return next((profile, node) for profile, node in pairs if node.id == node_id)

@@ -186,8 +186,7 @@ BEGIN
         SELECT 'action', id, ref, 'it is a workflow: nothing runs workflows here' FROM action WHERE is_workflow
         UNION ALL
         SELECT 'action', a.id, a.ref, replace(c.name, 'earlier_', '') || ' ' || (c.line ->> c.name) FROM action AS a CROSS JOIN LATERAL (VALUES
-            (to_jsonb(a), 'earlier_parameter_delivery', '["stdin"]'::jsonb), (to_jsonb(a), 'parameter_format', '["json"]'),
-            (to_jsonb(a), 'output_format', '["text", "json", "jsonl"]'), (to_jsonb(a), 'accesses_mcp', '[false]'),
+            (to_jsonb(a), 'output_format', '["text", "json", "jsonl"]'::jsonb), (to_jsonb(a), 'accesses_mcp', '[false]'),
             (to_jsonb(a), 'default_execution_permission_set_refs', '[[]]')) AS c (line, name, usual)
         WHERE NOT c.usual @> jsonb_build_array(coalesce(c.line -> c.name, c.usual -> 0)) AND c.line -> c.name <> 'null'
         UNION ALL

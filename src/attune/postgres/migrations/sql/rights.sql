@@ -41,7 +41,7 @@ BEGIN
                 'promote_executions', 'reads_queue', 'record_runtime_change', 'refuse_time', 'record_timeline', 'remove_expired', 'replay_dead_letter', 'resume_attempts',
                 'runs_sensor', 'skipped_by_rule',
                 'stamp_audit', 'sweep_lost', 'take_jobs', 'take_leases', 'tell_node_request', 'tidy_executions',
-                'update_updated_column'))
+                'tell_move', 'update_updated_column'))
     LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, %I, pg_temp', object.function, here);
         IF object.proname NOT IN ('may_decide', 'may_read_all', 'owns', 'runs_sensor', 'keeps_journal', 'is_live', 'in_use',
@@ -108,6 +108,7 @@ BEGIN
             ('attune_node', 'INSERT (kind, source, body, reason, sqlstate, times)', 'dead_letter'),
             ('attune_node', 'UPDATE (worker, renewed_at, expires_at, state, reason, since, restarts, bad_lines, pid)',
                 'sensor_lease'),
+            ('attune_node', 'UPDATE (last_lines)', 'sensor_lease'),
             ('attune_node', 'SELECT, UPDATE (shipped), DELETE', 'sensor_journal'),
             ('attune_node', 'SELECT, INSERT (sensor, position), UPDATE (position, updated)', 'sensor_position'),
             ('attune_reader', 'SELECT',

@@ -1,7 +1,7 @@
 """Eligible nodes straight from the database, without loading the fleet.
 
 The query looks for nodes that hold some capabilities and none of others; which ones a requirement comes to,
-`requirement_sql.py` finds out.
+`attune.postgres.matching.requirement_sql` finds out.
 """
 
 from collections.abc import Iterable, Sequence

@@ -40,7 +40,7 @@ from attune.web.hub import Hub
 from attune.web.server import address_of, serve
 from attune.web.services import Services
 
-_LAST_SECONDS = 2.0
+_LAST_SECONDS = 10.0
 
 
 async def serve_api(

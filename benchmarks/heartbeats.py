@@ -19,7 +19,7 @@ import psycopg
 
 from attune.composition.databases import migrate
 from attune.core.nodes.role import WORKER
-from attune.core.ports.nodes import Overdue, Registration
+from attune.core.ports.nodes import NodeInstance, Overdue, Registration
 from attune.postgres.connection import open_pool
 from attune.postgres.embedded.server import EmbeddedServer
 from attune.postgres.nodes.node_control import PostgresNodeControl
@@ -41,7 +41,8 @@ async def beat(url: str, first: int, count: int, seconds: float, pause: float) -
         nodes = [PostgresNodes(pool) for _ in range(count)]
         ids = []
         for number, node in enumerate(nodes, first):
-            await node.claim(f"w{number}", WORKER, host="bench", pid=number)
+            again = NodeInstance(f"w{number}")  # each round is a later start of the same nodes
+            await node.claim(f"w{number}", WORKER, host="bench", pid=number, instance=again)
             ids.append(await node.register(Registration(f"w{number}", WORKER, "bench", number, {})))
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import shutil
 import statistics
 import sys
@@ -18,6 +19,7 @@ from random import Random
 
 import httpx
 import psycopg
+import structlog
 from fastapi import FastAPI, Response
 
 from attune.composition.databases import migrate
@@ -208,6 +210,8 @@ def in_chromium(link: str) -> float:
 
 def main() -> int:
     """Print the figures."""
+    # The API logs each request.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         server = EmbeddedServer(Path(folder, "data"))

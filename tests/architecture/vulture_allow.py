@@ -25,6 +25,10 @@ _.isolation_level
 # Procrastinate calls or reads them; READ_FROM is its version, which a test holds.
 READ_FROM
 
+# Only compared, as parts of a tuple.
+_.device
+_.inode
+
 # Read by name where a pack is stored.
 _.runtime_deps
 

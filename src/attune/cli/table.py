@@ -75,13 +75,3 @@ def _head(text: str, width: int) -> str:
         if taken > width:
             return text[:index]
     return text
-
-
-def age(seconds: float | None) -> str:
-    """*seconds* as people say it: "3 s", "4 min", "2 h", "5 d"."""
-    if seconds is None:
-        return "never"
-    for limit, unit, size in ((120, "s", 1), (7200, "min", 60), (172_800, "h", 3600)):
-        if seconds < limit:
-            return f"{max(0, seconds) / size:.0f} {unit}"
-    return f"{seconds / 86_400:.0f} d"

@@ -79,8 +79,6 @@ def unreachable(url: str, error: Exception) -> ApiError:
         return ApiError(
             f"expected Attune's API at {url}, which broke off: {said}", hint="ATTUNE_URL=https://… where it speaks TLS"
         )
-    if isinstance(error, httpx.DecodingError):
-        return ApiError(f"expected Attune's API at {url}, got what cannot be unpacked: {said}")
     return ApiError(f"cannot reach the API at {url}: {said}", hint=_SEE)
 
 

@@ -20,7 +20,6 @@ from attune.core.errors import ApiError, legible, shown
 T = TypeVar("T")
 _TIMEOUTS = httpx.Timeout(30.0, connect=5.0)
 _WHOLE = 120.0  # seconds for one answer, however slowly it trickles
-_MOST_BYTES = 256 * 1024 * 1024
 _PAGE = 500
 _PROBLEM = "application/problem+json"
 
@@ -66,7 +65,7 @@ class Wire:
         """The answer to one request. Raises `AttuneError` for a refusal whose status is not in *accept*."""
         url = f"{self.url}{path}"
         raw = await self._exchange(method, url, query, body)
-        if raw.is_redirect or 300 <= raw.status_code < 400:
+        if 300 <= raw.status_code < 400:
             target = legible(raw.headers.get("location", "nowhere"))
             raise ApiError(
                 f"expected Attune's API at {self.url}, got a redirect to {target}, which the token is not taken to",
@@ -123,10 +122,9 @@ class Wire:
     ) -> httpx.Response:
         content = None if body is None else json.dumps(body, allow_nan=False).encode()
         kind = {} if body is None else {"Content-Type": "application/json"}
-        request = self._client.stream(method, url, params=query or None, content=content, headers=kind)
         try:
-            async with asyncio.timeout(_WHOLE), request as response:
-                return await _bounded(response, url)
+            async with asyncio.timeout(_WHOLE):
+                return await self._client.request(method, url, params=query or None, content=content, headers=kind)
         except TimeoutError:
             raise ApiError(f"the API at {self.url} did not answer within {_WHOLE:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
@@ -138,18 +136,6 @@ class OverWire:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-
-
-async def _bounded(response: httpx.Response, url: str) -> httpx.Response:
-    parts = []
-    size = 0
-    async for part in response.aiter_bytes():
-        size += len(part)
-        if size > _MOST_BYTES:
-            raise ApiError(f"expected at most {_MOST_BYTES >> 20} MiB from {url}, got more")
-        parts.append(part)
-    headers = [(name, value) for name, value in response.headers.multi_items() if name != "content-encoding"]
-    return httpx.Response(response.status_code, headers=headers, content=b"".join(parts))
 
 
 def _json_or_none(content: bytes) -> Any:

@@ -1,6 +1,7 @@
 """What only an operator's process does, beside serving: the rules of events that nodes brought, and new classes."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -27,15 +28,15 @@ async def decide(pool: Pool, cipher: SecretCipher, refusals: Refusals) -> None:
     while True:
         try:
             if await read_value(pool, "SELECT may_decide()"):
-                await decide_once(pool, cipher)
+                await decide_once(pool, cipher, refusals.worked)
             refusals.worked()
             await asyncio.sleep(_LOOK_SECONDS)
         except DatabaseError as error:
             await asyncio.sleep(refusals.failed(error))
 
 
-async def decide_once(pool: Pool, cipher: SecretCipher) -> None:
-    """Everything that waits. An event whose consequences the database refuses is set aside."""
+async def decide_once(pool: Pool, cipher: SecretCipher, worked: Callable[[], None] = lambda: None) -> None:
+    """Everything that waits, telling *worked* meanwhile. An event whose consequences are refused is set aside."""
     to, routing = reaction(cipher), PostgresRouting(pool)
     is_more = True
     while is_more:
@@ -44,6 +45,7 @@ async def decide_once(pool: Pool, cipher: SecretCipher) -> None:
                 break
         while queues := await routing.classify():
             await routing.promote(queues)
+        worked()
 
 
 async def _react(pool: Pool, to: Reaction[AsyncConnection[Any]]) -> bool:

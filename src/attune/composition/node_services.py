@@ -37,7 +37,7 @@ from attune.core.sensors.sensor import Sensor
 from attune.host.contract.supervisors import boottime
 from attune.host.executions.runner import HostWorkRunner
 from attune.host.packs.cache import PackCache
-from attune.host.sensors.file_stamps import file_view
+from attune.host.sensors.file_watcher import FileWatcher
 from attune.host.sensors.output_log import SensorFolder
 from attune.host.sensors.process import HostSensorStarter
 from attune.operations.installation.retain import Retention
@@ -119,7 +119,7 @@ def sensing_for(
         options=partial(_start_options, registration),
         restarts=RestartRules(first=own.restart_first, slowest=own.restart_slowest, healthy_after=own.healthy_after),
     )
-    builtins = BuiltinSensors(lambda: registration.node_id or 0, events, clock.now, file_view)
+    builtins = BuiltinSensors(lambda: registration.node_id or 0, events, clock.now, FileWatcher)
 
     def begin(sensor: Sensor, taken: TakenLease, changed: Callable[[], None]) -> SensorInstance:
         if sensor.is_builtin:

@@ -15,13 +15,6 @@ from attune.core.errors import ConfigError, SettingsWarning, SourcePosition, sho
 MAX_BYTES = 1 << 20
 _NAME = "attune.yaml"
 _SYSTEM = Path("/etc/attune")
-_KINDS = {
-    stat.S_IFDIR: "a directory",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +145,8 @@ def read_text(path: Path, name: str, vet: Callable[[os.stat_result], None] = lam
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
-            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-            raise ConfigError(field=name, expected="a regular file", got=kind)
+            got = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+            raise ConfigError(field=name, expected="a regular file", got=got)
         with os.fdopen(descriptor, "rb") as file:
             vet(status)
             content = file.read(MAX_BYTES + 1)

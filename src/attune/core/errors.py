@@ -167,12 +167,10 @@ class _NotationError(AttuneError):
         position: int,
         expected: str,
         got: str,
-        *,
-        message: str = "",
         hint: str | None = None,
     ) -> None:
         brief = text if len(text) <= 60 else f"{text[:60]}…"
-        message = message or f"{what} {brief!r}: expected {expected} at offset {position}, got {got}"
+        message = f"{what} {brief!r}: expected {expected} at offset {position}, got {got}"
         super().__init__(message, field=f"offset {position} of {shown(text)}", expected=expected, got=got, hint=hint)
         self.text = text
         self.position = position

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -72,13 +73,10 @@ class MemorySensors:
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
 
-    async def sensors(self) -> Sequence[Sensor]:
-        self._require_database()
-        return sorted(self.definitions.values(), key=lambda sensor: sensor.ref)
-
     async def world(self) -> AssignmentView:
         now = self.now()
-        sensors = [sensor for sensor in await self.sensors() if sensor.enabled]
+        self._require_database()
+        sensors = sorted(filter(attrgetter("enabled"), self.definitions.values()), key=attrgetter("ref"))
         ids = {(output_log.sensor, output_log.epoch): key for key, output_log in self._output_logs.items()}
         leases = {
             sensor: Lease(
@@ -142,7 +140,9 @@ class MemorySensors:
                 lease.report = report
 
     async def status(self) -> Sequence[SensorStatus]:
-        return explained([self._status(sensor) for sensor in await self.sensors()], await self.world())
+        return explained(
+            [*map(self._status, sorted(self.definitions.values(), key=attrgetter("ref")))], await self.world()
+        )
 
     def _status(self, sensor: Sensor) -> SensorStatus:
         lease = self._leases.get(sensor.id)
@@ -150,23 +150,17 @@ class MemorySensors:
         runs = lease is not None and lease.expires_at > self.now()
         state = report.state.value if runs else "waiting"
         names = {node.id: node.name for node in self.nodes}
-        name = names.get(lease.worker or 0) if lease and runs else None
+        same = ("id", "ref", "trigger_ref", "enabled", "runtime_ref")
+        told = ("epoch", "restarts", "bad_lines", "last_lines")
         return SensorStatus(
-            id=sensor.id,
-            ref=sensor.ref,
-            trigger_ref=sensor.trigger_ref,
-            enabled=sensor.enabled,
-            runtime_ref=sensor.runtime_ref,
+            **{name: getattr(sensor, name) for name in same},
+            **{name: getattr(report, name) for name in told},
             state=state if sensor.enabled else "disabled",
             reason=report.reason if runs and sensor.enabled else "",
-            node=name,
+            node=names.get(lease.worker or 0) if lease and runs else None,
             pid=report.pid if runs else None,
-            epoch=lease.epoch if lease else 0,
-            restarts=report.restarts,
-            bad_lines=report.bad_lines,
             since=lease.since if lease else None,
             wanted=names.get(lease.wanted or 0) if lease and lease.wanted != lease.worker else None,
-            last_lines=report.last_lines,
         )
 
     async def move(self, ref: str, to: str | None = None) -> str | None:

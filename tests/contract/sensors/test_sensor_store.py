@@ -121,7 +121,7 @@ def event(number: int) -> NewEvent:
 
 
 async def test_definitions_are_read(stores: Stores) -> None:
-    first, second, _ = await stores.leases.sensors()
+    first, second, _ = (await stores.leases.world()).sensors
     assert (first.ref, first.entrypoint, first.config) == ("acme.a", "a.py", {"every": "1s"})
     assert (second.config, str(second.requirement)) == ({}, "core.python")
     assert not first.is_builtin

@@ -241,7 +241,7 @@ class Writers:
     async def events(self) -> Writer:
         sensor, taken = await self.sensor("acme.files", {"path": "/somewhere", "every": "0.1s"})
         events = PostgresSensorEvents(self.pool, record_for_sensors(lambda event, sentence: None, MemoryCipher()))
-        look: Any = lambda path: FileView(path, dict(self.files))  # noqa: E731
+        look: Any = lambda path: lambda: FileView(path, dict(self.files))  # noqa: E731
         watching = BuiltinSensors(lambda: self.node_id, events, lambda: datetime.now(UTC), look)
         instance = BuiltinInstance(sensor, taken, lambda: None, watching.watch)
         instance.begin(0)

@@ -105,11 +105,11 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str, n
     error = refusal({"ATTUNE_CONFIG": "attune.yaml"} if named else {}, tmp_path)
 
     assert "attune.yaml: expected a" in str(error)
-    assert kind in str(error) or kind == "a socket"
+    assert kind in str(error) or kind == "a socket" or (kind == "a named pipe" and "a pipe or" in str(error))
 
 
 def test_a_device_is_refused(tmp_path: Path) -> None:
-    assert "got a device" in str(refusal({"ATTUNE_CONFIG": "/dev/zero"}, tmp_path))
+    assert "got a pipe or a device" in str(refusal({"ATTUNE_CONFIG": "/dev/zero"}, tmp_path))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")

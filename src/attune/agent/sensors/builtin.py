@@ -1,6 +1,7 @@
 """Runs the built-in sensors: each watches, and stores what it fires with what it must remember, in one transaction."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,16 +22,18 @@ from attune.operations.nodes.refusals import Refusals
 T = TypeVar("T")
 _SHORTEST_SLEEP, _LONGEST_SLEEP = 0.01, 30.0
 _RETRY = Backoff(0.4, 5.0)
+_PAUSE, _LONGEST_PAUSE = 4, 10.0  # times what a look at files took, and at most
+Look = Callable[[], FileView | None]
 
 
 @dataclass(frozen=True)
 class BuiltinSensors:
-    """What the built-in sensors of a node share. `look` gives the files that a pattern names."""
+    """What the built-in sensors of a node share. `looker` gives what looks at the files of a pattern."""
 
     node_id: Callable[[], int]
     events: SensorEvents
     now: Callable[[], datetime]
-    look: Callable[[str], FileView]
+    looker: Callable[[str], Look]
 
     async def watch(self, instance: BuiltinInstance) -> None:
         """Run until cancelled, or until its lease is over."""
@@ -65,36 +68,39 @@ class BuiltinSensors:
             await asyncio.sleep(min(max(wait, _SHORTEST_SLEEP), _LONGEST_SLEEP))
 
     async def _watch_files(self, instance: BuiltinInstance, watch: FileWatch, position: Any) -> None:
-        before = view_of(position)
+        before, look = view_of(position, watch.path), self.looker(watch.path)
         while True:
+            began = time.monotonic()
             try:
-                view = await asyncio.to_thread(self.look, watch.path)
+                view = await asyncio.to_thread(look)
             except (AttuneError, OSError) as error:
                 instance.tell(SensorState.FAILED, str(error))
                 await asyncio.sleep(_LONGEST_SLEEP)
                 continue
-            absent = view.gone_since(before)
-            if absent or view.missing:
-                instance.tell(SensorState.WAITING, f"waits: {absent or view.missing}")
-            else:
-                instance.tell(SensorState.RUNNING, f"watches {watch.path}: {len(view.files)} files")
-            if not absent and view != before:
-                if not await self._fire(instance, view.position(), self._payloads(instance, watch, before, view)):
-                    return
-                before = view
-            await asyncio.sleep(watch.every)
+            if view is not None:
+                absent = view.gone_since(before)
+                if absent or view.missing:
+                    instance.tell(SensorState.WAITING, f"waits: {absent or view.missing}")
+                else:
+                    instance.tell(SensorState.RUNNING, f"watches {watch.path}: {len(view.files)} files {view.where}")
+                if not absent and view != before:
+                    if not await self._tell_files(instance, watch, before, view):
+                        return
+                    before = view
+            await asyncio.sleep(max(watch.every, min(_PAUSE * (time.monotonic() - began), _LONGEST_PAUSE)))
 
-    def _payloads(
+    async def _tell_files(
         self, instance: BuiltinInstance, watch: FileWatch, before: FileView | None, view: FileView
-    ) -> list[Mapping[str, Any]]:
-        if before is None:
-            return []
-        happened = view.changes_since(before)
-        if happened is None:
+    ) -> bool:
+        """Store what happened since *before*, and what to remember; False if the lease is over."""
+        if view.is_elsewhere(before):
             log.warning(f"sensor {instance.sensor.ref} begins anew: {watch.path} is now another place, {view.place}")
-            return []
         at = self.now().isoformat()
-        return [change.payload(at) for change in happened if change.event in watch.events]
+        for step, happened in view.steps_since(before):
+            payloads = [change.payload(at) for change in happened if change.event in watch.events]
+            if not await self._fire(instance, step.position(watch.path), payloads):
+                return False
+        return True
 
     async def _fire(self, instance: BuiltinInstance, position: Any, payloads: Sequence[Mapping[str, Any]]) -> bool:
         """Store; False if the lease is over."""

@@ -12,8 +12,7 @@ from attune.cli.executions.session import follow as follow_execution
 from attune.cli.executions.session import interpreters, print_output, tell_pauses
 from attune.cli.output import json_option, moment, print_facts, print_json, print_list, with_symbol
 from attune.cli.session import with_executions
-from attune.cli.table import age
-from attune.core.durations import seconds_of
+from attune.core.durations import coarse, seconds_of
 from attune.core.errors import UsageError, legible
 from attune.core.executions.execution import ExecutionStatus
 from attune.core.ports.executions import ExecutionFilter, ExecutionRecord, ExecutionStore
@@ -57,7 +56,7 @@ def _row(record: ExecutionRecord) -> list[str]:
 
 
 def _age(record: ExecutionRecord) -> str:
-    return age((datetime.now(UTC) - record.created).total_seconds())
+    return coarse((datetime.now(UTC) - record.created).total_seconds())
 
 
 @execution.command(epilog="Example: attune execution show 7")

@@ -10,7 +10,7 @@ import click
 
 from attune.cli.output import listing, moment, print_json, print_list, with_symbol
 from attune.cli.session import ask
-from attune.cli.table import age
+from attune.core.durations import coarse
 from attune.core.errors import ApiError, DatabaseError, UsageError
 from attune.core.nodes.health import TransitionRecord
 from attune.core.nodes.role import SENSOR, Role
@@ -74,7 +74,8 @@ def _no_node(role: Role) -> str:
 
 
 def _row(node: NodeRecord) -> list[str]:
-    return [node.name, node.status, age(node.heartbeat_age), _versions(node.capabilities)]
+    age = "never" if node.heartbeat_age is None else coarse(node.heartbeat_age)
+    return [node.name, node.status, age, _versions(node.capabilities)]
 
 
 def _versions(capabilities: Mapping[str, Any]) -> str:
@@ -101,7 +102,7 @@ def print_node(role: Role, name: str, as_json: bool) -> None:
         data = {**asdict(node), "runtimes": runtimes, "transitions": transitions}
         print_json({**data, "sensors": sensors} if role is SENSOR else data)
         return
-    heartbeat = "no heartbeat yet" if node.heartbeat_age is None else f"heartbeat {age(node.heartbeat_age)} ago"
+    heartbeat = "no heartbeat yet" if node.heartbeat_age is None else f"heartbeat {coarse(node.heartbeat_age)} ago"
     click.echo(f"{node.name}  {with_symbol(node.status)}  on {node.host or 'an unknown host'}  {heartbeat}")
     if node.problem:
         click.echo(f"takes nothing: {node.problem}")

@@ -12,12 +12,11 @@ import click
 from attune.cli.output import ORDER, listing, print_json
 from attune.cli.runtimes.definitions import read_runtimes
 from attune.cli.session import unknown
-from attune.cli.table import age
 from attune.composition.databases import find_shipped, is_there, known_names, shipped_runtimes
 from attune.composition.host_examiner import selection_for
 from attune.composition.report import detect_here, report_of
 from attune.config import load_settings, variable
-from attune.core.durations import seconds_of
+from attune.core.durations import coarse, seconds_of
 from attune.core.errors import RequirementError
 from attune.core.matching.known_names import KnownNames
 from attune.core.matching.requirement import Requirement
@@ -156,7 +155,7 @@ def as_text(detection: Detection) -> str:
 def _row(verdict: Verdict) -> list[str]:
     why = verdict.reason
     if verdict.evidence and verdict.evidence.cached_age is not None:
-        why += f" (cached {age(verdict.evidence.cached_age)} ago)"
+        why += f" (cached {coarse(verdict.evidence.cached_age)} ago)"
     home, path = variable("HOME"), verdict.path or ""
     if home and path.startswith(f"{home}/"):
         path = f"~{path[len(home) :]}"

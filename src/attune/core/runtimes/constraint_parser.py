@@ -31,9 +31,7 @@ def meant_by(character: str) -> str | None:
 def read_constraint(text: str, modernize: Callable[[Version], Version] | None = None) -> list[Clause]:
     """The alternatives of *text*, each version as *modernize* has it; raises `VersionError`."""
     if len(text) > MAX_LENGTH:
-        expected, got = f"at most {MAX_LENGTH} characters", str(len(text))
-        message = f"constraint: expected {expected}, got {got}"
-        raise VersionError("constraint", text, MAX_LENGTH, expected, got, message=message)
+        raise VersionError("constraint", text, MAX_LENGTH, f"at most {MAX_LENGTH} characters", str(len(text)))
     reader = _Reader(text)
     reader.modernize = modernize
     return reader.read()

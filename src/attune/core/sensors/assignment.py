@@ -6,7 +6,7 @@ the fewest sensors; the next ones in line step in, one after the other, where th
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from uuid import UUID
@@ -16,6 +16,7 @@ from attune.core.matching.fleet import Node, NodeStatus
 from attune.core.matching.matcher import match
 from attune.core.sensors.sensor import Sensor
 
+_Able = Callable[[Sensor], tuple[Node, ...]]
 _RANK_SECONDS = 1.0  # until the next node in line steps in
 
 
@@ -75,7 +76,7 @@ def plan(me: int, world: AssignmentView) -> AssignmentPlan:
     mine = [lease for lease in world.leases.values() if lease.worker == me and not lease.is_free]
     known = {sensor.id: sensor for sensor in world.sensors}
     node = next((candidate for candidate in world.nodes if candidate.id == me), None)
-    able = _Able(world)
+    able = _able(world)
     back = {
         lease.sensor: reason for lease in mine if (reason := _why_not_keep(lease, known.get(lease.sensor), node, able))
     }
@@ -98,7 +99,7 @@ def move_target(ref: str, to: str | None, world: AssignmentView) -> tuple[Sensor
     if not others:
         raise UsageError("there is no other sensor node" if to is None else f"no sensor node is called {to!r}")
     counts = _counts(world)
-    able = _Able(replace(world, nodes=others)).nodes(sensor)
+    able = _able(replace(world, nodes=others))(sensor)
     if not able:
         raise UsageError(f"{ref} stays where it is: {why_waiting(sensor, others)}")
     return sensor, min(able, key=lambda node: (counts[node.id], node.name))
@@ -143,7 +144,7 @@ def _why_not_keep(lease: Lease, sensor: Sensor | None, node: Node | None, able: 
     # A heartbeat that is late says nothing of a node that renews its leases.
     placement = match(requirement, [replace(node, status=NodeStatus.ACTIVE, running=0)])
     if placement.eligible:
-        to = next((other.name for other in able.nodes(sensor) if other.id == lease.wanted != node.id), None)
+        to = next((other.name for other in able(sensor) if other.id == lease.wanted != node.id), None)
         return f"it moves to {to}" if to else ""
     unmet = [f"{finding.term}: {finding.on(node)}" for finding in placement.others[0].unmet]
     return f"{node.name} cannot run it any more: {', '.join(unmet) or 'a taint'}"
@@ -158,7 +159,7 @@ def _take(me: int, world: AssignmentView, able: "_Able") -> tuple[tuple[int, ...
         lease = world.leases.get(sensor.id)
         if lease is not None and not lease.is_free:
             continue
-        line = sorted(able.nodes(sensor), key=lambda node: (counts[node.id], node.name, node.id))
+        line = sorted(able(sensor), key=lambda node: (counts[node.id], node.name, node.id))
         line.sort(key=lambda node: lease is None or node.id != lease.wanted)
         if not line:
             continue
@@ -171,19 +172,18 @@ def _take(me: int, world: AssignmentView, able: "_Able") -> tuple[tuple[int, ...
     return tuple(take), pending
 
 
-class _Able:
-    """The nodes that can run a sensor, found once for each requirement."""
+def _able(world: AssignmentView) -> _Able:
+    """Gives the nodes that can run a sensor, found once for each requirement."""
+    found: dict[str, tuple[Node, ...]] = {}
 
-    def __init__(self, world: AssignmentView) -> None:
-        self._nodes = world.nodes
-        self._found: dict[str, tuple[Node, ...]] = {}
-
-    def nodes(self, sensor: Sensor) -> tuple[Node, ...]:
+    def nodes(sensor: Sensor) -> tuple[Node, ...]:
         try:
             requirement = sensor.requirement
         except RequirementError:
             return ()
         key = str(requirement)
-        if key not in self._found:
-            self._found[key] = tuple(candidate.node for candidate in match(requirement, self._nodes).eligible)
-        return self._found[key]
+        if key not in found:
+            found[key] = tuple(candidate.node for candidate in match(requirement, world.nodes).eligible)
+        return found[key]
+
+    return nodes

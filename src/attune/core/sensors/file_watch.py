@@ -1,13 +1,15 @@
 """The built-in sensor `file_watch`: what has happened to files between two looks. Pure; looking is `host/`'s."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attune.core.documents import Section, plain
 
 KINDS = ("created", "changed", "removed")
-MOST_FILES = 10_000
+MOST_FILES = 100_000
+MOST_CHANGES = 5_000
+"""That are told at once."""
 _SHORTEST, _LONGEST = 0.1, 86_400.0
 
 Stamp = tuple[int, int, int]
@@ -27,39 +29,51 @@ class FileWatch:
 class FileView:
     """What one look found: the files, and where. Only views of one `place` (host, file system, folder) compare.
 
-    `mounted`: something is mounted at the folder. `missing` says what is not there: if that is the folder,
-    `place` is empty.
+    `mounts` are mount points below which files lie. `missing` says what is not there: if that is the folder, `place` is
+    empty. `where` is for people; `told` is whether the file system tells of each change.
     """
 
     place: str
     files: Mapping[str, Stamp] = field(default_factory=dict)
-    mounted: bool = False
+    mounts: tuple[str, ...] = ()
     missing: str = ""
+    where: str = field(default="", compare=False)
+    told: bool = field(default=False, compare=False)
 
-    def position(self) -> dict[str, Any]:
-        """What a watch remembers of it."""
-        return {"place": self.place, "mounted": self.mounted, "files": dict(self.files)}
+    def position(self, path: str) -> dict[str, Any]:
+        """What a watch of *path* remembers of it."""
+        return {"path": path, "place": self.place, "mounts": list(self.mounts), "files": dict(self.files)}
 
     def gone_since(self, before: "FileView | None") -> str:
         """What is not there of what *before* has seen, as a sentence; "" where this can be compared with it."""
         if self.missing and (not self.place or (before is not None and before.place != self.place)):
             return self.missing
-        if before is not None and before.mounted and not self.mounted:
-            return f"nothing is mounted at {self.place.split(' ', 2)[-1]}"
-        return ""
+        gone = [] if before is None else sorted({*before.mounts} - {*self.mounts})
+        return f"nothing is mounted at {gone[0]}" if gone else ""
 
-    def changes_since(self, before: "FileView") -> "list[FileChange] | None":
-        """What happened since *before*; None where that was elsewhere, and this is where a watch begins anew."""
-        return [*changes(before.files, self.files)] if before.place in ("", self.place) else None
+    def is_elsewhere(self, before: "FileView | None") -> bool:
+        """Whether *before* was at another place, so that this is where a watch begins anew."""
+        return before is not None and before.place not in ("", self.place)
+
+    def steps_since(self, before: "FileView | None") -> Iterator[tuple["FileView", list["FileChange"]]]:
+        """What happened since *before*, so many changes at a time, each with the view that they lead to."""
+        known = self.files if before is None or self.is_elsewhere(before) else before.files
+        happened, files = [*changes(known, self.files)], dict(known)
+        for begin in range(0, len(happened) or 1, MOST_CHANGES):
+            part = happened[begin : begin + MOST_CHANGES]
+            for change in part:
+                files.pop(change.path, None)
+            files |= {change.path: self.files[change.path] for change in part if change.path in self.files}
+            yield replace(self, files=files), part
 
 
-def view_of(position: Any) -> FileView | None:
-    """The view that *position* remembers, None for none."""
+def view_of(position: Any, path: str) -> FileView | None:
+    """The view that *position* of a watch of *path* remembers, None for none."""
     files = position.get("files") if isinstance(position, dict) else None
-    if not isinstance(files, dict):
+    if not isinstance(files, dict) or position.get("path", path) != path:
         return None
-    stamps = {path: (stamp[0], stamp[1], stamp[2]) for path, stamp in files.items()}
-    return FileView(str(position.get("place", "")), stamps, bool(position.get("mounted")))
+    stamps = {name: (stamp[0], stamp[1], stamp[2]) for name, stamp in files.items()}
+    return FileView(str(position.get("place", "")), stamps, tuple(map(str, position.get("mounts", ()))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from typing import Any
 from cronsim import CronSim, CronSimError
 
 from attune.core.documents import Section
-from attune.core.durations import read_duration
 from attune.core.errors import shown
 
 _SHORTEST, _LONGEST = 0.1, 366 * 86_400.0
@@ -95,23 +94,19 @@ def parse_interval(config: Section) -> IntervalTimer | None:
     return IntervalTimer(every, at_start) if every is not None else None
 
 
-def parse_cron(config: Section) -> Timer | None:
+def parse_cron(config: Section) -> CronTimer | None:
     """`{"cron": "*/5 * * * *", "timezone": "Europe/Berlin"}`: the timer, or None after noting what is wrong.
 
-    The expression may also be a name such as `@daily`, or `@every 5m`, which is an interval.
+    The expression may also be a name such as `@daily`.
     """
     node, zone_node = config.node("cron"), config.node("timezone")
     expression, zone = node.value if node else None, _zone(zone_node.value if zone_node else "UTC")
     if zone is None:
         config.refuse("timezone", "a time zone such as 'Europe/Berlin'")
-    expected = "a cron expression such as '*/5 * * * *', @daily or '@every 5m'"
+    expected = "a cron expression such as '*/5 * * * *' or @daily"
     if not isinstance(expression, str) or not expression.strip():
         config.refuse("cron", expected)
         return None
-    name, _, span = expression.strip().lower().partition(" ")
-    every = read_duration(span) if name == "@every" else None
-    if every is not None and _SHORTEST <= every <= _LONGEST:
-        return IntervalTimer(every)
     expression = _NAMED.get(expression.strip().lower(), expression)
     try:
         if next(CronSim(expression, datetime(2000, 1, 1, tzinfo=UTC)), None) is None:

@@ -88,10 +88,6 @@ _STATUS = """
 class PostgresSensors(PostgresStore):
     """`LeaseStore` and `SensorReader` on PostgreSQL."""
 
-    async def sensors(self) -> Sequence[Sensor]:
-        """Every definition, by ref."""
-        return await read_all(self._pool, _sensor, f"{_SENSORS} ORDER BY s.ref")
-
     async def world(self) -> AssignmentView:
         with translated():
             async with session(self._pool) as connection:

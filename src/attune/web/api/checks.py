@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter
 from pydantic import AliasPath, BaseModel, Field, model_validator
@@ -13,10 +13,9 @@ from attune.core.runtimes.definition import capability_name, parse_definition
 from attune.core.runtimes.examples import validate_definition
 from attune.core.runtimes.preview import Effect, PreviewCandidate, counted
 from attune.core.runtimes.runtime import Runtime
-from attune.core.runtimes.verdict import Status
+from attune.core.runtimes.verdict import Evidence, Instance, Status, evidence_data
 from attune.operations.nodes.ask import ask_nodes, preview
 from attune.web.access import Admin
-from attune.web.api.nodes import InstanceItem
 from attune.web.api.paging import MAX_ID, Answer, Body, bad_field
 from attune.web.api.runtimes import RuntimeBody
 from attune.web.middleware.problems import ProblemError, documented, existing
@@ -70,21 +69,6 @@ class PreviewRequest(_About):
     timeout_seconds: float = Field(default=30.0, ge=0.5, le=120.0, description="How long to wait for the nodes.")
 
 
-class CheckEvidence(BaseModel):
-    """What was run and what it said."""
-
-    command: list[str] = Field(examples=[["ruby", "--version"]])
-    exit_code: int | None = Field(examples=[0])
-    output: str = Field(examples=["ruby 3.1.2p20"])
-    duration_ms: float = Field(examples=[12.4])
-    at: float | None = Field(default=None, description="By the node's clock, since 1970.", examples=[1795514400.0])
-    cached: bool = Field(default=False, examples=[False])
-    cached_age_seconds: float | None = Field(default=None, examples=[None])
-    smoke: list[str] = Field(
-        default=[], description="What has started it for real.", examples=[["ruby", "-e", "puts ARGV[0]", "4f0c"]]
-    )
-
-
 class VerdictItem(BaseModel):
     """What a node found out just now; nothing of it is registered."""
 
@@ -95,8 +79,11 @@ class VerdictItem(BaseModel):
     path: str | None = Field(examples=["/usr/bin/ruby"])
     reason: str = Field(examples=["verified by `ruby --version`"])
     duration_ms: float = Field(examples=[13.0])
-    instances: list[InstanceItem]
-    evidence: CheckEvidence | None
+    instances: list[Instance] = Field(examples=[[{"version": "3.1.2", "path": "/usr/bin/ruby"}]])
+    evidence: dict[str, Any] | None = Field(
+        description="What was run and what it said.",
+        examples=[evidence_data(Evidence(("ruby", "--version"), 0, "ruby 3.1.2p20", 12.4))],
+    )
     warnings: list[str] = Field(examples=[[]])
 
 

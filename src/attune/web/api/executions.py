@@ -2,10 +2,10 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, WrapSerializer
 
 from attune.core.errors import RequirementError
 from attune.core.executions.action import Action
@@ -55,48 +55,15 @@ OlderThan = Annotated[float | None, Query(ge=0, le=1e9, description="Only those 
 Confirm = Annotated[bool, Query(description="End them.")]
 
 
-class ActionItem(BaseModel):
-    """An action: what it needs of a worker, and what it takes."""
+def _with_requirement(action, plain):  # type: ignore[no-untyped-def]  # one that says what it returns is its schema
+    try:
+        requirement = str(action.requirement)
+    except RequirementError:
+        requirement = None
+    return {**plain(action), "requirement": requirement}
 
-    ref: str = Field(examples=["demo.hello_python"])
-    pack_ref: str = Field(examples=["demo"])
-    id: int | None = Field(examples=[7])
-    label: str = Field(examples=["Hello from Python"])
-    description: str = Field(examples=["Says which interpreter it runs with."])
-    requirement: str | None = Field(description="Null where it cannot be read.", examples=["python >=3.9"])
-    requires: list[str] = Field(description="Beside its runtime, as its pack has it.", examples=[["zone=eu"]])
-    prefers: list[str] = Field(examples=[["zone=eu *5"]])
-    runtime: str | None = Field(description="As nodes call it, null where none does.", examples=["python"])
-    runtime_ref: str | None = Field(examples=["core.python"])
-    version_constraint: str | None = Field(description="Of its runtime.", examples=[">=3.9"])
-    entrypoint: str = Field(examples=["hello.py"])
-    interpreter_args: list[str] = Field(examples=[["-u"]])
-    delivery: str = Field(description="How it gets its parameters, such as `stdin` or `env`.", examples=["stdin"])
-    param_schema: dict[str, Any] = Field(examples=[{"type": "object"}])
-    out_schema: dict[str, Any] | None = Field(description="Of its result.", examples=[None])
-    result_file: str | None = Field(examples=[None])
-    pack_digest: str | None = Field(description="Names the pack's files.", examples=["0f2b…"])
-    timeout_seconds: float | None = Field(examples=[30.0])
-    retries: int = Field(examples=[0])
-    retry_delay_seconds: float = Field(description="Before the first retry; twice as long each time.", examples=[1.0])
-    retry_max_delay_seconds: float = Field(examples=[300.0])
-    grace_seconds: float | None = Field(description="Between SIGTERM and SIGKILL; null: 3.", examples=[10.0])
-    on_lost: str = Field(examples=["retry"])
-    priority: int | None = Field(
-        description="0 to 9, the highest first; null where the pack does not say.", examples=[5]
-    )
-    concurrency: int | None = Field(description="How many may run at once, null: any number.", examples=[2])
-    paused: str | None = Field(description="Who paused it, null where nobody has.", examples=[None])
-    is_workflow: bool = Field(description="Of an earlier installation: nothing runs it here.", examples=[False])
 
-    @classmethod
-    def of(cls, action: Action) -> Self:
-        """*action* as it is shown."""
-        try:
-            requirement = str(action.requirement)
-        except RequirementError:
-            requirement = None
-        return cls.model_validate({**asdict(action), "requirement": requirement})
+ActionItem = Annotated[Action, WrapSerializer(_with_requirement)]
 
 
 class RunRequest(Body):
@@ -125,16 +92,25 @@ class ExecutionExplanation(BaseModel):
     text: str = Field(examples=["BLOCKED 12s   policy wait"])
 
 
-@actions.get("", summary="List actions")
+_ACTION = asdict(
+    Action(
+        ref="demo.hello_python", pack_ref="demo", id=7, label="Hello from Python", entrypoint="hello.py",
+        description="Says which interpreter it runs with.", runtime="python", runtime_ref="core.python",
+        version_constraint=">=3.9", requires=("zone=eu",), param_schema={"type": "object"}, pack_digest="0f2b…",
+    )
+) | {"requirement": "core.python >=3.9; zone=eu"}  # fmt: skip
+
+
+@actions.get("", summary="List actions", responses=example_of(_ACTION, listed=True))
 async def list_actions(_who: Reader, services: Given, pack: OfPack = None) -> Page[ActionItem]:
     """By ref: all of them, or those of one pack."""
-    return Page(data=[ActionItem.of(action) for action in await services.runs.actions(pack)])
+    return Page(data=list(await services.runs.actions(pack)))
 
 
-@actions.get("/{ref}", summary="Show an action")
+@actions.get("/{ref}", summary="Show an action", responses=example_of(_ACTION))
 async def get_action(_who: Reader, services: Given, ref: ActionRef) -> ActionItem:
-    """What it needs and takes."""
-    return ActionItem.of(await _action(services, ref))
+    """What it needs and takes. `requirement`: with its runtime, null where that cannot be read."""
+    return await _action(services, ref)
 
 
 @actions.post("/{ref}/run", status_code=201, summary="Run an action", responses=example_of(_EXECUTION, status=201))

@@ -12,6 +12,7 @@ from attune.core.matching.fleet import NodeStatus
 from attune.core.matching.requirement import Requirement
 from attune.core.nodes.role import SENSOR, WORKER, Role
 from attune.core.ports.read_models import NodeFilter
+from attune.core.runtimes.verdict import Instance
 from attune.web.access import Operator, Reader
 from attune.web.api.paging import (
     MAX_ID,
@@ -57,15 +58,6 @@ class NodeItem(NodeState):
     max_concurrent: int | None = Field(description="How many it may run, null for no limit.", examples=[1])
 
 
-class InstanceItem(BaseModel):
-    """One interpreter that was found."""
-
-    model_config = ConfigDict(extra="allow")
-
-    version: str | None = Field(default=None, examples=["3.11.7"])
-    path: str | None = Field(default=None, examples=["/usr/bin/python3"])
-
-
 class RuntimeItem(BaseModel):
     """What is known of one runtime on a node, and how it was found out."""
 
@@ -74,7 +66,7 @@ class RuntimeItem(BaseModel):
     status: str = Field(examples=["available"])
     version: str | None = Field(examples=["3.11.7"])
     path: str | None = Field(examples=["/usr/bin/python3"])
-    instances: list[InstanceItem]
+    instances: list[Instance] = Field(examples=[[{"version": "3.11.7", "path": "/usr/bin/python3"}]])
     reason: str = Field(examples=["verified by `python3 --version`"])
     evidence: dict[str, Any] | None = Field(
         examples=[

@@ -66,7 +66,7 @@ class SensorNode:
             packs=MemoryPackFolders(),
             restarts=RestartRules(first=0.02, slowest=0.5, failed_after=3),
         )
-        builtins = BuiltinSensors(lambda: 1, self.store, clock.now, lambda path: {})
+        builtins = BuiltinSensors(lambda: 1, self.store, clock.now, lambda path: lambda: None)
 
         def begin(sensor: Sensor, taken: TakenLease, told: Callable[[], None]) -> SensorInstance:
             if sensor.is_builtin:

@@ -29,12 +29,9 @@ def later(seconds: float) -> datetime:
         ("interval", {"every": 0.01}, "got 0.01"),
         ("interval", {"every": True}, "got true"),
         ("interval", {"every": "5s", "evry": 1}, "evry: expected one of every, at_start, got an unknown key"),
-        ("cron", {}, "cron: expected a cron expression such as '*/5 * * * *', @daily or '@every 5m', got nothing"),
+        ("cron", {}, "cron: expected a cron expression such as '*/5 * * * *' or @daily, got nothing"),
         ("cron", {"cron": "* * *"}, "got '* * *'"),
-        ("cron", {"cron": "@reboot"}, "@daily or '@every 5m', got '@reboot'"),
-        ("cron", {"cron": "@every 5"}, "got '@every 5'"),
-        ("cron", {"cron": "@every 1ms"}, "got '@every 1ms'"),
-        ("cron", {"cron": "@every"}, "got '@every'"),
+        ("cron", {"cron": "@reboot"}, "or @daily, got '@reboot'"),
         ("cron", {"cron": "61 * * * *"}, "bad minute"),
         ("cron", {"cron": "0 0 30 2 *"}, "got '0 0 30 2 *'"),
         ("cron", {"cron": "* * * * *", "timezone": "Mars/Olympus"}, "a time zone such as"),
@@ -123,8 +120,6 @@ def test_years_of_missed_times_are_not_counted_out() -> None:
         ("@weekly", datetime(2026, 3, 8, tzinfo=UTC)),
         ("@monthly", datetime(2026, 4, 1, tzinfo=UTC)),
         ("@yearly", datetime(2027, 1, 1, tzinfo=UTC)),
-        ("@every 5m", datetime(2026, 3, 4, 10, 22, tzinfo=UTC)),
-        ("@every 90s", datetime(2026, 3, 4, 10, 18, 30, tzinfo=UTC)),
     ],
 )
 def test_names_of_cron_expressions_mean_their_times(name: str, following: datetime) -> None:

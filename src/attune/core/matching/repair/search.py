@@ -13,7 +13,6 @@ from attune.core.matching.requirement import Requirement
 from attune.core.matching.survey import Category, FleetSurvey, Profile, survey
 
 _PER_KIND = {ChangeKind.RESUME: 3}  # 2 of any other that changes a node
-_PER_TERM = 2  # ways to relax one term
 _TRIED = 12  # pairs that are tried
 MAX_TOGETHER = 2  # changes that one repair may combine
 _SOURCES = 60  # groups of nodes whose faults are looked at, nearest first

@@ -15,11 +15,10 @@ from attune.composition.packs import check_pack
 from attune.config.settings import ApiSettings
 from attune.core.errors import DatabaseError
 from attune.core.ports.access import AccessStore, SecretCipher
-from attune.core.ports.installation import ApiProcesses
 from attune.operations.installation.retain import Retention
 from attune.postgres.access.secrets import PostgresSecrets
 from attune.postgres.access.tokens import PostgresTokens
-from attune.postgres.api_processes import PostgresApiProcesses
+from attune.postgres.api_processes import note_api
 from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.events.log import PostgresEventLog
@@ -39,8 +38,6 @@ from attune.web.front import Front
 from attune.web.hub import Hub
 from attune.web.server import address_of, serve
 from attune.web.services import Services
-
-_LAST_SECONDS = 10.0
 
 
 async def serve_api(
@@ -64,7 +61,7 @@ async def serve_api(
         beside = [
             asyncio.create_task(decide(pool, cipher, services.decisions)),
             asyncio.create_task(Retention(PostgresRetention(pool), keep).keep_on()),
-            asyncio.create_task(_told(PostgresApiProcesses(pool), bound, told_every)),
+            asyncio.create_task(_told(pool, bound, told_every)),
         ]
         try:
             await serve(services, bound, stop, on_ready=on_ready, heal=heal)
@@ -74,18 +71,18 @@ async def serve_api(
             await asyncio.gather(*beside, return_exceptions=True)
 
 
-async def _told(processes: ApiProcesses, bound: socket.socket, every: float) -> None:
+async def _told(pool: Pool, bound: socket.socket, every: float) -> None:
     """Have it known, until cancelled, that this process serves on *bound*."""
     address = f"{address_of(bound)} on {socket.gethostname()}"
     try:
         while True:
             with suppress(DatabaseError):
-                await processes.note(address, os.getpid())
+                await note_api(pool, address, os.getpid())
             await asyncio.sleep(every)
     finally:
         with suppress(DatabaseError, TimeoutError):
-            async with asyncio.timeout(_LAST_SECONDS):
-                await processes.note(address, None)
+            async with asyncio.timeout(10):
+                await note_api(pool, address, None)
 
 
 @asynccontextmanager

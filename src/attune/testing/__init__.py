@@ -11,7 +11,7 @@ from attune.testing.node_control import MemoryNodeControl
 from attune.testing.node_requests import MemoryNodeRequests
 from attune.testing.nodes import MemoryFleet, MemoryNodes
 from attune.testing.packs import MemoryPackFolders, MemoryPacks
-from attune.testing.retention import MemoryApiProcesses, MemoryRetention
+from attune.testing.retention import MemoryRetention
 from attune.testing.runtimes import MemoryPreviews, MemoryRuntimes
 from attune.testing.sensor_host import FakeSensor, FakeSensorHost, MemoryOutput
 from attune.testing.sensors import MemorySensors
@@ -22,7 +22,6 @@ __all__ = [
     "FakeSensor",
     "FakeSensorHost",
     "MemoryActions",
-    "MemoryApiProcesses",
     "MemoryChanges",
     "MemoryCipher",
     "MemoryEventLog",

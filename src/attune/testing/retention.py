@@ -1,9 +1,9 @@
-"""What has ended, and its removal, and who serves the API, in memory."""
+"""What has ended, and its removal, in memory."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from attune.core.ports.installation import ApiProcess, RetainedRows
+from attune.core.ports.installation import RetainedRows
 
 
 @dataclass
@@ -35,21 +35,3 @@ class MemoryRetention:
 
     def _expired(self, kind: str, keep: float, grace: float = 0.0) -> list[float]:
         return [age for age in self.ended.get(kind, ()) if 0 < keep < age - grace]
-
-
-class MemoryApiProcesses:
-    """`ApiProcesses` in memory; add to `now` to let time pass."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._heard: dict[str, tuple[int, float]] = {}
-
-    async def note(self, address: str, process: int | None) -> None:
-        self._heard = {key: one for key, one in self._heard.items() if key != address and self.now - one[1] < 86_400}
-        if process is not None:
-            self._heard[address] = process, self.now
-
-    async def known(self) -> Sequence[ApiProcess]:
-        return [
-            ApiProcess(address=key, process=one, age=self.now - at) for key, (one, at) in sorted(self._heard.items())
-        ]

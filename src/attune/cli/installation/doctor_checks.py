@@ -1,7 +1,7 @@
 """What `attune doctor` looks at: port, database, key of secrets, and how this host protects itself."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 
 from attune.cli.installation.findings import OK, PROBLEM, WARNING, DoctorFinding
@@ -12,7 +12,7 @@ from attune.config import Settings
 from attune.config.settings import ApiSettings
 from attune.core.durations import coarse
 from attune.core.errors import UsageError
-from attune.core.ports.installation import ApiProcess, ApiProcesses, RetentionStore
+from attune.core.ports.installation import RetentionStore
 
 _SECONDS = 3
 _BEHIND_SECONDS, _MOST_COUNTED = 3600.0, 1000
@@ -65,14 +65,10 @@ def _answer(api: ApiSettings, path: str) -> tuple[int, bytes] | None:
 
 
 def check_apis(settings: Settings) -> Iterator[DoctorFinding]:
-    for api in ask(lambda installation: _known(installation.apis), settings):
-        if api.age > settings.heartbeat.stale_after:
-            text = f"process {api.process}, which served {api.address}, was not heard of for {coarse(api.age)}"
-            yield DoctorFinding(PROBLEM, "api", text, "attune api start")
-
-
-async def _known(processes: ApiProcesses | None) -> Sequence[ApiProcess]:
-    return await processes.known() if processes is not None else ()
+    for api, age in ask(
+        lambda installation: installation.silent_apis(settings.heartbeat.stale_after), settings
+    ).items():
+        yield DoctorFinding(PROBLEM, "api", f"{api}, was not heard of for {coarse(age)}", "attune api start")
 
 
 def check_database(settings: Settings) -> Iterator[DoctorFinding]:

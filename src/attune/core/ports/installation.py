@@ -1,6 +1,6 @@
 """What commands ask of an installation, wherever it is: of its database, or of its API on another machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,30 +44,15 @@ class RetentionStore(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiProcess:
-    """A process that serves the API at *address*, and how many seconds ago it last told of itself."""
-
-    address: str
-    process: int
-    age: float
-
-
-class ApiProcesses(Protocol):
-    """Processes that serve the API, as they tell of themselves."""
-
-    async def note(self, address: str, process: int | None) -> None:
-        """Note that *process* serves at *address*, None that nobody is to; who was silent for a day is forgotten."""
-
-    async def known(self) -> Sequence[ApiProcess]:
-        """Those that are to serve, by address."""
+async def no_apis(seconds: float) -> Mapping[str, float]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
     """The stores of one installation, `origin` without secrets.
 
-    The last three are None where only its API is at hand.
+    `retention` and `losses` are None where only its API is at hand.
     """
 
     origin: str
@@ -83,4 +68,4 @@ class Installation:
     secrets: SecretEditor
     retention: RetentionStore | None = None
     losses: FleetLosses | None = None
-    apis: ApiProcesses | None = None
+    silent_apis: Callable[[float], Awaitable[Mapping[str, float]]] = no_apis

@@ -35,6 +35,11 @@ def helper_file() -> Path:
     return _HERE / "helper" / "attune_action.py"
 
 
+def skeleton_folder() -> Path:
+    """The pack that an author begins with; its files say NAME for its ref."""
+    return _HERE / "skeleton"
+
+
 def find(name: str) -> Entry | None:
     """The entry of that ref (`extras.ruby`), short name (`ruby`), display name or alias, or None."""
     wanted = name.strip().lower()

@@ -70,7 +70,13 @@ def test_the_actions_and_rules_of_other_packs_run(fleet: WorkerFleet, operator: 
     fleet.start("w1")
     wait_for(lambda: status(fleet.url) == {"w1": "active"})
 
-    runs = {**RUNS, **{ref: tuple(run) for pack in WRITTEN.values() for ref, run in pack["runs"].items()}}
+    assert operator.attune("pack", "new", "fresh").returncode == 0
+    load_pack(fleet.url, operator.folder / "fresh")
+    runs = {
+        **RUNS,
+        "fresh.hello": ({"who": "Ann"}, {"said": "Hello, Ann!"}),
+        **{ref: tuple(run) for pack in WRITTEN.values() for ref, run in pack["runs"].items()},
+    }
     numbers = ask(fleet.url, [(ref, given) for ref, (given, _) in runs.items()])
     for number, (ref, (_, result)) in zip(numbers, runs.items(), strict=True):
         done = ended(fleet.url, number)

@@ -51,6 +51,25 @@ def test_check_load_show_send_and_remove(machine: Machine) -> None:
     assert (refused.returncode, "execution 1, which is requested" in refused.stderr) == (2, True)
 
 
+def test_a_new_pack_is_whole_and_its_rule_asks_for_its_action(machine: Machine) -> None:
+    made = machine.attune("pack", "new", "my_pack")
+    assert (made.returncode, made.stderr) == (0, "try: attune pack load my_pack\n")
+    assert "wrote my_pack/actions/hello.py\n" in made.stdout
+    checked = machine.attune("pack", "check", "my_pack")
+    assert (checked.stdout, checked.stderr) == ("my_pack 0.1.0: valid, 1 action, 1 trigger, 1 rule\n", "")
+    assert machine.attune("pack", "load", "my_pack").returncode == 0
+    sent = machine.attune("event", "send", "my_pack.arrived", "-p", "who=Ann")
+    assert "my_pack.greet: execution 1, requested" in sent.stdout
+
+    for name, expected in {
+        "my_pack": "a folder that is not there yet",
+        "My": "lower-case",
+        "core": "lower-case",
+    }.items():
+        refused = machine.attune("pack", "new", name)
+        assert (refused.returncode, expected in refused.stderr) == (2, True), refused.stderr
+
+
 def test_mistakes_are_told_whole_and_as_json(machine: Machine) -> None:
     rule = "name: s\nlable: S\nauthor: Ann\n"
     write_pack(machine.folder / "img", {"rules/shrink.yaml": rule, "actions/resize.py": None})

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import NoReturn
 
 import click
@@ -10,7 +11,7 @@ import click
 from attune.cli.output import json_option, print_json, print_list
 from attune.cli.session import ask, unknown, who, with_packs
 from attune.composition.databases import is_there, known_names, shipped_runtimes
-from attune.composition.packs import check_folder, shipped
+from attune.composition.packs import check_folder, new_pack, shipped
 from attune.config import load_settings
 from attune.core.executions.action import requirement_of_action
 from attune.core.matching.known_names import KnownNames
@@ -90,6 +91,15 @@ def check(folder: Path, as_json: bool) -> int:
     for warning in warnings:
         click.echo(f"attune: warning: {warning}", err=True)
     return 0
+
+
+@pack.command(epilog="Example: attune pack new my_pack")
+@click.argument("folder", metavar="NAME", type=click.Path(path_type=Path))
+def new(folder: Path) -> None:
+    """Write a pack to begin with in the new folder NAME: an action, a trigger, and a rule that joins them."""
+    for path in new_pack(folder):
+        click.echo(f"wrote {path}")
+    click.echo(f"try: attune pack load {quote(str(folder))}", err=True)
 
 
 @pack.command(name="list", epilog="Example: attune pack list --json")

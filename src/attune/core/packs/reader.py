@@ -28,7 +28,7 @@ from attune.core.runtimes.runtime import Runtime, read_runtime
 REF = r"[a-z][a-z0-9_-]{1,99}"
 NAME = r"[a-z0-9_][a-z0-9_-]{0,99}"
 _SEMVER = r"\d+\.\d+\.\d+(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
-_RESERVED = ("core",)
+RESERVED = ("core",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _read_head(node: DocumentNode, faults: list[Fault]) -> Pack:
     ref = section.text(
         "ref", "lower-case letters, digits, _ and -, at least two, such as my_pack", required=True, pattern=REF
     )
-    if ref in _RESERVED:
+    if ref in RESERVED:
         section.refuse("ref", "a ref of your own", f"{shown(ref)}, which is Attune's own pack")
     conf_schema, config = read_parameters(section, "conf_schema"), section.mapping("config")
     if conf_schema:

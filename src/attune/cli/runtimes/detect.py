@@ -75,7 +75,10 @@ def detect(
         print_json(as_data(detection))
     else:
         click.echo(as_text(detection))
-    return _tell(report_of(detection, settings, known).unmet(requirement) if requirement is not None else [])
+    unmet = report_of(detection, settings, known).unmet(requirement) if requirement is not None else []
+    for sentence in unmet:
+        click.echo(f"attune: {sentence}", err=True)
+    return 3 if unmet else 0
 
 
 def _requirement(required: Sequence[str]) -> Requirement | None:
@@ -86,13 +89,6 @@ def _requirement(required: Sequence[str]) -> Requirement | None:
     except RequirementError as error:
         error.hint = f"--require {error.suggestion or EXAMPLE!r}"
         raise
-
-
-def _tell(unmet: Sequence[str]) -> int:
-    """Say what is not met; the exit code."""
-    for sentence in unmet:
-        click.echo(f"attune: {sentence}", err=True)
-    return 3 if unmet else 0
 
 
 def _shipped_for(terms: Sequence[RuntimeTerm], known: KnownNames) -> dict[str, Runtime]:

@@ -7,8 +7,6 @@ if TYPE_CHECKING:
     from attune.composition.embedding import SensorWorkerRegistration as SensorWorkerRegistration
     from attune.composition.embedding import WorkerRegistration as WorkerRegistration
     from attune.composition.embedding import load_fleet as load_fleet
-    from attune.composition.report import Report as Report
-    from attune.composition.report import detect as detect
     from attune.config import Settings as Settings
     from attune.config import load_settings as load_settings
     from attune.core.errors import AttuneError as AttuneError
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from attune.core.errors import DatabaseError as DatabaseError
     from attune.core.errors import NameTakenError as NameTakenError
     from attune.core.errors import RequirementError as RequirementError
-    from attune.core.errors import UnmetError as UnmetError
     from attune.core.errors import UsageError as UsageError
     from attune.core.errors import VersionError as VersionError
     from attune.core.matching.explain import explain as explain
@@ -48,10 +45,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "attune.composition.embedding": "RuntimeDetector SensorWorkerRegistration WorkerRegistration load_fleet",
-    "attune.composition.report": "Report detect",
     "attune.config": "Settings load_settings",
     "attune.core.errors": "AttuneError ConfigError DatabaseError NameTakenError "
-    "RequirementError UnmetError UsageError VersionError",
+    "RequirementError UsageError VersionError",
     "attune.core.matching.explain": "explain",
     "attune.core.matching.explanation": "Explanation",
     "attune.core.matching.fleet": "Capability CapabilityInstance Node NodeStatus",

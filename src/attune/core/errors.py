@@ -111,13 +111,6 @@ class UsageError(AttuneError):
     code = "usage"
 
 
-class UnmetError(AttuneError):
-    """A host does not meet what was required of it; the message says what was found instead."""
-
-    exit_code = 3
-    code = "unmet"
-
-
 class PlaceError(UsageError):
     """This host has no place to run a program: no working folder, space, descriptor or process is to be had."""
 

@@ -13,16 +13,17 @@ from attune.cli.output import ORDER, listing, print_json
 from attune.cli.runtimes.definitions import read_runtimes
 from attune.cli.session import unknown
 from attune.composition.databases import find_shipped, is_there, known_names, shipped_runtimes
-from attune.composition.host_examiner import examiner_for, selection_for
-from attune.composition.report import report_of
+from attune.composition.host_examiner import examiner_for, host_labels, selection_for
 from attune.config import Settings, load_settings, variable
 from attune.core.durations import coarse, seconds_of
 from attune.core.errors import RequirementError
+from attune.core.matching.fleet import Node, capabilities_of
 from attune.core.matching.known_names import KnownNames
 from attune.core.matching.requirement import Requirement
 from attune.core.matching.requirement_parser import EXAMPLE
+from attune.core.matching.term_judgement import Reason, judge
 from attune.core.matching.terms import RuntimeTerm
-from attune.core.nodes.role import ROLES, Role
+from attune.core.nodes.role import ROLES, WORKER, Role
 from attune.core.runtimes.aliases import fold
 from attune.core.runtimes.definition import capability_name
 from attune.core.runtimes.runtime import Runtime
@@ -75,10 +76,7 @@ def detect(
         print_json(as_data(detection))
     else:
         click.echo(as_text(detection))
-    unmet = report_of(detection, settings, known).unmet(requirement) if requirement is not None else []
-    for sentence in unmet:
-        click.echo(f"attune: {sentence}", err=True)
-    return 3 if unmet else 0
+    return 3 if requirement is not None and not _holds(requirement, detection, settings, known) else 0
 
 
 def _requirement(required: Sequence[str]) -> Requirement | None:
@@ -96,6 +94,19 @@ def _shipped_for(terms: Sequence[RuntimeTerm], known: KnownNames) -> dict[str, R
     names = [known.shipped[term.name] for term in terms if term.name in known.shipped if term.name not in known.defined]
     found = {name: find_shipped(name) for name in names}
     return {name: runtime for name, runtime in found.items() if runtime is not None}
+
+
+def _holds(requirement: Requirement, detection: Detection, settings: Settings, known: KnownNames) -> bool:
+    """Whether this host meets *requirement*; what it does not meet is said."""
+    labels = host_labels(settings.node((detection.role or WORKER).name))
+    host = Node(0, "this host", capabilities_of(detection.verdicts), labels)
+    terms = (known.marked(term, [host]) for term in requirement.terms)
+    unmet = [finding for finding in (judge(term, host) for term in terms) if not finding.holds]
+    for finding in unmet:
+        near = known.near(finding.term, [host]) if finding.reason is Reason.RUNTIME_UNDEFINED else None
+        hint = f", did you mean {near}?" if near else ""
+        click.echo(f"attune: requirement not met: {finding.term}: {finding.on(host)}{hint}", err=True)
+    return not unmet
 
 
 def _detect(

@@ -151,7 +151,6 @@ def _checks(settings: Settings) -> HostChecks:
         policy=host_policy(settings.host),
         contract=contract_for(settings),
         cache_folder=str(_cache_folder(settings, environment)) if detection.cache else None,
-        concurrency=detection.concurrency,
         warn=_warn,
     )
     return assemble(environment, options)

@@ -80,9 +80,6 @@ class DetectionSettings:
     deadline: float = setting(
         duration(0.1, 3600), 60.0, "The most that one detection takes; what is left then is `unknown`."
     )
-    concurrency: int | None = setting(
-        integer(1, 256), None, "How many checks run at the same time. Not set: as many as suit the machine."
-    )
     cache: bool = setting(FLAG, True, "Keep proofs on disk for a day, so that a node starts with them at once.")
 
 

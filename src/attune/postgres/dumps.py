@@ -21,14 +21,11 @@ from attune.postgres.migrations.session import BEGIN, looking
 from attune.postgres.migrations.stages import EXPECTED, own_tables
 from attune.postgres.migrations.survey import survey_database
 
-Environment = Mapping[str, str]
-Told = Callable[[int], object]
 _COPY = re.compile(rb'COPY \S+\.("?)(\w+)\1 .*FROM stdin;\n')
 _SCHEMA = re.compile(rb'(COMMENT ON|CREATE) SCHEMA "?(\w+)')
 _TABLES = "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' ORDER BY 1"
 _CONNECTED = """
-    SELECT format('%s (process %s of %s%s)', coalesce(nullif(application_name, ''), 'no name'), pid, usename,
-                  ' at ' || host(client_addr))
+    SELECT format('%s (process %s of %s)', coalesce(nullif(application_name, ''), 'no name'), pid, usename)
     FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY 1
 """
@@ -40,7 +37,7 @@ class _Programs:
 
     url: str
     folder: Path
-    environment: Environment
+    environment: Mapping[str, str]
 
     def start(self, program: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
         known: dict[str, Any] = conninfo_to_dict(self.url)
@@ -68,7 +65,7 @@ class _Programs:
                 raise DatabaseError(f"expected a whole dump in {file}, got one that cannot be read: {_last(said)}")
 
 
-def dump(url: str, file: Path, environment: Environment, told: Told) -> Mapping[str, int]:
+def dump(url: str, file: Path, environment: Mapping[str, str], told: Callable[[int], object]) -> Mapping[str, int]:
     """Write what the database at *url* holds at this moment into *file*, whole or not at all; the rows by table.
 
     *told* gets the bytes so far. Raises `DatabaseError` also where reading it back gives other rows; `OSError`.
@@ -98,7 +95,7 @@ def dump(url: str, file: Path, environment: Environment, told: Told) -> Mapping[
     return rows
 
 
-def restore(url: str, file: Path, environment: Environment, told: Told) -> Mapping[str, int]:
+def restore(url: str, file: Path, environment: Mapping[str, str], told: Callable[[int], object]) -> Mapping[str, int]:
     """Put what *file* holds in place of what the database at *url* holds, in one transaction; the rows by table.
 
     Raises `DatabaseError` where somebody is connected, where the database holds what is not Attune's, and where *file*
@@ -159,7 +156,7 @@ def _transaction(programs: _Programs, file: Path, schema: str, rows: Counter[str
     yield f"{statement_text('rights')}\nCOMMIT;\n".encode()
 
 
-def _write(programs: _Programs, file: Path, told: Told, *arguments: str) -> None:
+def _write(programs: _Programs, file: Path, told: Callable[[int], object], *arguments: str) -> None:
     with tempfile.TemporaryFile() as said:
         writing = programs.start("pg_dump", f"--file={file}", *arguments, stdout=subprocess.DEVNULL, stderr=said)
         try:
@@ -173,7 +170,7 @@ def _write(programs: _Programs, file: Path, told: Told, *arguments: str) -> None
             raise DatabaseError(f"the database could not be dumped: {_last(said)}")
 
 
-def _programs(url: str, connection: psycopg.Connection[Any], environment: Environment) -> _Programs:
+def _programs(url: str, connection: psycopg.Connection[Any], environment: Mapping[str, str]) -> _Programs:
     folder = client_programs(connection.info.server_version // 10000, environment.get("PATH"))
     return _Programs(url, folder, environment)
 

@@ -228,17 +228,6 @@ def test_facts_of_the_host_and_labels_of_the_settings_are_terms(machine: Machine
     assert "requirement not met: cpus >=4096" in failed.stderr
 
 
-@pytest.mark.parametrize(("concurrency", "met"), [("1", False), ("8", True)])
-def test_no_more_checks_run_at_once_than_the_settings_allow(machine: Machine, concurrency: str, met: bool) -> None:
-    machine.variables["PATH"] = f"{machine.bin}:/usr/bin:/bin"
-    names = ("ruby", "go", "php", "lua")
-    for name in names:
-        machine.command(name, script="mkdir ~/held 2>/dev/null || touch ~/met; sleep 0.4; rmdir ~/held 2>/dev/null")
-    machine.detect(*(word for name in names for word in ("--only", name)), ATTUNE__DETECTION__CONCURRENCY=concurrency)
-
-    assert (machine.folder / "met").exists() is met
-
-
 def test_a_host_offers_nothing_that_its_policy_does_not_execute(machine: Machine) -> None:
     strict = machine.detect(ATTUNE__HOST__ALLOWED_BINARIES="[python3]")
     verdicts = by_name(strict)

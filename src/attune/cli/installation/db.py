@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -188,18 +187,11 @@ def restore(file: Path, yes: bool) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[int], None]]:
-    """Shows on a terminal how many bytes are done, once a second."""
-    begun = shown = time.monotonic()
+    """Shows on a terminal how many bytes are done."""
+    from rich.console import Console
 
-    def tell(done: int) -> None:
-        nonlocal shown
-        if sys.stderr.isatty() and time.monotonic() > shown + 1:
-            shown = time.monotonic()
-            click.echo(f"\r{done / 1e6:,.0f} MB, {shown - begun:.0f} s ", nl=False, err=True)
-
-    yield tell
-    if shown > begun:
-        click.echo(err=True)
+    with Console(stderr=True).status("0 MB") as status:
+        yield lambda done: status.update(f"{done / 1e6:,.0f} MB")
 
 
 @db.command(epilog="Example: attune db check && attune worker start")

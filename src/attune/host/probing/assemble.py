@@ -8,7 +8,6 @@ from attune.core.errors import UsageError
 from attune.host.contract.environment import RUN_BY
 from attune.host.contract.execution_contract import ExecutionContract, default_contract
 from attune.host.contract.policy import HostPolicy
-from attune.host.probing.limiter import bounded_concurrency
 from attune.host.probing.outcome_cache import CacheSurroundings, HostOutcomeCache, host_identity
 from attune.host.probing.path_index import PathIndex
 from attune.host.probing.runner import HostRunner
@@ -19,14 +18,12 @@ class HostOptions:
     """How checks run on this host.
 
     `contract` is how they are run, None for that of a program without settings. Without a `cache_folder` nothing is
-    kept. `concurrency` is how many checks run at the same time at most, None for as many as suit the machine. `warn`
-    is told what is wrong with the cache.
+    kept. `warn` is told what is wrong with the cache.
     """
 
     policy: HostPolicy = field(default_factory=HostPolicy)
     contract: ExecutionContract | None = None
     cache_folder: str | None = None
-    concurrency: int | None = None
     warn: Callable[[str], None] = lambda text: None
 
 
@@ -50,8 +47,7 @@ def assemble(environment: Mapping[str, str], options: HostOptions | None = None)
     contract = options.contract or default_contract(environment)
     paths = PathIndex(contract.environment["PATH"], options.policy)
     contract = replace(contract, path=paths.trusted_path)
-    concurrency = None if options.concurrency is None else bounded_concurrency(options.concurrency)
-    runner = HostRunner(contract, paths, concurrency=concurrency)
+    runner = HostRunner(contract, paths)
     if options.cache_folder is None:
         return HostChecks(runner, paths)
     surroundings = CacheSurroundings(contract.now().environment, host_identity(), time.time)

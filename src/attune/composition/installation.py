@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -63,6 +64,7 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
     from attune.composition.secrets import keyring_for
     from attune.postgres.access.secrets import PostgresSecrets
     from attune.postgres.access.tokens import PostgresTokens
+    from attune.postgres.api_processes import silent_apis
     from attune.postgres.connection import open_pool, without_password
     from attune.postgres.events.log import PostgresEventLog
     from attune.postgres.nodes.fleet_losses import PostgresFleetLosses
@@ -91,6 +93,7 @@ async def _by_database(settings: Settings, who: str) -> AsyncIterator[Installati
                 PostgresSecrets(pool, keys),
                 PostgresRetention(pool),
                 PostgresFleetLosses(pool),
+                partial(silent_apis, pool),
             )
 
 

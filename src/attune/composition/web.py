@@ -1,9 +1,10 @@
 """The API of an installation: what its routes work with, and serving it."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
 from types import MappingProxyType
 
@@ -12,10 +13,12 @@ from attune.composition.events import recorder
 from attune.composition.executions import execution_service, matcher_on
 from attune.composition.packs import check_pack
 from attune.config.settings import ApiSettings
+from attune.core.errors import DatabaseError
 from attune.core.ports.access import AccessStore, SecretCipher
 from attune.operations.installation.retain import Retention
 from attune.postgres.access.secrets import PostgresSecrets
 from attune.postgres.access.tokens import PostgresTokens
+from attune.postgres.api_processes import note_api
 from attune.postgres.changes import PostgresChanges
 from attune.postgres.connection import Pool, open_pool
 from attune.postgres.events.log import PostgresEventLog
@@ -33,7 +36,7 @@ from attune.web.audit_writer import AuditWriter
 from attune.web.caches import Callers, Fleets, ResponseCache
 from attune.web.front import Front
 from attune.web.hub import Hub
-from attune.web.server import serve
+from attune.web.server import address_of, serve
 from attune.web.services import Services
 
 
@@ -47,16 +50,18 @@ async def serve_api(
     on_ready: Callable[[Services], None],
     heal: Callable[[], Awaitable[None]],
     keep: Mapping[str, float] = MappingProxyType({}),
+    told_every: float = 10.0,
 ) -> None:
     """Serve the API of the database at *url* on *bound* until *stop* is set, as `serve` says.
 
-    What has ended is kept as long as *keep* says, in seconds by kind.
+    What has ended is kept as long as *keep* says, in seconds by kind. The process tells of itself so often.
     """
     async with open_pool(url, application_name="attune api", size=8) as pool:
         services = services_on(pool, cipher, front)
         beside = [
             asyncio.create_task(decide(pool, cipher, services.decisions)),
             asyncio.create_task(Retention(PostgresRetention(pool), keep).keep_on()),
+            asyncio.create_task(_told(pool, bound, told_every)),
         ]
         try:
             await serve(services, bound, stop, on_ready=on_ready, heal=heal)
@@ -64,6 +69,20 @@ async def serve_api(
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+
+
+async def _told(pool: Pool, bound: socket.socket, every: float) -> None:
+    """Have it known, until cancelled, that this process serves on *bound*."""
+    address = f"{address_of(bound)} on {socket.gethostname()}"
+    try:
+        while True:
+            with suppress(DatabaseError):
+                await note_api(pool, address, os.getpid())
+            await asyncio.sleep(every)
+    finally:
+        with suppress(DatabaseError, TimeoutError):
+            async with asyncio.timeout(10):
+                await note_api(pool, address, None)
 
 
 @asynccontextmanager

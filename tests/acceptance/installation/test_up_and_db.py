@@ -14,7 +14,7 @@ from threading import Thread
 
 import pytest
 
-from command_hosts import Machine
+from command_hosts import Machine, free_port
 from waiting import wait_for
 
 SEED_INSERT = """
@@ -339,6 +339,32 @@ def test_doctor_says_that_the_api_here_is_not_ready_and_why(machine: Machine) ->
 
     sentence = f"the API on 127.0.0.1:{server.server_port} is not ready: the database does not answer"
     assert (level, text) == ("problem", sentence)
+
+
+@pytest.mark.usefixtures("on_database")
+def test_doctor_misses_processes_of_the_api_that_hang_or_were_killed_and_none_that_ended(machine: Machine) -> None:
+    ports = [str(free_port()) for _ in range(3)]
+    seconds = {"ATTUNE__HEARTBEAT__INTERVAL": "0.1s", "ATTUNE__HEARTBEAT__STALE_AFTER": "0.6s"}
+    apis = [
+        machine.start("api", "start", log=machine.folder / port, ATTUNE__API__PORT=port, **seconds) for port in ports
+    ]
+    try:
+        for port in ports:
+            wait_for_text(machine.folder / port, "the API is served")
+        os.kill(apis[0].pid, signal.SIGSTOP)
+        apis[1].send_signal(signal.SIGKILL)
+        apis[2].terminate()
+        apis[2].wait(30)
+        missed = wait_for(lambda: len(found := findings(machine, "api", **seconds)) == 2 and found)
+    finally:
+        for api in apis:
+            api.send_signal(signal.SIGCONT)
+            api.terminate()
+            api.wait(30)
+
+    for port, (level, text, remedy) in zip(sorted(ports[:2]), missed, strict=True):
+        assert (level, remedy) == ("problem", "attune api start")
+        assert f"served http://127.0.0.1:{port} on " in text and "was not heard of for " in text
 
 
 @pytest.mark.usefixtures("on_database")

@@ -302,7 +302,7 @@ def _of_each(
 ) -> list[RigFault]:
     """The fault for a worker, a sensor and an API process."""
     found = []
-    for name, finding in (("w1", "workers"), ("s1", "sensors"), ("a1", "port")):
+    for name, finding in (("w1", "workers"), ("s1", "sensors"), ("a1", "api")):
         silent = (name,) if name in APIS else ()
         found.append(RigFault(f"{name} {what}", partial(begin, name=name), seconds, finding if named else None, silent))
     return found
@@ -312,7 +312,7 @@ GROUPS = {
     "killed": [
         RigFault("w1 killed", partial(killed, name="w1"), LONG, "workers"),
         RigFault("s1 killed", partial(killed, name="s1"), LONG, "sensors"),
-        RigFault("a1 killed", partial(killed, name="a1"), LONG, None, ("a1",)),
+        RigFault("a1 killed", partial(killed, name="a1"), LONG, "api", ("a1",)),
         RigFault("postmaster killed", postmaster_killed, SHORT, "database", APIS),
         RigFault("backend killed", backend_killed, 0),
     ],

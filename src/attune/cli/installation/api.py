@@ -51,6 +51,7 @@ def start_api(
             on_ready=lambda _: tell(said),
             heal=database.heal,
             keep=asdict(settings.retention),
+            told_every=settings.heartbeat.interval,
         )
 
     with use_database(settings) as database:

@@ -10,6 +10,7 @@ from attune.cli.events.doctor_checks import check_rules, check_storing
 from attune.cli.executions.doctor_checks import check_work
 from attune.cli.installation.background import running_up
 from attune.cli.installation.doctor_checks import (
+    check_apis,
     check_database,
     check_port,
     check_protections,
@@ -40,6 +41,7 @@ WORK = DoctorCheck("work", check_work, asks_installation=True)
 CHECKS = (
     DoctorCheck("port", check_port),
     DATABASE,
+    DoctorCheck("api", check_apis, asks_installation=True),
     DoctorCheck("storing", check_storing, asks_installation=True),
     DoctorCheck("rules", check_rules, asks_installation=True),
     DoctorCheck("retention", check_retention, asks_installation=True),

@@ -10,6 +10,7 @@ from attune.cli.session import ask
 from attune.composition.secrets import key_problem
 from attune.config import Settings
 from attune.config.settings import ApiSettings
+from attune.core.durations import coarse
 from attune.core.errors import UsageError
 from attune.core.ports.installation import RetentionStore
 
@@ -61,6 +62,13 @@ def _answer(api: ApiSettings, path: str) -> tuple[int, bytes] | None:
         return 0, b""
     finally:
         connection.close()
+
+
+def check_apis(settings: Settings) -> Iterator[DoctorFinding]:
+    for api, age in ask(
+        lambda installation: installation.silent_apis(settings.heartbeat.stale_after), settings
+    ).items():
+        yield DoctorFinding(PROBLEM, "api", f"{api}, was not heard of for {coarse(age)}", "attune api start")
 
 
 def check_database(settings: Settings) -> Iterator[DoctorFinding]:

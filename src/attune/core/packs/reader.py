@@ -10,7 +10,6 @@ from attune.core.events.rule import Overlap, Rule, judge_conditions
 from attune.core.events.template import Expression, TemplateError, parts_of
 from attune.core.executions.action import Action
 from attune.core.json_schema import value_problems
-from attune.core.packs.foreign_work import why_left
 from attune.core.packs.pack import KINDS, Pack, RuleDefinition, SensorDefinition, TriggerDefinition
 from attune.core.packs.spellings import other_keys, respelt
 from attune.core.packs.work_reader import (
@@ -52,14 +51,11 @@ class Draft:
     triggers: list[TriggerDefinition] = field(default_factory=list)
     rules: list[tuple[RuleDefinition, Section]] = field(default_factory=list)
     runtimes: list[Runtime] = field(default_factory=list)
-    left: set[str] = field(default_factory=set)  # the refs of what runs nowhere here
 
 
 def read_pack(head: DocumentNode, folders: Mapping[str, Sequence[DocumentNode]], faults: list[Fault]) -> Draft:
     """The pack of `pack.yaml`, *head*, and the documents of its *folders*; what is wrong goes to *faults*."""
     draft = Draft(_read_head(head, faults))
-    for node in folders["workflows"]:
-        _leave_out("workflows", node, "nothing runs workflows here", draft, faults)
     for kind in KINDS:
         for node in folders[kind]:
             _read_one(kind, node, draft, faults)
@@ -98,9 +94,6 @@ def _section(node: DocumentNode, expected: str, faults: list[Fault]) -> Section 
 
 
 def _read_one(kind: str, written: DocumentNode, draft: Draft, faults: list[Fault]) -> None:
-    if isinstance(written.value, Mapping) and (why := why_left(kind, written.value, draft.left)):
-        _leave_out(kind, written, why, draft, faults)
-        return
     node = respelt(kind, written, faults)
     section = _section(node, f"an object that describes one of the pack's {kind}", faults)
     if section is None:
@@ -116,16 +109,6 @@ def _read_one(kind: str, written: DocumentNode, draft: Draft, faults: list[Fault
     first = draft.nodes.setdefault((kind, ref), node)
     if first is not node:
         section.refuse("ref", "each ref once", f"{ref} again after {first.position}", position=node.position)
-
-
-def _leave_out(kind: str, node: DocumentNode, why: str, draft: Draft, faults: list[Fault]) -> None:
-    """Tell that *node* is left out. The triggers that a sensor of another installation describes are read."""
-    faults.append(Fault("", "", "", node.position, sentence=f"left out: {why}", harmless=True))
-    draft.left.add(_ref(Section(node, "", []), draft.pack.ref))
-    types = node.value.get("trigger_types", node).value if kind == "sensors" else ()
-    for trigger in types if isinstance(types, tuple) else ():
-        if isinstance(trigger.value, Mapping):
-            _read_one("triggers", trigger, draft, faults)
 
 
 def _ref(section: Section, pack: str) -> str:

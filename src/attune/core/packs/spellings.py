@@ -9,7 +9,6 @@ from attune.core.documents import DocumentNode, node_of, plain
 from attune.core.errors import Fault, shown
 from attune.core.events.template import EARLIER_OPEN, OPEN, opening_of, rendered
 from attune.core.packs.foreign_runtimes import Partly, proof_of, start_of, version_commands
-from attune.core.packs.foreign_work import rewrite
 from attune.core.packs.placement import affinity_terms, selector_terms, toleration_terms
 
 _STEPS = re.compile(r"(?<=[\w\]])\.(\d+)(?!\w)")
@@ -77,11 +76,6 @@ def respelt(kind: str, node: DocumentNode, faults: list[Fault]) -> DocumentNode:
     if not isinstance(node.value, Mapping):
         return node
     values = dict(node.value)
-
-    def note(key: str, said: str) -> None:
-        faults.append(Fault(key, "", "", node.value[key].position, sentence=said, harmless=True))
-
-    rewrite(kind, values, note)
     others = {key: values.pop(key) for key in other_keys(kind) if key in values}
     for row in SPELLINGS:
         for key in row.written.split() if kind in row.kinds.split() else ():

@@ -1,6 +1,6 @@
 """What commands ask of an installation, wherever it is: of its database, or of its API on another machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +44,10 @@ class RetentionStore(Protocol):
         """
 
 
+async def no_apis(seconds: float) -> Mapping[str, float]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
     """The stores of one installation, `origin` without secrets.
@@ -64,3 +68,4 @@ class Installation:
     secrets: SecretEditor
     retention: RetentionStore | None = None
     losses: FleetLosses | None = None
+    silent_apis: Callable[[float], Awaitable[Mapping[str, float]]] = no_apis

@@ -108,9 +108,8 @@ class ExecutionService:
             left = (execution.deadline - execution.created).total_seconds() - execution.waited
         waiting = Waiting(execution.waited, execution.policy or "wait", left, execution.held_back)
         explained = explain(requirement, await self.fleet(), known=await self.names())
-        before = None
-        if explained.outcome is PlacementOutcome.BLOCKED:
-            before = await self.reader.last_placeable(execution.id)
+        is_blocked = explained.outcome is PlacementOutcome.BLOCKED
+        before = await self.reader.last_placeable(execution.id) if is_blocked else None
         history = before and f"last placeable {coarse(before[0])} ago, on {before[1]}"
         explanation = replace(explained, waiting=waiting, history=history)
         return {"explanation": explanation.to_data(), "text": str(explanation)}

@@ -55,14 +55,14 @@ def _documents(
     heads = [file for file in files if file.path in ("pack.yaml", "pack.yml")]
     if len(heads) != 1:
         faults.append(Fault("", "one file of this name", "another" if heads else "none", SourcePosition("pack.yaml")))
-    folders: dict[str, list[DocumentNode]] = {kind: [] for kind in (*KINDS, "workflows")}
+    folders: dict[str, list[DocumentNode]] = {kind: [] for kind in KINDS}
     for file in files:
         kind, _, name = file.path.partition("/")
         if kind not in folders and name.endswith(_SUFFIXES) and (meant := nearest(kind.lower(), KINDS, 0.85)):
             faults.append(Fault("", f"the folder {meant}", f"{kind}, which is not read", SourcePosition(file.path)))
         if not name.endswith(_SUFFIXES) or "/" in name or kind not in folders:
             continue
-        node = read(file.content, file.path, faults if kind in KINDS else [])  # what is left out has no mistakes
+        node = read(file.content, file.path, faults)
         if node is not None:
             several = node.value if kind == "runtimes" and isinstance(node.value, tuple) else (node,)
             folders[kind].extend(several)

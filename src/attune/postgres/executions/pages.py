@@ -77,10 +77,7 @@ class PostgresExecutionPages(PostgresStore):
         return await read_all(self._pool, Pause, PAUSES)
 
     async def last_placeable(self, execution: int) -> tuple[float, str] | None:
-        """How many seconds ago a worker last could, or did, take such work, and its name.
-
-        Only the latest work is looked at: otherwise looking for it could mean the whole table.
-        """
+        # Of work that was done, only the latest is looked at: it could be the whole table.
         query = """
             WITH own AS (SELECT queue FROM execution WHERE id = %(id)s)
             SELECT extract(epoch FROM now() - could.at)::float8 AS age, could.name FROM (

@@ -92,6 +92,7 @@ REVISIONS = (
     _plain("20260614000001_fleet_guard"),
     _with_rights("20260615000001_moves"),
     _plain("20260614000002_deliveries"),
+    _with_rights("20260616000001_api_processes"),
 )
 NAMES = tuple(revision.name for revision in REVISIONS)
 

@@ -77,7 +77,7 @@ BEGIN
             ('attune_admin', 'SELECT, INSERT, UPDATE, DELETE',
                 'pack pack_version pack_file runtime action sensor trigger rule worker worker_runtime worker_capability'
                 ' worker_load worker_class requirement_class node_request sensor_lease sensor_journal sensor_position'
-                ' dead_letter secret api_token login_code login_session procrastinate_jobs procrastinate_workers'
+                ' dead_letter secret api_token login_code login_session procrastinate_jobs procrastinate_workers api_process'
                 ' procrastinate_events procrastinate_periodic_defers'),
             ('attune_admin', 'SELECT, INSERT, DELETE', 'runtime_transition execution_output'),
             ('attune_admin', 'SELECT, INSERT, UPDATE (pending), DELETE', 'event'),
@@ -116,7 +116,7 @@ BEGIN
                 ' worker_capability worker_load worker_class worker_offer capability requirement_class node'
                 ' connected_node refusing_node fleet_watch runtime_transition change node_request execution'
                 ' execution_output event enforcement dead_letter sensor_lease sensor_journal sensor_position audit'
-                ' procrastinate_jobs procrastinate_events alembic_version _sqlx_migrations action_version retention')
+                ' procrastinate_jobs procrastinate_events alembic_version _sqlx_migrations action_version retention api_process')
         ) AS p (role, rights, tables) CROSS JOIN LATERAL string_to_table(p.tables, ' ') AS t (name)
         WHERE to_regclass(format('%I.%I', here, t.name)) IS NOT NULL
           AND EXISTS (SELECT FROM pg_roles WHERE rolname = p.role)

@@ -86,16 +86,6 @@ def _write_access(cluster: Path, account: Account, keep: tuple[int, ...]) -> Non
     _run(account, ["/bin/sh", "-c", _WRITE, "sh", _HBA, idents], cluster, "", keep)
 
 
-def hand_over(folders: Folders, account: Account) -> None:
-    """Give a database that is not running to *account*: an earlier version ran it as a user that others use too."""
-    for place, names, files in os.walk(folders.cluster):
-        for name in ("", *names, *files):
-            os.chown(Path(place, name), account.uid, account.gid, follow_symlinks=False)
-    os.chown(folders.data, -1, account.gid)
-    with seen_by(account, folders.cluster) as (_, keep):
-        _write_access(folders.cluster, account, keep)
-
-
 def _run(account: Account, argv: list[str | Path], cwd: Path, text: str, keep: tuple[int, ...]) -> None:
     program = Path(argv[0]).name
     try:

@@ -13,13 +13,12 @@ from pathlib import Path
 
 from attune.core.errors import DatabaseError
 from attune.postgres.embedded import cluster, processes, running
-from attune.postgres.embedded.account import Account, account_for, system_account
+from attune.postgres.embedded.account import Account, account_for
 from attune.postgres.embedded.binaries import Binaries, find_binaries
 from attune.postgres.embedded.folders import Folders, look, prepare
 from attune.postgres.embedded.locks import LockFile, alone
 from attune.postgres.embedded.wire import State
 
-_SHARED_USER = "postgres"  # as whom earlier versions ran it, like other servers of the machine
 _LOCK_SECONDS = 90.0
 _SHARED_PLACE = Path("/var/lib/attune-server")  # for binaries, where root's data folder is closed to the server's user
 
@@ -139,9 +138,6 @@ class EmbeddedServer:
             binaries = self._runnable(account)
             if not exists:
                 cluster.create(self._folders, account, binaries)
-            elif account.switch and account.name == _SHARED_USER:
-                account = system_account()
-                cluster.hand_over(self._folders, account)
             running.start(self._folders, account, binaries)
         url = running.url(self._folders, account)
         if url is None:

@@ -15,7 +15,7 @@ detect: $(RUN_STAMP)
 	@$(BIN)/attune detect --local
 
 test: $(STAMP)
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 3
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

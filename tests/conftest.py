@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 import warm_programs
 from databases import (  # noqa: F401
@@ -28,6 +30,28 @@ from whole_run import begin_run, end_run
 RUN_FOLDER = begin_run()
 settings.load_profile("test")
 LEFT_BEHIND: list[str] = []
+
+
+class OneWorkerForAGroup(LoadScopeScheduling):
+    """Each test goes to the worker that is free, and a module whose tests share a server to one of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return module if module.endswith(SHARING) else nodeid
+
+
+SHARING = (
+    "test_client_processes.py",
+    "test_page_in_browser.py",
+    "test_client_mode.py",
+    "test_many_callers.py",
+    "test_wheel.py",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return OneWorkerForAGroup(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -23,8 +23,6 @@ from command_hosts import ATTUNE, Machine
 from databases import copy_stopped
 from waiting import wait_for
 
-pytestmark = pytest.mark.xdist_group("up")  # its server is started once
-
 
 @pytest.fixture(scope="module")
 def far(tmp_path_factory: pytest.TempPathFactory, migrated_folder: Path) -> Iterator[Machine]:

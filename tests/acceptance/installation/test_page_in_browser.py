@@ -17,8 +17,6 @@ from databases import copy_stopped
 from pack_folders import EVERY_FIELD, write_pack
 from waiting import wait_for
 
-pytestmark = pytest.mark.xdist_group("page")  # its server is started once
-
 SIZES = {"1280": (1280, 900), "390": (390, 844)}
 PAGES = {
     "fleet": "/",

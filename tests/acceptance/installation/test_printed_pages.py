@@ -37,6 +37,7 @@ def machine(tmp_path: Path) -> Machine:
     return made
 
 
+@pytest.mark.timeout(1800)  # it types some hundred commands
 def test_every_page_does_what_it_prints(machine: Machine) -> None:
     inbox, work = machine.folder / "inbox", machine.folder / "work"
     inbox.mkdir()

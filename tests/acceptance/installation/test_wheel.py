@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("wheel")]  # one worker builds it
+pytestmark = pytest.mark.timeout(300)
 
 
 def run(*command: str | Path, cwd: Path, **variables: str) -> str:

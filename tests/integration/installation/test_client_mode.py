@@ -23,8 +23,6 @@ from live_api import Live, live_api
 from pack_folders import write_pack
 from reference_pages import ON_THE_DATABASE, ON_THIS_MACHINE, command_names
 
-pytestmark = pytest.mark.xdist_group("client")  # its server is started once
-
 RUBY = """
 ref: acme.ruby2
 name: Ruby

@@ -13,8 +13,6 @@ from attune.core.access.tokens import Scope
 from databases import create_database, drop_database
 from waiting import wait_for
 
-pytestmark = pytest.mark.xdist_group("callers")  # its server is started once
-
 
 @pytest.fixture(scope="module")
 def api(server_url: str, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:

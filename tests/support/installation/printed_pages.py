@@ -29,7 +29,7 @@ _BLOCK = re.compile(
     r"(?m)(?:^ *<!-- (?P<mark>[^\n]*) -->\n)?^(?P<indent> *)```(?P<kind>\w*)\n(?P<text>.*?)^(?P=indent)```", re.S
 )
 _LOOKS = re.compile(r"attune (\w+ (list|show|definitions)|match|status|doctor)\b")
-_SECONDS = 60.0
+_SECONDS = 240.0
 
 
 @dataclass(frozen=True)

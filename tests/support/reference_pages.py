@@ -50,7 +50,7 @@ def pages() -> dict[Path, str]:
 # What needs the database itself, or is about this machine. `test_client_mode.py` holds both lists, and all the others.
 ON_THE_DATABASE = (
     "up", "worker start", "sensor start", "api start", "key rotate",
-    "db check", "db grant", "db migrate", "db retention", "db shell", "db status", "db url",
+    "db check", "db dump", "db grant", "db migrate", "db restore", "db retention", "db shell", "db status", "db url",
 )  # fmt: skip
 ON_THIS_MACHINE = ("attune", "config show", "down")
 

@@ -52,16 +52,15 @@ class _Programs:
         Raises `DatabaseError` where the file is no whole dump, after what could be read of it.
         """
         with tempfile.TemporaryFile() as said:
-            reading = self.start("pg_restore", "--file=-", str(file), stdout=subprocess.PIPE, stderr=said)
-            assert reading.stdout is not None
-            table = ""
-            with reading.stdout:
+            with self.start("pg_restore", "--file=-", str(file), stdout=subprocess.PIPE, stderr=said) as reading:
+                assert reading.stdout is not None
+                table = ""
                 for line in reading.stdout:
                     table = "" if line == b"\\.\n" else table
                     yield table, line
                     if not table and (begins := _COPY.fullmatch(line)):
                         table = begins[2].decode()
-            if reading.wait():
+            if reading.returncode:
                 raise DatabaseError(f"expected a whole dump in {file}, got one that cannot be read: {_last(said)}")
 
 

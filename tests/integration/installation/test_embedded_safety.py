@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import stat
 import subprocess
@@ -14,7 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
-import psycopg
 import pytest
 
 from attune.core.errors import DatabaseError
@@ -296,29 +294,6 @@ def test_a_cluster_that_was_copied_by_root_says_whom_it_should_belong_to(data_di
     with pytest.raises(DatabaseError, match="found root") as caught:
         EmbeddedServer(data_dir).acquire()
     assert "chown -R" in (caught.value.hint or "")
-
-
-@as_root
-def test_a_database_that_ran_as_a_shared_user_is_given_to_our_own(data_dir: Path) -> None:
-    try:
-        shared = pwd.getpwnam("postgres")
-    except KeyError:
-        pytest.skip("there is no user postgres")
-    cluster = data_dir / "postgres"
-    for path in (cluster, *cluster.rglob("*")):
-        os.chown(path, shared.pw_uid, shared.pw_gid)
-    (cluster / "pg_ident.conf").write_text('attune "postgres" all\nattune "root" all\n')
-    (cluster / "planted").symlink_to("/etc/hostname")
-
-    server = EmbeddedServer(data_dir)
-    with psycopg.connect(server.acquire()) as connection:
-        assert connection.execute("SELECT 1").fetchone() == (1,)
-    server.release()
-
-    ours = pwd.getpwnam("attune").pw_uid
-    assert {path.lstat().st_uid for path in (cluster, *cluster.rglob("*"))} == {ours}
-    assert (cluster / "pg_ident.conf").read_text() == 'attune "root" all\n'
-    assert Path("/etc/hostname").stat().st_uid == 0
 
 
 CREATE_USER = """

@@ -25,11 +25,11 @@ WORDS = {
     "token create": "ci", "token link": "ci",
     "token revoke": "ci", "db grant": "x", "trigger show": "img.made", "rule show": "img.shrink",
     "rule enable": "img.shrink", "rule disable": "img.shrink", "sensor enable": "img.ticks",
-    "sensor disable": "img.ticks",
+    "sensor disable": "img.ticks", "sensor move": "img.ticks", "sensor show": "img.ticks", "db dump": "x.dump",
 }  # fmt: skip
 TELL_IT = {"db status", "doctor", "status"}  # as what they find
-# Of the schema: a session for whoever repairs it, and a folder that is read.
-ASK_NOTHING = {"db url", "db shell", "pack check"}
+# Of the schema: a session for whoever repairs it, a folder that is read, and a dump that replaces whatever there is.
+ASK_NOTHING = {"db url", "db shell", "pack check", "db restore"}
 
 
 @pytest.fixture(scope="module")

@@ -276,7 +276,7 @@ def test_built_in_sensors_neither_lose_nor_repeat_themselves_when_their_node_die
     assert created == ("created", str(inbox / "new"))
     assert [one[1] for one in rows(fleet.url, files)].count(str(inbox / "new")) <= 2
     failed = "SELECT reason FROM sensor_lease WHERE state = 'failed'"
-    assert "cron: expected a cron expression such as '*/5 * * * *', " in rows(fleet.url, failed)[0][0]
+    assert "cron: expected a cron expression such as '*/5 * * * *' or @daily, " in rows(fleet.url, failed)[0][0]
 
 
 def test_a_sensor_moves_where_an_operator_wants_it_and_shows_what_it_printed_last(fleet: SensorFleet) -> None:

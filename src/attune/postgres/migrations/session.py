@@ -32,7 +32,7 @@ _MAY_MIGRATE = (
 )
 
 
-class LockedError(DatabaseError):
+class _LockedError(DatabaseError):
     """Another session has a lock that a migration needs."""
 
 
@@ -42,7 +42,7 @@ def until_unlocked(work: Callable[[], Result]) -> Result:
     while True:
         try:
             return work()
-        except LockedError:
+        except _LockedError:
             if time.monotonic() >= end:
                 raise
         time.sleep(LOCK_SECONDS)
@@ -106,8 +106,8 @@ def _watched(url: str, process: int, blockers: list[str]) -> Iterator[None]:
 
 def _refusal(error: psycopg.Error, what: str, hint: str, blockers: Sequence[str] = ()) -> DatabaseError:
     said = _sentence(error)
-    if isinstance(error, errors.LockNotAvailable):
-        return LockedError(
+    if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected):
+        return _LockedError(
             f"the database stayed locked by {' and '.join(blockers) or 'another session'} for {_WAIT_SECONDS} seconds;"
             " nothing was changed",
             hint="stop the services that use it, or wait for the other migration, then migrate again",

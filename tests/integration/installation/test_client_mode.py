@@ -241,7 +241,10 @@ def test_every_command_is_held_to_its_line_in_the_reference() -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize("command", [*ON_THE_DATABASE, "db migrate --sql"])
+WITH_A_FILE = {"db dump": "db dump x.dump", "db restore": "db restore /etc/hostname"}
+
+
+@pytest.mark.parametrize("command", [*(WITH_A_FILE.get(it, it) for it in ON_THE_DATABASE), "db migrate --sql"])
 def test_what_needs_the_database_itself_says_so(over_http: Callable[[str], Said], command: str) -> None:
     code, out, err = over_http("db grant x" if command == "db grant" else command)
 

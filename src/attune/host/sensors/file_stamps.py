@@ -49,9 +49,10 @@ def file_view(path: str) -> FileView:
     Raises `UsageError` where there are too many, `OSError` where the file system cannot be read.
     """
     place = place_of(path)
-    if place is None:
+    volume = None if place is None else _of(place.root, os.statvfs)
+    if place is None or volume is None:
         return FileView("", missing=f"{_split(path)[0]} is not there")
-    name = f"{_host()} {os.statvfs(place.root).f_fsid:x} {place.root}"
+    name = f"{_host()} {volume.f_fsid:x} {place.root}"
     stamps, linked = _stamps(place)
     if place_of(path) != place:
         return FileView("", missing=f"{place.root} has become another folder")

@@ -128,10 +128,8 @@ def restore(url: str, file: Path, environment: Mapping[str, str], told: Callable
 
 def _transaction(programs: _Programs, file: Path, schema: str, rows: Counter[str]) -> Iterator[bytes]:
     """What psql is to run: it ends with a commit only where all of *file* has been read and every row is there."""
-    yield (
-        "".join(f"{statement};\n" for statement in ("BEGIN", *BEGIN)).encode()
-        + statement_text("empty_schema").format(schema).encode()
-    )
+    yield "".join(f"{statement};\n" for statement in ("BEGIN", *BEGIN)).encode()
+    yield statement_text("empty_schema").format(schema).encode()
     revision = "something else"
     for table, line in programs.script(file):
         made = None if table else _SCHEMA.match(line)
@@ -148,10 +146,8 @@ def _transaction(programs: _Programs, file: Path, schema: str, rows: Counter[str
         raise DatabaseError(f"expected a dump of Attune up to {NAMES[-1]}, got one of {revision}: {file}")
     yield f'SET search_path = "{schema}";\n'.encode()
     for table, number in rows.items():
-        check = (
-            f"IF (SELECT count(*) FROM {table}) <> {number} THEN RAISE EXCEPTION 'expected {number} rows of {table}'"
-        )
-        yield f"DO $check$ BEGIN {check}; END IF; END $check$;\n".encode()
+        wrong, text = f"(SELECT count(*) FROM {table}) <> {number}", f"'expected {number} rows of {table}'"
+        yield f"DO $check$ BEGIN IF {wrong} THEN RAISE EXCEPTION {text}; END IF; END $check$;\n".encode()
     yield f"{statement_text('rights')}\nCOMMIT;\n".encode()
 
 

@@ -65,9 +65,8 @@ def _answer(api: ApiSettings, path: str) -> tuple[int, bytes] | None:
 
 
 def check_apis(settings: Settings) -> Iterator[DoctorFinding]:
-    for api, age in ask(
-        lambda installation: installation.silent_apis(settings.heartbeat.stale_after), settings
-    ).items():
+    silent = ask(lambda installation: installation.silent_apis(settings.heartbeat.stale_after), settings)
+    for api, age in silent.items():
         yield DoctorFinding(PROBLEM, "api", f"{api}, was not heard of for {coarse(age)}", "attune api start")
 
 

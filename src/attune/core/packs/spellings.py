@@ -55,7 +55,7 @@ SPELLINGS = (
     OtherSpelling("trigger_types", "sensors", "trigger", lambda refs: refs[0]),
     OtherSpelling("trigger_ref trigger_type", "sensors rules", "trigger"),
     OtherSpelling("action_ref", "rules", "action"),
-    OtherSpelling("conditions criteria", "rules", "when", lambda said: said),
+    OtherSpelling("conditions criteria", "rules", "when"),
     OtherSpelling("action_params", "rules", "parameters", _parameters),
     OtherSpelling("aliases", "runtimes", "distributions.aliases"),
     OtherSpelling("execution_config", "runtimes", "distributions.start", start_of),

@@ -98,8 +98,8 @@ class OwnershipRule:
         return self._found_by_env(words) if words and words[0].endswith("/env") else next(iter(words), None)
 
     def _found_by_env(self, words: Sequence[str]) -> str | None:
-        """What `env`, the first of the *words* of a script, runs from PATH; `env` itself where that is refused."""
-        if isinstance(self._program(words[0]), RefusedError):
+        """What `env`, the first of the *words* of a script, runs from PATH; itself where it is refused or a script."""
+        if self.distrusts(words[0]) or first_line_of(words[0]):
             return words[0]
         name = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
         for folder in self._folders if name and "/" not in name else ():

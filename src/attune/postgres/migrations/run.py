@@ -149,7 +149,10 @@ def _upgrade(url: str, revision: str, adopt: bool) -> MigrationReport:
 
 def downgrade(url: str, revision: str) -> None:
     """Take the database at *url* down to *revision*. Raises `DatabaseError` if it is not ours or refuses."""
-    end = _count(revision)
+    until_unlocked(lambda: _downgrade(url, _count(revision)))
+
+
+def _downgrade(url: str, end: int) -> None:
     with changing(url) as connection:
         survey = _usable(connection)
         if survey.origin != "attune":

@@ -198,6 +198,9 @@ def test_what_runs_a_script_is_looked_at_too(tmp_path: Path) -> None:
     assert NOBODY.refuses_file(program(tmp_path / "endless", f"#!{tmp_path}/endless\n")) == (
         f"{tmp_path}/endless is run by too many scripts"
     )
+    assert NOBODY.refuses_file(program(tmp_path / "env", f"#!{tmp_path}/env tool\n")) == (
+        f"{tmp_path}/env is run by too many scripts"
+    )
 
 
 @pytest.mark.parametrize("line", ["{env} tool", "{env} -S tool -x", "{env} A=b tool", "{env} {tool}"])
